@@ -1,0 +1,362 @@
+//! [`Resources`]: a collection of resources and its exact arithmetic.
+//!
+//! The semantics are those of Mesos (`resources.cpp`, `values.cpp`): resources of equal *identity*
+//! (name, reservations, disk, revocability, provider) merge when they are added, a collection
+//! contains another if each of its resources lies within one of equal identity, and what is
+//! indivisible (volumes, whole disks) stays side by side. Where Mesos drops what is wrong without
+//! a word, we return an error that carries what was asked for and what there was.
+
+mod quantities;
+mod ranges;
+mod resource;
+mod scalar;
+mod set;
+mod shortfall;
+mod text;
+pub(crate) mod v1;
+
+pub use quantities::Quantities;
+pub use ranges::{Range, Ranges};
+pub use resource::{Disk, DiskSource, DiskType, Kind, Reservation, ReservationType, Resource, Value};
+pub use scalar::{Scalar, ScalarError};
+pub use set::Set;
+pub use shortfall::Shortfall;
+pub use text::{ItemFault, ResourceError};
+
+use crate::role::Role;
+use smol_str::SmolStr;
+use std::cmp::Ordering;
+
+/// Resources of one agent, or asked of one: at most one entry for each identity that can merge.
+///
+/// Text and JSON forms are Mesos': `cpus:4;mem:1024;ports:[31000-32000];disk(eng):512`, and an
+/// array of v1 `Resource` objects for what has no text form. Both validate on the way in. Entries
+/// are kept in canonical order (name, unreserved before reserved, role), so equal collections
+/// print the same.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Resources, Scalar};
+///
+/// let total: Resources = "cpus:8;mem:32768;ports:[31000-32000]".parse()?;
+/// let ask = Resources::builder().scalar("cpus", Scalar::milli(1_500)).range("ports", 31_000..=31_001).build()?;
+/// let left = total.checked_sub(&ask)?;
+/// assert_eq!(left.to_string(), "cpus:6.5;mem:32768;ports:[31002-32000]");
+///
+/// let shortfall = left.checked_sub(&"cpus:7".parse()?).unwrap_err();
+/// assert_eq!(shortfall.to_string(), "cpus:7 was asked for, cpus:6.5 is available");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resources {
+    items: Vec<Resource>,
+}
+
+/// A sum that cannot be told: an amount above [`Scalar::MAX`], or two types under one name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("cannot add {added} to {to}: expected the same type and no more than {max} in all", max = Scalar::MAX)]
+pub struct SumError {
+    /// What there was.
+    pub to: Box<Resource>,
+    /// What was to be added.
+    pub added: Box<Resource>,
+}
+
+impl Resources {
+    /// Nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { items: Vec::new() }
+    }
+
+    /// Starts an empty collection of unreserved resources; see [`ResourcesBuilder`].
+    #[must_use]
+    pub fn builder() -> ResourcesBuilder {
+        ResourcesBuilder { items: Vec::new() }
+    }
+
+    /// Adds up resources.
+    ///
+    /// # Errors
+    ///
+    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    pub fn try_from_iter(items: impl IntoIterator<Item = Resource>) -> Result<Self, SumError> {
+        let mut sum = Self::new();
+        for item in items {
+            sum.try_insert(item)?;
+        }
+        Ok(sum)
+    }
+
+    /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
+    ///
+    /// # Errors
+    ///
+    /// [`SumError`] when the sum is above [`Scalar::MAX`], or the name has another type.
+    pub fn try_insert(&mut self, resource: Resource) -> Result<(), SumError> {
+        if resource.value.is_empty() || resource.copies == 0 {
+            return Ok(());
+        }
+        let namesake = self.items.partition_point(|mine| mine.name < resource.name);
+        let clash =
+            |mine: &&Resource| mine.name == resource.name && mine.value.type_name() != resource.value.type_name();
+        if let Some(mine) = self.items.get(namesake).filter(clash) {
+            return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
+        }
+        let place = self.items.partition_point(|mine| order(mine, &resource) == Ordering::Less);
+        match self.items.get_mut(place).filter(|mine| order(mine, &resource) == Ordering::Equal) {
+            Some(mine) if mine.is_shared() => mine.copies = mine.copies.saturating_add(resource.copies),
+            Some(mine) if mine.merges() => {
+                if !mine.value.add(&resource.value) {
+                    return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
+                }
+            }
+            _ => self.items.insert(place, resource),
+        }
+        Ok(())
+    }
+
+    /// The sum. O(entries of both).
+    ///
+    /// # Errors
+    ///
+    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    pub fn checked_add(&self, other: &Self) -> Result<Self, SumError> {
+        let mut sum = self.clone();
+        for resource in &other.items {
+            sum.try_insert(resource.clone())?;
+        }
+        Ok(sum)
+    }
+
+    /// The difference, if `other` is contained. O(entries of both).
+    ///
+    /// # Errors
+    ///
+    /// [`Shortfall`] for the first resource of `other` that is not contained.
+    pub fn checked_sub(&self, other: &Self) -> Result<Self, Shortfall> {
+        match self.shortfall(other) {
+            Some(shortfall) => Err(shortfall),
+            None => Ok(self.saturating_sub(other)),
+        }
+    }
+
+    /// What is left when `other` is taken away as far as it is there.
+    #[must_use]
+    pub fn saturating_sub(&self, other: &Self) -> Self {
+        let mut left = self.clone();
+        left.remove(other);
+        left
+    }
+
+    /// Takes `other` away as far as it is there; indivisible resources only whole.
+    pub(crate) fn remove(&mut self, other: &Self) {
+        for theirs in &other.items {
+            let place = self.items.partition_point(|mine| order(mine, theirs) == Ordering::Less);
+            let Some(mine) = self.items.get_mut(place).filter(|mine| order(mine, theirs) == Ordering::Equal) else {
+                continue;
+            };
+            if mine.is_shared() {
+                mine.copies = mine.copies.saturating_sub(theirs.copies);
+            } else if mine.merges() {
+                mine.value.remove(&theirs.value);
+            } else {
+                mine.copies = 0;
+            }
+            if mine.copies == 0 || mine.value.is_empty() {
+                self.items.remove(place);
+            }
+        }
+    }
+
+    /// Adds `other`, which is known to fit: what is given back was once taken from here.
+    pub(crate) fn insert(&mut self, other: &Self) {
+        for resource in &other.items {
+            self.try_insert(resource.clone()).expect("what is given back was once part of the same sum");
+        }
+    }
+
+    /// Whether each resource of `other` lies within one of equal identity in here.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        self.first_missing(other).is_none()
+    }
+
+    /// Why `other` is not contained, if it is not.
+    #[must_use]
+    pub fn shortfall(&self, other: &Self) -> Option<Shortfall> {
+        let asked = self.first_missing(other)?.clone();
+        let same = |mine: &&Resource| mine.cmp_identity(&asked) == Ordering::Equal;
+        let available = self.items.iter().filter(same).cloned().collect();
+        Some(Shortfall { asked, available })
+    }
+
+    fn first_missing<'a>(&self, other: &'a Self) -> Option<&'a Resource> {
+        let mut theirs = other.items.iter().enumerate();
+        theirs.find(|(i, asked)| !self.has(asked, copies_before(&other.items[..*i], asked))).map(|(_, asked)| asked)
+    }
+
+    /// Whether `asked` is there, beside `taken` equal ones that were counted before.
+    fn has(&self, asked: &Resource, taken: u64) -> bool {
+        let place = self.items.partition_point(|mine| order(mine, asked) == Ordering::Less);
+        let same = self.items[place..].iter().take_while(|mine| order(mine, asked) == Ordering::Equal);
+        if asked.merges() {
+            same.take(1).any(|mine| mine.value.contains(&asked.value))
+        } else {
+            same.map(|mine| u64::from(mine.copies)).sum::<u64>() >= taken + u64::from(asked.copies)
+        }
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The resources in canonical order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Resource> {
+        self.items.iter()
+    }
+
+    /// Those for which `keep` holds.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
+        Self { items: self.items.iter().filter(|resource| keep(resource)).cloned().collect() }
+    }
+
+    /// Those that a framework of `role` may be offered: unreserved, or reserved to it or an ancestor.
+    #[must_use]
+    pub fn for_role(&self, role: &Role) -> Self {
+        self.filter(|resource| resource.is_for(role))
+    }
+
+    /// Those that nobody has reserved.
+    #[must_use]
+    pub fn unreserved(&self) -> Self {
+        self.filter(|resource| resource.role().is_none())
+    }
+
+    /// The amounts of all scalars by name, kinds forgotten; copies of a shared one count once.
+    #[must_use]
+    pub fn quantities(&self) -> Quantities {
+        self.items.iter().filter_map(|resource| Some((resource.name(), resource.scalar()?))).collect()
+    }
+
+    /// How much there is of `name` over all kinds, in thousandths: members of ranges and sets count 1 each.
+    #[must_use]
+    pub fn amount(&self, name: &str) -> Scalar {
+        let milli = self.items.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
+            Value::Scalar(amount) => u128::from(amount.as_milli()),
+            Value::Ranges(ranges) => ranges.count() * 1000,
+            Value::Set(set) => set.as_slice().len() as u128 * 1000,
+        });
+        Scalar::milli(u64::try_from(milli.sum::<u128>()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether every name of `minimum` reaches its amount, all kinds added up.
+    #[must_use]
+    pub fn reaches(&self, minimum: &Quantities) -> bool {
+        minimum.iter().all(|(name, amount)| self.amount(name) >= amount)
+    }
+
+    /// The numbers of all ranges called `name`, over all kinds.
+    #[must_use]
+    pub fn ranges(&self, name: &str) -> Ranges {
+        let mut all = Ranges::default();
+        for resource in self.items.iter().filter(|resource| resource.name == name) {
+            if let Value::Ranges(ranges) = &resource.value {
+                all.insert(ranges);
+            }
+        }
+        all
+    }
+}
+
+/// Canonical order; resources that merge are equal whatever their value.
+fn order(mine: &Resource, theirs: &Resource) -> Ordering {
+    let identity = mine.cmp_identity(theirs);
+    if identity == Ordering::Equal && !mine.merges() { mine.value.cmp(&theirs.value) } else { identity }
+}
+
+fn copies_before(before: &[Resource], asked: &Resource) -> u64 {
+    if asked.merges() {
+        return 0;
+    }
+    let equal = before.iter().rev().take_while(|theirs| order(theirs, asked) == Ordering::Equal);
+    equal.map(|theirs| u64::from(theirs.copies)).sum()
+}
+
+impl<'a> IntoIterator for &'a Resources {
+    type Item = &'a Resource;
+    type IntoIter = std::slice::Iter<'a, Resource>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+impl IntoIterator for Resources {
+    type Item = Resource;
+    type IntoIter = std::vec::IntoIter<Resource>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+/// Collects unreserved resources, and checks them at the end.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Resources, Scalar};
+///
+/// let ask = Resources::builder().scalar("mem", Scalar::units(64)).set("zones", ["a", "b"]).build()?;
+/// assert_eq!(ask.to_string(), "mem:64;zones:{a,b}");
+/// # Ok::<(), apportion::SumError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ResourcesBuilder {
+    items: Vec<Resource>,
+}
+
+impl ResourcesBuilder {
+    /// An amount, such as cpus or MB of memory.
+    #[must_use]
+    pub fn scalar(self, name: impl Into<SmolStr>, amount: Scalar) -> Self {
+        self.resource(Resource::new(name, Value::Scalar(amount)))
+    }
+
+    /// A range of numbers, such as ports; an empty one counts for nothing.
+    #[must_use]
+    pub fn range(self, name: impl Into<SmolStr>, numbers: std::ops::RangeInclusive<u64>) -> Self {
+        self.resource(Resource::new(name, Value::Ranges(Ranges::from_iter([numbers]))))
+    }
+
+    /// A set of names.
+    #[must_use]
+    pub fn set<S: Into<SmolStr>>(self, name: impl Into<SmolStr>, members: impl IntoIterator<Item = S>) -> Self {
+        self.resource(Resource::new(name, Value::Set(members.into_iter().collect())))
+    }
+
+    /// Any resource.
+    #[must_use]
+    pub fn resource(mut self, resource: Resource) -> Self {
+        self.items.push(resource);
+        self
+    }
+
+    /// The collection.
+    ///
+    /// # Errors
+    ///
+    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    pub fn build(self) -> Result<Resources, SumError> {
+        Resources::try_from_iter(self.items)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! [`Quantities`]: name → amount, kinds forgotten. An absent name is 0.
+
+use super::{Scalar, ScalarError};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Amounts by resource name, whatever their reservation, disk or revocability.
+///
+/// What minimums, guarantees and shares count in. A name that is absent has 0, and a 0 is not kept:
+/// so equal quantities are equal values. (Where an absent name means *no limit*, it is another type.)
+///
+/// In JSON it is an object of numbers: `{"cpus": 1.5}`.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Quantities, Resources, Scalar};
+///
+/// let agent: Resources = "cpus:1;cpus(eng):2;ports:[1-9]".parse()?;
+/// assert_eq!(agent.quantities().amount("cpus"), Scalar::units(3));
+/// assert_eq!(agent.quantities().amount("mem"), Scalar::ZERO);
+/// # Ok::<(), apportion::ResourceError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<SmolStr, f64>", into = "BTreeMap<SmolStr, Scalar>")]
+pub struct Quantities(SmallVec<[(SmolStr, Scalar); 4]>);
+
+impl Quantities {
+    /// No amount of anything.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether every amount is 0.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The amount of `name`; 0 if it is absent.
+    #[must_use]
+    pub fn amount(&self, name: &str) -> Scalar {
+        self.place(name).map_or(Scalar::ZERO, |i| self.0[i].1)
+    }
+
+    /// The names that have an amount, in byte order, with their amounts.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Scalar)> {
+        self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
+    }
+
+    /// Adds to the amount of `name`; it stays at 2^64 - 1 thousandths rather than overflow.
+    pub fn add(&mut self, name: &str, amount: Scalar) {
+        match self.place(name) {
+            _ if amount.is_zero() => {}
+            Ok(i) => self.0[i].1 = self.0[i].1.checked_add(amount).unwrap_or(Scalar::milli(u64::MAX)),
+            Err(i) => self.0.insert(i, (SmolStr::new(name), amount)),
+        }
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(mine, _)| mine.as_str().cmp(name))
+    }
+}
+
+impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
+    fn from_iter<I: IntoIterator<Item = (S, Scalar)>>(amounts: I) -> Self {
+        let mut quantities = Self::new();
+        for (name, amount) in amounts {
+            quantities.add(name.as_ref(), amount);
+        }
+        quantities
+    }
+}
+
+impl TryFrom<BTreeMap<SmolStr, f64>> for Quantities {
+    type Error = ScalarError;
+
+    fn try_from(amounts: BTreeMap<SmolStr, f64>) -> Result<Self, ScalarError> {
+        amounts.into_iter().map(|(name, amount)| Ok((name, Scalar::try_from_f64(amount)?))).collect()
+    }
+}
+
+impl From<Quantities> for BTreeMap<SmolStr, Scalar> {
+    fn from(quantities: Quantities) -> Self {
+        quantities.0.into_iter().collect()
+    }
+}
+
+impl fmt::Display for Quantities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, amount)) in self.0.iter().enumerate() {
+            let semicolon = if i == 0 { "" } else { ";" };
+            write!(f, "{semicolon}{name}:{amount}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+//! [`Scalar`]: an amount in thousandths.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::str::FromStr;
+
+/// An amount of a scalar resource, as a whole number of thousandths: cpus, MB of memory, gpus.
+///
+/// All arithmetic is on integers, so a tenth and two tenths are exactly three tenths. Numbers that
+/// come in are rounded to thousandths, half away from zero (Mesos, `values.cpp`).
+///
+/// In text and in JSON it is a decimal number.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Scalar;
+///
+/// let third: Scalar = "0.3".parse()?;
+/// assert_eq!(Scalar::milli(100).checked_add(Scalar::milli(200)), Some(third));
+/// assert_eq!(Scalar::milli(1_500).to_string(), "1.5");
+/// # Ok::<(), apportion::ScalarError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Scalar(u64);
+
+/// A number that is no [`Scalar`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScalarError {
+    /// Not a decimal number.
+    #[error("{0:?} is not an amount: expected a decimal number such as 1.5")]
+    NotANumber(String),
+    /// Below zero.
+    #[error("{0} is not an amount: expected 0 or more")]
+    Negative(String),
+    /// Not zero, but nothing is left of it in thousandths.
+    #[error("{0} is too small to count: the smallest amount is 0.001")]
+    TooSmall(String),
+    /// More than [`Scalar::MAX`].
+    #[error("{0} is too much: the largest amount is {max}", max = Scalar::MAX)]
+    TooLarge(String),
+}
+
+impl Scalar {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// The largest amount that may come in: 9e15 thousandths, which a double still tells apart.
+    pub const MAX: Self = Self(9_000_000_000_000_000);
+
+    /// That many thousandths.
+    #[must_use]
+    pub const fn milli(thousandths: u64) -> Self {
+        Self(thousandths)
+    }
+
+    /// That many whole units; at most `u64::MAX` thousandths.
+    #[must_use]
+    pub const fn units(units: u64) -> Self {
+        Self(units.saturating_mul(1000))
+    }
+
+    /// The amount in thousandths.
+    #[must_use]
+    pub const fn as_milli(self) -> u64 {
+        self.0
+    }
+
+    /// The amount as close as a double comes: exact in thousandths up to [`Scalar::MAX`].
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for people and JSON; decisions use the integer")]
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// Whether this is nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Rounds a number to thousandths, half away from zero.
+    ///
+    /// # Errors
+    ///
+    /// [`ScalarError`] for what is negative or not finite, for a non-zero number that rounds to 0,
+    /// and for one above [`Scalar::MAX`].
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
+    pub fn try_from_f64(number: f64) -> Result<Self, ScalarError> {
+        let milli = (number * 1000.0).round();
+        if number.is_nan() {
+            Err(ScalarError::NotANumber(number.to_string()))
+        } else if number < 0.0 {
+            Err(ScalarError::Negative(number.to_string()))
+        } else if milli > Self::MAX.0 as f64 {
+            Err(ScalarError::TooLarge(number.to_string()))
+        } else if number > 0.0 && milli < 1.0 {
+            Err(ScalarError::TooSmall(number.to_string()))
+        } else {
+            Ok(Self(milli as u64))
+        }
+    }
+
+    /// The sum, unless it leaves 64 bits.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// The difference, unless it is negative.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+
+    /// The difference, or nothing where it is negative.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1000, self.0 % 1000);
+        match rest {
+            0 => write!(f, "{whole}"),
+            _ if rest % 100 == 0 => write!(f, "{whole}.{}", rest / 100),
+            _ if rest % 10 == 0 => write!(f, "{whole}.{:02}", rest / 10),
+            _ => write!(f, "{whole}.{rest:03}"),
+        }
+    }
+}
+
+impl FromStr for Scalar {
+    type Err = ScalarError;
+
+    fn from_str(text: &str) -> Result<Self, ScalarError> {
+        if let Some(exact) = exact_milli(text) {
+            return if exact > Self::MAX.0 { Err(ScalarError::TooLarge(text.to_owned())) } else { Ok(Self(exact)) };
+        }
+        // `f64` also reads `inf` and `nan`; an amount is written in digits.
+        let number = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c)).then(|| text.parse().ok());
+        match number.flatten() {
+            Some(number) => Self::try_from_f64(number),
+            None => Err(ScalarError::NotANumber(text.to_owned())),
+        }
+    }
+}
+
+/// Thousandths of a plain decimal with at most three places, which no double has to round.
+fn exact_milli(text: &str) -> Option<u64> {
+    let (whole, places) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || places.len() > 3 || !digits(whole) || !digits(places) {
+        return None;
+    }
+    let fraction: u64 = format!("{places:0<3}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
+}
+
+impl Serialize for Scalar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 1000 == 0 {
+            serializer.serialize_u64(self.0 / 1000)
+        } else {
+            serializer.serialize_f64(self.as_f64())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rounds_half_away_from_zero_to_thousandths() {
+        let cases =
+            [("1.0004", "1"), ("1.0005", "1.001"), ("0.0005", "0.001"), ("1e3", "1000"), ("4.", "4"), ("0", "0")];
+        for (text, printed) in cases {
+            assert_eq!(text.parse::<Scalar>().unwrap().to_string(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_amount() {
+        use ScalarError::{Negative, NotANumber, TooLarge, TooSmall};
+        for (text, error) in [
+            ("", NotANumber as fn(String) -> ScalarError),
+            ("nan", NotANumber),
+            ("inf", NotANumber),
+            ("1,5", NotANumber),
+            ("-1", Negative),
+            ("0.0004", TooSmall),
+            ("9000000000000.001", TooLarge),
+            ("1e300", TooLarge),
+            ("99999999999999999999999", TooLarge),
+        ] {
+            let found = text.parse::<Scalar>().unwrap_err();
+            assert_eq!(
+                std::mem::discriminant(&found),
+                std::mem::discriminant(&error(String::new())),
+                "{text}: {found}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_back_is_the_same(milli in 0..=Scalar::MAX.as_milli()) {
+            let scalar = Scalar::milli(milli);
+            prop_assert_eq!(scalar.to_string().parse::<Scalar>(), Ok(scalar));
+        }
+    }
+}

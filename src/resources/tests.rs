@@ -1,0 +1,163 @@
+//! The arithmetic of whole collections, against the rules of Mesos.
+
+use super::*;
+use proptest::prelude::*;
+
+fn parse(text: &str) -> Resources {
+    text.parse().unwrap()
+}
+
+fn v1(json: &str) -> Resources {
+    serde_json::from_str(json).unwrap()
+}
+
+#[test]
+fn text_is_printed_in_canonical_order() {
+    let cases = [
+        ("ports:[1-2];mem:64;disk:10;cpus:1", "cpus:1;disk:10;mem:64;ports:[1-2]"),
+        ("cpus(b):1;cpus:2;cpus(a):3", "cpus:2;cpus(a):3;cpus(b):1"),
+        ("cpus:0.1;cpus:0.2", "cpus:0.3"),
+        (" cpus : 1 ; ;mem:0;", "cpus:1"),
+        ("cpus(*):1", "cpus:1"),
+        ("zones:{b,a,b};ports:[1-3,4-6]", "ports:[1-6];zones:{a,b}"),
+    ];
+    for (written, printed) in cases {
+        assert_eq!(parse(written).to_string(), printed, "{written}");
+    }
+}
+
+#[test]
+fn text_that_is_none_is_told_with_its_item() {
+    let cases = [
+        ("cpus:1;mem", "mem", "expected name:value"),
+        ("cpus:many", "cpus:many", "not an amount"),
+        (":1", ":1", "expected name:value"),
+        ("cpus(eng:1", "cpus(eng:1", "expected name:value"),
+        ("cpus(a/):1", "cpus(a/):1", "not a role"),
+        ("ports:[5]", "ports:[5]", "ranges of whole numbers"),
+        ("ports:[9-1]", "ports:[9-1]", "ends at 1, before it begins at 9"),
+        ("ports:[1-2", "ports:[1-2", "ranges of whole numbers"),
+        ("ports:[1.5-2]", "ports:[1.5-2]", "ranges of whole numbers"),
+        ("zones:{a", "zones:{a", "set of names"),
+        ("cpus:1;cpus:[1-2]", "cpus:[1-2]", "same type"),
+        ("mem:9000000000000;mem:1", "mem:1", "no more than"),
+    ];
+    for (text, item, why) in cases {
+        let error = text.parse::<Resources>().unwrap_err();
+        assert_eq!(error.item, item);
+        assert!(error.to_string().contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_resource_without_text_form_makes_the_whole_an_array() {
+    let json = r#"[{"name":"cpus","type":"SCALAR","scalar":{"value":1.0}},{"name":"cpus","type":"SCALAR","scalar":{"value":2.0},"reservations":[{"type":"DYNAMIC","role":"web","principal":"ann","labels":{"labels":[{"key":"k","value":"v"}]}}]}]"#;
+    assert_eq!(serde_json::to_string(&v1(json)).unwrap(), json);
+    assert_eq!(serde_json::to_string(&parse("mem:1;cpus(web):2")).unwrap(), r#""cpus(web):2;mem:1""#);
+}
+
+#[test]
+fn v1_of_the_old_form_is_understood() {
+    let old = v1(r#"[{"name":"cpus","type":"SCALAR","scalar":{"value":1},"role":"web"}]"#);
+    assert_eq!(old, parse("cpus(web):1"));
+    let dynamic = v1(r#"[{"name":"cpus","scalar":{"value":1},"role":"web","reservation":{"principal":"ann"}}]"#);
+    assert_eq!(dynamic.iter().next().unwrap().reservations()[0].kind, ReservationType::Dynamic);
+}
+
+#[test]
+fn v1_that_is_wrong_is_told() {
+    let wrong = |json: &str| serde_json::from_str::<Resources>(json).unwrap_err().to_string();
+    let reserved = |stack: &str| format!(r#"[{{"name":"cpus","scalar":{{"value":1}},"reservations":{stack}}}]"#);
+    assert!(
+        wrong(r#"[{"name":"ports","ranges":{"range":[{"begin":1,"end":5},{"begin":5,"end":6}]}}]"#)
+            .contains("overlap at 5")
+    );
+    assert!(wrong(r#"[{"name":"cpus","type":"SCALAR"}]"#).contains("type SCALAR"));
+    assert!(wrong(&reserved(r#"[{"type":"STATIC","role":"*"}]"#)).contains("reserved to `*`"));
+    assert!(wrong(&reserved(r#"[{"role":"a"},{"role":"b"}]"#)).contains("found b"));
+    assert!(wrong(&reserved(r#"[{"role":"a"},{"type":"STATIC","role":"a/b"}]"#)).contains("found a/b"));
+}
+
+const VOLUME: &str = r#"{"name":"disk","type":"SCALAR","scalar":{"value":5},"reservations":[{"type":"STATIC","role":"web"}],
+    "disk":{"persistence":{"id":"v1"},"volume":{"container_path":"data","mode":"RW"}}}"#;
+
+#[test]
+fn volumes_are_taken_whole_and_never_merge() {
+    let volume = v1(&format!("[{VOLUME}]"));
+    let both = volume.checked_add(&parse("disk(web):7")).unwrap();
+    assert_eq!(both.quantities().amount("disk"), Scalar::units(12));
+    assert!(both.contains(&volume) && !both.contains(&parse("disk(web):8")));
+    let smaller = v1(&format!("[{}]", VOLUME.replace("5}", "4}")));
+    assert!(!both.contains(&smaller));
+    assert_eq!(both.saturating_sub(&smaller), both);
+    assert_eq!(both.checked_sub(&volume).unwrap(), parse("disk(web):7"));
+}
+
+#[test]
+fn how_a_volume_is_mounted_is_not_its_identity() {
+    let (here, there) = (v1(&format!("[{VOLUME}]")), v1(&format!("[{}]", VOLUME.replace("\"data\"", "\"other\""))));
+    assert!(here.contains(&there));
+}
+
+#[test]
+fn copies_of_a_shared_volume_are_counted_and_weigh_once() {
+    let shared = v1(&format!("[{}]", VOLUME.replace("\"disk\":{", "\"shared\":{},\"disk\":{")));
+    let two = shared.checked_add(&shared).unwrap();
+    assert!(two.contains(&two) && !shared.contains(&two));
+    assert_eq!(two.quantities().amount("disk"), Scalar::units(5));
+    assert_eq!(two.checked_sub(&shared).unwrap(), shared);
+    let json = serde_json::to_string(&two).unwrap();
+    assert_eq!(v1(&json), two);
+}
+
+#[test]
+fn reservations_are_for_the_role_and_its_descendants() {
+    let agent = parse("cpus:1;cpus(a):2;cpus(a/b):4;cpus(c):8");
+    let for_role = |role: &str| agent.for_role(&role.parse().unwrap()).quantities().amount("cpus").as_milli() / 1000;
+    assert_eq!([for_role("*"), for_role("a"), for_role("a/b"), for_role("a/b/x"), for_role("c")], [1, 3, 7, 7, 9]);
+}
+
+#[test]
+fn minimums_add_all_kinds_and_count_members() {
+    let agent = parse("cpus:1;cpus(a):2;ports:[1-10];zones:{a,b}");
+    let minimum = |json: &str| serde_json::from_str::<Quantities>(json).unwrap();
+    assert!(agent.reaches(&minimum(r#"{"cpus":3,"ports":10,"zones":2}"#)));
+    assert!(!agent.reaches(&minimum(r#"{"cpus":3,"ports":11}"#)));
+    assert!(!agent.reaches(&minimum(r#"{"mem":0.001}"#)));
+}
+
+fn any_resources() -> impl Strategy<Value = Resources> {
+    let item = prop_oneof![
+        (prop::sample::select(vec!["cpus", "mem", "cpus(a)", "mem(a/b)"]), 1_u64..5_000)
+            .prop_map(|(name, milli)| format!("{name}:{}", Scalar::milli(milli))),
+        (prop::sample::select(vec!["ports", "ports(a)"]), 0_u64..30, 0_u64..9)
+            .prop_map(|(name, begin, more)| format!("{name}:[{begin}-{}]", begin + more)),
+        prop::sample::select(vec!["a", "b", "c"]).prop_map(|zone| format!("zones:{{{zone}}}")),
+    ];
+    prop::collection::vec(item, 0..8).prop_map(|items| parse(&items.join(";")))
+}
+
+proptest! {
+    #[test]
+    fn text_and_json_are_read_back(a in any_resources()) {
+        prop_assert_eq!(&parse(&a.to_string()), &a);
+        prop_assert_eq!(v1(&serde_json::to_string(&a).unwrap()), a);
+    }
+
+    #[test]
+    fn what_is_contained_can_be_taken_and_given_back(a in any_resources(), b in any_resources()) {
+        match a.checked_sub(&b) {
+            Ok(rest) => {
+                prop_assert!(a.contains(&b));
+                prop_assert_eq!(&rest.checked_add(&b).unwrap(), &a);
+            }
+            Err(shortfall) => {
+                prop_assert!(!a.contains(&b));
+                prop_assert!(b.iter().any(|asked| *asked == shortfall.asked));
+            }
+        }
+        let sum = a.checked_add(&b).unwrap();
+        prop_assert!(sum.contains(&a) && sum.contains(&b));
+        prop_assert_eq!(sum, b.checked_add(&a).unwrap());
+    }
+}

@@ -1,0 +1,203 @@
+//! The text form of resources, and the error of both written forms.
+
+use super::v1::V1Resource;
+use super::{Range, Ranges, Reservation, Resource, Resources, Scalar, ScalarError, Set, SumError, Value};
+use crate::role::{Role, RoleError};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// Text or JSON that is no [`Resources`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("bad resource {item:?}: {fault}")]
+pub struct ResourceError {
+    /// The item that is wrong, as it was written; of a JSON object, its name.
+    pub item: String,
+    /// What is wrong with it.
+    pub fault: ItemFault,
+}
+
+/// What is wrong with one item of resources.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ItemFault {
+    /// Not `name:value` or `name(role):value`.
+    #[error("expected name:value or name(role):value")]
+    Form,
+    /// A role that is none.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    /// A value that is none of the three types; the amount's own fault is told.
+    #[error("{0}; or a range such as [31000-32000], or a set such as {{a,b}}")]
+    Value(#[from] ScalarError),
+    /// Brackets that do not hold ranges.
+    #[error("expected ranges of whole numbers such as [31000-31009,31020-31029]")]
+    Ranges,
+    /// A range that ends before it begins.
+    #[error("a range ends at {}, before it begins at {}", .0.end, .0.begin)]
+    Backwards(Range),
+    /// Ranges of a JSON object that have numbers in common.
+    #[error("the ranges overlap at {0}")]
+    Overlap(u64),
+    /// Braces that do not hold names.
+    #[error("expected a set of names such as {{a,b}}")]
+    Set,
+    /// A JSON object whose value is missing, or is not of its type.
+    #[error("expected a value of type {0} and no other")]
+    Type(&'static str),
+    /// A reservation to `*`.
+    #[error("nothing can be reserved to `*`")]
+    DefaultRole,
+    /// A stack of reservations that does not lead down the tree of roles.
+    #[error("a refined reservation is DYNAMIC, and its role below the one before; found {0}")]
+    Refinement(Role),
+    /// Amounts that cannot be added.
+    #[error(transparent)]
+    Sum(#[from] SumError),
+}
+
+impl ItemFault {
+    pub(super) fn of(self, item: impl Into<String>) -> ResourceError {
+        ResourceError { item: item.into(), fault: self }
+    }
+}
+
+impl FromStr for Resources {
+    type Err = ResourceError;
+
+    /// Reads Mesos' text form: items separated by `;`, of which blank ones are skipped.
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        let mut resources = Self::new();
+        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
+            let resource = parse_item(item).map_err(|fault| fault.of(item))?;
+            resources.try_insert(resource).map_err(|sum| ItemFault::from(sum).of(item))?;
+        }
+        Ok(resources)
+    }
+}
+
+fn parse_item(item: &str) -> Result<Resource, ItemFault> {
+    let (head, value) = item.split_once(':').ok_or(ItemFault::Form)?;
+    let (name, role) = match head.trim().split_once('(') {
+        None => (head.trim(), None),
+        Some((name, role)) => (name.trim(), Some(role.strip_suffix(')').ok_or(ItemFault::Form)?.trim())),
+    };
+    if !is_text_name(name) {
+        return Err(ItemFault::Form);
+    }
+    let resource = Resource::new(name, parse_value(value.trim())?);
+    match role.map(Role::new).transpose()? {
+        Some(role) if !role.is_default() => Ok(resource.reserved(Reservation::fixed(role))),
+        _ => Ok(resource),
+    }
+}
+
+fn parse_value(text: &str) -> Result<Value, ItemFault> {
+    if let Some(inner) = text.strip_prefix('[') {
+        inner.strip_suffix(']').ok_or(ItemFault::Ranges).and_then(parse_ranges).map(Value::Ranges)
+    } else if let Some(inner) = text.strip_prefix('{') {
+        inner.strip_suffix('}').ok_or(ItemFault::Set).and_then(parse_set).map(Value::Set)
+    } else {
+        Ok(Value::Scalar(text.parse::<Scalar>()?))
+    }
+}
+
+/// Ranges without their brackets; overlapping ones are merged, as in Mesos' text.
+pub(crate) fn parse_ranges(inner: &str) -> Result<Ranges, ItemFault> {
+    let number = |text: &str| match text.trim() {
+        digits if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| ItemFault::Ranges),
+        _ => Err(ItemFault::Ranges),
+    };
+    let range = |text: &str| {
+        let (begin, end) = text.split_once('-').ok_or(ItemFault::Ranges)?;
+        let range = Range { begin: number(begin)?, end: number(end)? };
+        if range.end < range.begin { Err(ItemFault::Backwards(range)) } else { Ok(range) }
+    };
+    inner.split(',').map(range).collect()
+}
+
+/// Names without their braces.
+pub(crate) fn parse_set(inner: &str) -> Result<Set, ItemFault> {
+    let name = |text: &str| match text.trim() {
+        name if name.is_empty() || name.contains(['{', '}']) => Err(ItemFault::Set),
+        name => Ok(name.to_owned()),
+    };
+    if inner.trim().is_empty() { Ok(Set::default()) } else { inner.split(',').map(name).collect() }
+}
+
+/// Whether text can hold this name without being misread.
+fn is_text_name(name: &str) -> bool {
+    !name.is_empty() && name.trim() == name && !name.contains([';', ':', '(', ')'])
+}
+
+fn has_text_form(resource: &Resource) -> bool {
+    let members = |value: &Value| match value {
+        Value::Set(set) => {
+            set.as_slice().iter().all(|name| !name.contains([';', ',', '{', '}']) && name.trim() == name)
+        }
+        Value::Scalar(_) | Value::Ranges(_) => true,
+    };
+    let role = |role: &Role| !role.as_str().contains([';', ':', '(', ')']);
+    is_text_name(resource.name())
+        && (resource.kind().is_none() || resource.plain_role().is_some_and(role))
+        && members(resource.value())
+}
+
+impl fmt::Display for Resources {
+    /// The canonical text form; what has none is shown with marks for people, see [`Resource`].
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, resource) in self.iter().enumerate() {
+            let semicolon = if i == 0 { "" } else { ";" };
+            write!(f, "{semicolon}{resource}")?;
+            for _ in 1..resource.copies {
+                write!(f, ";{resource}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Resources {
+    /// The text form when every resource has one, else an array of v1 objects.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.iter().all(has_text_form) {
+            serializer.collect_str(self)
+        } else {
+            let copies = self.iter().flat_map(|resource| (0..resource.copies).map(move |_| resource));
+            serializer.collect_seq(copies.map(V1Resource::from))
+        }
+    }
+}
+
+/// Resources as they were written, not yet checked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "expected resources: text such as \"cpus:1;mem:64\", or an array of v1 objects")]
+pub(crate) enum Written {
+    Text(String),
+    V1(Vec<V1Resource>),
+}
+
+impl TryFrom<Written> for Resources {
+    type Error = ResourceError;
+
+    fn try_from(written: Written) -> Result<Self, ResourceError> {
+        let objects = match written {
+            Written::Text(text) => return text.parse(),
+            Written::V1(objects) => objects,
+        };
+        let mut resources = Self::new();
+        for object in objects {
+            let name = object.name().to_owned();
+            let resource = Resource::try_from(object)?;
+            resources.try_insert(resource).map_err(|sum| ItemFault::from(sum).of(name))?;
+        }
+        Ok(resources)
+    }
+}
+
+impl<'de> Deserialize<'de> for Resources {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,312 @@
+//! The Mesos v1 JSON form of a resource.
+
+use super::text::ItemFault;
+use super::{
+    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, ResourceError, Scalar,
+    Set, Value,
+};
+use crate::role::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+
+/// A v1 `Resource` object as it stands in JSON, not yet checked. Unknown fields are passed over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct V1Resource {
+    name: SmolStr,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    value_type: Option<V1Type>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scalar: Option<V1Scalar>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ranges: Option<V1Ranges>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    set: Option<V1Set>,
+    /// The role of a static reservation, as it was written before reservations could be refined.
+    #[serde(default, skip_serializing)]
+    role: Option<SmolStr>,
+    /// A dynamic reservation to `role`, likewise.
+    #[serde(default, skip_serializing)]
+    reservation: Option<V1Reservation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reservations: Option<Vec<V1Reservation>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disk: Option<V1Disk>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revocable: Option<Map<String, Json>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<Map<String, Json>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    provider_id: Option<V1Id>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum V1Type {
+    Scalar,
+    Ranges,
+    Set,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct V1Scalar {
+    value: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Ranges {
+    #[serde(default)]
+    range: Vec<Range>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Set {
+    #[serde(default)]
+    item: Vec<SmolStr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Id {
+    value: SmolStr,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Reservation {
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    kind: Option<ReservationType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<SmolStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    principal: Option<SmolStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    labels: Option<V1Labels>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Labels {
+    #[serde(default)]
+    labels: Vec<V1Label>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Label {
+    key: SmolStr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<SmolStr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Disk {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    persistence: Option<V1Persistence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume: Option<Map<String, Json>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<V1Source>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Persistence {
+    id: SmolStr,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    principal: Option<SmolStr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Source {
+    #[serde(rename = "type")]
+    kind: DiskType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<V1Root>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mount: Option<V1Root>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<SmolStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    vendor: Option<SmolStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    profile: Option<SmolStr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Root {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<SmolStr>,
+}
+
+impl V1Resource {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn value(&self) -> Result<Value, ItemFault> {
+        match (self.value_type, &self.scalar, &self.ranges, &self.set) {
+            (None | Some(V1Type::Scalar), Some(scalar), None, None) => {
+                Ok(Value::Scalar(Scalar::try_from_f64(scalar.value)?))
+            }
+            (None | Some(V1Type::Ranges), None, Some(ranges), None) => disjoint(&ranges.range).map(Value::Ranges),
+            (None | Some(V1Type::Set), None, None, Some(set)) => {
+                Ok(Value::Set(set.item.iter().cloned().collect::<Set>()))
+            }
+            (None | Some(V1Type::Scalar), ..) => Err(ItemFault::Type("SCALAR")),
+            (Some(V1Type::Ranges), ..) => Err(ItemFault::Type("RANGES")),
+            (Some(V1Type::Set), ..) => Err(ItemFault::Type("SET")),
+        }
+    }
+
+    /// The stack in today's form, whichever of the two it was written in.
+    fn stack(&self) -> Vec<V1Reservation> {
+        let old = |kind, given: Option<&V1Reservation>| V1Reservation {
+            kind: Some(kind),
+            role: self.role.clone(),
+            principal: given.and_then(|given| given.principal.clone()),
+            labels: given.and_then(|given| given.labels.clone()),
+        };
+        match (&self.reservations, &self.reservation, self.role.as_deref()) {
+            (Some(stack), _, _) if !stack.is_empty() => stack.clone(),
+            (_, Some(dynamic), Some(_)) => vec![old(ReservationType::Dynamic, Some(dynamic))],
+            (_, None, Some(role)) if role != "*" => vec![old(ReservationType::Static, None)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Ranges of JSON, where an overlap is an error (in text it is merged).
+fn disjoint(ranges: &[Range]) -> Result<Ranges, ItemFault> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_unstable();
+    if let Some(range) = sorted.iter().find(|range| range.end < range.begin) {
+        return Err(ItemFault::Backwards(*range));
+    }
+    match sorted.windows(2).find(|pair| pair[1].begin <= pair[0].end) {
+        Some(pair) => Err(ItemFault::Overlap(pair[1].begin)),
+        None => Ok(sorted.into_iter().collect()),
+    }
+}
+
+impl TryFrom<V1Resource> for Resource {
+    type Error = ResourceError;
+
+    fn try_from(object: V1Resource) -> Result<Self, ResourceError> {
+        let kind = kind_of(&object).and_then(|kind| Ok((kind, object.value()?)));
+        let (kind, value) = kind.map_err(|fault| fault.of(object.name.as_str()))?;
+        if object.name.is_empty() {
+            return Err(ItemFault::Form.of(""));
+        }
+        Ok(Self::new(object.name, value).with_kind(kind))
+    }
+}
+
+fn kind_of(object: &V1Resource) -> Result<Kind, ItemFault> {
+    let mut kind = Kind {
+        disk: object.disk.clone().map(Disk::from).filter(|disk| *disk != Disk::default() || disk.volume.is_some()),
+        revocable: object.revocable.is_some(),
+        shared: object.shared.is_some(),
+        provider: object.provider_id.as_ref().map(|id| id.value.clone()),
+        ..Kind::default()
+    };
+    for written in object.stack() {
+        let role = Role::new(written.role.unwrap_or_default())?;
+        let reservation = Reservation {
+            kind: written.kind.unwrap_or(ReservationType::Dynamic),
+            principal: written.principal,
+            labels: written.labels.map_or_else(Vec::new, |labels| {
+                labels.labels.into_iter().map(|label| (label.key, label.value)).collect()
+            }),
+            role,
+        };
+        if reservation.role.is_default() {
+            return Err(ItemFault::DefaultRole);
+        }
+        if let Some(below) = kind.reservations.last()
+            && (reservation.kind == ReservationType::Static || !reservation.role.is_below(&below.role))
+        {
+            return Err(ItemFault::Refinement(reservation.role));
+        }
+        kind.reservations.push(reservation);
+    }
+    Ok(kind)
+}
+
+impl From<V1Disk> for Disk {
+    fn from(disk: V1Disk) -> Self {
+        let source = disk.source.map(|source| DiskSource {
+            kind: source.kind,
+            root: source.path.or(source.mount).and_then(|root| root.root),
+            id: source.id,
+            vendor: source.vendor,
+            profile: source.profile,
+        });
+        let (persistence, principal) = disk.persistence.map_or((None, None), |given| (Some(given.id), given.principal));
+        Self { source, persistence, principal, volume: disk.volume }
+    }
+}
+
+impl From<&Resource> for V1Resource {
+    fn from(resource: &Resource) -> Self {
+        let kind = resource.kind();
+        let empty = |holds: bool| holds.then(Map::new);
+        let mut object = Self {
+            name: resource.name().into(),
+            value_type: None,
+            scalar: None,
+            ranges: None,
+            set: None,
+            role: None,
+            reservation: None,
+            reservations: kind
+                .filter(|kind| !kind.reservations.is_empty())
+                .map(|kind| kind.reservations.iter().map(V1Reservation::from).collect()),
+            disk: kind.and_then(|kind| kind.disk.as_ref()).map(V1Disk::from),
+            revocable: empty(resource.is_revocable()),
+            shared: empty(resource.is_shared()),
+            provider_id: kind.and_then(|kind| kind.provider.clone()).map(|value| V1Id { value }),
+        };
+        match resource.value() {
+            Value::Scalar(amount) => {
+                object.value_type = Some(V1Type::Scalar);
+                object.scalar = Some(V1Scalar { value: amount.as_f64() });
+            }
+            Value::Ranges(ranges) => {
+                object.value_type = Some(V1Type::Ranges);
+                object.ranges = Some(V1Ranges { range: ranges.as_slice().to_vec() });
+            }
+            Value::Set(set) => {
+                object.value_type = Some(V1Type::Set);
+                object.set = Some(V1Set { item: set.as_slice().to_vec() });
+            }
+        }
+        object
+    }
+}
+
+impl From<&Reservation> for V1Reservation {
+    fn from(reservation: &Reservation) -> Self {
+        let labels = reservation.labels.iter().map(|(key, value)| V1Label { key: key.clone(), value: value.clone() });
+        Self {
+            kind: Some(reservation.kind),
+            role: Some(reservation.role.as_str().into()),
+            principal: reservation.principal.clone(),
+            labels: (!reservation.labels.is_empty()).then(|| V1Labels { labels: labels.collect() }),
+        }
+    }
+}
+
+impl From<&Disk> for V1Disk {
+    fn from(disk: &Disk) -> Self {
+        let source = disk.source.as_ref().map(|source| {
+            let root = source.root.clone().map(|root| V1Root { root: Some(root) });
+            let (path, mount) = if source.kind == DiskType::Path { (root, None) } else { (None, root) };
+            V1Source {
+                kind: source.kind,
+                path,
+                mount,
+                id: source.id.clone(),
+                vendor: source.vendor.clone(),
+                profile: source.profile.clone(),
+            }
+        });
+        let persistence = disk.persistence.clone().map(|id| V1Persistence { id, principal: disk.principal.clone() });
+        Self { persistence, volume: disk.volume.clone(), source }
+    }
+}

@@ -1,0 +1,202 @@
+//! [`Role`]: the path in whose name resources are shared out.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::fmt;
+use std::str::FromStr;
+
+/// A role: `*`, or names joined by `/` such as `eng/backend`.
+///
+/// Roles form a tree. What is reserved to a role is for it and its descendants; shares, weights and
+/// quota add up along the path. `*` is the default role and has no descendants.
+///
+/// The rules for names are those of Mesos (`roles.cpp`): no empty component, none that is `.`, `..`
+/// or `*`, none that begins with `-`, no white space and no DEL.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Role;
+///
+/// let backend: Role = "eng/backend".parse()?;
+/// assert!(backend.is_within(&"eng".parse()?));
+/// assert!(!Role::new("engine")?.is_within(&"eng".parse()?)); // a path, not a prefix of text
+/// # Ok::<(), apportion::RoleError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SmolStr", into = "SmolStr")]
+pub struct Role(SmolStr);
+
+/// Text that is no [`Role`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{found:?} is not a role: {why}")]
+pub struct RoleError {
+    /// The text that was given.
+    pub found: SmolStr,
+    /// Which rule it breaks.
+    pub why: RoleFault,
+}
+
+/// The rule that a role's name breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoleFault {
+    /// Nothing at all, a leading, a trailing or a double slash.
+    #[error("expected a name between slashes, found nothing")]
+    EmptyComponent,
+    /// `.`, `..`, or `*` as part of a path.
+    #[error("a component is `.`, `..` or `*`")]
+    ReservedComponent,
+    /// A component that begins with `-`.
+    #[error("a component begins with `-`")]
+    LeadingDash,
+    /// White space or DEL.
+    #[error("it contains white space or DEL")]
+    BadCharacter,
+}
+
+impl Role {
+    /// Checks and takes a role's path.
+    ///
+    /// # Errors
+    ///
+    /// [`RoleError`] when the text breaks a rule of role names.
+    pub fn new(path: impl Into<SmolStr>) -> Result<Self, RoleError> {
+        let path = path.into();
+        match fault(&path) {
+            Some(why) => Err(RoleError { found: path, why }),
+            None => Ok(Self(path)),
+        }
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is `*`.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0 == "*"
+    }
+
+    /// The names along the path, from the top.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// The roles above this one, the nearest first; none for a top-level role.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        self.0.rmatch_indices('/').map(|(end, _)| Self(SmolStr::new(&self.0[..end])))
+    }
+
+    /// The top-level role of the path; itself, if it is one.
+    #[must_use]
+    pub fn top(&self) -> Self {
+        self.ancestors().last().unwrap_or_else(|| self.clone())
+    }
+
+    /// Whether this role is `other` or a descendant of it.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        self == other || self.is_below(other)
+    }
+
+    /// Whether this role is a descendant of `other`, and not `other` itself.
+    #[must_use]
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+fn fault(path: &str) -> Option<RoleFault> {
+    if path == "*" {
+        return None;
+    }
+    path.split('/').find_map(|name| match name {
+        "" => Some(RoleFault::EmptyComponent),
+        "." | ".." | "*" => Some(RoleFault::ReservedComponent),
+        _ if name.starts_with('-') => Some(RoleFault::LeadingDash),
+        _ if name.contains([' ', '\t', '\n', '\u{b}', '\u{c}', '\r', '\u{7f}']) => Some(RoleFault::BadCharacter),
+        _ => None,
+    })
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Self(SmolStr::new_static("*"))
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(path: &str) -> Result<Self, RoleError> {
+        Self::new(path)
+    }
+}
+
+impl TryFrom<SmolStr> for Role {
+    type Error = RoleError;
+
+    fn try_from(path: SmolStr) -> Result<Self, RoleError> {
+        Self::new(path)
+    }
+}
+
+impl From<Role> for SmolStr {
+    fn from(role: Role) -> Self {
+        role.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules_of_mesos() {
+        for good in ["*", "a", "a/b/c", "web-1", "a.b", "ä", "a*", "..."] {
+            assert!(Role::new(good).is_ok(), "{good:?}");
+        }
+        let bad = [
+            ("", RoleFault::EmptyComponent),
+            ("/a", RoleFault::EmptyComponent),
+            ("a/", RoleFault::EmptyComponent),
+            ("a//b", RoleFault::EmptyComponent),
+            ("a/./b", RoleFault::ReservedComponent),
+            ("..", RoleFault::ReservedComponent),
+            ("a/*", RoleFault::ReservedComponent),
+            ("-a", RoleFault::LeadingDash),
+            ("a/-b", RoleFault::LeadingDash),
+            ("a b", RoleFault::BadCharacter),
+            ("a\u{7f}", RoleFault::BadCharacter),
+        ];
+        for (name, why) in bad {
+            assert_eq!(Role::new(name).unwrap_err().why, why, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn ancestors_go_up_to_the_top() {
+        let role = Role::new("a/b/c").unwrap();
+        let up: Vec<_> = role.ancestors().map(|role| role.to_string()).collect();
+        assert_eq!(up, ["a/b", "a"]);
+        assert_eq!(role.top().as_str(), "a");
+        assert_eq!(Role::default().top(), Role::default());
+    }
+
+    #[test]
+    fn a_longer_name_is_not_a_descendant() {
+        let (a, ab, child) = (Role::new("a").unwrap(), Role::new("ab").unwrap(), Role::new("a/b").unwrap());
+        assert!(!ab.is_within(&a) && child.is_below(&a) && !a.is_below(&a) && a.is_within(&a));
+    }
+}
