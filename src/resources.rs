@@ -22,6 +22,7 @@ pub use scalar::{Scalar, ScalarError};
 pub use set::Set;
 pub use shortfall::Shortfall;
 pub use text::{ItemFault, ResourceError};
+pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;
 use smol_str::SmolStr;

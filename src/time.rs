@@ -125,7 +125,7 @@ impl fmt::Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.micros % 1_000_000 == 0 {
+        if self.micros.is_multiple_of(1_000_000) {
             serializer.serialize_u64(self.micros / 1_000_000)
         } else {
             serializer.serialize_f64(self.as_secs_f64())

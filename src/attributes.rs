@@ -1,0 +1,345 @@
+//! [`Attributes`]: what an agent says of itself.
+
+use crate::resources::{Ranges, Set, parse_ranges, parse_set};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+use std::fmt;
+use std::str::FromStr;
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "Mesos has these four and every place must decide on each")]
+pub enum AttributeValue {
+    /// A finite number.
+    Scalar(f64),
+    /// Whole numbers.
+    Ranges(Ranges),
+    /// Names.
+    Set(Set),
+    /// Any text.
+    Text(SmolStr),
+}
+
+impl FromStr for AttributeValue {
+    type Err = AttributeFault;
+
+    /// Reads a value as Mesos does: brackets are ranges, braces a set, a number a scalar, the rest text.
+    fn from_str(text: &str) -> Result<Self, AttributeFault> {
+        let text = text.trim();
+        if let Some(inner) = text.strip_prefix('[') {
+            let ranges = inner.strip_suffix(']').and_then(|inner| parse_ranges(inner).ok());
+            ranges.map(Self::Ranges).ok_or(AttributeFault::Ranges)
+        } else if let Some(inner) = text.strip_prefix('{') {
+            let set = inner.strip_suffix('}').and_then(|inner| parse_set(inner).ok());
+            set.map(Self::Set).ok_or(AttributeFault::Set)
+        } else if let Some(number) = number(text) {
+            Ok(Self::Scalar(number))
+        } else if text.is_empty() {
+            Err(AttributeFault::Form)
+        } else {
+            Ok(Self::Text(text.into()))
+        }
+    }
+}
+
+/// A finite number in digits; `f64` would also take `inf` and `nan`, which are names of something.
+fn number(text: &str) -> Option<f64> {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    digits.then(|| text.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
+}
+
+impl From<&str> for AttributeValue {
+    /// Text, whatever it looks like; parse it to have numbers, ranges and sets read.
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl fmt::Display for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scalar(number) => number.fmt(f),
+            Self::Ranges(ranges) => ranges.fmt(f),
+            Self::Set(set) => set.fmt(f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A named value that an agent says of itself.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Attribute {
+    /// Its name; several may have the same.
+    pub name: SmolStr,
+    /// Its value.
+    pub value: AttributeValue,
+}
+
+/// The attributes of an agent, in the order in which it gave them.
+///
+/// Text and JSON forms: `rack:r1;level:3;jdk:[6-7];gpu:{0,1}`, an object `{"rack": "r1"}`, or an
+/// array of Mesos v1 `Attribute` objects.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{AttributeValue, Attributes};
+///
+/// let attributes: Attributes = "rack:r1;level:3;rack:r2".parse()?;
+/// assert_eq!(attributes.first("rack"), Some(&AttributeValue::from("r1"))); // the first one counts
+/// assert_eq!(attributes.first("level"), Some(&AttributeValue::Scalar(3.0)));
+/// # Ok::<(), apportion::AttributeError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Attributes(Vec<Attribute>);
+
+/// Text that is no [`Attributes`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("bad attribute {item:?}: {fault}")]
+pub struct AttributeError {
+    /// The item that is wrong, as it was written.
+    pub item: String,
+    /// What is wrong with it.
+    pub fault: AttributeFault,
+}
+
+/// What is wrong with an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttributeFault {
+    /// Not `name:value`.
+    #[error("expected name:value")]
+    Form,
+    /// Brackets that do not hold ranges.
+    #[error("expected ranges of whole numbers such as [6-7]")]
+    Ranges,
+    /// Braces that do not hold names.
+    #[error("expected a set of names such as {{a,b}}")]
+    Set,
+}
+
+impl Attributes {
+    /// No attributes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one at the end.
+    pub fn push(&mut self, name: impl Into<SmolStr>, value: impl Into<AttributeValue>) {
+        self.0.push(Attribute { name: name.into(), value: value.into() });
+    }
+
+    /// The value of the first attribute of that name: the one that constraints look at.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&AttributeValue> {
+        self.0.iter().find(|attribute| attribute.name == name).map(|attribute| &attribute.value)
+    }
+
+    /// All attributes, in the order in which they were given.
+    pub fn iter(&self) -> std::slice::Iter<'_, Attribute> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Attributes {
+    type Item = &'a Attribute;
+    type IntoIter = std::slice::Iter<'a, Attribute>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl FromStr for Attributes {
+    type Err = AttributeError;
+
+    fn from_str(text: &str) -> Result<Self, AttributeError> {
+        let mut attributes = Self::new();
+        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
+            let wrong = |fault| AttributeError { item: item.to_owned(), fault };
+            let (name, value) = item.split_once(':').ok_or_else(|| wrong(AttributeFault::Form))?;
+            if name.trim().is_empty() {
+                return Err(wrong(AttributeFault::Form));
+            }
+            attributes.push(name.trim(), value.parse::<AttributeValue>().map_err(wrong)?);
+        }
+        Ok(attributes)
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, attribute) in self.0.iter().enumerate() {
+            let semicolon = if i == 0 { "" } else { ";" };
+            write!(f, "{semicolon}{}:{}", attribute.name, attribute.value)?;
+        }
+        Ok(())
+    }
+}
+
+/// A v1 `Attribute` object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Attribute {
+    name: SmolStr,
+    #[serde(flatten)]
+    value: V1Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
+enum V1Value {
+    Scalar { scalar: V1Scalar },
+    Ranges { ranges: V1Ranges },
+    Set { set: V1Set },
+    Text { text: V1Text },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Scalar {
+    value: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Ranges {
+    range: Vec<crate::resources::Range>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Set {
+    item: Vec<SmolStr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct V1Text {
+    value: SmolStr,
+}
+
+impl From<V1Attribute> for Attribute {
+    fn from(object: V1Attribute) -> Self {
+        let value = match object.value {
+            V1Value::Scalar { scalar } => AttributeValue::Scalar(scalar.value),
+            V1Value::Ranges { ranges } => AttributeValue::Ranges(ranges.range.into_iter().collect()),
+            V1Value::Set { set } => AttributeValue::Set(set.item.into_iter().collect()),
+            V1Value::Text { text } => AttributeValue::Text(text.value),
+        };
+        Self { name: object.name, value }
+    }
+}
+
+impl From<&Attribute> for V1Attribute {
+    fn from(attribute: &Attribute) -> Self {
+        let value = match &attribute.value {
+            AttributeValue::Scalar(value) => V1Value::Scalar { scalar: V1Scalar { value: *value } },
+            AttributeValue::Ranges(ranges) => {
+                V1Value::Ranges { ranges: V1Ranges { range: ranges.as_slice().to_vec() } }
+            }
+            AttributeValue::Set(set) => V1Value::Set { set: V1Set { item: set.as_slice().to_vec() } },
+            AttributeValue::Text(value) => V1Value::Text { text: V1Text { value: value.clone() } },
+        };
+        Self { name: attribute.name.clone(), value }
+    }
+}
+
+/// Attributes as they were written, not yet checked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "expected attributes: text such as \"rack:r1\", an object, or an array of v1 objects")]
+pub(crate) enum WrittenAttributes {
+    Text(String),
+    Map(Map<String, Json>),
+    #[expect(private_interfaces, reason = "only ever converted")]
+    V1(Vec<V1Attribute>),
+}
+
+impl TryFrom<WrittenAttributes> for Attributes {
+    type Error = AttributeError;
+
+    fn try_from(written: WrittenAttributes) -> Result<Self, AttributeError> {
+        match written {
+            WrittenAttributes::Text(text) => text.parse(),
+            WrittenAttributes::V1(objects) => Ok(Self(objects.into_iter().map(Attribute::from).collect())),
+            WrittenAttributes::Map(map) => {
+                let mut attributes = Self::new();
+                for (name, value) in map {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let value = text.parse::<AttributeValue>();
+                    attributes.push(
+                        name.as_str(),
+                        value.map_err(|fault| AttributeError { item: format!("{name}:{text}"), fault })?,
+                    );
+                }
+                Ok(attributes)
+            }
+        }
+    }
+}
+
+impl Serialize for Attributes {
+    /// The text form where it is read back the same, else an array of v1 objects.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.to_string();
+        if text.parse().as_ref() == Ok(self) {
+            serializer.serialize_str(&text)
+        } else {
+            serializer.collect_seq(self.0.iter().map(V1Attribute::from))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        WrittenAttributes::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_written_forms_mean_the_same() {
+        let text: Attributes = "rack:r1;level:3;jdk:[6-7];gpu:{0,1}".parse().unwrap();
+        let forms = [
+            r#""rack:r1;level:3;jdk:[6-7];gpu:{1,0}""#,
+            r#"{"rack": "r1", "level": "3", "jdk": "[6-7]", "gpu": "{0,1}"}"#,
+            r#"[{"name":"rack","type":"TEXT","text":{"value":"r1"}},{"name":"level","type":"SCALAR","scalar":{"value":3}},
+                {"name":"jdk","type":"RANGES","ranges":{"range":[{"begin":6,"end":7}]}},{"name":"gpu","type":"SET","set":{"item":["0","1"]}}]"#,
+        ];
+        for form in forms {
+            assert_eq!(serde_json::from_str::<Attributes>(form).unwrap(), text, "{form}");
+        }
+        assert_eq!(serde_json::to_string(&text).unwrap(), r#""rack:r1;level:3;jdk:[6-7];gpu:{0,1}""#);
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_keeps_its_type() {
+        let mut attributes = Attributes::new();
+        attributes.push("version", "3");
+        let json = serde_json::to_string(&attributes).unwrap();
+        assert_eq!(json, r#"[{"name":"version","type":"TEXT","text":{"value":"3"}}]"#);
+        assert_eq!(serde_json::from_str::<Attributes>(&json).unwrap(), attributes);
+    }
+
+    #[test]
+    fn bad_items_are_named() {
+        for (text, fault) in [
+            ("rack", AttributeFault::Form),
+            (":r1", AttributeFault::Form),
+            ("rack:", AttributeFault::Form),
+            ("jdk:[6", AttributeFault::Ranges),
+            ("gpu:{0", AttributeFault::Set),
+        ] {
+            assert_eq!(text.parse::<Attributes>().unwrap_err().fault, fault, "{text}");
+        }
+        assert_eq!("a:inf;b:nan".parse::<Attributes>().unwrap().first("a"), Some(&AttributeValue::from("inf")));
+    }
+}

@@ -1,0 +1,214 @@
+//! What the two levels hand each other: [`Offer`], the answers to it, and [`Operation`].
+
+use crate::agent::{Domain, Unavailability};
+use crate::attributes::Attributes;
+use crate::id::{AgentId, FrameworkId, OfferId};
+use crate::resources::{Resource, Resources, Scalar};
+use crate::role::Role;
+use crate::task::Task;
+use smol_str::SmolStr;
+use std::time::Duration;
+
+/// Resources of one agent, offered to one framework under one of its roles.
+///
+/// It is the framework's until it accepts, declines, or the master rescinds it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Offer {
+    /// Its id.
+    pub id: OfferId,
+    /// To whom.
+    pub framework: FrameworkId,
+    /// In whose name.
+    pub role: Role,
+    /// On which agent.
+    pub agent: AgentId,
+    /// The agent's host.
+    pub hostname: SmolStr,
+    /// What is offered.
+    pub resources: Resources,
+    /// What the agent says of itself.
+    pub attributes: Attributes,
+    /// Where the agent stands, if it says so.
+    pub domain: Option<Domain>,
+    /// When the agent will be down, if that is planned.
+    pub unavailability: Option<Unavailability>,
+}
+
+impl Offer {
+    /// An offer of these resources, with nothing else said of the agent.
+    #[must_use]
+    pub fn new(
+        id: impl Into<OfferId>,
+        framework: impl Into<FrameworkId>,
+        role: Role,
+        agent: impl Into<AgentId>,
+        resources: Resources,
+    ) -> Self {
+        let agent = agent.into();
+        Self {
+            id: id.into(),
+            framework: framework.into(),
+            role,
+            hostname: agent.as_str().into(),
+            agent,
+            resources,
+            attributes: Attributes::new(),
+            domain: None,
+            unavailability: None,
+        }
+    }
+}
+
+/// For how long a framework does not want to be offered again what it turned down.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Filters;
+/// use std::time::Duration;
+///
+/// assert_eq!(Filters::default().refuse, Duration::from_secs(5));
+/// let year = Duration::from_secs(365 * 24 * 60 * 60);
+/// assert_eq!(Filters::refuse_for(Duration::MAX).refuse, year);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Filters {
+    /// How long; zero makes no filter.
+    pub refuse: Duration,
+}
+
+impl Filters {
+    /// The longest refusal: 365 days (Mesos, `master.cpp`).
+    pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+    /// No filter: it may be offered again at once.
+    pub const NONE: Self = Self { refuse: Duration::ZERO };
+
+    /// A refusal of that length, or of 365 days if that is less.
+    #[must_use]
+    pub fn refuse_for(span: Duration) -> Self {
+        Self { refuse: span.min(Self::LONGEST) }
+    }
+}
+
+impl Default for Filters {
+    /// Five seconds, as in Mesos.
+    fn default() -> Self {
+        Self { refuse: Duration::from_secs(5) }
+    }
+}
+
+/// What an accept does to the resources that were offered, and an operator to those of an agent.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Starts tasks, each on its own.
+    Launch(Vec<Task>),
+    /// Starts tasks, all or none.
+    LaunchGroup(Vec<Task>),
+    /// Puts a dynamic reservation on top of each resource's stack.
+    Reserve(Resources),
+    /// Takes the top reservation away.
+    Unreserve(Resources),
+    /// Makes persistent volumes of disk.
+    Create(Resources),
+    /// Makes disk of persistent volumes; what they hold is lost.
+    Destroy(Resources),
+    /// Adds disk to a volume.
+    GrowVolume {
+        /// The volume as it is.
+        volume: Box<Resource>,
+        /// The disk that it gets.
+        addition: Box<Resource>,
+    },
+    /// Takes disk from a volume.
+    ShrinkVolume {
+        /// The volume as it is.
+        volume: Box<Resource>,
+        /// How much it loses.
+        subtract: Scalar,
+    },
+}
+
+impl Operation {
+    /// The name of the operation in a journal.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Launch(_) => "launch",
+            Self::LaunchGroup(_) => "launch_group",
+            Self::Reserve(_) => "reserve",
+            Self::Unreserve(_) => "unreserve",
+            Self::Create(_) => "create",
+            Self::Destroy(_) => "destroy",
+            Self::GrowVolume { .. } => "grow_volume",
+            Self::ShrinkVolume { .. } => "shrink_volume",
+        }
+    }
+}
+
+/// A framework's answer to offers that it takes something of.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Accept, Offer, Role, Task};
+/// use std::time::Duration;
+///
+/// let offer = Offer::new("O1", "marathon", Role::default(), "a1", "cpus:4;mem:1024".parse()?);
+/// let task = Task::new("web-1", "cpus:1;mem:64".parse()?);
+/// let accept = Accept::of(&offer).launch(task).refuse_rest_for(Duration::from_secs(30));
+/// assert_eq!(accept.offers, [offer.id]);
+/// # Ok::<(), apportion::ResourceError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Accept {
+    /// The offers: of one agent, under one role.
+    pub offers: Vec<OfferId>,
+    /// What to do with them, in this order, each seeing what the one before left.
+    pub operations: Vec<Operation>,
+    /// For how long not to be offered what is left over.
+    pub filters: Filters,
+}
+
+impl Accept {
+    /// An answer to that offer, taking nothing yet.
+    #[must_use]
+    pub fn of(offer: &Offer) -> Self {
+        Self { offers: vec![offer.id.clone()], operations: Vec::new(), filters: Filters::default() }
+    }
+
+    /// The same, to one more offer of the same agent and role.
+    #[must_use]
+    pub fn and(mut self, offer: &Offer) -> Self {
+        self.offers.push(offer.id.clone());
+        self
+    }
+
+    /// The same, launching one more task.
+    #[must_use]
+    pub fn launch(mut self, task: Task) -> Self {
+        match self.operations.last_mut() {
+            Some(Operation::Launch(tasks)) => tasks.push(task),
+            _ => self.operations.push(Operation::Launch(vec![task])),
+        }
+        self
+    }
+
+    /// The same, with one more operation.
+    #[must_use]
+    pub fn then(mut self, operation: Operation) -> Self {
+        self.operations.push(operation);
+        self
+    }
+
+    /// The same, not wanting to be offered what is left over for that long.
+    #[must_use]
+    pub fn refuse_rest_for(mut self, span: Duration) -> Self {
+        self.filters = Filters::refuse_for(span);
+        self
+    }
+}
