@@ -251,7 +251,7 @@ impl From<&Attribute> for V1Attribute {
 }
 
 /// Attributes as they were written, not yet checked.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected attributes: text such as \"rack:r1\", an object, or an array of v1 objects")]
 pub(crate) enum WrittenAttributes {
     Text(String),
@@ -286,11 +286,17 @@ impl TryFrom<WrittenAttributes> for Attributes {
 impl Serialize for Attributes {
     /// The text form where it is read back the same, else an array of v1 objects.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.to_string();
-        if text.parse().as_ref() == Ok(self) {
-            serializer.serialize_str(&text)
+        WrittenAttributes::from(self).serialize(serializer)
+    }
+}
+
+impl From<&Attributes> for WrittenAttributes {
+    fn from(attributes: &Attributes) -> Self {
+        let text = attributes.to_string();
+        if text.parse().as_ref() == Ok(attributes) {
+            Self::Text(text)
         } else {
-            serializer.collect_seq(self.0.iter().map(V1Attribute::from))
+            Self::V1(attributes.iter().map(V1Attribute::from).collect())
         }
     }
 }

@@ -179,6 +179,16 @@ impl Resources {
         }
     }
 
+    /// Checks that no name of `other` has another type in here.
+    pub(crate) fn check_types(&self, other: &Self) -> Result<(), SumError> {
+        let clash = |theirs: &Resource| {
+            let namesake = self.items.iter().find(|mine| mine.name == theirs.name)?;
+            let differs = namesake.value.type_name() != theirs.value.type_name();
+            differs.then(|| SumError { to: Box::new(namesake.clone()), added: Box::new(theirs.clone()) })
+        };
+        other.items.iter().find_map(clash).map_or(Ok(()), Err)
+    }
+
     /// Whether each resource of `other` lies within one of equal identity in here.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,9 +55,15 @@ pub enum RoleFault {
     /// White space or DEL.
     #[error("it contains white space or DEL")]
     BadCharacter,
+    /// More than [`Role::MAX_BYTES`]: the work on a path grows with the square of its length.
+    #[error("it is longer than {} bytes", Role::MAX_BYTES)]
+    TooLong,
 }
 
 impl Role {
+    /// The longest path that is taken, in bytes.
+    pub const MAX_BYTES: usize = 4096;
+
     /// Checks and takes a role's path.
     ///
     /// # Errors
@@ -115,6 +122,9 @@ fn fault(path: &str) -> Option<RoleFault> {
     if path == "*" {
         return None;
     }
+    if path.len() > Role::MAX_BYTES {
+        return Some(RoleFault::TooLong);
+    }
     path.split('/').find_map(|name| match name {
         "" => Some(RoleFault::EmptyComponent),
         "." | ".." | "*" => Some(RoleFault::ReservedComponent),
@@ -127,6 +137,12 @@ fn fault(path: &str) -> Option<RoleFault> {
 impl Default for Role {
     fn default() -> Self {
         Self(SmolStr::new_static("*"))
+    }
+}
+
+impl Borrow<str> for Role {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

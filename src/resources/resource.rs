@@ -342,6 +342,16 @@ impl Resource {
         self.kind.as_ref().and_then(|kind| kind.disk.as_ref()).is_some_and(Disk::is_indivisible)
     }
 
+    /// How many equal copies of a shared resource this stands for; 1 for all others.
+    pub(crate) fn copies(&self) -> u64 {
+        self.copies.into()
+    }
+
+    /// Whether this is the same shared resource, in however many copies.
+    pub(crate) fn same_shared(&self, other: &Self) -> bool {
+        self.cmp_identity(other) == Ordering::Equal && self.value == other.value
+    }
+
     /// Whether two amounts of this identity become one when added.
     pub(super) fn merges(&self) -> bool {
         !self.is_shared() && !self.is_indivisible()

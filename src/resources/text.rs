@@ -164,18 +164,36 @@ impl Serialize for Resources {
         if self.iter().all(has_text_form) {
             serializer.collect_str(self)
         } else {
-            let copies = self.iter().flat_map(|resource| (0..resource.copies).map(move |_| resource));
-            serializer.collect_seq(copies.map(V1Resource::from))
+            Written::from(self).serialize(serializer)
+        }
+    }
+}
+
+impl From<&Resources> for Written {
+    fn from(resources: &Resources) -> Self {
+        if resources.iter().all(has_text_form) {
+            Self::Text(resources.to_string())
+        } else {
+            let copies = resources.iter().flat_map(|resource| (0..resource.copies).map(move |_| resource));
+            Self::V1(copies.map(V1Resource::from).collect())
         }
     }
 }
 
 /// Resources as they were written, not yet checked.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected resources: text such as \"cpus:1;mem:64\", or an array of v1 objects")]
 pub(crate) enum Written {
     Text(String),
     V1(Vec<V1Resource>),
+    One(Box<V1Resource>),
+}
+
+impl Written {
+    /// One resource, as an object by itself.
+    pub(crate) fn one(resource: &Resource) -> Self {
+        Self::One(Box::new(resource.into()))
+    }
 }
 
 impl TryFrom<Written> for Resources {
@@ -185,6 +203,7 @@ impl TryFrom<Written> for Resources {
         let objects = match written {
             Written::Text(text) => return text.parse(),
             Written::V1(objects) => objects,
+            Written::One(object) => vec![*object],
         };
         let mut resources = Self::new();
         for object in objects {

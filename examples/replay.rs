@@ -1,0 +1,64 @@
+//! Replays a journal: commands in, effects out, one JSON object a line.
+//!
+//! `cargo run --release --example replay -- FILE` (or `-` for standard input)
+#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
+
+use apportion::journal::Replay;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(file), None) = (arguments.next(), arguments.next()) else {
+        eprintln!("expected one argument: the journal FILE, or - for standard input");
+        return ExitCode::from(2);
+    };
+    match replay(&file) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn replay(file: &str) -> io::Result<()> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
+    let input: Box<dyn Read> = match file {
+        "-" => Box::new(io::stdin()),
+        _ => Box::new(File::open(file).map_err(named)?),
+    };
+    let mut input = BufReader::new(input);
+    let mut output = BufWriter::new(io::stdout().lock());
+    let mut replay = Replay::new();
+    let mut line = Vec::new();
+    loop {
+        // Whoever speaks to us line by line waits for an answer once the input has run dry.
+        if !input.buffer().contains(&b'\n') {
+            output.flush()?;
+        }
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(named)? == 0 {
+            return output.flush();
+        }
+        let mut printed = Ok(());
+        let print = |effect: &str| {
+            if printed.is_ok() {
+                printed = writeln!(output, "{effect}");
+            }
+        };
+        let number = replay.line() + 1;
+        let fed = match std::str::from_utf8(&line) {
+            Ok(text) => replay.feed(text, print).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("not UTF-8: {error}")),
+        };
+        printed?;
+        if let Err(error) = fed {
+            output.flush()?;
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{file}:{number}: {error}")));
+        }
+    }
+}

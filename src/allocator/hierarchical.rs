@@ -1,0 +1,559 @@
+//! [`Hierarchical`]: what happens to agents, frameworks and roles; the deciding itself is in `cycle`.
+
+use super::filter::Refusals;
+use super::ledger::{AgentIx, Ledger};
+use super::names::Names;
+use super::registry::Registry;
+use super::share::{Totals, Weight};
+use super::sorter::{Drf, Sorter};
+use super::tree::{ClientId, ShareTree};
+use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
+use crate::agent::{Agent, Domain};
+use crate::framework::Framework;
+use crate::id::{AgentId, FrameworkId};
+use crate::resources::{Quantities, Resources, Scalar};
+use crate::role::Role;
+use crate::time::Time;
+use indexmap::{IndexMap, IndexSet};
+use smallvec::SmallVec;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// What holds for all frameworks and agents of a [`Hierarchical`] allocator.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// An offer contains at least one of these, all names of it; none of them = anything goes.
+    pub min_allocatable: Vec<Quantities>,
+    /// Names of resources that count for no share.
+    pub fair_sharing_excluded: Vec<SmolStr>,
+    /// Whether agents with gpus are only for frameworks that say they can use them.
+    pub filter_gpu_resources: bool,
+    /// Where the master stands: agents of other regions are only for frameworks that can use them.
+    pub domain: Option<Domain>,
+}
+
+impl Default for Options {
+    /// Mesos' defaults: 0.01 cpus or 32 MB at least, gpus only for whoever can use them.
+    fn default() -> Self {
+        Self {
+            min_allocatable: vec![
+                Quantities::from_iter([("cpus", Scalar::milli(10))]),
+                Quantities::from_iter([("mem", Scalar::units(32))]),
+            ],
+            fair_sharing_excluded: Vec::new(),
+            filter_gpu_resources: true,
+            domain: None,
+        }
+    }
+}
+
+/// The allocator of Mesos: one sorter over the tree of roles, one over the frameworks of each role.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::allocator::{Allocator, Drf, Hierarchical, Options};
+/// use apportion::{Agent, Framework, Role, Time};
+/// use std::sync::Arc;
+///
+/// let mut allocator = Hierarchical::new(Options::default(), Drf::default(), Drf::default());
+/// for id in ["hadoop", "mpi"] {
+///     allocator.add_framework(&Arc::new(Framework::new(id).role(Role::new(id)?)), &[])?;
+/// }
+/// for id in ["a1", "a2"] {
+///     allocator.add_agent(&Arc::new(Agent::new(id, "cpus:4;mem:4096".parse()?)), &[])?;
+/// }
+/// let offers = allocator.allocate(Time::ZERO, None);
+/// let frameworks: Vec<_> = offers.iter().map(|offer| offer.framework.as_str()).collect();
+/// assert_eq!(frameworks, ["hadoop", "mpi"]); // one agent each
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Hierarchical<R = Drf, F = Drf> {
+    pub(super) options: Options,
+    pub(super) ledger: Ledger,
+    pub(super) frameworks: Registry<FrameworkId, FrameworkEntry>,
+    pub(super) roles: Registry<Role, RoleEntry<F>>,
+    /// The roles that have a framework; a client's number leads to its role by `role_of`.
+    pub(super) tree: ShareTree,
+    pub(super) role_of: Vec<RoleIx>,
+    pub(super) sorter: R,
+    fresh: F,
+    weights: IndexMap<Role, Weight>,
+    pub(super) totals: Totals,
+    pub(super) names: Names,
+    pub(super) refusals: Refusals,
+    whitelist: Option<IndexSet<SmolStr>>,
+}
+
+/// The dense number of a role.
+pub(super) type RoleIx = usize;
+/// The dense number of a framework.
+pub(super) type FrameworkIx = usize;
+
+#[derive(Debug, Clone)]
+pub(super) struct FrameworkEntry {
+    pub(super) framework: Arc<Framework>,
+    active: bool,
+    /// Its places in the roles that it has, or has left but still holds something under.
+    places: SmallVec<[(RoleIx, ClientId); 1]>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct RoleEntry<F> {
+    pub(super) role: Role,
+    pub(super) client: ClientId,
+    /// The frameworks in it: a flat tree, whose clients' numbers are the places in `members`.
+    pub(super) tree: ShareTree,
+    pub(super) sorter: F,
+    pub(super) members: Vec<Option<Member>>,
+}
+
+/// A framework within a role.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) framework: FrameworkIx,
+    /// Whether the framework has the role, or only still holds something under it.
+    subscribed: bool,
+    suppressed: bool,
+    /// How many offers and tasks it has under the role.
+    holdings: u64,
+}
+
+impl Hierarchical {
+    /// Starts with an empty cluster and dominant resource fairness on both levels.
+    #[must_use]
+    pub fn drf(options: Options) -> Self {
+        Self::new(options, Drf::default(), Drf::default())
+    }
+}
+
+impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
+    /// Starts with an empty cluster; each role gets a copy of the sorter for frameworks.
+    #[must_use]
+    pub fn new(options: Options, roles: R, frameworks: F) -> Self {
+        let mut names = Names::default();
+        let excluded = options.fair_sharing_excluded.iter().map(|name| names.intern(name)).collect();
+        Self {
+            options,
+            ledger: Ledger::default(),
+            frameworks: Registry::default(),
+            roles: Registry::default(),
+            tree: ShareTree::default(),
+            role_of: Vec::new(),
+            sorter: roles,
+            fresh: frameworks,
+            weights: IndexMap::new(),
+            totals: Totals::without(excluded),
+            names,
+            refusals: Refusals::default(),
+            whitelist: None,
+        }
+    }
+
+    /// Whether an agent may be offered to anyone.
+    pub(super) fn is_candidate(&self, agent: AgentIx) -> bool {
+        let account = &self.ledger[agent];
+        account.active && self.whitelist.as_ref().is_none_or(|hosts| hosts.contains(&account.agent.hostname))
+    }
+
+    fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
+        self.ledger.find(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
+    }
+
+    fn find_framework(&self, id: &FrameworkId) -> Result<FrameworkIx, AllocatorError> {
+        self.frameworks.find(id).ok_or_else(|| AllocatorError::UnknownFramework(id.clone()))
+    }
+
+    /// Where a framework stands within these of its roles; none = within all.
+    fn places(&self, id: &FrameworkId, roles: &[Role]) -> Result<Vec<(RoleIx, ClientId)>, AllocatorError> {
+        let entry = &self.frameworks[self.find_framework(id)?];
+        let subscribed = entry.places.iter().filter(|place| self.member(**place).subscribed).copied();
+        if roles.is_empty() {
+            return Ok(subscribed.collect());
+        }
+        let of_role = |role: &Role| {
+            let place = subscribed.clone().find(|(ix, _)| self.roles[*ix].role == *role);
+            place.ok_or_else(|| AllocatorError::NotItsRole { framework: id.clone(), role: role.clone() })
+        };
+        roles.iter().map(of_role).collect()
+    }
+
+    fn place(&self, framework: FrameworkIx, role: &Role) -> Option<(RoleIx, ClientId)> {
+        let role = self.roles.find(role)?;
+        self.frameworks[framework].places.iter().find(|(ix, _)| *ix == role).copied()
+    }
+
+    pub(super) fn member(&self, (role, client): (RoleIx, ClientId)) -> &Member {
+        self.roles[role].members[client.index()].as_ref().expect("a place is given up with its member")
+    }
+
+    fn member_mut(&mut self, (role, client): (RoleIx, ClientId)) -> &mut Member {
+        self.roles[role].members[client.index()].as_mut().expect("a place is given up with its member")
+    }
+
+    /// The place of a framework within a role; it is given one, without the role, if it has none.
+    fn seat(&mut self, framework: FrameworkIx, role: &Role) -> (RoleIx, ClientId) {
+        if let Some(place) = self.place(framework, role) {
+            return place;
+        }
+        let ix = self.roles.find(role).unwrap_or_else(|| self.open_role(role));
+        let entry = &mut self.roles[ix];
+        let id = &self.frameworks[framework].framework.id;
+        let client = entry.tree.add(std::iter::once(id.as_str()), |_| Weight::ONE);
+        if entry.members.len() <= client.index() {
+            entry.members.resize_with(client.index() + 1, || None);
+        }
+        entry.members[client.index()] = Some(Member { framework, subscribed: false, suppressed: false, holdings: 0 });
+        self.frameworks[framework].places.push((ix, client));
+        (ix, client)
+    }
+
+    fn open_role(&mut self, role: &Role) -> RoleIx {
+        let path = role.as_str();
+        let ends: Vec<usize> = path.match_indices('/').map(|(end, _)| end).chain([path.len()]).collect();
+        let weight = |depth: usize| self.weights.get(&path[..ends[depth]]).copied().unwrap_or_default();
+        let client = self.tree.add(role.components(), weight);
+        self.tree.set_active(client, true);
+        let ix = self.roles.insert(
+            role.clone(),
+            RoleEntry {
+                role: role.clone(),
+                client,
+                tree: ShareTree::default(),
+                sorter: self.fresh.clone(),
+                members: Vec::new(),
+            },
+        );
+        if self.role_of.len() <= client.index() {
+            self.role_of.resize(client.index() + 1, RoleIx::MAX);
+        }
+        self.role_of[client.index()] = ix;
+        ix
+    }
+
+    /// Gives up a place that stands for nothing any more, and the role with the last one.
+    fn leave_if_done(&mut self, place: (RoleIx, ClientId)) {
+        let member = self.member(place);
+        if member.subscribed || member.holdings > 0 {
+            return;
+        }
+        let framework = member.framework;
+        self.frameworks[framework].places.retain(|mine| *mine != place);
+        self.refusals.forget_member(place);
+        let entry = &mut self.roles[place.0];
+        entry.tree.remove(place.1);
+        entry.members[place.1.index()] = None;
+        if entry.members.iter().all(Option::is_none) {
+            let (role, client) = (entry.role.clone(), entry.client);
+            self.tree.remove(client);
+            self.roles.remove(&role);
+        }
+    }
+
+    fn wake(&mut self, place: (RoleIx, ClientId)) {
+        let member = self.member(place);
+        let active = member.subscribed && !member.suppressed && self.frameworks[member.framework].active;
+        self.roles[place.0].tree.set_active(place.1, active);
+    }
+
+    /// Counts resources as given to a framework: held, offered or in use alike, and one more gift.
+    pub(super) fn charge_gift(&mut self, place: (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
+        let (role, client) = place;
+        self.roles[role].tree.count_one(client);
+        self.tree.count_one(self.roles[role].client);
+        self.charge(place, agent, resources);
+    }
+
+    fn charge(&mut self, (role, client): (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
+        let order = self.ledger[agent].order;
+        let entry = &mut self.roles[role];
+        entry.tree.charge(client, order, resources, &mut self.names);
+        entry.sorter.charged(&entry.tree, client);
+        self.tree.charge(entry.client, order, resources, &mut self.names);
+        self.sorter.charged(&self.tree, entry.client);
+    }
+
+    fn release(&mut self, (role, client): (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
+        let order = self.ledger[agent].order;
+        let entry = &mut self.roles[role];
+        entry.tree.release(client, order, resources, &mut self.names);
+        entry.sorter.charged(&entry.tree, client);
+        self.tree.release(entry.client, order, resources, &mut self.names);
+        self.sorter.charged(&self.tree, entry.client);
+    }
+
+    /// One more offer or task of a framework under a role.
+    pub(super) fn add_holdings(&mut self, place: (RoleIx, ClientId), more: u64) {
+        self.member_mut(place).holdings += more;
+    }
+
+    fn end_holding(&mut self, place: (RoleIx, ClientId)) {
+        let member = self.member_mut(place);
+        member.holdings = member.holdings.saturating_sub(1);
+        self.leave_if_done(place);
+    }
+
+    /// Charges what tasks hold that came with an agent or before their framework. Each pair of role
+    /// and agent counts as one gift.
+    fn adopt(&mut self, held: &[Holding]) {
+        let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), (Resources, u64)> = IndexMap::new();
+        for holding in held {
+            let found = self.frameworks.find(&holding.framework).zip(self.ledger.find(&holding.agent));
+            let Some((framework, agent)) = found else { continue };
+            let (sum, tasks) = sums.entry((framework, &holding.role, agent)).or_default();
+            sum.insert(&holding.resources);
+            *tasks += 1;
+        }
+        for ((framework, role, agent), (sum, tasks)) in sums {
+            let place = self.seat(framework, role);
+            self.add_holdings(place, tasks);
+            self.charge_gift(place, agent, &sum);
+        }
+    }
+
+    /// Checks that the cluster can be counted with an agent's new total in place of its old one.
+    fn check_totals(&mut self, agent: &Agent, old: Option<AgentIx>) -> Result<(), AllocatorError> {
+        let old = old.map_or_else(Quantities::new, |ix| self.ledger[ix].total().quantities());
+        for (name, amount) in agent.resources.quantities().iter() {
+            let others = self.totals.amounts.of(self.names.intern(name)).saturating_sub(old.amount(name).as_milli());
+            if others.checked_add(amount.as_milli()).is_none() {
+                return Err(AllocatorError::ClusterTooLarge { agent: agent.id.clone(), name: name.into() });
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, ix: FrameworkIx) {
+        let framework = Arc::clone(&self.frameworks[ix].framework);
+        for role in &framework.roles {
+            let place = self.seat(ix, role);
+            let suppressed = framework.suppressed.contains(role);
+            let member = self.member_mut(place);
+            let revived = member.suppressed && !suppressed;
+            (member.subscribed, member.suppressed) = (true, suppressed);
+            if revived {
+                self.refusals.forget_member(place);
+            }
+            self.wake(place);
+        }
+    }
+}
+
+impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
+    fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError> {
+        if self.ledger.find(&agent.id).is_some() {
+            return Err(AllocatorError::AgentExists(agent.id.clone()));
+        }
+        self.check_totals(agent, None)?;
+        let resources: Vec<_> = held.iter().map(|holding| &holding.resources).collect();
+        let opened = self.ledger.open(agent, &resources);
+        opened.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
+        self.totals.add(&self.names.all(&agent.resources));
+        self.adopt(held);
+        Ok(())
+    }
+
+    fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
+        let ix = self.find_agent(&agent.id)?;
+        self.check_totals(agent, Some(ix))?;
+        let before = Arc::clone(&self.ledger[ix].agent);
+        let old = self.names.all(self.ledger[ix].total());
+        let updated = self.ledger.update(ix, agent);
+        updated.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
+        self.totals.sub(&old);
+        self.totals.add(&self.names.all(&agent.resources));
+        if before.attributes != agent.attributes {
+            self.refusals.forget_agent(ix);
+        }
+        Ok(())
+    }
+
+    fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError> {
+        let ix = self.find_agent(agent)?;
+        self.totals.sub(&self.names.all(self.ledger[ix].total()));
+        self.refusals.forget_agent(ix);
+        self.ledger.close(agent);
+        Ok(())
+    }
+
+    fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError> {
+        let ix = self.find_agent(agent)?;
+        self.ledger.set_active(ix, active);
+        Ok(())
+    }
+
+    fn add_framework(&mut self, framework: &Arc<Framework>, held: &[Holding]) -> Result<(), AllocatorError> {
+        if self.frameworks.find(&framework.id).is_some() {
+            return Err(AllocatorError::FrameworkExists(framework.id.clone()));
+        }
+        let entry = FrameworkEntry { framework: Arc::clone(framework), active: true, places: SmallVec::new() };
+        let ix = self.frameworks.insert(framework.id.clone(), entry);
+        self.subscribe(ix);
+        self.adopt(held);
+        self.ledger.mark_all();
+        Ok(())
+    }
+
+    fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
+        let ix = self.find_framework(&framework.id)?;
+        self.frameworks[ix].framework = Arc::clone(framework);
+        let left: Vec<_> = {
+            let places = self.frameworks[ix].places.iter();
+            places.filter(|(role, _)| !framework.roles.contains(&self.roles[*role].role)).copied().collect()
+        };
+        self.subscribe(ix);
+        for place in left {
+            self.member_mut(place).subscribed = false;
+            self.refusals.forget_member(place);
+            self.wake(place);
+            self.leave_if_done(place);
+        }
+        self.ledger.mark_all();
+        Ok(())
+    }
+
+    fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError> {
+        let ix = self.find_framework(framework)?;
+        for place in self.frameworks[ix].places.clone() {
+            self.member_mut(place).subscribed = false;
+            self.leave_if_done(place);
+        }
+        self.frameworks.remove(framework);
+        Ok(())
+    }
+
+    fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
+        let ix = self.find_framework(framework)?;
+        self.frameworks[ix].active = active;
+        for place in self.frameworks[ix].places.clone() {
+            if !active {
+                self.refusals.forget_member(place);
+            }
+            self.wake(place);
+        }
+        self.ledger.mark_all();
+        Ok(())
+    }
+
+    fn suppress(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
+        for place in self.places(framework, roles)? {
+            self.member_mut(place).suppressed = true;
+            self.wake(place);
+        }
+        Ok(())
+    }
+
+    fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
+        for place in self.places(framework, roles)? {
+            self.member_mut(place).suppressed = false;
+            self.refusals.forget_member(place);
+            self.wake(place);
+        }
+        self.ledger.mark_all();
+        Ok(())
+    }
+
+    fn set_weight(&mut self, role: &Role, weight: Weight) {
+        if weight == Weight::ONE {
+            self.weights.swap_remove(role);
+        } else {
+            self.weights.insert(role.clone(), weight);
+        }
+        if let Some(node) = self.tree.find(role.components()) {
+            self.tree.set_weight(node, weight);
+        }
+    }
+
+    fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
+        self.whitelist = hostnames.map(IndexSet::from_iter);
+        self.ledger.mark_all();
+    }
+
+    fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
+        let agent = self.find_agent(&offer.agent)?;
+        self.ledger.end_offer(agent, &offer.resources, tasks);
+        let Some(framework) = self.frameworks.find(&offer.framework) else { return Ok(()) };
+        let Some(place) = self.place(framework, &offer.role) else { return Ok(()) };
+        self.release(place, agent, &offer.resources);
+        for task in tasks {
+            self.charge(place, agent, task);
+        }
+        self.add_holdings(place, tasks.len() as u64);
+        self.end_holding(place);
+        Ok(())
+    }
+
+    fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
+        let agent = self.find_agent(&task.agent)?;
+        self.ledger.end_task(agent, &task.resources);
+        let Some(framework) = self.frameworks.find(&task.framework) else { return Ok(()) };
+        if let Some(place) = self.place(framework, &task.role) {
+            self.release(place, agent, &task.resources);
+            self.end_holding(place);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
+        let agent = self.find_agent(&refused.agent)?;
+        for place in self.places(&refused.framework, std::slice::from_ref(&refused.role))? {
+            self.refusals.refuse(place, agent, refused.resources.clone(), until);
+        }
+        Ok(())
+    }
+
+    fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
+        let _ = at;
+        let candidates: Vec<AgentIx> = match agent {
+            Some(id) => self.ledger.find(id).into_iter().collect(),
+            None => self.ledger.pending().collect(),
+        };
+        self.run_cycle(&candidates)
+    }
+
+    fn has_pending(&self) -> bool {
+        self.ledger.has_pending()
+    }
+
+    fn next_expiry(&self) -> Option<Time> {
+        self.refusals.next_end()
+    }
+
+    fn expire(&mut self, at: Time) {
+        self.refusals.expire(at, |agent| self.ledger.mark(agent));
+    }
+
+    fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>> {
+        let account = &self.ledger[self.ledger.find(agent)?];
+        Some(AgentAccount {
+            total: account.total(),
+            offered: account.offered(),
+            allocated: account.allocated(),
+            available: account.available(),
+            active: account.active,
+        })
+    }
+
+    fn roles(&self) -> Vec<RoleAccount> {
+        let known = self.roles.ids().flat_map(|role| std::iter::once(role.clone()).chain(role.ancestors()));
+        let mut roles: Vec<Role> = known.chain(self.weights.keys().cloned()).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles.into_iter().map(|role| self.role_account(role)).collect()
+    }
+}
+
+impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
+    fn role_account(&self, role: Role) -> RoleAccount {
+        let weight = self.weights.get(&role).copied().unwrap_or_default();
+        let node = self.tree.find(role.components());
+        RoleAccount {
+            share: node.map_or(0.0, |node| self.tree.dominant_share(node, &self.totals).as_f64()),
+            held: node.map_or_else(Quantities::new, |node| self.names.quantities(self.tree.held(node))),
+            role,
+            weight,
+        }
+    }
+}

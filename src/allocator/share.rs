@@ -1,0 +1,216 @@
+//! [`Share`] and [`Weight`]: how much of the cluster something holds, compared exactly.
+
+use super::names::Amounts;
+use std::cmp::Ordering;
+use std::fmt;
+
+/// How much a role counts against its siblings; a double weight makes the same holdings half a share.
+///
+/// Kept in millionths, so that shares compare exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Weight {
+    millionths: u64,
+}
+
+/// A number that is no [`Weight`].
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{found} is not a weight: expected a number from 0.000001 to 1000000000")]
+pub struct WeightError {
+    /// The number that was given.
+    pub found: f64,
+}
+
+impl Weight {
+    /// The weight of a role for which none was set.
+    pub const ONE: Self = Self { millionths: 1_000_000 };
+
+    /// Rounds a number to millionths.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightError`] for what is not within a millionth and a thousand million.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
+    pub fn try_from_f64(weight: f64) -> Result<Self, WeightError> {
+        let millionths = (weight * 1e6).round();
+        if (1.0..=1e15).contains(&millionths) {
+            Ok(Self { millionths: millionths as u64 })
+        } else {
+            Err(WeightError { found: weight })
+        }
+    }
+
+    /// The weight as a number.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "at most 1e15, which a double holds exactly")]
+    pub fn as_f64(self) -> f64 {
+        self.millionths as f64 / 1e6
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_f64().fmt(f)
+    }
+}
+
+/// A weighted share of the cluster: an exact fraction, so that equal shares tie whatever floating
+/// point would say (Mesos divides doubles).
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    /// What is held, in thousandths, times a million.
+    held: u128,
+    /// What there is, in thousandths, times the weight in millionths; never 0.
+    of: u128,
+    /// Their quotient, for a first comparison that almost always decides.
+    approx: f64,
+}
+
+impl Share {
+    /// No share at all.
+    pub const ZERO: Self = Self { held: 0, of: 1, approx: 0.0 };
+
+    /// `held` of `total` (both in thousandths), over the weight. Of a total of 0 the share is 0.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "the approximation is only trusted where it clearly differs")]
+    pub fn new(held: u64, total: u64, weight: Weight) -> Self {
+        if held == 0 || total == 0 {
+            return Self::ZERO;
+        }
+        let (held, of) = (u128::from(held) * 1_000_000, u128::from(total) * u128::from(weight.millionths));
+        Self { held, of, approx: held as f64 / of as f64 }
+    }
+
+    /// The dominant share of the DRF paper (Ghodsi et al., NSDI'11, section 4.1): the largest
+    /// fraction of any one resource, over the weight.
+    pub(super) fn dominant(held: &Amounts, totals: &Totals, weight: Weight) -> Self {
+        let shares = held.iter().map(|(ix, amount)| Self::new(amount, totals.fair(ix), weight));
+        shares.max().unwrap_or(Self::ZERO)
+    }
+
+    /// The share as a number, for people and journals.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        self.approx
+    }
+}
+
+impl Ord for Share {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Either quotient is off by less than three parts in 2^53; beyond twice that it decides.
+        if (self.approx - other.approx).abs() > 1e-14 * self.approx.max(other.approx) {
+            self.approx.total_cmp(&other.approx)
+        } else {
+            cmp_fractions((self.held, self.of), (other.held, other.of))
+        }
+    }
+}
+
+/// Compares two fractions by their continued fractions: no product that could overflow.
+fn cmp_fractions(mut a: (u128, u128), mut b: (u128, u128)) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
+    loop {
+        let whole = (a.0 / a.1).cmp(&(b.0 / b.1));
+        let rests = (a.0 % a.1, b.0 % b.1);
+        match (whole, rests) {
+            (Ordering::Equal, (0, 0)) => return Ordering::Equal,
+            (Ordering::Equal, (0, _)) => return Ordering::Less,
+            (Ordering::Equal, (_, 0)) => return Ordering::Greater,
+            // x < y just when 1/y < 1/x
+            (Ordering::Equal, (left, right)) => (a, b) = ((b.1, right), (a.1, left)),
+            (Ordering::Less | Ordering::Greater, _) => return whole,
+        }
+    }
+}
+
+impl PartialOrd for Share {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Share {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Share {}
+
+/// What the whole cluster has, by name: what every share is a share of.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    pub(super) amounts: Amounts,
+    excluded: Vec<super::names::NameIx>,
+    /// Goes up with every change, so that a cached share can be known to be old.
+    version: u64,
+}
+
+impl Totals {
+    /// Totals in which the names at `excluded` count for no share.
+    pub(super) fn without(excluded: Vec<super::names::NameIx>) -> Self {
+        Self { excluded, ..Self::default() }
+    }
+
+    /// Goes up whenever any total changes.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The total of a name as far as shares go: 0 if it is left out of fair sharing.
+    pub(super) fn fair(&self, ix: super::names::NameIx) -> u64 {
+        if self.excluded.contains(&ix) { 0 } else { self.amounts.of(ix) }
+    }
+
+    pub(super) fn add(&mut self, delta: &[(super::names::NameIx, u64)]) {
+        self.amounts.add(delta);
+        self.version += 1;
+    }
+
+    pub(super) fn sub(&mut self, delta: &[(super::names::NameIx, u64)]) {
+        self.amounts.sub(delta);
+        self.version += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn equal_fractions_tie() {
+        let weight = |number: f64| Weight::try_from_f64(number).unwrap();
+        assert_eq!(Share::new(1, 3, Weight::ONE), Share::new(2, 6, Weight::ONE));
+        assert_eq!(Share::new(1, 10, weight(0.1)), Share::new(3, 10, weight(0.3)));
+        assert_eq!(Share::new(5, 0, Weight::ONE), Share::ZERO);
+        assert!(Share::new(u64::MAX - 1, u64::MAX, Weight::ONE) < Share::new(u64::MAX, u64::MAX, Weight::ONE));
+    }
+
+    #[test]
+    fn weights_are_positive_and_bounded() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-9, 1e10] {
+            assert!(Weight::try_from_f64(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Weight::try_from_f64(0.1).unwrap().to_string(), "0.1");
+    }
+
+    proptest! {
+        #[test]
+        fn compares_like_cross_products(a in 0_u64..1000, b in 1_u64..1000, c in 0_u64..1000, d in 1_u64..1000, w in 1_u64..9) {
+            #[expect(clippy::cast_precision_loss, reason = "a single digit")]
+            let weight = Weight::try_from_f64(w as f64).unwrap();
+            let (left, right) = (Share::new(a, b, weight), Share::new(c, d, Weight::ONE));
+            prop_assert_eq!(left.cmp(&right), (a * d).cmp(&(c * b * w)));
+        }
+    }
+}

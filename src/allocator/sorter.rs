@@ -1,0 +1,71 @@
+//! [`Sorter`]: in which order roles, and frameworks within a role, are served.
+
+mod drf;
+
+pub use drf::Drf;
+
+use super::share::Totals;
+use super::tree::{ClientId, NodeId, ShareTree};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// The order in which the clients of a tree are served.
+///
+/// One sorter orders the roles, and one per role the frameworks in it. The tree and the totals are
+/// the allocator's; a sorter only reads them, so the smallest one is a comparison of two siblings,
+/// handed to [`depth_first`]. One that keeps its order between calls learns from
+/// [`Sorter::charged`] what to look at again, and from [`ShareTree::shape`] and
+/// [`Totals::version`] when everything may differ.
+///
+/// An order must be a function of the tree and the totals (and of a seed): the same state must
+/// give the same order, however often it was asked for in between.
+///
+/// # Examples
+///
+/// Asset fairness (DRF paper, section 5.1): the sum of all fractions counts, not the largest.
+///
+/// ```
+/// use apportion::allocator::{ClientId, Share, ShareTree, Sorter, Totals, depth_first};
+///
+/// #[derive(Debug, Clone, Default)]
+/// struct AssetFairness;
+///
+/// impl Sorter for AssetFairness {
+///     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+///         let assets = |node| tree.fractions(node, totals).map(|(held, total)| held as f64 / total as f64).sum::<f64>();
+///         depth_first(tree, order, |a, b| assets(a).total_cmp(&assets(b)).then_with(|| tree.name(a).cmp(tree.name(b))));
+///     }
+/// }
+/// ```
+pub trait Sorter: fmt::Debug + Send {
+    /// Appends all active clients to `order`, the one to be served first in front.
+    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>);
+
+    /// Learns that what `client` holds, or how often it was given something, has changed, and so of its ancestors.
+    fn charged(&mut self, tree: &ShareTree, client: ClientId) {
+        let _ = (tree, client);
+    }
+}
+
+impl<S: Sorter + ?Sized> Sorter for Box<S> {
+    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        (**self).order(tree, totals, order);
+    }
+
+    fn charged(&mut self, tree: &ShareTree, client: ClientId) {
+        (**self).charged(tree, client);
+    }
+}
+
+/// Appends the active clients of a tree, siblings sorted by `compare`, all of a subtree before the next sibling.
+///
+/// O(n log n) comparisons for n nodes.
+pub fn depth_first(tree: &ShareTree, order: &mut Vec<ClientId>, mut compare: impl FnMut(NodeId, NodeId) -> Ordering) {
+    let mut ahead = vec![tree.root()];
+    while let Some(node) = ahead.pop() {
+        order.extend(tree.active_client(node));
+        let start = ahead.len();
+        ahead.extend_from_slice(tree.children(node));
+        ahead[start..].sort_by(|a, b| compare(*b, *a)); // the first is popped first
+    }
+}

@@ -1,0 +1,214 @@
+//! Effects as they stand in a journal.
+
+use crate::agent::{Domain, Unavailability};
+use crate::attributes::Attributes;
+use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::master::{Effect, State};
+use crate::offer::Offer;
+use crate::resources::{Quantities, Resources};
+use crate::role::Role;
+use crate::task::{Task, TaskState, TaskStatus};
+use crate::time::Time;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+use std::time::Duration;
+
+/// One line of output.
+#[derive(Debug, Serialize)]
+pub(super) struct Line<'a> {
+    pub(super) at: Time,
+    pub(super) emit: Emit<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Emit<'a> {
+    Offer(OfferLine<'a>),
+    Rescind { offer: &'a OfferId, framework: &'a FrameworkId },
+    Launch { agent: &'a AgentId, framework: &'a FrameworkId, role: &'a Role, task: TaskLine<'a> },
+    Kill { agent: &'a AgentId, framework: &'a FrameworkId, task: &'a TaskId },
+    Status(StatusLine<'a>),
+    Error { line: u64, command: &'static str, message: &'a str },
+    State(StateLine<'a>),
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct OfferLine<'a> {
+    id: &'a OfferId,
+    framework: &'a FrameworkId,
+    role: &'a Role,
+    agent: &'a AgentId,
+    hostname: &'a str,
+    resources: &'a Resources,
+    #[serde(skip_serializing_if = "Attributes::is_empty")]
+    attributes: &'a Attributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a Domain>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unavailability: Option<Window>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Window {
+    start: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct TaskLine<'a> {
+    id: &'a TaskId,
+    resources: &'a Resources,
+    #[serde(flatten)]
+    details: &'a Map<String, Json>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct StatusLine<'a> {
+    framework: &'a FrameworkId,
+    task: &'a TaskId,
+    state: TaskState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a SmolStr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a SmolStr>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct StateLine<'a> {
+    agents: Vec<AgentLine<'a>>,
+    frameworks: Vec<FrameworkLine<'a>>,
+    roles: Vec<RoleLine<'a>>,
+    offers: Vec<OfferState<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AgentLine<'a> {
+    id: &'a AgentId,
+    total: &'a Resources,
+    offered: &'a Resources,
+    allocated: &'a Resources,
+    active: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct FrameworkLine<'a> {
+    id: &'a FrameworkId,
+    roles: &'a [Role],
+    suppressed: &'a [Role],
+    active: bool,
+    tasks: &'a [TaskId],
+}
+
+#[derive(Debug, Serialize)]
+struct RoleLine<'a> {
+    role: &'a Role,
+    weight: f64,
+    share: f64,
+    offered: &'a Quantities,
+    allocated: &'a Quantities,
+    reserved: &'a Quantities,
+}
+
+#[derive(Debug, Serialize)]
+struct OfferState<'a> {
+    id: &'a OfferId,
+    framework: &'a FrameworkId,
+    agent: &'a AgentId,
+    resources: &'a Resources,
+}
+
+impl<'a> From<&'a Effect> for Emit<'a> {
+    fn from(effect: &'a Effect) -> Self {
+        match effect {
+            Effect::Offer(offer) => Self::Offer(offer.into()),
+            Effect::Rescind { offer, framework } => Self::Rescind { offer, framework },
+            Effect::Launch { agent, framework, role, task } => {
+                Self::Launch { agent, framework, role, task: task.into() }
+            }
+            Effect::Kill { agent, framework, task } => Self::Kill { agent, framework, task },
+            Effect::Status { framework, status } => Self::Status(StatusLine::new(framework, status)),
+        }
+    }
+}
+
+impl<'a> From<&'a Offer> for OfferLine<'a> {
+    fn from(offer: &'a Offer) -> Self {
+        Self {
+            id: &offer.id,
+            framework: &offer.framework,
+            role: &offer.role,
+            agent: &offer.agent,
+            hostname: &offer.hostname,
+            resources: &offer.resources,
+            attributes: &offer.attributes,
+            domain: offer.domain.as_ref(),
+            unavailability: offer.unavailability.map(Window::from),
+        }
+    }
+}
+
+impl From<Unavailability> for Window {
+    fn from(window: Unavailability) -> Self {
+        let span = |span: Duration| Time::ZERO + span;
+        Self { start: window.start, duration: window.duration.map(span) }
+    }
+}
+
+impl<'a> From<&'a Task> for TaskLine<'a> {
+    fn from(task: &'a Task) -> Self {
+        Self { id: &task.id, resources: &task.resources, details: &task.details }
+    }
+}
+
+impl<'a> StatusLine<'a> {
+    fn new(framework: &'a FrameworkId, status: &'a TaskStatus) -> Self {
+        Self {
+            framework,
+            task: &status.task,
+            state: status.state,
+            reason: status.reason.as_ref(),
+            message: status.message.as_ref(),
+        }
+    }
+}
+
+impl<'a> From<&'a State> for StateLine<'a> {
+    fn from(state: &'a State) -> Self {
+        let agents = state.agents.iter().map(|agent| AgentLine {
+            id: &agent.id,
+            total: &agent.total,
+            offered: &agent.offered,
+            allocated: &agent.allocated,
+            active: agent.active,
+        });
+        let frameworks = state.frameworks.iter().map(|framework| FrameworkLine {
+            id: &framework.id,
+            roles: &framework.roles,
+            suppressed: &framework.suppressed,
+            active: framework.active,
+            tasks: &framework.tasks,
+        });
+        let roles = state.roles.iter().map(|role| RoleLine {
+            role: &role.role,
+            weight: role.weight.as_f64(),
+            share: role.share,
+            offered: &role.offered,
+            allocated: &role.allocated,
+            reserved: &role.reserved,
+        });
+        let offers = state.offers.iter().map(|offer| OfferState {
+            id: &offer.id,
+            framework: &offer.framework,
+            agent: &offer.agent,
+            resources: &offer.resources,
+        });
+        Self {
+            agents: agents.collect(),
+            frameworks: frameworks.collect(),
+            roles: roles.collect(),
+            offers: offers.collect(),
+        }
+    }
+}

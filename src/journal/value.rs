@@ -1,0 +1,439 @@
+//! From what is written to what it means, and back.
+
+use super::written::{
+    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Reconcile, Roles, SetWeight, SetWhitelist, Shrink, Taken,
+    Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter, WrittenFramework, WrittenOperation,
+    WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask, WrittenUnavailability,
+};
+use crate::agent::{Agent, Unavailability};
+use crate::allocator::{Weight, WeightError};
+use crate::attributes::{AttributeError, Attributes, WrittenAttributes};
+use crate::framework::{Capability, Framework};
+use crate::id::{AgentId, FrameworkId};
+use crate::master::{AgentUpdate, Command, Config, RunningTask};
+use crate::offer::{Accept, Filters, Operation};
+use crate::resources::{Quantities, Resource, ResourceError, Resources, Scalar, ScalarError, Written};
+use crate::role::{Role, RoleError};
+use crate::scheduler::Call;
+use crate::task::{Task, TaskState, TaskStatus};
+use crate::time::{Time, TimeError};
+use smol_str::SmolStr;
+use std::time::Duration;
+
+/// A value of the right JSON type that means nothing: the command is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// Resources that are none.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
+    /// An amount that is none.
+    #[error(transparent)]
+    Scalar(#[from] ScalarError),
+    /// Attributes that are none.
+    #[error(transparent)]
+    Attributes(#[from] AttributeError),
+    /// A role that is none.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    /// A weight that is none.
+    #[error(transparent)]
+    Weight(#[from] WeightError),
+    /// A task state that is none.
+    #[error("{0:?} is not a task state: expected one such as TASK_RUNNING")]
+    TaskState(SmolStr),
+    /// A time that is none.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// A batch interval without length.
+    #[error("an allocation interval of 0 s: expected more than 0.000001")]
+    NoInterval,
+    /// A name that is not among those of its kind.
+    #[error("{found:?} is not {name}: expected {expected}")]
+    Name {
+        /// What it should name.
+        name: &'static str,
+        /// What was given.
+        found: SmolStr,
+        /// What there is.
+        expected: &'static str,
+    },
+    /// `configure` after the first line.
+    #[error("`configure` must be the first command")]
+    LateConfigure,
+    /// A volume that is not one resource.
+    #[error("{0} resources: expected one")]
+    NotOne(usize),
+    /// Something that this version does not do yet.
+    #[error("{0} is not built yet")]
+    NotBuilt(&'static str),
+}
+
+impl TryFrom<Configure> for Config {
+    type Error = ValueError;
+
+    fn try_from(written: Configure) -> Result<Self, ValueError> {
+        let mut config = Self::default();
+        if let Some(interval) = written.allocation_interval {
+            config.allocation_interval = span(interval)?;
+        }
+        if config.allocation_interval.is_zero() {
+            return Err(ValueError::NoInterval);
+        }
+        config.offer_timeout = written.offer_timeout.map(span).transpose()?;
+        if let Some(minimums) = written.min_allocatable {
+            config.options.min_allocatable = minimums.into_iter().map(quantities).collect::<Result<_, _>>()?;
+        }
+        config.options.fair_sharing_excluded = written.fair_sharing_excluded.unwrap_or_default();
+        config.options.filter_gpu_resources = written.filter_gpu_resources.unwrap_or(true);
+        config.options.domain = written.domain;
+        match written.sorter {
+            None => {}
+            Some(WrittenSorter::Name(name)) if name == "drf" => {}
+            Some(WrittenSorter::Name(name)) if name == "hdrf" => return Err(ValueError::NotBuilt("the sorter hdrf")),
+            Some(WrittenSorter::Name(found)) if found != "random" => {
+                return Err(ValueError::Name { name: "a sorter", found, expected: "drf, hdrf or random" });
+            }
+            Some(WrittenSorter::Name(_) | WrittenSorter::Random { .. }) => {
+                return Err(ValueError::NotBuilt("the sorter random"));
+            }
+        }
+        match written.agent_order {
+            None => {}
+            Some(WrittenOrder::Name(name)) if name == "insertion" => {}
+            Some(WrittenOrder::Name(found)) => {
+                return Err(ValueError::Name {
+                    name: "an order of agents",
+                    found,
+                    expected: "insertion or {\"shuffle\": SEED}",
+                });
+            }
+            Some(WrittenOrder::Shuffle { .. }) => return Err(ValueError::NotBuilt("the agent order shuffle")),
+        }
+        Ok(config)
+    }
+}
+
+impl TryFrom<WrittenCommand> for Command {
+    type Error = ValueError;
+
+    /// Reads the values of a command to the machine; `configure`, `advance`, `explain` and `state` are the replay's own.
+    fn try_from(written: WrittenCommand) -> Result<Self, ValueError> {
+        use WrittenCommand as W;
+        let not_built = Err(ValueError::NotBuilt(written.name()));
+        let answer = |answer: Answer| Call::Decline { offers: answer.offers, filters: filters(answer.refuse_seconds) };
+        Ok(match written {
+            W::AddAgent(written) => add_agent(*written)?,
+            W::UpdateAgent(written) => Self::UpdateAgent(AgentUpdate::try_from(*written)?),
+            W::RemoveAgent(Id { id }) => Self::RemoveAgent(AgentId::new(id)),
+            W::DeactivateAgent(Id { id }) => Self::DeactivateAgent(AgentId::new(id)),
+            W::ActivateAgent(Id { id }) => Self::ActivateAgent(AgentId::new(id)),
+            W::AddFramework(written) => Self::AddFramework(Framework::try_from(*written)?),
+            W::UpdateFramework(written) => Self::UpdateFramework(Framework::try_from(*written)?),
+            W::RemoveFramework(Id { id }) => Self::RemoveFramework(FrameworkId::new(id)),
+            W::DeactivateFramework(Id { id }) => Self::DeactivateFramework(FrameworkId::new(id)),
+            W::ActivateFramework(Id { id }) => Self::ActivateFramework(FrameworkId::new(id)),
+            W::SetWeight(SetWeight { role, weight }) => {
+                Self::SetWeight(Role::new(role)?, Weight::try_from_f64(weight)?)
+            }
+            W::SetWhitelist(SetWhitelist { hostnames }) => Self::SetWhitelist(hostnames),
+            W::Suppress(Roles { framework, roles }) => Self::Call(framework, Call::Suppress(read_roles(roles)?)),
+            W::Revive(Roles { framework, roles }) => Self::Call(framework, Call::Revive(read_roles(roles)?)),
+            W::Accept(written) => Self::Call(written.framework.clone(), Call::Accept(Accept::try_from(written)?)),
+            W::Decline(written) => Self::Call(written.framework.clone(), answer(written)),
+            W::TaskStatus(WrittenStatus { framework, task, state }) => {
+                Self::TaskStatus(framework, TaskStatus::new(task, read_state(state)?))
+            }
+            W::Kill(Kill { framework, task }) => Self::Call(framework, Call::Kill(task)),
+            W::Reconcile(Reconcile { framework, tasks }) => Self::Call(framework, Call::Reconcile(tasks)),
+            W::SetQuota(_)
+            | W::Operate(_)
+            | W::SetMaintenance(_)
+            | W::AcceptInverseOffer(_)
+            | W::DeclineInverseOffer(_)
+            | W::Explain(_)
+            | W::Configure(_)
+            | W::Advance(_)
+            | W::State(_) => return not_built,
+        })
+    }
+}
+
+fn add_agent(written: AddAgent) -> Result<Command, ValueError> {
+    let mut agent = Agent::new(written.id, Resources::try_from(written.resources)?);
+    if let Some(hostname) = written.hostname {
+        agent.hostname = hostname;
+    }
+    agent.attributes = written.attributes.map(Attributes::try_from).transpose()?.unwrap_or_default();
+    agent.domain = written.domain;
+    agent.unavailability = written.unavailability.map(Unavailability::try_from).transpose()?;
+    let running = written.tasks.unwrap_or_default().into_iter().map(RunningTask::try_from);
+    Ok(Command::AddAgent(agent, running.collect::<Result<_, _>>()?))
+}
+
+impl TryFrom<WrittenUnavailability> for Unavailability {
+    type Error = ValueError;
+
+    fn try_from(written: WrittenUnavailability) -> Result<Self, ValueError> {
+        let duration = written.duration.map(span).transpose()?;
+        Ok(Self { start: Time::try_from_secs_f64(written.start)?, duration })
+    }
+}
+
+impl TryFrom<WrittenRunning> for RunningTask {
+    type Error = ValueError;
+
+    fn try_from(written: WrittenRunning) -> Result<Self, ValueError> {
+        let task = Task::new(written.id, Resources::try_from(written.resources)?);
+        Ok(Self::new(written.framework, Role::new(written.role)?, task))
+    }
+}
+
+impl TryFrom<UpdateAgent> for AgentUpdate {
+    type Error = ValueError;
+
+    fn try_from(written: UpdateAgent) -> Result<Self, ValueError> {
+        let mut update = Self::new(written.id);
+        update.resources = written.resources.map(Resources::try_from).transpose()?;
+        update.attributes = written.attributes.map(Attributes::try_from).transpose()?;
+        update.domain = written.domain;
+        Ok(update)
+    }
+}
+
+impl TryFrom<WrittenFramework> for Framework {
+    type Error = ValueError;
+
+    fn try_from(written: WrittenFramework) -> Result<Self, ValueError> {
+        if written.offer_constraints.is_some() {
+            return Err(ValueError::NotBuilt("offer_constraints"));
+        }
+        let mut framework = Self::new(written.id);
+        framework.name = written.name;
+        framework.roles = read_roles(Some(written.roles))?;
+        framework.suppressed = read_roles(written.suppressed_roles)?;
+        let named = written.capabilities.unwrap_or_default();
+        let known = Capability::ALL.into_iter();
+        framework.capabilities = known.filter(|known| named.iter().any(|name| name == known.as_str())).collect();
+        for (role, filter) in written.offer_filters.unwrap_or_default() {
+            let minimums = filter.min_allocatable_resources.unwrap_or_default().into_iter().map(quantities);
+            framework.offer_filters.insert(Role::new(role)?, minimums.collect::<Result<_, _>>()?);
+        }
+        Ok(framework)
+    }
+}
+
+impl TryFrom<WrittenAccept> for Accept {
+    type Error = ValueError;
+
+    fn try_from(written: WrittenAccept) -> Result<Self, ValueError> {
+        let operations = written.operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { offers: written.offers, operations, filters: filters(written.refuse_seconds) })
+    }
+}
+
+impl TryFrom<WrittenOperation> for Operation {
+    type Error = ValueError;
+
+    fn try_from(written: WrittenOperation) -> Result<Self, ValueError> {
+        use WrittenOperation as W;
+        Ok(match written {
+            W::Launch(Tasks { tasks }) => Self::Launch(read_tasks(tasks)?),
+            W::LaunchGroup(Tasks { tasks }) => Self::LaunchGroup(read_tasks(tasks)?),
+            W::Reserve(Taken { resources }) => Self::Reserve(resources.try_into()?),
+            W::Unreserve(Taken { resources }) => Self::Unreserve(resources.try_into()?),
+            W::Create(Volumes { volumes }) => Self::Create(volumes.try_into()?),
+            W::Destroy(Volumes { volumes }) => Self::Destroy(volumes.try_into()?),
+            W::GrowVolume(Grow { volume, addition }) => {
+                Self::GrowVolume { volume: one(volume)?, addition: one(addition)? }
+            }
+            W::ShrinkVolume(Shrink { volume, subtract }) => {
+                Self::ShrinkVolume { volume: one(volume)?, subtract: Scalar::try_from_f64(subtract)? }
+            }
+        })
+    }
+}
+
+fn one(written: Written) -> Result<Box<Resource>, ValueError> {
+    let resources = Resources::try_from(written)?;
+    let count = resources.iter().count();
+    let mut resources = resources.into_iter();
+    match (resources.next(), count) {
+        (Some(resource), 1) => Ok(Box::new(resource)),
+        _ => Err(ValueError::NotOne(count)),
+    }
+}
+
+fn read_tasks(tasks: Vec<WrittenTask>) -> Result<Vec<Task>, ValueError> {
+    let task = |written: WrittenTask| {
+        let resources = Resources::try_from(written.resources)?;
+        Ok(Task { details: written.details, ..Task::new(written.id, resources) })
+    };
+    tasks.into_iter().map(task).collect()
+}
+
+fn quantities(amounts: Amounts) -> Result<Quantities, ValueError> {
+    Ok(Quantities::try_from(amounts)?)
+}
+
+fn read_roles(roles: Option<Vec<SmolStr>>) -> Result<Vec<Role>, ValueError> {
+    roles.unwrap_or_default().into_iter().map(|role| Ok(Role::new(role)?)).collect()
+}
+
+fn read_state(name: SmolStr) -> Result<TaskState, ValueError> {
+    let state = TaskState::ALL.into_iter().find(|state| state.as_str() == name);
+    state.ok_or(ValueError::TaskState(name))
+}
+
+fn span(seconds: f64) -> Result<Duration, ValueError> {
+    Ok(Time::try_from_secs_f64(seconds)?.since(Time::ZERO))
+}
+
+/// Refusal as Mesos reads it: absent or negative is 5 s, more than a year is a year.
+fn filters(refuse_seconds: Option<f64>) -> Filters {
+    match refuse_seconds {
+        Some(seconds) if seconds >= 0.0 => {
+            Filters::refuse_for(Duration::try_from_secs_f64(seconds).unwrap_or(Filters::LONGEST))
+        }
+        _ => Filters::default(),
+    }
+}
+
+fn seconds(span: Duration) -> f64 {
+    (Time::ZERO + span).as_secs_f64()
+}
+
+impl From<&Command> for WrittenCommand {
+    fn from(command: &Command) -> Self {
+        let id = |id: &str| Id { id: id.into() };
+        match command {
+            Command::AddAgent(agent, tasks) => Self::AddAgent(Box::new(write_agent(agent, tasks))),
+            Command::UpdateAgent(update) => Self::UpdateAgent(Box::new(UpdateAgent {
+                id: update.id.clone(),
+                resources: update.resources.as_ref().map(Written::from),
+                attributes: update.attributes.as_ref().map(WrittenAttributes::from),
+                domain: update.domain.clone(),
+            })),
+            Command::RemoveAgent(agent) => Self::RemoveAgent(id(agent.as_str())),
+            Command::DeactivateAgent(agent) => Self::DeactivateAgent(id(agent.as_str())),
+            Command::ActivateAgent(agent) => Self::ActivateAgent(id(agent.as_str())),
+            Command::AddFramework(framework) => Self::AddFramework(Box::new(framework.into())),
+            Command::UpdateFramework(framework) => Self::UpdateFramework(Box::new(framework.into())),
+            Command::RemoveFramework(framework) => Self::RemoveFramework(id(framework.as_str())),
+            Command::DeactivateFramework(framework) => Self::DeactivateFramework(id(framework.as_str())),
+            Command::ActivateFramework(framework) => Self::ActivateFramework(id(framework.as_str())),
+            Command::SetWeight(role, weight) => {
+                Self::SetWeight(SetWeight { role: role.as_str().into(), weight: weight.as_f64() })
+            }
+            Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
+            Command::Call(framework, call) => write_call(framework, call),
+            Command::TaskStatus(framework, status) => Self::TaskStatus(WrittenStatus {
+                framework: framework.clone(),
+                task: status.task.clone(),
+                state: status.state.as_str().into(),
+            }),
+        }
+    }
+}
+
+fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
+    let running = |running: &RunningTask| WrittenRunning {
+        id: running.task.id.clone(),
+        framework: running.framework.clone(),
+        role: running.role.as_str().into(),
+        resources: (&running.task.resources).into(),
+    };
+    AddAgent {
+        id: agent.id.clone(),
+        resources: (&agent.resources).into(),
+        hostname: (agent.hostname != agent.id.as_str()).then(|| agent.hostname.clone()),
+        attributes: (!agent.attributes.is_empty()).then(|| (&agent.attributes).into()),
+        domain: agent.domain.clone(),
+        unavailability: agent.unavailability.map(|window| WrittenUnavailability {
+            start: window.start.as_secs_f64(),
+            duration: window.duration.map(seconds),
+        }),
+        tasks: (!tasks.is_empty()).then(|| tasks.iter().map(running).collect()),
+    }
+}
+
+fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
+    (!roles.is_empty()).then(|| roles.iter().map(|role| role.as_str().into()).collect())
+}
+
+fn write_amounts(quantities: &Quantities) -> Amounts {
+    quantities.iter().map(|(name, amount)| (name.into(), amount.as_f64())).collect()
+}
+
+impl From<&Framework> for WrittenFramework {
+    fn from(framework: &Framework) -> Self {
+        let capabilities = || framework.capabilities.iter().map(|capability| capability.as_str().into()).collect();
+        let filters = || {
+            let of_role = |(role, minimums): (&Role, &Vec<Quantities>)| {
+                let minimums = Some(minimums.iter().map(write_amounts).collect());
+                (role.as_str().into(), WrittenFilter { min_allocatable_resources: minimums })
+            };
+            framework.offer_filters.iter().map(of_role).collect()
+        };
+        Self {
+            id: framework.id.clone(),
+            roles: write_roles(&framework.roles).unwrap_or_default(),
+            name: framework.name.clone(),
+            capabilities: (!framework.capabilities.is_empty()).then(capabilities),
+            suppressed_roles: write_roles(&framework.suppressed),
+            offer_filters: (!framework.offer_filters.is_empty()).then(filters),
+            offer_constraints: None,
+        }
+    }
+}
+
+fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
+    let framework = framework.clone();
+    let refusal = |filters: &Filters| (*filters != Filters::default()).then(|| seconds(filters.refuse));
+    match call {
+        Call::Accept(accept) => WrittenCommand::Accept(WrittenAccept {
+            framework,
+            offers: accept.offers.clone(),
+            operations: accept.operations.iter().map(WrittenOperation::from).collect(),
+            refuse_seconds: refusal(&accept.filters),
+        }),
+        Call::Decline { offers, filters } => {
+            WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: refusal(filters) })
+        }
+        Call::Suppress(roles) => WrittenCommand::Suppress(Roles { framework, roles: write_roles(roles) }),
+        Call::Revive(roles) => WrittenCommand::Revive(Roles { framework, roles: write_roles(roles) }),
+        Call::Kill(task) => WrittenCommand::Kill(Kill { framework, task: task.clone() }),
+        Call::Reconcile(tasks) => WrittenCommand::Reconcile(Reconcile { framework, tasks: tasks.clone() }),
+        Call::Teardown => WrittenCommand::RemoveFramework(Id { id: framework.as_str().into() }),
+    }
+}
+
+impl From<&Operation> for WrittenOperation {
+    fn from(operation: &Operation) -> Self {
+        let taken = |resources: &Resources| Taken { resources: resources.into() };
+        let volumes = |resources: &Resources| Volumes { volumes: resources.into() };
+        match operation {
+            Operation::Launch(tasks) => Self::Launch(write_tasks(tasks)),
+            Operation::LaunchGroup(tasks) => Self::LaunchGroup(write_tasks(tasks)),
+            Operation::Reserve(resources) => Self::Reserve(taken(resources)),
+            Operation::Unreserve(resources) => Self::Unreserve(taken(resources)),
+            Operation::Create(resources) => Self::Create(volumes(resources)),
+            Operation::Destroy(resources) => Self::Destroy(volumes(resources)),
+            Operation::GrowVolume { volume, addition } => {
+                Self::GrowVolume(Grow { volume: Written::one(volume), addition: Written::one(addition) })
+            }
+            Operation::ShrinkVolume { volume, subtract } => {
+                Self::ShrinkVolume(Shrink { volume: Written::one(volume), subtract: subtract.as_f64() })
+            }
+        }
+    }
+}
+
+fn write_tasks(tasks: &[Task]) -> Tasks {
+    let task = |task: &Task| WrittenTask {
+        id: task.id.clone(),
+        resources: (&task.resources).into(),
+        details: task.details.clone(),
+    };
+    Tasks { tasks: tasks.iter().map(task).collect() }
+}

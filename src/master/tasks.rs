@@ -1,0 +1,170 @@
+//! Tasks: what runs where, and what is known of it.
+
+use super::{CommandError, Effect, Master};
+use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::framework::Capability;
+use crate::id::{AgentId, FrameworkId, TaskId};
+use crate::task::{TaskState, TaskStatus};
+use indexmap::IndexMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All tasks that have not ended, in order of launching.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tasks {
+    live: BTreeMap<u64, LiveTask>,
+    by_id: IndexMap<FrameworkId, IndexMap<TaskId, u64, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
+    by_agent: IndexMap<AgentId, BTreeSet<u64>, foldhash::fast::RandomState>,
+    added: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LiveTask {
+    pub(super) id: TaskId,
+    pub(super) holding: Holding,
+    pub(super) state: TaskState,
+}
+
+impl Tasks {
+    pub(super) fn add(&mut self, id: TaskId, holding: Holding, state: TaskState) {
+        let number = self.added;
+        self.added += 1;
+        self.by_id.entry(holding.framework.clone()).or_default().insert(id.clone(), number);
+        self.by_agent.entry(holding.agent.clone()).or_default().insert(number);
+        self.live.insert(number, LiveTask { id, holding, state });
+    }
+
+    pub(super) fn has(&self, framework: &FrameworkId, task: &TaskId) -> bool {
+        self.find(framework, task).is_some()
+    }
+
+    fn find(&self, framework: &FrameworkId, task: &TaskId) -> Option<u64> {
+        self.by_id.get(framework)?.get(task).copied()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<LiveTask> {
+        let task = self.live.remove(&number)?;
+        let (framework, agent) = (&task.holding.framework, &task.holding.agent);
+        if let Some(tasks) = self.by_id.get_mut(framework) {
+            tasks.swap_remove(&task.id);
+            if tasks.is_empty() {
+                self.by_id.swap_remove(framework);
+            }
+        }
+        if let Some(tasks) = self.by_agent.get_mut(agent) {
+            tasks.remove(&number);
+            if tasks.is_empty() {
+                self.by_agent.swap_remove(agent);
+            }
+        }
+        Some(task)
+    }
+
+    /// The tasks of a framework, in order of launching.
+    pub(super) fn of_framework(&self, framework: &FrameworkId) -> Vec<&LiveTask> {
+        let mut numbers: Vec<u64> = self.by_id.get(framework).into_iter().flat_map(IndexMap::values).copied().collect();
+        numbers.sort_unstable();
+        numbers.iter().map(|number| &self.live[number]).collect()
+    }
+
+    fn numbers_on(&self, agent: &AgentId) -> Vec<u64> {
+        self.by_agent.get(agent).into_iter().flatten().copied().collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &LiveTask> {
+        self.live.values()
+    }
+}
+
+impl<A: Allocator> Master<A> {
+    fn find_task(&self, framework: &FrameworkId, task: &TaskId) -> Result<u64, CommandError> {
+        self.framework(framework)?;
+        let unknown = || CommandError::UnknownTask { framework: framework.clone(), task: task.clone() };
+        self.tasks.find(framework, task).ok_or_else(unknown)
+    }
+
+    pub(super) fn task_status(&mut self, framework: FrameworkId, mut status: TaskStatus) -> Result<(), CommandError> {
+        let number = self.find_task(&framework, &status.task)?;
+        if let Some(task) = self.tasks.live.get_mut(&number) {
+            task.state = status.state;
+            status.agent = Some(task.holding.agent.clone());
+        }
+        if status.state.is_terminal() {
+            self.end_task(number);
+        }
+        self.emit(Effect::Status { framework, status });
+        Ok(())
+    }
+
+    fn end_task(&mut self, number: u64) -> Option<LiveTask> {
+        let task = self.tasks.remove(number)?;
+        self.allocator.end_task(&task.holding).expect("an agent is only removed after its tasks");
+        Some(task)
+    }
+
+    pub(super) fn kill(&mut self, framework: FrameworkId, task: TaskId) -> Result<(), CommandError> {
+        let number = self.find_task(&framework, &task)?;
+        let agent = self.tasks.live[&number].holding.agent.clone();
+        self.emit(Effect::Kill { agent, framework, task });
+        Ok(())
+    }
+
+    pub(super) fn reconcile(
+        &mut self,
+        framework: &FrameworkId,
+        tasks: Option<Vec<TaskId>>,
+    ) -> Result<(), CommandError> {
+        let aware = self.framework(framework)?.framework.can(Capability::PartitionAware);
+        let unknown = if aware { TaskState::Unknown } else { TaskState::Lost };
+        let known = |task: &LiveTask| (task.id.clone(), task.state, Some(task.holding.agent.clone()));
+        let answers: Vec<_> = match tasks {
+            None => self.tasks.of_framework(framework).into_iter().map(known).collect(),
+            Some(ids) => {
+                let answer = |id: TaskId| match self.tasks.find(framework, &id) {
+                    Some(number) => known(&self.tasks.live[&number]),
+                    None => (id, unknown, None),
+                };
+                ids.into_iter().map(answer).collect()
+            }
+        };
+        for (task, state, agent) in answers {
+            let reason = Some("REASON_RECONCILIATION".into());
+            let status = TaskStatus { agent, reason, ..TaskStatus::new(task, state) };
+            self.emit(Effect::Status { framework: framework.clone(), status });
+        }
+        Ok(())
+    }
+
+    /// Ends all tasks on an agent that is about to be removed, and tells their frameworks.
+    pub(super) fn lose_tasks(&mut self, agent: &AgentId) {
+        for number in self.tasks.numbers_on(agent) {
+            let Some(task) = self.end_task(number) else { continue };
+            if self.framework(&task.holding.framework).is_ok() {
+                let status = TaskStatus {
+                    agent: Some(agent.clone()),
+                    reason: Some("REASON_SLAVE_REMOVED".into()),
+                    ..TaskStatus::new(task.id, TaskState::Lost)
+                };
+                self.emit(Effect::Status { framework: task.holding.framework, status });
+            }
+        }
+    }
+
+    /// Ends all tasks of a framework that is about to leave, without a word to it.
+    pub(super) fn drop_tasks(&mut self, framework: &FrameworkId) {
+        let ids: Vec<TaskId> = self.tasks.of_framework(framework).iter().map(|task| task.id.clone()).collect();
+        for id in ids {
+            if let Some(number) = self.tasks.find(framework, &id) {
+                self.end_task(number);
+            }
+        }
+    }
+
+    /// What tasks hold that came before their framework did.
+    pub(super) fn held_by(&self, framework: &FrameworkId) -> Vec<Holding> {
+        self.tasks.of_framework(framework).iter().map(|task| task.holding.clone()).collect()
+    }
+
+    pub(super) fn unknown_framework(framework: &FrameworkId) -> CommandError {
+        AllocatorError::UnknownFramework(framework.clone()).into()
+    }
+}
