@@ -10,7 +10,7 @@ mod written;
 
 pub use value::ValueError;
 
-use crate::master::{Command, CommandError, Config, Master};
+use crate::master::{Command, CommandError, Config, Emitted, Master};
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
 use written::WrittenCommand;
@@ -156,6 +156,14 @@ impl Replay {
 fn print(at: Time, emit: Emit<'_>, to: &mut impl FnMut(&str)) {
     let line = serde_json::to_string(&Line { at, emit }).expect("an effect has text keys and finite numbers");
     to(&line);
+}
+
+/// Writes down an effect as [`Replay`] does: one line, without its end.
+#[must_use]
+pub fn effect_line(emitted: &Emitted) -> String {
+    let mut line = String::new();
+    print(emitted.at, (&emitted.effect).into(), &mut |text: &str| text.clone_into(&mut line));
+    line
 }
 
 /// Writes down a command, so that it can be replayed: one line, without its end.

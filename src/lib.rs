@@ -10,6 +10,7 @@ mod offer;
 mod resources;
 mod role;
 mod scheduler;
+pub mod simulation;
 mod task;
 mod time;
 

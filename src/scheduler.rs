@@ -128,6 +128,26 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).offers(offers, calls);
     }
 
+    fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
+        (**self).update(status, calls);
+    }
+
+    fn rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
+        (**self).rescinded(offer, calls);
+    }
+
+    fn subscribed(&mut self, framework: FrameworkId, calls: &mut Calls) {
+        (**self).subscribed(framework, calls);
+    }
+
+    fn agent_lost(&mut self, agent: AgentId, calls: &mut Calls) {
+        (**self).agent_lost(agent, calls);
+    }
+
+    fn rejected(&mut self, message: String, calls: &mut Calls) {
+        (**self).rejected(message, calls);
+    }
+
     fn receive(&mut self, event: Event, calls: &mut Calls) {
         (**self).receive(event, calls);
     }

@@ -1,0 +1,304 @@
+//! Runs a GPU cluster's trace, Alibaba's "openb" (Weng et al., USENIX ATC'23), against the master.
+//!
+//! Every node is an agent, every pod a task, in order of arrival; each QoS class is a framework of
+//! its own. GPUs are taken as one amount per node, so a share of one GPU is a share of the amount.
+//!
+//! ```text
+//! cargo run --release --example openb -- NODES.csv PODS.csv --journal run.jsonl --effects out.jsonl
+//! cargo run --release --example replay -- run.jsonl | cmp - out.jsonl
+//! ```
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+use apportion::simulation::Cluster;
+use apportion::{
+    Accept, Agent, AttributeValue, Call, Calls, Capability, Command, Config, Filters, Framework, FrameworkId, Offer,
+    OfferId, Resources, Role, Scalar, Scheduler, Task, TaskId, TaskState, TaskStatus, Time, journal,
+};
+use clap::Parser;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How many offers a framework keeps at hand for pods to come.
+const AT_HAND: usize = 16;
+
+/// Runs the openb trace and records it as a journal.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The list of nodes: sn, cpu_milli, memory_mib, gpu, model.
+    nodes: PathBuf,
+    /// The list of pods, in order of their creation_time.
+    pods: PathBuf,
+    /// Where to write the commands.
+    #[arg(long)]
+    journal: Option<PathBuf>,
+    /// Where to write the effects.
+    #[arg(long)]
+    effects: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    sn: String,
+    cpu_milli: u64,
+    memory_mib: u64,
+    gpu: u64,
+    model: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Pod {
+    name: String,
+    cpu_milli: u64,
+    memory_mib: u64,
+    num_gpu: u64,
+    gpu_milli: u64,
+    gpu_spec: String,
+    qos: String,
+    pod_phase: String,
+    creation_time: u64,
+    deletion_time: u64,
+}
+
+impl Node {
+    fn agent(&self) -> Result<Agent, Box<dyn Error>> {
+        let agent = Agent::new(self.sn.as_str(), amounts(self.cpu_milli, self.memory_mib, self.gpu * 1000)?);
+        let model = (!self.model.is_empty()).then_some(self.model.as_str());
+        Ok(model.into_iter().fold(agent, |agent, model| agent.attribute("model", model)))
+    }
+}
+
+impl Pod {
+    fn task(&self) -> Result<Task, Box<dyn Error>> {
+        let gpus = self.num_gpu * self.gpu_milli;
+        Ok(Task::new(self.name.as_str(), amounts(self.cpu_milli, self.memory_mib, gpus)?))
+    }
+
+    /// Whether the offer's GPUs are of a model that the pod can use.
+    fn suits(&self, offer: &Offer) -> bool {
+        let model = offer.attributes.first("model");
+        self.gpu_spec.is_empty() || self.gpu_spec.split('|').any(|spec| model == Some(&AttributeValue::from(spec)))
+    }
+
+    fn last_state(&self) -> TaskState {
+        if self.pod_phase == "Failed" { TaskState::Failed } else { TaskState::Finished }
+    }
+}
+
+fn amounts(cpu_milli: u64, memory_mib: u64, gpu_milli: u64) -> Result<Resources, Box<dyn Error>> {
+    let resources = Resources::builder()
+        .scalar("cpus", Scalar::milli(cpu_milli))
+        .scalar("mem", Scalar::units(memory_mib))
+        .scalar("gpus", Scalar::milli(gpu_milli));
+    Ok(resources.build()?)
+}
+
+/// The pods of one QoS class: each goes on the first offer that holds it.
+///
+/// A few offers are kept at hand, the rest is declined for good. That is enough: what grows is more
+/// than was declined, and offered again; what did not grow would not hold the waiting pods either.
+#[derive(Debug, Default)]
+struct Class {
+    waiting: Vec<(Pod, Task)>,
+    at_hand: IndexMap<OfferId, Offer>,
+    launched: IndexMap<TaskId, Pod>,
+}
+
+impl Class {
+    fn submit(&mut self, pod: Pod, task: Task, calls: &mut Calls) {
+        let fitting = |offer: &&Offer| offer.resources.contains(&task.resources) && pod.suits(offer);
+        match self.at_hand.values().find(fitting).map(|offer| offer.id.clone()) {
+            Some(id) => {
+                if let Some(offer) = self.at_hand.shift_remove(&id) {
+                    self.launch(&offer, vec![(pod, task)], calls);
+                }
+            }
+            None => {
+                self.waiting.push((pod, task));
+                calls.revive();
+            }
+        }
+    }
+
+    fn launch(&mut self, offer: &Offer, pods: Vec<(Pod, Task)>, calls: &mut Calls) {
+        let mut accept = Accept::of(offer).refuse_rest_for(Duration::ZERO);
+        for (pod, task) in pods {
+            self.launched.insert(task.id.clone(), pod);
+            accept = accept.launch(task);
+        }
+        calls.accept(accept);
+    }
+
+    /// Takes those of the waiting pods that the offer holds, the oldest first.
+    fn take_waiting(&mut self, offer: &Offer) -> Vec<(Pod, Task)> {
+        let mut left = offer.resources.clone();
+        let taken = self.waiting.extract_if(.., |(pod, task)| match left.checked_sub(&task.resources) {
+            Ok(rest) if pod.suits(offer) => {
+                left = rest;
+                true
+            }
+            _ => false,
+        });
+        taken.collect()
+    }
+}
+
+impl Scheduler for Class {
+    fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+        let mut declined = Vec::new();
+        for offer in offers {
+            let taken = self.take_waiting(&offer);
+            if !taken.is_empty() {
+                self.launch(&offer, taken, calls);
+            } else if self.at_hand.len() < AT_HAND {
+                self.at_hand.insert(offer.id.clone(), offer);
+            } else {
+                declined.push(offer.id);
+            }
+        }
+        if !declined.is_empty() {
+            calls.push(Call::Decline { offers: declined, filters: Filters::refuse_for(Filters::LONGEST) });
+        }
+    }
+
+    fn rescinded(&mut self, offer: OfferId, _: &mut Calls) {
+        self.at_hand.shift_remove(&offer);
+    }
+}
+
+/// Where the run is written down.
+struct Output {
+    journal: Option<BufWriter<File>>,
+    effects: Option<BufWriter<File>>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let nodes: Vec<Node> = read(&arguments.nodes)?;
+    let pods: Vec<Pod> = read(&arguments.pods)?;
+    let create = |path: &Option<PathBuf>| path.as_deref().map(create).transpose();
+    let mut output = Output { journal: create(&arguments.journal)?, effects: create(&arguments.effects)? };
+
+    let mut config = Config::default();
+    config.offer_timeout = Some(Duration::from_secs(24 * 60 * 60)); // no class sits on its offers for ever
+    output.write_config(&config)?;
+    let mut cluster = Cluster::new(config).recording();
+    for node in &nodes {
+        cluster.add_agent(node.agent()?)?;
+    }
+    for pod in &pods {
+        let class = FrameworkId::from(pod.qos.as_str());
+        if cluster.scheduler(&class).is_none() {
+            let role = Role::new(pod.qos.as_str())?;
+            let framework = Framework::new(class).role(role).capability(Capability::GpuResources);
+            cluster.add_framework(framework, Class::default())?;
+        }
+    }
+    let mut counts = Counts::default();
+    for pod in &pods {
+        run_until(&mut cluster, Time::from_secs(pod.creation_time), &mut counts, &mut output)?;
+        let task = pod.task()?;
+        cluster.tell(&pod.qos.as_str().into(), |class, calls| class.submit(pod.clone(), task, calls));
+    }
+    run_until(&mut cluster, Time::from_secs(u64::from(u32::MAX)), &mut counts, &mut output)?;
+
+    println!("agents    {:>9}", nodes.len());
+    println!("pods      {:>9}", pods.len());
+    println!("offers    {:>9}", counts.offers);
+    println!("launched  {:>9}", counts.launched);
+    println!("ended     {:>9}", counts.ended);
+    println!("never ran {:>9}", pods.len() - counts.launched);
+    output.finish()
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    offers: usize,
+    launched: usize,
+    ended: usize,
+}
+
+/// Lets everything happen up to then; a pod that was launched ends as long after as it did in the trace.
+fn run_until(
+    cluster: &mut Cluster<Class>,
+    until: Time,
+    counts: &mut Counts,
+    output: &mut Output,
+) -> Result<(), Box<dyn Error>> {
+    while let Some(emitted) = cluster.step(until) {
+        if let apportion::Effect::Launch { framework, task, .. } = &emitted.effect {
+            counts.launched += 1;
+            let pod = cluster.scheduler(framework).and_then(|class| class.launched.get(&task.id));
+            if let Some(pod) = pod {
+                let ran = pod.deletion_time.saturating_sub(pod.creation_time).max(1);
+                let status = TaskStatus::new(task.id.clone(), pod.last_state());
+                let end = emitted.at + Duration::from_secs(ran);
+                cluster.schedule(end, Command::TaskStatus(framework.clone(), status));
+            }
+        }
+        match &emitted.effect {
+            apportion::Effect::Offer(_) => counts.offers += 1,
+            apportion::Effect::Status { status, .. } if status.state.is_terminal() => counts.ended += 1,
+            _ => {}
+        }
+        output.write(cluster, &emitted)?;
+    }
+    output.write_commands(cluster)
+}
+
+impl Output {
+    /// The first line of the journal: what differs from the defaults.
+    fn write_config(&mut self, config: &Config) -> Result<(), Box<dyn Error>> {
+        if let (Some(journal), Some(timeout)) = (&mut self.journal, config.offer_timeout) {
+            writeln!(journal, r#"{{"at":0,"do":{{"configure":{{"offer_timeout":{}}}}}}}"#, timeout.as_secs())?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, cluster: &mut Cluster<Class>, emitted: &apportion::Emitted) -> Result<(), Box<dyn Error>> {
+        if let Some(effects) = &mut self.effects {
+            writeln!(effects, "{}", journal::effect_line(emitted))?;
+        }
+        self.write_commands(cluster)
+    }
+
+    fn write_commands(&mut self, cluster: &mut Cluster<Class>) -> Result<(), Box<dyn Error>> {
+        for (at, command) in cluster.take_commands() {
+            if let Some(journal) = &mut self.journal {
+                writeln!(journal, "{}", journal::record(at, &command))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Box<dyn Error>> {
+        for file in [self.journal, self.effects].into_iter().flatten() {
+            file.into_inner().map_err(|error| error.to_string())?.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>, String> {
+    File::create(path).map(BufWriter::new).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, String> {
+    let wrong = |error: csv::Error| format!("{}: {error}", path.display());
+    let mut rows = csv::Reader::from_path(path).map_err(wrong)?;
+    rows.deserialize().map(|row| row.map_err(wrong)).collect()
+}
