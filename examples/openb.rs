@@ -17,6 +17,7 @@ use apportion::{
 use clap::Parser;
 use indexmap::IndexMap;
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -100,7 +101,7 @@ fn amounts(cpu_milli: u64, memory_mib: u64, gpu_milli: u64) -> Result<Resources,
 
 /// The pods of one QoS class: each goes on the first offer that holds it.
 ///
-/// A few offers are kept at hand, the rest is declined for good. That is enough: what grows is more
+/// The roomiest offers are kept at hand, the rest is declined for good. That is enough: what grows is more
 /// than was declined, and offered again; what did not grow would not hold the waiting pods either.
 #[derive(Debug, Default)]
 struct Class {
@@ -150,18 +151,18 @@ impl Class {
 
 impl Scheduler for Class {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-        let mut declined = Vec::new();
         for offer in offers {
             let taken = self.take_waiting(&offer);
-            if !taken.is_empty() {
-                self.launch(&offer, taken, calls);
-            } else if self.at_hand.len() < AT_HAND {
+            if taken.is_empty() {
                 self.at_hand.insert(offer.id.clone(), offer);
             } else {
-                declined.push(offer.id);
+                self.launch(&offer, taken, calls);
             }
         }
-        if !declined.is_empty() {
+        let room = |offer: &Offer| Reverse((offer.resources.amount("gpus"), offer.resources.amount("cpus")));
+        self.at_hand.sort_by_cached_key(|_, offer| room(offer));
+        if self.at_hand.len() > AT_HAND {
+            let declined = self.at_hand.split_off(AT_HAND).into_keys().collect();
             calls.push(Call::Decline { offers: declined, filters: Filters::refuse_for(Filters::LONGEST) });
         }
     }
@@ -214,7 +215,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let task = pod.task()?;
         cluster.tell(&pod.qos.as_str().into(), |class, calls| class.submit(pod.clone(), task, calls));
     }
-    run_until(&mut cluster, Time::from_secs(u64::from(u32::MAX)), &mut counts, &mut output)?;
+    while let Some(end) = counts.last_end.take() {
+        run_until(&mut cluster, end, &mut counts, &mut output)?;
+    }
+    output.write_end(cluster.now())?;
 
     println!("agents    {:>9}", nodes.len());
     println!("pods      {:>9}", pods.len());
@@ -230,6 +234,8 @@ struct Counts {
     offers: usize,
     launched: usize,
     ended: usize,
+    /// When the last of the pods launched so far will end.
+    last_end: Option<Time>,
 }
 
 /// Lets everything happen up to then; a pod that was launched ends as long after as it did in the trace.
@@ -247,6 +253,7 @@ fn run_until(
                 let ran = pod.deletion_time.saturating_sub(pod.creation_time).max(1);
                 let status = TaskStatus::new(task.id.clone(), pod.last_state());
                 let end = emitted.at + Duration::from_secs(ran);
+                counts.last_end = counts.last_end.max(Some(end));
                 cluster.schedule(end, Command::TaskStatus(framework.clone(), status));
             }
         }
@@ -281,6 +288,14 @@ impl Output {
             if let Some(journal) = &mut self.journal {
                 writeln!(journal, "{}", journal::record(at, &command))?;
             }
+        }
+        Ok(())
+    }
+
+    /// The last line of the journal: the timers up to the end ran too.
+    fn write_end(&mut self, at: Time) -> Result<(), Box<dyn Error>> {
+        if let Some(journal) = &mut self.journal {
+            writeln!(journal, r#"{{"at":{at},"do":{{"advance":{{}}}}}}"#)?;
         }
         Ok(())
     }
