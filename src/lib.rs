@@ -1,4 +1,39 @@
-//! apportion
+//! Two-level scheduling as a library: a *master* divides a cluster fairly among *frameworks* by
+//! offering them resources, and each framework takes what suits it by its own rules.
+//!
+//! Apache Mesos showed the idea. This crate is it without the sockets: commands go in, effects come
+//! out. It reads no clock, starts no thread and draws no random number that a seed did not give, so
+//! it can be driven by any transport, replayed from a log, and tested to the last corner.
+//!
+//! # Example
+//!
+//! Two frameworks share two machines. This is `examples/quickstart.rs`, whole:
+//!
+//! ```
+#![doc = include_str!("../examples/quickstart.rs")]
+//! ```
+//!
+//! # The map
+//!
+//! | to | see |
+//! | --- | --- |
+//! | count resources exactly | [`Resources`], [`Scalar`], [`Ranges`], [`Quantities`] |
+//! | write a framework | [`Scheduler`], [`Calls`], [`Offer`], [`Accept`] |
+//! | say where a task may run | [`constraint`], and [`placement`] for the planner |
+//! | embed a master | [`Master`], [`Command`], [`Effect`] |
+//! | embed or replace the allocator | [`allocator`] |
+//! | run all of it in virtual time | [`simulation`] |
+//! | record and replay | [`journal`] |
+//!
+//! Each layer imports only from those below it: values and their arithmetic, then the messages of
+//! the two levels, then the allocator (level one) and the planner (level two), then the master,
+//! then what drives it from text or in virtual time. `ARCHITECTURE.md` has the map and the whys.
+//!
+//! # Errors and panics
+//!
+//! Errors are bad input; they carry what was found and what was expected, and what was refused has
+//! changed nothing. A panic is a defect of ours: no input causes one.
+
 mod agent;
 pub mod allocator;
 mod attributes;

@@ -1,0 +1,52 @@
+//! The smallest honest two-level scheduler: a master shares machines, frameworks choose.
+#![expect(clippy::print_stdout, reason = "a program talks to its user")]
+
+use apportion::simulation::Cluster;
+use apportion::{Accept, Agent, Calls, Config, Framework, Offer, Role, Scheduler, Task, Time};
+
+/// Level two: packs waiting tasks into each offer, and declines what it has no use for.
+#[derive(Debug)]
+struct FirstFit {
+    waiting: Vec<Task>,
+}
+
+impl Scheduler for FirstFit {
+    fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+        for offer in offers {
+            let (mut accept, mut left) = (Accept::of(&offer), offer.resources.clone());
+            self.waiting.retain(|task| match left.checked_sub(&task.resources) {
+                Ok(rest) => {
+                    accept = accept.clone().launch(task.clone());
+                    left = rest;
+                    false
+                }
+                Err(_) => true,
+            });
+            calls.accept(accept); // an accept that launches nothing is a decline
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Level one: the master divides two machines fairly between the frameworks.
+    let mut cluster = Cluster::new(Config::default());
+    for host in ["alpha", "beta"] {
+        cluster.add_agent(Agent::new(host, "cpus:4;mem:8192".parse()?))?;
+    }
+    for (name, size) in [("hadoop", "cpus:1;mem:3072"), ("mpi", "cpus:2;mem:512")] {
+        let task = |n| Ok(Task::new(format!("{name}-{n}"), size.parse()?));
+        let waiting = (1..=3).map(task).collect::<Result<_, apportion::ResourceError>>()?;
+        cluster.add_framework(Framework::new(name).role(Role::new(name)?), FirstFit { waiting })?;
+    }
+    cluster.run_until(Time::from_secs(10));
+
+    let state = cluster.master().state();
+    for agent in &state.agents {
+        println!("{}: {} of {} in use", agent.id, agent.allocated, agent.total);
+    }
+    for framework in &state.frameworks {
+        println!("{} runs {:?}", framework.id, framework.tasks.iter().map(|task| task.as_str()).collect::<Vec<_>>());
+    }
+    assert_eq!(state.frameworks.iter().map(|framework| framework.tasks.len()).sum::<usize>(), 5);
+    Ok(())
+}
