@@ -22,6 +22,7 @@ pub use tree::{ClientId, NodeId, ShareTree};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
+use crate::offer::Conversion;
 use crate::resources::{Quantities, Resources, SumError};
 use crate::role::Role;
 use crate::time::Time;
@@ -211,6 +212,13 @@ pub trait Allocator: fmt::Debug + Send {
     ///
     /// If the agent is unknown.
     fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError>;
+
+    /// Makes one thing of another on an agent: what is consumed is part of its total.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown.
+    fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError>;
 
     /// Learns that a framework does not want to be offered that, or part of it, until then.
     ///

@@ -57,7 +57,7 @@ pub use master::{
     AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, FrameworkState, Master, OfferState,
     RoleState, RunningTask, State, Wake, WakeReason,
 };
-pub use offer::{Accept, Filters, Offer, Operation};
+pub use offer::{Accept, Conversion, Filters, Offer, Operation, OperationError};
 pub use resources::{
     Disk, DiskSource, DiskType, ItemFault, Kind, Quantities, Range, Ranges, Reservation, ReservationType, Resource,
     ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,

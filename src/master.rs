@@ -3,6 +3,7 @@
 mod command;
 mod effect;
 mod offers;
+mod operations;
 mod state;
 mod tasks;
 mod timers;
@@ -186,6 +187,7 @@ impl<A: Allocator> Master<A> {
                 self.allocator.set_whitelist(hostnames);
                 Ok(())
             }
+            Command::Operate(agent, operations) => self.operate(&agent, operations),
             Command::Call(framework, call) => self.call(framework, call),
             Command::TaskStatus(framework, status) => self.task_status(framework, status),
         }

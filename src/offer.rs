@@ -1,9 +1,14 @@
 //! What the two levels hand each other: [`Offer`], the answers to it, and [`Operation`].
 
+mod operation;
+
+pub(crate) use operation::volume_id;
+pub use operation::{Conversion, Operation, OperationError};
+
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
 use crate::id::{AgentId, FrameworkId, OfferId};
-use crate::resources::{Resource, Resources, Scalar};
+use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::Task;
 use smol_str::SmolStr;
@@ -97,55 +102,6 @@ impl Default for Filters {
     /// Five seconds, as in Mesos.
     fn default() -> Self {
         Self { refuse: Duration::from_secs(5) }
-    }
-}
-
-/// What an accept does to the resources that were offered, and an operator to those of an agent.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Operation {
-    /// Starts tasks, each on its own.
-    Launch(Vec<Task>),
-    /// Starts tasks, all or none.
-    LaunchGroup(Vec<Task>),
-    /// Puts a dynamic reservation on top of each resource's stack.
-    Reserve(Resources),
-    /// Takes the top reservation away.
-    Unreserve(Resources),
-    /// Makes persistent volumes of disk.
-    Create(Resources),
-    /// Makes disk of persistent volumes; what they hold is lost.
-    Destroy(Resources),
-    /// Adds disk to a volume.
-    GrowVolume {
-        /// The volume as it is.
-        volume: Box<Resource>,
-        /// The disk that it gets.
-        addition: Box<Resource>,
-    },
-    /// Takes disk from a volume.
-    ShrinkVolume {
-        /// The volume as it is.
-        volume: Box<Resource>,
-        /// How much it loses.
-        subtract: Scalar,
-    },
-}
-
-impl Operation {
-    /// The name of the operation in a journal.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Launch(_) => "launch",
-            Self::LaunchGroup(_) => "launch_group",
-            Self::Reserve(_) => "reserve",
-            Self::Unreserve(_) => "unreserve",
-            Self::Create(_) => "create",
-            Self::Destroy(_) => "destroy",
-            Self::GrowVolume { .. } => "grow_volume",
-            Self::ShrinkVolume { .. } => "shrink_volume",
-        }
     }
 }
 

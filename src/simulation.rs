@@ -226,6 +226,11 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                 let status = TaskStatus::new(task.id.clone(), TaskState::Running);
                 self.schedule(emitted.at, Command::TaskStatus(framework.clone(), status));
             }
+            Effect::OperationFailed { framework, operation, error } => {
+                if let Some(framework) = framework {
+                    self.events.push_back((framework.clone(), Event::Error(format!("{operation}: {error}"))));
+                }
+            }
             Effect::Kill { agent: _, framework, task } => {
                 let status = TaskStatus::new(task.clone(), TaskState::Killed);
                 self.schedule(emitted.at, Command::TaskStatus(framework.clone(), status));

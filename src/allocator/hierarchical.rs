@@ -11,6 +11,7 @@ use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
 use crate::agent::{Agent, Domain};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
+use crate::offer::Conversion;
 use crate::resources::{Quantities, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
@@ -493,6 +494,12 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             self.release(place, agent, &task.resources);
             self.end_holding(place);
         }
+        Ok(())
+    }
+
+    fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError> {
+        let ix = self.find_agent(agent)?;
+        self.ledger.convert(ix, conversion);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use super::registry::Registry;
 use crate::agent::Agent;
 use crate::id::AgentId;
+use crate::offer::Conversion;
 use crate::resources::{Resource, Resources, SumError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,6 +149,14 @@ impl Ledger {
         let account = &mut self.agents[agent];
         account.offered.remove(offered);
         tasks.iter().for_each(|task| account.allocated.insert(task));
+        self.changed(agent);
+    }
+
+    /// Makes one part of an agent's total into another.
+    pub(crate) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
+        let total = &mut self.agents[agent].total;
+        total.remove(&conversion.consumed);
+        total.insert(&conversion.converted);
         self.changed(agent);
     }
 

@@ -25,11 +25,33 @@ pub(super) struct Line<'a> {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Emit<'a> {
     Offer(OfferLine<'a>),
-    Rescind { offer: &'a OfferId, framework: &'a FrameworkId },
-    Launch { agent: &'a AgentId, framework: &'a FrameworkId, role: &'a Role, task: TaskLine<'a> },
-    Kill { agent: &'a AgentId, framework: &'a FrameworkId, task: &'a TaskId },
+    Rescind {
+        offer: &'a OfferId,
+        framework: &'a FrameworkId,
+    },
+    Launch {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+        role: &'a Role,
+        task: TaskLine<'a>,
+    },
+    Kill {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+        task: &'a TaskId,
+    },
     Status(StatusLine<'a>),
-    Error { line: u64, command: &'static str, message: &'a str },
+    OperationFailed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        framework: Option<&'a FrameworkId>,
+        operation: &'static str,
+        message: String,
+    },
+    Error {
+        line: u64,
+        command: &'static str,
+        message: &'a str,
+    },
     State(StateLine<'a>),
 }
 
@@ -128,6 +150,9 @@ impl<'a> From<&'a Effect> for Emit<'a> {
                 Self::Launch { agent, framework, role, task: task.into() }
             }
             Effect::Kill { agent, framework, task } => Self::Kill { agent, framework, task },
+            Effect::OperationFailed { framework, operation, error } => {
+                Self::OperationFailed { framework: framework.as_ref(), operation, message: error.to_string() }
+            }
             Effect::Status { framework, status } => Self::Status(StatusLine::new(framework, status)),
         }
     }

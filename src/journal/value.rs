@@ -1,9 +1,9 @@
 //! From what is written to what it means, and back.
 
 use super::written::{
-    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Reconcile, Roles, SetWeight, SetWhitelist, Shrink, Taken,
-    Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter, WrittenFramework, WrittenOperation,
-    WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask, WrittenUnavailability,
+    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Operate, Reconcile, Roles, SetWeight, SetWhitelist, Shrink,
+    Taken, Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter, WrittenFramework,
+    WrittenOperation, WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask, WrittenUnavailability,
 };
 use crate::agent::{Agent, Unavailability};
 use crate::allocator::{Weight, WeightError};
@@ -146,8 +146,10 @@ impl TryFrom<WrittenCommand> for Command {
             }
             W::Kill(Kill { framework, task }) => Self::Call(framework, Call::Kill(task)),
             W::Reconcile(Reconcile { framework, tasks }) => Self::Call(framework, Call::Reconcile(tasks)),
+            W::Operate(Operate { agent, operations }) => {
+                Self::Operate(agent, operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?)
+            }
             W::SetQuota(_)
-            | W::Operate(_)
             | W::SetMaintenance(_)
             | W::AcceptInverseOffer(_)
             | W::DeclineInverseOffer(_)
@@ -326,6 +328,10 @@ impl From<&Command> for WrittenCommand {
                 Self::SetWeight(SetWeight { role: role.as_str().into(), weight: weight.as_f64() })
             }
             Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
+            Command::Operate(agent, operations) => Self::Operate(Operate {
+                agent: agent.clone(),
+                operations: operations.iter().map(WrittenOperation::from).collect(),
+            }),
             Command::Call(framework, call) => write_call(framework, call),
             Command::TaskStatus(framework, status) => Self::TaskStatus(WrittenStatus {
                 framework: framework.clone(),

@@ -5,6 +5,7 @@ use crate::allocator::{AllocatorError, Weight};
 use crate::attributes::Attributes;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::offer::Operation;
 use crate::resources::{Resources, Shortfall};
 use crate::role::Role;
 use crate::scheduler::Call;
@@ -40,6 +41,8 @@ pub enum Command {
     SetWeight(Role, Weight),
     /// Only these hosts may be offered; none = all.
     SetWhitelist(Option<Vec<SmolStr>>),
+    /// An operator changes what an agent has that is not in use; offers of it are rescinded first.
+    Operate(AgentId, Vec<Operation>),
     /// A framework asks for something.
     Call(FrameworkId, Call),
     /// An agent tells the state of a task.
@@ -180,7 +183,7 @@ pub enum CommandError {
         /// The task.
         task: TaskId,
     },
-    /// Something that this version does not do yet.
-    #[error("{0} is not built yet")]
-    NotBuilt(&'static str),
+    /// An operator launches no tasks.
+    #[error("operators cannot {0}: expected reserve, unreserve, create, destroy, grow_volume or shrink_volume")]
+    NotForOperators(&'static str),
 }

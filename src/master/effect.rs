@@ -1,7 +1,7 @@
 //! [`Effect`]: what comes out of the machine.
 
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::offer::Offer;
+use crate::offer::{Offer, OperationError};
 use crate::role::Role;
 use crate::task::{Task, TaskStatus};
 use crate::time::Time;
@@ -38,6 +38,15 @@ pub enum Effect {
         framework: FrameworkId,
         /// What.
         task: TaskId,
+    },
+    /// To a framework, or to an operator: an operation could not be done; nothing has changed.
+    OperationFailed {
+        /// To whom; none = to the operator.
+        framework: Option<FrameworkId>,
+        /// The operation's name.
+        operation: &'static str,
+        /// Why.
+        error: OperationError,
     },
     /// To a framework: news of a task.
     Status {

@@ -1,10 +1,11 @@
 //! Offers: made, answered, taken back.
 
+use super::operations::Outcome;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, Holding};
-use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::offer::{Accept, Filters, Offer, Operation};
-use crate::resources::{Resource, Resources};
+use crate::id::{AgentId, FrameworkId, OfferId};
+use crate::offer::{Accept, Filters, Offer};
+use crate::resources::Resources;
 use crate::task::{Task, TaskState};
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,12 +46,17 @@ impl Offers {
         self.live.first_key_value().map(|(_, offer)| offer.made_at)
     }
 
+    /// What a live offer holds.
+    pub(super) fn resources(&self, number: OfferNumber) -> Resources {
+        self.live.get(&number).map_or_else(Resources::new, |offer| offer.holding.resources.clone())
+    }
+
     /// The numbers of the offers made up to that moment.
     fn made_by(&self, moment: Time) -> Vec<OfferNumber> {
         self.iter().take_while(|(_, offer)| offer.made_at <= moment).map(|(number, _)| number).collect()
     }
 
-    fn numbers(&self, which: impl Fn(&LiveOffer) -> bool) -> Vec<OfferNumber> {
+    pub(super) fn numbers(&self, which: impl Fn(&LiveOffer) -> bool) -> Vec<OfferNumber> {
         self.iter().filter(|(_, offer)| which(offer)).map(|(number, _)| number).collect()
     }
 }
@@ -113,21 +119,36 @@ impl<A: Allocator> Master<A> {
 
     pub(super) fn accept(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), CommandError> {
         let numbers = self.answered(framework, &accept.offers)?;
-        let mut holding = self.together(&numbers)?;
-        let tasks = self.plan(framework, &mut holding.resources, accept.operations)?;
+        let offered = self.together(&numbers)?;
+        let plan = self.plan(framework, &offered, accept.operations)?;
 
-        let held: Vec<Resources> = tasks.iter().map(|task| task.resources.clone()).collect();
-        self.end_offers(&numbers, &held);
-        for task in tasks {
-            self.emit(Effect::Launch {
-                agent: holding.agent.clone(),
-                framework: framework.clone(),
-                role: holding.role.clone(),
-                task: task.clone(),
-            });
-            self.tasks.add(task.id, Holding { resources: task.resources, ..holding.clone() }, TaskState::Staging);
+        for conversion in &plan.conversions {
+            self.allocator.convert(&offered.agent, conversion)?;
         }
-        self.refuse(holding, accept.filters)
+        let tasks: Vec<Resources> = plan.tasks().map(|task| task.resources.clone()).collect();
+        self.end_offers(&numbers, &tasks);
+        self.rescind_destroyed(&offered.agent, &plan.conversions);
+        for outcome in plan.outcomes {
+            match outcome {
+                Outcome::Launched(task) => self.launch(&offered, task),
+                Outcome::Failed(operation, error) => {
+                    let framework = Some(framework.clone());
+                    self.emit(Effect::OperationFailed { framework, operation, error });
+                }
+            }
+        }
+        self.refuse(Holding { resources: plan.untouched, ..offered }, accept.filters)
+    }
+
+    fn launch(&mut self, offered: &Holding, task: Task) {
+        let holding = Holding { resources: task.resources.clone(), ..offered.clone() };
+        self.tasks.add(task.id.clone(), holding, TaskState::Staging);
+        self.emit(Effect::Launch {
+            agent: offered.agent.clone(),
+            framework: offered.framework.clone(),
+            role: offered.role.clone(),
+            task,
+        });
     }
 
     /// What several offers hold together; they must be of one agent and one role.
@@ -142,41 +163,6 @@ impl<A: Allocator> Master<A> {
             sum.resources.insert(&holding.resources);
         }
         Ok(sum)
-    }
-
-    /// Checks the operations of an accept one after the other, takes what they need from `left`, and
-    /// tells the tasks to be launched. Nothing has changed yet.
-    fn plan(
-        &self,
-        framework: &FrameworkId,
-        left: &mut Resources,
-        operations: Vec<Operation>,
-    ) -> Result<Vec<Task>, CommandError> {
-        let mut launched: Vec<Task> = Vec::new();
-        let mut ids: BTreeSet<TaskId> = BTreeSet::new();
-        for operation in operations {
-            let tasks = match operation {
-                Operation::Launch(tasks) | Operation::LaunchGroup(tasks) => tasks,
-                Operation::Reserve(_)
-                | Operation::Unreserve(_)
-                | Operation::Create(_)
-                | Operation::Destroy(_)
-                | Operation::GrowVolume { .. }
-                | Operation::ShrinkVolume { .. } => return Err(CommandError::NotBuilt(operation.name())),
-            };
-            for task in tasks {
-                if self.tasks.has(framework, &task.id) || !ids.insert(task.id.clone()) {
-                    return Err(CommandError::TaskExists { framework: framework.clone(), task: task.id });
-                }
-                check_task(&task)?;
-                if let Some(shortfall) = left.shortfall(&task.resources) {
-                    return Err(CommandError::TaskTooLarge { task: task.id, shortfall: Box::new(shortfall) });
-                }
-                left.remove(&task.resources.filter(|resource| !resource.is_shared()));
-                launched.push(task);
-            }
-        }
-        Ok(launched)
     }
 
     /// Ends several offers of one agent and role, of which tasks hold a part from now on.
@@ -216,7 +202,7 @@ impl<A: Allocator> Master<A> {
         self.rescind_each(numbers);
     }
 
-    fn rescind_each(&mut self, numbers: Vec<OfferNumber>) {
+    pub(super) fn rescind_each(&mut self, numbers: Vec<OfferNumber>) {
         for number in numbers {
             if let Some(holding) = self.end_offer(number, &[]) {
                 self.emit(Effect::Rescind { offer: offer_id(number), framework: holding.framework });
@@ -229,17 +215,5 @@ impl<A: Allocator> Master<A> {
         for number in self.offers.numbers(|offer| offer.holding.framework == *framework) {
             self.end_offer(number, &[]);
         }
-    }
-}
-
-fn check_task(task: &Task) -> Result<(), CommandError> {
-    if task.resources.is_empty() {
-        return Err(CommandError::TaskWithoutResources(task.id.clone()));
-    }
-    let mut revocable = task.resources.iter().filter(|resource| resource.is_revocable());
-    let firm = |name: &str| task.resources.iter().any(|resource| resource.name() == name && !resource.is_revocable());
-    match revocable.find(|resource| firm(resource.name())).map(Resource::name) {
-        Some(name) => Err(CommandError::MixedRevocable { task: task.id.clone(), name: name.into() }),
-        None => Ok(()),
     }
 }

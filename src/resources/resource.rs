@@ -279,6 +279,19 @@ impl Resource {
         self.with_kind(kind)
     }
 
+    /// The same resource, with another value.
+    #[must_use]
+    pub fn with_value(mut self, value: Value) -> Self {
+        self.value = value;
+        self
+    }
+
+    /// The same resource, in one copy.
+    pub(crate) fn single(mut self) -> Self {
+        self.copies = 1;
+        self
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
