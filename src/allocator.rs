@@ -9,12 +9,14 @@ mod filter;
 mod hierarchical;
 mod ledger;
 mod names;
+mod quota;
 mod registry;
 mod share;
 mod sorter;
 mod tree;
 
 pub use hierarchical::{Hierarchical, Options};
+pub use quota::{Quota, QuotaError};
 pub use share::{Share, Totals, Weight, WeightError};
 pub use sorter::{Drf, Sorter, depth_first};
 pub use tree::{ClientId, NodeId, ShareTree};
@@ -72,6 +74,8 @@ pub struct RoleAccount {
     pub share: f64,
     /// What it and its descendants hold, offered or in use.
     pub held: Quantities,
+    /// Its quota; empty if it has none.
+    pub quota: Quota,
 }
 
 /// Something that an allocator was told that cannot be; nothing has changed.
@@ -195,6 +199,13 @@ pub trait Allocator: fmt::Debug + Send {
 
     /// Learns how much a role counts, whether or not anyone has it.
     fn set_weight(&mut self, role: &Role, weight: Weight);
+
+    /// Learns what a role is sure to get and the most that it may get; an empty quota takes it away.
+    ///
+    /// # Errors
+    ///
+    /// [`QuotaError`] when the quota contradicts itself or that of another role.
+    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError>;
 
     /// Learns which hosts may be offered; none = all.
     fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>);

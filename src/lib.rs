@@ -59,8 +59,8 @@ pub use master::{
 };
 pub use offer::{Accept, Conversion, Filters, Offer, Operation, OperationError};
 pub use resources::{
-    Disk, DiskSource, DiskType, ItemFault, Kind, Quantities, Range, Ranges, Reservation, ReservationType, Resource,
-    ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,
+    Disk, DiskSource, DiskType, ItemFault, Kind, Limits, Quantities, Range, Ranges, Reservation, ReservationType,
+    Resource, ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,
 };
 pub use role::{Role, RoleError, RoleFault};
 pub use scheduler::{Call, Calls, Event, Scheduler};

@@ -183,6 +183,7 @@ impl<A: Allocator> Master<A> {
                 self.allocator.set_weight(&role, weight);
                 Ok(())
             }
+            Command::SetQuota(role, quota) => Ok(self.allocator.set_quota(&role, quota)?),
             Command::SetWhitelist(hostnames) => {
                 self.allocator.set_whitelist(hostnames);
                 Ok(())

@@ -6,6 +6,7 @@
 //! indivisible (volumes, whole disks) stays side by side. Where Mesos drops what is wrong without
 //! a word, we return an error that carries what was asked for and what there was.
 
+mod limits;
 mod quantities;
 mod ranges;
 mod resource;
@@ -15,6 +16,7 @@ mod shortfall;
 mod text;
 pub(crate) mod v1;
 
+pub use limits::Limits;
 pub use quantities::Quantities;
 pub use ranges::{Range, Ranges};
 pub use resource::{Disk, DiskSource, DiskType, Kind, Reservation, ReservationType, Resource, Value};

@@ -1,29 +1,66 @@
-//! The one loop: agent → role → framework.
+//! The one loop: agent → role → framework, run once for guarantees and once for fair shares.
 
 use super::Holding;
 use super::hierarchical::{FrameworkIx, Hierarchical, RoleIx};
 use super::ledger::AgentIx;
+use super::names::Amounts;
+use super::quota::{Round, is_firm};
 use super::sorter::Sorter;
 use super::tree::ClientId;
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
+use crate::role::Role;
 use indexmap::IndexMap;
 
 /// What a cycle has given so far: one offer for each framework, role and agent, in the order of giving.
 type Given = IndexMap<(FrameworkIx, RoleIx, AgentIx), Resources, foldhash::fast::RandomState>;
 
+/// What one pass of the loop may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// To roles that lack some of their guarantee: that much, and what may come along with it.
+    Guarantees,
+    /// To all roles: whatever is left, but for what is kept free for guarantees.
+    FairShares,
+}
+
+/// The state of one allocation.
+struct Cycle {
+    /// How quotas stand; none if there are none.
+    round: Option<Round>,
+    given: Given,
+}
+
+impl Cycle {
+    /// What a role lacks of its guarantee; none if it lacks nothing.
+    fn unsatisfied(&self, role: &Role) -> Option<Amounts> {
+        let lacking = self.round.as_ref()?.unsatisfied(role);
+        (!lacking.is_empty()).then_some(lacking)
+    }
+}
+
+/// What a framework would be offered, and how much of it counts against quota.
+struct Share {
+    offer: Resources,
+    firm: Resources,
+}
+
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Gives what is available on these agents to whoever comes first and may have it.
     pub(super) fn run_cycle(&mut self, candidates: &[AgentIx]) -> Vec<Holding> {
-        let mut given = Given::default();
-        for &agent in candidates {
-            if self.is_candidate(agent) {
-                self.visit(agent, &mut given);
+        let candidates: Vec<AgentIx> = candidates.iter().copied().filter(|agent| self.is_candidate(*agent)).collect();
+        let mut cycle = Cycle { round: None, given: Given::default() };
+        if !self.quotas.is_empty() {
+            cycle.round = Some(Round::new(&self.quotas, &mut self.names));
+        }
+        let guarantees = cycle.round.as_ref().is_some_and(Round::has_guarantees);
+        for stage in [Stage::Guarantees, Stage::FairShares] {
+            if stage == Stage::FairShares || guarantees {
+                candidates.iter().for_each(|agent| self.visit(stage, *agent, &mut cycle));
             }
-            self.ledger.unmark(agent);
         }
         // What is shared can be offered again in the next cycle; all else was refused by everyone just now.
-        for ((_, _, agent), offer) in &given {
+        for ((_, _, agent), offer) in &cycle.given {
             if offer.iter().any(Resource::is_shared) {
                 self.ledger.mark(*agent);
             }
@@ -34,19 +71,25 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             agent: self.ledger[agent].agent.id.clone(),
             resources,
         };
-        given.into_iter().map(holding).collect()
+        cycle.given.into_iter().map(holding).collect()
     }
 
-    fn visit(&mut self, agent: AgentIx, given: &mut Given) {
+    fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
+        if self.ledger[agent].available().is_empty() {
+            return;
+        }
         let mut roles = Vec::new();
         self.sorter.order(&self.tree, &self.totals, &mut roles);
         let mut members = Vec::new();
         for role in roles {
             let role = self.role_of[role.index()];
+            if stage == Stage::Guarantees && cycle.unsatisfied(&self.roles[role].role).is_none() {
+                continue;
+            }
             if self.ledger[agent].available().is_empty() {
                 return;
             }
-            let mut left = self.left_for(role, agent, given);
+            let mut left = self.left_for(role, agent, &cycle.given);
             if left.is_empty() {
                 continue;
             }
@@ -54,9 +97,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             members.clear();
             entry.sorter.order(&entry.tree, &self.totals, &mut members);
             for &client in &members {
-                if let Some(offer) = self.offer(agent, (role, client), &left) {
-                    self.give(agent, (role, client), offer, given);
-                    left = self.left_for(role, agent, given);
+                if let Some(share) = self.share(stage, agent, (role, client), &left, cycle) {
+                    self.give(agent, (role, client), share, cycle);
+                    left = self.left_for(role, agent, &cycle.given);
                     if left.is_empty() {
                         break;
                     }
@@ -78,9 +121,17 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// What a framework would be offered of what is left for its role: the eligibility chain.
-    fn offer(&self, agent: AgentIx, place: (RoleIx, ClientId), left: &Resources) -> Option<Resources> {
+    fn share(
+        &self,
+        stage: Stage,
+        agent: AgentIx,
+        place: (RoleIx, ClientId),
+        left: &Resources,
+        cycle: &Cycle,
+    ) -> Option<Share> {
+        let role = &self.roles[place.0].role;
         let framework = &self.frameworks[self.member(place).framework].framework;
-        let minimum = framework.offer_filters.get(&self.roles[place.0].role).unwrap_or(&self.options.min_allocatable);
+        let minimum = framework.offer_filters.get(role).unwrap_or(&self.options.min_allocatable);
         if !reaches(left, minimum) || !self.is_able(framework, agent) {
             return None;
         }
@@ -88,9 +139,30 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             (!resource.is_shared() || framework.can(Capability::SharedResources))
                 && (!resource.is_revocable() || framework.can(Capability::RevocableResources))
         };
-        let offer = left.filter(able);
-        let wanted = reaches(&offer, minimum) && !self.refusals.refuses(place, agent, &offer);
-        wanted.then_some(offer)
+        let share = self.cut(stage, role, left.filter(able), cycle)?;
+        let wanted = reaches(&share.offer, minimum) && !self.refusals.refuses(place, agent, &share.offer);
+        wanted.then_some(share)
+    }
+
+    /// As much of it as quota allows at this stage; none if there is nothing to give for a guarantee.
+    fn cut(&self, stage: Stage, role: &Role, left: Resources, cycle: &Cycle) -> Option<Share> {
+        let Some(round) = &cycle.round else { return Some(Share { offer: left, firm: Resources::new() }) };
+        let unsatisfied = match stage {
+            Stage::Guarantees => cycle.unsatisfied(role)?,
+            Stage::FairShares => Amounts::default(),
+        };
+        let (guaranteed, extra) = round.cut(&self.names, role, &left.filter(is_firm), &unsatisfied);
+        if stage == Stage::Guarantees && guaranteed.is_empty() {
+            return None;
+        }
+        let mut firm = guaranteed;
+        firm.insert(&extra);
+        let mut offer = left.filter(|resource| {
+            let exactly = resource.role().is_none_or(|owner| owner == role);
+            !is_firm(resource) && (exactly || stage == Stage::FairShares)
+        });
+        offer.insert(&firm);
+        Some(Share { offer, firm })
     }
 
     /// Whether a framework can deal with what an agent has and where it stands.
@@ -102,15 +174,20 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
     }
 
-    fn give(&mut self, agent: AgentIx, place: (RoleIx, ClientId), offer: Resources, given: &mut Given) {
+    fn give(&mut self, agent: AgentIx, place: (RoleIx, ClientId), share: Share, cycle: &mut Cycle) {
+        let Share { offer, firm } = share;
         self.ledger.offer(agent, &offer);
+        self.quotas.held_changed(&mut self.names, &Resources::new(), &[&offer]);
         self.charge_gift(place, agent, &offer);
+        if let Some(round) = &mut cycle.round {
+            round.give(&mut self.names, &self.roles[place.0].role, &firm);
+        }
         let key = (self.member(place).framework, place.0, agent);
-        match given.get_mut(&key) {
+        match cycle.given.get_mut(&key) {
             Some(before) => before.insert(&offer),
             None => {
                 self.add_holdings(place, 1);
-                given.insert(key, offer);
+                cycle.given.insert(key, offer);
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::filter::Refusals;
 use super::ledger::{AgentIx, Ledger};
 use super::names::Names;
+use super::quota::{Quota, QuotaError, Quotas};
 use super::registry::Registry;
 use super::share::{Totals, Weight};
 use super::sorter::{Drf, Sorter};
@@ -85,6 +86,7 @@ pub struct Hierarchical<R = Drf, F = Drf> {
     pub(super) totals: Totals,
     pub(super) names: Names,
     pub(super) refusals: Refusals,
+    pub(super) quotas: Quotas,
     whitelist: Option<IndexSet<SmolStr>>,
 }
 
@@ -149,6 +151,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             totals: Totals::without(excluded),
             names,
             refusals: Refusals::default(),
+            quotas: Quotas::default(),
             whitelist: None,
         }
     }
@@ -270,6 +273,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn charge(&mut self, (role, client): (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
         let order = self.ledger[agent].order;
         let entry = &mut self.roles[role];
+        self.quotas.charge(&mut self.names, &entry.role, resources);
         entry.tree.charge(client, order, resources, &mut self.names);
         entry.sorter.charged(&entry.tree, client);
         self.tree.charge(entry.client, order, resources, &mut self.names);
@@ -279,6 +283,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn release(&mut self, (role, client): (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
         let order = self.ledger[agent].order;
         let entry = &mut self.roles[role];
+        self.quotas.release(&mut self.names, &entry.role, resources);
         entry.tree.release(client, order, resources, &mut self.names);
         entry.sorter.charged(&entry.tree, client);
         self.tree.release(entry.client, order, resources, &mut self.names);
@@ -311,6 +316,21 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             let place = self.seat(framework, role);
             self.add_holdings(place, tasks);
             self.charge_gift(place, agent, &sum);
+        }
+    }
+
+    /// An agent's total has changed, and with it what there is to share and to guarantee.
+    fn total_changed(&mut self, old: &Resources, new: &Resources) {
+        self.totals.sub(&self.names.all(old));
+        self.totals.add(&self.names.all(new));
+        self.quotas.total_changed(&mut self.names, old, new);
+        self.room_changed();
+    }
+
+    /// There may be more room now for those whom a quota had held back, on any agent.
+    fn room_changed(&mut self) {
+        if !self.quotas.is_empty() {
+            self.ledger.mark_all();
         }
     }
 
@@ -351,7 +371,8 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         let resources: Vec<_> = held.iter().map(|holding| &holding.resources).collect();
         let opened = self.ledger.open(agent, &resources);
         opened.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
-        self.totals.add(&self.names.all(&agent.resources));
+        self.total_changed(&Resources::new(), &agent.resources);
+        self.quotas.held_changed(&mut self.names, &Resources::new(), &resources);
         self.adopt(held);
         Ok(())
     }
@@ -360,11 +381,10 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         let ix = self.find_agent(&agent.id)?;
         self.check_totals(agent, Some(ix))?;
         let before = Arc::clone(&self.ledger[ix].agent);
-        let old = self.names.all(self.ledger[ix].total());
+        let old = self.ledger[ix].total().clone();
         let updated = self.ledger.update(ix, agent);
         updated.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
-        self.totals.sub(&old);
-        self.totals.add(&self.names.all(&agent.resources));
+        self.total_changed(&old, &agent.resources);
         if before.attributes != agent.attributes {
             self.refusals.forget_agent(ix);
         }
@@ -373,7 +393,8 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
-        self.totals.sub(&self.names.all(self.ledger[ix].total()));
+        let old = self.ledger[ix].total().clone();
+        self.total_changed(&old, &Resources::new());
         self.refusals.forget_agent(ix);
         self.ledger.close(agent);
         Ok(())
@@ -467,6 +488,12 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         }
     }
 
+    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
+        self.quotas.set(role, quota)?;
+        self.ledger.mark_all();
+        Ok(())
+    }
+
     fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
         self.whitelist = hostnames.map(IndexSet::from_iter);
         self.ledger.mark_all();
@@ -475,6 +502,8 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&offer.agent)?;
         self.ledger.end_offer(agent, &offer.resources, tasks);
+        self.quotas.held_changed(&mut self.names, &offer.resources, tasks);
+        self.room_changed();
         let Some(framework) = self.frameworks.find(&offer.framework) else { return Ok(()) };
         let Some(place) = self.place(framework, &offer.role) else { return Ok(()) };
         self.release(place, agent, &offer.resources);
@@ -489,6 +518,8 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&task.agent)?;
         self.ledger.end_task(agent, &task.resources);
+        self.quotas.held_changed(&mut self.names, &task.resources, &[]);
+        self.room_changed();
         let Some(framework) = self.frameworks.find(&task.framework) else { return Ok(()) };
         if let Some(place) = self.place(framework, &task.role) {
             self.release(place, agent, &task.resources);
@@ -499,7 +530,10 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
+        let old = self.ledger[ix].total().clone();
         self.ledger.convert(ix, conversion);
+        let new = self.ledger[ix].total().clone();
+        self.total_changed(&old, &new);
         Ok(())
     }
 
@@ -514,8 +548,8 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
         let _ = at;
         let candidates: Vec<AgentIx> = match agent {
-            Some(id) => self.ledger.find(id).into_iter().collect(),
-            None => self.ledger.pending().collect(),
+            Some(id) => self.ledger.find(id).into_iter().inspect(|agent| self.ledger.unmark(*agent)).collect(),
+            None => self.ledger.take_pending(),
         };
         self.run_cycle(&candidates)
     }
@@ -545,7 +579,8 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn roles(&self) -> Vec<RoleAccount> {
         let known = self.roles.ids().flat_map(|role| std::iter::once(role.clone()).chain(role.ancestors()));
-        let mut roles: Vec<Role> = known.chain(self.weights.keys().cloned()).collect();
+        let mut roles: Vec<Role> =
+            known.chain(self.weights.keys().cloned()).chain(self.quotas.iter().map(|(role, _)| role.clone())).collect();
         roles.sort_unstable();
         roles.dedup();
         roles.into_iter().map(|role| self.role_account(role)).collect()
@@ -559,6 +594,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         RoleAccount {
             share: node.map_or(0.0, |node| self.tree.dominant_share(node, &self.totals).as_f64()),
             held: node.map_or_else(Quantities::new, |node| self.names.quantities(self.tree.held(node))),
+            quota: self.quotas.of(&role).cloned().unwrap_or_default(),
             role,
             weight,
         }

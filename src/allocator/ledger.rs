@@ -33,8 +33,12 @@ pub(crate) struct Account {
 pub(crate) struct Ledger {
     agents: Registry<AgentId, Account>,
     added: u64,
+    /// All agents, by their place.
+    by_place: BTreeMap<u64, AgentIx>,
     /// Agents that may have something to give that was not looked at since, by their place.
     pending: BTreeMap<u64, AgentIx>,
+    /// Whether that is so for all agents.
+    all_pending: bool,
 }
 
 impl Account {
@@ -108,8 +112,9 @@ impl Ledger {
             available: Resources::new(),
         };
         account.settle();
-        self.added += 1;
         let ix = self.agents.insert(agent.id.clone(), account);
+        self.by_place.insert(self.added, ix);
+        self.added += 1;
         self.mark(ix);
         Ok(ix)
     }
@@ -117,6 +122,7 @@ impl Ledger {
     /// Closes an account; whoever holds something of it has to be told before.
     pub(crate) fn close(&mut self, id: &AgentId) {
         if let Some((_, account)) = self.agents.remove(id) {
+            self.by_place.remove(&account.order);
             self.pending.remove(&account.order);
         }
     }
@@ -179,24 +185,28 @@ impl Ledger {
         }
     }
 
-    /// Has every agent with something to give looked at in the next batch.
+    /// Has every agent with something to give looked at in the next batch. O(1).
     pub(crate) fn mark_all(&mut self) {
-        for agent in self.agents.numbers().collect::<Vec<_>>() {
-            self.mark(agent);
+        self.all_pending = true;
+    }
+
+    /// The agents to be looked at, in the order in which they were added; they no longer are afterwards.
+    pub(crate) fn take_pending(&mut self) -> Vec<AgentIx> {
+        let pending = std::mem::take(&mut self.pending);
+        if std::mem::take(&mut self.all_pending) {
+            let gives = |agent: &AgentIx| !self.agents[*agent].available.is_empty();
+            self.by_place.values().copied().filter(gives).collect()
+        } else {
+            pending.into_values().collect()
         }
     }
 
-    /// The agent has been looked at: until something changes, nobody wants more of it.
+    /// The agent is being looked at: until something changes, nobody wants more of it.
     pub(crate) fn unmark(&mut self, agent: AgentIx) {
         self.pending.remove(&self.agents[agent].order);
     }
 
-    /// The agents to be looked at, in the order in which they were added.
-    pub(crate) fn pending(&self) -> impl Iterator<Item = AgentIx> {
-        self.pending.values().copied()
-    }
-
     pub(crate) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
+        self.all_pending || !self.pending.is_empty()
     }
 }

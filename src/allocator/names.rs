@@ -22,6 +22,10 @@ impl Names {
         }
     }
 
+    pub(crate) fn find(&self, name: &str) -> Option<NameIx> {
+        self.names.get_index_of(name)
+    }
+
     pub(crate) fn name(&self, ix: NameIx) -> &str {
         &self.names[ix]
     }
@@ -72,6 +76,10 @@ impl Amounts {
                 *mine = mine.saturating_sub(amount);
             }
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|amount| *amount == 0)
     }
 
     /// Those that are not 0.

@@ -39,11 +39,6 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
         self.slots[ix].take().map(|thing| (ix, thing))
     }
 
-    /// All numbers in use, from the lowest.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> {
-        self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some()).map(|(ix, _)| ix)
-    }
-
     /// All ids, in no particular order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
         self.index.keys()

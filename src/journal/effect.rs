@@ -5,7 +5,7 @@ use crate::attributes::Attributes;
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
 use crate::master::{Effect, State};
 use crate::offer::Offer;
-use crate::resources::{Quantities, Resources};
+use crate::resources::{Limits, Quantities, Resources};
 use crate::role::Role;
 use crate::task::{Task, TaskState, TaskStatus};
 use crate::time::Time;
@@ -131,6 +131,13 @@ struct RoleLine<'a> {
     offered: &'a Quantities,
     allocated: &'a Quantities,
     reserved: &'a Quantities,
+    quota: QuotaLine<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct QuotaLine<'a> {
+    guarantees: &'a Quantities,
+    limits: &'a Limits,
 }
 
 #[derive(Debug, Serialize)]
@@ -222,6 +229,7 @@ impl<'a> From<&'a State> for StateLine<'a> {
             offered: &role.offered,
             allocated: &role.allocated,
             reserved: &role.reserved,
+            quota: QuotaLine { guarantees: &role.quota.guarantees, limits: &role.quota.limits },
         });
         let offers = state.offers.iter().map(|offer| OfferState {
             id: &offer.id,

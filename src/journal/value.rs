@@ -1,12 +1,12 @@
 //! From what is written to what it means, and back.
 
 use super::written::{
-    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Operate, Reconcile, Roles, SetWeight, SetWhitelist, Shrink,
-    Taken, Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter, WrittenFramework,
+    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Operate, Reconcile, Roles, SetQuota, SetWeight, SetWhitelist,
+    Shrink, Taken, Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter, WrittenFramework,
     WrittenOperation, WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask, WrittenUnavailability,
 };
 use crate::agent::{Agent, Unavailability};
-use crate::allocator::{Weight, WeightError};
+use crate::allocator::{Quota, Weight, WeightError};
 use crate::attributes::{AttributeError, Attributes, WrittenAttributes};
 use crate::framework::{Capability, Framework};
 use crate::id::{AgentId, FrameworkId};
@@ -149,8 +149,11 @@ impl TryFrom<WrittenCommand> for Command {
             W::Operate(Operate { agent, operations }) => {
                 Self::Operate(agent, operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?)
             }
-            W::SetQuota(_)
-            | W::SetMaintenance(_)
+            W::SetQuota(SetQuota { role, guarantees, limits }) => {
+                let guarantees = quantities(guarantees.unwrap_or_default())?;
+                Self::SetQuota(Role::new(role)?, Quota::new(guarantees, limits.unwrap_or_default().try_into()?))
+            }
+            W::SetMaintenance(_)
             | W::AcceptInverseOffer(_)
             | W::DeclineInverseOffer(_)
             | W::Explain(_)
@@ -327,6 +330,11 @@ impl From<&Command> for WrittenCommand {
             Command::SetWeight(role, weight) => {
                 Self::SetWeight(SetWeight { role: role.as_str().into(), weight: weight.as_f64() })
             }
+            Command::SetQuota(role, quota) => Self::SetQuota(SetQuota {
+                role: role.as_str().into(),
+                guarantees: Some(write_amounts(&quota.guarantees)),
+                limits: Some(quota.limits.iter().map(|(name, limit)| (name.into(), limit.as_f64())).collect()),
+            }),
             Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
             Command::Operate(agent, operations) => Self::Operate(Operate {
                 agent: agent.clone(),

@@ -1,7 +1,7 @@
 //! [`Command`]: what goes into the machine, and why it may be turned away.
 
 use crate::agent::{Agent, Domain};
-use crate::allocator::{AllocatorError, Weight};
+use crate::allocator::{AllocatorError, Quota, QuotaError, Weight};
 use crate::attributes::Attributes;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
@@ -39,6 +39,8 @@ pub enum Command {
     ActivateFramework(FrameworkId),
     /// A role counts more or less against its siblings.
     SetWeight(Role, Weight),
+    /// A role is sure to get, and may get at most, something else than before; an empty quota is none.
+    SetQuota(Role, Quota),
     /// Only these hosts may be offered; none = all.
     SetWhitelist(Option<Vec<SmolStr>>),
     /// An operator changes what an agent has that is not in use; offers of it are rescinded first.
@@ -113,6 +115,9 @@ pub enum CommandError {
     /// The allocator cannot take it.
     #[error(transparent)]
     Allocator(#[from] AllocatorError),
+    /// A quota that cannot be.
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
     /// A framework names a role twice.
     #[error("framework {framework} names the role {role} twice")]
     RoleTwice {

@@ -2,7 +2,7 @@
 
 use super::Master;
 use super::offers::offer_id;
-use crate::allocator::{Allocator, Weight};
+use crate::allocator::{Allocator, Quota, Weight};
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
 use crate::resources::{Quantities, Resources, Scalar};
 use crate::role::Role;
@@ -71,6 +71,8 @@ pub struct RoleState {
     pub allocated: Quantities,
     /// What is reserved to it.
     pub reserved: Quantities,
+    /// Its own quota; empty if it has none.
+    pub quota: Quota,
 }
 
 /// A live offer.
@@ -112,6 +114,7 @@ impl<A: Allocator> Master<A> {
                 offered: sum_within(&account.role, offered),
                 allocated: sum_within(&account.role, allocated),
                 reserved: reserved_within(&account.role, &agents),
+                quota: account.quota,
                 role: account.role,
                 weight: account.weight,
                 share: account.share,
