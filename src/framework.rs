@@ -1,5 +1,9 @@
 //! [`Framework`]: what a custom scheduler says of itself.
 
+mod offer_constraints;
+
+pub use offer_constraints::{OfferConstraintError, OfferConstraints};
+
 use crate::id::FrameworkId;
 use crate::resources::Quantities;
 use crate::role::Role;
@@ -66,6 +70,8 @@ pub struct Framework {
     pub suppressed: Vec<Role>,
     /// By role, the minimum that an offer must contain one of; replaces the general one.
     pub offer_filters: IndexMap<Role, Vec<Quantities>>,
+    /// By role, which agents it wants to be offered at all.
+    pub offer_constraints: OfferConstraints,
 }
 
 impl Framework {
@@ -79,6 +85,7 @@ impl Framework {
             capabilities: Vec::new(),
             suppressed: Vec::new(),
             offer_filters: IndexMap::new(),
+            offer_constraints: OfferConstraints::default(),
         }
     }
 

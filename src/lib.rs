@@ -51,13 +51,13 @@ mod time;
 
 pub use agent::{Agent, Domain, Unavailability};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
-pub use framework::{Capability, Framework};
+pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 pub use id::{AgentId, FrameworkId, OfferId, TaskId};
 pub use master::{
     AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, FrameworkState, Master, OfferState,
     RoleState, RunningTask, State, Wake, WakeReason,
 };
-pub use offer::{Accept, Conversion, Filters, Offer, Operation, OperationError};
+pub use offer::{Accept, Conversion, Filters, InverseOffer, Offer, Operation, OperationError};
 pub use resources::{
     Disk, DiskSource, DiskType, ItemFault, Kind, Limits, Quantities, Range, Ranges, Reservation, ReservationType,
     Resource, ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,

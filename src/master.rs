@@ -2,6 +2,7 @@
 
 mod command;
 mod effect;
+mod maintenance;
 mod offers;
 mod operations;
 mod state;
@@ -22,6 +23,7 @@ use crate::scheduler::Call;
 use crate::task::TaskState;
 use crate::time::Time;
 use indexmap::IndexMap;
+use maintenance::Maintenance;
 use offers::Offers;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -82,6 +84,7 @@ pub struct Master<A = Hierarchical> {
     frameworks: IndexMap<FrameworkId, FrameworkEntry, foldhash::fast::RandomState>,
     offers: Offers,
     tasks: Tasks,
+    maintenance: Maintenance,
     /// When the next batch runs; none while there is nothing that it could give.
     batch: Option<Time>,
     effects: VecDeque<Emitted>,
@@ -115,6 +118,7 @@ impl<A: Allocator> Master<A> {
             frameworks: IndexMap::default(),
             offers: Offers::default(),
             tasks: Tasks::default(),
+            maintenance: Maintenance::default(),
             batch: None,
             effects: VecDeque::new(),
         }
@@ -127,9 +131,10 @@ impl<A: Allocator> Master<A> {
     /// [`CommandError`] when the state does not allow it; nothing has changed then, but for the timers.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
         self.advance(at)?;
-        let done = self.apply(command);
+        self.apply(command)?;
+        self.maintenance.look_again();
         self.schedule_batch();
-        done
+        Ok(())
     }
 
     /// Runs every timer due up to that moment.
@@ -171,6 +176,7 @@ impl<A: Allocator> Master<A> {
             Command::DeactivateAgent(agent) => {
                 self.allocator.set_agent_active(&agent, false)?;
                 self.rescind(|offer| offer.holding.agent == agent);
+                self.rescind_inverse(|_, on| *on == agent);
                 Ok(())
             }
             Command::ActivateAgent(agent) => Ok(self.allocator.set_agent_active(&agent, true)?),
@@ -188,6 +194,7 @@ impl<A: Allocator> Master<A> {
                 self.allocator.set_whitelist(hostnames);
                 Ok(())
             }
+            Command::SetMaintenance(agent, unavailability) => self.set_maintenance(&agent, unavailability),
             Command::Operate(agent, operations) => self.operate(&agent, operations),
             Command::Call(framework, call) => self.call(framework, call),
             Command::TaskStatus(framework, status) => self.task_status(framework, status),
@@ -199,6 +206,9 @@ impl<A: Allocator> Master<A> {
         match call {
             Call::Accept(accept) => self.accept(&framework, accept),
             Call::Decline { offers, filters } => self.decline(&framework, &offers, filters),
+            Call::AcceptInverseOffers { offers, filters } | Call::DeclineInverseOffers { offers, filters } => {
+                self.answer_inverse(&framework, &offers, filters)
+            }
             Call::Suppress(roles) => self.suppress(&framework, &roles),
             Call::Revive(roles) => self.revive(&framework, &roles),
             Call::Kill(task) => self.kill(framework, task),
@@ -227,6 +237,7 @@ impl<A: Allocator> Master<A> {
         for (running, holding) in tasks.into_iter().zip(held) {
             self.tasks.add(running.task.id, holding, TaskState::Running);
         }
+        self.maintenance.plan(&agent.id, agent.unavailability);
         self.agents.insert(agent.id.clone(), Arc::clone(&agent));
         self.make_offers(Some(&agent.id));
         Ok(())
@@ -253,6 +264,9 @@ impl<A: Allocator> Master<A> {
             return Err(AllocatorError::UnknownAgent(agent.clone()).into());
         }
         self.rescind(|offer| offer.holding.agent == *agent);
+        self.rescind_inverse(|_, on| on == agent);
+        self.maintenance.forget(|_, on| on == agent);
+        self.maintenance.plan(agent, None);
         self.lose_tasks(agent);
         self.allocator.remove_agent(agent)?;
         self.agents.shift_remove(agent);
@@ -289,6 +303,7 @@ impl<A: Allocator> Master<A> {
     fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), CommandError> {
         self.framework(framework)?;
         self.drop_offers(framework);
+        self.maintenance.drop_framework(framework);
         self.drop_tasks(framework);
         self.allocator.remove_framework(framework)?;
         self.frameworks.shift_remove(framework);
@@ -304,6 +319,8 @@ impl<A: Allocator> Master<A> {
             self.make_offers(None);
         } else {
             self.rescind(|offer| offer.holding.framework == *id);
+            self.rescind_inverse(|framework, _| framework == id);
+            self.maintenance.forget(|framework, _| framework == id);
         }
         Ok(())
     }
@@ -321,6 +338,7 @@ impl<A: Allocator> Master<A> {
 
     fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
         self.allocator.revive(id, roles)?;
+        self.maintenance.forget(|framework, _| framework == id);
         if let Some(entry) = self.frameworks.get_mut(id) {
             entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));
         }
@@ -339,7 +357,8 @@ fn check_framework(framework: &Framework) -> Result<(), CommandError> {
     if let Some(role) = framework.roles.iter().find(|role| !roles.insert(*role)) {
         return Err(CommandError::RoleTwice { framework: framework.id.clone(), role: role.clone() });
     }
-    let mut spoken_of = framework.suppressed.iter().chain(framework.offer_filters.keys());
+    let mut spoken_of =
+        framework.suppressed.iter().chain(framework.offer_filters.keys()).chain(framework.offer_constraints.roles());
     match spoken_of.find(|role| !roles.contains(role)) {
         Some(role) => {
             let (framework, role) = (framework.id.clone(), role.clone());

@@ -65,6 +65,20 @@ impl Offer {
     }
 }
 
+/// A request to give back what a framework's tasks hold on an agent that will be down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InverseOffer {
+    /// Its id.
+    pub id: OfferId,
+    /// To whom.
+    pub framework: FrameworkId,
+    /// Of which agent.
+    pub agent: AgentId,
+    /// When the agent will be down.
+    pub unavailability: Unavailability,
+}
+
 /// For how long a framework does not want to be offered again what it turned down.
 ///
 /// # Examples

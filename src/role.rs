@@ -96,7 +96,13 @@ impl Role {
 
     /// The roles above this one, the nearest first; none for a top-level role.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
-        self.0.rmatch_indices('/').map(|(end, _)| Self(SmolStr::new(&self.0[..end])))
+        self.path_up().skip(1).map(|path| Self(SmolStr::new(path)))
+    }
+
+    /// The paths of this role and of those above it, the nearest first.
+    pub(crate) fn path_up(&self) -> impl Iterator<Item = &str> {
+        let above = self.0.rmatch_indices('/').map(|(end, _)| &self.0[..end]);
+        std::iter::once(self.0.as_str()).chain(above)
     }
 
     /// The top-level role of the path; itself, if it is one.

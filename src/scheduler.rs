@@ -5,7 +5,7 @@
 //! transport.
 
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::offer::{Accept, Filters, Offer};
+use crate::offer::{Accept, Filters, InverseOffer, Offer};
 use crate::role::Role;
 use crate::task::TaskStatus;
 use crate::time::Time;
@@ -19,8 +19,12 @@ pub enum Event {
     Subscribed(FrameworkId),
     /// It may take something of these.
     Offers(Vec<Offer>),
+    /// It is asked to give these back.
+    InverseOffers(Vec<InverseOffer>),
     /// An offer is no longer its own.
     Rescind(OfferId),
+    /// It is no longer asked to give that back.
+    RescindInverseOffer(OfferId),
     /// News of one of its tasks.
     Update(TaskStatus),
     /// An agent is gone.
@@ -40,6 +44,20 @@ pub enum Call {
         /// Which offers.
         offers: Vec<OfferId>,
         /// For how long not to be offered the same again.
+        filters: Filters,
+    },
+    /// Will give back what these inverse offers ask for.
+    AcceptInverseOffers {
+        /// Which inverse offers.
+        offers: Vec<OfferId>,
+        /// For how long not to be asked again.
+        filters: Filters,
+    },
+    /// Will not give it back.
+    DeclineInverseOffers {
+        /// Which inverse offers.
+        offers: Vec<OfferId>,
+        /// For how long not to be asked again.
         filters: Filters,
     },
     /// Wants no offers for these roles; none = for all that it has.
@@ -95,6 +113,16 @@ pub trait Scheduler: fmt::Debug + Send {
         let _ = (offer, calls);
     }
 
+    /// Is asked to give back what its tasks hold on agents that will be down.
+    fn inverse_offers(&mut self, offers: Vec<InverseOffer>, calls: &mut Calls) {
+        let _ = (offers, calls);
+    }
+
+    /// Learns that it is no longer asked to give something back.
+    fn inverse_rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
+        let _ = (offer, calls);
+    }
+
     /// Learns that it is registered.
     fn subscribed(&mut self, framework: FrameworkId, calls: &mut Calls) {
         let _ = (framework, calls);
@@ -115,7 +143,9 @@ pub trait Scheduler: fmt::Debug + Send {
         match event {
             Event::Subscribed(framework) => self.subscribed(framework, calls),
             Event::Offers(offers) => self.offers(offers, calls),
+            Event::InverseOffers(offers) => self.inverse_offers(offers, calls),
             Event::Rescind(offer) => self.rescinded(offer, calls),
+            Event::RescindInverseOffer(offer) => self.inverse_rescinded(offer, calls),
             Event::Update(status) => self.update(status, calls),
             Event::Failure(agent) => self.agent_lost(agent, calls),
             Event::Error(message) => self.rejected(message, calls),
@@ -134,6 +164,14 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 
     fn rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
         (**self).rescinded(offer, calls);
+    }
+
+    fn inverse_offers(&mut self, offers: Vec<InverseOffer>, calls: &mut Calls) {
+        (**self).inverse_offers(offers, calls);
+    }
+
+    fn inverse_rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
+        (**self).inverse_rescinded(offer, calls);
     }
 
     fn subscribed(&mut self, framework: FrameworkId, calls: &mut Calls) {

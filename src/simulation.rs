@@ -219,6 +219,12 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                     self.events.push_back((framework.clone(), Event::Rescind(offer.clone())));
                 }
             }
+            Effect::InverseOffer(offer) => {
+                self.events.push_back((offer.framework.clone(), Event::InverseOffers(vec![offer.clone()])));
+            }
+            Effect::RescindInverseOffer { offer, framework } => {
+                self.events.push_back((framework.clone(), Event::RescindInverseOffer(offer.clone())));
+            }
             Effect::Status { framework, status } => {
                 self.events.push_back((framework.clone(), Event::Update(status.clone())));
             }

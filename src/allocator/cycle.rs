@@ -132,7 +132,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let role = &self.roles[place.0].role;
         let framework = &self.frameworks[self.member(place).framework].framework;
         let minimum = framework.offer_filters.get(role).unwrap_or(&self.options.min_allocatable);
-        if !reaches(left, minimum) || !self.is_able(framework, agent) {
+        let admitted = framework.offer_constraints.admit(role, &self.ledger[agent].agent);
+        if !admitted || !reaches(left, minimum) || !self.is_able(framework, agent) {
             return None;
         }
         let able = |resource: &Resource| {

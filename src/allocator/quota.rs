@@ -203,6 +203,7 @@ fn check_children(set: &IndexMap<Role, Quota>, parent: &Role) -> Result<(), Quot
 #[derive(Debug, Clone, Default)]
 pub(super) struct Round {
     nodes: Vec<Node>,
+    by_role: IndexMap<Role, usize, foldhash::fast::RandomState>,
     /// Firm resources that nobody holds.
     headroom: Amounts,
     /// What of these is kept free for guarantees.
@@ -212,7 +213,6 @@ pub(super) struct Round {
 /// A role with quota.
 #[derive(Debug, Clone)]
 struct Node {
-    role: Role,
     parent: Option<usize>,
     guarantee: Amounts,
     limits: Vec<(NameIx, u64)>,
@@ -240,7 +240,8 @@ impl Round {
             let limits = quota.limits.iter().map(|(name, limit)| (names.intern(name), limit.as_milli())).collect();
             let parent = round.on_path(role).next();
             let (consumed, need, below) = (quotas.consumed(role), Amounts::default(), Amounts::default());
-            round.nodes.push(Node { role: role.clone(), parent, guarantee, limits, consumed, need, below });
+            round.by_role.insert(role.clone(), round.nodes.len());
+            round.nodes.push(Node { parent, guarantee, limits, consumed, need, below });
         }
         for node in (0..round.nodes.len()).rev() {
             round.update_need(node);
@@ -250,7 +251,7 @@ impl Round {
 
     /// The roles with quota from `role` up, the nearest first.
     fn on_path<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = usize> + 'a {
-        let nearest = self.nodes.iter().rposition(|node| role.is_within(&node.role));
+        let nearest = role.path_up().find_map(|path| self.by_role.get(path).copied());
         std::iter::successors(nearest, |node| self.nodes[*node].parent)
     }
 
@@ -270,7 +271,7 @@ impl Round {
 
     /// What a role lacks of its own guarantee; empty if it has none.
     pub(super) fn unsatisfied(&self, role: &Role) -> Amounts {
-        let node = self.nodes.iter().find(|node| node.role == *role);
+        let node = self.by_role.get(role).map(|node| &self.nodes[*node]);
         node.map_or_else(Amounts::default, |node| minus(&node.guarantee, &node.consumed))
     }
 

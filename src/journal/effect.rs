@@ -4,7 +4,7 @@ use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
 use crate::master::{Effect, State};
-use crate::offer::Offer;
+use crate::offer::{InverseOffer, Offer};
 use crate::resources::{Limits, Quantities, Resources};
 use crate::role::Role;
 use crate::task::{Task, TaskState, TaskStatus};
@@ -26,6 +26,16 @@ pub(super) struct Line<'a> {
 pub(super) enum Emit<'a> {
     Offer(OfferLine<'a>),
     Rescind {
+        offer: &'a OfferId,
+        framework: &'a FrameworkId,
+    },
+    InverseOffer {
+        id: &'a OfferId,
+        framework: &'a FrameworkId,
+        agent: &'a AgentId,
+        unavailability: Window,
+    },
+    RescindInverseOffer {
         offer: &'a OfferId,
         framework: &'a FrameworkId,
     },
@@ -153,6 +163,10 @@ impl<'a> From<&'a Effect> for Emit<'a> {
         match effect {
             Effect::Offer(offer) => Self::Offer(offer.into()),
             Effect::Rescind { offer, framework } => Self::Rescind { offer, framework },
+            Effect::InverseOffer(InverseOffer { id, framework, agent, unavailability }) => {
+                Self::InverseOffer { id, framework, agent, unavailability: (*unavailability).into() }
+            }
+            Effect::RescindInverseOffer { offer, framework } => Self::RescindInverseOffer { offer, framework },
             Effect::Launch { agent, framework, role, task } => {
                 Self::Launch { agent, framework, role, task: task.into() }
             }

@@ -1,14 +1,15 @@
 //! From what is written to what it means, and back.
 
 use super::written::{
-    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Operate, Reconcile, Roles, SetQuota, SetWeight, SetWhitelist,
-    Shrink, Taken, Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter, WrittenFramework,
-    WrittenOperation, WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask, WrittenUnavailability,
+    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Operate, Reconcile, Roles, SetMaintenance, SetQuota,
+    SetWeight, SetWhitelist, Shrink, Taken, Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter,
+    WrittenFramework, WrittenOperation, WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask,
+    WrittenUnavailability,
 };
 use crate::agent::{Agent, Unavailability};
 use crate::allocator::{Quota, Weight, WeightError};
 use crate::attributes::{AttributeError, Attributes, WrittenAttributes};
-use crate::framework::{Capability, Framework};
+use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 use crate::id::{AgentId, FrameworkId};
 use crate::master::{AgentUpdate, Command, Config, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
@@ -36,6 +37,9 @@ pub enum ValueError {
     /// A role that is none.
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// Offer constraints that are none.
+    #[error(transparent)]
+    OfferConstraints(#[from] OfferConstraintError),
     /// A weight that is none.
     #[error(transparent)]
     Weight(#[from] WeightError),
@@ -121,7 +125,6 @@ impl TryFrom<WrittenCommand> for Command {
     fn try_from(written: WrittenCommand) -> Result<Self, ValueError> {
         use WrittenCommand as W;
         let not_built = Err(ValueError::NotBuilt(written.name()));
-        let answer = |answer: Answer| Call::Decline { offers: answer.offers, filters: filters(answer.refuse_seconds) };
         Ok(match written {
             W::AddAgent(written) => add_agent(*written)?,
             W::UpdateAgent(written) => Self::UpdateAgent(AgentUpdate::try_from(*written)?),
@@ -140,7 +143,9 @@ impl TryFrom<WrittenCommand> for Command {
             W::Suppress(Roles { framework, roles }) => Self::Call(framework, Call::Suppress(read_roles(roles)?)),
             W::Revive(Roles { framework, roles }) => Self::Call(framework, Call::Revive(read_roles(roles)?)),
             W::Accept(written) => Self::Call(written.framework.clone(), Call::Accept(Accept::try_from(written)?)),
-            W::Decline(written) => Self::Call(written.framework.clone(), answer(written)),
+            W::Decline(Answer { framework, offers, refuse_seconds }) => {
+                Self::Call(framework, Call::Decline { offers, filters: filters(refuse_seconds) })
+            }
             W::TaskStatus(WrittenStatus { framework, task, state }) => {
                 Self::TaskStatus(framework, TaskStatus::new(task, read_state(state)?))
             }
@@ -153,13 +158,16 @@ impl TryFrom<WrittenCommand> for Command {
                 let guarantees = quantities(guarantees.unwrap_or_default())?;
                 Self::SetQuota(Role::new(role)?, Quota::new(guarantees, limits.unwrap_or_default().try_into()?))
             }
-            W::SetMaintenance(_)
-            | W::AcceptInverseOffer(_)
-            | W::DeclineInverseOffer(_)
-            | W::Explain(_)
-            | W::Configure(_)
-            | W::Advance(_)
-            | W::State(_) => return not_built,
+            W::SetMaintenance(SetMaintenance { agent, unavailability }) => {
+                Self::SetMaintenance(agent, unavailability.map(Unavailability::try_from).transpose()?)
+            }
+            W::AcceptInverseOffer(Answer { framework, offers, refuse_seconds }) => {
+                Self::Call(framework, Call::AcceptInverseOffers { offers, filters: filters(refuse_seconds) })
+            }
+            W::DeclineInverseOffer(Answer { framework, offers, refuse_seconds }) => {
+                Self::Call(framework, Call::DeclineInverseOffers { offers, filters: filters(refuse_seconds) })
+            }
+            W::Explain(_) | W::Configure(_) | W::Advance(_) | W::State(_) => return not_built,
         })
     }
 }
@@ -210,11 +218,11 @@ impl TryFrom<WrittenFramework> for Framework {
     type Error = ValueError;
 
     fn try_from(written: WrittenFramework) -> Result<Self, ValueError> {
-        if written.offer_constraints.is_some() {
-            return Err(ValueError::NotBuilt("offer_constraints"));
-        }
         let mut framework = Self::new(written.id);
         framework.name = written.name;
+        if let Some(v1) = written.offer_constraints {
+            framework.offer_constraints = OfferConstraints::from_v1(v1)?;
+        }
         framework.roles = read_roles(Some(written.roles))?;
         framework.suppressed = read_roles(written.suppressed_roles)?;
         let named = written.capabilities.unwrap_or_default();
@@ -340,6 +348,10 @@ impl From<&Command> for WrittenCommand {
                 agent: agent.clone(),
                 operations: operations.iter().map(WrittenOperation::from).collect(),
             }),
+            Command::SetMaintenance(agent, unavailability) => Self::SetMaintenance(SetMaintenance {
+                agent: agent.clone(),
+                unavailability: unavailability.map(write_window),
+            }),
             Command::Call(framework, call) => write_call(framework, call),
             Command::TaskStatus(framework, status) => Self::TaskStatus(WrittenStatus {
                 framework: framework.clone(),
@@ -363,12 +375,13 @@ fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
         hostname: (agent.hostname != agent.id.as_str()).then(|| agent.hostname.clone()),
         attributes: (!agent.attributes.is_empty()).then(|| (&agent.attributes).into()),
         domain: agent.domain.clone(),
-        unavailability: agent.unavailability.map(|window| WrittenUnavailability {
-            start: window.start.as_secs_f64(),
-            duration: window.duration.map(seconds),
-        }),
+        unavailability: agent.unavailability.map(write_window),
         tasks: (!tasks.is_empty()).then(|| tasks.iter().map(running).collect()),
     }
+}
+
+fn write_window(window: Unavailability) -> WrittenUnavailability {
+    WrittenUnavailability { start: window.start.as_secs_f64(), duration: window.duration.map(seconds) }
 }
 
 fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
@@ -389,6 +402,7 @@ impl From<&Framework> for WrittenFramework {
             };
             framework.offer_filters.iter().map(of_role).collect()
         };
+        let constrained = !framework.offer_constraints.is_empty();
         Self {
             id: framework.id.clone(),
             roles: write_roles(&framework.roles).unwrap_or_default(),
@@ -396,7 +410,7 @@ impl From<&Framework> for WrittenFramework {
             capabilities: (!framework.capabilities.is_empty()).then(capabilities),
             suppressed_roles: write_roles(&framework.suppressed),
             offer_filters: (!framework.offer_filters.is_empty()).then(filters),
-            offer_constraints: None,
+            offer_constraints: constrained.then(|| framework.offer_constraints.as_v1().clone()),
         }
     }
 }
@@ -414,6 +428,16 @@ fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
         Call::Decline { offers, filters } => {
             WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: refusal(filters) })
         }
+        Call::AcceptInverseOffers { offers, filters } => WrittenCommand::AcceptInverseOffer(Answer {
+            framework,
+            offers: offers.clone(),
+            refuse_seconds: refusal(filters),
+        }),
+        Call::DeclineInverseOffers { offers, filters } => WrittenCommand::DeclineInverseOffer(Answer {
+            framework,
+            offers: offers.clone(),
+            refuse_seconds: refusal(filters),
+        }),
         Call::Suppress(roles) => WrittenCommand::Suppress(Roles { framework, roles: write_roles(roles) }),
         Call::Revive(roles) => WrittenCommand::Revive(Roles { framework, roles: write_roles(roles) }),
         Call::Kill(task) => WrittenCommand::Kill(Kill { framework, task: task.clone() }),

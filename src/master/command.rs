@@ -1,6 +1,6 @@
 //! [`Command`]: what goes into the machine, and why it may be turned away.
 
-use crate::agent::{Agent, Domain};
+use crate::agent::{Agent, Domain, Unavailability};
 use crate::allocator::{AllocatorError, Quota, QuotaError, Weight};
 use crate::attributes::Attributes;
 use crate::framework::Framework;
@@ -43,6 +43,8 @@ pub enum Command {
     SetQuota(Role, Quota),
     /// Only these hosts may be offered; none = all.
     SetWhitelist(Option<Vec<SmolStr>>),
+    /// An agent will be down, or will not be after all; its offers are made anew.
+    SetMaintenance(AgentId, Option<Unavailability>),
     /// An operator changes what an agent has that is not in use; offers of it are rescinded first.
     Operate(AgentId, Vec<Operation>),
     /// A framework asks for something.

@@ -1,7 +1,7 @@
 //! [`Effect`]: what comes out of the machine.
 
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::offer::{Offer, OperationError};
+use crate::offer::{InverseOffer, Offer, OperationError};
 use crate::role::Role;
 use crate::task::{Task, TaskStatus};
 use crate::time::Time;
@@ -15,6 +15,15 @@ pub enum Effect {
     /// To a framework: an offer is no longer its own.
     Rescind {
         /// Which offer.
+        offer: OfferId,
+        /// Whose it was.
+        framework: FrameworkId,
+    },
+    /// To a framework: it is asked to give something back.
+    InverseOffer(InverseOffer),
+    /// To a framework: it is no longer asked to.
+    RescindInverseOffer {
+        /// Which inverse offer.
         offer: OfferId,
         /// Whose it was.
         framework: FrameworkId,

@@ -81,6 +81,7 @@ impl<A: Allocator> Master<A> {
             }));
             self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });
         }
+        self.ask_back(agent);
     }
 
     /// The numbers of live offers to a framework, each named once.

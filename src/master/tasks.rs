@@ -5,7 +5,7 @@ use crate::allocator::{Allocator, AllocatorError, Holding};
 use crate::framework::Capability;
 use crate::id::{AgentId, FrameworkId, TaskId};
 use crate::task::{TaskState, TaskStatus};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All tasks that have not ended, in order of launching.
@@ -64,6 +64,13 @@ impl Tasks {
         let mut numbers: Vec<u64> = self.by_id.get(framework).into_iter().flat_map(IndexMap::values).copied().collect();
         numbers.sort_unstable();
         numbers.iter().map(|number| &self.live[number]).collect()
+    }
+
+    /// The frameworks that have tasks on an agent, each once, in order of their first one.
+    pub(super) fn frameworks_on(&self, agent: &AgentId) -> Vec<FrameworkId> {
+        let numbers = self.by_agent.get(agent).into_iter().flatten();
+        let frameworks: IndexSet<&FrameworkId> = numbers.map(|number| &self.live[number].holding.framework).collect();
+        frameworks.into_iter().cloned().collect()
     }
 
     fn numbers_on(&self, agent: &AgentId) -> Vec<u64> {

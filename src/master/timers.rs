@@ -33,9 +33,10 @@ impl<A: Allocator> Master<A> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Wake> {
         let oldest = self.offers.oldest().zip(self.config.offer_timeout);
+        let refusals = [self.allocator.next_expiry(), self.maintenance.next_end()].into_iter();
         let timers = [
             (self.batch, WakeReason::Batch),
-            (self.allocator.next_expiry(), WakeReason::RefusalEnds),
+            (refusals.flatten().min(), WakeReason::RefusalEnds),
             (oldest.map(|(made_at, timeout)| made_at + timeout), WakeReason::OfferTimeout),
         ];
         let running = timers.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
@@ -51,7 +52,10 @@ impl<A: Allocator> Master<A> {
                     self.batch = None;
                     self.make_offers(None);
                 }
-                WakeReason::RefusalEnds => self.allocator.expire(self.now),
+                WakeReason::RefusalEnds => {
+                    self.allocator.expire(self.now);
+                    self.maintenance.expire(self.now);
+                }
                 WakeReason::OfferTimeout => {
                     // Offers are made in order of time: the oldest one tells which were made with it.
                     let oldest = self.offers.oldest().unwrap_or(self.now);
@@ -65,7 +69,7 @@ impl<A: Allocator> Master<A> {
 
     /// Sets the next batch, if one could come to anything: what is pending waits for a full interval's end.
     pub(super) fn schedule_batch(&mut self) {
-        if self.batch.is_none() && self.allocator.has_pending() {
+        if self.batch.is_none() && (self.allocator.has_pending() || self.maintenance.is_due()) {
             self.batch = Some(self.now.next_multiple_of(self.config.allocation_interval));
         }
     }
