@@ -5,6 +5,7 @@
 //! offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one.
 
 mod cycle;
+mod draw;
 mod filter;
 mod hierarchical;
 mod ledger;
@@ -15,10 +16,10 @@ mod share;
 mod sorter;
 mod tree;
 
-pub use hierarchical::{Hierarchical, Options};
+pub use hierarchical::{AgentOrder, Hierarchical, Options};
 pub use quota::{Quota, QuotaError};
 pub use share::{Share, Totals, Weight, WeightError};
-pub use sorter::{Drf, Sorter, depth_first};
+pub use sorter::{Drf, Random, Sorter, SorterChoice, depth_first};
 pub use tree::{ClientId, NodeId, ShareTree};
 
 use crate::agent::Agent;

@@ -15,7 +15,7 @@ pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
 pub use timers::{Wake, WakeReason};
 
 use crate::agent::Agent;
-use crate::allocator::{Allocator, AllocatorError, Hierarchical, Holding, Options};
+use crate::allocator::{Allocator, AllocatorError, Hierarchical, Holding, Options, SorterChoice};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::role::Role;
@@ -31,7 +31,7 @@ use std::time::Duration;
 use tasks::Tasks;
 
 /// What holds for a master as long as it lives.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// How often resources that came back are allocated; at least a microsecond.
@@ -40,12 +40,19 @@ pub struct Config {
     pub offer_timeout: Option<Duration>,
     /// What holds for all frameworks and agents.
     pub options: Options,
+    /// In which order roles, and the frameworks of each, are served.
+    pub sorter: SorterChoice,
 }
 
 impl Default for Config {
     /// Mesos' defaults: a batch every second, offers that do not time out.
     fn default() -> Self {
-        Self { allocation_interval: Duration::from_secs(1), offer_timeout: None, options: Options::default() }
+        Self {
+            allocation_interval: Duration::from_secs(1),
+            offer_timeout: None,
+            options: Options::default(),
+            sorter: SorterChoice::default(),
+        }
     }
 }
 
@@ -98,11 +105,11 @@ struct FrameworkEntry {
 }
 
 impl Master {
-    /// A master of an empty cluster, with dominant resource fairness.
+    /// A master of an empty cluster, with the allocator of Mesos.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let allocator = Hierarchical::drf(config.options.clone());
-        Self::with_allocator(config, allocator)
+        let (options, sorter) = (config.options.clone(), config.sorter.clone());
+        Self::with_allocator(config, Hierarchical::new(options, sorter.clone(), sorter))
     }
 }
 

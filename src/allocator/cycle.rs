@@ -1,7 +1,8 @@
 //! The one loop: agent → role → framework, run once for guarantees and once for fair shares.
 
 use super::Holding;
-use super::hierarchical::{FrameworkIx, Hierarchical, RoleIx};
+use super::draw::{draw, draw_for};
+use super::hierarchical::{AgentOrder, FrameworkIx, Hierarchical, RoleIx};
 use super::ledger::AgentIx;
 use super::names::Amounts;
 use super::quota::{Round, is_firm};
@@ -10,6 +11,7 @@ use super::tree::ClientId;
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
+use crate::time::Time;
 use indexmap::IndexMap;
 
 /// What a cycle has given so far: one offer for each framework, role and agent, in the order of giving.
@@ -26,6 +28,8 @@ enum Stage {
 
 /// The state of one allocation.
 struct Cycle {
+    /// When it is, in microseconds: what is drawn at random is drawn for it.
+    moment: u64,
     /// How quotas stand; none if there are none.
     round: Option<Round>,
     given: Given,
@@ -47,9 +51,13 @@ struct Share {
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Gives what is available on these agents to whoever comes first and may have it.
-    pub(super) fn run_cycle(&mut self, candidates: &[AgentIx]) -> Vec<Holding> {
-        let candidates: Vec<AgentIx> = candidates.iter().copied().filter(|agent| self.is_candidate(*agent)).collect();
-        let mut cycle = Cycle { round: None, given: Given::default() };
+    pub(super) fn run_cycle(&mut self, at: Time, mut candidates: Vec<AgentIx>) -> Vec<Holding> {
+        candidates.retain(|agent| self.is_candidate(*agent));
+        let moment = at.as_micros();
+        if let AgentOrder::Shuffle(seed) = self.options.agent_order {
+            candidates.sort_by_cached_key(|agent| draw(draw(seed, moment), self.ledger[*agent].order));
+        }
+        let mut cycle = Cycle { moment, round: None, given: Given::default() };
         if !self.quotas.is_empty() {
             cycle.round = Some(Round::new(&self.quotas, &mut self.names));
         }
@@ -79,6 +87,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             return;
         }
         let mut roles = Vec::new();
+        let number = draw(cycle.moment, self.ledger[agent].order);
+        self.sorter.draw(number);
         self.sorter.order(&self.tree, &self.totals, &mut roles);
         let mut members = Vec::new();
         for role in roles {
@@ -95,6 +105,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             }
             let entry = &mut self.roles[role];
             members.clear();
+            entry.sorter.draw(draw_for(number, entry.role.as_str()));
             entry.sorter.order(&entry.tree, &self.totals, &mut members);
             for &client in &members {
                 if let Some(share) = self.share(stage, agent, (role, client), &left, cycle) {

@@ -6,7 +6,7 @@ use super::names::Names;
 use super::quota::{Quota, QuotaError, Quotas};
 use super::registry::Registry;
 use super::share::{Totals, Weight};
-use super::sorter::{Drf, Sorter};
+use super::sorter::{Sorter, SorterChoice};
 use super::tree::{ClientId, ShareTree};
 use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
 use crate::agent::{Agent, Domain};
@@ -33,6 +33,19 @@ pub struct Options {
     pub filter_gpu_resources: bool,
     /// Where the master stands: agents of other regions are only for frameworks that can use them.
     pub domain: Option<Domain>,
+    /// In which order agents are given away.
+    pub agent_order: AgentOrder,
+}
+
+/// In which order agents are given away; the same for guarantees and for fair shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AgentOrder {
+    /// That in which they were added; one that comes again comes last.
+    #[default]
+    Insertion,
+    /// Drawn from this seed, anew at each moment. Mesos shuffles before each stage.
+    Shuffle(u64),
 }
 
 impl Default for Options {
@@ -46,6 +59,7 @@ impl Default for Options {
             fair_sharing_excluded: Vec::new(),
             filter_gpu_resources: true,
             domain: None,
+            agent_order: AgentOrder::Insertion,
         }
     }
 }
@@ -72,7 +86,7 @@ impl Default for Options {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Hierarchical<R = Drf, F = Drf> {
+pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) options: Options,
     pub(super) ledger: Ledger,
     pub(super) frameworks: Registry<FrameworkId, FrameworkEntry>,
@@ -122,14 +136,6 @@ pub(super) struct Member {
     suppressed: bool,
     /// How many offers and tasks it has under the role.
     holdings: u64,
-}
-
-impl Hierarchical {
-    /// Starts with an empty cluster and dominant resource fairness on both levels.
-    #[must_use]
-    pub fn drf(options: Options) -> Self {
-        Self::new(options, Drf::default(), Drf::default())
-    }
 }
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
@@ -546,12 +552,11 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     }
 
     fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
-        let _ = at;
         let candidates: Vec<AgentIx> = match agent {
             Some(id) => self.ledger.find(id).into_iter().inspect(|agent| self.ledger.unmark(*agent)).collect(),
             None => self.ledger.take_pending(),
         };
-        self.run_cycle(&candidates)
+        self.run_cycle(at, candidates)
     }
 
     fn has_pending(&self) -> bool {

@@ -1,8 +1,12 @@
 //! [`Sorter`]: in which order roles, and frameworks within a role, are served.
 
+mod choice;
 mod drf;
+mod random;
 
+pub use choice::SorterChoice;
 pub use drf::Drf;
+pub use random::Random;
 
 use super::share::Totals;
 use super::tree::{ClientId, NodeId, ShareTree};
@@ -45,6 +49,12 @@ pub trait Sorter: fmt::Debug + Send {
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         let _ = (tree, client);
     }
+
+    /// Learns the number of the draw that comes next: one for each moment and agent. Only a sorter
+    /// that draws needs it; an order may depend on nothing else that changes.
+    fn draw(&mut self, number: u64) {
+        let _ = number;
+    }
 }
 
 impl<S: Sorter + ?Sized> Sorter for Box<S> {
@@ -54,6 +64,10 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         (**self).charged(tree, client);
+    }
+
+    fn draw(&mut self, number: u64) {
+        (**self).draw(number);
     }
 }
 

@@ -7,7 +7,7 @@ use super::written::{
     WrittenUnavailability,
 };
 use crate::agent::{Agent, Unavailability};
-use crate::allocator::{Quota, Weight, WeightError};
+use crate::allocator::{AgentOrder, Drf, Quota, Random, SorterChoice, Weight, WeightError};
 use crate::attributes::{AttributeError, Attributes, WrittenAttributes};
 use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 use crate::id::{AgentId, FrameworkId};
@@ -91,29 +91,24 @@ impl TryFrom<Configure> for Config {
         config.options.fair_sharing_excluded = written.fair_sharing_excluded.unwrap_or_default();
         config.options.filter_gpu_resources = written.filter_gpu_resources.unwrap_or(true);
         config.options.domain = written.domain;
-        match written.sorter {
-            None => {}
-            Some(WrittenSorter::Name(name)) if name == "drf" => {}
-            Some(WrittenSorter::Name(name)) if name == "hdrf" => return Err(ValueError::NotBuilt("the sorter hdrf")),
-            Some(WrittenSorter::Name(found)) if found != "random" => {
-                return Err(ValueError::Name { name: "a sorter", found, expected: "drf, hdrf or random" });
-            }
-            Some(WrittenSorter::Name(_) | WrittenSorter::Random { .. }) => {
-                return Err(ValueError::NotBuilt("the sorter random"));
-            }
-        }
-        match written.agent_order {
-            None => {}
-            Some(WrittenOrder::Name(name)) if name == "insertion" => {}
+        config.sorter = match written.sorter {
+            None => SorterChoice::default(),
+            Some(WrittenSorter::Random { random }) => SorterChoice::Random(Random::new(random)),
+            Some(WrittenSorter::Name(name)) => match name.as_str() {
+                "drf" => SorterChoice::Drf(Drf::default()),
+                "random" => SorterChoice::Random(Random::new(0)),
+                "hdrf" => return Err(ValueError::NotBuilt("the sorter hdrf")),
+                _ => return Err(ValueError::Name { name: "a sorter", found: name, expected: "drf, hdrf or random" }),
+            },
+        };
+        config.options.agent_order = match written.agent_order {
+            None => AgentOrder::Insertion,
+            Some(WrittenOrder::Shuffle { shuffle }) => AgentOrder::Shuffle(shuffle),
+            Some(WrittenOrder::Name(name)) if name == "insertion" => AgentOrder::Insertion,
             Some(WrittenOrder::Name(found)) => {
-                return Err(ValueError::Name {
-                    name: "an order of agents",
-                    found,
-                    expected: "insertion or {\"shuffle\": SEED}",
-                });
+                return Err(ValueError::Name { name: "an order of agents", found, expected: "insertion" });
             }
-            Some(WrittenOrder::Shuffle { .. }) => return Err(ValueError::NotBuilt("the agent order shuffle")),
-        }
+        };
         Ok(config)
     }
 }

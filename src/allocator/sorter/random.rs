@@ -1,0 +1,127 @@
+//! [`Random`]: a weighted shuffle.
+
+use super::Sorter;
+use crate::allocator::draw::{draw, draw_for};
+use crate::allocator::share::Totals;
+use crate::allocator::tree::{ClientId, NodeId, ShareTree};
+
+/// A weighted shuffle of the active clients, drawn anew for each agent (Mesos, `sorter/random`).
+///
+/// A client's weight is the product, from the root, of its ancestors' and its own weight over the
+/// sum of the weights of those siblings that are, or contain, active clients. The order is flat over
+/// the clients, not level by level: each draws `u^(1/weight)`, u uniform in (0, 1), the largest
+/// first (Efraimidis and Spirakis, IPL'06). The same seed, moment and agent draw the same.
+#[derive(Debug, Clone, Default)]
+pub struct Random {
+    seed: u64,
+    draw: u64,
+}
+
+impl Random {
+    /// Draws from that seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed, draw: 0 }
+    }
+
+    /// `-ln(u) / weight`: smaller just where `u^(1/weight)` is larger.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are kept, which a double holds exactly")]
+    fn key(&self, path: u64, weight: f64) -> f64 {
+        let u = ((draw(draw(self.seed, self.draw), path) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        -libm::log(u) / weight
+    }
+}
+
+impl Sorter for Random {
+    fn order(&mut self, tree: &ShareTree, _: &Totals, order: &mut Vec<ClientId>) {
+        let mut keys: Vec<(f64, u64, ClientId)> = Vec::new();
+        let awake = awake(tree);
+        let mut ahead = vec![(tree.root(), 1.0, 0)];
+        while let Some((node, weight, path)) = ahead.pop() {
+            keys.extend(tree.active_client(node).map(|client| (self.key(path, weight), path, client)));
+            let children = || tree.children(node).iter().copied().filter(|child| awake[child.index()]);
+            // Summed in order of name: the order in which siblings came must not change a bit.
+            let mut siblings: Vec<NodeId> = children().collect();
+            siblings.sort_unstable_by_key(|child| tree.name(*child));
+            let sum: f64 = siblings.iter().map(|child| tree.weight(*child).as_f64()).sum();
+            ahead.extend(
+                siblings
+                    .into_iter()
+                    .map(|child| (child, weight * tree.weight(child).as_f64() / sum, draw_for(path, tree.name(child)))),
+            );
+        }
+        keys.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        order.extend(keys.into_iter().map(|(_, _, client)| client));
+    }
+
+    fn draw(&mut self, number: u64) {
+        self.draw = number;
+    }
+}
+
+/// By node number: whether it is, or contains, an active client.
+fn awake(tree: &ShareTree) -> Vec<bool> {
+    let mut awake = vec![false; tree.capacity()];
+    let mut ahead = vec![tree.root()];
+    while let Some(node) = ahead.pop() {
+        if tree.active_client(node).is_some() {
+            let mut up = node;
+            while !std::mem::replace(&mut awake[up.index()], true) && up != tree.root() {
+                up = tree.parent(up);
+            }
+        }
+        ahead.extend_from_slice(tree.children(node));
+    }
+    awake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator::Weight;
+
+    fn tree(roles: &[(&str, f64)]) -> (ShareTree, Vec<ClientId>) {
+        let mut tree = ShareTree::default();
+        let clients = roles.iter().map(|(path, weight)| {
+            let client = tree.add(path.split('/'), |_| Weight::try_from_f64(*weight).unwrap());
+            tree.set_active(client, true);
+            client
+        });
+        let clients = clients.collect();
+        (tree, clients)
+    }
+
+    /// How often each client came first in so many draws.
+    fn firsts(tree: &ShareTree, clients: &[ClientId], draws: u64) -> Vec<u64> {
+        let mut random = Random::new(7);
+        let mut firsts = vec![0; clients.len()];
+        for number in 0..draws {
+            let mut order = Vec::new();
+            random.draw(number);
+            random.order(tree, &Totals::default(), &mut order);
+            assert_eq!(order.len(), clients.len());
+            firsts[clients.iter().position(|client| *client == order[0]).unwrap()] += 1;
+        }
+        firsts
+    }
+
+    #[test]
+    fn comes_first_as_often_as_its_weight_says() {
+        let (tree, clients) = tree(&[("a", 1.0), ("b", 2.0), ("c", 1.0)]);
+        let firsts = firsts(&tree, &clients, 4_000);
+        assert!((900..1_100).contains(&firsts[0]) && (1_900..2_100).contains(&firsts[1]), "{firsts:?}");
+    }
+
+    #[test]
+    fn a_subtree_shares_the_weight_of_its_root() {
+        let (tree, clients) = tree(&[("a", 1.0), ("b/x", 1.0), ("b/y", 1.0)]);
+        let firsts = firsts(&tree, &clients, 4_000);
+        assert!((1_900..2_100).contains(&firsts[0]) && (900..1_100).contains(&firsts[1]), "{firsts:?}");
+    }
+
+    #[test]
+    fn the_same_draw_is_the_same_order() {
+        let (tree, clients) = tree(&[("a", 1.0), ("b", 2.0), ("c", 1.0)]);
+        assert_eq!(firsts(&tree, &clients, 50), firsts(&tree, &clients, 50));
+    }
+}
