@@ -37,6 +37,7 @@
 mod agent;
 pub mod allocator;
 mod attributes;
+mod constraint;
 mod framework;
 mod id;
 pub mod journal;
@@ -51,6 +52,10 @@ mod time;
 
 pub use agent::{Agent, Domain, Unavailability};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
+pub use constraint::{
+    Candidate, Clause, Comparison, Condition, ConditionError, Constraint, Field, FieldError, Location, Operand,
+    Operator, Pattern, Placed, PlacedTask, Preference, Reason, Tally, Verdict, Wanted, Weight, WeightError,
+};
 pub use framework::{Capability, Framework};
 pub use id::{AgentId, FrameworkId, OfferId, TaskId};
 pub use master::{
