@@ -43,6 +43,7 @@ mod id;
 pub mod journal;
 mod master;
 mod offer;
+mod placement;
 mod resources;
 mod role;
 mod scheduler;
@@ -63,6 +64,11 @@ pub use master::{
     RoleState, RunningTask, State, Wake, WakeReason,
 };
 pub use offer::{Accept, Filters, Offer, Operation};
+pub use placement::{
+    App, Barrier, Fitness, GpuBehavior, HostPort, Launch, Load, Obstacle, Plan, Planner, PortRequest, PortShortage,
+    Problem, Prospect, ReadError, ReadFault, Running, Spread, Strategy, SyntaxError, SyntaxFault, TextError, Unplaced,
+    Usage, Version, VersionError, VolumeRequest, VolumeShortage, VolumeSource,
+};
 pub use resources::{
     Disk, DiskSource, DiskType, ItemFault, Kind, Quantities, Range, Ranges, Reservation, ReservationType, Resource,
     ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,
