@@ -6,7 +6,7 @@
 //! and `FILE:LINE:COLUMN: ...` or `FILE: PATH: ...` on standard error.
 #![expect(clippy::print_stderr, reason = "a program talks to people here")]
 
-use apportion::Problem;
+use apportion::placement::Problem;
 use clap::Parser;
 use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;

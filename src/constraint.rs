@@ -39,7 +39,7 @@ use std::fmt;
 /// A constraint of one's own: licences for three hosts, whichever these are.
 ///
 /// ```
-/// use apportion::{Candidate, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
+/// use apportion::constraint::{Candidate, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 /// use std::collections::BTreeSet;
 ///
 /// #[derive(Debug)]
@@ -179,10 +179,10 @@ pub enum Reason {
     },
     /// None of the alternatives holds; why, one by one.
     #[error("{}", Joined(.0, ", and "))]
-    NoneOf(Vec<Reason>),
+    NoneOf(Vec<Self>),
     /// Several of what must hold together do not; why, one by one.
     #[error("{}", Joined(.0, "; "))]
-    Several(Vec<Reason>),
+    Several(Vec<Self>),
     /// What must not hold does.
     #[error("it holds")]
     Holds,
@@ -260,7 +260,7 @@ impl<'a> Candidate<'a> {
 /// # Examples
 ///
 /// ```
-/// use apportion::{Field, Location};
+/// use apportion::constraint::Location;
 ///
 /// let mut location = Location::new("h1");
 /// location.attributes = "rack:r1;level:1.0005".parse()?;

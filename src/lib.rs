@@ -37,13 +37,13 @@
 mod agent;
 pub mod allocator;
 mod attributes;
-mod constraint;
+pub mod constraint;
 mod framework;
 mod id;
 pub mod journal;
 mod master;
 mod offer;
-mod placement;
+pub mod placement;
 mod resources;
 mod role;
 mod scheduler;
@@ -53,10 +53,6 @@ mod time;
 
 pub use agent::{Agent, Domain, Unavailability};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
-pub use constraint::{
-    Candidate, Clause, Comparison, Condition, ConditionError, Constraint, Field, FieldError, Location, Operand,
-    Operator, Pattern, Placed, PlacedTask, Preference, Reason, Tally, Verdict, Wanted, Weight, WeightError,
-};
 pub use framework::{Capability, Framework};
 pub use id::{AgentId, FrameworkId, OfferId, TaskId};
 pub use master::{
@@ -64,11 +60,6 @@ pub use master::{
     RoleState, RunningTask, State, Wake, WakeReason,
 };
 pub use offer::{Accept, Filters, Offer, Operation};
-pub use placement::{
-    App, Barrier, Fitness, GpuBehavior, HostPort, Launch, Load, Obstacle, Plan, Planner, PortRequest, PortShortage,
-    Problem, Prospect, ReadError, ReadFault, Running, Spread, Strategy, SyntaxError, SyntaxFault, TextError, Unplaced,
-    Usage, Version, VersionError, VolumeRequest, VolumeShortage, VolumeSource,
-};
 pub use resources::{
     Disk, DiskSource, DiskType, ItemFault, Kind, Quantities, Range, Ranges, Reservation, ReservationType, Resource,
     ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,

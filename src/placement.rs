@@ -61,7 +61,9 @@ use std::time::Duration;
 /// A framework that runs one app, in a few lines:
 ///
 /// ```
-/// use apportion::{App, Calls, Offer, Planner, Running, Scheduler};
+/// use apportion::constraint::Condition;
+/// use apportion::placement::{App, Planner, Running};
+/// use apportion::{Calls, Offer, Role, Scheduler};
 ///
 /// #[derive(Debug)]
 /// struct OneApp {
@@ -77,14 +79,15 @@ use std::time::Duration;
 ///     }
 /// }
 ///
-/// let app = App::new("redis").instances(2).require("hostname UNIQUE".parse::<apportion::Condition>()?);
-/// let offer = |id, agent| Offer::new(id, "f1", apportion::Role::default(), agent, "cpus:4;mem:1024;ports:[31000-31999]".parse().unwrap());
-/// let mut framework = OneApp { app, running: vec![] };
+/// let unique: Condition = "hostname UNIQUE".parse()?;
+/// let mut framework = OneApp { app: App::new("redis").instances(2).require(unique), running: vec![] };
+/// let all: apportion::Resources = "cpus:4;mem:1024;ports:[31000-31999]".parse()?;
+/// let offers = ["a1", "a2", "a3"].map(|agent| Offer::new(agent, "f1", Role::default(), agent, all.clone()));
 /// let mut calls = Calls::default();
-/// framework.offers(vec![offer("O1", "a1"), offer("O2", "a2"), offer("O3", "a3")], &mut calls);
+/// framework.offers(offers.into(), &mut calls);
 /// assert_eq!(framework.running.len(), 2); // one per host
 /// assert_eq!(calls.into_vec().len(), 3); // two accepts and a decline
-/// # Ok::<(), apportion::ConditionError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]

@@ -9,14 +9,14 @@ use std::sync::Arc;
 /// # Examples
 ///
 /// ```
-/// use apportion::{Candidate, Clause, Constraint, Location, Placed};
+/// use apportion::constraint::{Candidate, Clause, Condition, Constraint, Location, Placed};
 ///
-/// let on = |host: &str| Ok::<_, apportion::ConditionError>(Clause::from(format!("hostname IS {host}").parse::<apportion::Condition>()?));
-/// let clause = Clause::Any(vec![on("h1")?, on("h2")?]);
+/// let condition = |text: &str| text.parse::<Condition>().map(Clause::from);
+/// let clause = Clause::Any(vec![condition("hostname IS h1")?, condition("hostname IS h2")?]);
 /// let accepts = |host: &str| clause.check(&Candidate::new("/a", &Location::new(host)), &Placed::new()).is_accept();
 /// assert!(accepts("h1") && accepts("h2") && !accepts("h3"));
 /// assert_eq!(clause.to_string(), "any(hostname IS h1, hostname IS h2)");
-/// # Ok::<(), apportion::ConditionError>(())
+/// # Ok::<(), apportion::constraint::ConditionError>(())
 /// ```
 #[derive(Debug, Clone)]
 #[expect(clippy::exhaustive_enums, reason = "and, or, not over a leaf are all that logic needs")]

@@ -16,7 +16,7 @@ use std::str::FromStr;
 /// # Examples
 ///
 /// ```
-/// use apportion::{Candidate, Condition, Constraint, Location, Placed, PlacedTask, Verdict};
+/// use apportion::constraint::{Candidate, Condition, Constraint, Location, Placed, PlacedTask, Verdict};
 ///
 /// let rule: Condition = "rack MAX_PER 2".parse()?;
 /// let mut location = Location::new("h1");

@@ -204,6 +204,12 @@ impl Pattern {
         }
     }
 
+    /// The pattern that an operator's value is.
+    pub(crate) fn read(operator: &str, value: Option<Operand>) -> Result<Self, ConditionError> {
+        let value = some(operator, value, PATTERN)?;
+        Self::new(value.text().ok_or_else(|| wrong(operator, &value, PATTERN))?)
+    }
+
     /// Whether it matches the whole value.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
@@ -248,8 +254,8 @@ impl Operator {
                 value.whole().map(Self::MaxPer).ok_or_else(|| wrong(name, &value, WHOLE))
             }
             "MAX_SKEW" => above_zero(name, &some(name, value, ABOVE_ZERO)?).map(Self::MaxSkew),
-            "LIKE" => pattern(name, value).map(Self::Like),
-            "UNLIKE" => pattern(name, value).map(Self::Unlike),
+            "LIKE" => Pattern::read(name, value).map(Self::Like),
+            "UNLIKE" => Pattern::read(name, value).map(Self::Unlike),
             "IS" => wanted(name, value).map(Self::Is),
             "IS_NOT" => wanted(name, value).map(Self::IsNot),
             "IN" => list(name, &some(name, value, LIST)?).map(Self::In),
@@ -355,11 +361,6 @@ fn above_zero(operator: &str, value: &Operand) -> Result<NonZeroU64, ConditionEr
     value.whole().and_then(NonZeroU64::new).ok_or_else(|| wrong(operator, value, ABOVE_ZERO))
 }
 
-fn pattern(operator: &str, value: Option<Operand>) -> Result<Pattern, ConditionError> {
-    let value = some(operator, value, PATTERN)?;
-    Pattern::new(value.text().ok_or_else(|| wrong(operator, &value, PATTERN))?)
-}
-
 fn wanted(operator: &str, value: Option<Operand>) -> Result<Wanted, ConditionError> {
     let value = some(operator, value, SINGLE)?;
     let single = value.text().filter(|text| !text.is_empty() && !text.starts_with(['[', '{']));
@@ -375,7 +376,7 @@ fn list(operator: &str, value: &Operand) -> Result<Vec<Wanted>, ConditionError> 
 fn members(operator: &str, value: Option<Operand>) -> Result<Vec<Wanted>, ConditionError> {
     match some(operator, value, LIST)? {
         value @ Operand::List(_) => list(operator, &value),
-        value => text(operator, &value).map(|text| vec![Wanted::new(text)]),
+        value @ (Operand::Text(_) | Operand::Number(_)) => text(operator, &value).map(|text| vec![Wanted::new(text)]),
     }
 }
 

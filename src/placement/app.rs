@@ -19,14 +19,17 @@ use std::sync::Arc;
 /// # Examples
 ///
 /// ```
-/// use apportion::{App, Scalar};
+/// use apportion::Scalar;
+/// use apportion::constraint::Condition;
+/// use apportion::placement::App;
 ///
 /// let written: App = r#"{"id": "redis", "instances": "2", "cpus": "0.25", "memory": "256",
 ///                        "constraints": [["hostname", "UNIQUE"]]}"#.parse()?;
 /// assert_eq!(written.id, "/redis");
 /// assert_eq!(written.mem, Scalar::units(256));
 ///
-/// let built = App::new("redis").instances(2).cpus(Scalar::milli(250)).require("hostname UNIQUE".parse::<apportion::Condition>()?);
+/// let unique: Condition = "hostname UNIQUE".parse()?;
+/// let built = App::new("redis").instances(2).cpus(Scalar::milli(250)).require(unique);
 /// assert_eq!(built.require[0].to_string(), written.require[0].to_string());
 ///
 /// let error = r#"{"id": "redis", "constraints": [["hostname", "UNIQE"]]}"#.parse::<App>().unwrap_err();

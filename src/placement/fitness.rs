@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// A fitness of one's own: old machines first.
 ///
 /// ```
-/// use apportion::{AttributeValue, Fitness, Prospect, Strategy};
+/// use apportion::AttributeValue;
+/// use apportion::placement::{Fitness, Prospect, Strategy};
 ///
 /// #[derive(Debug)]
 /// struct OldestFirst;

@@ -24,7 +24,7 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use apportion::Problem;
+/// use apportion::placement::Problem;
 ///
 /// let problem: Problem = r#"{
 ///     "app": {"id": "redis", "instances": 2, "constraints": [["hostname", "UNIQUE"]]},
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// let plan = problem.solve();
 /// assert_eq!(plan.launches[0].id.as_str(), "redis.1");
 /// assert_eq!(plan.unplaced[0].reasons[0].barrier.to_string(), "hostname UNIQUE: hostname h1 has redis.1");
-/// # Ok::<(), apportion::TextError>(())
+/// # Ok::<(), apportion::placement::TextError>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]

@@ -102,8 +102,8 @@ pub(super) struct Node<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Path<'a> {
     Root,
-    Key(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
+    Key(&'a Self, &'a str),
+    Item(&'a Self, usize),
 }
 
 impl fmt::Display for Path<'_> {

@@ -110,16 +110,21 @@ mod tests {
     #[test]
     fn the_score_is_the_part_of_the_target_that_is_still_missing() {
         let spread = read(json!({"field": "dc", "targets": {"dc1": 80, "dc9": 0}})).unwrap();
-        let score = |value, tasks: &[&str]| spread.score(value, 10, &tally(tasks), 0);
-        assert_eq!(score(Some("dc1"), &["dc1", "dc1"]), 5.0 / 8.0);
-        assert_eq!(score(Some("dc2"), &["dc1", "dc1"]), 0.5); // what is left, for all others together
-        assert_eq!(score(Some("dc3"), &["dc2"]), 0.0);
-        assert_eq!(score(Some("dc9"), &[]), f64::NEG_INFINITY);
-        assert_eq!(score(None, &[]), -1.0);
+        let cases: &[(Option<&str>, &[&str], f64)] = &[
+            (Some("dc1"), &["dc1", "dc1"], 5.0 / 8.0),
+            (Some("dc2"), &["dc1", "dc1"], 0.5), // what is left, for all others together
+            (Some("dc3"), &["dc2"], 0.0),
+            (Some("dc9"), &[], f64::NEG_INFINITY),
+            (None, &[], -1.0),
+        ];
+        let same = |found: f64, expected: f64| assert_eq!(found.to_bits(), expected.to_bits());
+        for (value, tasks, expected) in cases {
+            same(spread.score(*value, 10, &tally(tasks), 0), *expected);
+        }
         let full = read(json!({"field": "dc", "targets": {"dc1": 100}})).unwrap();
-        assert_eq!(full.score(Some("dc2"), 10, &tally(&[]), 0), -1.0);
+        same(full.score(Some("dc2"), 10, &tally(&[]), 0), -1.0);
         let even = read(json!({"field": "dc"})).unwrap();
-        assert_eq!(even.score(Some("dc1"), 6, &tally(&["dc1"]), 3), 0.0);
+        same(even.score(Some("dc1"), 6, &tally(&["dc1"]), 3), 0.0);
     }
 
     #[test]

@@ -10,12 +10,12 @@ use std::str::FromStr;
 /// # Examples
 ///
 /// ```
-/// use apportion::Version;
+/// use apportion::placement::Version;
 ///
 /// let version = |text: &str| text.parse::<Version>();
 /// assert!(version("2026-08-01T12:00:00Z")? < version("2026-08-01T12:00:00.5Z")?);
 /// assert_eq!(version("2026-08-01T14:00:00+02:00")?, version("2026-08-01T12:00:00Z")?);
-/// # Ok::<(), apportion::VersionError>(())
+/// # Ok::<(), apportion::placement::VersionError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {

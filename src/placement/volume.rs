@@ -1,7 +1,7 @@
 //! Persistent volumes: which disk of an offer each gets.
 
 use super::reader::{Node, ReadError};
-use crate::constraint::{ConditionError, Operator, Pattern};
+use crate::constraint::{ConditionError, Pattern};
 use crate::resources::{DiskType, Resource, Resources, Scalar, Value};
 use smol_str::SmolStr;
 
@@ -130,14 +130,14 @@ fn pattern(node: Node<'_>) -> Result<(Pattern, bool), ReadError> {
     if field != "path" {
         return Err(node.wrong("a constraint on path"));
     }
-    match Operator::new(&operator, value).map_err(|error| node.error(error))? {
-        Operator::Like(pattern) => Ok((pattern, true)),
-        Operator::Unlike(pattern) => Ok((pattern, false)),
-        _ => {
-            let known = vec!["LIKE", "UNLIKE"];
-            Err(node.error(ConditionError::Operator { found: operator, known }))
-        }
-    }
+    let known = vec!["LIKE", "UNLIKE"];
+    let like = match operator.as_str() {
+        "LIKE" => true,
+        "UNLIKE" => false,
+        _ => return Err(node.error(ConditionError::Operator { found: operator, known })),
+    };
+    let pattern = Pattern::read(&operator, value).map_err(|error| node.error(error))?;
+    Ok((pattern, like))
 }
 
 /// Finds a disk for each volume in what is left, and gives what they take.
