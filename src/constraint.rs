@@ -15,6 +15,7 @@ mod soften;
 mod spread;
 
 pub use combine::Clause;
+pub(crate) use combine::Reach;
 pub use condition::{Condition, ConditionError};
 pub use field::{Field, FieldError};
 pub use operator::{Comparison, Operand, Operator, Pattern, Wanted};

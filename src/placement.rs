@@ -5,6 +5,7 @@
 
 mod app;
 mod barrier;
+mod choice;
 mod desk;
 mod fitness;
 mod grammar;

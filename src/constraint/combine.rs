@@ -64,6 +64,23 @@ impl Clause {
         }
     }
 
+    /// What has to change for its verdict on a place to change.
+    pub(crate) fn reach(&self) -> Reach {
+        let joined = |clauses: &[Self]| {
+            let mut reaches = clauses.iter().map(Self::reach);
+            let widest = reaches.by_ref().max().unwrap_or(Reach::Host);
+            let mut of_tasks = false;
+            self.conditions(&mut |condition| of_tasks |= condition.field.is_of_tasks());
+            if widest == Reach::Values && of_tasks { Reach::Anything } else { widest }
+        };
+        match self {
+            Self::Condition(condition) => condition.reach(),
+            Self::Any(clauses) | Self::All(clauses) => joined(clauses),
+            Self::Not(clause) => clause.reach(),
+            Self::Own(_) => Reach::Anything,
+        }
+    }
+
     /// Whether its verdict on a place depends on nothing but the place.
     pub(crate) fn is_static(&self) -> bool {
         match self {
@@ -83,6 +100,17 @@ impl Clause {
             Self::Own(_) => false,
         }
     }
+}
+
+/// What has to change for a verdict on a place to change, while tasks of one app are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// A task comes to the host.
+    Host,
+    /// A task comes anywhere; but places that agree in all fields that are looked at have the same verdict.
+    Values,
+    /// Anything.
+    Anything,
 }
 
 impl Constraint for Clause {

@@ -2,7 +2,7 @@
 
 use super::operator::number;
 use super::{Candidate, Constraint, Field, FieldError, Operand, Operator, Placed, Reason, Verdict, Wanted};
-use super::{limit, spread};
+use super::{Reach, limit, spread};
 use crate::attributes::AttributeValue;
 use smol_str::SmolStr;
 use std::borrow::Cow;
@@ -146,6 +146,13 @@ impl Condition {
     /// Whether a place that it rejects stays rejected while further tasks of the app are placed.
     pub(super) fn is_lasting(&self) -> bool {
         !self.field.is_of_tasks() && !matches!(self.operator, Operator::GroupBy(None) | Operator::MaxSkew(_))
+    }
+
+    /// What has to change for its verdict on a place to change.
+    pub(super) fn reach(&self) -> Reach {
+        let within_host = matches!(self.operator, Operator::Unique | Operator::MaxPer(_) | Operator::Exclusive)
+            && self.field == Field::Hostname;
+        if self.is_static() || self.field.is_of_tasks() || within_host { Reach::Host } else { Reach::Values }
     }
 
     fn is_cluster_on_a_value(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Field, Location};
 use crate::id::TaskId;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -65,22 +65,56 @@ fn repository(image: &str) -> &str {
 
 /// How many tasks have each value of a field; those without the field have the value none.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tally(IndexMap<Option<SmolStr>, u64>);
+pub struct Tally {
+    counts: Map<Option<SmolStr>, u64>,
+    /// How many values have so many tasks: what is asked of all values is answered by their few counts.
+    levels: BTreeMap<u64, u64>,
+}
 
 impl Tally {
     /// How many tasks have that value.
     #[must_use]
     pub fn count(&self, value: &str) -> u64 {
-        self.0.get(&Some(SmolStr::new(value))).copied().unwrap_or(0)
+        self.counts.get(&Some(SmolStr::new(value))).copied().unwrap_or(0)
     }
 
     /// The values that tasks have, in order of their first task, with how many have them.
     pub fn iter(&self) -> impl Iterator<Item = (Option<&SmolStr>, u64)> {
-        self.0.iter().map(|(value, count)| (value.as_ref(), *count))
+        self.counts.iter().map(|(value, count)| (value.as_ref(), *count))
+    }
+
+    /// How many values tasks have; none counts as one.
+    pub(super) fn groups(&self) -> u64 {
+        self.counts.len() as u64
+    }
+
+    /// How many tasks the value with the fewest has; none counts as a value.
+    pub(super) fn fewest(&self) -> Option<u64> {
+        self.levels.first_key_value().map(|(count, _)| *count)
+    }
+
+    /// The same, but for tasks without the field.
+    pub(super) fn fewest_named(&self) -> Option<u64> {
+        let unnamed = self.counts.get(&None);
+        let named = |(count, values): &(&u64, &u64)| Some(*count) != unnamed || **values > 1;
+        self.levels.iter().find(named).map(|(count, _)| *count)
+    }
+
+    /// How many tasks are above a quota, over all values; O(different counts).
+    pub(super) fn above(&self, quota: u64) -> u64 {
+        self.levels.range(quota..).map(|(count, values)| (count - quota) * values).sum()
     }
 
     fn add(&mut self, value: Option<SmolStr>) {
-        *self.0.entry(value).or_default() += 1;
+        let count = self.counts.entry(value).or_default();
+        if let Some(values) = self.levels.get_mut(count) {
+            *values -= 1;
+            if *values == 0 {
+                self.levels.remove(count);
+            }
+        }
+        *count += 1;
+        *self.levels.entry(*count).or_default() += 1;
     }
 }
 
@@ -92,19 +126,32 @@ impl Tally {
 #[derive(Debug, Clone, Default)]
 pub struct Placed {
     tasks: Vec<PlacedTask>,
-    by_app: IndexMap<SmolStr, Vec<usize>>,
-    by_host: IndexMap<SmolStr, Vec<usize>>,
-    watched: IndexMap<Field, Watched>,
+    by_app: Map<SmolStr, Vec<usize>>,
+    by_host: Map<SmolStr, Vec<usize>>,
+    watched: Map<Field, Watched>,
     /// For each field that a task keeps for itself, who keeps which value.
-    kept: IndexMap<Field, IndexMap<SmolStr, TaskId>>,
-    known: IndexMap<Field, IndexSet<SmolStr>>,
+    kept: Map<Field, Map<SmolStr, TaskId>>,
+    known: Map<Field, Known>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Watched {
-    by_app: IndexMap<SmolStr, Tally>,
-    first: IndexMap<SmolStr, usize>,
+    by_app: Map<SmolStr, Tally>,
+    first: Map<SmolStr, usize>,
 }
+
+/// The values of a field that were said to be there, for tasks of one app.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    app: SmolStr,
+    /// Each with whether the app has a task there.
+    values: Map<SmolStr, bool>,
+    /// How many of them have none.
+    empty: usize,
+}
+
+/// Iterates in order of insertion, so no verdict depends on the hash.
+type Map<K, V> = IndexMap<K, V, foldhash::fast::RandomState>;
 
 impl Placed {
     /// Nothing is placed.
@@ -118,6 +165,15 @@ impl Placed {
         let index = self.tasks.len();
         for (field, watched) in &mut self.watched {
             watched.add(index, field, &task);
+        }
+        for (field, known) in &mut self.known {
+            if known.app == task.app
+                && let Some(value) = task.location.value(field)
+                && let Some(has_task) = known.values.get_mut(value.as_ref())
+                && !std::mem::replace(has_task, true)
+            {
+                known.empty -= 1;
+            }
         }
         for field in &task.exclusive {
             if let Some(value) = task.location.value(field) {
@@ -140,15 +196,22 @@ impl Placed {
         }
     }
 
-    /// Says which values of a field there are, beside those that tasks have: `MAX_SKEW` compares
-    /// with these too. Replaces what was said before.
-    pub fn know(&mut self, field: &Field, values: impl IntoIterator<Item = SmolStr>) {
-        self.known.insert(field.clone(), values.into_iter().collect());
+    /// Says which values of a field there are for tasks of an app, beside those that its tasks have: `MAX_SKEW`
+    /// compares with these too. Replaces what was said of that field before.
+    pub fn know(&mut self, app: &str, field: &Field, values: impl IntoIterator<Item = SmolStr>) {
+        let tally = self.tally(app, field);
+        let values = values.into_iter().map(|value| (value.clone(), tally.count(&value) > 0));
+        let values: Map<SmolStr, bool> = values.collect();
+        let empty = values.values().filter(|has_task| !**has_task).count();
+        self.known.insert(field.clone(), Known { app: app.into(), values, empty });
     }
 
-    /// The values that were said to be there.
-    pub fn known(&self, field: &Field) -> impl Iterator<Item = &SmolStr> {
-        self.known.get(field).into_iter().flatten()
+    /// How many tasks of the app the value has that has the fewest, of those that tasks have and those that are known.
+    pub(super) fn fewest(&self, app: &str, field: &Field) -> Option<u64> {
+        if self.known.get(field).is_some_and(|known| known.app == app && known.empty > 0) {
+            return Some(0);
+        }
+        self.tally(app, field).fewest_named()
     }
 
     /// The tasks of an app, in the order in which they came.
@@ -245,6 +308,7 @@ mod tests {
         assert_eq!(watched.tally("/a", &rack), counted.tally("/a", &rack));
         assert_eq!(watched.tally("/b", &rack), counted.tally("/b", &rack));
         assert_eq!(watched.tally("/a", &rack).count("r1"), 2);
+        assert_eq!(watched.tally("/a", &rack).above(1), 1);
         for value in ["r1", "r2", "r3"] {
             let id = |placed: &Placed| placed.holder(&rack, value).map(|task| task.id.clone());
             assert_eq!(id(&watched), id(&counted), "{value}");

@@ -12,14 +12,13 @@ pub(super) fn groups(field: &Field, value: &str, groups: NonZeroU64, instances: 
     let (quota, on_top) = (instances / groups, instances % groups);
     let count = tally.count(value);
     if count == 0 {
-        let begun = tally.iter().count() as u64;
-        return Verdict::require(begun < groups.get(), || Reason::GroupsFull {
+        return Verdict::require(tally.groups() < groups.get(), || Reason::GroupsFull {
             field: field.clone(),
             value: value.into(),
             most: groups.get(),
         });
     }
-    let used: u64 = tally.iter().map(|(_, count)| count.saturating_sub(quota)).sum();
+    let used = tally.above(quota);
     Verdict::require(count < quota || (count == quota && used < on_top), || Reason::GroupFull {
         field: field.clone(),
         value: value.into(),
@@ -32,16 +31,14 @@ pub(super) fn groups(field: &Field, value: &str, groups: NonZeroU64, instances: 
 /// fails on this form; this is what its documents promise, and what it did before.)
 pub(super) fn evenly(field: &Field, value: &str, tally: &Tally) -> Verdict {
     let count = tally.count(value);
-    let fewest = tally.iter().map(|(_, count)| count).min().unwrap_or(0);
+    let fewest = tally.fewest().unwrap_or(0);
     Verdict::require(count == 0 || count <= fewest, || uneven(field, value, count, fewest))
 }
 
 /// `MAX_SKEW`: with one more, the value has at most `most` tasks more than any value that is known.
 pub(super) fn skew(field: &Field, value: &str, most: NonZeroU64, app: &str, placed: &Placed) -> Verdict {
-    let tally = placed.tally(app, field);
-    let count = tally.count(value);
-    let tasks = tally.iter().filter(|(value, _)| value.is_some()).map(|(_, count)| count);
-    let fewest = tasks.chain(placed.known(field).map(|value| tally.count(value))).min().unwrap_or(count);
+    let count = placed.tally(app, field).count(value);
+    let fewest = placed.fewest(app, field).unwrap_or(count);
     let fits = count.saturating_add(1).saturating_sub(fewest) <= most.get();
     Verdict::require(fits, || uneven(field, value, count, fewest))
 }

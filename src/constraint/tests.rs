@@ -154,7 +154,7 @@ fn a_value_that_is_known_and_empty_counts_for_the_skew() {
     let (location, mut placed) = (place("zone:z1"), placed(&["zone:z1"]));
     let (candidate, skew) = (Candidate::new("/a", &location), rule("zone MAX_SKEW 1"));
     assert!(skew.check(&candidate, &placed).is_accept());
-    placed.know(&skew.field, ["z1".into(), "z2".into()]);
+    placed.know("/a", &skew.field, ["z1".into(), "z2".into()]);
     let why = Reason::Uneven { field: skew.field.clone(), value: "z1".into(), count: 1, fewest: 0 };
     assert_eq!(skew.check(&candidate, &placed), Verdict::Reject(why));
 }

@@ -2,11 +2,12 @@
 
 use super::app::{App, GpuBehavior};
 use super::barrier::{Barrier, Obstacle};
-use super::fitness::{Fitness, Prospect, Usage};
+use super::choice::Choice;
+use super::fitness::{Prospect, Usage};
 use super::ports::{self, Assigned};
 use super::search::Search;
 use super::{Launch, Plan, Planner, Running, Unplaced, volume};
-use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Preference, Reason, Verdict};
+use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 use crate::id::TaskId;
 use crate::offer::Offer;
 use crate::resources::{Resource, Resources, Value};
@@ -21,27 +22,28 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Desk<'a> {
     planner: &'a Planner,
-    slots: Vec<Slot<'a>>,
-    placed: Placed,
-    hosts: IndexMap<SmolStr, Usage>,
+    pub(super) slots: Vec<Slot<'a>>,
+    pub(super) placed: Placed,
+    hosts: IndexMap<SmolStr, Host>,
     ids: BTreeSet<TaskId>,
     launches: Vec<Launch>,
 }
 
+/// A host: what is used on it, and which offers are of it, by index.
+#[derive(Debug, Default)]
+struct Host {
+    used: Usage,
+    offers: Vec<usize>,
+}
+
 /// An offer, and what is left of it.
 #[derive(Debug)]
-struct Slot<'a> {
+pub(super) struct Slot<'a> {
     offer: &'a Offer,
-    location: Arc<Location>,
+    pub(super) location: Arc<Location>,
     left: Resources,
     used: bool,
 }
-
-/// Scores less than this apart are equal.
-const CLOSE: f64 = 1e-9;
-
-/// How good an offer is, the most important score first.
-type Score = [f64; 5];
 
 impl<'a> Desk<'a> {
     pub(super) fn new(
@@ -64,6 +66,9 @@ impl<'a> Desk<'a> {
             ids: planner.taken.iter().chain(running.iter().map(|task| &task.task)).cloned().collect(),
             launches: Vec::new(),
         };
+        for (index, offer) in offers.iter().enumerate() {
+            desk.hosts.entry(offer.hostname.clone()).or_default().offers.push(index);
+        }
         for task in running {
             let app = apps.get(task.app.as_str()).copied();
             let (cpus, mem) = match (&task.resources, app) {
@@ -71,7 +76,7 @@ impl<'a> Desk<'a> {
                 (None, Some(app)) => (app.cpus, app.mem),
                 (None, None) => Default::default(),
             };
-            desk.hosts.entry(task.location.hostname.clone()).or_default().add(cpus, mem);
+            desk.hosts.entry(task.location.hostname.clone()).or_default().used.add(cpus, mem);
             if !task.is_old(app) {
                 desk.placed.push(task.placed(app));
             }
@@ -98,7 +103,7 @@ impl<'a> Desk<'a> {
 
     /// Places the pending instances of an app, until one finds no place: the others would not either.
     fn place(&mut self, app: &'a App) -> Search<'a> {
-        let mut search = Search::new(self.planner, app, self.slots.len());
+        let mut search = Search::new(self.planner, app);
         for field in search.counted() {
             self.placed.watch(&field);
         }
@@ -110,11 +115,13 @@ impl<'a> Desk<'a> {
         }
         self.know(&search);
         let known_for_good = search.skews.is_empty() || search.other.iter().all(|clause| clause.is_static());
-        let mut number = 0;
+        let (mut choice, mut number) = (Choice::new(&search, self), 0);
         search.waiting = app.instances.saturating_sub(self.placed.siblings(&app.id).count() as u64);
         while search.waiting > 0 {
-            let Some(index) = self.choose(&mut search) else { break };
+            let Some(index) = self.choose(&search, &mut choice) else { break };
             self.launch(&search, index, &mut number);
+            let host = self.hosts.get(&self.slots[index].offer.hostname);
+            choice.forget(host.map_or(&[], |host| host.offers.as_slice()));
             search.waiting -= 1;
             if !known_for_good {
                 self.know(&search);
@@ -132,50 +139,37 @@ impl<'a> Desk<'a> {
             };
             let values = self.slots.iter().filter(meets).filter_map(|slot| slot.location.value(field));
             let values: Vec<SmolStr> = values.map(SmolStr::from).collect();
-            self.placed.know(field, values);
+            self.placed.know(&search.app.id, field, values);
         }
     }
 
-    /// The best offer for one more instance.
-    fn choose(&self, search: &mut Search<'_>) -> Option<usize> {
-        while search.dead.get(search.first) == Some(&true) {
-            search.first += 1;
-        }
-        let mut best: Option<(usize, Score)> = None;
-        for index in search.first..self.slots.len() {
-            if search.dead[index] {
-                continue;
-            }
-            if let Some(lasts) = self.first_barrier(search, index) {
-                search.dead[index] = lasts;
-                continue;
-            }
-            if !search.has_an_opinion() {
-                return Some(index);
-            }
-            let score = self.score(search, index);
-            if best.as_ref().is_none_or(|(_, best)| is_better(&score, best)) {
-                best = Some((index, score));
-            }
-        }
-        best.map(|(index, _)| index)
-    }
-
-    /// Whether an offer will not do: if so, whether that will stay so for further instances.
-    fn first_barrier(&self, search: &Search<'_>, index: usize) -> Option<bool> {
+    /// Whether an offer will not do, as far as these conditions go: if so, whether that will stay so for further
+    /// instances.
+    pub(super) fn first_barrier(&self, search: &Search<'_>, clauses: &[&Clause], index: usize) -> Option<bool> {
         let mut found = None;
-        let _ = self.examine(search, &self.slots[index], &mut |_, lasts| {
+        let _ = self.examine(search, clauses, index, &mut |_, lasts| {
             found = Some(lasts);
             ControlFlow::Break(())
         });
         found
     }
 
+    /// The same of the conditions alone.
+    pub(super) fn barred(&self, search: &Search<'_>, index: usize, clauses: &[&Clause]) -> Option<bool> {
+        clauses.iter().find(|clause| !self.accepts(search, index, clause)).map(|clause| clause.is_lasting())
+    }
+
+    /// Whether a condition holds.
+    pub(super) fn accepts(&self, search: &Search<'_>, index: usize, clause: &Clause) -> bool {
+        clause.check(&candidate(search, &self.slots[index]), &self.placed).is_accept()
+    }
+
     fn unplaced(&mut self, search: &Search<'_>) -> Unplaced {
         self.know(search);
+        let clauses: Vec<&Clause> = search.app.require.iter().collect();
         let mut reasons = Vec::new();
-        for slot in &self.slots {
-            let _ = self.examine(search, slot, &mut |barrier, _| {
+        for (index, slot) in self.slots.iter().enumerate() {
+            let _ = self.examine(search, &clauses, index, &mut |barrier, _| {
                 reasons.push(Obstacle { offer: slot.offer.id.clone(), barrier });
                 ControlFlow::Continue(())
             });
@@ -188,10 +182,11 @@ impl<'a> Desk<'a> {
     fn examine(
         &self,
         search: &Search<'_>,
-        slot: &Slot<'_>,
+        clauses: &[&Clause],
+        index: usize,
         told: &mut dyn FnMut(Barrier, bool) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let clean = Cell::new(true);
+        let (slot, clean) = (&self.slots[index], Cell::new(true));
         let mut tell = |barrier: Barrier, lasts: bool| {
             clean.set(false);
             told(barrier, lasts)
@@ -204,7 +199,10 @@ impl<'a> Desk<'a> {
         {
             tell(Barrier::Away { region: region.clone(), home: home.clone() }, true)?;
         }
-        self.conditions(search, slot, &mut tell)?;
+        self.conditions(search, clauses, slot, &mut tell)?;
+        if let Some(kept) = self.kept(index) {
+            tell(Barrier::Kept(kept), true)?;
+        }
         if let Some(barrier) = self.maintenance(slot) {
             tell(barrier, true)?;
         }
@@ -226,11 +224,12 @@ impl<'a> Desk<'a> {
     fn conditions(
         &self,
         search: &Search<'_>,
+        clauses: &[&Clause],
         slot: &Slot<'_>,
         tell: &mut dyn FnMut(Barrier, bool) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let candidate = candidate(search, slot);
-        for clause in &search.app.require {
+        for clause in clauses {
             match clause.check(&candidate, &self.placed) {
                 Verdict::Accept => {}
                 Verdict::Reject(Reason::Several(reasons)) => {
@@ -241,11 +240,13 @@ impl<'a> Desk<'a> {
                 Verdict::Reject(reason) => tell(condition(clause, reason), clause.is_lasting())?,
             }
         }
-        if let Some((field, value, task)) = self.placed.keeper(&slot.location) {
-            let kept = Reason::Kept { field: field.clone(), value: value.clone(), task: task.clone() };
-            tell(Barrier::Kept(kept), true)?;
-        }
         ControlFlow::Continue(())
+    }
+
+    /// Whether a task keeps all others away from there.
+    pub(super) fn kept(&self, index: usize) -> Option<Reason> {
+        let (field, value, task) = self.placed.keeper(&self.slots[index].location)?;
+        Some(Reason::Kept { field: field.clone(), value: value.clone(), task: task.clone() })
     }
 
     /// An agent is out of bounds from `start - draining` (not at that very moment) to `start + duration`, as in Marathon.
@@ -262,32 +263,16 @@ impl<'a> Desk<'a> {
         ports::assign(&search.app.ports, &search.pools(&slot.left, "ports"), start)
     }
 
-    fn score(&self, search: &Search<'_>, index: usize) -> Score {
-        let (slot, app) = (&self.slots[index], search.app);
-        let mut spread = 0.0;
-        for (one, share, known) in &search.spreads {
-            let tally = self.placed.tally(&app.id, &one.field);
-            let value = slot.location.value(&one.field);
-            spread += share * one.score(value.as_deref(), app.instances, &tally, *known);
-        }
-        let mut grouped = 0.0;
-        for field in &search.groups {
-            if let Some(value) = slot.location.value(field) {
-                grouped -=
-                    f64::from(u32::try_from(self.placed.tally(&app.id, field).count(&value)).unwrap_or(u32::MAX));
-            }
-        }
-        let seed = self.planner.seed.unwrap_or(0);
-        let prospect = Prospect {
-            app,
+    /// The place as a fitness sees it.
+    pub(super) fn prospect<'s>(&'s self, search: &Search<'s>, index: usize) -> Prospect<'s> {
+        let (slot, seed) = (&self.slots[index], self.planner.seed.unwrap_or(0));
+        Prospect {
+            app: search.app,
             offer: slot.offer,
             left: &slot.left,
-            used: self.hosts.get(&slot.offer.hostname).copied().unwrap_or_default(),
+            used: self.hosts.get(&slot.offer.hostname).map(|host| host.used).unwrap_or_default(),
             draw: unit(mixed(mixed(seed, self.launches.len() as u64 + 1), index as u64)),
-        };
-        let wishes = Preference::score(&app.prefer, &candidate(search, slot), &self.placed);
-        let score = [wishes, spread, grouped, search.strategy.score(&prospect), search.strategy.tie_break(&prospect)];
-        score.map(|number| if number.is_nan() { f64::NEG_INFINITY } else { number })
+        }
     }
 
     fn launch(&mut self, search: &Search<'_>, index: usize, number: &mut u64) {
@@ -300,7 +285,7 @@ impl<'a> Desk<'a> {
         let slot = &mut self.slots[index];
         slot.left.remove(&resources);
         slot.used = true;
-        self.hosts.entry(slot.offer.hostname.clone()).or_default().add(app.cpus, app.mem);
+        self.hosts.entry(slot.offer.hostname.clone()).or_default().used.add(app.cpus, app.mem);
         let mut task = PlacedTask::new(app.id.clone(), id.clone(), Arc::clone(&slot.location));
         task.image.clone_from(&app.image);
         task.labels = Arc::clone(&app.labels);
@@ -386,16 +371,6 @@ fn part(search: &Search<'_>, left: &Resources, name: &str, needed: crate::resour
         }
     }
     parts
-}
-
-fn is_better(score: &Score, than: &Score) -> bool {
-    for (mine, theirs) in score.iter().zip(than) {
-        // Two infinities of one sign are equal, though their difference is no number.
-        if (mine - theirs).abs() >= CLOSE {
-            return mine > theirs;
-        }
-    }
-    false
 }
 
 /// Mixes two numbers into one that shows nothing of them (the finaliser of splitmix64).

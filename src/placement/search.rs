@@ -26,16 +26,12 @@ pub(super) struct Search<'a> {
     /// Each spread with its share of all weights, and how many values of its field are known.
     pub(super) spreads: Vec<(&'a Spread, f64, usize)>,
     pub(super) strategy: &'a Strategy,
-    /// The offers, by index, in which no further task of it can run.
-    pub(super) dead: Vec<bool>,
-    /// The first offer that is not dead.
-    pub(super) first: usize,
     /// Instances that found no place.
     pub(super) waiting: u64,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(planner: &'a Planner, app: &'a App, offers: usize) -> Self {
+    pub(super) fn new(planner: &'a Planner, app: &'a App) -> Self {
         let conditions = app.conditions();
         let asks_for_regions = conditions.iter().any(|one| matches!(one.field, Field::Region | Field::Zone));
         let own_roles = || [Some(Role::default()), app.role.clone()].into_iter().flatten().collect();
@@ -62,8 +58,6 @@ impl<'a> Search<'a> {
             other: app.require.iter().filter(|clause| !counts(clause)).collect(),
             spreads: app.spread.iter().map(|spread| (spread, spread.weight / all, 0)).collect(),
             strategy: app.strategy.as_ref().unwrap_or(&planner.strategy),
-            dead: vec![false; offers],
-            first: 0,
             waiting: 0,
         }
     }

@@ -252,8 +252,9 @@ fn accepts_are_one_per_offer_and_the_rest_is_declined() {
     assert_eq!(calls[2], Call::Decline { offers: vec!["o3".into()], filters: Filters::default() });
 }
 
-fn any_problem() -> impl Generator<Value = Json> {
-    let constraint = prop::sample::select(vec![
+/// Conditions of all kinds: those of `constraints` first, then those of `placement`.
+fn any_condition() -> impl Generator<Value = Json> {
+    let leaf = prop::sample::select(vec![
         json!(["hostname", "UNIQUE"]),
         json!(["rack", "GROUP_BY"]),
         json!(["rack", "GROUP_BY", 2]),
@@ -261,47 +262,100 @@ fn any_problem() -> impl Generator<Value = Json> {
         json!(["rack", "CLUSTER"]),
         json!(["rack", "UNLIKE", "r1"]),
         json!(["zone", "LIKE", "a|b"]),
+        json!(["hostname", "MAX_PER", 2]),
+        json!(["zone", "MAX_SKEW", 1]),
+        json!(["rack", "EXCLUSIVE"]),
+        json!(["hostname", "EXCLUSIVE"]),
+        json!(["@app", "IS", "/a0"]),
+        json!(["@app", "IS_NOT", "/a1"]),
+        json!(["@task", "LACKS", "a0.2"]),
     ]);
-    let any_app = (0_u64..6, 1_u64..4, 0_u64..3, prop::collection::vec(constraint, 0..3));
-    let any_offer = (1_u64..9, 0_u64..5, 0_u64..4, prop::sample::select(vec!["", ";zone:a", ";zone:c"]));
-    let strategy = prop::sample::select(Strategy::NAMES.to_vec());
+    let pair = prop::collection::vec(leaf.clone(), 1..3);
+    prop_oneof![
+        4 => leaf.clone(),
+        1 => pair.clone().prop_map(|of| json!({"any": of})),
+        1 => pair.prop_map(|of| json!({"all": of})),
+        1 => leaf.prop_map(|of| json!({"not": of})),
+    ]
+}
+
+fn any_placement() -> impl Generator<Value = Json> {
+    let weight = (1_i64..100).prop_map(|weight| weight * 2 - 101);
+    let wish = (any_condition(), weight).prop_map(|(of, weight)| json!({"if": of, "weight": weight}));
+    let targets = prop::sample::select(vec![json!(null), json!({"r1": 50}), json!({"r0": 0, "r2": 100})]);
+    let spread = targets.prop_map(|targets| json!([{"field": "rack", "targets": targets}]));
+    let spread = prop_oneof![Just(json!([])), spread];
+    (prop::collection::vec(any_condition(), 0..3), prop::collection::vec(wish, 0..3), spread)
+        .prop_map(|(require, prefer, spread)| json!({"require": require, "prefer": prefer, "spread": spread}))
+}
+
+fn any_problem(placement: impl Generator<Value = Json>) -> impl Generator<Value = Problem> {
+    let any_app = (0_u64..6, 1_u64..4, 0_usize..3, placement);
+    let any_offer = (1_u64..9, 0_u64..5, 0_u64..4, prop::sample::select(vec!["", ";zone:a", ";zone:c"]), 0_usize..5);
+    let strategy = prop::sample::select(Strategy::NAMES[..7].to_vec());
     (prop::collection::vec(any_app, 1..4), prop::collection::vec(any_offer, 0..6), strategy).prop_map(
         |(apps, offers, strategy)| {
-            let app = |(i, (instances, cpus, ports, constraints)): (usize, (u64, u64, u64, Vec<Json>))| {
+            let app = |(i, (instances, cpus, ports, placement)): (usize, (u64, u64, usize, Json))| {
                 json!({"id": format!("a{i}"), "instances": instances, "cpus": cpus, "mem": 10,
-                "ports": vec![0; usize::try_from(ports).unwrap()], "constraints": constraints})
+                    "ports": vec![0; ports], "placement": placement})
             };
-            let numbered = |(i, (cpus, ports, rack, zone)): (usize, (u64, u64, u64, &str))| {
-                offer(
-                    &format!("o{i}"),
-                    &format!("cpus:{cpus};mem:50;ports:[1-{}]", ports + 1),
-                    &format!("rack:r{rack}{zone}"),
-                )
+            let numbered = |(i, (cpus, ports, rack, zone, host)): (usize, (u64, u64, u64, &str, usize))| {
+                let resources = format!("cpus:{cpus};mem:50;ports:[1-{}]", ports + 1);
+                let mut offer = offer(&format!("o{i}"), &resources, &format!("rack:r{rack}{zone}"));
+                offer["hostname"] = json!(format!("h{}", i.max(host))); // some hosts have several offers
+                offer
             };
-            json!({"apps": apps.into_iter().enumerate().map(app).collect::<Vec<_>>(),
-            "offers": offers.into_iter().enumerate().map(numbered).collect::<Vec<_>>(), "options": {"strategy": strategy}})
+            let problem = json!({"apps": apps.into_iter().enumerate().map(app).collect::<Vec<_>>(),
+                "offers": offers.into_iter().enumerate().map(numbered).collect::<Vec<_>>(),
+                "options": {"strategy": strategy}});
+            Problem::from_json(&problem).unwrap()
         },
     )
 }
 
+/// Conditions that no later task of another app can make true.
+fn of_own_tasks() -> impl Generator<Value = Json> {
+    let not_of_others = |of: &Json| !of.to_string().contains('@') && !of.to_string().contains("EXCLUSIVE");
+    let own = any_condition().prop_filter("of the app alone", not_of_others);
+    prop::collection::vec(own, 0..3).prop_map(|require| json!({"require": require}))
+}
+
+/// Takes what was launched out of the offers, and counts it as running.
+fn carry_out(problem: &mut Problem, launches: &[Launch]) {
+    problem.running.extend(launches.iter().map(|launch| launch.running(&problem.offers)));
+    for launch in launches {
+        let offer = problem.offers.iter_mut().find(|offer| offer.id == launch.offer).unwrap();
+        offer.resources = offer.resources.checked_sub(&launch.resources).unwrap();
+    }
+}
+
 proptest! {
-    /// Nothing is taken twice, no constraint of Marathon's is broken by another order of looking, and whatever waits
-    /// has a reason at every offer and finds no place in what is left either.
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    /// What is remembered from one instance to the next changes nothing.
     #[test]
-    fn plans_are_complete(problem in any_problem()) {
-        let mut problem = Problem::from_json(&problem).unwrap();
-        let plan = problem.solve();
-        for offer in &mut problem.offers {
-            for launch in plan.launches.iter().filter(|launch| launch.offer == offer.id) {
-                offer.resources = offer.resources.checked_sub(&launch.resources).unwrap();
-            }
+    fn a_plan_in_one_go_is_the_plan_step_by_step(problem in any_problem(any_placement())) {
+        let whole = problem.solve();
+        let mut stepwise = problem;
+        for launch in &whole.launches {
+            let before = stepwise.apps.iter_mut().take_while(|app| app.id != launch.app);
+            before.for_each(|app| app.instances = 0); // their turn is over
+            let next = stepwise.solve();
+            prop_assert_eq!(next.launches.first(), Some(launch));
+            carry_out(&mut stepwise, std::slice::from_ref(launch));
         }
+    }
+
+    /// Nothing is taken twice; whatever waits has a reason at every offer, and finds no place in what is left either.
+    #[test]
+    fn plans_are_complete(mut problem in any_problem(of_own_tasks())) {
+        let plan = problem.solve();
         for waiting in &plan.unplaced {
             for offer in &problem.offers {
                 prop_assert!(waiting.reasons.iter().any(|reason| reason.offer == offer.id), "{waiting:?}");
             }
         }
-        problem.running.extend(plan.launches.iter().map(|launch| launch.running(&problem.offers)));
+        carry_out(&mut problem, &plan.launches);
         let again = problem.solve();
         prop_assert!(again.launches.is_empty(), "{again:?}");
         let waiting = |plan: &Plan| plan.unplaced.iter().map(|one| (one.app.clone(), one.instances)).collect::<Vec<_>>();
