@@ -37,11 +37,13 @@
 mod agent;
 pub mod allocator;
 mod attributes;
+pub mod constraint;
 mod framework;
 mod id;
 pub mod journal;
 mod master;
 mod offer;
+pub mod placement;
 mod resources;
 mod role;
 mod scheduler;

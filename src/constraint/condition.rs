@@ -1,0 +1,326 @@
+//! [`Condition`]: a constraint in words, FIELD OPERATOR VALUE.
+
+use super::operator::number;
+use super::{Candidate, Constraint, Field, FieldError, Operand, Operator, Placed, Reason, Verdict, Wanted};
+use super::{Reach, limit, spread};
+use crate::attributes::AttributeValue;
+use smol_str::SmolStr;
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// A constraint in words: a field, an operator and, if that takes one, a value.
+///
+/// What is wrong with it is told when it is made, not when it is used: patterns are compiled, numbers read.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::constraint::{Candidate, Condition, Constraint, Location, Placed, PlacedTask, Verdict};
+///
+/// let rule: Condition = "rack MAX_PER 2".parse()?;
+/// let mut location = Location::new("h1");
+/// location.attributes = "rack:r1".parse()?;
+///
+/// let mut placed = Placed::new();
+/// assert_eq!(rule.check(&Candidate::new("/web", &location), &placed), Verdict::Accept);
+/// placed.push(PlacedTask::new("/web", "web.1", location.clone()));
+/// placed.push(PlacedTask::new("/web", "web.2", location.clone()));
+/// let Verdict::Reject(reason) = rule.check(&Candidate::new("/web", &location), &placed) else { panic!() };
+/// assert_eq!(reason.to_string(), "rack r1 has 2 of 2");
+///
+/// let error = "rack MAX_PER few".parse::<Condition>().unwrap_err();
+/// assert_eq!(error.to_string(), "MAX_PER \"few\": expected a whole number");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Condition {
+    /// What it looks at.
+    pub field: Field,
+    /// What it asks of it.
+    pub operator: Operator,
+}
+
+/// Words that are no [`Condition`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// Not a field and an operator.
+    #[error("{found:?} is not a condition: expected FIELD OPERATOR or FIELD OPERATOR VALUE")]
+    Form {
+        /// The text that was given.
+        found: String,
+    },
+    /// A field that there is not.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// A field of tasks where only fields of a place will do.
+    #[error("{operator} does not go with {field}: expected hostname, @region, @zone or an attribute")]
+    FieldOfTasks {
+        /// The field.
+        field: Field,
+        /// The operator, or where the condition stands.
+        operator: String,
+    },
+    /// An operator that there is not.
+    #[error("{found:?} is not an operator: expected one of {}", known.join(", "))]
+    Operator {
+        /// The text that was given.
+        found: String,
+        /// The operators that there are.
+        known: Vec<&'static str>,
+    },
+    /// A value that is not there.
+    #[error("{operator} without a value: expected {expected}")]
+    Missing {
+        /// The operator.
+        operator: String,
+        /// What its value has to be.
+        expected: &'static str,
+    },
+    /// A value that the operator does not take.
+    #[error("{operator} {found}: expected no value")]
+    Needless {
+        /// The operator.
+        operator: String,
+        /// The value.
+        found: String,
+    },
+    /// A value of the wrong form.
+    #[error("{operator} {found}: expected {expected}")]
+    Value {
+        /// The operator.
+        operator: String,
+        /// The value.
+        found: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// A pattern that is none.
+    #[error("{found:?} is not a regular expression: {why}")]
+    Pattern {
+        /// The pattern.
+        found: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Condition {
+    /// Joins a field and an operator.
+    ///
+    /// # Errors
+    ///
+    /// [`ConditionError::FieldOfTasks`] for an operator that compares places with a field of tasks.
+    pub fn new(field: Field, operator: Operator) -> Result<Self, ConditionError> {
+        if operator.is_counting() && field.is_of_tasks() {
+            return Err(ConditionError::FieldOfTasks { field, operator: operator.name().to_owned() });
+        }
+        Ok(Self { field, operator })
+    }
+
+    /// Reads the two or three words of an app's `constraints`, as Marathon understands them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConditionError`] also for fields and operators that Marathon does not have.
+    pub fn marathon(field: &str, operator: &str, value: Option<Operand>) -> Result<Self, ConditionError> {
+        if !Operator::MARATHON.contains(&operator) {
+            let known = Operator::MARATHON.to_vec();
+            return Err(ConditionError::Operator { found: operator.to_owned(), known });
+        }
+        let field: Field = field.parse()?;
+        if field.is_of_tasks() {
+            return Err(ConditionError::FieldOfTasks { field, operator: "constraints".to_owned() });
+        }
+        Self::new(field, Operator::new(operator, value)?)
+    }
+
+    /// Whether its verdict on a place depends on nothing but the place.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        !self.field.is_of_tasks() && (!self.operator.is_counting() || self.is_cluster_on_a_value())
+    }
+
+    /// Whether a place that it rejects stays rejected while further tasks of the app are placed.
+    pub(super) fn is_lasting(&self) -> bool {
+        !self.field.is_of_tasks() && !matches!(self.operator, Operator::GroupBy(None) | Operator::MaxSkew(_))
+    }
+
+    /// What has to change for its verdict on a place to change.
+    pub(super) fn reach(&self) -> Reach {
+        let within_host = matches!(self.operator, Operator::Unique | Operator::MaxPer(_) | Operator::Exclusive)
+            && self.field == Field::Hostname;
+        if self.is_static() || self.field.is_of_tasks() || within_host { Reach::Host } else { Reach::Values }
+    }
+
+    fn is_cluster_on_a_value(&self) -> bool {
+        matches!(self.operator, Operator::Cluster(Some(_)))
+    }
+
+    fn property(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
+        let (holds, wants_it): (&dyn Fn(&Seen<'_>) -> bool, bool) = match &self.operator {
+            Operator::Is(wanted) => (&|seen| wanted.equals(&seen.text()), true),
+            Operator::IsNot(wanted) => (&|seen| wanted.equals(&seen.text()), false),
+            Operator::Like(pattern) => (&|seen| pattern.matches(&seen.text()), true),
+            Operator::Unlike(pattern) => (&|seen| pattern.matches(&seen.text()), false),
+            Operator::In(list) => (&|seen| list.iter().any(|wanted| wanted.equals(&seen.text())), true),
+            Operator::NotIn(list) => (&|seen| list.iter().any(|wanted| wanted.equals(&seen.text())), false),
+            Operator::Has(list) => (&|seen| seen.contains(list), true),
+            Operator::Lacks(list) => (&|seen| seen.contains(list), false),
+            Operator::Compare(how, wanted) => {
+                (&|seen| seen.number().is_some_and(|number| how.holds(number, *wanted)), true)
+            }
+            Operator::Absent => (&|_| true, false),
+            Operator::Exists
+            | Operator::Unique
+            | Operator::Cluster(_)
+            | Operator::GroupBy(_)
+            | Operator::MaxPer(_)
+            | Operator::MaxSkew(_)
+            | Operator::Exclusive => (&|_| true, true),
+        };
+        let mut values = self.seen(candidate, placed).peekable();
+        if values.peek().is_none() {
+            return Verdict::require(!wants_it, || Reason::Absent(self.field.clone()));
+        }
+        Verdict::require(values.any(|seen| holds(&seen)) == wants_it, || Reason::Differs {
+            field: self.field.clone(),
+            value: self.shown(candidate, placed),
+        })
+    }
+
+    fn seen<'a>(&'a self, candidate: &Candidate<'a>, placed: &'a Placed) -> impl Iterator<Item = Seen<'a>> {
+        let location = candidate.location;
+        let own = if let Field::Attribute(name) = &self.field {
+            location.attributes.first(name).map(Seen::Attribute)
+        } else {
+            location.value(&self.field).map(Seen::Text)
+        };
+        let of_tasks = self.field.is_of_tasks().then(|| placed.values(&location.hostname, &self.field));
+        own.into_iter().chain(of_tasks.into_iter().flatten().map(|value| Seen::Text(Cow::Borrowed(value))))
+    }
+
+    /// What is there, for people; of many values only the first few.
+    fn shown(&self, candidate: &Candidate<'_>, placed: &Placed) -> SmolStr {
+        const MANY: usize = 4;
+        let mut values: Vec<String> = Vec::new();
+        for seen in self.seen(candidate, placed) {
+            let value = seen.text().into_owned();
+            if values.len() == MANY {
+                values.push("...".to_owned());
+                break;
+            }
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        values.join(", ").into()
+    }
+}
+
+impl Constraint for Condition {
+    fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
+        if !self.operator.is_counting() {
+            return self.property(candidate, placed);
+        }
+        let Some(value) = candidate.location.value(&self.field) else {
+            return Verdict::Reject(Reason::Absent(self.field.clone()));
+        };
+        let (field, value) = (&self.field, value.as_ref());
+        match &self.operator {
+            Operator::Unique => limit::unique(field, value, candidate.app, placed),
+            Operator::MaxPer(most) => limit::max_per(field, value, *most, candidate.app, placed),
+            Operator::Exclusive => limit::exclusive(field, value, placed),
+            Operator::Cluster(Some(wanted)) => {
+                let differs = || Reason::Differs { field: field.clone(), value: value.into() };
+                Verdict::require(value == wanted, differs)
+            }
+            Operator::Cluster(None) => limit::together(field, value, candidate.app, placed),
+            Operator::GroupBy(Some(groups)) => {
+                let tally = placed.tally(candidate.app, field);
+                spread::groups(field, value, *groups, candidate.instances, &tally)
+            }
+            Operator::GroupBy(None) => spread::evenly(field, value, &placed.tally(candidate.app, field)),
+            Operator::MaxSkew(most) => spread::skew(field, value, *most, candidate.app, placed),
+            Operator::Like(_)
+            | Operator::Unlike(_)
+            | Operator::Is(_)
+            | Operator::IsNot(_)
+            | Operator::In(_)
+            | Operator::NotIn(_)
+            | Operator::Has(_)
+            | Operator::Lacks(_)
+            | Operator::Exists
+            | Operator::Absent
+            | Operator::Compare(..) => self.property(candidate, placed),
+        }
+    }
+}
+
+/// One value of a field: typed if it is an attribute's.
+enum Seen<'a> {
+    Attribute(&'a AttributeValue),
+    Text(Cow<'a, str>),
+}
+
+impl Seen<'_> {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Attribute(value) => super::printed(value),
+            Self::Text(text) => Cow::Borrowed(text),
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Attribute(AttributeValue::Scalar(value)) => Some(*value),
+            Self::Attribute(AttributeValue::Text(text)) => number(text),
+            Self::Attribute(AttributeValue::Ranges(_) | AttributeValue::Set(_)) => None,
+            Self::Text(text) => number(text),
+        }
+    }
+
+    /// Whether all of these are members: of a set, of ranges, or of text with commas.
+    fn contains(&self, all: &[Wanted]) -> bool {
+        let member = |wanted: &Wanted| match self {
+            Self::Attribute(AttributeValue::Set(set)) => set.as_slice().iter().any(|name| wanted.equals(name)),
+            Self::Attribute(AttributeValue::Ranges(ranges)) => wanted.as_str().parse().is_ok_and(|number: u64| {
+                ranges.as_slice().iter().any(|range| (range.begin..=range.end).contains(&number))
+            }),
+            Self::Attribute(AttributeValue::Scalar(_) | AttributeValue::Text(_)) | Self::Text(_) => {
+                self.text().split(',').any(|name| wanted.equals(name.trim()))
+            }
+        };
+        all.iter().all(member)
+    }
+}
+
+impl FromStr for Condition {
+    type Err = ConditionError;
+
+    /// Reads words separated by white space; the value is the rest of the text, and the list of
+    /// `IN` and `NOT_IN` (of `HAS` and `LACKS` too) has commas between its items.
+    fn from_str(text: &str) -> Result<Self, ConditionError> {
+        let form = || ConditionError::Form { found: text.to_owned() };
+        let (field, rest) = text.trim().split_once(char::is_whitespace).ok_or_else(form)?;
+        let (operator, value) = match rest.trim_start().split_once(char::is_whitespace) {
+            Some((operator, value)) => (operator, Some(value.trim_start())),
+            None => (rest.trim_start(), None),
+        };
+        let value = value.map(|value| match operator {
+            "IN" | "NOT_IN" | "HAS" | "LACKS" => {
+                Operand::List(value.split(',').map(|item| Operand::Text(item.trim().into())).collect())
+            }
+            _ => Operand::Text(value.into()),
+        });
+        Self::new(field.parse()?, Operator::new(operator, value)?)
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.operator)
+    }
+}

@@ -1,0 +1,107 @@
+//! [`Field`]: what a condition looks at.
+
+use smol_str::SmolStr;
+use std::fmt;
+use std::str::FromStr;
+
+/// What a condition looks at: something of the place, or of the tasks that run on its host.
+///
+/// In text: `hostname` or `@hostname`, `@region`, `@zone`, the name of an attribute; and of tasks
+/// `@app`, `@task`, `@image`, `@label.KEY`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Field {
+    /// The host's name.
+    Hostname,
+    /// The region of the fault domain.
+    Region,
+    /// The zone of the fault domain.
+    Zone,
+    /// The first attribute of that name.
+    Attribute(SmolStr),
+    /// The apps of the tasks on the host.
+    App,
+    /// The ids of the tasks on the host.
+    Task,
+    /// The images of the tasks on the host, with tag and without.
+    Image,
+    /// What the tasks on the host have under that label.
+    Label(SmolStr),
+}
+
+/// Text that is no [`Field`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{found:?} is not a field: expected hostname, @region, @zone, an attribute, @app, @task, @image or @label.KEY")]
+pub struct FieldError {
+    /// The text that was given.
+    pub found: String,
+}
+
+impl Field {
+    /// Whether it is about the tasks on a host, and so may have any number of values.
+    #[must_use]
+    pub fn is_of_tasks(&self) -> bool {
+        match self {
+            Self::App | Self::Task | Self::Image | Self::Label(_) => true,
+            Self::Hostname | Self::Region | Self::Zone | Self::Attribute(_) => false,
+        }
+    }
+}
+
+impl FromStr for Field {
+    type Err = FieldError;
+
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        let wrong = || FieldError { found: text.to_owned() };
+        match text {
+            "hostname" | "@hostname" => Ok(Self::Hostname),
+            "@region" => Ok(Self::Region),
+            "@zone" => Ok(Self::Zone),
+            "@app" => Ok(Self::App),
+            "@task" => Ok(Self::Task),
+            "@image" => Ok(Self::Image),
+            "" => Err(wrong()),
+            _ => match text.strip_prefix("@label.") {
+                Some(key) if !key.is_empty() => Ok(Self::Label(key.into())),
+                None if !text.starts_with('@') => Ok(Self::Attribute(text.into())),
+                _ => Err(wrong()),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hostname => f.write_str("hostname"),
+            Self::Region => f.write_str("@region"),
+            Self::Zone => f.write_str("@zone"),
+            Self::Attribute(name) => f.write_str(name),
+            Self::App => f.write_str("@app"),
+            Self::Task => f.write_str("@task"),
+            Self::Image => f.write_str("@image"),
+            Self::Label(key) => write!(f, "@label.{key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_print_as_they_are_read() {
+        for text in ["hostname", "@region", "@zone", "rack", "@app", "@task", "@image", "@label.tier"] {
+            assert_eq!(text.parse::<Field>().unwrap().to_string(), text);
+        }
+        assert_eq!("@hostname".parse(), Ok(Field::Hostname));
+    }
+
+    #[test]
+    fn an_at_sign_is_for_known_fields() {
+        for text in ["", "@", "@host", "@label", "@label."] {
+            assert_eq!(text.parse::<Field>(), Err(FieldError { found: text.to_owned() }));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! How many tasks may share a value: `UNIQUE`, `MAX_PER`, `CLUSTER`, `EXCLUSIVE`.
+
+use super::{Field, Placed, Reason, Verdict};
+
+/// `UNIQUE`: no task of the app has the value; one without the field is no obstacle.
+pub(super) fn unique(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
+    if placed.tally(app, field).count(value) == 0 {
+        return Verdict::Accept;
+    }
+    let same = placed.siblings(app).find(|task| task.location.value(field).as_deref() == Some(value));
+    Verdict::require(same.is_none(), || taken(field, value, same))
+}
+
+/// `MAX_PER`: fewer tasks of the app than `most` have the value.
+pub(super) fn max_per(field: &Field, value: &str, most: u64, app: &str, placed: &Placed) -> Verdict {
+    let count = placed.tally(app, field).count(value);
+    Verdict::require(count < most, || Reason::GroupFull { field: field.clone(), value: value.into(), count, most })
+}
+
+/// `CLUSTER` without a value: the app's first task, if there is one, has the same. (Marathon looks at
+/// the first alone: if it runs where the field is missing, no place fits any more.)
+pub(super) fn together(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
+    let Some(task) = placed.siblings(app).next() else { return Verdict::Accept };
+    let first = task.location.value(field);
+    Verdict::require(first.as_deref() == Some(value), || Reason::Apart {
+        field: field.clone(),
+        value: value.into(),
+        task: task.id.clone(),
+        first: first.as_deref().map(Into::into),
+    })
+}
+
+/// `EXCLUSIVE`: no task of any app has the value.
+pub(super) fn exclusive(field: &Field, value: &str, placed: &Placed) -> Verdict {
+    let holder = placed.holder(field, value);
+    Verdict::require(holder.is_none(), || taken(field, value, holder))
+}
+
+fn taken(field: &Field, value: &str, task: Option<&super::PlacedTask>) -> Reason {
+    let id = task.map_or_else(|| "".into(), |task| task.id.clone());
+    Reason::Taken { field: field.clone(), value: value.into(), task: id }
+}

@@ -1,0 +1,121 @@
+//! Reads conditions, wishes and spreads: an app's `constraints`, and its `placement`.
+
+use super::app::App;
+use super::fitness::Strategy;
+use super::reader::{Node, ReadError, ReadFault};
+use super::spread::Spread;
+use crate::constraint::{Clause, Condition, Field, Operand, Operator, Preference, Weight};
+use serde_json::Value as Json;
+
+const CONDITION: &str = "a condition such as [\"rack\", \"IS\", \"r1\"]";
+const CLAUSE: &str = "a condition such as [\"rack\", \"IS\", \"r1\"], or an object with any, all or not";
+const CLAUSES: &str = "a list of conditions, with at least one";
+
+/// Reads `constraints` and `placement` into an app.
+pub(super) fn read(node: Node<'_>, app: &mut App) -> Result<(), ReadError> {
+    if let Some(constraints) = node.get("constraints") {
+        for constraint in constraints.items("a list of constraints")? {
+            let (field, operator, value) = words(constraint)?;
+            let condition = Condition::marathon(&field, &operator, value);
+            app.require.push(condition.map_err(|error| constraint.error(error))?.into());
+        }
+    }
+    let Some(placement) = node.get("placement") else { return Ok(()) };
+    placement.only(&["require", "prefer", "spread", "strategy"])?;
+    if let Some(require) = placement.get("require") {
+        for item in require.items("a list of conditions")? {
+            app.require.push(clause(item)?);
+        }
+    }
+    if let Some(prefer) = placement.get("prefer") {
+        for item in prefer.items("a list of preferences")? {
+            app.prefer.push(preference(item)?);
+        }
+    }
+    if let Some(spread) = placement.get("spread") {
+        for item in spread.items("a list of spreads")? {
+            app.spread.push(Spread::read(item)?);
+        }
+    }
+    app.strategy = placement.get("strategy").map(strategy).transpose()?;
+    Ok(())
+}
+
+/// Reads the name of a strategy.
+pub(super) fn strategy(node: Node<'_>) -> Result<Strategy, ReadError> {
+    let by_name = node.json().as_str().and_then(Strategy::by_name);
+    by_name.ok_or_else(|| node.wrong(format!("one of {}", Strategy::NAMES.join(", "))))
+}
+
+/// A field of a place.
+pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
+    let field: Field = node.text()?.parse().map_err(|error| node.error(ReadFault::Condition(error_of(error))))?;
+    if field.is_of_tasks() {
+        let operator = of.to_owned();
+        return Err(node.error(crate::constraint::ConditionError::FieldOfTasks { field, operator }));
+    }
+    Ok(field)
+}
+
+fn error_of(error: crate::constraint::FieldError) -> crate::constraint::ConditionError {
+    error.into()
+}
+
+/// The two or three words of a condition.
+pub(super) fn words(node: Node<'_>) -> Result<(String, String, Option<Operand>), ReadError> {
+    let items: Vec<Node<'_>> = node.items(CONDITION)?.collect();
+    let ([field, operator] | [field, operator, _]) = items.as_slice() else { return Err(node.wrong(CONDITION)) };
+    // The faults of a condition are told as faults of the whole: it is short, and shown in the message.
+    let word = |word: &Node<'_>| word.json().as_str().map(str::to_owned).ok_or_else(|| node.wrong(CONDITION));
+    let value = items.get(2).map(|value| operand(value.json()).ok_or_else(|| node.wrong(CONDITION)));
+    Ok((word(field)?, word(operator)?, value.transpose()?))
+}
+
+fn operand(json: &Json) -> Option<Operand> {
+    match json {
+        Json::String(text) => Some(Operand::Text(text.as_str().into())),
+        Json::Number(number) => number.as_f64().map(Operand::Number),
+        Json::Array(items) if !items.iter().any(Json::is_array) => {
+            items.iter().map(operand).collect::<Option<_>>().map(Operand::List)
+        }
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+    }
+}
+
+/// A condition, or conditions joined by any, all, not. No deeper than JSON text is read.
+fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
+    if node.json().is_array() {
+        let (field, operator, value) = words(node)?;
+        let condition = field.parse::<Field>().map_err(error_of).and_then(|field| {
+            let operator = Operator::new(&operator, value)?;
+            Condition::new(field, operator)
+        });
+        return Ok(condition.map_err(|error| node.error(error))?.into());
+    }
+    let object = node.json().as_object().ok_or_else(|| node.wrong(CLAUSE))?;
+    node.only(&["any", "all", "not"])?;
+    if object.len() != 1 {
+        return Err(node.wrong("exactly one of any, all, not"));
+    }
+    let list = |of: Node<'_>| {
+        let clauses = of.items(CLAUSES)?.map(clause).collect::<Result<Vec<_>, _>>()?;
+        if clauses.is_empty() { Err(of.wrong(CLAUSES)) } else { Ok(clauses) }
+    };
+    if let Some(any) = node.get("any") {
+        return list(any).map(Clause::Any);
+    }
+    if let Some(all) = node.get("all") {
+        return list(all).map(Clause::All);
+    }
+    Ok(Clause::Not(Box::new(clause(node.required("not", CLAUSE)?)?)))
+}
+
+fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
+    node.only(&["if", "weight"])?;
+    let clause = clause(node.required("if", CLAUSE)?)?;
+    let weight = match node.get("weight") {
+        None => Weight::default(),
+        Some(weight) => Weight::new(weight.number()?).map_err(|error| weight.error(error))?,
+    };
+    Ok(clause.soften(weight))
+}

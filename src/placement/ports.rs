@@ -1,0 +1,308 @@
+//! Host ports: what an app asks for, what it gets, and what it is told of them.
+
+use crate::resources::{Range, Ranges, Resource, Resources, Value};
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+
+/// A port of an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PortRequest {
+    /// What it asks for on the host.
+    pub host: HostPort,
+    /// The number written in the app: of its container, or of its definition; 0 = any.
+    pub number: u16,
+    /// Its name.
+    pub name: Option<SmolStr>,
+}
+
+/// What a port asks for on its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "that number, any number, or none")]
+pub enum HostPort {
+    /// That one.
+    Fixed(u16),
+    /// Any.
+    Dynamic,
+    /// None: it is reached within its network.
+    None,
+}
+
+impl PortRequest {
+    /// Any port of the host.
+    #[must_use]
+    pub fn dynamic() -> Self {
+        Self { host: HostPort::Dynamic, number: 0, name: None }
+    }
+
+    /// That port of the host.
+    #[must_use]
+    pub fn fixed(port: u16) -> Self {
+        Self { host: HostPort::Fixed(port), number: port, name: None }
+    }
+
+    /// The same, under that name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<SmolStr>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+/// The ports that a task gets, as they stand in the app, and the resources that they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Assigned {
+    pub(super) ports: Vec<Option<u64>>,
+    pub(super) resources: Vec<Resource>,
+}
+
+/// Why there are no ports for a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(clippy::exhaustive_enums, reason = "a number is not there, or there are not enough")]
+pub enum PortShortage {
+    /// A number that it needs is not offered.
+    #[error("{0} needed, which is not left")]
+    Fixed(u16),
+    /// Too few ports are offered, beside those that it needs by number.
+    #[error("{needed} dynamic needed, {left} left")]
+    Dynamic {
+        /// How many it needs.
+        needed: usize,
+        /// How many there are.
+        left: usize,
+    },
+}
+
+/// Picks ports of what is left in an offer: the pools are its port resources that the app may take, reserved ones first.
+///
+/// Dynamic ports are the lowest, never one that the task wants by number. With a start they go up from there and
+/// wrap round, so that a port that was just given back is not given out again at once (Marathon).
+pub(super) fn assign(
+    wanted: &[PortRequest],
+    pools: &[&Resource],
+    start: Option<u64>,
+) -> Result<Assigned, PortShortage> {
+    let pools: Vec<(&Resource, &Ranges)> = pools
+        .iter()
+        .filter_map(|pool| match pool.value() {
+            Value::Ranges(ranges) => Some((*pool, ranges)),
+            Value::Scalar(_) | Value::Set(_) => None,
+        })
+        .collect();
+    let fixed: Vec<u64> = wanted.iter().filter_map(fixed_number).collect();
+    let start = start.unwrap_or(0);
+    let mut free = pools.iter().enumerate().flat_map(|(i, (_, ranges))| {
+        let from_start = clipped(ranges, start, u64::MAX).map(move |number| (number, i));
+        let before = (start > 0).then(|| clipped(ranges, 0, start.saturating_sub(1)));
+        from_start.chain(before.into_iter().flatten().map(move |number| (number, i)))
+    });
+    let mut free = free.by_ref().filter(|(number, _)| !fixed.contains(number));
+    let mut taken: Vec<(u64, usize)> = Vec::new();
+    let mut ports = Vec::with_capacity(wanted.len());
+    for (i, port) in wanted.iter().enumerate() {
+        let found = match port.host {
+            HostPort::None => None,
+            HostPort::Dynamic => {
+                let needed = wanted.iter().filter(|port| port.host == HostPort::Dynamic).count();
+                let so_far = wanted[..i].iter().filter(|port| port.host == HostPort::Dynamic).count();
+                let new = |(number, _): &(u64, usize)| !taken.iter().any(|(taken, _)| taken == number);
+                Some(free.find(new).ok_or(PortShortage::Dynamic { needed, left: so_far })?)
+            }
+            HostPort::Fixed(number) => {
+                let holds = |(_, ranges): &(_, &Ranges)| ranges.contains(&single(number.into()));
+                let pool = pools.iter().position(holds).ok_or(PortShortage::Fixed(number))?;
+                if taken.iter().any(|(taken, _)| *taken == u64::from(number)) {
+                    return Err(PortShortage::Fixed(number)); // wanted twice, offered once
+                }
+                Some((number.into(), pool))
+            }
+        };
+        taken.extend(found);
+        ports.push(found.map(|(number, _)| number));
+    }
+    let resources = pools.iter().enumerate().filter_map(|(i, (pool, _))| {
+        let numbers: Ranges = taken.iter().filter(|(_, p)| *p == i).map(|(number, _)| *number..=*number).collect();
+        let kind = pool.kind().cloned().unwrap_or_default();
+        (!numbers.is_empty()).then(|| Resource::new("ports", Value::Ranges(numbers)).with_kind(kind))
+    });
+    Ok(Assigned { resources: resources.collect(), ports })
+}
+
+fn fixed_number(port: &PortRequest) -> Option<u64> {
+    match port.host {
+        HostPort::Fixed(number) => Some(number.into()),
+        HostPort::Dynamic | HostPort::None => None,
+    }
+}
+
+fn single(number: u64) -> Ranges {
+    Ranges::from_iter([number..=number])
+}
+
+/// The numbers of ranges between two bounds, without walking over the others.
+fn clipped(ranges: &Ranges, low: u64, high: u64) -> impl Iterator<Item = u64> {
+    let inside = move |range: &Range| (range.begin.max(low), range.end.min(high));
+    ranges.as_slice().iter().map(inside).flat_map(|(begin, end)| begin..=end)
+}
+
+/// The place in an offer's ports that a number picks: where dynamic ports begin with a seed.
+pub(super) fn start(offered: &Resources, pick: u64) -> Option<u64> {
+    let ports = offered.ranges("ports");
+    let mut skip = u128::from(pick).checked_rem(ports.count())?;
+    for range in ports.as_slice() {
+        let length = u128::from(range.end - range.begin) + 1;
+        match u64::try_from(skip) {
+            Ok(within) if skip < length => return Some(range.begin + within),
+            _ => skip -= length.min(skip),
+        }
+    }
+    None
+}
+
+/// What a task is told of its host and ports, by Marathon's names.
+///
+/// A port without a host port has its container's number; where that is 0 too, it is given one above 1024 that no
+/// other port of the task has (Marathon draws it at random).
+pub(super) fn environment(hostname: &str, wanted: &[PortRequest], given: &[Option<u64>]) -> IndexMap<String, String> {
+    let mut env = IndexMap::from([("HOST".to_owned(), hostname.to_owned())]);
+    let mut told: Vec<u64> = Vec::new();
+    let mut listed: Vec<String> = Vec::new();
+    let numbers: Vec<u64> =
+        wanted.iter().map(|port| port.number.into()).chain(given.iter().flatten().copied()).collect();
+    for (port, given) in wanted.iter().zip(given) {
+        let made_up = || (1025..).find(|number| !numbers.contains(number) && !told.contains(number));
+        let (number, is_listed) = match (given, port.number) {
+            (Some(number), _) => (*number, true),
+            (None, 0) => (made_up().unwrap_or_default(), true),
+            (None, number) => (number.into(), false),
+        };
+        told.push(number);
+        if is_listed {
+            listed.push(number.to_string());
+        }
+    }
+    for (i, number) in told.iter().enumerate() {
+        env.insert(format!("PORT{i}"), number.to_string());
+    }
+    for (port, number) in wanted.iter().zip(&told) {
+        let written = if port.number == 0 { *number } else { port.number.into() };
+        env.insert(format!("PORT_{written}"), number.to_string());
+        if let Some(name) = &port.name {
+            env.insert(format!("PORT_{}", name.to_uppercase()), number.to_string());
+        }
+    }
+    if let Some(first) = told.first() {
+        env.insert("PORT".to_owned(), first.to_string());
+        env.insert("PORTS".to_owned(), listed.join(","));
+    }
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pick(
+        wanted: &[PortRequest],
+        offered: &str,
+        start: Option<u64>,
+    ) -> Result<(Vec<Option<u64>>, String), PortShortage> {
+        let offered: Resources = offered.parse().unwrap();
+        let (free, reserved): (Vec<_>, Vec<_>) = offered.iter().partition(|resource| resource.role().is_none());
+        let pools: Vec<&Resource> = reserved.into_iter().chain(free).collect();
+        let assigned = assign(wanted, &pools, start)?;
+        Ok((assigned.ports, Resources::try_from_iter(assigned.resources).unwrap().to_string()))
+    }
+
+    fn dynamic(count: usize) -> Vec<PortRequest> {
+        vec![PortRequest::dynamic(); count]
+    }
+
+    #[test]
+    fn dynamic_ports_are_the_lowest_and_reserved_ones_first() {
+        assert_eq!(pick(&dynamic(2), "ports:[5-9]", None), Ok((vec![Some(5), Some(6)], "ports:[5-6]".into())));
+        let both = pick(&dynamic(3), "ports:[1-9];ports(a):[20-21]", None).unwrap();
+        assert_eq!(both, (vec![Some(20), Some(21), Some(1)], "ports:[1-1];ports(a):[20-21]".into()));
+        let short = PortShortage::Dynamic { needed: 3, left: 2 };
+        assert_eq!(pick(&dynamic(3), "ports:[1-2]", None), Err(short));
+    }
+
+    #[test]
+    fn a_dynamic_port_is_never_one_that_is_wanted_by_number() {
+        let wanted = [PortRequest::dynamic(), PortRequest::fixed(1), PortRequest::dynamic()];
+        assert_eq!(pick(&wanted, "ports:[1-3]", None).unwrap().0, [Some(2), Some(1), Some(3)]);
+        assert_eq!(pick(&wanted, "ports:[2-9]", None), Err(PortShortage::Fixed(1)));
+        let twice = [PortRequest::fixed(1), PortRequest::fixed(1)];
+        assert_eq!(pick(&twice, "ports:[1-9]", None), Err(PortShortage::Fixed(1)));
+    }
+
+    #[test]
+    fn with_a_start_ports_follow_one_another_and_wrap_round() {
+        assert_eq!(pick(&dynamic(4), "ports:[10-12,20-20]", Some(12)).unwrap().0, [12, 20, 10, 11].map(Some));
+        assert_eq!(pick(&dynamic(2), "ports:[10-12]", Some(99)).unwrap().0, [10, 11].map(Some));
+        let offered: Resources = "ports:[10-12,20-20]".parse().unwrap();
+        let starts: Vec<_> = (0..5).map(|pick| start(&offered, pick)).collect();
+        assert_eq!(starts, [10, 11, 12, 20, 10].map(Some));
+        assert_eq!(start(&Resources::new(), 7), None);
+    }
+
+    #[test]
+    fn the_whole_number_line_is_no_burden() {
+        assert_eq!(pick(&dynamic(1), "ports:[0-18446744073709551615]", Some(u64::MAX)).unwrap().0, [Some(u64::MAX)]);
+        let all: Resources = "ports:[0-18446744073709551615]".parse().unwrap();
+        assert_eq!(start(&all, u64::MAX), Some(u64::MAX));
+    }
+
+    #[test]
+    fn a_task_is_told_its_ports_by_index_number_and_name() {
+        let wanted = [
+            PortRequest { number: 80, ..PortRequest::dynamic().named("http") },
+            PortRequest::dynamic(),
+            PortRequest { host: HostPort::None, number: 8080, name: None },
+            PortRequest { host: HostPort::None, number: 0, name: None },
+        ];
+        let env = environment("h1", &wanted, &[Some(31_000), Some(31_001), None, None]);
+        let told = [
+            ("HOST", "h1"),
+            ("PORT0", "31000"),
+            ("PORT1", "31001"),
+            ("PORT2", "8080"),
+            ("PORT3", "1025"),
+            ("PORT_80", "31000"),
+            ("PORT_HTTP", "31000"),
+            ("PORT_31001", "31001"),
+            ("PORT_8080", "8080"),
+            ("PORT_1025", "1025"),
+            ("PORT", "31000"),
+            ("PORTS", "31000,31001,1025"),
+        ];
+        assert_eq!(env, told.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(environment("h1", &[], &[]).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_assigned_was_offered_and_nothing_twice(
+            fixed in prop::collection::vec(0_u16..40, 0..3), count in 0_usize..6,
+            pieces in prop::collection::vec((0_u64..40, 0_u64..6, any::<bool>()), 0..6), start in prop::option::of(0_u64..50),
+        ) {
+            let item = |(begin, more, reserved): &(u64, u64, bool)| {
+                format!("ports{}:[{begin}-{}]", if *reserved { "(a)" } else { "" }, begin + more)
+            };
+            let offered: Resources = pieces.iter().map(item).collect::<Vec<_>>().join(";").parse().unwrap();
+            let wanted: Vec<_> = fixed.iter().map(|port| PortRequest::fixed(*port)).chain(dynamic(count)).collect();
+            let pools: Vec<&Resource> = offered.iter().rev().collect();
+            if let Ok(assigned) = assign(&wanted, &pools, start) {
+                let resources = Resources::try_from_iter(assigned.resources).unwrap();
+                prop_assert!(offered.contains(&resources));
+                let numbers: Ranges = assigned.ports.iter().flatten().map(|port| *port..=*port).collect();
+                prop_assert_eq!(numbers.count(), wanted.len() as u128);
+                prop_assert_eq!(resources.ranges("ports"), numbers);
+            } else {
+                let left = offered.ranges("ports").count();
+                prop_assert!(left < wanted.len() as u128 || !fixed.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Reads JSON values, and says with a path where one is not what it should be.
+
+use super::syntax::SyntaxError;
+use crate::attributes::AttributeError;
+use crate::constraint::{ConditionError, WeightError};
+use crate::resources::{ResourceError, Scalar};
+use crate::role::RoleError;
+use serde_json::{Map, Value as Json};
+use std::fmt;
+
+/// Text from which no app or problem can be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// It is no JSON.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    /// It is JSON, but not what it should be.
+    #[error(transparent)]
+    Content(#[from] ReadError),
+}
+
+impl TextError {
+    /// The error with the name of a file before it, as compilers print it: `FILE:LINE:COLUMN: ...`, or
+    /// `FILE: PATH: ...`.
+    #[must_use]
+    pub fn in_file<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
+        let space = if matches!(self, Self::Syntax(_)) { "" } else { " " };
+        fmt::from_fn(move |f| write!(f, "{file}:{space}{self}"))
+    }
+}
+
+/// A value that is not what it should be: where, and why.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{}{fault}", Prefix(.path))]
+pub struct ReadError {
+    /// Where, such as `constraints[1]`; empty for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub fault: ReadFault,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadFault {
+    /// It is not there.
+    #[error("is not there: expected {0}")]
+    Missing(&'static str),
+    /// It is something else.
+    #[error("found {found}, expected {expected}")]
+    Wrong {
+        /// What it is, as JSON.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A key that means nothing here.
+    #[error("unknown key {found:?}, expected one of {}", known.join(", "))]
+    UnknownKey {
+        /// The key.
+        found: String,
+        /// The keys that mean something.
+        known: Vec<&'static str>,
+    },
+    /// An id that something else of the kind has already.
+    #[error("found {0:?} for the second time, expected ids that differ")]
+    Twice(String),
+    /// A condition that is none.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
+    /// A weight that is none.
+    #[error(transparent)]
+    Weight(#[from] WeightError),
+    /// Resources that are none.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
+    /// Attributes that are none.
+    #[error(transparent)]
+    Attributes(#[from] AttributeError),
+    /// A role that is none.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+}
+
+struct Prefix<'a>(&'a str);
+
+impl fmt::Display for Prefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{}: ", self.0) }
+    }
+}
+
+/// A JSON value, and the way to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node<'a> {
+    json: &'a Json,
+    path: Path<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(Self::Root, key) => f.write_str(key),
+            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
+            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(json: &'a Json) -> Self {
+        Self { json, path: Path::Root }
+    }
+
+    pub(super) fn json(&self) -> &'a Json {
+        self.json
+    }
+
+    pub(super) fn error(&self, fault: impl Into<ReadFault>) -> ReadError {
+        ReadError { path: self.path.to_string(), fault: fault.into() }
+    }
+
+    pub(super) fn wrong(&self, expected: impl Into<String>) -> ReadError {
+        const LONGEST: usize = 80;
+        let mut found = self.json.to_string();
+        if let Some((end, _)) = found.char_indices().nth(LONGEST) {
+            found.truncate(end);
+            found.push_str("...");
+        }
+        self.error(ReadFault::Wrong { found, expected: expected.into() })
+    }
+
+    pub(super) fn object(&self) -> Result<&'a Map<String, Json>, ReadError> {
+        self.json.as_object().ok_or_else(|| self.wrong("an object"))
+    }
+
+    /// Refuses an object with any other key.
+    pub(super) fn only(&self, known: &[&'static str]) -> Result<(), ReadError> {
+        match self.object()?.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(()),
+            Some(key) => Err(self.error(ReadFault::UnknownKey { found: key.clone(), known: known.to_vec() })),
+        }
+    }
+
+    /// The value of a key; `null` counts as not there.
+    pub(super) fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
+        let json = self.json.get(key).filter(|json| !json.is_null())?;
+        Some(Node { json, path: Path::Key(&self.path, key) })
+    }
+
+    pub(super) fn required<'s>(&'s self, key: &'s str, expected: &'static str) -> Result<Node<'s>, ReadError> {
+        let missing = || Node { json: &Json::Null, path: Path::Key(&self.path, key) };
+        self.get(key).ok_or_else(|| missing().error(ReadFault::Missing(expected)))
+    }
+
+    pub(super) fn items<'s>(&'s self, expected: &str) -> Result<impl Iterator<Item = Node<'s>>, ReadError> {
+        let items = self.json.as_array().ok_or_else(|| self.wrong(expected))?;
+        Ok(items.iter().enumerate().map(|(i, json)| Node { json, path: Path::Item(&self.path, i) }))
+    }
+
+    /// The members of an object, each with its own path.
+    pub(super) fn members<'s>(&'s self) -> Result<impl Iterator<Item = (&'s str, Node<'s>)>, ReadError> {
+        let members = self.object()?.iter();
+        Ok(members.map(|(key, json)| (key.as_str(), Node { json, path: Path::Key(&self.path, key) })))
+    }
+
+    pub(super) fn text(&self) -> Result<&'a str, ReadError> {
+        self.json.as_str().ok_or_else(|| self.wrong("a text"))
+    }
+
+    /// A text that is not empty.
+    pub(super) fn name(&self) -> Result<&'a str, ReadError> {
+        self.json.as_str().filter(|text| !text.is_empty()).ok_or_else(|| self.wrong("a text that is not empty"))
+    }
+
+    pub(super) fn boolean(&self) -> Result<bool, ReadError> {
+        self.json.as_bool().ok_or_else(|| self.wrong("true or false"))
+    }
+
+    /// A number, or a text that is one.
+    pub(super) fn number(&self) -> Result<f64, ReadError> {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+        let number = match self.json {
+            Json::Number(number) => number.as_f64(),
+            Json::String(text) if digits(text) => text.parse().ok(),
+            Json::String(_) | Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+        };
+        number.filter(|number| number.is_finite()).ok_or_else(|| self.wrong("a number"))
+    }
+
+    /// A whole number from 0 to `most`, or a text that is one.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within both bounds")]
+    pub(super) fn whole(&self, most: u64) -> Result<u64, ReadError> {
+        let number = match self.json {
+            Json::Number(number) => {
+                let double = number.as_f64().filter(|double| double.fract() == 0.0 && (0.0..9e15).contains(double));
+                number.as_u64().or_else(|| double.map(|double| double as u64))
+            }
+            Json::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            Json::String(_) | Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+        };
+        let fits = number.filter(|number| *number <= most);
+        fits.ok_or_else(|| match most {
+            u64::MAX => self.wrong("a whole number"),
+            _ => self.wrong(format!("a whole number from 0 to {most}")),
+        })
+    }
+
+    /// An amount of a resource, or a text that is one.
+    pub(super) fn scalar(&self) -> Result<Scalar, ReadError> {
+        let amount = match self.json {
+            Json::Number(number) => number.to_string().parse().ok(),
+            Json::String(text) => text.parse().ok(),
+            Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
+        };
+        amount.ok_or_else(|| self.wrong(format!("a number from 0 to {} in thousandths", Scalar::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_tell_the_way_to_the_value() {
+        let json = serde_json::json!({"apps": [{"placement": {"require": [{"any": [1]}]}}]});
+        let root = Node::root(&json);
+        let apps = root.get("apps").unwrap();
+        let app = apps.items("a list").unwrap().next().unwrap();
+        let placement = app.get("placement").unwrap();
+        let require = placement.get("require").unwrap();
+        let clause = require.items("a list").unwrap().next().unwrap();
+        let any = clause.get("any").unwrap();
+        let leaf = any.items("a list").unwrap().next().unwrap();
+        assert_eq!(leaf.wrong("a list").to_string(), "apps[0].placement.require[0].any[0]: found 1, expected a list");
+        assert_eq!(root.required("id", "a text").unwrap_err().to_string(), "id: is not there: expected a text");
+    }
+
+    #[test]
+    fn numbers_may_be_texts() {
+        let number = |json: Json| Node::root(&json).number();
+        let whole = |json: Json| Node::root(&json).whole(100);
+        let scalar = |json: Json| Node::root(&json).scalar();
+        assert_eq!(number(Json::from("0.25")), Ok(0.25));
+        assert_eq!(whole(Json::from(2.0)), Ok(2));
+        assert_eq!(scalar(Json::from("0.25")), Ok(Scalar::milli(250)));
+        assert_eq!(scalar(Json::from(1e3)), Ok(Scalar::units(1000)));
+        for bad in ["", "a lot", "inf", "NaN", "-1", "101", "1.5"] {
+            assert!(whole(Json::from(bad)).is_err(), "{bad}");
+        }
+        for bad in ["", "a lot", "inf", "nan"] {
+            assert!(number(Json::from(bad)).is_err(), "{bad}");
+            assert!(scalar(Json::from(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! [`Running`]: a task that is there already.
+
+use super::app::{App, full_id};
+use super::version::Version;
+use crate::constraint::{Location, PlacedTask};
+use crate::id::TaskId;
+use crate::resources::Resources;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A task that runs, or was launched before.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Running {
+    /// Its app.
+    pub app: SmolStr,
+    /// Its id.
+    pub task: TaskId,
+    /// Where it runs.
+    pub location: Location,
+    /// What it uses; none = as in its app, if that is among those that are planned.
+    pub resources: Option<Resources>,
+    /// The image of its container; none likewise.
+    pub image: Option<SmolStr>,
+    /// Its labels; none likewise.
+    pub labels: Option<Arc<BTreeMap<SmolStr, SmolStr>>>,
+    /// The version of its app that it was launched from; none = the present one.
+    pub version: Option<Version>,
+}
+
+impl Running {
+    /// A task of that app, there, of its present version.
+    pub fn new(app: impl AsRef<str>, task: impl Into<TaskId>, location: Location) -> Self {
+        Self {
+            app: full_id(app.as_ref()),
+            task: task.into(),
+            location,
+            resources: None,
+            image: None,
+            labels: None,
+            version: None,
+        }
+    }
+
+    /// Whether it will be replaced: its version is before the app's last change.
+    pub(super) fn is_old(&self, app: Option<&App>) -> bool {
+        match (self.version, app.and_then(|app| app.changed)) {
+            (Some(version), Some(changed)) => version < changed,
+            _ => false,
+        }
+    }
+
+    /// The task as constraints see it.
+    pub(super) fn placed(&self, app: Option<&App>) -> PlacedTask {
+        let mut task = PlacedTask::new(self.app.clone(), self.task.clone(), self.location.clone());
+        task.image = self.image.clone().or_else(|| app?.image.clone());
+        task.labels = self.labels.clone().or_else(|| app.map(|app| Arc::clone(&app.labels))).unwrap_or_default();
+        task.exclusive = app.map(App::exclusive).unwrap_or_default();
+        task
+    }
+}

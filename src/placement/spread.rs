@@ -1,0 +1,144 @@
+//! [`Spread`]: how an app should be divided over the values of a field.
+
+use super::reader::{Node, ReadError};
+use crate::constraint::{Field, Tally};
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+
+/// A wish to divide an app over the values of a field: evenly, or by percents (Nomad's `spread`).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Spread {
+    /// The field.
+    pub field: Field,
+    /// How much it counts beside other spreads: above 0, up to 100.
+    pub weight: f64,
+    /// The percents of the app's instances that are to have each value; `*` stands for all values
+    /// that are not named, together, and gets what the others leave. None = all values alike.
+    pub targets: Option<IndexMap<SmolStr, f64>>,
+}
+
+/// Percents may add up to a little more than 100, as doubles do.
+const SLACK: f64 = 1e-9;
+
+impl Spread {
+    /// An even division, with the usual weight of 50.
+    #[must_use]
+    pub fn evenly(field: Field) -> Self {
+        Self { field, weight: 50.0, targets: None }
+    }
+
+    pub(super) fn read(node: Node<'_>) -> Result<Self, ReadError> {
+        node.only(&["field", "weight", "targets"])?;
+        let mut spread = Self::evenly(super::grammar::field(node.required("field", "a field")?, "spread")?);
+        if let Some(weight) = node.get("weight") {
+            spread.weight = weight.number()?;
+            if !(spread.weight > 0.0 && spread.weight <= 100.0) {
+                return Err(weight.wrong("a number above 0, up to 100"));
+            }
+        }
+        if let Some(node) = node.get("targets") {
+            let mut targets = IndexMap::new();
+            for (value, percent) in node.members()? {
+                let number = percent.number()?;
+                if !(0.0..=100.0).contains(&number) {
+                    return Err(percent.wrong("a number of percents from 0 to 100"));
+                }
+                targets.insert(SmolStr::from(value), number);
+            }
+            let sum: f64 = targets.values().sum();
+            if sum > 100.0 + SLACK {
+                return Err(node.wrong("percents that add up to 100 at most"));
+            }
+            if !targets.contains_key("*") && sum < 100.0 - SLACK {
+                targets.insert("*".into(), 100.0 - sum);
+            }
+            // No targets at all are what is left for all values together, which tells none from another.
+            spread.targets = Some(targets);
+        }
+        Ok(spread)
+    }
+
+    /// How well one more task with that value serves the division: (t - c - 1) / t, with c tasks there of a target of t.
+    ///
+    /// Without the field or a target it is -1; a target of 0 is worse than anything.
+    pub(super) fn score(&self, value: Option<&str>, instances: u64, tally: &Tally, known: usize) -> f64 {
+        let Some(value) = value else { return -1.0 };
+        let instances = real(instances);
+        let (target, count) = match &self.targets {
+            None => (instances / real(known.max(1) as u64), tally.count(value)),
+            Some(targets) => match (targets.get(value), targets.get("*")) {
+                (Some(percent), _) => (instances * percent / 100.0, tally.count(value)),
+                (None, Some(percent)) => (instances * percent / 100.0, unnamed(targets, tally)),
+                (None, None) => return -1.0,
+            },
+        };
+        if target > 0.0 { (target - real(count) - 1.0) / target } else { f64::NEG_INFINITY }
+    }
+}
+
+/// How many tasks have a value that is not named.
+fn unnamed(targets: &IndexMap<SmolStr, f64>, tally: &Tally) -> u64 {
+    let others = tally.iter().filter(|(value, _)| value.is_some_and(|value| !targets.contains_key(value)));
+    others.map(|(_, count)| count).sum()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "instances are few enough for a double")]
+fn real(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::constraint::{Location, Placed, PlacedTask};
+    use serde_json::{Value as Json, json};
+
+    fn read(json: Json) -> Result<Spread, ReadError> {
+        Spread::read(Node::root(&json))
+    }
+
+    fn tally(values: &[&str]) -> Tally {
+        let mut placed = Placed::new();
+        for value in values {
+            let location = Location { attributes: format!("dc:{value}").parse().unwrap(), ..Location::default() };
+            placed.push(PlacedTask::new("/a", "t", location));
+        }
+        placed.tally("/a", &"dc".parse().unwrap()).into_owned()
+    }
+
+    #[test]
+    fn the_score_is_the_part_of_the_target_that_is_still_missing() {
+        let spread = read(json!({"field": "dc", "targets": {"dc1": 80, "dc9": 0}})).unwrap();
+        let cases: &[(Option<&str>, &[&str], f64)] = &[
+            (Some("dc1"), &["dc1", "dc1"], 5.0 / 8.0),
+            (Some("dc2"), &["dc1", "dc1"], 0.5), // what is left, for all others together
+            (Some("dc3"), &["dc2"], 0.0),
+            (Some("dc9"), &[], f64::NEG_INFINITY),
+            (None, &[], -1.0),
+        ];
+        let same = |found: f64, expected: f64| assert_eq!(found.to_bits(), expected.to_bits());
+        for (value, tasks, expected) in cases {
+            same(spread.score(*value, 10, &tally(tasks), 0), *expected);
+        }
+        let full = read(json!({"field": "dc", "targets": {"dc1": 100}})).unwrap();
+        same(full.score(Some("dc2"), 10, &tally(&[]), 0), -1.0);
+        let even = read(json!({"field": "dc"})).unwrap();
+        same(even.score(Some("dc1"), 6, &tally(&["dc1"]), 3), 0.0);
+    }
+
+    #[test]
+    fn what_is_no_spread_is_refused() {
+        for (json, why) in [
+            (json!({}), "field: is not there"),
+            (json!({"field": "@app"}), "field: spread does not go with @app"),
+            (json!({"field": "dc", "weight": 0}), "weight: found 0, expected a number above 0"),
+            (json!({"field": "dc", "targets": {"a": 60, "b": 60}}), "add up to 100"),
+            (json!({"field": "dc", "targets": {"a": -1}}), "targets.a: found -1"),
+            (json!({"field": "dc", "percents": {}}), "unknown key \"percents\""),
+        ] {
+            let error = read(json).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! Where JSON text goes wrong: the first character that cannot stand where it stands.
+//!
+//! `serde_json` reads the text; it tells a place too, but that of its own reading, often one
+//! token later and in bytes. So text that it refuses is walked through once more here, by the
+//! grammar alone and without recursion.
+
+use serde_json::Value as Json;
+
+/// Text that is no JSON: where, and what.
+///
+/// It prints as `LINE:COLUMN: ...`, both counted from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{line}:{column}: {fault}")]
+pub struct SyntaxError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character of the line, from 1; at the end of the text the one after its last.
+    pub column: usize,
+    /// What is wrong there.
+    pub fault: SyntaxFault,
+}
+
+/// What is wrong with JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SyntaxFault {
+    /// A character that cannot stand there.
+    #[error("found {found:?}, expected {expected}")]
+    Unexpected {
+        /// The character.
+        found: char,
+        /// What could stand there.
+        expected: &'static str,
+    },
+    /// The text ends too early.
+    #[error("found the end of the text, expected {0}")]
+    End(&'static str),
+    /// Bytes that are no text.
+    #[error("found bytes that are no UTF-8, expected text")]
+    NotText,
+    /// By the grammar it may stand there, but it cannot be read: too large a number, too deep a nesting,
+    /// half of a surrogate pair.
+    #[error("{0}")]
+    Beyond(String),
+}
+
+/// Reads JSON text.
+///
+/// # Errors
+///
+/// [`SyntaxError`] for text that is none.
+pub(super) fn parse(text: &[u8]) -> Result<Json, SyntaxError> {
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = String::from_utf8_lossy(&text[..error.valid_up_to()]);
+            // What comes before may be the first fault.
+            let before = first_fault(&good).filter(|(at, _)| *at < good.len());
+            return Err(before.map_or_else(|| at(&good, good.len(), SyntaxFault::NotText), |(i, f)| at(&good, i, f)));
+        }
+    };
+    serde_json::from_str(text).map_err(|error| match first_fault(text) {
+        Some((i, fault)) => at(text, i, fault),
+        None => beyond(text, &error),
+    })
+}
+
+fn at(text: &str, offset: usize, fault: SyntaxFault) -> SyntaxError {
+    let before = &text[..offset];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    SyntaxError { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1, fault }
+}
+
+fn beyond(text: &str, error: &serde_json::Error) -> SyntaxError {
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let before = line.char_indices().take_while(|(i, _)| *i + 1 < error.column()).count();
+    let message = error.to_string();
+    let why = message.split(" at line ").next().unwrap_or_default().to_owned();
+    SyntaxError { line: error.line(), column: before + 1, fault: SyntaxFault::Beyond(why) }
+}
+
+/// What may come next, white space aside.
+#[derive(Clone, Copy)]
+enum Next {
+    Value,
+    ValueOrEnd,
+    Key,
+    KeyOrEnd,
+    Colon,
+    CommaOrEnd,
+}
+
+/// The byte at which the grammar is first broken.
+fn first_fault(text: &str) -> Option<(usize, SyntaxFault)> {
+    let mut scan = Scan { text, at: 0 };
+    scan.document().err().map(|expected| {
+        let fault = match scan.peek() {
+            Some(found) => SyntaxFault::Unexpected { found, expected },
+            None => SyntaxFault::End(expected),
+        };
+        (scan.at, fault)
+    })
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// What was expected at the place where the scan stands.
+type Expected = Result<(), &'static str>;
+
+impl Scan<'_> {
+    fn document(&mut self) -> Expected {
+        let mut open: Vec<char> = Vec::new();
+        let mut next = Next::Value;
+        loop {
+            self.skip(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
+            let in_object = open.last() == Some(&'{');
+            match (next, self.peek()) {
+                (Next::KeyOrEnd | Next::CommaOrEnd, Some('}')) if in_object => {
+                    self.bump();
+                    open.pop();
+                }
+                (Next::ValueOrEnd | Next::CommaOrEnd, Some(']')) if !in_object && !open.is_empty() => {
+                    self.bump();
+                    open.pop();
+                }
+                (Next::Key | Next::KeyOrEnd, Some('"')) => {
+                    self.string()?;
+                    next = Next::Colon;
+                    continue;
+                }
+                (Next::Key, _) => return Err("a key in quotes"),
+                (Next::KeyOrEnd, _) => return Err("a key in quotes, or `}`"),
+                (Next::Colon, Some(':')) => {
+                    self.bump();
+                    next = Next::Value;
+                    continue;
+                }
+                (Next::Colon, _) => return Err("`:`"),
+                (Next::CommaOrEnd, Some(',')) if !open.is_empty() => {
+                    self.bump();
+                    next = if in_object { Next::Key } else { Next::Value };
+                    continue;
+                }
+                (Next::CommaOrEnd, None) if open.is_empty() => return Ok(()),
+                (Next::CommaOrEnd, _) if open.is_empty() => return Err("the end of the text"),
+                (Next::CommaOrEnd, _) => return Err(if in_object { "`,` or `}`" } else { "`,` or `]`" }),
+                (Next::Value | Next::ValueOrEnd, Some(bracket @ ('{' | '['))) => {
+                    self.bump();
+                    open.push(bracket);
+                    next = if bracket == '{' { Next::KeyOrEnd } else { Next::ValueOrEnd };
+                    continue;
+                }
+                (Next::Value, _) => self.scalar("a value")?,
+                (Next::ValueOrEnd, _) => self.scalar("a value, or `]`")?,
+            }
+            next = Next::CommaOrEnd;
+        }
+    }
+
+    fn scalar(&mut self, expected: &'static str) -> Expected {
+        match self.peek() {
+            Some('"') => self.string(),
+            Some('-' | '0'..='9') => self.number(),
+            Some('t') => self.word("true", "`true`"),
+            Some('f') => self.word("false", "`false`"),
+            Some('n') => self.word("null", "`null`"),
+            _ => Err(expected),
+        }
+    }
+
+    fn word(&mut self, word: &str, expected: &'static str) -> Expected {
+        for letter in word.chars() {
+            if self.peek() != Some(letter) {
+                return Err(expected);
+            }
+            self.bump();
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Expected {
+        self.bump();
+        loop {
+            match self.peek() {
+                Some('"') => {
+                    self.bump();
+                    return Ok(());
+                }
+                Some('\\') => {
+                    self.bump();
+                    self.escape()?;
+                }
+                Some('\0'..='\u{1f}') => return Err("a closing quote, or an escape such as \\n"),
+                Some(_) => self.bump(),
+                None => return Err("a closing quote"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Expected {
+        match self.peek() {
+            Some('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => self.bump(),
+            Some('u') => {
+                self.bump();
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|c| c.is_ascii_hexdigit()) {
+                        return Err("four hexadecimal digits");
+                    }
+                    self.bump();
+                }
+            }
+            _ => return Err("one of \" \\ / b f n r t u after a backslash"),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Expected {
+        if self.peek() == Some('-') {
+            self.bump();
+        }
+        if self.peek() == Some('0') {
+            self.bump();
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some('.') {
+            self.bump();
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some('e' | 'E')) {
+            self.bump();
+            if matches!(self.peek(), Some('+' | '-')) {
+                self.bump();
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Expected {
+        if !self.peek().is_some_and(|c| c.is_ascii_digit()) {
+            return Err("a digit");
+        }
+        self.skip(|c| c.is_ascii_digit());
+        Ok(())
+    }
+
+    fn skip(&mut self, while_it_is: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&while_it_is) {
+            self.bump();
+        }
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn bump(&mut self) {
+        self.at += self.peek().map_or(0, char::len_utf8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_first_character_that_cannot_stand_there() {
+        let cases: &[(&str, usize, usize, &str)] = &[
+            ("{\n  \"id\": \"redis\"\n  \"instances\": 2\n}", 3, 3, "found '\"', expected `,` or `}`"),
+            ("{\"a\": 1,}", 1, 9, "found '}', expected a key in quotes"),
+            ("[1, 2,]", 1, 7, "found ']', expected a value"),
+            ("[1 2]", 1, 4, "expected `,` or `]`"),
+            ("{\"a\" 1}", 1, 6, "expected `:`"),
+            ("{a: 1}", 1, 2, "expected a key in quotes, or `}`"),
+            ("{\"a\": tru}", 1, 10, "expected `true`"),
+            ("{\"a\": True}", 1, 7, "expected a value"),
+            ("{\"a\": 1", 1, 8, "found the end of the text, expected `,` or `}`"),
+            ("{\"a\":\n", 2, 1, "found the end of the text, expected a value"),
+            ("", 1, 1, "found the end of the text, expected a value"),
+            ("{} x", 1, 4, "expected the end of the text"),
+            ("[1]]", 1, 4, "expected the end of the text"),
+            ("[}", 1, 2, "expected a value, or `]`"),
+            ("{\"a\": \"ü\tb\"}", 1, 9, "found '\\t', expected a closing quote"),
+            ("[\"a\nb\"]", 1, 4, "found '\\n'"),
+            ("[\"\\q\"]", 1, 4, "after a backslash"),
+            ("[\"\\u12g4\"]", 1, 7, "four hexadecimal digits"),
+            ("[\"abc", 1, 6, "expected a closing quote"),
+            ("[01]", 1, 3, "expected `,` or `]`"),
+            ("[1.]", 1, 4, "expected a digit"),
+            ("[-]", 1, 3, "expected a digit"),
+            ("[1e+]", 1, 5, "expected a digit"),
+            ("[+1]", 1, 2, "expected a value"),
+            ("[\"äöü\" \"x\"]", 1, 8, "expected `,` or `]`"),
+            ("\u{feff}{}", 1, 1, "expected a value"),
+            ("[1e999]", 1, 6, "number out of range"),
+            ("[\"\\ud800\"]", 1, 9, "hex escape"),
+        ];
+        for (text, line, column, message) in cases {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!((error.line, error.column), (*line, *column), "{text:?}: {error}");
+            assert!(error.to_string().contains(message), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_with_their_place() {
+        let error = parse(b"{\n\"a\": \"\xff\"}").unwrap_err();
+        assert_eq!((error.line, error.column, error.fault), (2, 7, SyntaxFault::NotText));
+        assert_eq!(parse(b"[1 2, \"\xff\"]").unwrap_err().column, 4);
+    }
+
+    #[test]
+    fn deep_nesting_ends_in_an_error() {
+        let error = parse("[".repeat(100_000).as_bytes()).unwrap_err();
+        assert_eq!((error.line, error.column), (1, 100_001));
+        let closed = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        assert!(matches!(parse(closed.as_bytes()).unwrap_err().fault, SyntaxFault::Beyond(_)));
+    }
+
+    proptest! {
+        /// What `serde_json` refuses by its grammar we find too, and never in what it takes.
+        #[test]
+        fn agrees_with_serde_json(text in r#"[\[\]{},:"0-9a-e\\u.\-truefalsn \n]{0,12}"#) {
+            let read = serde_json::from_str::<Json>(&text);
+            let fault = first_fault(&text);
+            prop_assert!(read.is_ok() <= fault.is_none(), "{text:?}: {read:?} {fault:?}");
+            if let Err(error) = read && !error.to_string().contains("surrogate") && !error.to_string().contains("range")
+                && !error.to_string().contains("hex escape") {
+                prop_assert!(fault.is_some(), "{text:?}: {error}");
+            }
+        }
+    }
+}
