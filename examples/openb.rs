@@ -11,8 +11,9 @@
 
 use apportion::simulation::Cluster;
 use apportion::{
-    Accept, Agent, AttributeValue, Call, Calls, Capability, Command, Config, Filters, Framework, FrameworkId, Offer,
-    OfferId, Resources, Role, Scalar, Scheduler, Task, TaskId, TaskState, TaskStatus, Time, journal,
+    Accept, Agent, AttributeValue, Call, Calls, Capability, Command, Config, Effect, Emitted, Filters, Framework,
+    FrameworkId, Offer, OfferId, Resources, Role, Scalar, Scheduler, Task, TaskId, TaskState, TaskStatus, Time,
+    journal,
 };
 use clap::Parser;
 use indexmap::IndexMap;
@@ -246,7 +247,7 @@ fn run_until(
     output: &mut Output,
 ) -> Result<(), Box<dyn Error>> {
     while let Some(emitted) = cluster.step(until) {
-        if let apportion::Effect::Launch { framework, task, .. } = &emitted.effect {
+        if let Effect::Launch { framework, task, .. } = &emitted.effect {
             counts.launched += 1;
             let pod = cluster.scheduler(framework).and_then(|class| class.launched.get(&task.id));
             if let Some(pod) = pod {
@@ -257,11 +258,9 @@ fn run_until(
                 cluster.schedule(end, Command::TaskStatus(framework.clone(), status));
             }
         }
-        match &emitted.effect {
-            apportion::Effect::Offer(_) => counts.offers += 1,
-            apportion::Effect::Status { status, .. } if status.state.is_terminal() => counts.ended += 1,
-            _ => {}
-        }
+        counts.offers += usize::from(matches!(emitted.effect, Effect::Offer(_)));
+        let ended = |status: &TaskStatus| status.state.is_terminal();
+        counts.ended += usize::from(matches!(&emitted.effect, Effect::Status { status, .. } if ended(status)));
         output.write(cluster, &emitted)?;
     }
     output.write_commands(cluster)
@@ -276,7 +275,7 @@ impl Output {
         Ok(())
     }
 
-    fn write(&mut self, cluster: &mut Cluster<Class>, emitted: &apportion::Emitted) -> Result<(), Box<dyn Error>> {
+    fn write(&mut self, cluster: &mut Cluster<Class>, emitted: &Emitted) -> Result<(), Box<dyn Error>> {
         if let Some(effects) = &mut self.effects {
             writeln!(effects, "{}", journal::effect_line(emitted))?;
         }

@@ -13,6 +13,7 @@ pub use value::ValueError;
 use crate::master::{Command, CommandError, Config, Emitted, Master};
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
+use serde::Serialize;
 use written::WrittenCommand;
 
 /// Replays a journal, line by line.
@@ -130,14 +131,12 @@ impl Replay {
         }
         self.started().advance(at)?;
         self.drain(emit);
-        match command {
-            WrittenCommand::Advance(_) => {}
-            WrittenCommand::State(_) => print(at, Emit::State((&self.started().state()).into()), emit),
-            other => {
-                let command = Command::try_from(other)?;
-                self.started().handle(at, command)?;
-                self.drain(emit);
-            }
+        if let WrittenCommand::State(_) = command {
+            print(at, Emit::State((&self.started().state()).into()), emit);
+        } else if !matches!(command, WrittenCommand::Advance(_)) {
+            let command = Command::try_from(command)?;
+            self.started().handle(at, command)?;
+            self.drain(emit);
         }
         Ok(())
     }
@@ -154,8 +153,11 @@ impl Replay {
 }
 
 fn print(at: Time, emit: Emit<'_>, to: &mut impl FnMut(&str)) {
-    let line = serde_json::to_string(&Line { at, emit }).expect("an effect has text keys and finite numbers");
-    to(&line);
+    to(&json(&Line { at, emit }));
+}
+
+fn json(line: &impl Serialize) -> String {
+    serde_json::to_string(line).expect("a line has text keys and nothing that JSON cannot tell")
 }
 
 /// Writes down an effect as [`Replay`] does: one line, without its end.
@@ -180,5 +182,5 @@ pub fn effect_line(emitted: &Emitted) -> String {
 #[must_use]
 pub fn record(at: Time, command: &Command) -> String {
     let line = written::Line { at: Some(at.as_secs_f64()), command: command.into() };
-    serde_json::to_string(&line).expect("a command has text keys and finite numbers")
+    json(&line)
 }

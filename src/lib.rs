@@ -51,6 +51,10 @@ pub mod simulation;
 mod task;
 mod time;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use agent::{Agent, Domain, Unavailability};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};

@@ -87,10 +87,15 @@ impl<A: Allocator> Master<A> {
                         plan.launch(task)?;
                     }
                 }
-                other => {
+                Operation::Reserve(_)
+                | Operation::Unreserve(_)
+                | Operation::Create(_)
+                | Operation::Destroy(_)
+                | Operation::GrowVolume { .. }
+                | Operation::ShrinkVolume { .. } => {
                     let in_use: Vec<_> = plan.tasks().map(|task| task.resources.clone()).collect();
-                    let done = other.conversion(Some(&offered.role)).and_then(|conversion| {
-                        self.check_volumes(&offered.agent, &other, &plan.conversions, &in_use)?;
+                    let done = operation.conversion(Some(&offered.role)).and_then(|conversion| {
+                        self.check_volumes(&offered.agent, &operation, &plan.conversions, &in_use)?;
                         plan.convert(conversion)
                     });
                     if let Err(error) = done {
