@@ -6,6 +6,7 @@
 
 mod cycle;
 mod draw;
+mod explain;
 mod filter;
 mod hierarchical;
 mod ledger;
@@ -16,6 +17,7 @@ mod share;
 mod sorter;
 mod tree;
 
+pub use explain::Reason;
 pub use hierarchical::{AgentOrder, Hierarchical, Options};
 pub use quota::{Quota, QuotaError};
 pub use share::{Share, Totals, Weight, WeightError};
@@ -254,6 +256,22 @@ pub trait Allocator: fmt::Debug + Send {
 
     /// The account of an agent.
     fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>>;
+
+    /// Why a framework is not offered an agent under a role; nothing if it would be, or if the allocator does not tell.
+    ///
+    /// # Errors
+    ///
+    /// If the agent or the framework is unknown, or does not have the role.
+    fn explain(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+    ) -> Result<Vec<Reason>, AllocatorError> {
+        let _ = (at, framework, role, agent);
+        Ok(Vec::new())
+    }
 
     /// All roles that mean something at present, in order of path.
     fn roles(&self) -> Vec<RoleAccount>;

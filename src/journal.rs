@@ -5,16 +5,18 @@
 //! a journal can be recorded in production ([`record`]) and replayed later ([`Replay`]).
 
 mod effect;
+mod explanation;
 mod value;
 mod written;
 
 pub use value::ValueError;
 
 use crate::master::{Command, CommandError, Config, Emitted, Master};
+use crate::role::Role;
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
 use serde::Serialize;
-use written::WrittenCommand;
+use written::{Explain, WrittenCommand};
 
 /// Replays a journal, line by line.
 ///
@@ -133,6 +135,11 @@ impl Replay {
         self.drain(emit);
         if let WrittenCommand::State(_) = command {
             print(at, Emit::State((&self.started().state()).into()), emit);
+        } else if let WrittenCommand::Explain(Explain { framework, role, agent }) = command {
+            let role = role.map(Role::new).transpose().map_err(ValueError::from)?;
+            for explanation in self.started().explain(&framework, role.as_ref(), agent.as_ref())? {
+                print(at, Emit::Explanation((&explanation).into()), emit);
+            }
         } else if !matches!(command, WrittenCommand::Advance(_)) {
             let command = Command::try_from(command)?;
             self.started().handle(at, command)?;

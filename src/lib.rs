@@ -60,8 +60,8 @@ pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, 
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 pub use id::{AgentId, FrameworkId, OfferId, TaskId};
 pub use master::{
-    AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, FrameworkState, Master, OfferState,
-    RoleState, RunningTask, State, Wake, WakeReason,
+    AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, Explanation, FrameworkState, Master,
+    OfferState, RoleState, RunningTask, State, Wake, WakeReason,
 };
 pub use offer::{Accept, Conversion, Filters, InverseOffer, Offer, Operation, OperationError};
 pub use resources::{

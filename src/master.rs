@@ -2,6 +2,7 @@
 
 mod command;
 mod effect;
+mod explain;
 mod maintenance;
 mod offers;
 mod operations;
@@ -11,6 +12,7 @@ mod timers;
 
 pub use command::{AgentUpdate, Command, CommandError, RunningTask};
 pub use effect::{Effect, Emitted};
+pub use explain::Explanation;
 pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
 pub use timers::{Wake, WakeReason};
 

@@ -4,8 +4,8 @@ use super::Holding;
 use super::draw::{draw, draw_for};
 use super::hierarchical::{AgentOrder, FrameworkIx, Hierarchical, RoleIx};
 use super::ledger::AgentIx;
-use super::names::Amounts;
-use super::quota::{Round, is_firm};
+use super::names::{Amounts, Names};
+use super::quota::{Quotas, Round, is_firm};
 use super::sorter::Sorter;
 use super::tree::ClientId;
 use crate::framework::{Capability, Framework};
@@ -19,7 +19,7 @@ type Given = IndexMap<(FrameworkIx, RoleIx, AgentIx), Resources, foldhash::fast:
 
 /// What one pass of the loop may give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// To roles that lack some of their guarantee: that much, and what may come along with it.
     Guarantees,
     /// To all roles: whatever is left, but for what is kept free for guarantees.
@@ -27,15 +27,25 @@ enum Stage {
 }
 
 /// The state of one allocation.
-struct Cycle {
+pub(super) struct Cycle {
     /// When it is, in microseconds: what is drawn at random is drawn for it.
     moment: u64,
     /// How quotas stand; none if there are none.
-    round: Option<Round>,
+    pub(super) round: Option<Round>,
     given: Given,
 }
 
 impl Cycle {
+    pub(super) fn new(moment: u64, quotas: &Quotas, names: &mut Names) -> Self {
+        let round = (!quotas.is_empty()).then(|| Round::new(quotas, names));
+        Self { moment, round, given: Given::default() }
+    }
+
+    /// Whether a role lacks some of its guarantee.
+    pub(super) fn lacks_guarantee(&self, role: &Role) -> bool {
+        self.unsatisfied(role).is_some()
+    }
+
     /// What a role lacks of its guarantee; none if it lacks nothing.
     fn unsatisfied(&self, role: &Role) -> Option<Amounts> {
         let lacking = self.round.as_ref()?.unsatisfied(role);
@@ -44,8 +54,8 @@ impl Cycle {
 }
 
 /// What a framework would be offered, and how much of it counts against quota.
-struct Share {
-    offer: Resources,
+pub(super) struct Share {
+    pub(super) offer: Resources,
     firm: Resources,
 }
 
@@ -57,10 +67,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if let AgentOrder::Shuffle(seed) = self.options.agent_order {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, moment), self.ledger[*agent].order));
         }
-        let mut cycle = Cycle { moment, round: None, given: Given::default() };
-        if !self.quotas.is_empty() {
-            cycle.round = Some(Round::new(&self.quotas, &mut self.names));
-        }
+        let mut cycle = Cycle::new(moment, &self.quotas, &mut self.names);
         let guarantees = cycle.round.as_ref().is_some_and(Round::has_guarantees);
         for stage in [Stage::Guarantees, Stage::FairShares] {
             if stage == Stage::FairShares || guarantees {
@@ -93,7 +100,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let mut members = Vec::new();
         for role in roles {
             let role = self.role_of[role.index()];
-            if stage == Stage::Guarantees && cycle.unsatisfied(&self.roles[role].role).is_none() {
+            if stage == Stage::Guarantees && !cycle.lacks_guarantee(&self.roles[role].role) {
                 continue;
             }
             if self.ledger[agent].available().is_empty() {
@@ -141,23 +148,31 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         cycle: &Cycle,
     ) -> Option<Share> {
         let role = &self.roles[place.0].role;
-        let framework = &self.frameworks[self.member(place).framework].framework;
-        let minimum = framework.offer_filters.get(role).unwrap_or(&self.options.min_allocatable);
+        let framework = self.framework_of(place);
+        let minimum = self.minimum(framework, role);
         let admitted = framework.offer_constraints.admit(role, &self.ledger[agent].agent);
         if !admitted || !reaches(left, minimum) || !self.is_able(framework, agent) {
             return None;
         }
-        let able = |resource: &Resource| {
-            (!resource.is_shared() || framework.can(Capability::SharedResources))
-                && (!resource.is_revocable() || framework.can(Capability::RevocableResources))
-        };
-        let share = self.cut(stage, role, left.filter(able), cycle)?;
+        let usable = left.filter(|resource| Self::is_usable(framework, resource));
+        let share = self.cut(stage, role, usable, cycle)?;
         let wanted = reaches(&share.offer, minimum) && !self.refusals.refuses(place, agent, &share.offer);
         wanted.then_some(share)
     }
 
+    /// What an offer to a framework under a role must contain one of.
+    pub(super) fn minimum<'a>(&'a self, framework: &'a Framework, role: &Role) -> &'a [Quantities] {
+        framework.offer_filters.get(role).unwrap_or(&self.options.min_allocatable)
+    }
+
+    /// Whether a framework can deal with a resource of that kind.
+    pub(super) fn is_usable(framework: &Framework, resource: &Resource) -> bool {
+        (!resource.is_shared() || framework.can(Capability::SharedResources))
+            && (!resource.is_revocable() || framework.can(Capability::RevocableResources))
+    }
+
     /// As much of it as quota allows at this stage; none if there is nothing to give for a guarantee.
-    fn cut(&self, stage: Stage, role: &Role, left: Resources, cycle: &Cycle) -> Option<Share> {
+    pub(super) fn cut(&self, stage: Stage, role: &Role, left: Resources, cycle: &Cycle) -> Option<Share> {
         let Some(round) = &cycle.round else { return Some(Share { offer: left, firm: Resources::new() }) };
         let unsatisfied = match stage {
             Stage::Guarantees => cycle.unsatisfied(role)?,
@@ -206,6 +221,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 }
 
 /// Whether an offer is worth making: not empty, and one of the minimums is reached.
-fn reaches(resources: &Resources, minimum: &[Quantities]) -> bool {
+pub(super) fn reaches(resources: &Resources, minimum: &[Quantities]) -> bool {
     !resources.is_empty() && (minimum.is_empty() || minimum.iter().any(|minimum| resources.reaches(minimum)))
 }

@@ -49,8 +49,14 @@ impl Refusals {
 
     /// Whether an offer of these resources is contained in one that was turned down.
     pub(crate) fn refuses(&self, member: MemberKey, agent: AgentIx, resources: &Resources) -> bool {
-        let known = self.live.get(&member).and_then(|refused| refused.get(&agent));
-        known.is_some_and(|known| known.iter().any(|refusal| refusal.resources.contains(resources)))
+        self.first(member, agent, resources).is_some()
+    }
+
+    /// The first refusal that contains these resources: until when it holds, and what was refused.
+    pub(crate) fn first(&self, member: MemberKey, agent: AgentIx, resources: &Resources) -> Option<(Time, &Resources)> {
+        let known = self.live.get(&member)?.get(&agent)?;
+        let refusal = known.iter().find(|refusal| refusal.resources.contains(resources))?;
+        Some((refusal.until, &refusal.resources))
     }
 
     /// When the next refusal ends.

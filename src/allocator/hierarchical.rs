@@ -8,7 +8,7 @@ use super::registry::Registry;
 use super::share::{Totals, Weight};
 use super::sorter::{Sorter, SorterChoice};
 use super::tree::{ClientId, ShareTree};
-use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
+use super::{AgentAccount, Allocator, AllocatorError, Holding, Reason, RoleAccount};
 use crate::agent::{Agent, Domain};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
@@ -168,7 +168,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         account.active && self.whitelist.as_ref().is_none_or(|hosts| hosts.contains(&account.agent.hostname))
     }
 
-    fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
+    pub(super) fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
         self.ledger.find(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
     }
 
@@ -177,7 +177,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// Where a framework stands within these of its roles; none = within all.
-    fn places(&self, id: &FrameworkId, roles: &[Role]) -> Result<Vec<(RoleIx, ClientId)>, AllocatorError> {
+    pub(super) fn places(&self, id: &FrameworkId, roles: &[Role]) -> Result<Vec<(RoleIx, ClientId)>, AllocatorError> {
         let entry = &self.frameworks[self.find_framework(id)?];
         let subscribed = entry.places.iter().filter(|place| self.member(**place).subscribed).copied();
         if roles.is_empty() {
@@ -197,6 +197,34 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     pub(super) fn member(&self, (role, client): (RoleIx, ClientId)) -> &Member {
         self.roles[role].members[client.index()].as_ref().expect("a place is given up with its member")
+    }
+
+    pub(super) fn framework_of(&self, place: (RoleIx, ClientId)) -> &Framework {
+        &self.frameworks[self.member(place).framework].framework
+    }
+
+    pub(super) fn set_framework(&mut self, place: (RoleIx, ClientId), framework: Arc<Framework>) {
+        let ix = self.member(place).framework;
+        self.frameworks[ix].framework = framework;
+    }
+
+    pub(super) fn is_framework_active(&self, place: (RoleIx, ClientId)) -> bool {
+        self.frameworks[self.member(place).framework].active
+    }
+
+    pub(super) fn is_suppressed(&self, place: (RoleIx, ClientId)) -> bool {
+        self.member(place).suppressed
+    }
+
+    pub(super) fn unsuppress(&mut self, place: (RoleIx, ClientId)) {
+        self.member_mut(place).suppressed = false;
+        self.wake(place);
+    }
+
+    /// The dominant share of a role and its descendants, over its weight.
+    pub(super) fn share_of(&self, role: &Role) -> f64 {
+        let node = self.tree.find(role.components());
+        node.map_or(0.0, |node| self.tree.dominant_share(node, &self.totals).as_f64())
     }
 
     fn member_mut(&mut self, (role, client): (RoleIx, ClientId)) -> &mut Member {
@@ -368,7 +396,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 }
 
-impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
+impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError> {
         if self.ledger.find(&agent.id).is_some() {
             return Err(AllocatorError::AgentExists(agent.id.clone()));
@@ -582,6 +610,16 @@ impl<R: Sorter, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         })
     }
 
+    fn explain(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+    ) -> Result<Vec<Reason>, AllocatorError> {
+        Self::explain(self, at, framework, role, agent)
+    }
+
     fn roles(&self) -> Vec<RoleAccount> {
         let known = self.roles.ids().flat_map(|role| std::iter::once(role.clone()).chain(role.ancestors()));
         let mut roles: Vec<Role> =
@@ -597,7 +635,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let weight = self.weights.get(&role).copied().unwrap_or_default();
         let node = self.tree.find(role.components());
         RoleAccount {
-            share: node.map_or(0.0, |node| self.tree.dominant_share(node, &self.totals).as_f64()),
+            share: self.share_of(&role),
             held: node.map_or_else(Quantities::new, |node| self.names.quantities(self.tree.held(node))),
             quota: self.quotas.of(&role).cloned().unwrap_or_default(),
             role,

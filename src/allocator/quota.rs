@@ -117,6 +117,18 @@ impl Quotas {
         Ok(())
     }
 
+    /// Takes the limits of a role away.
+    pub(super) fn lift_limits(&mut self, role: &Role) {
+        if let Some(quota) = self.set.get_mut(role) {
+            quota.limits = Limits::new();
+        }
+    }
+
+    /// Takes all guarantees away.
+    pub(super) fn lift_guarantees(&mut self) {
+        self.set.values_mut().for_each(|quota| quota.guarantees = Quantities::new());
+    }
+
     /// An agent's total has changed.
     pub(super) fn total_changed(&mut self, names: &mut Names, old: &Resources, new: &Resources) {
         self.firm_total.sub(&firm(names, old));
@@ -208,6 +220,15 @@ pub(super) struct Round {
     headroom: Amounts,
     /// What of these is kept free for guarantees.
     required: Amounts,
+}
+
+/// Why a role is given nothing firm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Barrier {
+    /// It, or a role above it, has consumed what it may.
+    Limit { role: Role, name: NameIx, limit: u64, consumed: u64 },
+    /// What is free is kept for these.
+    Headroom { name: NameIx, free: u64, required: u64, roles: Vec<Role> },
 }
 
 /// A role with quota.
@@ -314,6 +335,31 @@ impl Round {
         let given = guaranteed.quantities();
         let extra = chop(&rest, |resource| self.bound(role, name(resource)?, given.amount(resource.name()).as_milli()));
         (guaranteed, extra)
+    }
+
+    /// What keeps a role from being given more of these: the first name that a limit, or else the
+    /// guarantees of others, leave nothing of.
+    pub(super) fn barrier(&self, names: &Names, role: &Role, firm: &Resources) -> Option<Barrier> {
+        let asked = || firm.iter().filter_map(|resource| names.find(resource.name()));
+        let limited = asked().find_map(|name| {
+            let exhausted = |ix: usize| {
+                let consumed = self.nodes[ix].consumed.of(name);
+                let limit = self.nodes[ix].limits.iter().find(|(limited, _)| *limited == name)?.1;
+                (limit <= consumed).then(|| Barrier::Limit { role: self.role(ix), name, limit, consumed })
+            };
+            self.on_path(role).find_map(exhausted)
+        });
+        let kept = || {
+            let name = asked().find(|name| self.headroom.of(*name) <= self.required.of(*name))?;
+            let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
+            let (free, required) = (self.headroom.of(name), self.required.of(name));
+            Some(Barrier::Headroom { name, free, required, roles: needy.map(|ix| self.role(ix)).collect() })
+        };
+        limited.or_else(kept)
+    }
+
+    fn role(&self, node: usize) -> Role {
+        self.by_role.get_index(node).map_or_else(Role::default, |(role, _)| role.clone())
     }
 
     /// A role was given firm resources.

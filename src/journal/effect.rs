@@ -1,5 +1,6 @@
 //! Effects as they stand in a journal.
 
+use super::explanation::ExplanationLine;
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
@@ -62,6 +63,7 @@ pub(super) enum Emit<'a> {
         command: &'static str,
         message: &'a str,
     },
+    Explanation(ExplanationLine<'a>),
     State(StateLine<'a>),
 }
 

@@ -68,6 +68,9 @@ pub enum ValueError {
     /// A volume that is not one resource.
     #[error("{0} resources: expected one")]
     NotOne(usize),
+    /// A line that asks a replay for something, and changes nothing.
+    #[error("{0} is not for the master")]
+    NoCommand(&'static str),
     /// Something that this version does not do yet.
     #[error("{0} is not built yet")]
     NotBuilt(&'static str),
@@ -119,7 +122,6 @@ impl TryFrom<WrittenCommand> for Command {
     /// Reads the values of a command to the machine; `configure`, `advance`, `explain` and `state` are the replay's own.
     fn try_from(written: WrittenCommand) -> Result<Self, ValueError> {
         use WrittenCommand as W;
-        let not_built = Err(ValueError::NotBuilt(written.name()));
         Ok(match written {
             W::AddAgent(written) => add_agent(*written)?,
             W::UpdateAgent(written) => Self::UpdateAgent(AgentUpdate::try_from(*written)?),
@@ -162,7 +164,9 @@ impl TryFrom<WrittenCommand> for Command {
             W::DeclineInverseOffer(Answer { framework, offers, refuse_seconds }) => {
                 Self::Call(framework, Call::DeclineInverseOffers { offers, filters: filters(refuse_seconds) })
             }
-            W::Explain(_) | W::Configure(_) | W::Advance(_) | W::State(_) => return not_built,
+            W::Explain(_) | W::Configure(_) | W::Advance(_) | W::State(_) => {
+                return Err(ValueError::NoCommand(written.name()));
+            }
         })
     }
 }

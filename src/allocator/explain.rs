@@ -1,0 +1,320 @@
+//! [`Reason`]: why a framework is not offered what it is not.
+//!
+//! Reasons come from the decision itself: the first that holds is found by the same checks that the
+//! cycle makes, then it is lifted in a copy of the allocator, and the next one is looked for. So each
+//! reason is true in this sense: take those before it away, and it is what stands in the way; take
+//! it away too, and the next one, or the offer, follows.
+
+use super::cycle::{Cycle, Stage, reaches};
+use super::hierarchical::{Hierarchical, RoleIx};
+use super::ledger::AgentIx;
+use super::quota::{Barrier, is_firm};
+use super::sorter::Sorter;
+use super::tree::ClientId;
+use super::{Allocator, AllocatorError};
+use crate::framework::{Capability, Framework};
+use crate::id::{AgentId, FrameworkId};
+use crate::resources::{Quantities, Resource, Resources, Scalar};
+use crate::role::Role;
+use crate::time::Time;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// Why a framework is not offered an agent under a role, with the numbers.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The agent may not be offered to anyone.
+    AgentInactive,
+    /// The agent's host is not on the whitelist.
+    NotWhitelisted {
+        /// The host.
+        hostname: SmolStr,
+    },
+    /// The framework cannot be reached.
+    FrameworkInactive,
+    /// The framework wants no offers for the role.
+    Suppressed,
+    /// The framework's offer constraints exclude the agent.
+    OfferConstraints,
+    /// All that the agent has is held.
+    NothingAvailable {
+        /// What is in live offers.
+        offered: Resources,
+        /// What tasks hold.
+        allocated: Resources,
+    },
+    /// What is available is reserved to others.
+    Reserved {
+        /// To these roles.
+        roles: Vec<Role>,
+    },
+    /// Less is left than an offer must contain.
+    MinAllocatable {
+        /// One of these would do.
+        asked: Vec<Quantities>,
+        /// What is left for the role.
+        left: Resources,
+    },
+    /// The framework does not say that it can deal with what is left.
+    Capability {
+        /// What it would have to say.
+        capability: Capability,
+    },
+    /// The agent stands in another region.
+    Region {
+        /// Where the agent stands.
+        agent: SmolStr,
+        /// Where the master stands.
+        master: SmolStr,
+    },
+    /// The role, or one above it, has consumed what it may.
+    QuotaLimit {
+        /// The role that is limited.
+        role: Role,
+        /// The resource.
+        name: SmolStr,
+        /// What it may consume.
+        limit: Scalar,
+        /// What it has consumed.
+        consumed: Scalar,
+    },
+    /// What is left is kept free for the guarantees of others.
+    Headroom {
+        /// The resource.
+        name: SmolStr,
+        /// What nobody holds, in the whole cluster.
+        free: Scalar,
+        /// What of it is kept free.
+        required: Scalar,
+        /// For these roles.
+        roles: Vec<Role>,
+    },
+    /// The framework has refused it.
+    Filtered {
+        /// Until then.
+        until: Time,
+        /// What it refused.
+        refused: Resources,
+    },
+    /// Another framework comes first.
+    Outranked {
+        /// Which one.
+        framework: FrameworkId,
+        /// Under which role.
+        role: Role,
+        /// The dominant share of that role.
+        share: f64,
+        /// The dominant share of the role that was asked about.
+        own_share: f64,
+    },
+}
+
+impl Reason {
+    /// The name of the reason in a journal.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AgentInactive => "agent_inactive",
+            Self::NotWhitelisted { .. } => "not_whitelisted",
+            Self::FrameworkInactive => "framework_inactive",
+            Self::Suppressed => "suppressed",
+            Self::OfferConstraints => "offer_constraints",
+            Self::NothingAvailable { .. } => "nothing_available",
+            Self::Reserved { .. } => "reserved",
+            Self::MinAllocatable { .. } => "min_allocatable",
+            Self::Capability { .. } => "capability",
+            Self::Region { .. } => "region",
+            Self::QuotaLimit { .. } => "quota_limit",
+            Self::Headroom { .. } => "headroom",
+            Self::Filtered { .. } => "filtered",
+            Self::Outranked { .. } => "outranked",
+        }
+    }
+}
+
+type Place = (RoleIx, ClientId);
+
+impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
+    /// Why a framework is not offered an agent under a role: all that stands in the way, in the order
+    /// of the checks. None = it would be offered in the next allocation, or has just been.
+    ///
+    /// O(cluster): it decides in a copy.
+    ///
+    /// # Errors
+    ///
+    /// If the agent or the framework is unknown, or does not have the role.
+    pub fn explain(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+    ) -> Result<Vec<Reason>, AllocatorError> {
+        let ix = self.find_agent(agent)?;
+        let place = self.places(framework, std::slice::from_ref(role))?;
+        let mut world = self.clone();
+        let mut reasons = Vec::new();
+        for place in place {
+            while let Some(reason) = world.first_reason(place, ix) {
+                let last = !world.lift(place, ix, &reason);
+                reasons.push(reason);
+                if last {
+                    return Ok(reasons);
+                }
+            }
+            world.outranked(at, place, ix, &mut reasons);
+        }
+        Ok(reasons)
+    }
+
+    /// The first check that fails, of those that look at nobody else.
+    fn first_reason(&self, place: Place, agent: AgentIx) -> Option<Reason> {
+        let (account, role) = (&self.ledger[agent], &self.roles[place.0].role);
+        let framework = self.framework_of(place);
+        if !account.active {
+            return Some(Reason::AgentInactive);
+        }
+        if !self.is_candidate(agent) {
+            return Some(Reason::NotWhitelisted { hostname: account.agent.hostname.clone() });
+        }
+        if !self.is_framework_active(place) {
+            return Some(Reason::FrameworkInactive);
+        }
+        if self.is_suppressed(place) {
+            return Some(Reason::Suppressed);
+        }
+        if !framework.offer_constraints.admit(role, &account.agent) {
+            return Some(Reason::OfferConstraints);
+        }
+        if account.available().is_empty() {
+            let (offered, allocated) = (account.offered().clone(), account.allocated().clone());
+            return Some(Reason::NothingAvailable { offered, allocated });
+        }
+        let left = account.available().for_role(role);
+        if left.is_empty() {
+            let mut roles: Vec<Role> = account.available().iter().filter_map(Resource::role).cloned().collect();
+            roles.sort_unstable();
+            roles.dedup();
+            return Some(Reason::Reserved { roles });
+        }
+        let minimum = self.minimum(framework, role);
+        if !reaches(&left, minimum) {
+            return Some(Reason::MinAllocatable { asked: minimum.to_vec(), left });
+        }
+        if let Some(reason) = self.inability(framework, agent, &left, minimum) {
+            return Some(reason);
+        }
+        self.quota_reason(place, agent, &left)
+    }
+
+    /// What a framework cannot deal with.
+    fn inability(
+        &self,
+        framework: &Framework,
+        agent: AgentIx,
+        left: &Resources,
+        minimum: &[Quantities],
+    ) -> Option<Reason> {
+        let account = &self.ledger[agent];
+        let lacks = |capability| !framework.can(capability);
+        if self.options.filter_gpu_resources && account.has_gpus() && lacks(Capability::GpuResources) {
+            return Some(Reason::Capability { capability: Capability::GpuResources });
+        }
+        if let Some((agent, master)) = account.agent.domain.as_ref().zip(self.options.domain.as_ref())
+            && agent.region != master.region
+            && lacks(Capability::RegionAware)
+        {
+            return Some(Reason::Region { agent: agent.region.clone(), master: master.region.clone() });
+        }
+        if reaches(&left.filter(|resource| Self::is_usable(framework, resource)), minimum) {
+            return None;
+        }
+        let shared = lacks(Capability::SharedResources) && left.iter().any(Resource::is_shared);
+        let capability = if shared { Capability::SharedResources } else { Capability::RevocableResources };
+        Some(Reason::Capability { capability })
+    }
+
+    /// What of quota, or which refusal, stands in the way.
+    fn quota_reason(&self, place: Place, agent: AgentIx, left: &Resources) -> Option<Reason> {
+        let role = &self.roles[place.0].role;
+        let framework = self.framework_of(place);
+        let minimum = self.minimum(framework, role);
+        let usable = left.filter(|resource| Self::is_usable(framework, resource));
+        let mut names = self.names.clone();
+        let cycle = Cycle::new(0, &self.quotas, &mut names);
+        let stages = [Stage::Guarantees, Stage::FairShares];
+        let shares = stages.into_iter().filter(|stage| *stage == Stage::FairShares || cycle.lacks_guarantee(role));
+        let offers: Vec<Resources> =
+            shares.filter_map(|stage| Some(self.cut(stage, role, usable.clone(), &cycle)?.offer)).collect();
+        let Some(offer) = offers.iter().find(|offer| reaches(offer, minimum)) else {
+            let round = cycle.round.as_ref()?;
+            let barrier = round.barrier(&names, role, &usable.filter(is_firm))?;
+            return Some(self.barrier_reason(&names, barrier));
+        };
+        let (until, refused) = self.refusals.first(place, agent, offer)?;
+        Some(Reason::Filtered { until, refused: refused.clone() })
+    }
+
+    fn barrier_reason(&self, names: &super::names::Names, barrier: Barrier) -> Reason {
+        match barrier {
+            Barrier::Limit { role, name, limit, consumed } => Reason::QuotaLimit {
+                role,
+                name: names.name(name).into(),
+                limit: Scalar::milli(limit),
+                consumed: Scalar::milli(consumed),
+            },
+            Barrier::Headroom { name, free, required, roles } => Reason::Headroom {
+                name: names.name(name).into(),
+                free: Scalar::milli(free),
+                required: Scalar::milli(required),
+                roles,
+            },
+        }
+    }
+
+    /// Takes a reason away; false if that would mean to make resources out of nothing.
+    fn lift(&mut self, place: Place, agent: AgentIx, reason: &Reason) -> bool {
+        let role = self.roles[place.0].role.clone();
+        let mut framework = self.framework_of(place).clone();
+        match reason {
+            Reason::AgentInactive => self.ledger.set_active(agent, true),
+            Reason::NotWhitelisted { .. } => self.set_whitelist(None),
+            Reason::FrameworkInactive => drop(self.set_framework_active(&framework.id, true)),
+            Reason::Suppressed => self.unsuppress(place),
+            Reason::OfferConstraints => framework.offer_constraints = crate::framework::OfferConstraints::default(),
+            Reason::MinAllocatable { .. } => drop(framework.offer_filters.insert(role, Vec::new())),
+            Reason::Capability { capability } => framework.capabilities.push(*capability),
+            Reason::Region { .. } => framework.capabilities.push(Capability::RegionAware),
+            Reason::QuotaLimit { role, .. } => self.quotas.lift_limits(role),
+            Reason::Headroom { .. } => self.quotas.lift_guarantees(),
+            Reason::Filtered { .. } => self.refusals.forget_member(place),
+            Reason::NothingAvailable { .. } | Reason::Reserved { .. } | Reason::Outranked { .. } => return false,
+        }
+        self.set_framework(place, Arc::new(framework));
+        true
+    }
+
+    /// Who would be offered the agent before the framework is; all others are silenced one after the other.
+    fn outranked(&mut self, at: Time, place: Place, agent: AgentIx, reasons: &mut Vec<Reason>) {
+        let asked = self.framework_of(place).id.clone();
+        let own_role = self.roles[place.0].role.clone();
+        loop {
+            let decided = self.clone().run_cycle(at, vec![agent]);
+            if decided.is_empty() || decided.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
+                return;
+            }
+            for offer in decided {
+                reasons.push(Reason::Outranked {
+                    share: self.share_of(&offer.role),
+                    own_share: self.share_of(&own_role),
+                    framework: offer.framework.clone(),
+                    role: offer.role.clone(),
+                });
+                if self.suppress(&offer.framework, &[offer.role]).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
