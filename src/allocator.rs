@@ -13,6 +13,7 @@ mod ledger;
 mod names;
 mod quota;
 mod registry;
+mod roster;
 mod share;
 mod sorter;
 mod tree;

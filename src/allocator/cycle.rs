@@ -2,12 +2,12 @@
 
 use super::Holding;
 use super::draw::{draw, draw_for};
-use super::hierarchical::{AgentOrder, FrameworkIx, Hierarchical, RoleIx};
+use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
 use super::names::{Amounts, Names};
 use super::quota::{Quotas, Round, is_firm};
+use super::roster::{FrameworkIx, Place, RoleIx};
 use super::sorter::Sorter;
-use super::tree::ClientId;
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
@@ -139,14 +139,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// What a framework would be offered of what is left for its role: the eligibility chain.
-    fn share(
-        &self,
-        stage: Stage,
-        agent: AgentIx,
-        place: (RoleIx, ClientId),
-        left: &Resources,
-        cycle: &Cycle,
-    ) -> Option<Share> {
+    fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Resources, cycle: &Cycle) -> Option<Share> {
         let role = &self.roles[place.0].role;
         let framework = self.framework_of(place);
         let minimum = self.minimum(framework, role);
@@ -201,7 +194,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
     }
 
-    fn give(&mut self, agent: AgentIx, place: (RoleIx, ClientId), share: Share, cycle: &mut Cycle) {
+    fn give(&mut self, agent: AgentIx, place: Place, share: Share, cycle: &mut Cycle) {
         let Share { offer, firm } = share;
         self.ledger.offer(agent, &offer);
         self.quotas.held_changed(&mut self.names, &Resources::new(), &[&offer]);

@@ -6,11 +6,11 @@
 //! it away too, and the next one, or the offer, follows.
 
 use super::cycle::{Cycle, Stage, reaches};
-use super::hierarchical::{Hierarchical, RoleIx};
+use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
 use super::quota::{Barrier, is_firm};
+use super::roster::Place;
 use super::sorter::Sorter;
-use super::tree::ClientId;
 use super::{Allocator, AllocatorError};
 use crate::framework::{Capability, Framework};
 use crate::id::{AgentId, FrameworkId};
@@ -132,8 +132,6 @@ impl Reason {
         }
     }
 }
-
-type Place = (RoleIx, ClientId);
 
 impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
     /// Why a framework is not offered an agent under a role: all that stands in the way, in the order

@@ -1,13 +1,14 @@
-//! [`Hierarchical`]: what happens to agents, frameworks and roles; the deciding itself is in `cycle`.
+//! [`Hierarchical`]: what happens to agents, frameworks and roles. Who stands where is in `roster`, the deciding in `cycle`.
 
 use super::filter::Refusals;
 use super::ledger::{AgentIx, Ledger};
 use super::names::Names;
 use super::quota::{Quota, QuotaError, Quotas};
 use super::registry::Registry;
+use super::roster::{FrameworkEntry, RoleEntry, RoleIx};
 use super::share::{Totals, Weight};
 use super::sorter::{Sorter, SorterChoice};
-use super::tree::{ClientId, ShareTree};
+use super::tree::ShareTree;
 use super::{AgentAccount, Allocator, AllocatorError, Holding, Reason, RoleAccount};
 use crate::agent::{Agent, Domain};
 use crate::framework::Framework;
@@ -95,47 +96,13 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) tree: ShareTree,
     pub(super) role_of: Vec<RoleIx>,
     pub(super) sorter: R,
-    fresh: F,
-    weights: IndexMap<Role, Weight>,
+    pub(super) fresh: F,
+    pub(super) weights: IndexMap<Role, Weight>,
     pub(super) totals: Totals,
     pub(super) names: Names,
     pub(super) refusals: Refusals,
     pub(super) quotas: Quotas,
     whitelist: Option<IndexSet<SmolStr>>,
-}
-
-/// The dense number of a role.
-pub(super) type RoleIx = usize;
-/// The dense number of a framework.
-pub(super) type FrameworkIx = usize;
-
-#[derive(Debug, Clone)]
-pub(super) struct FrameworkEntry {
-    pub(super) framework: Arc<Framework>,
-    active: bool,
-    /// Its places in the roles that it has, or has left but still holds something under.
-    places: SmallVec<[(RoleIx, ClientId); 1]>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct RoleEntry<F> {
-    pub(super) role: Role,
-    pub(super) client: ClientId,
-    /// The frameworks in it: a flat tree, whose clients' numbers are the places in `members`.
-    pub(super) tree: ShareTree,
-    pub(super) sorter: F,
-    pub(super) members: Vec<Option<Member>>,
-}
-
-/// A framework within a role.
-#[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) framework: FrameworkIx,
-    /// Whether the framework has the role, or only still holds something under it.
-    subscribed: bool,
-    suppressed: bool,
-    /// How many offers and tasks it has under the role.
-    holdings: u64,
 }
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
@@ -168,191 +135,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         account.active && self.whitelist.as_ref().is_none_or(|hosts| hosts.contains(&account.agent.hostname))
     }
 
-    pub(super) fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
-        self.ledger.find(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
-    }
-
-    fn find_framework(&self, id: &FrameworkId) -> Result<FrameworkIx, AllocatorError> {
-        self.frameworks.find(id).ok_or_else(|| AllocatorError::UnknownFramework(id.clone()))
-    }
-
-    /// Where a framework stands within these of its roles; none = within all.
-    pub(super) fn places(&self, id: &FrameworkId, roles: &[Role]) -> Result<Vec<(RoleIx, ClientId)>, AllocatorError> {
-        let entry = &self.frameworks[self.find_framework(id)?];
-        let subscribed = entry.places.iter().filter(|place| self.member(**place).subscribed).copied();
-        if roles.is_empty() {
-            return Ok(subscribed.collect());
-        }
-        let of_role = |role: &Role| {
-            let place = subscribed.clone().find(|(ix, _)| self.roles[*ix].role == *role);
-            place.ok_or_else(|| AllocatorError::NotItsRole { framework: id.clone(), role: role.clone() })
-        };
-        roles.iter().map(of_role).collect()
-    }
-
-    fn place(&self, framework: FrameworkIx, role: &Role) -> Option<(RoleIx, ClientId)> {
-        let role = self.roles.find(role)?;
-        self.frameworks[framework].places.iter().find(|(ix, _)| *ix == role).copied()
-    }
-
-    pub(super) fn member(&self, (role, client): (RoleIx, ClientId)) -> &Member {
-        self.roles[role].members[client.index()].as_ref().expect("a place is given up with its member")
-    }
-
-    pub(super) fn framework_of(&self, place: (RoleIx, ClientId)) -> &Framework {
-        &self.frameworks[self.member(place).framework].framework
-    }
-
-    pub(super) fn set_framework(&mut self, place: (RoleIx, ClientId), framework: Arc<Framework>) {
-        let ix = self.member(place).framework;
-        self.frameworks[ix].framework = framework;
-    }
-
-    pub(super) fn is_framework_active(&self, place: (RoleIx, ClientId)) -> bool {
-        self.frameworks[self.member(place).framework].active
-    }
-
-    pub(super) fn is_suppressed(&self, place: (RoleIx, ClientId)) -> bool {
-        self.member(place).suppressed
-    }
-
-    pub(super) fn unsuppress(&mut self, place: (RoleIx, ClientId)) {
-        self.member_mut(place).suppressed = false;
-        self.wake(place);
-    }
-
-    /// The dominant share of a role and its descendants, over its weight.
-    pub(super) fn share_of(&self, role: &Role) -> f64 {
-        let node = self.tree.find(role.components());
-        node.map_or(0.0, |node| self.tree.dominant_share(node, &self.totals).as_f64())
-    }
-
-    fn member_mut(&mut self, (role, client): (RoleIx, ClientId)) -> &mut Member {
-        self.roles[role].members[client.index()].as_mut().expect("a place is given up with its member")
-    }
-
-    /// The place of a framework within a role; it is given one, without the role, if it has none.
-    fn seat(&mut self, framework: FrameworkIx, role: &Role) -> (RoleIx, ClientId) {
-        if let Some(place) = self.place(framework, role) {
-            return place;
-        }
-        let ix = self.roles.find(role).unwrap_or_else(|| self.open_role(role));
-        let entry = &mut self.roles[ix];
-        let id = &self.frameworks[framework].framework.id;
-        let client = entry.tree.add(std::iter::once(id.as_str()), |_| Weight::ONE);
-        if entry.members.len() <= client.index() {
-            entry.members.resize_with(client.index() + 1, || None);
-        }
-        entry.members[client.index()] = Some(Member { framework, subscribed: false, suppressed: false, holdings: 0 });
-        self.frameworks[framework].places.push((ix, client));
-        (ix, client)
-    }
-
-    fn open_role(&mut self, role: &Role) -> RoleIx {
-        let path = role.as_str();
-        let ends: Vec<usize> = path.match_indices('/').map(|(end, _)| end).chain([path.len()]).collect();
-        let weight = |depth: usize| self.weights.get(&path[..ends[depth]]).copied().unwrap_or_default();
-        let client = self.tree.add(role.components(), weight);
-        self.tree.set_active(client, true);
-        let ix = self.roles.insert(
-            role.clone(),
-            RoleEntry {
-                role: role.clone(),
-                client,
-                tree: ShareTree::default(),
-                sorter: self.fresh.clone(),
-                members: Vec::new(),
-            },
-        );
-        if self.role_of.len() <= client.index() {
-            self.role_of.resize(client.index() + 1, RoleIx::MAX);
-        }
-        self.role_of[client.index()] = ix;
-        ix
-    }
-
-    /// Gives up a place that stands for nothing any more, and the role with the last one.
-    fn leave_if_done(&mut self, place: (RoleIx, ClientId)) {
-        let member = self.member(place);
-        if member.subscribed || member.holdings > 0 {
-            return;
-        }
-        let framework = member.framework;
-        self.frameworks[framework].places.retain(|mine| *mine != place);
-        self.refusals.forget_member(place);
-        let entry = &mut self.roles[place.0];
-        entry.tree.remove(place.1);
-        entry.members[place.1.index()] = None;
-        if entry.members.iter().all(Option::is_none) {
-            let (role, client) = (entry.role.clone(), entry.client);
-            self.tree.remove(client);
-            self.roles.remove(&role);
-        }
-    }
-
-    fn wake(&mut self, place: (RoleIx, ClientId)) {
-        let member = self.member(place);
-        let active = member.subscribed && !member.suppressed && self.frameworks[member.framework].active;
-        self.roles[place.0].tree.set_active(place.1, active);
-    }
-
-    /// Counts resources as given to a framework: held, offered or in use alike, and one more gift.
-    pub(super) fn charge_gift(&mut self, place: (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
-        let (role, client) = place;
-        self.roles[role].tree.count_one(client);
-        self.tree.count_one(self.roles[role].client);
-        self.charge(place, agent, resources);
-    }
-
-    fn charge(&mut self, (role, client): (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
-        let order = self.ledger[agent].order;
-        let entry = &mut self.roles[role];
-        self.quotas.charge(&mut self.names, &entry.role, resources);
-        entry.tree.charge(client, order, resources, &mut self.names);
-        entry.sorter.charged(&entry.tree, client);
-        self.tree.charge(entry.client, order, resources, &mut self.names);
-        self.sorter.charged(&self.tree, entry.client);
-    }
-
-    fn release(&mut self, (role, client): (RoleIx, ClientId), agent: AgentIx, resources: &Resources) {
-        let order = self.ledger[agent].order;
-        let entry = &mut self.roles[role];
-        self.quotas.release(&mut self.names, &entry.role, resources);
-        entry.tree.release(client, order, resources, &mut self.names);
-        entry.sorter.charged(&entry.tree, client);
-        self.tree.release(entry.client, order, resources, &mut self.names);
-        self.sorter.charged(&self.tree, entry.client);
-    }
-
-    /// One more offer or task of a framework under a role.
-    pub(super) fn add_holdings(&mut self, place: (RoleIx, ClientId), more: u64) {
-        self.member_mut(place).holdings += more;
-    }
-
-    fn end_holding(&mut self, place: (RoleIx, ClientId)) {
-        let member = self.member_mut(place);
-        member.holdings = member.holdings.saturating_sub(1);
-        self.leave_if_done(place);
-    }
-
-    /// Charges what tasks hold that came with an agent or before their framework. Each pair of role
-    /// and agent counts as one gift.
-    fn adopt(&mut self, held: &[Holding]) {
-        let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), (Resources, u64)> = IndexMap::new();
-        for holding in held {
-            let found = self.frameworks.find(&holding.framework).zip(self.ledger.find(&holding.agent));
-            let Some((framework, agent)) = found else { continue };
-            let (sum, tasks) = sums.entry((framework, &holding.role, agent)).or_default();
-            sum.insert(&holding.resources);
-            *tasks += 1;
-        }
-        for ((framework, role, agent), (sum, tasks)) in sums {
-            let place = self.seat(framework, role);
-            self.add_holdings(place, tasks);
-            self.charge_gift(place, agent, &sum);
-        }
-    }
-
     /// An agent's total has changed, and with it what there is to share and to guarantee.
     fn total_changed(&mut self, old: &Resources, new: &Resources) {
         self.totals.sub(&self.names.all(old));
@@ -378,21 +160,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             }
         }
         Ok(())
-    }
-
-    fn subscribe(&mut self, ix: FrameworkIx) {
-        let framework = Arc::clone(&self.frameworks[ix].framework);
-        for role in &framework.roles {
-            let place = self.seat(ix, role);
-            let suppressed = framework.suppressed.contains(role);
-            let member = self.member_mut(place);
-            let revived = member.suppressed && !suppressed;
-            (member.subscribed, member.suppressed) = (true, suppressed);
-            if revived {
-                self.refusals.forget_member(place);
-            }
-            self.wake(place);
-        }
     }
 }
 
