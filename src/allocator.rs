@@ -5,6 +5,7 @@
 //! offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one.
 
 mod cycle;
+mod demand;
 mod draw;
 mod explain;
 mod filter;
@@ -18,11 +19,12 @@ mod share;
 mod sorter;
 mod tree;
 
+pub use demand::Demand;
 pub use explain::Reason;
 pub use hierarchical::{AgentOrder, Hierarchical, Options};
 pub use quota::{Quota, QuotaError};
 pub use share::{Share, Totals, Weight, WeightError};
-pub use sorter::{Drf, Random, Sorter, SorterChoice, depth_first};
+pub use sorter::{Drf, Hdrf, Random, Sorter, SorterChoice, depth_first};
 pub use tree::{ClientId, NodeId, ShareTree};
 
 use crate::agent::Agent;

@@ -111,7 +111,7 @@ impl Master {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let (options, sorter) = (config.options.clone(), config.sorter.clone());
-        Self::with_allocator(config, Hierarchical::new(options, sorter.clone(), sorter))
+        Self::with_allocator(config, Hierarchical::new(options, sorter.clone(), sorter.within_roles()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one loop: agent → role → framework, run once for guarantees and once for fair shares.
 
 use super::Holding;
+use super::demand::Demand;
 use super::draw::{draw, draw_for};
 use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
@@ -33,12 +34,14 @@ pub(super) struct Cycle {
     /// How quotas stand; none if there are none.
     pub(super) round: Option<Round>,
     given: Given,
+    /// Who could still be given something; none if the sorter does not ask.
+    demand: Option<Demand>,
 }
 
 impl Cycle {
     pub(super) fn new(moment: u64, quotas: &Quotas, names: &mut Names) -> Self {
         let round = (!quotas.is_empty()).then(|| Round::new(quotas, names));
-        Self { moment, round, given: Given::default() }
+        Self { moment, round, given: Given::default(), demand: None }
     }
 
     /// Whether a role lacks some of its guarantee.
@@ -68,10 +71,19 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, moment), self.ledger[*agent].order));
         }
         let mut cycle = Cycle::new(moment, &self.quotas, &mut self.names);
+        if self.sorter.asks_for_demand() {
+            cycle.demand = Some(self.survey(&cycle));
+        }
         let guarantees = cycle.round.as_ref().is_some_and(Round::has_guarantees);
         for stage in [Stage::Guarantees, Stage::FairShares] {
             if stage == Stage::FairShares || guarantees {
-                candidates.iter().for_each(|agent| self.visit(stage, *agent, &mut cycle));
+                for &agent in &candidates {
+                    self.visit(stage, agent, &mut cycle);
+                    if let Some(mut demand) = cycle.demand.take() {
+                        self.look_at(agent, &cycle, &mut demand);
+                        cycle.demand = Some(demand);
+                    }
+                }
             }
         }
         // What is shared can be offered again in the next cycle; all else was refused by everyone just now.
@@ -96,6 +108,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let mut roles = Vec::new();
         let number = draw(cycle.moment, self.ledger[agent].order);
         self.sorter.draw(number);
+        if let Some(demand) = &cycle.demand {
+            self.sorter.demand(demand);
+        }
         self.sorter.order(&self.tree, &self.totals, &mut roles);
         let mut members = Vec::new();
         for role in roles {
@@ -106,7 +121,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             if self.ledger[agent].available().is_empty() {
                 return;
             }
-            let mut left = self.left_for(role, agent, &cycle.given);
+            let mut left = self.left_for(role, agent, cycle);
             if left.is_empty() {
                 continue;
             }
@@ -117,7 +132,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             for &client in &members {
                 if let Some(share) = self.share(stage, agent, (role, client), &left, cycle) {
                     self.give(agent, (role, client), share, cycle);
-                    left = self.left_for(role, agent, &cycle.given);
+                    left = self.left_for(role, agent, cycle);
                     if left.is_empty() {
                         break;
                     }
@@ -127,19 +142,26 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// What a role may have of an agent, less the shared resources that were given in this cycle.
-    fn left_for(&self, role: RoleIx, agent: AgentIx, given: &Given) -> Resources {
+    pub(super) fn left_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle) -> Resources {
         let left = self.ledger[agent].available().for_role(&self.roles[role].role);
         if !left.iter().any(Resource::is_shared) {
             return left;
         }
-        let offers = given.iter().filter(|((_, _, on), _)| *on == agent);
+        let offers = cycle.given.iter().filter(|((_, _, on), _)| *on == agent);
         let shared: Vec<_> =
             offers.flat_map(|(_, offer)| offer.iter()).filter(|resource| resource.is_shared()).collect();
         left.filter(|resource| !shared.iter().any(|offered| offered.same_shared(resource)))
     }
 
     /// What a framework would be offered of what is left for its role: the eligibility chain.
-    fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Resources, cycle: &Cycle) -> Option<Share> {
+    pub(super) fn share(
+        &self,
+        stage: Stage,
+        agent: AgentIx,
+        place: Place,
+        left: &Resources,
+        cycle: &Cycle,
+    ) -> Option<Share> {
         let role = &self.roles[place.0].role;
         let framework = self.framework_of(place);
         let minimum = self.minimum(framework, role);

@@ -190,12 +190,16 @@ impl Ledger {
         self.all_pending = true;
     }
 
+    /// The agents that have something to give, in the order in which they were added.
+    pub(crate) fn with_available(&self) -> impl Iterator<Item = AgentIx> {
+        self.by_place.values().copied().filter(|agent| !self.agents[*agent].available.is_empty())
+    }
+
     /// The agents to be looked at, in the order in which they were added; they no longer are afterwards.
     pub(crate) fn take_pending(&mut self) -> Vec<AgentIx> {
         let pending = std::mem::take(&mut self.pending);
         if std::mem::take(&mut self.all_pending) {
-            let gives = |agent: &AgentIx| !self.agents[*agent].available.is_empty();
-            self.by_place.values().copied().filter(gives).collect()
+            self.with_available().collect()
         } else {
             pending.into_values().collect()
         }

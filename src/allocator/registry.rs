@@ -39,6 +39,11 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
         self.slots[ix].take().map(|thing| (ix, thing))
     }
 
+    /// All things by their number, from the lowest.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, slot.as_ref()?)))
+    }
+
     /// All ids, in no particular order.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
         self.index.keys()

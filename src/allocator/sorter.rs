@@ -2,12 +2,15 @@
 
 mod choice;
 mod drf;
+mod hdrf;
 mod random;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;
+pub use hdrf::Hdrf;
 pub use random::Random;
 
+use super::demand::Demand;
 use super::share::Totals;
 use super::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
@@ -36,7 +39,7 @@ use std::fmt;
 ///
 /// impl Sorter for AssetFairness {
 ///     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-///         let assets = |node| tree.fractions(node, totals).map(|(held, total)| held as f64 / total as f64).sum::<f64>();
+///         let assets = |node| tree.holdings(node, totals).map(|(_, held, total)| held as f64 / total as f64).sum::<f64>();
 ///         depth_first(tree, order, |a, b| assets(a).total_cmp(&assets(b)).then_with(|| tree.name(a).cmp(tree.name(b))));
 ///     }
 /// }
@@ -48,6 +51,18 @@ pub trait Sorter: fmt::Debug + Send {
     /// Learns that what `client` holds, or how often it was given something, has changed, and so of its ancestors.
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         let _ = (tree, client);
+    }
+
+    /// Whether it is to learn who could still be given something. That costs the allocator a look at
+    /// every pair of agent and framework in each allocation.
+    fn asks_for_demand(&self) -> bool {
+        false
+    }
+
+    /// Learns who could still be given something, if it asks for that; before each order. Sorters of
+    /// frameworks within a role are not told.
+    fn demand(&mut self, demand: &Demand) {
+        let _ = demand;
     }
 
     /// Learns the number of the draw that comes next: one for each moment and agent. Only a sorter
@@ -64,6 +79,14 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         (**self).charged(tree, client);
+    }
+
+    fn asks_for_demand(&self) -> bool {
+        (**self).asks_for_demand()
+    }
+
+    fn demand(&mut self, demand: &Demand) {
+        (**self).demand(demand);
     }
 
     fn draw(&mut self, number: u64) {

@@ -153,6 +153,11 @@ impl ShareTree {
         node.client.filter(|_| node.active)
     }
 
+    /// All clients that may be served now, by their number.
+    pub fn active_clients(&self) -> impl Iterator<Item = ClientId> {
+        self.clients.iter().flatten().filter_map(|leaf| self.active_client(*leaf))
+    }
+
     /// The leaf of a client; none if there is no such client any more.
     #[must_use]
     pub fn leaf(&self, client: ClientId) -> Option<NodeId> {
@@ -184,9 +189,11 @@ impl ShareTree {
         Share::dominant(&node.held, totals, node.weight)
     }
 
-    /// What `node` and all below it hold of each resource: held and total, in thousandths.
-    pub fn fractions<'a>(&'a self, node: NodeId, totals: &'a Totals) -> impl Iterator<Item = (u64, u64)> + 'a {
-        self.node(node).held.iter().map(|(ix, held)| (held, totals.fair(ix))).filter(|(_, total)| *total > 0)
+    /// What `node` and all below it hold: of each resource a number for its name, what is held and
+    /// what the cluster has of it, in thousandths. What counts for no share is left out.
+    pub fn holdings<'a>(&'a self, node: NodeId, totals: &'a Totals) -> impl Iterator<Item = (usize, u64, u64)> + 'a {
+        let held = self.node(node).held.iter().map(|(ix, held)| (ix, held, totals.fair(ix)));
+        held.filter(|(_, _, total)| *total > 0)
     }
 
     /// Goes up whenever a node comes, goes, wakes, sleeps or changes its weight.

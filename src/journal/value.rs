@@ -7,7 +7,7 @@ use super::written::{
     WrittenUnavailability,
 };
 use crate::agent::{Agent, Unavailability};
-use crate::allocator::{AgentOrder, Drf, Quota, Random, SorterChoice, Weight, WeightError};
+use crate::allocator::{AgentOrder, Drf, Hdrf, Quota, Random, SorterChoice, Weight, WeightError};
 use crate::attributes::{AttributeError, Attributes, WrittenAttributes};
 use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 use crate::id::{AgentId, FrameworkId};
@@ -71,9 +71,6 @@ pub enum ValueError {
     /// A line that asks a replay for something, and changes nothing.
     #[error("{0} is not for the master")]
     NoCommand(&'static str),
-    /// Something that this version does not do yet.
-    #[error("{0} is not built yet")]
-    NotBuilt(&'static str),
 }
 
 impl TryFrom<Configure> for Config {
@@ -100,7 +97,7 @@ impl TryFrom<Configure> for Config {
             Some(WrittenSorter::Name(name)) => match name.as_str() {
                 "drf" => SorterChoice::Drf(Drf::default()),
                 "random" => SorterChoice::Random(Random::new(0)),
-                "hdrf" => return Err(ValueError::NotBuilt("the sorter hdrf")),
+                "hdrf" => SorterChoice::Hdrf(Hdrf::default()),
                 _ => return Err(ValueError::Name { name: "a sorter", found: name, expected: "drf, hdrf or random" }),
             },
         };

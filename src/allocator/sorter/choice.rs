@@ -1,6 +1,7 @@
 //! [`SorterChoice`]: one of the sorters that come with the crate, chosen at run time.
 
-use super::{Drf, Random, Sorter};
+use super::{Drf, Hdrf, Random, Sorter};
+use crate::allocator::demand::Demand;
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, ShareTree};
 
@@ -10,6 +11,8 @@ use crate::allocator::tree::{ClientId, ShareTree};
 pub enum SorterChoice {
     /// Dominant resource fairness, as in Mesos.
     Drf(Drf),
+    /// Hierarchical DRF that starves no leaf.
+    Hdrf(Hdrf),
     /// A weighted shuffle.
     Random(Random),
 }
@@ -20,25 +23,43 @@ impl Default for SorterChoice {
     }
 }
 
+impl SorterChoice {
+    /// The sorter for the frameworks of a role: the same, but that a flat list knows no hierarchy.
+    #[must_use]
+    pub fn within_roles(&self) -> Self {
+        match self {
+            Self::Drf(_) | Self::Hdrf(_) => Self::default(),
+            Self::Random(random) => Self::Random(random.clone()),
+        }
+    }
+
+    fn chosen(&mut self) -> &mut dyn Sorter {
+        match self {
+            Self::Drf(drf) => drf,
+            Self::Hdrf(hdrf) => hdrf,
+            Self::Random(random) => random,
+        }
+    }
+}
+
 impl Sorter for SorterChoice {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        match self {
-            Self::Drf(drf) => drf.order(tree, totals, order),
-            Self::Random(random) => random.order(tree, totals, order),
-        }
+        self.chosen().order(tree, totals, order);
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
-        match self {
-            Self::Drf(drf) => drf.charged(tree, client),
-            Self::Random(random) => random.charged(tree, client),
-        }
+        self.chosen().charged(tree, client);
+    }
+
+    fn asks_for_demand(&self) -> bool {
+        matches!(self, Self::Hdrf(_))
+    }
+
+    fn demand(&mut self, demand: &Demand) {
+        self.chosen().demand(demand);
     }
 
     fn draw(&mut self, number: u64) {
-        match self {
-            Self::Drf(drf) => drf.draw(number),
-            Self::Random(random) => random.draw(number),
-        }
+        self.chosen().draw(number);
     }
 }

@@ -1,0 +1,118 @@
+//! [`Hdrf`]: hierarchical dominant resource fairness that starves no leaf.
+
+use super::{Sorter, depth_first};
+use crate::allocator::demand::Demand;
+use crate::allocator::share::Totals;
+use crate::allocator::tree::{ClientId, NodeId, ShareTree};
+use std::cmp::Ordering;
+
+/// Hierarchical DRF (Bhattacharya et al., *Hierarchical Scheduling for Diverse Datacenter Workloads*,
+/// SoCC'13), in its dynamic form.
+///
+/// Mesos adds up what is below a role and compares dominant shares level by level. That starves: a
+/// child that holds all of a resource nobody else wants makes its parent look rich, and its sibling
+/// pays. Mesos' own sorter, [`Drf`](super::Drf), does so. Here, before they are added up,
+///
+/// 1. children that still demand something are scaled down to the one served least, by weight;
+/// 2. children that do not ([`Demand::is_blocked`]) are added as they are, and scale nobody;
+/// 3. resources that are used up ([`Demand::is_used_up`]) do not count in a parent's share.
+///
+/// Siblings that demand something come first, the smaller share over the weight in front; then
+/// fewer gifts, then the smaller name. Shares are products of quotients: they are kept to twelve
+/// digits after the point, so that equal ones tie.
+///
+/// O(nodes × resources) for each agent, on top of the survey of demand.
+#[derive(Debug, Clone, Default)]
+pub struct Hdrf {
+    demand: Demand,
+}
+
+/// What a node looks like to its parent.
+#[derive(Debug, Clone, Default)]
+struct View {
+    /// By resource: the fraction of the cluster that counts as held.
+    fractions: Vec<f64>,
+    share: f64,
+    blocked: bool,
+}
+
+impl Hdrf {
+    fn leaf(&self, tree: &ShareTree, totals: &Totals, node: NodeId) -> View {
+        let fractions = fractions(tree, totals, node);
+        let share = fractions.iter().copied().fold(0.0, f64::max);
+        let blocked = tree.active_client(node).is_none_or(|client| self.demand.is_blocked(client));
+        View { fractions, share, blocked }
+    }
+
+    fn inner(&self, tree: &ShareTree, children: &[NodeId], views: &[View]) -> View {
+        let of = |child: &NodeId| (&views[child.index()], tree.weight(*child).as_f64());
+        let demanding = || children.iter().map(of).filter(|(view, _)| !view.blocked);
+        let least = demanding().map(|(view, weight)| view.share / weight).fold(f64::INFINITY, f64::min);
+        let mut sum = View { blocked: demanding().next().is_none(), ..View::default() };
+        for (view, weight) in children.iter().map(of) {
+            let scale = if view.blocked || view.share <= 0.0 { 1.0 } else { least * weight / view.share };
+            if sum.fractions.len() < view.fractions.len() {
+                sum.fractions.resize(view.fractions.len(), 0.0);
+            }
+            for (total, fraction) in sum.fractions.iter_mut().zip(&view.fractions) {
+                *total += fraction * scale;
+            }
+        }
+        let all_used_up = self.demand.all_used_up();
+        let counted = (0..sum.fractions.len()).filter(|ix| all_used_up || !self.demand.is_used_up(*ix));
+        sum.share = counted.map(|ix| sum.fractions[ix]).fold(0.0, f64::max);
+        sum
+    }
+
+    fn views(&self, tree: &ShareTree, totals: &Totals) -> Vec<View> {
+        let mut nodes = vec![tree.root()];
+        for next in 0.. {
+            let Some(&node) = nodes.get(next) else { break };
+            nodes.extend_from_slice(tree.children(node));
+        }
+        let mut views = vec![View::default(); tree.capacity()];
+        // Parents stand before their children: the last is looked at first.
+        for node in nodes.into_iter().rev() {
+            let children = tree.children(node);
+            let view =
+                if children.is_empty() { self.leaf(tree, totals, node) } else { self.inner(tree, children, &views) };
+            views[node.index()] = view;
+        }
+        views
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are kept to twelve digits, see `Hdrf`")]
+fn fractions(tree: &ShareTree, totals: &Totals, node: NodeId) -> Vec<f64> {
+    let mut fractions = Vec::new();
+    for (resource, held, total) in tree.holdings(node, totals) {
+        if fractions.len() <= resource {
+            fractions.resize(resource + 1, 0.0);
+        }
+        fractions[resource] = held as f64 / total as f64;
+    }
+    fractions
+}
+
+impl Sorter for Hdrf {
+    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        let views = self.views(tree, totals);
+        let key = |node: NodeId| {
+            let view = &views[node.index()];
+            (view.blocked, (view.share / tree.weight(node).as_f64() * 1e12).round())
+        };
+        depth_first(tree, order, |a, b| {
+            let ((blocked_a, share_a), (blocked_b, share_b)) = (key(a), key(b));
+            let by_share: Ordering = blocked_a.cmp(&blocked_b).then(share_a.total_cmp(&share_b));
+            by_share.then(tree.count(a).cmp(&tree.count(b))).then_with(|| tree.name(a).cmp(tree.name(b)))
+        });
+    }
+
+    fn asks_for_demand(&self) -> bool {
+        true
+    }
+
+    fn demand(&mut self, demand: &Demand) {
+        self.demand.clone_from(demand);
+    }
+}
