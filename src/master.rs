@@ -257,10 +257,15 @@ impl<A: Allocator> Master<A> {
         let unknown = || AllocatorError::UnknownAgent(id.clone());
         let before = self.agents.get(&id).ok_or_else(unknown)?;
         let total = self.allocator.agent(&id).ok_or_else(unknown)?.total.clone();
-        let mut agent = Agent::clone(before);
-        agent.resources = update.resources.unwrap_or(total);
+        let mut before = Agent::clone(before);
+        before.resources = total; // operations change it
+        let mut agent = before.clone();
+        agent.resources = update.resources.unwrap_or(agent.resources);
         agent.attributes = update.attributes.unwrap_or(agent.attributes);
         agent.domain = update.domain.or(agent.domain);
+        if agent == before {
+            return Ok(());
+        }
         let agent = Arc::new(agent);
         self.allocator.update_agent(&agent)?;
         self.agents.insert(id.clone(), agent);

@@ -35,21 +35,24 @@ impl Plan {
         })
     }
 
-    /// Takes what a task needs; shared resources stay for the next one.
+    /// Takes what a task needs; shared resources stay for the next one, but a copy in use is not left over.
     fn launch(&mut self, task: Task) -> Result<(), CommandError> {
         check_task(&task)?;
         if let Some(shortfall) = self.left.shortfall(&task.resources) {
             return Err(CommandError::TaskTooLarge { task: task.id, shortfall: Box::new(shortfall) });
         }
-        let taken = task.resources.filter(|resource| !resource.is_shared());
-        self.left.remove(&taken);
-        self.untouched.remove(&taken);
+        self.left.remove(&task.resources.filter(|resource| !resource.is_shared()));
+        self.untouched.remove(&task.resources);
         self.outcomes.push(Outcome::Launched(task));
         Ok(())
     }
 
     fn convert(&mut self, conversion: Conversion) -> Result<(), OperationError> {
         let mut left = self.left.checked_sub(&conversion.consumed).map_err(Box::new)?;
+        // A shared volume that is destroyed is gone, in however many copies it was offered.
+        let gone = |mine: &Resource| conversion.consumed.iter().any(|gone| gone.is_shared() && gone.same_shared(mine));
+        left = left.filter(|mine| !gone(mine));
+        self.untouched = self.untouched.filter(|mine| !gone(mine));
         if conversion.at_once {
             left.insert(&conversion.converted);
         }
@@ -95,7 +98,7 @@ impl<A: Allocator> Master<A> {
                 | Operation::ShrinkVolume { .. } => {
                     let in_use: Vec<_> = plan.tasks().map(|task| task.resources.clone()).collect();
                     let done = operation.conversion(Some(&offered.role)).and_then(|conversion| {
-                        self.check_volumes(&offered.agent, &operation, &plan.conversions, &in_use)?;
+                        self.check_agent(&offered.agent, &operation, &conversion, &plan.conversions, &in_use)?;
                         plan.convert(conversion)
                     });
                     if let Err(error) = done {
@@ -107,21 +110,26 @@ impl<A: Allocator> Master<A> {
         Ok(plan)
     }
 
-    /// Checks what an operation on volumes asks of the whole agent: a new id is new, what is destroyed is unused.
-    fn check_volumes(
+    /// Checks what an operation asks of the whole agent: that it has what is to be taken (its total may have
+    /// shrunk below what is offered), that a new id is new, that what is destroyed is unused.
+    fn check_agent(
         &self,
         agent: &AgentId,
         operation: &Operation,
+        conversion: &Conversion,
         before: &[Conversion],
         in_use: &[Resources],
     ) -> Result<(), OperationError> {
         let Some(account) = self.allocator.agent(agent) else { return Ok(()) };
+        let mut total = account.total.clone();
+        for conversion in before {
+            total.remove(&conversion.consumed);
+            total.insert(&conversion.converted);
+        }
+        if let Some(shortfall) = total.shortfall(&conversion.consumed) {
+            return Err(Box::new(shortfall).into());
+        }
         if let Operation::Create(volumes) = operation {
-            let mut total = account.total.clone();
-            for conversion in before {
-                total.remove(&conversion.consumed);
-                total.insert(&conversion.converted);
-            }
             let mut known: BTreeSet<_> = total.iter().filter_map(|old| Some((old.role()?, volume_id(old)?))).collect();
             for volume in volumes.iter().filter_map(|new| Some((new.role()?, volume_id(new)?))) {
                 if !known.insert(volume) {
@@ -166,7 +174,7 @@ impl<A: Allocator> Master<A> {
         }
         for operation in operations {
             let done = operation.conversion(None).and_then(|conversion| {
-                self.check_volumes(agent, &operation, &[], &[])?;
+                self.check_agent(agent, &operation, &conversion, &[], &[])?;
                 self.make_room(agent, &conversion.consumed)?;
                 Ok(conversion)
             });

@@ -1,0 +1,223 @@
+//! The master against a plain reference, on random sequences of commands: the same effects at the same
+//! times, and after every command all that must hold.
+//!
+//! `PROPTEST_CASES=1000000 cargo test --release --test agreement` runs as many as one likes.
+
+#[path = "agreement/found.rs"]
+mod found;
+#[path = "agreement/generate.rs"]
+mod generate;
+#[path = "agreement/invariants.rs"]
+mod invariants;
+#[path = "agreement/kinds.rs"]
+mod kinds;
+mod reference;
+
+use apportion::journal::{self, Replay};
+use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, TaskStatus, Time};
+use generate::{Dice, Move, command, minimum, moves};
+use invariants::Watch;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use reference::Reference;
+use serde_json::json;
+use std::time::Duration;
+
+/// Sequences of commands to try, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 10_000;
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn master_and_reference_agree(options in any::<[u8; 6]>(), moves in moves(), twin_at in 0_usize..30) {
+        run(options, &moves, twin_at)?;
+    }
+}
+
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    let cases = if default.cases == 256 { CASES } else { default.cases };
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..default }
+}
+
+/// Options of the master, and the journal line that says the same.
+fn configure(options: [u8; 6]) -> (Config, String) {
+    let mut dice = Dice(options.iter());
+    let mut config = Config::default();
+    let interval = dice.pick(&[1.0, 1.0, 0.5, 3.0]);
+    let timeout = dice.pick(&[None, None, None, Some(3.0), Some(0.0)]);
+    let excluded: Vec<&str> = dice.pick(&[vec![], vec![], vec!["mem"]]);
+    let minimums = dice.pick(&[
+        None,
+        None,
+        Some(vec![]),
+        Some(vec![("cpus", 1000)]),
+        Some(vec![("ports", 1000), ("mem", 16_000)]),
+    ]);
+    let filter_gpus = !dice.one_in(4);
+    let home = dice.one_in(2);
+    config.allocation_interval = Duration::from_secs_f64(interval);
+    config.offer_timeout = timeout.map(Duration::from_secs_f64);
+    config.options.fair_sharing_excluded = excluded.iter().copied().map(Into::into).collect();
+    config.options.filter_gpu_resources = filter_gpus;
+    let mut fields = json!({"allocation_interval": interval, "fair_sharing_excluded": excluded, "filter_gpu_resources": filter_gpus});
+    if let Some(timeout) = timeout {
+        fields["offer_timeout"] = json!(timeout);
+    }
+    if let Some(minimums) = minimums {
+        config.options.min_allocatable = minimums.iter().map(|(name, milli)| minimum(name, *milli)).collect();
+        fields["min_allocatable"] = json!(config.options.min_allocatable);
+    }
+    if home {
+        config.options.domain = Some(Domain { region: "home".into(), zone: "z0".into() });
+        fields["domain"] = json!({"region": "home", "zone": "z0"});
+    }
+    (config, json!({"at": 0, "do": {"configure": fields}}).to_string())
+}
+
+/// The master, all that it is held against, and what happened so far.
+struct Run {
+    master: Master,
+    reference: Reference,
+    /// A copy, taken at some moment, that is told the same from then on.
+    twin: Option<Master>,
+    /// One that is not told what the master refuses, only that time goes on.
+    sober: Master,
+    watch: Watch,
+    journal: Vec<String>,
+    effects: Vec<String>,
+    refused: usize,
+}
+
+fn run(options: [u8; 6], moves: &[Move], twin_at: usize) -> Result<(), TestCaseError> {
+    let (config, configure) = configure(options);
+    let mut run = Run {
+        master: Master::new(config.clone()),
+        reference: Reference::new(config.clone()),
+        twin: None,
+        sober: Master::new(config.clone()),
+        watch: Watch::new(config),
+        journal: vec![configure],
+        effects: Vec::new(),
+        refused: 0,
+    };
+    let mut at = Time::ZERO;
+    for (i, made) in moves.iter().enumerate() {
+        if i == twin_at {
+            run.twin = Some(run.master.clone());
+        }
+        at = at + made.wait;
+        run.step(at, made).map_err(|fault| TestCaseError::fail(format!("{fault}\n{}", run.journal.join("\n"))))?;
+    }
+    run.replay().map_err(|fault| TestCaseError::fail(format!("{fault}\n{}", run.journal.join("\n"))))
+}
+
+impl Run {
+    fn step(&mut self, at: Time, made: &Move) -> Result<(), String> {
+        // Timers first, by themselves: a refused command must leave what they left.
+        self.journal.push(json!({"at": at.as_secs_f64(), "do": {"advance": {}}}).to_string());
+        self.master.advance(at).map_err(|error| error.to_string())?;
+        self.reference.run_timers(at);
+        self.compare(at, None)?;
+        let Some(command) = command(made, &self.reference) else {
+            return self.follow(at, None);
+        };
+        self.journal.push(journal::record(at, &command));
+        let before = self.master.state();
+        let known = self.reference.clone();
+        let done = self.master.handle(at, command.clone());
+        let expected = self.reference.handle(at, command.clone());
+        match (&done, expected) {
+            (Ok(()), Err(error)) => return Err(format!("taken, should have been refused: {error}")),
+            (Err(error), Ok(())) => return Err(format!("refused, should have been taken: {error}")),
+            (Err(_), Err(_)) => {
+                self.refused += 1;
+                if self.master.state() != before {
+                    return Err("a refused command changed something".to_owned());
+                }
+                self.compare(at, None)?;
+                self.follow(at, None)
+            }
+            (Ok(()), Ok(())) => {
+                self.watch.learn(&known, &command, at);
+                self.compare(at, Some(&known))?;
+                self.follow(at, Some(command))
+            }
+        }
+    }
+
+    /// Compares what has come out, and checks what must hold.
+    fn compare(&mut self, at: Time, _known: Option<&Reference>) -> Result<(), String> {
+        let expected = self.reference.take_effects();
+        let found: Vec<Emitted> = std::iter::from_fn(|| self.master.poll_effect()).collect();
+        self.effects.extend(found.iter().map(journal::effect_line));
+        let bare: Vec<(Time, Effect)> = found.iter().map(|emitted| (emitted.at, bare(&emitted.effect))).collect();
+        let expected: Vec<(Time, Effect)> = expected.iter().map(|(at, effect)| (*at, bare_of(effect))).collect();
+        if bare != expected {
+            return Err(format!("found\n{}\nexpected\n{}", list(&bare), list(&expected)));
+        }
+        self.watch.check(&found, &self.master.state(), &self.reference, at)
+    }
+
+    /// Tells the copies the same, and compares what comes of it.
+    fn follow(&mut self, at: Time, command: Option<Command>) -> Result<(), String> {
+        for other in self.twin.iter_mut().chain([&mut self.sober]) {
+            other.advance(at).map_err(|error| error.to_string())?;
+            if let Some(command) = &command {
+                other.handle(at, command.clone()).map_err(|error| format!("a copy refused it: {error}"))?;
+            }
+            if other.state() != self.master.state() {
+                return Err("a copy, or one that was not told what was refused, came to another state".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Replays the journal, and drains the copies: all must come to the same lines.
+    fn replay(&mut self) -> Result<(), String> {
+        let mut replay = Replay::new();
+        let (mut lines, mut errors) = (Vec::new(), 0);
+        for line in &self.journal {
+            let emit = |line: &str| {
+                if line.contains(r#""emit":{"error""#) { errors += 1 } else { lines.push(line.to_owned()) }
+            };
+            replay.feed(line, emit).map_err(|error| format!("cannot be replayed: {error}: {line}"))?;
+        }
+        if lines != self.effects || errors != self.refused {
+            let differs = lines.iter().zip(&self.effects).find(|(replayed, direct)| replayed != direct);
+            return Err(format!("replayed otherwise: {differs:?}, {errors} errors for {} refused", self.refused));
+        }
+        let drained = |master: &mut Master| -> Vec<String> {
+            std::iter::from_fn(|| master.poll_effect()).map(|emitted| journal::effect_line(&emitted)).collect()
+        };
+        if drained(&mut self.sober) != self.effects {
+            return Err("without the refused commands other effects".to_owned());
+        }
+        match self.twin.as_mut().map(drained) {
+            Some(twin) if !self.effects.ends_with(&twin) => Err("a copy went on otherwise".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn list(effects: &[(Time, Effect)]) -> String {
+    effects.iter().map(|(at, effect)| format!("  {at}: {effect:?}")).collect::<Vec<_>>().join("\n")
+}
+
+/// An effect without what is said for people only.
+fn bare(effect: &Effect) -> Effect {
+    match effect.clone() {
+        Effect::Status { framework, status } => {
+            Effect::Status { framework, status: TaskStatus::new(status.task, status.state) }
+        }
+        Effect::OperationFailed { framework, operation, .. } => {
+            Effect::OperationFailed { framework, operation, error: OperationError::Nothing }
+        }
+        other => other,
+    }
+}
+
+fn bare_of(effect: &Effect) -> Effect {
+    bare(effect)
+}

@@ -1,0 +1,77 @@
+//! Where master and reference once disagreed: the shortest journal that showed it, and what must come out.
+
+use apportion::journal::Replay;
+
+/// What comes out of a journal, without times.
+fn replayed(journal: &str) -> Vec<String> {
+    let mut replay = Replay::new();
+    let mut lines = Vec::new();
+    for line in journal.lines() {
+        let emit = |line: &str| lines.push(line.split_once(r#""emit":"#).expect("an effect").1.to_owned());
+        replay.feed(line, emit).expect("a command");
+    }
+    lines
+}
+
+const SHARED: &str = r#"{"name":"disk","type":"SCALAR","scalar":{"value":8},"reservations":[{"type":"STATIC","role":"a"}],
+    "disk":{"persistence":{"id":"s"},"volume":{"container_path":"s","mode":"RW"}},"shared":{}}"#;
+
+#[test]
+fn an_update_that_changes_nothing_allocates_nothing() {
+    let lines = replayed(
+        r#"{"do": {"add_agent": {"id": "a1", "resources": "cpus:1", "attributes": "rack:r1"}}}
+        {"do": {"add_framework": {"id": "f1", "roles": ["a"]}}}
+        {"do": {"decline": {"framework": "f1", "offers": ["O1"], "refuse_seconds": 0}}}
+        {"do": {"update_agent": {"id": "a1", "resources": "cpus:1", "attributes": "rack:r1"}}}"#,
+    );
+    assert_eq!(lines.len(), 1, "{lines:?}"); // the first offer; what was declined waits for the batch
+}
+
+#[test]
+fn a_shared_volume_in_use_is_not_left_over() {
+    let shared = SHARED.replace('\n', "");
+    let lines = replayed(
+        &format!(
+            r#"{{"do": {{"add_framework": {{"id": "f1", "roles": ["a"], "capabilities": ["SHARED_RESOURCES"]}}}}}}
+        {{"do": {{"add_agent": {{"id": "a1", "resources": [{{"name": "cpus", "scalar": {{"value": 2}}}}, {shared}]}}}}}}
+        {{"do": {{"accept": {{"framework": "f1", "offers": ["O1"], "operations": [{{"launch": {{"tasks": [
+            {{"id": "t1", "resources": [{{"name": "cpus", "scalar": {{"value": 1}}}}, {shared}]}}]}}}}]}}}}}}
+        {{"at": 1, "do": {{"advance": {{}}}}}}"#,
+        )
+        .replace("[\n", "["),
+    );
+    // Refused is the cpu that was left, not that cpu together with the volume.
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[2].contains("O2") && lines[2].contains("shared"), "{lines:?}");
+}
+
+#[test]
+fn nothing_is_made_of_what_the_agent_has_no_more() {
+    let reserve = r#"[{"name":"cpus","scalar":{"value":2},"reservations":[{"type":"DYNAMIC","role":"a"}]}]"#;
+    let before = r#"{"do": {"add_framework": {"id": "f1", "roles": ["a"]}}}
+        {"do": {"add_agent": {"id": "a1", "resources": "cpus:4"}}}
+        {"do": {"update_agent": {"id": "a1", "resources": "cpus:1"}}}"#;
+    let accept = format!(
+        r#"{{"accept": {{"framework": "f1", "offers": ["O1"], "operations": [{{"reserve": {{"resources": {reserve}}}}}]}}}}"#
+    );
+    let operate =
+        format!(r#"{{"operate": {{"agent": "a1", "operations": [{{"reserve": {{"resources": {reserve}}}}}]}}}}"#);
+    for command in [accept, operate] {
+        let lines = replayed(&format!("{before}\n{{\"do\": {command}}}\n{{\"do\": {{\"state\": {{}}}}}}"));
+        assert!(lines[1].contains("operation_failed"), "{lines:?}");
+        assert!(lines[2].contains(r#""total":"cpus:1""#), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_destroyed_volume_is_gone_in_all_its_copies() {
+    let shared = SHARED.replace('\n', "");
+    let lines = replayed(&format!(
+        r#"{{"do": {{"configure": {{"min_allocatable": []}}}}}}
+        {{"do": {{"add_framework": {{"id": "f1", "roles": ["a"], "capabilities": ["SHARED_RESOURCES"]}}}}}}
+        {{"do": {{"add_agent": {{"id": "a1", "resources": [{{"name": "cpus", "scalar": {{"value": 2}}}}, {shared}]}}}}}}
+        {{"at": 1, "do": {{"accept": {{"framework": "f1", "offers": ["O1", "O2"], "operations": [{{"destroy": {{"volumes": [{shared}]}}}},
+            {{"launch": {{"tasks": [{{"id": "t1", "resources": [{shared}]}}]}}}}]}}}}}}"#,
+    ).replace(",\n", ","));
+    assert!(lines.last().is_some_and(|line| line.starts_with(r#"{"error""#)), "{lines:?}");
+}

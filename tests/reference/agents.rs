@@ -1,0 +1,85 @@
+//! Agents: come, change, go.
+
+use super::{Held, KnownAgent, LiveTask, Reference, Refused};
+use apportion::{Agent, AgentId, AgentUpdate, Effect, RunningTask, TaskState, TaskStatus};
+
+impl Reference {
+    pub(super) fn add_agent(&mut self, agent: Agent, tasks: Vec<RunningTask>) -> Result<(), Refused> {
+        if self.agent(&agent.id).is_some() {
+            return Err("the agent is there already");
+        }
+        for (i, running) in tasks.iter().enumerate() {
+            let twice =
+                tasks[..i].iter().any(|other| other.framework == running.framework && other.task.id == running.task.id);
+            if twice || self.task(&running.framework, &running.task.id).is_some() {
+                return Err("the task is there already");
+            }
+        }
+        let id = agent.id.clone();
+        self.agents.push(KnownAgent { agent, active: true });
+        let mut new = Vec::new();
+        for RunningTask { framework, role, task, .. } in tasks {
+            let held = Held { framework, role, agent: id.clone(), resources: task.resources };
+            new.push(held.clone());
+            self.tasks.push(LiveTask { id: task.id, state: TaskState::Running, held });
+        }
+        self.count_tasks(&new);
+        self.allocate(Some(&id));
+        Ok(())
+    }
+
+    pub(super) fn update_agent(&mut self, update: AgentUpdate) -> Result<(), Refused> {
+        let Some(known) = self.agents.iter_mut().find(|known| known.agent.id == update.id) else {
+            return Err("no such agent");
+        };
+        let before = known.agent.clone();
+        if let Some(resources) = update.resources {
+            known.agent.resources = resources;
+        }
+        if let Some(attributes) = update.attributes {
+            known.agent.attributes = attributes;
+        }
+        if let Some(domain) = update.domain {
+            known.agent.domain = Some(domain);
+        }
+        let after = known.agent.clone();
+        if after.attributes != before.attributes {
+            self.refusals.retain(|refusal| refusal.held.agent != update.id);
+        }
+        if after != before {
+            self.allocate(Some(&update.id));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_agent(&mut self, id: &AgentId) -> Result<(), Refused> {
+        if self.agent(id).is_none() {
+            return Err("no such agent");
+        }
+        self.rescind(|offer| offer.held.agent == *id);
+        let (lost, kept) = std::mem::take(&mut self.tasks).into_iter().partition(|task| task.held.agent == *id);
+        self.tasks = kept;
+        let lost: Vec<LiveTask> = lost;
+        for task in lost {
+            let framework = task.held.framework;
+            if self.framework(&framework).is_some() {
+                self.emit(Effect::Status { framework, status: TaskStatus::new(task.id, TaskState::Lost) });
+            }
+        }
+        self.refusals.retain(|refusal| refusal.held.agent != *id);
+        self.agents.retain(|known| known.agent.id != *id);
+        self.untrack_idle();
+        Ok(())
+    }
+
+    pub(super) fn set_agent_active(&mut self, id: &AgentId, active: bool) -> Result<(), Refused> {
+        let Some(known) = self.agents.iter_mut().find(|known| known.agent.id == *id) else {
+            return Err("no such agent");
+        };
+        known.active = active;
+        if !active {
+            self.rescind(|offer| offer.held.agent == *id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! Who may be offered what: the chain of conditions besides quota.
+
+use super::{KnownAgent, KnownFramework, Reference};
+use apportion::{Capability, FrameworkId, Quantities, Resources, Role};
+
+impl Reference {
+    /// Whether an agent gives offers at all.
+    pub(super) fn gives_offers(&self, known: &KnownAgent) -> bool {
+        let listed = |names: &Vec<String>| names.iter().any(|name| *name == known.agent.hostname);
+        known.active && self.whitelist.as_ref().is_none_or(listed)
+    }
+
+    pub(super) fn is_active_in(&self, id: &FrameworkId, role: &Role) -> bool {
+        self.framework(id).is_some_and(|known| {
+            known.active && known.framework.roles.contains(role) && !known.suppressed.contains(role)
+        })
+    }
+
+    /// Whether a framework's own minimum for the role, or else the general one, is reached.
+    pub(super) fn reaches_minimum(&self, to: &KnownFramework, role: &Role, resources: &Resources) -> bool {
+        let own = to.framework.offer_filters.get(role);
+        let minimums: &Vec<Quantities> = own.unwrap_or(&self.config.options.min_allocatable);
+        let reached = minimums.is_empty() || minimums.iter().any(|minimum| resources.reaches(minimum));
+        reached && !resources.is_empty()
+    }
+
+    pub(super) fn is_capable(&self, to: &KnownFramework, known: &KnownAgent) -> bool {
+        let options = &self.config.options;
+        let can = |capability| to.framework.can(capability);
+        let has_gpus = !known.agent.resources.quantities().amount("gpus").is_zero();
+        let home = options.domain.as_ref().map(|domain| &domain.region);
+        let remote = known.agent.domain.as_ref().is_some_and(|domain| home.is_some_and(|home| *home != domain.region));
+        (!has_gpus || !options.filter_gpu_resources || can(Capability::GpuResources))
+            && (!remote || can(Capability::RegionAware))
+    }
+
+    /// Without what the framework says nothing of being able to deal with.
+    pub(super) fn stripped(to: &KnownFramework, resources: &Resources) -> Resources {
+        resources.filter(|resource| {
+            (!resource.is_shared() || to.framework.can(Capability::SharedResources))
+                && (!resource.is_revocable() || to.framework.can(Capability::RevocableResources))
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Frameworks: come, change, go; and which of them are tracked under which roles.
+
+use super::{Held, KnownFramework, Reference, Refused};
+use apportion::{Framework, FrameworkId, Role};
+
+impl Reference {
+    pub(super) fn add_framework(&mut self, framework: Framework) -> Result<(), Refused> {
+        check(&framework)?;
+        if self.framework(&framework.id).is_some() {
+            return Err("the framework is there already");
+        }
+        let id = framework.id.clone();
+        let suppressed = framework.suppressed.clone();
+        self.frameworks.push(KnownFramework { framework, active: true, suppressed });
+        self.track_roles(&id);
+        let came_first: Vec<Held> = self.holdings().filter(|held| held.framework == id).cloned().collect();
+        self.count_tasks(&came_first);
+        self.allocate(None);
+        Ok(())
+    }
+
+    pub(super) fn update_framework(&mut self, framework: Framework) -> Result<(), Refused> {
+        check(&framework)?;
+        let id = framework.id.clone();
+        let Some(known) = self.frameworks.iter_mut().find(|known| known.framework.id == id) else {
+            return Err("no such framework");
+        };
+        let revived = |role: &Role| known.suppressed.contains(role) && !framework.suppressed.contains(role);
+        let revived: Vec<Role> = framework.roles.iter().filter(|role| revived(role)).cloned().collect();
+        let roles = framework.roles.clone();
+        known.suppressed.clone_from(&framework.suppressed);
+        known.framework = framework;
+        self.refusals.retain(|refusal| {
+            let role = &refusal.held.role;
+            refusal.held.framework != id || roles.contains(role) && !revived.contains(role)
+        });
+        self.rescind(|offer| offer.held.framework == id && !roles.contains(&offer.held.role));
+        // New roles come before old ones go: an inner node on both paths keeps its count.
+        self.track_roles(&id);
+        self.untrack_idle();
+        Ok(())
+    }
+
+    pub(super) fn remove_framework(&mut self, id: &FrameworkId) -> Result<(), Refused> {
+        if self.framework(id).is_none() {
+            return Err("no such framework");
+        }
+        self.offers.retain(|offer| offer.held.framework != *id);
+        self.tasks.retain(|task| task.held.framework != *id);
+        self.refusals.retain(|refusal| refusal.held.framework != *id);
+        self.frameworks.retain(|known| known.framework.id != *id);
+        self.untrack_idle();
+        Ok(())
+    }
+
+    pub(super) fn set_framework_active(&mut self, id: &FrameworkId, active: bool) -> Result<(), Refused> {
+        let Some(known) = self.frameworks.iter_mut().find(|known| known.framework.id == *id) else {
+            return Err("no such framework");
+        };
+        known.active = active;
+        if active {
+            self.allocate(None);
+        } else {
+            self.refusals.retain(|refusal| refusal.held.framework != *id);
+            self.rescind(|offer| offer.held.framework == *id);
+            self.untrack_idle();
+        }
+        Ok(())
+    }
+
+    pub(super) fn suppress(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), Refused> {
+        let roles = self.its_roles(id, roles)?;
+        if let Some(known) = self.frameworks.iter_mut().find(|known| known.framework.id == *id) {
+            known.suppressed.extend(roles);
+        }
+        Ok(())
+    }
+
+    pub(super) fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), Refused> {
+        let roles = self.its_roles(id, roles)?;
+        if let Some(known) = self.frameworks.iter_mut().find(|known| known.framework.id == *id) {
+            known.suppressed.retain(|role| !roles.contains(role));
+        }
+        self.refusals.retain(|refusal| refusal.held.framework != *id || !roles.contains(&refusal.held.role));
+        self.allocate(None);
+        Ok(())
+    }
+
+    /// The roles that a call means: those named, all of which it must have; none named = all that it has.
+    fn its_roles(&self, id: &FrameworkId, named: &[Role]) -> Result<Vec<Role>, Refused> {
+        let roles = &self.framework(id).ok_or("no such framework")?.framework.roles;
+        match named {
+            [] => Ok(roles.clone()),
+            _ if named.iter().all(|role| roles.contains(role)) => Ok(named.to_vec()),
+            _ => Err("not its role"),
+        }
+    }
+
+    fn track_roles(&mut self, id: &FrameworkId) {
+        let roles = self.framework(id).map(|known| known.framework.roles.clone()).unwrap_or_default();
+        for role in &roles {
+            self.served.track(role, id);
+        }
+    }
+
+    /// Tracks and counts what tasks hold that an agent brought along, or that were there before their framework.
+    /// Those of frameworks that are not registered weigh on nobody.
+    pub(super) fn count_tasks(&mut self, tasks: &[Held]) {
+        let mut counted: Vec<(&FrameworkId, &Role, &apportion::AgentId)> = Vec::new();
+        for task in tasks {
+            let each = (&task.framework, &task.role, &task.agent);
+            if self.framework(&task.framework).is_some() && !counted.contains(&each) {
+                counted.push(each);
+                self.served.track(&task.role, &task.framework);
+                self.served.count(&task.role, &task.framework);
+            }
+        }
+    }
+
+    /// Forgets frameworks under roles that they neither have nor hold anything under.
+    pub(super) fn untrack_idle(&mut self) {
+        for (role, framework) in self.served.tracked() {
+            let known = self.framework(&framework);
+            let has = known.is_some_and(|known| known.framework.roles.contains(&role));
+            let holds = known.is_some() && self.holdings().any(|held| held.framework == framework && held.role == role);
+            if !has && !holds {
+                self.served.untrack(&role, &framework);
+            }
+        }
+    }
+}
+
+/// A framework has each role once, and says nothing of roles that it does not have.
+fn check(framework: &Framework) -> Result<(), Refused> {
+    let twice = |(i, role): (usize, &Role)| framework.roles[..i].contains(role);
+    if framework.roles.iter().enumerate().any(twice) {
+        return Err("a role twice");
+    }
+    let mut spoken_of = framework.suppressed.iter().chain(framework.offer_filters.keys());
+    if spoken_of.any(|role| !framework.roles.contains(role)) { Err("not its role") } else { Ok(()) }
+}
