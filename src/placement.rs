@@ -28,11 +28,12 @@ pub use problem::Problem;
 pub use reader::{ReadError, ReadFault, TextError};
 pub use running::Running;
 pub use spread::Spread;
-pub use syntax::{SyntaxError, SyntaxFault};
+pub use syntax::{SyntaxError, SyntaxFault, read_json};
 pub use version::{Version, VersionError};
 pub use volume::{VolumeRequest, VolumeShortage, VolumeSource};
 
-use crate::id::{OfferId, TaskId};
+use crate::constraint::Location;
+use crate::id::{AgentId, OfferId, TaskId};
 use crate::offer::{Accept, Filters, Offer, Operation};
 use crate::resources::Resources;
 use crate::role::Role;
@@ -44,6 +45,7 @@ use serde::Serialize;
 use serde_json::json;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Matches apps with offers: the heart of a framework.
@@ -63,7 +65,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use apportion::constraint::Condition;
-/// use apportion::placement::{App, Planner, Running};
+/// use apportion::placement::{App, Launch, Planner, Running};
 /// use apportion::{Calls, Offer, Role, Scheduler};
 ///
 /// #[derive(Debug)]
@@ -75,7 +77,7 @@ use std::time::Duration;
 /// impl Scheduler for OneApp {
 ///     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
 ///         let plan = Planner::new().at(calls.at()).plan([&self.app], &self.running, &offers);
-///         self.running.extend(plan.launches.iter().map(|launch| launch.running(&offers)));
+///         self.running.extend(plan.launches.iter().map(Launch::running));
 ///         plan.answer(calls);
 ///     }
 /// }
@@ -206,6 +208,12 @@ pub struct Launch {
     pub ports: Vec<Option<u64>>,
     /// What it is told of its host and ports.
     pub env: IndexMap<String, String>,
+    /// The agent of the offer.
+    #[serde(skip)]
+    pub agent: AgentId,
+    /// Where that stands.
+    #[serde(skip)]
+    pub location: Arc<Location>,
 }
 
 impl Launch {
@@ -218,12 +226,10 @@ impl Launch {
             .detail("command", json!({"environment": {"variables": variables}}))
     }
 
-    /// The task as it runs then, on the agent of its offer, which is one of these.
+    /// The task as it runs then.
     #[must_use]
-    pub fn running(&self, offers: &[Offer]) -> Running {
-        let offer = offers.iter().find(|offer| offer.id == self.offer);
-        let location = offer.map(crate::constraint::Location::from).unwrap_or_default();
-        let mut running = Running::new(&self.app, self.id.clone(), location);
+    pub fn running(&self) -> Running {
+        let mut running = Running::new(&self.app, self.id.clone(), Arc::clone(&self.location));
         running.resources = Some(self.resources.clone());
         running
     }

@@ -298,6 +298,8 @@ impl<'a> Desk<'a> {
             resources,
             env: ports::environment(&slot.offer.hostname, &app.ports, &assigned.ports),
             ports: assigned.ports,
+            agent: slot.offer.agent.clone(),
+            location: Arc::clone(&slot.location),
         });
     }
 

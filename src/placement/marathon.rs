@@ -78,7 +78,7 @@ impl FromStr for App {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
-        Ok(Self::from_json(&syntax::parse(text.as_bytes())?)?)
+        Ok(Self::from_json(&syntax::read_json(text.as_bytes())?)?)
     }
 }
 

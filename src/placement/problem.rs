@@ -55,7 +55,7 @@ impl Problem {
     ///
     /// [`TextError`], with line and column of what is no JSON, or the path of what is not as it should be.
     pub fn from_slice(text: &[u8]) -> Result<Self, TextError> {
-        Ok(Self::from_json(&syntax::parse(text)?)?)
+        Ok(Self::from_json(&syntax::read_json(text)?)?)
     }
 
     /// Reads a JSON value.

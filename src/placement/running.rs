@@ -18,7 +18,7 @@ pub struct Running {
     /// Its id.
     pub task: TaskId,
     /// Where it runs.
-    pub location: Location,
+    pub location: Arc<Location>,
     /// What it uses; none = as in its app, if that is among those that are planned.
     pub resources: Option<Resources>,
     /// The image of its container; none likewise.
@@ -31,11 +31,11 @@ pub struct Running {
 
 impl Running {
     /// A task of that app, there, of its present version.
-    pub fn new(app: impl AsRef<str>, task: impl Into<TaskId>, location: Location) -> Self {
+    pub fn new(app: impl AsRef<str>, task: impl Into<TaskId>, location: impl Into<Arc<Location>>) -> Self {
         Self {
             app: full_id(app.as_ref()),
             task: task.into(),
-            location,
+            location: location.into(),
             resources: None,
             image: None,
             labels: None,
@@ -53,7 +53,7 @@ impl Running {
 
     /// The task as constraints see it.
     pub(super) fn placed(&self, app: Option<&App>) -> PlacedTask {
-        let mut task = PlacedTask::new(self.app.clone(), self.task.clone(), self.location.clone());
+        let mut task = PlacedTask::new(self.app.clone(), self.task.clone(), Arc::clone(&self.location));
         task.image = self.image.clone().or_else(|| app?.image.clone());
         task.labels = self.labels.clone().or_else(|| app.map(|app| Arc::clone(&app.labels))).unwrap_or_default();
         task.exclusive = app.map(App::exclusive).unwrap_or_default();

@@ -45,12 +45,21 @@ pub enum SyntaxFault {
     Beyond(String),
 }
 
-/// Reads JSON text.
+/// Reads JSON text; of text that is none, tells the first character that cannot stand where it stands.
 ///
 /// # Errors
 ///
-/// [`SyntaxError`] for text that is none.
-pub(super) fn parse(text: &[u8]) -> Result<Json, SyntaxError> {
+/// [`SyntaxError`] for text that is no JSON, and for bytes that are no text.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::placement::read_json;
+///
+/// let error = read_json(b"{\n  \"id\": \"redis\"\n  \"cpus\": 1\n}").unwrap_err();
+/// assert_eq!(error.to_string(), "3:3: found '\"', expected `,` or `}`");
+/// ```
+pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
@@ -302,7 +311,7 @@ mod tests {
             ("[\"\\ud800\"]", 1, 9, "hex escape"),
         ];
         for (text, line, column, message) in cases {
-            let error = parse(text.as_bytes()).unwrap_err();
+            let error = read_json(text.as_bytes()).unwrap_err();
             assert_eq!((error.line, error.column), (*line, *column), "{text:?}: {error}");
             assert!(error.to_string().contains(message), "{text:?}: {error}");
         }
@@ -310,17 +319,17 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_told_with_their_place() {
-        let error = parse(b"{\n\"a\": \"\xff\"}").unwrap_err();
+        let error = read_json(b"{\n\"a\": \"\xff\"}").unwrap_err();
         assert_eq!((error.line, error.column, error.fault), (2, 7, SyntaxFault::NotText));
-        assert_eq!(parse(b"[1 2, \"\xff\"]").unwrap_err().column, 4);
+        assert_eq!(read_json(b"[1 2, \"\xff\"]").unwrap_err().column, 4);
     }
 
     #[test]
     fn deep_nesting_ends_in_an_error() {
-        let error = parse("[".repeat(100_000).as_bytes()).unwrap_err();
+        let error = read_json("[".repeat(100_000).as_bytes()).unwrap_err();
         assert_eq!((error.line, error.column), (1, 100_001));
         let closed = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-        assert!(matches!(parse(closed.as_bytes()).unwrap_err().fault, SyntaxFault::Beyond(_)));
+        assert!(matches!(read_json(closed.as_bytes()).unwrap_err().fault, SyntaxFault::Beyond(_)));
     }
 
     proptest! {

@@ -322,7 +322,7 @@ fn of_own_tasks() -> impl Generator<Value = Json> {
 
 /// Takes what was launched out of the offers, and counts it as running.
 fn carry_out(problem: &mut Problem, launches: &[Launch]) {
-    problem.running.extend(launches.iter().map(|launch| launch.running(&problem.offers)));
+    problem.running.extend(launches.iter().map(Launch::running));
     for launch in launches {
         let offer = problem.offers.iter_mut().find(|offer| offer.id == launch.offer).unwrap();
         offer.resources = offer.resources.checked_sub(&launch.resources).unwrap();

@@ -1,0 +1,83 @@
+//! The agents: six on three racks, or those of a file.
+
+use apportion::placement::read_json;
+use apportion::{Agent, AgentId, Attributes, Resources};
+use indexmap::IndexMap;
+use serde::Deserialize;
+use std::path::Path;
+
+/// A file that describes a cluster.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    agents: Vec<WrittenAgent>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAgent {
+    id: AgentId,
+    hostname: Option<String>,
+    resources: Resources,
+    #[serde(default)]
+    attributes: Attributes,
+    region: Option<String>,
+    zone: Option<String>,
+}
+
+/// So many agents on three racks, large and small ones.
+pub(crate) fn made_up(count: u16) -> IndexMap<AgentId, Agent> {
+    let agent = |number: u16| {
+        let id = format!("agent-{number}");
+        let rack = (number - 1) % 3 + 1;
+        let (resources, disk) = match number % 2 {
+            0 => ("cpus:4;mem:14861;disk:35164;ports:[31000-32000]", "hdd"),
+            _ => ("cpus:8;mem:30976;disk:70328;ports:[31000-32000]", "ssd"),
+        };
+        let agent = Agent::new(id.as_str(), resources.parse().expect("they are written above"));
+        agent
+            .attribute("rack", format!("rack-{rack}").as_str())
+            .attribute("disk", disk)
+            .domain("home", format!("zone-{rack}"))
+    };
+    (1..=count).map(agent).map(|agent| (agent.id.clone(), agent)).collect()
+}
+
+/// The agents of a file; the message of an error begins with its name.
+pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
+    let name = file.display();
+    let text = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let json = read_json(&text).map_err(|error| format!("{name}:{error}"))?;
+    let written: Written = serde_json::from_slice(&text).map_err(|error| at(&name.to_string(), &error))?;
+    if written.agents.is_empty() {
+        return Err(format!("{name}: agents: found {}, expected at least one", json["agents"]));
+    }
+    let mut agents = IndexMap::new();
+    for (i, written) in written.agents.into_iter().enumerate() {
+        let path = format!("{name}: agents[{i}]");
+        let mut agent = Agent::new(written.id.clone(), written.resources).attributes(written.attributes);
+        if let Some(hostname) = written.hostname {
+            agent = agent.hostname(hostname);
+        }
+        match (written.region, written.zone) {
+            (Some(region), Some(zone)) => agent = agent.domain(region, zone),
+            (None, None) => {}
+            (Some(_), None) => return Err(format!("{path}: region without zone, expected both or none")),
+            (None, Some(_)) => return Err(format!("{path}: zone without region, expected both or none")),
+        }
+        if written.id.as_str().is_empty() || agent.hostname.is_empty() {
+            return Err(format!("{path}: found an empty name, expected an id and a hostname"));
+        }
+        if agents.insert(written.id.clone(), agent).is_some() {
+            return Err(format!("{path}: found the id {:?} for the second time", written.id.as_str()));
+        }
+    }
+    Ok(agents)
+}
+
+/// The place comes first, as in all messages about a file.
+fn at(name: &str, error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
+    format!("{name}:{}:{}: {what}", error.line(), error.column())
+}
