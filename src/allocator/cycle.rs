@@ -92,6 +92,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 self.ledger.mark(*agent);
             }
         }
+        // What a guarantee was kept free for may be had by others once the guarantee is met.
+        if cycle.round.is_some() && !cycle.given.is_empty() {
+            self.ledger.mark_all();
+        }
         let holding = |((framework, role, agent), resources)| Holding {
             framework: self.frameworks[framework].framework.id.clone(),
             role: self.roles[role].role.clone(),
@@ -200,7 +204,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let mut firm = guaranteed;
         firm.insert(&extra);
         let mut offer = left.filter(|resource| {
-            let exactly = resource.role().is_none_or(|owner| owner == role);
+            // With a guarantee come what is reserved to just this role, and what quota is not about.
+            let exactly = resource.role() == Some(role) || resource.scalar().is_none() || resource.is_revocable();
             !is_firm(resource) && (exactly || stage == Stage::FairShares)
         });
         offer.insert(&firm);

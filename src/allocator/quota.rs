@@ -329,7 +329,11 @@ impl Round {
         unsatisfied: &Amounts,
     ) -> (Resources, Resources) {
         let name = |resource: &Resource| names.find(resource.name());
-        let lacking = |resource: &Resource| Some(name(resource).map_or(0, |ix| unsatisfied.of(ix)));
+        // A limit further up holds for guarantees too: the role's own is never below what it lacks.
+        let lacking = |resource: &Resource| {
+            let (lacks, left) = name(resource).map_or((0, None), |ix| (unsatisfied.of(ix), self.limit_left(role, ix)));
+            Some(left.map_or(lacks, |left| lacks.min(left)))
+        };
         let guaranteed = chop(firm, lacking);
         let rest = firm.saturating_sub(&guaranteed);
         let given = guaranteed.quantities();
