@@ -79,6 +79,19 @@ pub struct InverseOffer {
     pub unavailability: Unavailability,
 }
 
+impl InverseOffer {
+    /// A request to that framework, because that agent will be down then.
+    #[must_use]
+    pub fn new(
+        id: impl Into<OfferId>,
+        framework: impl Into<FrameworkId>,
+        agent: impl Into<AgentId>,
+        unavailability: Unavailability,
+    ) -> Self {
+        Self { id: id.into(), framework: framework.into(), agent: agent.into(), unavailability }
+    }
+}
+
 /// For how long a framework does not want to be offered again what it turned down.
 ///
 /// # Examples
