@@ -75,3 +75,43 @@ fn a_destroyed_volume_is_gone_in_all_its_copies() {
     ).replace(",\n", ","));
     assert!(lines.last().is_some_and(|line| line.starts_with(r#"{"error""#)), "{lines:?}");
 }
+
+#[test]
+fn ports_reserved_further_up_come_with_a_guarantee() {
+    let lines = replayed(
+        r#"{"do": {"set_quota": {"role": "a/b", "guarantees": {"cpus": 1}}}}
+        {"do": {"add_framework": {"id": "f1", "roles": ["a/b"]}}}
+        {"do": {"add_framework": {"id": "f2", "roles": ["a/+"]}}}
+        {"do": {"set_weight": {"role": "a/+", "weight": 2}}}
+        {"do": {"add_agent": {"id": "a1", "resources": "cpus:1;ports(a):[3-4]"}}}"#,
+    );
+    // Non-scalars, whosever they are, come in the first stage; in the second the other would be first.
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(r#""role":"a/b""#) && lines[0].contains("ports(a):[3-4]"), "{lines:?}");
+}
+
+#[test]
+fn a_limit_further_up_holds_for_guarantees_too() {
+    let lines = replayed(
+        r#"{"do": {"set_quota": {"role": "a", "limits": {"cpus": 2}}}}
+        {"do": {"set_quota": {"role": "a/b", "guarantees": {"cpus": 3}}}}
+        {"do": {"add_framework": {"id": "f1", "roles": ["a/b"]}}}
+        {"do": {"add_agent": {"id": "a1", "resources": "cpus:5"}}}
+        {"at": 3, "do": {"advance": {}}}"#,
+    );
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains(r#""resources":"cpus:2""#), "{lines:?}");
+}
+
+#[test]
+fn what_a_met_guarantee_sets_free_is_offered_in_the_next_batch() {
+    let lines = replayed(
+        r#"{"do": {"set_quota": {"role": "a", "guarantees": {"cpus": 2}}}}
+        {"do": {"add_agent": {"id": "a1", "resources": "cpus:4"}}}
+        {"do": {"add_framework": {"id": "f1", "roles": ["a/b"]}}}
+        {"at": 1, "do": {"advance": {}}}"#,
+    );
+    // Two are kept free for `a`, until the next batch knows that they are held within it.
+    let offered: Vec<bool> = lines.iter().map(|line| line.contains(r#""resources":"cpus:2""#)).collect();
+    assert_eq!(offered, [true, true], "{lines:?}");
+}

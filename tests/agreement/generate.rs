@@ -3,12 +3,15 @@
 
 use crate::kinds::{AGENTS, agent_resources, part, reserved_to, resized, volumes_of};
 use crate::reference::{LiveOffer, Reference};
-use apportion::allocator::Weight;
+use apportion::allocator::{Quota, Weight};
 use apportion::{
     Accept, Agent, AgentUpdate, Attributes, Call, Capability, Command, Domain, Filters, Framework, FrameworkId, Offer,
-    OfferId, Operation, Quantities, Role, RunningTask, Scalar, Task, TaskId, TaskState, TaskStatus,
+    OfferConstraints, OfferId, Operation, Quantities, Role, RunningTask, Scalar, Task, TaskId, TaskState, TaskStatus,
+    Time, Unavailability,
 };
 use proptest::prelude::*;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,10 +51,13 @@ pub(crate) enum Kind {
     Wrong,
     Operations,
     Operate,
+    SetQuota,
+    SetMaintenance,
+    AnswerInverse,
 }
 
 /// How often each kind comes up. What the crate does not do yet is left out here.
-const KINDS: [(u32, Kind); 20] = [
+const KINDS: [(u32, Kind); 23] = [
     (3, Kind::AddAgent),
     (2, Kind::UpdateAgent),
     (1, Kind::RemoveAgent),
@@ -72,6 +78,9 @@ const KINDS: [(u32, Kind); 20] = [
     (2, Kind::Wrong),
     (4, Kind::Operations),
     (3, Kind::Operate),
+    (3, Kind::SetQuota),
+    (1, Kind::SetMaintenance),
+    (2, Kind::AnswerInverse),
 ];
 
 /// One thing that happens, and what it makes its choices from.
@@ -219,6 +228,23 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             accept.filters = dice.filters();
             Command::Call(offer.held.framework, Call::Accept(accept))
         }
+        Kind::SetQuota => set_quota(dice),
+        Kind::SetMaintenance => {
+            let windows = [Some(None), None, Some(Some(Duration::from_secs(50)))];
+            let window = dice.pick(&windows).map(|duration| Unavailability { start: Time::from_secs(100), duration });
+            Command::SetMaintenance(dice.pick_some(&agents)?, window)
+        }
+        Kind::AnswerInverse => {
+            let (number, framework, _) = dice.pick_some(&state.inverse_offers)?;
+            let (offers, filters) = (vec![format!("I{number}").into()], dice.filters());
+            let accepts = dice.one_in(2);
+            let call = if accepts {
+                Call::AcceptInverseOffers { offers, filters }
+            } else {
+                Call::DeclineInverseOffers { offers, filters }
+            };
+            Command::Call(framework, call)
+        }
         Kind::Operate => {
             let agent = dice.pick_some(&state.agents)?.agent;
             let on_it = Some(agent.resources).filter(|_| !dice.one_in(3)).unwrap_or_else(|| state.available(&agent.id));
@@ -277,12 +303,57 @@ fn framework(id: FrameworkId, dice: &mut Dice<'_>) -> Framework {
     } else if die < 6 {
         let minimums = [vec![], vec![minimum("cpus", 1000)], vec![minimum("mem", 64_000), minimum("ports", 2000)]];
         framework.offer_filters.insert(framework.roles[0].clone(), minimums[die - 3].clone());
+    } else if die == 6 {
+        framework.offer_constraints = constraints(dice, &framework.roles[0]);
     }
     framework
 }
 
 pub(crate) fn minimum(name: &str, milli: u64) -> Quantities {
     Quantities::from_iter([(name, Scalar::milli(milli))])
+}
+
+fn constraints(dice: &mut Dice<'_>, role: &Role) -> OfferConstraints {
+    let selectors = [
+        json!({"attribute_name": "rack"}),
+        json!({"pseudoattribute_type": "HOSTNAME"}),
+        json!({"pseudoattribute_type": "REGION"}),
+    ];
+    let predicates = [
+        json!({"exists": {}}),
+        json!({"not_exists": {}}),
+        json!({"text_equals": {"value": "r1"}}),
+        json!({"text_not_equals": {"value": "h1"}}),
+        json!({"text_matches": {"regex": "h[12]|f.r|r1"}}),
+        json!({"text_not_matches": {"regex": "h|f"}}),
+    ];
+    let mut one = || json!({"selector": dice.pick(&selectors), "predicate": dice.pick(&predicates)});
+    let groups = json!([{"attribute_constraints": [one()]}, {"attribute_constraints": [one(), one()]}]);
+    OfferConstraints::from_v1(json!({"role_constraints": {role.as_str(): {"groups": groups}}})).expect("constraints")
+}
+
+fn set_quota(dice: &mut Dice<'_>) -> Command {
+    let guarantees = [
+        vec![],
+        vec![("cpus", 1000)],
+        vec![("cpus", 2000), ("mem", 64_000)],
+        vec![("mem", 100_000)],
+        vec![],
+        vec![("disk", 10_000), ("cpus", 500)],
+    ];
+    let limits = [
+        vec![],
+        vec![("cpus", 2000)],
+        vec![("cpus", 0)],
+        vec![("mem", 64_000), ("cpus", 3000)],
+        vec![("disk", 12_000)],
+    ];
+    let role = role(dice.pick(&["a", "a", "a/b", "d", "*", "a/b/c"]));
+    let guarantees = dice.pick(&guarantees).into_iter().map(|(name, milli)| (name, Scalar::milli(milli)));
+    let limits: BTreeMap<&str, f64> =
+        dice.pick(&limits).into_iter().map(|(name, milli)| (name, Scalar::milli(milli).as_f64())).collect();
+    let limits = serde_json::from_value(json!(limits)).expect("limits");
+    Command::SetQuota(role, Quota::new(guarantees.collect(), limits))
 }
 
 fn some_roles(dice: &mut Dice<'_>, state: &Reference) -> Vec<Role> {

@@ -191,6 +191,7 @@ impl Watch {
         let gpus = agent.agent.resources.iter().any(|resource| resource.name() == "gpus");
         !plain.is_empty()
             && enough
+            && known.framework.offer_constraints.is_empty()
             && known.active
             && !known.suppressed.contains(role)
             && agent.agent.domain.is_none()

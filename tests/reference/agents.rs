@@ -57,6 +57,8 @@ impl Reference {
             return Err("no such agent");
         }
         self.rescind(|offer| offer.held.agent == *id);
+        self.rescind_inverse(|_, agent| agent == id);
+        self.inverse_refusals.retain(|refusal| refusal.agent != *id);
         let (lost, kept) = std::mem::take(&mut self.tasks).into_iter().partition(|task| task.held.agent == *id);
         self.tasks = kept;
         let lost: Vec<LiveTask> = lost;
@@ -79,6 +81,7 @@ impl Reference {
         known.active = active;
         if !active {
             self.rescind(|offer| offer.held.agent == *id);
+            self.rescind_inverse(|_, agent| agent == id);
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ impl Reference {
         for offer in new {
             self.emit_offer(&offer);
         }
+        self.ask_back(only);
     }
 
     fn allocate_agent(&mut self, stage: Stage, agent: &AgentId, before: u64) {
@@ -37,6 +38,9 @@ impl Reference {
                 if stage == Stage::Guarantees && self.unsatisfied(&role).is_empty() {
                     break;
                 }
+                if !self.is_admitted_to(&framework, &role, agent) {
+                    continue;
+                }
                 let left = self.left_for(agent, &role, before);
                 if left.is_empty() {
                     break; // nothing is left for anyone in the role
@@ -46,6 +50,11 @@ impl Reference {
                 }
             }
         }
+    }
+
+    fn is_admitted_to(&self, framework: &FrameworkId, role: &Role, agent: &AgentId) -> bool {
+        let known = self.framework(framework).zip(self.agent(agent));
+        known.is_some_and(|(to, known)| Self::is_admitted(to, role, known))
     }
 
     /// What is available to a role: what is shared is offered once in an allocation.

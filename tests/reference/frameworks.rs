@@ -48,6 +48,8 @@ impl Reference {
         self.offers.retain(|offer| offer.held.framework != *id);
         self.tasks.retain(|task| task.held.framework != *id);
         self.refusals.retain(|refusal| refusal.held.framework != *id);
+        self.inverse_offers.retain(|(_, to, _)| to != id);
+        self.inverse_refusals.retain(|refusal| refusal.framework != *id);
         self.frameworks.retain(|known| known.framework.id != *id);
         self.untrack_idle();
         Ok(())
@@ -62,7 +64,9 @@ impl Reference {
             self.allocate(None);
         } else {
             self.refusals.retain(|refusal| refusal.held.framework != *id);
+            self.inverse_refusals.retain(|refusal| refusal.framework != *id);
             self.rescind(|offer| offer.held.framework == *id);
+            self.rescind_inverse(|to, _| to == id);
             self.untrack_idle();
         }
         Ok(())
@@ -82,6 +86,7 @@ impl Reference {
             known.suppressed.retain(|role| !roles.contains(role));
         }
         self.refusals.retain(|refusal| refusal.held.framework != *id || !roles.contains(&refusal.held.role));
+        self.inverse_refusals.retain(|refusal| refusal.framework != *id);
         self.allocate(None);
         Ok(())
     }
@@ -136,6 +141,7 @@ fn check(framework: &Framework) -> Result<(), Refused> {
     if framework.roles.iter().enumerate().any(twice) {
         return Err("a role twice");
     }
-    let mut spoken_of = framework.suppressed.iter().chain(framework.offer_filters.keys());
+    let spoken_of = framework.suppressed.iter().chain(framework.offer_filters.keys());
+    let mut spoken_of = spoken_of.chain(framework.offer_constraints.roles());
     if spoken_of.any(|role| !framework.roles.contains(role)) { Err("not its role") } else { Ok(()) }
 }

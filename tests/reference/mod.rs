@@ -8,8 +8,10 @@
 
 mod agents;
 mod allocate;
+mod constraints;
 mod eligible;
 mod frameworks;
+mod maintenance;
 mod offers;
 mod operations;
 mod quota;
@@ -18,6 +20,7 @@ mod share;
 mod tasks;
 mod tree;
 
+pub(crate) use maintenance::InverseRefusal;
 pub(crate) use refusals::Refusal;
 
 use apportion::allocator::Weight;
@@ -82,6 +85,10 @@ pub(crate) struct Reference {
     /// In order of launching.
     pub(crate) tasks: Vec<LiveTask>,
     pub(crate) refusals: Vec<Refusal>,
+    /// In order of making: the `1` of `I1`, to whom, of which agent.
+    pub(crate) inverse_offers: Vec<(u64, FrameworkId, AgentId)>,
+    inverse_refusals: Vec<InverseRefusal>,
+    inverse_offers_made: u64,
     pub(crate) weights: BTreeMap<Role, Weight>,
     pub(crate) quotas: BTreeMap<Role, Quota>,
     pub(crate) whitelist: Option<Vec<String>>,
@@ -102,6 +109,9 @@ impl Reference {
             offers: Vec::new(),
             tasks: Vec::new(),
             refusals: Vec::new(),
+            inverse_offers: Vec::new(),
+            inverse_refusals: Vec::new(),
+            inverse_offers_made: 0,
             weights: BTreeMap::new(),
             quotas: BTreeMap::new(),
             whitelist: None,
@@ -133,10 +143,16 @@ impl Reference {
                 self.whitelist = hostnames.map(|names| names.iter().map(ToString::to_string).collect());
                 Ok(())
             }
+            Command::SetQuota(role, quota) => self.set_quota(&role, &quota),
+            Command::SetMaintenance(agent, unavailability) => self.set_maintenance(&agent, unavailability),
             Command::Operate(agent, operations) => self.operate(&agent, &operations),
             Command::TaskStatus(framework, status) => self.task_status(&framework, &status),
             Command::Call(framework, Call::Accept(accept)) => self.accept(&framework, accept),
             Command::Call(framework, Call::Decline { offers, filters }) => self.decline(&framework, &offers, filters),
+            Command::Call(
+                framework,
+                Call::AcceptInverseOffers { offers, filters } | Call::DeclineInverseOffers { offers, filters },
+            ) => self.answer_inverse(&framework, &offers, filters),
             Command::Call(framework, Call::Suppress(roles)) => self.suppress(&framework, &roles),
             Command::Call(framework, Call::Revive(roles)) => self.revive(&framework, &roles),
             Command::Call(framework, Call::Kill(task)) => self.kill(&framework, &task),
@@ -148,7 +164,8 @@ impl Reference {
     /// Runs what is due: at one instant the batch, then ends of refusals, then offer timeouts.
     pub(crate) fn run_timers(&mut self, at: Time) {
         loop {
-            let refusal_ends = self.refusals.iter().map(|refusal| refusal.until).min();
+            let ends = self.refusals.iter().map(|refusal| refusal.until);
+            let refusal_ends = ends.chain(self.inverse_refusals.iter().map(|refusal| refusal.until)).min();
             let timeout = self.config.offer_timeout;
             let timed_out = |offer: &LiveOffer| timeout.map(|timeout| offer.made_at + timeout);
             let offer_times_out = self.offers.iter().filter_map(timed_out).min();
@@ -160,6 +177,7 @@ impl Reference {
                 self.allocate(None);
             } else if refusal_ends == Some(due) {
                 self.refusals.retain(|refusal| refusal.until > due);
+                self.inverse_refusals.retain(|refusal| refusal.until > due);
             } else {
                 self.rescind(|offer| timed_out(offer).is_some_and(|end| end <= due));
             }

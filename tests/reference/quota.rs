@@ -1,8 +1,8 @@
 //! Quota: guarantees and limits, what counts against them, and what has to be kept back for others.
 
-use super::Reference;
 use super::share::amounts;
-use apportion::{Quantities, Resource, Resources, Role, Scalar, Value};
+use super::{Reference, Refused};
+use apportion::{Quantities, Resource, Resources, Role, Scalar, Value, allocator};
 use std::collections::BTreeMap;
 
 /// What a role is guaranteed, and what it may have at most; a name without a limit may be had without one.
@@ -44,6 +44,34 @@ pub(crate) fn is_under_quota(resource: &Resource) -> bool {
 }
 
 impl Reference {
+    pub(super) fn set_quota(&mut self, role: &Role, quota: &allocator::Quota) -> Result<(), Refused> {
+        let limits = quota.limits.iter().map(|(name, limit)| (name.to_owned(), limit)).collect();
+        let quota = Quota { guarantees: quota.guarantees.clone(), limits };
+        let over = |(name, amount): (&str, Scalar)| quota.limits.get(name).is_some_and(|limit| *limit < amount);
+        if quota.guarantees.iter().any(over) {
+            return Err("a guarantee over its limit");
+        }
+        let mut quotas = self.quotas.clone();
+        quotas.remove(role);
+        if quota != Quota::default() {
+            quotas.insert(role.clone(), quota);
+        }
+        // Below every role that has guarantees, the next ones down must not come to more.
+        let guarantees =
+            |role: &Role| quotas.get(role).map(|quota| &quota.guarantees).filter(|given| !given.is_empty());
+        for (parent, own) in quotas.keys().filter_map(|role| Some((role, guarantees(role)?))) {
+            let next =
+                |role: &&Role| role.ancestors().find(|above| guarantees(above).is_some()).as_ref() == Some(parent);
+            let below = quotas.keys().filter(next).filter_map(guarantees);
+            let sum = below.fold(Amounts::new(), |sum, given| plus(&sum, &of_quantities(given)));
+            if !less(&sum, &of_quantities(own)).is_empty() {
+                return Err("guarantees below come to more");
+            }
+        }
+        self.quotas = quotas;
+        Ok(())
+    }
+
     pub(super) fn guarantees(&self, role: &Role) -> Amounts {
         self.quotas.get(role).map(|quota| of_quantities(&quota.guarantees)).unwrap_or_default()
     }
@@ -83,18 +111,14 @@ impl Reference {
         required
     }
 
-    /// What is free in the whole cluster for whoever comes: neither held, nor reserved, nor revocable.
+    /// What is free in the whole cluster for whoever comes: what is neither reserved nor revocable, and held by
+    /// nobody, be it known or not.
+    ///
+    /// It is the same as total - held - unused reservations - unused revocable, unless more is held than
+    /// there is; then the long way would count what is held of a reservation twice.
     pub(super) fn headroom(&self) -> Amounts {
-        let held = self.weighing().flat_map(|held| held.resources.iter().map(move |resource| (&held.agent, resource)));
-        let held: Vec<_> = held.collect();
-        let held_of =
-            |which: &dyn Fn(&Resource) -> bool| amounts(held.iter().copied().filter(|(_, resource)| which(resource)));
-        let reserved = |resource: &Resource| resource.role().is_some();
-        let revocable = |resource: &Resource| resource.is_revocable() && resource.role().is_none();
-        let unused_reservations = less(&self.totals(reserved), &held_of(&reserved));
-        let unused_revocable = less(&self.totals(revocable), &held_of(&revocable));
-        let free = less(&self.totals(|_| true), &held_of(&|_| true));
-        less(&less(&free, &unused_reservations), &unused_revocable)
+        let held = self.holdings().flat_map(|held| held.resources.iter().map(move |resource| (&held.agent, resource)));
+        less(&self.totals(is_under_quota), &amounts(held.filter(|(_, resource)| is_under_quota(resource))))
     }
 
     fn totals(&self, which: impl Fn(&Resource) -> bool) -> Amounts {
