@@ -9,17 +9,23 @@
 use apportion::constraint::Location;
 use apportion::placement::{App, Launch, Plan, Problem};
 use apportion::{Ranges, Resources};
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-#[test]
-fn the_cases_hold() {
+fn cases() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/placement");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
+    files
+}
+
+#[test]
+fn the_cases_hold() {
+    let files = cases();
     assert!(files.len() > 100, "cases are missing");
     let failures: Vec<String> = files.iter().filter_map(|file| failure(file)).collect();
     assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), files.len(), failures.join("\n"));
@@ -286,5 +292,77 @@ fn the_program_refuses_what_is_wrong_and_prints_nothing() {
         assert!(output.stdout.is_empty());
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.starts_with(message), "{told}");
+    }
+}
+
+/// The paths to all values of a document.
+fn pointers(json: &Json, path: &str, found: &mut Vec<String>) {
+    found.push(path.to_owned());
+    let members: Vec<(String, &Json)> = match json {
+        Json::Object(members) => {
+            members.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
+        }
+        Json::Array(items) => items.iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
+    };
+    members.into_iter().for_each(|(key, value)| pointers(value, &format!("{path}/{key}"), found));
+}
+
+fn odd_value() -> impl Strategy<Value = Json> {
+    prop::sample::select(vec![
+        Json::Null,
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(0.5),
+        json!(1e300),
+        json!(u64::MAX),
+        json!(""),
+        json!("0"),
+        json!("ports:[0-18446744073709551615]"),
+        json!("cpus:9000000000000;mem:9000000000000"),
+        json!("a:[1-2];b:{c};d:1e308"),
+        json!([]),
+        json!([[]]),
+        json!(["rack", "GROUP_BY", u64::MAX]),
+        json!(["rack", "MAX_SKEW", 1]),
+        json!({}),
+        json!({"not": ["rack", "EXCLUSIVE"]}),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is written, it ends in a plan that makes sense or in an error.
+    #[test]
+    fn odd_values_end_in_a_plan_or_an_error(
+        file in prop::sample::select(cases()), changes in prop::collection::vec((any::<prop::sample::Index>(), odd_value()), 1..4),
+    ) {
+        let case: Json = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let mut problem = case["problem"].clone();
+        for (place, value) in changes {
+            let mut places = Vec::new();
+            pointers(&problem, "", &mut places);
+            *problem.pointer_mut(&places[place.index(places.len())]).unwrap() = value;
+        }
+        if let Ok(problem) = Problem::from_json(&problem) {
+            prop_assert_eq!(makes_sense(&problem, &problem.solve()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn odd_bytes_end_in_a_plan_or_an_error(
+        file in prop::sample::select(cases()), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let case: Json = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let mut text = case["problem"].to_string().into_bytes();
+        for (place, byte) in changes {
+            let place = place.index(text.len());
+            text[place] = byte;
+        }
+        if let Ok(problem) = Problem::from_slice(&text) {
+            prop_assert_eq!(makes_sense(&problem, &problem.solve()), Ok(()));
+        }
     }
 }

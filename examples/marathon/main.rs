@@ -232,7 +232,7 @@ impl<W: Write> Stage<W> {
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
         match self.log {
             Some(mut log) => {
-                log.heading("\ntasks")?;
+                log.gap()?;
                 let out = log.out();
                 report::table(marathon, out)?;
                 report::waiting(&marathon.waiting(), out)?;

@@ -40,6 +40,12 @@ impl<W: Write> Log<W> {
         writeln!(self.out, "{BOLD}{text}{BOLD:#}")
     }
 
+    /// The end of the story: what follows stands apart.
+    pub(crate) fn gap(&mut self) -> io::Result<()> {
+        self.flush()?;
+        writeln!(self.out)
+    }
+
     /// One thing that happened.
     pub(crate) fn tell(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
         if let Effect::Offer(offer) = &emitted.effect {

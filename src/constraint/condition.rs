@@ -120,7 +120,8 @@ impl Condition {
         Ok(Self { field, operator })
     }
 
-    /// Reads the two or three words of an app's `constraints`, as Marathon understands them.
+    /// Reads the two or three words of an app's `constraints`, as Marathon understands them: where a value may be left
+    /// out, an empty one counts as none.
     ///
     /// # Errors
     ///
@@ -134,6 +135,8 @@ impl Condition {
         if field.is_of_tasks() {
             return Err(ConditionError::FieldOfTasks { field, operator: "constraints".to_owned() });
         }
+        let is_optional = ["UNIQUE", "CLUSTER", "GROUP_BY"].contains(&operator);
+        let value = value.filter(|value| !(is_optional && *value == Operand::Text("".into())));
         Self::new(field, Operator::new(operator, value)?)
     }
 

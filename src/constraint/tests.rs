@@ -252,6 +252,8 @@ fn marathon_has_seven_operators_and_no_fields_of_tasks() {
     assert_eq!(Condition::marathon("rack", "MAX_PER", Some(Operand::Number(2.0))).unwrap(), rule("rack MAX_PER 2"));
     assert!(Condition::marathon("rack", "IN", text("a")).unwrap_err().to_string().ends_with("MAX_PER, IS"));
     assert!(Condition::marathon("@app", "IS", text("a")).is_err());
+    assert_eq!(Condition::marathon("rack", "GROUP_BY", text("")).unwrap(), rule("rack GROUP_BY"));
+    assert!(Condition::marathon("rack", "MAX_PER", text("")).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! out once for all offers that agree in them.
 
 use super::desk::Desk;
-use super::fitness::{Fitness, Strategy};
+use super::fitness::Fitness;
 use super::search::Search;
 use crate::constraint::{Clause, Field, Preference, Reach};
 use indexmap::IndexMap;
@@ -31,6 +31,8 @@ pub(super) struct Choice<'a> {
     /// The sum of the weights of all wishes, without their sign.
     weights: f64,
     has_an_opinion: bool,
+    /// Whether everything depends on the host alone.
+    is_of_host: bool,
     /// Whether its own tasks keep others away.
     keeps: bool,
     /// The offers in which no further task of the app can run.
@@ -68,6 +70,7 @@ impl<'a> Choice<'a> {
             wishes_of_anything: wishes(Reach::Anything),
             weights: app.prefer.iter().map(|wish| wish.weight.value().abs()).sum(),
             has_an_opinion: search.has_an_opinion(),
+            is_of_host: false,
             keeps: !app.exclusive().is_empty(),
             dead: vec![false; desk.slots.len()],
             first: 0,
@@ -75,12 +78,18 @@ impl<'a> Choice<'a> {
             classes: Vec::with_capacity(desk.slots.len()),
             members: Vec::new(),
         };
-        choice.classify(search, desk);
+        let fields = choice.fields(search);
+        choice.classify(&fields, desk);
+        choice.is_of_host = fields.is_empty()
+            && choice.of_anything.is_empty()
+            && choice.wishes_of_anything.is_empty()
+            && !choice.keeps
+            && !search.draws();
         choice
     }
 
-    /// Sorts the offers into classes by the values of all fields on which anything but a host depends.
-    fn classify(&mut self, search: &Search<'a>, desk: &Desk<'_>) {
+    /// The fields on whose values anything but a host depends.
+    fn fields(&self, search: &Search<'a>) -> Vec<&'a Field> {
         let mut fields: Vec<&Field> = search.groups.clone();
         fields.extend(search.spreads.iter().map(|(spread, ..)| &spread.field));
         let wished = self.wishes_of_values.iter().map(|wish| &wish.clause);
@@ -89,6 +98,11 @@ impl<'a> Choice<'a> {
         }
         fields.sort_unstable();
         fields.dedup();
+        fields
+    }
+
+    /// Sorts the offers into classes by the values of these fields.
+    fn classify(&mut self, fields: &[&Field], desk: &Desk<'_>) {
         let mut classes: IndexMap<Vec<Option<SmolStr>>, usize, foldhash::fast::RandomState> = IndexMap::default();
         for (index, slot) in desk.slots.iter().enumerate() {
             let values = fields.iter().map(|field| slot.location.value(field).map(SmolStr::from)).collect();
@@ -144,6 +158,9 @@ impl Desk<'_> {
         let of_host = choice.hosts[index].unwrap_or_else(|| self.of_host(search, choice, index));
         choice.hosts[index] = Some(of_host);
         let Standing::Scores(of_host) = of_host else { return of_host };
+        if choice.is_of_host {
+            return Standing::Scores(of_host);
+        }
         let class = choice.classes[index];
         let of_values = of_classes[class].unwrap_or_else(|| self.of_values(search, choice, choice.members[class]));
         of_classes[class] = Some(of_values);
@@ -159,11 +176,11 @@ impl Desk<'_> {
             *sum = mine + shared;
         }
         score[0] += self.wishes(search, choice, &choice.wishes_of_anything, index);
-        if matches!(search.strategy, Strategy::Random | Strategy::Own(_)) {
+        if search.draws() {
             let prospect = self.prospect(search, index);
             (score[3], score[4]) = (search.strategy.score(&prospect), search.strategy.tie_break(&prospect));
         }
-        Standing::Scores(score.map(|number| if number.is_nan() { f64::NEG_INFINITY } else { number }))
+        Standing::Scores(numbers(score))
     }
 
     /// All checks and scores that depend on the host alone.
@@ -176,7 +193,8 @@ impl Desk<'_> {
         }
         let prospect = self.prospect(search, index);
         let wishes = self.wishes(search, choice, &choice.wishes_of_host, index);
-        Standing::Scores([wishes, 0.0, 0.0, search.strategy.score(&prospect), search.strategy.tie_break(&prospect)])
+        let (fitness, tie_break) = (search.strategy.score(&prospect), search.strategy.tie_break(&prospect));
+        Standing::Scores(numbers([wishes, 0.0, 0.0, fitness, tie_break]))
     }
 
     /// All checks and scores that depend on values that a class of offers has in common.
@@ -207,6 +225,11 @@ impl Desk<'_> {
         let met: f64 = met.map(|wish| wish.weight.value()).sum();
         if wishes.is_empty() { 0.0 } else { met / choice.weights }
     }
+}
+
+/// What is no number is worst.
+fn numbers(score: Score) -> Score {
+    score.map(|number| if number.is_nan() { f64::NEG_INFINITY } else { number })
 }
 
 fn is_better(score: &Score, than: &Score) -> bool {

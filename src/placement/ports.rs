@@ -3,6 +3,8 @@
 use crate::resources::{Range, Ranges, Resource, Resources, Value};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// A port of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,29 +91,33 @@ pub(super) fn assign(
             Value::Scalar(_) | Value::Set(_) => None,
         })
         .collect();
-    let fixed: Vec<u64> = wanted.iter().filter_map(fixed_number).collect();
+    let fixed: BTreeSet<u64> = wanted.iter().filter_map(fixed_number).collect();
     let start = start.unwrap_or(0);
     let mut free = pools.iter().enumerate().flat_map(|(i, (_, ranges))| {
         let from_start = clipped(ranges, start, u64::MAX).map(move |number| (number, i));
         let before = (start > 0).then(|| clipped(ranges, 0, start.saturating_sub(1)));
         from_start.chain(before.into_iter().flatten().map(move |number| (number, i)))
     });
-    let mut free = free.by_ref().filter(|(number, _)| !fixed.contains(number));
-    let mut taken: Vec<(u64, usize)> = Vec::new();
-    let mut ports = Vec::with_capacity(wanted.len());
-    for (i, port) in wanted.iter().enumerate() {
+    // By number, the pool that each comes from.
+    let mut taken: BTreeMap<u64, usize> = BTreeMap::new();
+    let (mut ports, mut dynamic) = (Vec::with_capacity(wanted.len()), 0);
+    for port in wanted {
         let found = match port.host {
             HostPort::None => None,
             HostPort::Dynamic => {
-                let needed = wanted.iter().filter(|port| port.host == HostPort::Dynamic).count();
-                let so_far = wanted[..i].iter().filter(|port| port.host == HostPort::Dynamic).count();
-                let new = |(number, _): &(u64, usize)| !taken.iter().any(|(taken, _)| taken == number);
-                Some(free.find(new).ok_or(PortShortage::Dynamic { needed, left: so_far })?)
+                let new = |(number, _): &(u64, usize)| !fixed.contains(number) && !taken.contains_key(number);
+                let shortage = || {
+                    let needed = wanted.iter().filter(|port| port.host == HostPort::Dynamic).count();
+                    PortShortage::Dynamic { needed, left: dynamic }
+                };
+                let found = free.find(new).ok_or_else(shortage)?;
+                dynamic += 1;
+                Some(found)
             }
             HostPort::Fixed(number) => {
                 let holds = |(_, ranges): &(_, &Ranges)| ranges.contains(&single(number.into()));
                 let pool = pools.iter().position(holds).ok_or(PortShortage::Fixed(number))?;
-                if taken.iter().any(|(taken, _)| *taken == u64::from(number)) {
+                if taken.contains_key(&number.into()) {
                     return Err(PortShortage::Fixed(number)); // wanted twice, offered once
                 }
                 Some((number.into(), pool))
@@ -120,10 +126,13 @@ pub(super) fn assign(
         taken.extend(found);
         ports.push(found.map(|(number, _)| number));
     }
-    let resources = pools.iter().enumerate().filter_map(|(i, (pool, _))| {
-        let numbers: Ranges = taken.iter().filter(|(_, p)| *p == i).map(|(number, _)| *number..=*number).collect();
-        let kind = pool.kind().cloned().unwrap_or_default();
-        (!numbers.is_empty()).then(|| Resource::new("ports", Value::Ranges(numbers)).with_kind(kind))
+    let mut parts: BTreeMap<usize, Vec<RangeInclusive<u64>>> = BTreeMap::new();
+    for (number, pool) in taken {
+        parts.entry(pool).or_default().push(number..=number);
+    }
+    let resources = parts.into_iter().map(|(pool, numbers)| {
+        let kind = pools[pool].0.kind().cloned().unwrap_or_default();
+        Resource::new("ports", Value::Ranges(numbers.into_iter().collect())).with_kind(kind)
     });
     Ok(Assigned { resources: resources.collect(), ports })
 }
@@ -165,15 +174,14 @@ pub(super) fn start(offered: &Resources, pick: u64) -> Option<u64> {
 /// other port of the task has (Marathon draws it at random).
 pub(super) fn environment(hostname: &str, wanted: &[PortRequest], given: &[Option<u64>]) -> IndexMap<String, String> {
     let mut env = IndexMap::from([("HOST".to_owned(), hostname.to_owned())]);
-    let mut told: Vec<u64> = Vec::new();
-    let mut listed: Vec<String> = Vec::new();
-    let numbers: Vec<u64> =
+    let (mut told, mut listed): (Vec<u64>, Vec<String>) = (Vec::new(), Vec::new());
+    let numbers: BTreeSet<u64> =
         wanted.iter().map(|port| port.number.into()).chain(given.iter().flatten().copied()).collect();
+    let mut made_up = (1025..).filter(|number| !numbers.contains(number));
     for (port, given) in wanted.iter().zip(given) {
-        let made_up = || (1025..).find(|number| !numbers.contains(number) && !told.contains(number));
         let (number, is_listed) = match (given, port.number) {
             (Some(number), _) => (*number, true),
-            (None, 0) => (made_up().unwrap_or_default(), true),
+            (None, 0) => (made_up.next().unwrap_or_default(), true),
             (None, number) => (number.into(), false),
         };
         told.push(number);

@@ -68,6 +68,11 @@ impl<'a> Search<'a> {
         places || !matches!(self.strategy, Strategy::First)
     }
 
+    /// Whether its strategy may score the same place otherwise for the next task.
+    pub(super) fn draws(&self) -> bool {
+        matches!(self.strategy, Strategy::Random | Strategy::Own(_))
+    }
+
     /// All fields of which it counts tasks.
     pub(super) fn counted(&self) -> Vec<Field> {
         let mut fields: Vec<Field> = self.app.spread.iter().map(|spread| spread.field.clone()).collect();
