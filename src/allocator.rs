@@ -12,11 +12,13 @@ mod filter;
 mod hierarchical;
 mod ledger;
 mod names;
+mod places;
 mod quota;
 mod registry;
 mod roster;
 mod share;
 mod sorter;
+mod survey;
 mod tree;
 
 pub use demand::Demand;

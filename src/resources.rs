@@ -6,6 +6,7 @@
 //! indivisible (volumes, whole disks) stays side by side. Where Mesos drops what is wrong without
 //! a word, we return an error that carries what was asked for and what there was.
 
+mod error;
 mod limits;
 mod quantities;
 mod ranges;
@@ -16,6 +17,7 @@ mod shortfall;
 mod text;
 pub(crate) mod v1;
 
+pub use error::{ItemFault, ResourceError};
 pub use limits::Limits;
 pub use quantities::Quantities;
 pub use ranges::{Range, Ranges};
@@ -23,7 +25,7 @@ pub use resource::{Disk, DiskSource, DiskType, Kind, Reservation, ReservationTyp
 pub use scalar::{Scalar, ScalarError};
 pub use set::Set;
 pub use shortfall::Shortfall;
-pub use text::{ItemFault, ResourceError};
+
 pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;

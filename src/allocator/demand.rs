@@ -4,13 +4,9 @@
 //! has something left that it may be offered and has not turned down; a resource is used up when no
 //! agent has enough of it left to offer to anyone.
 
-use super::cycle::{Cycle, Stage};
-use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
 use super::names::NameIx;
-use super::sorter::Sorter;
 use super::tree::ClientId;
-use crate::resources::Resources;
 use indexmap::IndexMap;
 
 /// Who could still be given something, and what is used up, at one moment of an allocation.
@@ -24,10 +20,13 @@ pub struct Demand {
     agents: IndexMap<AgentIx, Remainder, foldhash::fast::RandomState>,
 }
 
+/// What could still be offered of one agent.
 #[derive(Debug, Clone, Default)]
-struct Remainder {
-    clients: Vec<ClientId>,
-    names: Vec<NameIx>,
+pub(super) struct Remainder {
+    /// To whom.
+    pub(super) clients: Vec<ClientId>,
+    /// Enough of what, each once.
+    pub(super) names: Vec<NameIx>,
 }
 
 impl Demand {
@@ -60,55 +59,13 @@ impl Demand {
         }
     }
 
-    fn set(&mut self, agent: AgentIx, remainder: Remainder) {
+    /// Counts an agent anew.
+    pub(super) fn set(&mut self, agent: AgentIx, remainder: Remainder) {
         let now = remainder.clone();
         let before = self.agents.insert(agent, remainder).unwrap_or_default();
         for (change, adds) in [(before, false), (now, true)] {
             Self::count(&mut self.places, change.clients.iter().map(|client| client.index()), adds);
             Self::count(&mut self.remainders, change.names.iter().copied(), adds);
         }
-    }
-}
-
-impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
-    /// Looks at every agent anew. O(agents × frameworks).
-    pub(super) fn survey(&self, cycle: &Cycle) -> Demand {
-        let mut demand = Demand::default();
-        for agent in self.ledger.with_available() {
-            self.look_at(agent, cycle, &mut demand);
-        }
-        demand
-    }
-
-    /// Looks at one agent anew, of which something was given. O(frameworks).
-    pub(super) fn look_at(&self, agent: AgentIx, cycle: &Cycle, demand: &mut Demand) {
-        let mut remainder = Remainder::default();
-        if self.is_candidate(agent) {
-            for (role, entry) in self.roles.iter() {
-                let left = self.left_for(role, agent, cycle);
-                let mut offers = entry.tree.active_clients().filter_map(|client| {
-                    let share = self.share(Stage::FairShares, agent, (role, client), &left, cycle)?;
-                    Some(share.offer)
-                });
-                if let Some(offer) = offers.next() {
-                    remainder.clients.push(entry.client);
-                    remainder.names.extend(self.enough(&offer));
-                }
-            }
-        }
-        remainder.names.sort_unstable();
-        remainder.names.dedup();
-        demand.set(agent, remainder);
-    }
-
-    /// The names of which an offer holds as much as is worth offering by itself.
-    fn enough<'a>(&'a self, offer: &'a Resources) -> impl Iterator<Item = NameIx> + 'a {
-        let worth = |name: &str| {
-            let minimums = self.options.min_allocatable.iter().map(|minimum| minimum.amount(name));
-            minimums.filter(|amount| !amount.is_zero()).min().unwrap_or_default()
-        };
-        let scalars = offer.iter().filter(|resource| resource.scalar().is_some());
-        let names = scalars.filter(move |resource| offer.amount(resource.name()) >= worth(resource.name()));
-        names.filter_map(|resource| self.names.find(resource.name()))
     }
 }

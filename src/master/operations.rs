@@ -1,6 +1,5 @@
 //! Operations: what an accept, or an operator, does to an agent's resources.
 
-use super::offers::OfferNumber;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, Holding};
 use crate::id::{AgentId, FrameworkId, TaskId};
@@ -196,7 +195,7 @@ impl<A: Allocator> Master<A> {
         let Some(account) = self.allocator.agent(agent) else { return Ok(()) };
         let mut free = account.available.clone();
         let mut missing = needed.saturating_sub(&free);
-        let mut rescinded: Vec<OfferNumber> = Vec::new();
+        let mut rescinded = Vec::new();
         for number in self.offers.numbers(|offer| offer.holding.agent == *agent) {
             let offered = self.offers.resources(number);
             let rest = missing.saturating_sub(&offered);

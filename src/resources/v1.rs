@@ -1,9 +1,8 @@
 //! The Mesos v1 JSON form of a resource.
 
-use super::text::ItemFault;
+use super::error::{ItemFault, ResourceError};
 use super::{
-    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, ResourceError, Scalar,
-    Set, Value,
+    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Scalar, Set, Value,
 };
 use crate::role::Role;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,217 @@
+//! Who stands where: frameworks take places in roles, roles in the tree, and are charged for what they hold.
+
+use super::hierarchical::Hierarchical;
+use super::ledger::AgentIx;
+use super::roster::{FrameworkIx, Member, Place, RoleEntry, RoleIx};
+use super::share::Weight;
+use super::sorter::Sorter;
+use super::tree::ShareTree;
+use super::{AllocatorError, Holding};
+use crate::framework::Framework;
+use crate::id::{AgentId, FrameworkId};
+use crate::resources::Resources;
+use crate::role::Role;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
+    pub(super) fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
+        self.ledger.find(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
+    }
+
+    pub(super) fn find_framework(&self, id: &FrameworkId) -> Result<FrameworkIx, AllocatorError> {
+        self.frameworks.find(id).ok_or_else(|| AllocatorError::UnknownFramework(id.clone()))
+    }
+
+    /// Where a framework stands within these of its roles; none = within all.
+    pub(super) fn places(&self, id: &FrameworkId, roles: &[Role]) -> Result<Vec<Place>, AllocatorError> {
+        let entry = &self.frameworks[self.find_framework(id)?];
+        let subscribed = entry.places.iter().filter(|place| self.member(**place).subscribed).copied();
+        if roles.is_empty() {
+            return Ok(subscribed.collect());
+        }
+        let of_role = |role: &Role| {
+            let place = subscribed.clone().find(|(ix, _)| self.roles[*ix].role == *role);
+            place.ok_or_else(|| AllocatorError::NotItsRole { framework: id.clone(), role: role.clone() })
+        };
+        roles.iter().map(of_role).collect()
+    }
+
+    pub(super) fn place(&self, framework: FrameworkIx, role: &Role) -> Option<Place> {
+        let role = self.roles.find(role)?;
+        self.frameworks[framework].places.iter().find(|(ix, _)| *ix == role).copied()
+    }
+
+    pub(super) fn member(&self, (role, client): Place) -> &Member {
+        self.roles[role].members[client.index()].as_ref().expect("a place is given up with its member")
+    }
+
+    pub(super) fn framework_of(&self, place: Place) -> &Framework {
+        &self.frameworks[self.member(place).framework].framework
+    }
+
+    pub(super) fn set_framework(&mut self, place: Place, framework: Arc<Framework>) {
+        let ix = self.member(place).framework;
+        self.frameworks[ix].framework = framework;
+    }
+
+    pub(super) fn is_framework_active(&self, place: Place) -> bool {
+        self.frameworks[self.member(place).framework].active
+    }
+
+    pub(super) fn is_suppressed(&self, place: Place) -> bool {
+        self.member(place).suppressed
+    }
+
+    pub(super) fn unsuppress(&mut self, place: Place) {
+        self.member_mut(place).suppressed = false;
+        self.wake(place);
+    }
+
+    /// The dominant share of a role and its descendants, over its weight.
+    pub(super) fn share_of(&self, role: &Role) -> f64 {
+        let node = self.tree.find(role.components());
+        node.map_or(0.0, |node| self.tree.dominant_share(node, &self.totals).as_f64())
+    }
+
+    pub(super) fn member_mut(&mut self, (role, client): Place) -> &mut Member {
+        self.roles[role].members[client.index()].as_mut().expect("a place is given up with its member")
+    }
+
+    /// The place of a framework within a role; it is given one, without the role, if it has none.
+    pub(super) fn seat(&mut self, framework: FrameworkIx, role: &Role) -> Place {
+        if let Some(place) = self.place(framework, role) {
+            return place;
+        }
+        let ix = self.roles.find(role).unwrap_or_else(|| self.open_role(role));
+        let entry = &mut self.roles[ix];
+        let id = &self.frameworks[framework].framework.id;
+        let client = entry.tree.add(std::iter::once(id.as_str()), |_| Weight::ONE);
+        if entry.members.len() <= client.index() {
+            entry.members.resize_with(client.index() + 1, || None);
+        }
+        entry.members[client.index()] = Some(Member { framework, subscribed: false, suppressed: false, holdings: 0 });
+        self.frameworks[framework].places.push((ix, client));
+        (ix, client)
+    }
+
+    pub(super) fn open_role(&mut self, role: &Role) -> RoleIx {
+        let path = role.as_str();
+        let ends: Vec<usize> = path.match_indices('/').map(|(end, _)| end).chain([path.len()]).collect();
+        let weight = |depth: usize| self.weights.get(&path[..ends[depth]]).copied().unwrap_or_default();
+        let client = self.tree.add(role.components(), weight);
+        self.tree.set_active(client, true);
+        let ix = self.roles.insert(
+            role.clone(),
+            RoleEntry {
+                role: role.clone(),
+                client,
+                tree: ShareTree::default(),
+                sorter: self.fresh.clone(),
+                members: Vec::new(),
+            },
+        );
+        if self.role_of.len() <= client.index() {
+            self.role_of.resize(client.index() + 1, RoleIx::MAX);
+        }
+        self.role_of[client.index()] = ix;
+        ix
+    }
+
+    /// Gives up a place that stands for nothing any more, and the role with the last one.
+    pub(super) fn leave_if_done(&mut self, place: Place) {
+        let member = self.member(place);
+        if member.subscribed || member.holdings > 0 {
+            return;
+        }
+        let framework = member.framework;
+        self.frameworks[framework].places.retain(|mine| *mine != place);
+        self.refusals.forget_member(place);
+        let entry = &mut self.roles[place.0];
+        entry.tree.remove(place.1);
+        entry.members[place.1.index()] = None;
+        if entry.members.iter().all(Option::is_none) {
+            let (role, client) = (entry.role.clone(), entry.client);
+            self.tree.remove(client);
+            self.roles.remove(&role);
+        }
+    }
+
+    pub(super) fn wake(&mut self, place: Place) {
+        let member = self.member(place);
+        let active = member.subscribed && !member.suppressed && self.frameworks[member.framework].active;
+        self.roles[place.0].tree.set_active(place.1, active);
+    }
+
+    /// Counts resources as given to a framework: held, offered or in use alike, and one more gift.
+    pub(super) fn charge_gift(&mut self, place: Place, agent: AgentIx, resources: &Resources) {
+        let (role, client) = place;
+        self.roles[role].tree.count_one(client);
+        self.tree.count_one(self.roles[role].client);
+        self.charge(place, agent, resources);
+    }
+
+    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
+        let order = self.ledger[agent].order;
+        let entry = &mut self.roles[role];
+        self.quotas.charge(&mut self.names, &entry.role, resources);
+        entry.tree.charge(client, order, resources, &mut self.names);
+        entry.sorter.charged(&entry.tree, client);
+        self.tree.charge(entry.client, order, resources, &mut self.names);
+        self.sorter.charged(&self.tree, entry.client);
+    }
+
+    pub(super) fn release(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
+        let order = self.ledger[agent].order;
+        let entry = &mut self.roles[role];
+        self.quotas.release(&mut self.names, &entry.role, resources);
+        entry.tree.release(client, order, resources, &mut self.names);
+        entry.sorter.charged(&entry.tree, client);
+        self.tree.release(entry.client, order, resources, &mut self.names);
+        self.sorter.charged(&self.tree, entry.client);
+    }
+
+    /// One more offer or task of a framework under a role.
+    pub(super) fn add_holdings(&mut self, place: Place, more: u64) {
+        self.member_mut(place).holdings += more;
+    }
+
+    pub(super) fn end_holding(&mut self, place: Place) {
+        let member = self.member_mut(place);
+        member.holdings = member.holdings.saturating_sub(1);
+        self.leave_if_done(place);
+    }
+
+    /// Charges what tasks hold that came with an agent or before their framework. Each pair of role
+    /// and agent counts as one gift.
+    pub(super) fn adopt(&mut self, held: &[Holding]) {
+        let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), (Resources, u64)> = IndexMap::new();
+        for holding in held {
+            let found = self.frameworks.find(&holding.framework).zip(self.ledger.find(&holding.agent));
+            let Some((framework, agent)) = found else { continue };
+            let (sum, tasks) = sums.entry((framework, &holding.role, agent)).or_default();
+            sum.insert(&holding.resources);
+            *tasks += 1;
+        }
+        for ((framework, role, agent), (sum, tasks)) in sums {
+            let place = self.seat(framework, role);
+            self.add_holdings(place, tasks);
+            self.charge_gift(place, agent, &sum);
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, ix: FrameworkIx) {
+        let framework = Arc::clone(&self.frameworks[ix].framework);
+        for role in &framework.roles {
+            let place = self.seat(ix, role);
+            let suppressed = framework.suppressed.contains(role);
+            let member = self.member_mut(place);
+            let revived = member.suppressed && !suppressed;
+            (member.subscribed, member.suppressed) = (true, suppressed);
+            if revived {
+                self.refusals.forget_member(place);
+            }
+            self.wake(place);
+        }
+    }
+}
