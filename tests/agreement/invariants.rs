@@ -160,12 +160,10 @@ impl Watch {
             // Roles are in order of the shares that they had before anything of the agent was given.
             let first = offers[..i].iter().rposition(|other| other.agent != offer.agent).map_or(0, |last| last + 1);
             let later = &offers[first..];
-            let before = |held: &&Held| {
-                let same =
-                    |new: &&Offer| new.agent == held.agent && new.resources == held.resources && new.role == held.role;
-                !later.iter().any(|new| same(&new))
-            };
-            let held: Vec<&Held> = reference.weighing().filter(before).collect();
+            let new = |number: u64| later.iter().any(|new| new.id.as_str() == format!("O{number}"));
+            let old = reference.offers.iter().filter(|offer| !new(offer.number)).map(|offer| &offer.held);
+            let held = old.chain(reference.tasks.iter().map(|task| &task.held));
+            let held: Vec<&Held> = held.filter(|held| reference.framework(&held.framework).is_some()).collect();
             let mine = share(reference, &held, &offer.role.top());
             for (framework, role) in others(reference, &offer.role.top()) {
                 let theirs = share(reference, &held, &role.top());

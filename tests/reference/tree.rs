@@ -140,7 +140,7 @@ impl Reference {
     }
 
     /// What counts for shares: all that registered frameworks hold.
-    pub(crate) fn weighing(&self) -> impl Iterator<Item = &Held> {
+    pub(super) fn weighing(&self) -> impl Iterator<Item = &Held> {
         self.holdings().filter(|held| self.framework(&held.framework).is_some())
     }
 }
