@@ -115,3 +115,19 @@ fn what_a_met_guarantee_sets_free_is_offered_in_the_next_batch() {
     let offered: Vec<bool> = lines.iter().map(|line| line.contains(r#""resources":"cpus:2""#)).collect();
     assert_eq!(offered, [true, true], "{lines:?}");
 }
+
+#[test]
+fn inverse_offers_are_made_in_the_order_of_the_agents() {
+    let lines = replayed(
+        r#"{"do": {"add_agent": {"id": "a2", "resources": "cpus:1"}}}
+        {"do": {"add_agent": {"id": "a1", "resources": "cpus:1"}}}
+        {"do": {"set_maintenance": {"agent": "a1", "unavailability": {"start": 9}}}}
+        {"do": {"set_maintenance": {"agent": "a2", "unavailability": {"start": 9}}}}
+        {"do": {"add_framework": {"id": "f1", "roles": ["a"]}}}
+        {"do": {"accept": {"framework": "f1", "offers": ["O1"], "operations": [{"launch": {"tasks": [{"id": "t1", "resources": "cpus:1"}]}}]}}}
+        {"do": {"accept": {"framework": "f1", "offers": ["O2"], "operations": [{"launch": {"tasks": [{"id": "t2", "resources": "cpus:1"}]}}]}}}
+        {"at": 1, "do": {"advance": {}}}"#,
+    );
+    let asked: Vec<&String> = lines.iter().filter(|line| line.contains("inverse_offer")).collect();
+    assert!(asked.len() == 2 && asked[0].contains(r#""agent":"a2""#), "{lines:?}");
+}
