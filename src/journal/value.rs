@@ -301,8 +301,11 @@ fn span(seconds: f64) -> Result<Duration, ValueError> {
 /// Refusal as Mesos reads it: absent or negative is 5 s, more than a year is a year.
 fn filters(refuse_seconds: Option<f64>) -> Filters {
     match refuse_seconds {
-        Some(seconds) if seconds >= 0.0 => {
-            Filters::refuse_for(Duration::try_from_secs_f64(seconds).unwrap_or(Filters::LONGEST))
+        Some(0.0) => Filters::refuse_for(Duration::ZERO),
+        Some(seconds) if seconds > 0.0 => {
+            // Only exactly 0 makes no filter: what rounds to nothing still lasts a batch interval.
+            let span = Duration::try_from_secs_f64(seconds).unwrap_or(Filters::LONGEST);
+            Filters::refuse_for(span.max(Duration::from_nanos(1)))
         }
         _ => Filters::default(),
     }

@@ -51,11 +51,11 @@ impl Plan {
         // A shared volume that is destroyed is gone, in however many copies it was offered.
         let gone = |mine: &Resource| conversion.consumed.iter().any(|gone| gone.is_shared() && gone.same_shared(mine));
         left = left.filter(|mine| !gone(mine));
-        self.untouched = self.untouched.filter(|mine| !gone(mine));
         if conversion.at_once {
-            left.insert(&conversion.converted);
+            left = left.checked_add(&conversion.converted).map_err(Box::new)?;
         }
         self.left = left;
+        self.untouched = self.untouched.filter(|mine| !gone(mine));
         self.untouched.remove(&conversion.consumed);
         self.conversions.push(conversion);
         Ok(())
@@ -110,7 +110,8 @@ impl<A: Allocator> Master<A> {
     }
 
     /// Checks what an operation asks of the whole agent: that it has what is to be taken (its total may have
-    /// shrunk below what is offered), that a new id is new, that what is destroyed is unused.
+    /// shrunk below what is offered), that what comes of it can be added up, that a new id is new, that
+    /// what is destroyed is unused.
     fn check_agent(
         &self,
         agent: &AgentId,
@@ -125,9 +126,8 @@ impl<A: Allocator> Master<A> {
             total.remove(&conversion.consumed);
             total.insert(&conversion.converted);
         }
-        if let Some(shortfall) = total.shortfall(&conversion.consumed) {
-            return Err(Box::new(shortfall).into());
-        }
+        let rest = total.checked_sub(&conversion.consumed).map_err(Box::new)?;
+        rest.checked_add(&conversion.converted).map_err(Box::new)?; // two kinds may merge to more than can be told
         if let Operation::Create(volumes) = operation {
             let mut known: BTreeSet<_> = total.iter().filter_map(|old| Some((old.role()?, volume_id(old)?))).collect();
             for volume in volumes.iter().filter_map(|new| Some((new.role()?, volume_id(new)?))) {

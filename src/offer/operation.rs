@@ -1,6 +1,6 @@
 //! [`Operation`]: what can be done with offered resources, and how each changes them.
 
-use crate::resources::{Disk, DiskType, ReservationType, Resource, Resources, Scalar, Shortfall, Value};
+use crate::resources::{Disk, DiskType, ReservationType, Resource, Resources, Scalar, Shortfall, SumError, Value};
 use crate::role::Role;
 use crate::task::Task;
 use smol_str::SmolStr;
@@ -77,6 +77,9 @@ pub enum OperationError {
     /// What it needs is not there.
     #[error(transparent)]
     Shortfall(#[from] Box<Shortfall>),
+    /// What it would make cannot be told, beside what is there.
+    #[error(transparent)]
+    Sum(#[from] Box<SumError>),
     /// A reservation is to be made or undone that is none, or a static one.
     #[error("{0}: expected a dynamic reservation on top")]
     NotDynamic(Box<Resource>),
@@ -136,7 +139,7 @@ impl Operation {
     pub fn conversion(&self, role: Option<&Role>) -> Result<Conversion, OperationError> {
         let each = |resources: &Resources, from: &dyn Fn(&Resource) -> Result<Resource, OperationError>| {
             let consumed = resources.iter().map(from).collect::<Result<Vec<_>, _>>()?;
-            if consumed.is_empty() { Err(OperationError::Nothing) } else { Ok(collect(consumed)) }
+            if consumed.is_empty() { Err(OperationError::Nothing) } else { collect(consumed) }
         };
         let at_once = true;
         match self {
@@ -165,8 +168,9 @@ impl Operation {
     }
 }
 
-fn collect(resources: Vec<Resource>) -> Resources {
-    Resources::try_from_iter(resources).expect("as much as the resources that it was made of")
+/// Adds up resources; several that differed before may merge now, to more than can be told.
+fn collect(resources: Vec<Resource>) -> Result<Resources, OperationError> {
+    Ok(Resources::try_from_iter(resources).map_err(Box::new)?)
 }
 
 /// The resource without the dynamic reservation on top of its stack.
@@ -232,8 +236,8 @@ fn grow(volume: &Resource, addition: &Resource) -> Result<Conversion, OperationE
         let (volume, addition) = (Box::new(volume.clone()), Box::new(addition.clone()));
         return Err(OperationError::OtherDisk { volume, addition });
     };
-    let consumed = collect(vec![volume.clone(), addition.clone()]);
-    let converted = collect(vec![volume.clone().with_value(Value::Scalar(grown))]);
+    let consumed = collect(vec![volume.clone(), addition.clone()])?;
+    let converted = collect(vec![volume.clone().with_value(Value::Scalar(grown))])?;
     Ok(Conversion { consumed, converted, at_once: false })
 }
 
@@ -244,5 +248,9 @@ fn shrink(volume: &Resource, subtract: Scalar) -> Result<Conversion, OperationEr
     }
     let smaller = volume.clone().with_value(Value::Scalar(size.saturating_sub(subtract)));
     let freed = disk.with_value(Value::Scalar(subtract));
-    Ok(Conversion { consumed: collect(vec![volume.clone()]), converted: collect(vec![smaller, freed]), at_once: false })
+    Ok(Conversion {
+        consumed: collect(vec![volume.clone()])?,
+        converted: collect(vec![smaller, freed])?,
+        at_once: false,
+    })
 }

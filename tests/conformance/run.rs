@@ -225,7 +225,10 @@ impl Run {
         let wanted: Vec<_> = ["framework", "role", "agent"].into_iter().zip(fields).collect();
         let like = |offer: &&Json| wanted.iter().all(|(field, value)| **value == "?" || offer[*field] == **value);
         let found: Vec<&Json> = self.live_offers().filter(like).collect();
-        let chosen = nth.map_or(found.last(), |nth| found.get(nth - 1));
+        let chosen = match nth {
+            Some(nth) => found.get(nth.wrapping_sub(1)),
+            None => found.last(),
+        };
         chosen.map(|offer| id(offer)).ok_or_else(|| {
             let mut told = format!("expected a live offer {arguments:?}; live offers:");
             for offer in self.live_offers() {
@@ -242,8 +245,8 @@ impl Run {
     }
 
     fn newest_inverse(&self, arguments: &[&str]) -> Result<&str, String> {
-        let live = self.live_inverse.iter().map(|id| self.inverse_offer(id));
-        let found = live.filter(|offer| offer["framework"] == arguments[0] && offer["agent"] == arguments[1]).last();
+        let mut live = self.live_inverse.iter().rev().map(|id| self.inverse_offer(id));
+        let found = live.find(|offer| offer["framework"] == arguments[0] && offer["agent"] == arguments[1]);
         found.map(id).ok_or_else(|| format!("expected a live inverse offer {arguments:?}; there is none"))
     }
 }

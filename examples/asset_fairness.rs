@@ -1,0 +1,134 @@
+//! A sorter of one's own beside the crate's: asset fairness against dominant resource fairness.
+//!
+//! Asset fairness (Ghodsi et al., *Dominant Resource Fairness*, NSDI'11, section 5.1) makes equal what
+//! users hold of all resources added up; DRF makes equal what each holds of the one that it needs
+//! most. The paper argues with small clusters why the first is not fair. This program plugs asset
+//! fairness in as a [`Sorter`] of a few lines, fills those clusters under both, and prints who got how
+//! many tasks:
+//!
+//! - section 4.1: the running example;
+//! - theorem 1: alone on half of the cluster user 2 would run 15 tasks; asset fairness gives it 12;
+//! - theorem 2: both users need cpus most; asset fairness gives user 1 less than half of them;
+//! - theorem 3: when there is twice as much memory, asset fairness gives user 1 less than before.
+//!
+//! The paper divides tasks; a master launches whole ones. So each cluster is as many times as large as
+//! makes the paper's fractions whole.
+//!
+//! `cargo run --release --example asset_fairness`
+#![expect(clippy::print_stdout, reason = "a program talks to its user")]
+
+use apportion::allocator::{ClientId, Drf, Hierarchical, NodeId, Options, ShareTree, Sorter, Totals, depth_first};
+use apportion::simulation::Cluster;
+use apportion::{
+    Accept, Agent, Calls, Config, Filters, Framework, FrameworkId, Master, Offer, Resources, Role, Scheduler, Task,
+    Time,
+};
+use comfy_table::Table;
+use std::error::Error;
+use std::time::Duration;
+
+/// Serves whoever holds the smallest sum of fractions; of equals who was given something less often.
+#[derive(Debug, Clone, Default)]
+struct AssetFairness;
+
+impl AssetFairness {
+    #[expect(clippy::cast_precision_loss, reason = "a sum of doubles is no more exact than its terms")]
+    fn assets(tree: &ShareTree, totals: &Totals, node: NodeId) -> f64 {
+        tree.holdings(node, totals).map(|(_, held, total)| held as f64 / total as f64).sum()
+    }
+}
+
+impl Sorter for AssetFairness {
+    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        depth_first(tree, order, |a, b| {
+            let assets = Self::assets(tree, totals, a).total_cmp(&Self::assets(tree, totals, b));
+            assets.then(tree.count(a).cmp(&tree.count(b))).then_with(|| tree.name(a).cmp(tree.name(b)))
+        });
+    }
+}
+
+/// A framework whose tasks are all alike: of each offer it takes one, so that the sorter decides about each.
+#[derive(Debug)]
+struct User {
+    demand: Resources,
+    launched: usize,
+}
+
+impl Scheduler for User {
+    fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+        for offer in offers {
+            if offer.resources.contains(&self.demand) {
+                self.launched += 1;
+                let task = Task::new(self.launched.to_string(), self.demand.clone());
+                calls.accept(Accept::of(&offer).launch(task).refuse_rest_for(Duration::ZERO));
+            } else {
+                calls.decline_for(&offer, Filters::refuse_for(Filters::LONGEST));
+            }
+        }
+    }
+}
+
+/// An instance: how much there is of two resources, and what a task of each user needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Instance {
+    source: &'static str,
+    capacity: [u64; 2],
+    demands: [[u64; 2]; 2],
+}
+
+const fn instance(source: &'static str, capacity: [u64; 2], demands: [[u64; 2]; 2]) -> Instance {
+    Instance { source, capacity, demands }
+}
+
+/// Those of the paper, each so many times as large.
+pub(crate) const INSTANCES: [Instance; 6] = [
+    instance("section 4.1", [9, 18], [[1, 4], [3, 1]]),
+    instance("section 4.1, 25 times", [225, 450], [[1, 4], [3, 1]]),
+    instance("theorem 1", [30, 30], [[1, 3], [1, 1]]),
+    instance("theorem 2, 8 times", [168, 168], [[3, 2], [4, 1]]),
+    instance("theorem 3, 8 times", [616, 616], [[4, 2], [1, 1]]),
+    instance("and with twice the memory", [616, 1232], [[4, 2], [1, 1]]),
+];
+
+impl Instance {
+    /// How many tasks each user has when nothing more fits.
+    fn filled<S: Sorter + Clone>(&self, sorter: S) -> Result<[usize; 2], Box<dyn Error>> {
+        let resources = |[cpus, mem]: [u64; 2]| format!("cpus:{cpus};mem:{mem}").parse::<Resources>();
+        let mut options = Options::default();
+        options.min_allocatable = Vec::new();
+        let allocator = Hierarchical::new(options, sorter, Drf::default());
+        let mut cluster = Cluster::with_master(Master::with_allocator(Config::default(), allocator));
+        let ids = ["user-1", "user-2"];
+        for (id, demand) in ids.into_iter().zip(self.demands) {
+            let user = User { demand: resources(demand)?, launched: 0 };
+            cluster.add_framework(Framework::new(id).role(Role::new(id)?), user)?;
+        }
+        cluster.add_agent(Agent::new("pool", resources(self.capacity)?))?;
+        cluster.run_until(Time::from_secs(10_000)); // a task a second; then everyone has refused what is left
+        let launched = |id: &str| cluster.scheduler(&FrameworkId::from(id)).map_or(0, |user| user.launched);
+        Ok(ids.map(launched))
+    }
+
+    pub(crate) fn row(&self) -> Result<[String; 5], Box<dyn Error>> {
+        let pair = |[cpus, mem]: [u64; 2]| format!("<{cpus}, {mem}>");
+        let tasks = |[one, two]: [usize; 2]| format!("{one}, {two}");
+        Ok([
+            self.source.to_owned(),
+            pair(self.capacity),
+            self.demands.map(pair).join(", "),
+            tasks(self.filled(AssetFairness)?),
+            tasks(self.filled(Drf::default())?),
+        ])
+    }
+}
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["INSTANCE", "CAPACITY", "TASKS OF USER 1, USER 2", "ASSET FAIRNESS", "DRF"]);
+    for instance in INSTANCES {
+        table.add_row(instance.row()?);
+    }
+    println!("{table}");
+    Ok(())
+}
