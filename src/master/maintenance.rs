@@ -105,7 +105,9 @@ impl<A: Allocator> Master<A> {
             Some(agent) => self.maintenance.planned.get(agent).into_iter().cloned().collect(),
             None => {
                 self.maintenance.due = false;
-                self.maintenance.planned.iter().cloned().collect()
+                let mut planned: Vec<AgentId> = self.maintenance.planned.iter().cloned().collect();
+                planned.sort_by_cached_key(|agent| self.agents.get_index_of(agent)); // as offers: in order of coming
+                planned
             }
         };
         for agent in asked {
