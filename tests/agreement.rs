@@ -11,6 +11,8 @@ mod generate;
 mod invariants;
 #[path = "agreement/kinds.rs"]
 mod kinds;
+#[path = "agreement/limits.rs"]
+mod limits;
 mod reference;
 
 use apportion::journal::{self, Replay};
@@ -42,7 +44,7 @@ proptest! {
 fn every_kind_of_command_is_taken_and_every_effect_comes_out() {
     let mut runner = TestRunner::deterministic();
     let (mut commands, mut effects) = (BTreeSet::new(), BTreeSet::new());
-    for _ in 0..300 {
+    for _ in 0..600 {
         let tree = (any::<[u8; 6]>(), moves()).new_tree(&mut runner).expect("a sequence");
         let (options, moves) = tree.current();
         let done = run(options, &moves, 0).expect("agreement");
