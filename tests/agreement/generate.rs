@@ -208,8 +208,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             let filters = dice.filters();
             let all = dice.one_in(3);
             let its = state.offers.iter().filter(|other| other.held.framework == framework);
-            let offers: Vec<OfferId> =
-                its.filter(|other| all || other.number == offer.number).map(|other| id_of(other)).collect();
+            let offers: Vec<OfferId> = its.filter(|other| all || other.number == offer.number).map(id_of).collect();
             Command::Call(framework, Call::Decline { offers, filters })
         }
         Kind::Suppress => Command::Call(dice.pick_some(&frameworks)?, Call::Suppress(some_roles(dice, state))),

@@ -8,6 +8,8 @@ pub(crate) fn check_limits(found: &[Emitted], reference: &Reference) -> Result<(
     let offers =
         found.iter().filter_map(|emitted| if let Effect::Offer(offer) = &emitted.effect { Some(offer) } else { None });
     let offers: Vec<&Offer> = offers.collect();
+    // What was offered before something was taken back was measured by what was held then.
+    let rescinded = found.iter().any(|emitted| matches!(emitted.effect, Effect::Rescind { .. }));
     for offer in &offers {
         for name in offer.resources.iter().filter(|resource| is_firm(resource)).map(Resource::name) {
             for (role, quota) in reference.quotas.iter().filter(|(role, _)| offer.role.is_within(role)) {
@@ -21,7 +23,7 @@ pub(crate) fn check_limits(found: &[Emitted], reference: &Reference) -> Result<(
                 reference.quotas.iter().any(|(above, quota)| role.is_within(above) && !quota.guarantees.is_empty())
             };
             let (free, required) = (free(reference, name), required(reference, name));
-            if free < required && !offers.iter().any(|offer| guaranteed(&offer.role)) {
+            if free < required && !rescinded && !offers.iter().any(|offer| guaranteed(&offer.role)) {
                 return Err(format!("{offer:?} left {free} {name}, of which {required} are guaranteed to others"));
             }
         }
