@@ -33,7 +33,7 @@ use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resources, SumError};
+use crate::resources::{Quantities, Resource, Resources, SumError};
 use crate::role::Role;
 use crate::time::Time;
 use smol_str::SmolStr;
@@ -117,6 +117,14 @@ pub enum AllocatorError {
         agent: AgentId,
         /// The resource's name.
         name: SmolStr,
+    },
+    /// Two tasks of an agent hold the same port, or the same member of a set.
+    #[error("two tasks of agent {agent} hold some of {resource}")]
+    HeldTwice {
+        /// The agent.
+        agent: AgentId,
+        /// What the second of them holds.
+        resource: Box<Resource>,
     },
     /// The tasks of an agent hold what cannot be added up.
     #[error("the tasks of agent {agent} cannot be added up: {source}")]

@@ -14,7 +14,7 @@ use crate::agent::{Agent, Domain};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resources, Scalar};
+use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
@@ -170,6 +170,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         }
         self.check_totals(agent, None)?;
         let resources: Vec<_> = held.iter().map(|holding| &holding.resources).collect();
+        if let Some(resource) = held_twice(&resources) {
+            return Err(AllocatorError::HeldTwice { agent: agent.id.clone(), resource: Box::new(resource) });
+        }
         let opened = self.ledger.open(agent, &resources);
         opened.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
         self.total_changed(&Resources::new(), &agent.resources);
@@ -409,4 +412,19 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             weight,
         }
     }
+}
+
+/// A range or set of which two tasks claim to hold the same member: when one of them ended, the other would lose it.
+fn held_twice(held: &[&Resources]) -> Option<Resource> {
+    let mut members = Resources::new();
+    for resource in held.iter().flat_map(|resources| resources.iter()) {
+        if resource.scalar().is_none() && !resource.is_shared() {
+            let one = Resources::try_from_iter([resource.clone()]).ok()?;
+            if members.saturating_sub(&one) != members {
+                return Some(resource.clone());
+            }
+            members = members.checked_add(&one).ok()?;
+        }
+    }
+    None
 }

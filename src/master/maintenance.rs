@@ -106,7 +106,7 @@ impl<A: Allocator> Master<A> {
             None => {
                 self.maintenance.due = false;
                 let mut planned: Vec<AgentId> = self.maintenance.planned.iter().cloned().collect();
-                planned.sort_by_key(|agent| self.agents.get_index_of(agent)); // as agents are taken everywhere
+                planned.sort_by_cached_key(|agent| self.agents.get_index_of(agent)); // as offers: in order of coming
                 planned
             }
         };

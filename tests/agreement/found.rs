@@ -117,17 +117,31 @@ fn what_a_met_guarantee_sets_free_is_offered_in_the_next_batch() {
 }
 
 #[test]
-fn inverse_offers_are_made_in_the_order_of_the_agents() {
+fn tasks_that_hold_the_same_port_are_refused_with_their_agent() {
+    let task = |id: &str, ports: &str| {
+        format!(r#"{{"id": "{id}", "framework": "f1", "role": "a", "resources": "ports:[{ports}]"}}"#)
+    };
+    let lines = replayed(&format!(
+        r#"{{"do": {{"add_agent": {{"id": "a1", "resources": "mem:64;ports:[1-4]", "tasks": [{}, {}]}}}}}}"#,
+        task("t1", "1-2"),
+        task("t2", "2-3"),
+    ));
+    // Else the end of one would free a port that the other still has.
+    assert!(lines.len() == 1 && lines[0].starts_with(r#"{"error""#), "{lines:?}");
+}
+
+#[test]
+fn inverse_offers_are_made_in_the_order_of_agents() {
     let lines = replayed(
-        r#"{"do": {"add_agent": {"id": "a2", "resources": "cpus:1"}}}
-        {"do": {"add_agent": {"id": "a1", "resources": "cpus:1"}}}
+        r#"{"do": {"add_framework": {"id": "f1", "roles": ["a"]}}}
+        {"do": {"add_agent": {"id": "a2", "resources": "mem:64", "tasks": [{"id": "t2", "framework": "f1", "role": "a", "resources": "mem:64"}]}}}
+        {"do": {"add_agent": {"id": "a1", "resources": "mem:64", "tasks": [{"id": "t1", "framework": "f1", "role": "a", "resources": "mem:64"}]}}}
         {"do": {"set_maintenance": {"agent": "a1", "unavailability": {"start": 9}}}}
         {"do": {"set_maintenance": {"agent": "a2", "unavailability": {"start": 9}}}}
-        {"do": {"add_framework": {"id": "f1", "roles": ["a"]}}}
-        {"do": {"accept": {"framework": "f1", "offers": ["O1"], "operations": [{"launch": {"tasks": [{"id": "t1", "resources": "cpus:1"}]}}]}}}
-        {"do": {"accept": {"framework": "f1", "offers": ["O2"], "operations": [{"launch": {"tasks": [{"id": "t2", "resources": "cpus:1"}]}}]}}}
+        {"do": {"revive": {"framework": "f1"}}}
+        {"do": {"decline_inverse_offer": {"framework": "f1", "offers": ["I1", "I2"], "refuse_seconds": 0}}}
         {"at": 1, "do": {"advance": {}}}"#,
     );
-    let asked: Vec<&String> = lines.iter().filter(|line| line.contains("inverse_offer")).collect();
-    assert!(asked.len() == 2 && asked[0].contains(r#""agent":"a2""#), "{lines:?}");
+    let agents: Vec<bool> = lines.iter().map(|line| line.contains(r#""agent":"a1""#)).collect();
+    assert_eq!(agents, [true, false, false, true], "{lines:?}");
 }

@@ -88,7 +88,7 @@ const KINDS: [(u32, Kind); 23] = [
 pub(crate) struct Move {
     pub(crate) kind: Kind,
     pub(crate) wait: Duration,
-    pub(crate) dice: [u8; 10],
+    pub(crate) dice: [u8; 16],
 }
 
 impl fmt::Debug for Move {
@@ -103,7 +103,7 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let then = prop::sample::select(KINDS.iter().flat_map(|(n, kind)| vec![*kind; *n as usize]).collect::<Vec<_>>());
     let each = |kind: BoxedStrategy<Kind>| {
         let wait = prop::sample::select(WAITS.as_slice());
-        (kind, wait, any::<[u8; 10]>()).prop_map(|(kind, wait, dice)| Move {
+        (kind, wait, any::<[u8; 16]>()).prop_map(|(kind, wait, dice)| Move {
             kind,
             wait: Duration::from_millis(wait),
             dice,
@@ -208,8 +208,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             let filters = dice.filters();
             let all = dice.one_in(3);
             let its = state.offers.iter().filter(|other| other.held.framework == framework);
-            let offers: Vec<OfferId> =
-                its.filter(|other| all || other.number == offer.number).map(|other| id_of(other)).collect();
+            let offers: Vec<OfferId> = its.filter(|other| all || other.number == offer.number).map(id_of).collect();
             Command::Call(framework, Call::Decline { offers, filters })
         }
         Kind::Suppress => Command::Call(dice.pick_some(&frameworks)?, Call::Suppress(some_roles(dice, state))),
@@ -265,9 +264,9 @@ fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
         agent = agent.domain("far", "z1");
     }
     let mut tasks = Vec::new();
-    if dice.one_in(3) {
+    for n in 0..[0, 0, 0, 1, 1, 2][dice.below(6)] {
         let (framework, role) = (dice.pick(&FRAMEWORKS), dice.role());
-        let id = unused_task(state, &framework.into(), 0);
+        let id = unused_task(state, &framework.into(), n);
         let resources = part(&agent.resources, || dice.below(256));
         tasks.push(RunningTask::new(framework, role, Task::new(id, resources)));
     }

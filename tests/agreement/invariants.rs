@@ -1,5 +1,6 @@
 //! What must hold after every command, looked at from outside: effects, and the master's state.
 
+use crate::limits::check_limits;
 use crate::reference::{Held, Reference};
 use apportion::{
     AgentId, Call, Capability, Command, Config, Effect, Emitted, FrameworkId, Offer, Operation, Resource, Resources,
@@ -102,6 +103,7 @@ impl Watch {
             }
         }
         self.check_fair_order(found, reference)?;
+        check_limits(found, reference)?;
         self.unwanted.retain(|unwanted| unwanted.until > at);
         Ok(())
     }

@@ -5,7 +5,7 @@ use apportion::{Operation, Reservation, Resource, Resources, Role, Scalar, Value
 /// How many agents there are to come and go.
 pub(crate) const AGENTS: usize = 3;
 
-const TOTALS: [&str; 12] = [
+const TOTALS: [&str; 13] = [
     "cpus:2;mem:64",
     "cpus:2;mem:64",
     "cpus:1;mem:128;ports:[1-4]",
@@ -18,6 +18,7 @@ const TOTALS: [&str; 12] = [
     "cpus:0.009;mem:31.999;ports:[1-2]",
     "mem:96;foo:3",
     "cpus:2;mem:64;disk(d):10;foo:1",
+    "cpus:2;mem:64;ports:[1-2];zones:{x}",
 ];
 
 const SPECIAL: [&str; 6] = [

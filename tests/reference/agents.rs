@@ -1,7 +1,7 @@
 //! Agents: come, change, go.
 
 use super::{Held, KnownAgent, LiveTask, Reference, Refused};
-use apportion::{Agent, AgentId, AgentUpdate, Effect, RunningTask, TaskState, TaskStatus};
+use apportion::{Agent, AgentId, AgentUpdate, Effect, Resources, RunningTask, TaskState, TaskStatus};
 
 impl Reference {
     pub(super) fn add_agent(&mut self, agent: Agent, tasks: Vec<RunningTask>) -> Result<(), Refused> {
@@ -13,6 +13,15 @@ impl Reference {
                 tasks[..i].iter().any(|other| other.framework == running.framework && other.task.id == running.task.id);
             if twice || self.task(&running.framework, &running.task.id).is_some() {
                 return Err("the task is there already");
+            }
+        }
+        let firm = tasks.iter().map(|running| running.task.resources.filter(|resource| !resource.is_shared()));
+        let firm: Vec<Resources> = firm.collect();
+        for (i, one) in firm.iter().enumerate() {
+            // Whoever ends first must not take a port or the member of a set from the other.
+            let members = one.filter(|resource| resource.scalar().is_none());
+            if firm[..i].iter().any(|other| members.saturating_sub(other) != members) {
+                return Err("two tasks hold the same");
             }
         }
         let id = agent.id.clone();

@@ -14,12 +14,26 @@ pub(crate) struct Share {
     of: u128,
 }
 
-impl Share {
-    pub(crate) fn cmp(self, other: Self) -> Ordering {
+impl Ord for Share {
+    fn cmp(&self, other: &Self) -> Ordering {
         let product = |a: u128, b: u128| a.checked_mul(b).expect("amounts of this test are small");
         product(self.held, other.of).cmp(&product(other.held, self.of))
     }
 }
+
+impl PartialOrd for Share {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Share {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Share {}
 
 impl Reference {
     /// The largest fraction of any one name that is held, of the whole cluster, over the weight.
@@ -33,9 +47,7 @@ impl Reference {
             let excluded = self.config.options.fair_sharing_excluded.iter().any(|excluded| *excluded == name);
             if total > 0 && !excluded {
                 let share = Share { held: held * 1_000_000, of: total * millionths(weight) };
-                if share.cmp(dominant).is_gt() {
-                    dominant = share;
-                }
+                dominant = dominant.max(share);
             }
         }
         dominant

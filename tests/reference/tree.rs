@@ -3,7 +3,6 @@
 use super::{Held, Reference};
 use apportion::allocator::Weight;
 use apportion::{FrameworkId, Role};
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// How often the nodes of the tree, and the frameworks under each role, were given something. A role is a
@@ -100,7 +99,7 @@ impl Reference {
     /// Siblings by share, then count, then path; all of a subtree before the next sibling.
     fn walk(&self, parent: Option<&str>, order: &mut Vec<Role>) {
         let mut siblings = self.served.children(parent);
-        siblings.sort_by(|one, other| self.compare_nodes(one, other));
+        siblings.sort_by_cached_key(|path| (self.node_share(path), self.served.nodes[*path], path.to_owned()));
         for path in siblings {
             if self.served.children(Some(path)).is_empty() {
                 order.push(path.strip_suffix("/.").unwrap_or(path).parse().expect("a node's path is a role's"));
@@ -108,11 +107,6 @@ impl Reference {
                 self.walk(Some(path), order);
             }
         }
-    }
-
-    fn compare_nodes(&self, one: &str, other: &str) -> Ordering {
-        let shares = self.node_share(one).cmp(self.node_share(other));
-        shares.then_with(|| self.served.nodes[one].cmp(&self.served.nodes[other])).then_with(|| one.cmp(other))
     }
 
     fn node_share(&self, path: &str) -> super::share::Share {
@@ -133,14 +127,12 @@ impl Reference {
         };
         let mut order: Vec<(&FrameworkId, u64)> = tracked.iter().map(|(id, count)| (id, *count)).collect();
         order.retain(|(id, _)| self.is_active_in(id, role));
-        order.sort_by(|(one, count), (other, others)| {
-            share(one).cmp(share(other)).then_with(|| count.cmp(others)).then_with(|| one.as_str().cmp(other.as_str()))
-        });
+        order.sort_by_cached_key(|(id, count)| (share(id), *count, id.as_str()));
         order.into_iter().map(|(id, _)| id.clone()).collect()
     }
 
     /// What counts for shares: all that registered frameworks hold.
-    pub(super) fn weighing(&self) -> impl Iterator<Item = &Held> {
+    pub(crate) fn weighing(&self) -> impl Iterator<Item = &Held> {
         self.holdings().filter(|held| self.framework(&held.framework).is_some())
     }
 }
