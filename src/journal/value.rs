@@ -416,7 +416,7 @@ impl From<&Framework> for WrittenFramework {
 
 fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
     let framework = framework.clone();
-    let refusal = |filters: &Filters| (*filters != Filters::default()).then(|| seconds(filters.refuse));
+    let refusal = |filters: &Filters| (*filters != Filters::default()).then_some(filters.refuse.as_secs_f64());
     match call {
         Call::Accept(accept) => WrittenCommand::Accept(WrittenAccept {
             framework,
