@@ -148,6 +148,9 @@ fn run(options: [u8; 6], moves: &[Move], twin_at: usize) -> Result<Run, TestCase
             run.twin = Some(run.master.clone());
         }
         at = at + made.wait;
+        if i % 4 == 3 {
+            run.ask_why(at);
+        }
         run.step(at, made).map_err(|fault| TestCaseError::fail(format!("{fault}\n{}", run.journal.join("\n"))))?;
     }
     match run.replay() {
@@ -192,6 +195,14 @@ impl Run {
         }
     }
 
+    /// Asks in the journal why a framework is not offered an agent: whatever is answered, nothing changes.
+    fn ask_why(&mut self, at: Time) {
+        let (Some(to), Some(on)) = (self.reference.frameworks.last(), self.reference.agents.first()) else { return };
+        let (framework, agent) = (to.framework.id.as_str(), on.agent.id.as_str());
+        let explain = json!({"at": at.as_secs_f64(), "do": {"explain": {"framework": framework, "agent": agent}}});
+        self.journal.push(explain.to_string());
+    }
+
     /// Compares what has come out, and checks what must hold.
     fn compare(&mut self, at: Time) -> Result<(), String> {
         let expected = self.reference.take_effects();
@@ -222,7 +233,11 @@ impl Run {
         let (mut lines, mut errors) = (Vec::new(), 0);
         for line in &self.journal {
             let emit = |line: &str| {
-                if line.contains(r#""emit":{"error""#) { errors += 1 } else { lines.push(line.to_owned()) }
+                if line.contains(r#""emit":{"error""#) {
+                    errors += 1;
+                } else if !line.contains(r#""emit":{"explanation""#) {
+                    lines.push(line.to_owned());
+                }
             };
             replay.feed(line, emit).map_err(|error| format!("cannot be replayed: {error}: {line}"))?;
         }
