@@ -270,7 +270,7 @@ pub trait Allocator: fmt::Debug + Send {
     /// The account of an agent.
     fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>>;
 
-    /// Why a framework is not offered an agent under a role; nothing if it would be, or if the allocator does not tell.
+    /// Why a framework is not offered an agent under a role; nothing if the allocator does not tell.
     ///
     /// # Errors
     ///

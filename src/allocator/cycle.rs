@@ -229,6 +229,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if let Some(round) = &mut cycle.round {
             round.give(&mut self.names, &self.roles[place.0].role, &firm);
         }
+        self.member_mut(place).offered_at = Time::from_micros(cycle.moment);
         let key = (self.member(place).framework, place.0, agent);
         match cycle.given.get_mut(&key) {
             Some(before) => before.insert(&offer),

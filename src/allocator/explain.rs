@@ -108,6 +108,11 @@ pub enum Reason {
         /// The dominant share of the role that was asked about.
         own_share: f64,
     },
+    /// Nothing stands in the way: it waits for the next allocation.
+    Starved {
+        /// When it was last offered something under the role that it launched on; none = never.
+        since: Option<Time>,
+    },
 }
 
 impl Reason {
@@ -129,13 +134,14 @@ impl Reason {
             Self::Headroom { .. } => "headroom",
             Self::Filtered { .. } => "filtered",
             Self::Outranked { .. } => "outranked",
+            Self::Starved { .. } => "starved",
         }
     }
 }
 
 impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
     /// Why a framework is not offered an agent under a role: all that stands in the way, in the order
-    /// of the checks. None = it would be offered in the next allocation, or has just been.
+    /// of the checks. If nothing does, it is [`Reason::Starved`]: the next allocation will offer it.
     ///
     /// O(cluster): it decides in a copy.
     ///
@@ -162,6 +168,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
                 }
             }
             world.outranked(at, place, ix, &mut reasons);
+            if reasons.is_empty() {
+                reasons.push(Reason::Starved { since: self.member(place).useful_at });
+            }
         }
         Ok(reasons)
     }
@@ -287,7 +296,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
             Reason::QuotaLimit { role, .. } => self.quotas.lift_limits(role),
             Reason::Headroom { .. } => self.quotas.lift_guarantees(),
             Reason::Filtered { .. } => self.refusals.forget_member(place),
-            Reason::NothingAvailable { .. } | Reason::Reserved { .. } | Reason::Outranked { .. } => return false,
+            Reason::NothingAvailable { .. }
+            | Reason::Reserved { .. }
+            | Reason::Outranked { .. }
+            | Reason::Starved { .. } => return false,
         }
         self.set_framework(place, Arc::new(framework));
         true
@@ -299,19 +311,18 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         let own_role = self.roles[place.0].role.clone();
         loop {
             let decided = self.clone().run_cycle(at, vec![agent]);
-            if decided.is_empty() || decided.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
+            let Some(first) = decided.first() else { return };
+            if decided.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
                 return;
             }
-            for offer in decided {
-                reasons.push(Reason::Outranked {
-                    share: self.share_of(&offer.role),
-                    own_share: self.share_of(&own_role),
-                    framework: offer.framework.clone(),
-                    role: offer.role.clone(),
-                });
-                if self.suppress(&offer.framework, &[offer.role]).is_err() {
-                    return;
-                }
+            reasons.push(Reason::Outranked {
+                share: self.share_of(&first.role),
+                own_share: self.share_of(&own_role),
+                framework: first.framework.clone(),
+                role: first.role.clone(),
+            });
+            if self.suppress(&first.framework, std::slice::from_ref(&first.role)).is_err() {
+                return;
             }
         }
     }

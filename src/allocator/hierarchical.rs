@@ -310,6 +310,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.room_changed();
         let Some(framework) = self.frameworks.find(&offer.framework) else { return Ok(()) };
         let Some(place) = self.place(framework, &offer.role) else { return Ok(()) };
+        if !tasks.is_empty() {
+            let member = self.member_mut(place);
+            member.useful_at = Some(member.offered_at);
+        }
         self.release(place, agent, &offer.resources);
         for task in tasks {
             self.charge(place, agent, task);

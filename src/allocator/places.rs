@@ -11,6 +11,7 @@ use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::resources::Resources;
 use crate::role::Role;
+use crate::time::Time;
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -90,7 +91,14 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if entry.members.len() <= client.index() {
             entry.members.resize_with(client.index() + 1, || None);
         }
-        entry.members[client.index()] = Some(Member { framework, subscribed: false, suppressed: false, holdings: 0 });
+        entry.members[client.index()] = Some(Member {
+            framework,
+            subscribed: false,
+            suppressed: false,
+            holdings: 0,
+            offered_at: Time::ZERO,
+            useful_at: None,
+        });
         self.frameworks[framework].places.push((ix, client));
         (ix, client)
     }

@@ -341,25 +341,29 @@ impl Round {
         (guaranteed, extra)
     }
 
-    /// What keeps a role from being given more of these: the first name that a limit, or else the
-    /// guarantees of others, leave nothing of.
+    /// What keeps a role from being given all of these: the first name that a limit, or else the
+    /// guarantees of others, allow less of.
     pub(super) fn barrier(&self, names: &Names, role: &Role, firm: &Resources) -> Option<Barrier> {
-        let asked = || firm.iter().filter_map(|resource| names.find(resource.name()));
-        let limited = asked().find_map(|name| {
-            let exhausted = |ix: usize| {
+        let asked: Vec<(NameIx, u64)> = {
+            let amounts = firm.quantities();
+            amounts.iter().filter_map(|(name, amount)| Some((names.find(name)?, amount.as_milli()))).collect()
+        };
+        let limited = |(name, amount): (NameIx, u64)| {
+            let too_low = |ix: usize| {
                 let consumed = self.nodes[ix].consumed.of(name);
                 let limit = self.nodes[ix].limits.iter().find(|(limited, _)| *limited == name)?.1;
-                (limit <= consumed).then(|| Barrier::Limit { role: self.role(ix), name, limit, consumed })
+                let left = limit.saturating_sub(consumed);
+                (left < amount).then(|| Barrier::Limit { role: self.role(ix), name, limit, consumed })
             };
-            self.on_path(role).find_map(exhausted)
-        });
-        let kept = || {
-            let name = asked().find(|name| self.headroom.of(*name) <= self.required.of(*name))?;
-            let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
-            let (free, required) = (self.headroom.of(name), self.required.of(name));
-            Some(Barrier::Headroom { name, free, required, roles: needy.map(|ix| self.role(ix)).collect() })
+            self.on_path(role).find_map(too_low)
         };
-        limited.or_else(kept)
+        let kept = |(name, amount): (NameIx, u64)| {
+            let (free, required) = (self.headroom.of(name), self.required.of(name));
+            let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
+            let roles = || needy.map(|ix| self.role(ix)).collect();
+            (free.saturating_sub(required) < amount).then(|| Barrier::Headroom { name, free, required, roles: roles() })
+        };
+        asked.iter().copied().find_map(limited).or_else(|| asked.iter().copied().find_map(kept))
     }
 
     fn role(&self, node: usize) -> Role {

@@ -3,6 +3,7 @@
 use super::tree::{ClientId, ShareTree};
 use crate::framework::Framework;
 use crate::role::Role;
+use crate::time::Time;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -41,4 +42,8 @@ pub(super) struct Member {
     pub(super) suppressed: bool,
     /// How many offers and tasks it has under the role.
     pub(super) holdings: u64,
+    /// When it was last offered something under the role.
+    pub(super) offered_at: Time,
+    /// The same, of an offer that it launched on.
+    pub(super) useful_at: Option<Time>,
 }

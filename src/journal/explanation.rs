@@ -57,6 +57,7 @@ fn details(reason: &Reason) -> Json {
         Reason::Headroom { name, free, required, roles } => {
             json!({ "kind": kind, "name": name, "free": free, "required": required, "roles": roles })
         }
+        Reason::Starved { since } => json!({ "kind": kind, "since": since }),
         Reason::Filtered { until, refused } => json!({ "kind": kind, "until": until, "refused": refused }),
         Reason::Outranked { framework, role, share, own_share } => {
             json!({ "kind": kind, "framework": framework, "role": role, "share": share, "own_share": own_share })

@@ -23,7 +23,7 @@ pub struct Explanation {
 impl<A: Allocator> Master<A> {
     /// Why a framework is not offered an agent, or any agent, under a role, or each of its roles.
     ///
-    /// No reasons = it would be offered in the next allocation. O(cluster) for one agent, O(agents ×
+    /// O(cluster) for one agent, O(agents ×
     /// cluster) for all.
     ///
     /// # Errors

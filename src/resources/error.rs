@@ -3,7 +3,7 @@
 use super::{Range, ScalarError, SumError};
 use crate::role::{Role, RoleError};
 
-/// Text or JSON that is no [`Resources`].
+/// Text or JSON that is no [`Resources`](super::Resources).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("bad resource {item:?}: {fault}")]
