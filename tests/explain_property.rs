@@ -4,6 +4,7 @@
 //! The cluster is built anew from its description each time, so nothing here depends on how `explain`
 //! itself takes a reason away.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "what cannot be left out ends the walk")]
 
 use apportion::allocator::{Allocator, Hierarchical, Holding, Options, Quota, Reason, SorterChoice};
 use apportion::{
