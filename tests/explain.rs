@@ -139,6 +139,22 @@ fn the_numbers_of_a_reason_are_those_of_the_decision() {
 }
 
 #[test]
+fn a_limit_is_told_where_nothing_is_free_and_nothing_is_kept_free() {
+    // More is held on `b` than it has, so that the cluster as a whole has nothing free.
+    let held = json!([{"id": "t", "framework": "g", "role": "x", "resources": "cpus:4"}]);
+    let found = kinds(&[
+        framework(json!({"offer_filters": {"r": {"min_allocatable_resources": [{"cpus": 2}]}}})),
+        go(json!({"add_agent": {"id": "b", "resources": "cpus:4", "tasks": held}})),
+        go(json!({"update_agent": {"id": "b", "resources": "cpus:1"}})),
+        go(json!({"set_quota": {"role": "r", "limits": {"cpus": 1}}})),
+        agent(&json!("cpus:2"), json!({})),
+        revive(),
+        ask(),
+    ]);
+    assert_eq!(found, ["quota_limit"]);
+}
+
+#[test]
 fn whoever_comes_first_is_named_with_both_shares() {
     let held = json!({"tasks": [{"id": "t", "framework": "f", "role": "r", "resources": "cpus:1"}]});
     let found = reasons(&[

@@ -361,7 +361,9 @@ impl Round {
             let (free, required) = (self.headroom.of(name), self.required.of(name));
             let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
             let roles = || needy.map(|ix| self.role(ix)).collect();
-            (free.saturating_sub(required) < amount).then(|| Barrier::Headroom { name, free, required, roles: roles() })
+            // As in `bound`: what is free is looked at only while anything at all is kept free.
+            let held_back = !self.required.is_empty() && free.saturating_sub(required) < amount;
+            held_back.then(|| Barrier::Headroom { name, free, required, roles: roles() })
         };
         asked.iter().copied().find_map(limited).or_else(|| asked.iter().copied().find_map(kept))
     }
