@@ -356,7 +356,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
         let candidates: Vec<AgentIx> = match agent {
             Some(id) => self.ledger.find(id).into_iter().inspect(|agent| self.ledger.unmark(*agent)).collect(),
-            None => self.ledger.take_pending(),
+            None => {
+                // Under quota what is given on one agent may free something on another.
+                self.room_changed();
+                self.ledger.take_pending()
+            }
         };
         self.run_cycle(at, candidates)
     }

@@ -145,3 +145,19 @@ fn inverse_offers_are_made_in_the_order_of_agents() {
     let agents: Vec<bool> = lines.iter().map(|line| line.contains(r#""agent":"a1""#)).collect();
     assert_eq!(agents, [true, false, false, true], "{lines:?}");
 }
+
+#[test]
+fn what_a_guarantee_frees_elsewhere_is_offered_in_the_same_batch() {
+    let lines = replayed(
+        r#"{"do": {"set_quota": {"role": "d", "guarantees": {"mem": 64}}}}
+        {"do": {"add_agent": {"id": "s1", "resources": "cpus:1", "tasks": [{"id": "t", "framework": "g", "role": "x", "resources": "cpus:2"}]}}}
+        {"do": {"add_agent": {"id": "s2", "resources": "cpus:1"}}}
+        {"do": {"add_framework": {"id": "f", "roles": ["d"]}}}
+        {"do": {"add_agent": {"id": "s3", "resources": "mem:64"}}}
+        {"do": {"decline": {"framework": "f", "offers": ["O1"], "refuse_seconds": 2.5}}}
+        {"at": 3, "do": {"advance": {}}}"#,
+    );
+    // More cpus are held than there are, so none is given while anything is kept free; once the
+    // refusal of `s3` has ended and its memory meets the guarantee, nothing is.
+    assert_eq!(lines.len(), 3, "{lines:?}");
+}
