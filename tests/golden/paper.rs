@@ -120,6 +120,24 @@ fn the_testbed_as_one() {
     assert_eq!(testbed(1, [1, 7], [1, 4]), [48, 84]);
 }
 
+/// DRF, section 7.2, static and as if the 48 agents of <8, 6> were one: four users of <1, 0.5> with 54
+/// tasks each, four of <2, 2> with 21 (384/7 and 144/7 divisible ones). In halves of a unit.
+#[test]
+fn the_mix_of_large_and_small_jobs() {
+    let (small, large) = ([2, 1], [4, 4]);
+    let users = [
+        ("a", small),
+        ("b", small),
+        ("c", small),
+        ("d", small),
+        ("e", large),
+        ("f", large),
+        ("g", large),
+        ("h", large),
+    ];
+    assert_eq!(pool([768, 576], users).filled(), [54, 54, 54, 54, 21, 21, 21, 21]);
+}
+
 /// H-DRF (Bhattacharya et al., SoCC'13), first example: n1 <1, 1>; n2 {n21 <1, 0>, n22 <0, 1>} on <10, 10>.
 #[test]
 fn hierarchies_that_all_variants_divide_alike() {
