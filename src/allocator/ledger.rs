@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::id::AgentId;
 use crate::offer::Conversion;
 use crate::resources::{Resource, Resources, SumError};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,16 +70,20 @@ impl Account {
 
     /// Total less what is held; where more is held than there is, nothing is left of it.
     fn settle(&mut self) {
-        let unshared = |held: &Resources| held.filter(|resource| !resource.is_shared());
         let mut available = self.total.clone();
         for held in [&self.offered, &self.allocated] {
-            if held.iter().any(Resource::is_shared) {
-                available.remove(&unshared(held));
-            } else {
-                available.remove(held);
-            }
+            available.remove(&unshared(held));
         }
         self.available = available;
+    }
+}
+
+/// What is used up by being held: shared resources are not.
+fn unshared(held: &Resources) -> Cow<'_, Resources> {
+    if held.iter().any(Resource::is_shared) {
+        Cow::Owned(held.filter(|resource| !resource.is_shared()))
+    } else {
+        Cow::Borrowed(held)
     }
 }
 
@@ -143,11 +148,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Moves what is available into an offer.
+    /// Moves what is available into an offer. In the hot loop: nothing but what is given is looked at.
     pub(crate) fn offer(&mut self, agent: AgentIx, resources: &Resources) {
         let account = &mut self.agents[agent];
         account.offered.insert(resources);
-        account.settle();
+        account.available.remove(&unshared(resources));
     }
 
     /// Ends an offer; `tasks` hold part of it from now on.
