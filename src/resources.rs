@@ -7,6 +7,7 @@
 //! a word, we return an error that carries what was asked for and what there was.
 
 mod error;
+mod items;
 mod limits;
 mod quantities;
 mod ranges;
@@ -29,6 +30,7 @@ pub use shortfall::Shortfall;
 pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;
+use items::Items;
 use smol_str::SmolStr;
 use std::cmp::Ordering;
 
@@ -38,6 +40,8 @@ use std::cmp::Ordering;
 /// array of v1 `Resource` objects for what has no text form. Both validate on the way in. Entries
 /// are kept in canonical order (name, unreserved before reserved, role), so equal collections
 /// print the same.
+///
+/// A copy is cheap: copies share their entries until one of them changes.
 ///
 /// # Examples
 ///
@@ -55,7 +59,7 @@ use std::cmp::Ordering;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resources {
-    items: Vec<Resource>,
+    items: Items,
 }
 
 /// A sum that cannot be told: an amount above [`Scalar::MAX`], or two types under one name.
@@ -73,7 +77,7 @@ impl Resources {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { items: Vec::new() }
+        Self { items: Items::EMPTY }
     }
 
     /// Starts an empty collection of unreserved resources; see [`ResourcesBuilder`].
@@ -111,14 +115,15 @@ impl Resources {
             return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
         }
         let place = self.items.partition_point(|mine| order(mine, &resource) == Ordering::Less);
-        match self.items.get_mut(place).filter(|mine| order(mine, &resource) == Ordering::Equal) {
+        let items = self.items.edit();
+        match items.get_mut(place).filter(|mine| order(mine, &resource) == Ordering::Equal) {
             Some(mine) if mine.is_shared() => mine.copies = mine.copies.saturating_add(resource.copies),
             Some(mine) if mine.merges() => {
                 if !mine.value.add(&resource.value) {
                     return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
                 }
             }
-            _ => self.items.insert(place, resource),
+            _ => items.insert(place, resource),
         }
         Ok(())
     }
@@ -130,7 +135,10 @@ impl Resources {
     /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
     pub fn checked_add(&self, other: &Self) -> Result<Self, SumError> {
         let mut sum = self.clone();
-        for resource in &other.items {
+        if sum.is_empty() {
+            return Ok(other.clone());
+        }
+        for resource in other {
             sum.try_insert(resource.clone())?;
         }
         Ok(sum)
@@ -158,11 +166,17 @@ impl Resources {
 
     /// Takes `other` away as far as it is there; indivisible resources only whole.
     pub(crate) fn remove(&mut self, other: &Self) {
-        for theirs in &other.items {
+        if self.items.same(&other.items) {
+            self.items = Items::EMPTY;
+            return;
+        }
+        for theirs in other {
             let place = self.items.partition_point(|mine| order(mine, theirs) == Ordering::Less);
-            let Some(mine) = self.items.get_mut(place).filter(|mine| order(mine, theirs) == Ordering::Equal) else {
+            if !self.items.get(place).is_some_and(|mine| order(mine, theirs) == Ordering::Equal) {
                 continue;
-            };
+            }
+            let items = self.items.edit();
+            let mine = &mut items[place];
             if mine.is_shared() {
                 mine.copies = mine.copies.saturating_sub(theirs.copies);
             } else if mine.merges() {
@@ -171,14 +185,18 @@ impl Resources {
                 mine.copies = 0;
             }
             if mine.copies == 0 || mine.value.is_empty() {
-                self.items.remove(place);
+                items.remove(place);
             }
         }
     }
 
     /// Adds `other`, which is known to fit: what is given back was once taken from here.
     pub(crate) fn insert(&mut self, other: &Self) {
-        for resource in &other.items {
+        if self.is_empty() {
+            self.items = other.items.clone();
+            return;
+        }
+        for resource in other {
             self.try_insert(resource.clone()).expect("what is given back was once part of the same sum");
         }
     }
@@ -196,7 +214,7 @@ impl Resources {
     /// Whether each resource of `other` lies within one of equal identity in here.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        self.first_missing(other).is_none()
+        self.items.same(&other.items) || self.first_missing(other).is_none()
     }
 
     /// Why `other` is not contained, if it is not.
@@ -238,7 +256,13 @@ impl Resources {
     /// Those for which `keep` holds.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
-        Self { items: self.items.iter().filter(|resource| keep(resource)).cloned().collect() }
+        match self.items.iter().position(|resource| !keep(resource)) {
+            None => self.clone(),
+            Some(first) => {
+                let rest = self.items[first + 1..].iter().filter(|resource| keep(resource));
+                Self { items: self.items[..first].iter().chain(rest).cloned().collect::<Vec<_>>().into() }
+            }
+        }
     }
 
     /// Those that a framework of `role` may be offered: unreserved, or reserved to it or an ancestor.
@@ -317,7 +341,7 @@ impl IntoIterator for Resources {
     type IntoIter = std::vec::IntoIter<Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.items.into_iter()
+        self.items.into_vec().into_iter()
     }
 }
 
