@@ -217,6 +217,11 @@ impl Resources {
         self.items.same(&other.items) || self.first_missing(other).is_none()
     }
 
+    /// Whether `other` is a copy of this, made and left as it is; false says nothing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.items.same(&other.items)
+    }
+
     /// Why `other` is not contained, if it is not.
     #[must_use]
     pub fn shortfall(&self, other: &Self) -> Option<Shortfall> {
