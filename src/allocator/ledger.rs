@@ -82,9 +82,11 @@ impl Account {
     /// Total less what is held; where more is held than there is, nothing is left of it.
     fn settle(&mut self) {
         let (offered, allocated) = (unshared(&self.offered), unshared(&self.allocated));
-        self.covered = offered.checked_add(&allocated).is_ok_and(|held| self.total.contains(&held));
         let mut available = self.total.clone();
+        // One after the other: a port that is held twice is in the total, but not in what the first leaves over.
+        self.covered = available.contains(&offered);
         available.remove(&offered);
+        self.covered &= available.contains(&allocated);
         available.remove(&allocated);
         self.available = available;
     }

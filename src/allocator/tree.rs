@@ -289,8 +289,9 @@ impl ShareTree {
     pub(super) fn remove(&mut self, client: ClientId) {
         self.set_active(client, false);
         let Some(leaf) = self.clients.get_mut(client.index()).and_then(Option::take) else { return };
-        let mut above = self.parent(leaf);
-        while above != ROOT && !self.is_awake(above) {
+        // Whoever was told of a change of this client cannot find its ancestors through it any more.
+        let mut above = leaf;
+        while above != ROOT {
             above = self.parent(above);
             self.changed_below(above);
         }
