@@ -164,7 +164,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Asks for the next roles in order.
     fn more_roles(&mut self, stage: Stage, agent: AgentIx, roles: &mut Vec<ClientId>) {
-        if roles.len() == PATIENCE {
+        if roles.len() >= PATIENCE {
             let lacking = || self.quotas.accounts.lacking().collect();
             let among = match stage {
                 Stage::Guarantees => Some(lacking()),
@@ -193,7 +193,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             members.extend((awake && members.is_empty()).then_some(only));
             return;
         }
-        if members.len() == PATIENCE
+        if members.len() >= PATIENCE
             && let Some(places) = self.wanting(agent)
         {
             let among: Vec<ClientId> =

@@ -1,7 +1,7 @@
 //! [`Drf`]: dominant resource fairness.
 
+use super::Sorter;
 use super::tournament::{Key, Tournament};
-use super::{Sorter, depth_first};
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
@@ -143,7 +143,8 @@ fn above(tree: &ShareTree, node: NodeId) -> Option<NodeId> {
 
 impl Sorter for Drf {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        depth_first(tree, order, |a, b| Key::of(tree, totals, a).cmp(&Key::of(tree, totals, b), totals));
+        self.start(tree, totals);
+        order.extend(std::iter::from_fn(|| self.next(tree)));
     }
 
     fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
@@ -163,6 +164,12 @@ impl Sorter for Drf {
             if self.key(tree, leaf).is_some() {
                 ahead.push((*client, leaf));
             }
+        }
+        // The first few will do most often; whoever needs more asks again, and gets twice as many.
+        let few = order.len().clamp(8, ahead.len().max(8));
+        if few < ahead.len() {
+            ahead.select_nth_unstable_by(few, |(_, a), (_, b)| self.compare(tree, *a, *b));
+            ahead.truncate(few);
         }
         ahead.sort_unstable_by(|(_, a), (_, b)| self.compare(tree, *a, *b));
         for (client, leaf) in ahead {
