@@ -1,5 +1,6 @@
 //! [`Tournament`]: siblings, of which the first is always known.
 
+use crate::allocator::bits::Bits;
 use crate::allocator::share::{Share, Totals, Weight};
 use crate::allocator::tree::{NodeId, ShareTree};
 use std::cmp::Ordering;
@@ -60,6 +61,11 @@ pub(super) struct Tournament {
     keys: Vec<Option<Key>>,
     /// The inner nodes, the final at 1, the matches of match `i` at `2 i` and `2 i + 1`: the slot of each winner.
     winners: Vec<Option<u32>>,
+    /// All slots, in the order that they once had; empty as long as nobody asks for it.
+    line: Vec<u32>,
+    /// Those whose keys have changed since, and so are not where they stand in the line.
+    moved: Vec<u32>,
+    has_moved: Bits,
 }
 
 impl Tournament {
@@ -70,6 +76,7 @@ impl Tournament {
     /// All children of a node play anew. O(children).
     pub(super) fn rebuild(&mut self, stamp: (u64, u64), tree: &ShareTree, totals: &Totals, node: NodeId) {
         self.stamp = Some(stamp);
+        self.forget_line();
         self.keys.clear();
         let key = |child: &NodeId| tree.is_awake(*child).then(|| Key::of(tree, totals, *child));
         self.keys.extend(tree.children(node).iter().map(key));
@@ -95,6 +102,13 @@ impl Tournament {
             return;
         }
         self.keys[slot] = key;
+        if !self.line.is_empty() && self.has_moved.insert(slot) {
+            self.moved.push(small(slot));
+            // Nobody has asked for long.
+            if self.moved.len() > 2 * self.patience() {
+                self.forget_line();
+            }
+        }
         let mut at = (self.winners.len() + slot) / 2;
         while at > 0 {
             let winner = self.winner(at, totals);
@@ -106,6 +120,50 @@ impl Tournament {
             }
             at /= 2;
         }
+    }
+
+    /// The slot of the first for whom `test` holds. O(those before it), which is little each, and O(√siblings).
+    pub(super) fn first_where(&mut self, totals: &Totals, test: impl Fn(usize) -> bool) -> Option<usize> {
+        self.line_up(totals);
+        let in_line = self.line.iter().map(|slot| *slot as usize);
+        let unmoved = in_line.filter(|slot| !self.has_moved.contains(*slot)).find(|slot| test(*slot));
+        let moved = self.moved.iter().map(|slot| *slot as usize).filter(|slot| test(*slot));
+        let playing = moved.chain(unmoved).filter_map(|slot| Some((slot, self.key(slot)?)));
+        playing.min_by(|(_, a), (_, b)| a.cmp(b, totals)).map(|(slot, _)| slot)
+    }
+
+    /// Has the line tell of all but a few.
+    fn line_up(&mut self, totals: &Totals) {
+        if self.line.is_empty() {
+            self.moved.clear();
+            self.line.extend(0..small(self.keys.len()));
+        } else if self.moved.len() <= self.patience() {
+            return;
+        }
+        // Sorting takes little more than one look at each where most are in order.
+        let keys = &self.keys;
+        let key = |slot: u32| keys[slot as usize].as_ref();
+        let compare = |a: &u32, b: &u32| match (key(*a), key(*b)) {
+            (Some(left), Some(right)) => left.cmp(right, totals),
+            (left, right) => left.is_none().cmp(&right.is_none()),
+        };
+        let has_moved = &self.has_moved;
+        self.line.retain(|slot| !has_moved.contains(*slot as usize));
+        self.moved.sort_unstable_by(compare);
+        self.line.append(&mut self.moved);
+        self.line.sort_by(compare); // two runs, which are merged
+        self.has_moved.clear();
+    }
+
+    fn forget_line(&mut self) {
+        self.line.clear();
+        self.moved.clear();
+        self.has_moved.clear();
+    }
+
+    /// How many may have moved before the line is put right: a look at each of them against a look at all.
+    fn patience(&self) -> usize {
+        self.keys.len().isqrt().max(8)
     }
 
     fn winner(&self, at: usize, totals: &Totals) -> Option<u32> {
@@ -122,8 +180,12 @@ impl Tournament {
     fn player(&self, at: usize) -> Option<(u32, &Key)> {
         let slot = match self.winners.get(at) {
             Some(winner) => (*winner)?,
-            None => u32::try_from(at - self.winners.len()).ok()?,
+            None => small(at - self.winners.len()),
         };
         Some((slot, self.key(slot as usize)?))
     }
+}
+
+fn small(slot: usize) -> u32 {
+    u32::try_from(slot).expect("fewer than 2^32 nodes fit into memory")
 }
