@@ -169,6 +169,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Asks for the next role in order.
     fn more_roles(&mut self, stage: Stage, agent: AgentIx, is_plain: bool, order: &mut Vec<ClientId>) {
+        if let Some(only) = self.tree.only_client() {
+            order.extend(order.is_empty().then_some(only));
+            return;
+        }
         if order.len() < PATIENCE {
             return self.sorter.more(&self.tree, &self.totals, order);
         }

@@ -29,6 +29,8 @@ pub struct Drf {
     path: Vec<NodeId>,
     /// The nodes that the walk has passed, and taken out of their tournaments.
     passed: Vec<NodeId>,
+    /// The leaf where the walk is, which is taken out when it goes on.
+    at: Option<NodeId>,
 }
 
 impl Drf {
@@ -45,7 +47,7 @@ impl Drf {
         if self.tournaments.len() < tree.capacity() {
             self.tournaments.resize_with(tree.capacity(), Tournament::default);
         }
-        for node in std::mem::take(&mut self.passed) {
+        while let Some(node) = self.passed.pop() {
             self.refresh(tree, node);
         }
         let mut charged = std::mem::take(&mut self.charged);
@@ -57,6 +59,7 @@ impl Drf {
             }
         }
         self.charged = charged;
+        self.at = None;
         self.path.clear();
         self.path.push(tree.root());
     }
@@ -71,8 +74,7 @@ impl Drf {
         let stamp = self.stamp(tree, parent);
         let tournament = &mut self.tournaments[parent.index()];
         if tournament.is_of(stamp) {
-            let key = tree.is_awake(node).then(|| Key::of(tree, &self.totals, node));
-            tournament.set(tree.slot(node), key, &self.totals);
+            tournament.set(tree.slot(node), Key::of(tree, &self.totals, node), &self.totals);
         }
     }
 
@@ -86,12 +88,15 @@ impl Drf {
     }
 
     fn pass(&mut self, tree: &ShareTree, node: NodeId) {
-        self.tournaments[tree.parent(node).index()].set(tree.slot(node), None, &self.totals);
+        self.tournaments[tree.parent(node).index()].take_out(tree.slot(node), &self.totals);
         self.passed.push(node);
     }
 
     /// The next client of the walk; of those who are `wanted`, if that is said.
     fn next(&mut self, tree: &ShareTree, wanted: Option<&dyn Fn(ClientId) -> bool>) -> Option<ClientId> {
+        if let Some(leaf) = self.at.take() {
+            self.pass(tree, leaf);
+        }
         loop {
             let node = *self.path.last()?;
             self.bring_up(tree, node);
@@ -105,7 +110,7 @@ impl Drf {
                 Some(slot) => {
                     let child = tree.children(node)[slot];
                     if let Some(client) = tree.active_client(child) {
-                        self.pass(tree, child);
+                        self.at = Some(child);
                         return Some(client);
                     }
                     self.path.push(child);
@@ -148,6 +153,9 @@ impl Sorter for Drf {
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
+        if self.charged.last() == Some(&client) {
+            return;
+        }
         // Beyond this, playing anew is cheaper, and the list must not grow without bound.
         if self.charged.len() > tree.capacity() {
             self.charged.clear();
