@@ -14,6 +14,7 @@ mod resource;
 mod scalar;
 mod set;
 mod shortfall;
+mod sorted;
 mod text;
 pub(crate) mod v1;
 
@@ -31,6 +32,8 @@ pub(crate) use text::{Written, parse_ranges, parse_set};
 use crate::role::Role;
 use smol_str::SmolStr;
 use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
 
 /// Resources of one agent, or asked of one: at most one entry for each identity that can merge.
 ///
@@ -38,6 +41,9 @@ use std::cmp::Ordering;
 /// array of v1 `Resource` objects for what has no text form. Both validate on the way in. Entries
 /// are kept in canonical order (name, unreserved before reserved, role), so equal collections
 /// print the same.
+///
+/// A value is one pointer: copies share their entries until one of them changes. So a copy is
+/// cheap, whatever is in it, and so is each operation that leaves everything as it was.
 ///
 /// # Examples
 ///
@@ -53,9 +59,10 @@ use std::cmp::Ordering;
 /// assert_eq!(shortfall.to_string(), "cpus:7 was asked for, cpus:6.5 is available");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Eq, Default)]
 pub struct Resources {
-    items: Vec<Resource>,
+    /// None of them is nothing; none at all = no list.
+    items: Option<Arc<Vec<Resource>>>,
 }
 
 /// A sum that cannot be told: an amount above [`Scalar::MAX`], or two types under one name.
@@ -73,7 +80,7 @@ impl Resources {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { items: Vec::new() }
+        Self { items: None }
     }
 
     /// Starts an empty collection of unreserved resources; see [`ResourcesBuilder`].
@@ -88,11 +95,29 @@ impl Resources {
     ///
     /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
     pub fn try_from_iter(items: impl IntoIterator<Item = Resource>) -> Result<Self, SumError> {
-        let mut sum = Self::new();
-        for item in items {
-            sum.try_insert(item)?;
+        let items = items.into_iter();
+        let mut list = Vec::with_capacity(items.size_hint().0);
+        for item in items.filter(|item| !item.is_nothing()) {
+            sorted::add_one(&mut list, item)?;
         }
-        Ok(sum)
+        Ok(Self::of(list))
+    }
+
+    fn of(list: Vec<Resource>) -> Self {
+        Self { items: (!list.is_empty()).then(|| Arc::new(list)) }
+    }
+
+    /// The resources in canonical order.
+    fn as_slice(&self) -> &[Resource] {
+        self.items.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether both are one and the same list, or both nothing.
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.items, &other.items) {
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            (mine, theirs) => mine.is_none() && theirs.is_none(),
+        }
     }
 
     /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
@@ -101,26 +126,33 @@ impl Resources {
     ///
     /// [`SumError`] when the sum is above [`Scalar::MAX`], or the name has another type.
     pub fn try_insert(&mut self, resource: Resource) -> Result<(), SumError> {
-        if resource.value.is_empty() || resource.copies == 0 {
+        if resource.is_nothing() {
             return Ok(());
         }
-        let namesake = self.items.partition_point(|mine| mine.name < resource.name);
-        let clash =
-            |mine: &&Resource| mine.name == resource.name && mine.value.type_name() != resource.value.type_name();
-        if let Some(mine) = self.items.get(namesake).filter(clash) {
-            return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
-        }
-        let place = self.items.partition_point(|mine| order(mine, &resource) == Ordering::Less);
-        match self.items.get_mut(place).filter(|mine| order(mine, &resource) == Ordering::Equal) {
-            Some(mine) if mine.is_shared() => mine.copies = mine.copies.saturating_add(resource.copies),
-            Some(mine) if mine.merges() => {
-                if !mine.value.add(&resource.value) {
-                    return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
-                }
+        match &mut self.items {
+            Some(list) => sorted::add_one(Arc::make_mut(list), resource),
+            None => {
+                *self = Self::of(vec![resource]);
+                Ok(())
             }
-            _ => self.items.insert(place, resource),
         }
-        Ok(())
+    }
+
+    /// Adds all of `other`; on an error nothing has changed. O(entries of `other`), besides moving up
+    /// what stands behind new ones.
+    ///
+    /// # Errors
+    ///
+    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    pub fn try_add(&mut self, other: &Self) -> Result<(), SumError> {
+        match &mut self.items {
+            Some(list) if !other.is_empty() => sorted::add(Arc::make_mut(list), other.as_slice()),
+            Some(_) => Ok(()),
+            None => {
+                *self = other.clone();
+                Ok(())
+            }
+        }
     }
 
     /// The sum. O(entries of both).
@@ -130,9 +162,7 @@ impl Resources {
     /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
     pub fn checked_add(&self, other: &Self) -> Result<Self, SumError> {
         let mut sum = self.clone();
-        for resource in &other.items {
-            sum.try_insert(resource.clone())?;
-        }
+        sum.try_add(other)?;
         Ok(sum)
     }
 
@@ -157,40 +187,39 @@ impl Resources {
     }
 
     /// Takes `other` away as far as it is there; indivisible resources only whole.
-    pub(crate) fn remove(&mut self, other: &Self) {
-        for theirs in &other.items {
-            let place = self.items.partition_point(|mine| order(mine, theirs) == Ordering::Less);
-            let Some(mine) = self.items.get_mut(place).filter(|mine| order(mine, theirs) == Ordering::Equal) else {
-                continue;
-            };
-            if mine.is_shared() {
-                mine.copies = mine.copies.saturating_sub(theirs.copies);
-            } else if mine.merges() {
-                mine.value.remove(&theirs.value);
-            } else {
-                mine.copies = 0;
-            }
-            if mine.copies == 0 || mine.value.is_empty() {
-                self.items.remove(place);
+    ///
+    /// Mesos subtracts like this, too; where more must not be asked for than there is, see
+    /// [`Resources::checked_sub`]. O(entries of `other`), besides moving down what stands behind those
+    /// of which nothing is left.
+    pub fn remove(&mut self, other: &Self) {
+        if self.is_same(other) {
+            self.items = None;
+            return;
+        }
+        let Some(list) = &mut self.items else { return };
+        // A shared list is copied only if there is something to take.
+        if Arc::strong_count(list) == 1 || sorted::meets(list, other.as_slice()) {
+            let left = Arc::make_mut(list);
+            sorted::remove(left, other.as_slice());
+            if left.is_empty() {
+                self.items = None;
             }
         }
     }
 
     /// Adds `other`, which is known to fit: what is given back was once taken from here.
     pub(crate) fn insert(&mut self, other: &Self) {
-        for resource in &other.items {
-            self.try_insert(resource.clone()).expect("what is given back was once part of the same sum");
-        }
+        self.try_add(other).expect("what is given back was once part of the same sum");
     }
 
     /// Checks that no name of `other` has another type in here.
     pub(crate) fn check_types(&self, other: &Self) -> Result<(), SumError> {
         let clash = |theirs: &Resource| {
-            let namesake = self.items.iter().find(|mine| mine.name == theirs.name)?;
+            let namesake = self.iter().find(|mine| mine.name == theirs.name)?;
             let differs = namesake.value.type_name() != theirs.value.type_name();
             differs.then(|| SumError { to: Box::new(namesake.clone()), added: Box::new(theirs.clone()) })
         };
-        other.items.iter().find_map(clash).map_or(Ok(()), Err)
+        other.iter().find_map(clash).map_or(Ok(()), Err)
     }
 
     /// Whether each resource of `other` lies within one of equal identity in here.
@@ -204,41 +233,32 @@ impl Resources {
     pub fn shortfall(&self, other: &Self) -> Option<Shortfall> {
         let asked = self.first_missing(other)?.clone();
         let same = |mine: &&Resource| mine.cmp_identity(&asked) == Ordering::Equal;
-        let available = self.items.iter().filter(same).cloned().collect();
+        let available = self.iter().filter(same).cloned().collect();
         Some(Shortfall { asked, available })
     }
 
     fn first_missing<'a>(&self, other: &'a Self) -> Option<&'a Resource> {
-        let mut theirs = other.items.iter().enumerate();
-        theirs.find(|(i, asked)| !self.has(asked, copies_before(&other.items[..*i], asked))).map(|(_, asked)| asked)
-    }
-
-    /// Whether `asked` is there, beside `taken` equal ones that were counted before.
-    fn has(&self, asked: &Resource, taken: u64) -> bool {
-        let place = self.items.partition_point(|mine| order(mine, asked) == Ordering::Less);
-        let same = self.items[place..].iter().take_while(|mine| order(mine, asked) == Ordering::Equal);
-        if asked.merges() {
-            same.take(1).any(|mine| mine.value.contains(&asked.value))
-        } else {
-            same.map(|mine| u64::from(mine.copies)).sum::<u64>() >= taken + u64::from(asked.copies)
-        }
+        if self.is_same(other) { None } else { sorted::first_missing(self.as_slice(), other.as_slice()) }
     }
 
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.is_none()
     }
 
     /// The resources in canonical order.
     pub fn iter(&self) -> std::slice::Iter<'_, Resource> {
-        self.items.iter()
+        self.as_slice().iter()
     }
 
-    /// Those for which `keep` holds.
+    /// Those for which `keep` holds; if it holds for all, the list is shared.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
-        Self { items: self.items.iter().filter(|resource| keep(resource)).cloned().collect() }
+        let all = self.as_slice();
+        let Some(first) = all.iter().position(|resource| !keep(resource)) else { return self.clone() };
+        let rest = all[first + 1..].iter().filter(|resource| keep(resource));
+        Self::of(all[..first].iter().chain(rest).cloned().collect())
     }
 
     /// Those that a framework of `role` may be offered: unreserved, or reserved to it or an ancestor.
@@ -256,13 +276,13 @@ impl Resources {
     /// The amounts of all scalars by name, kinds forgotten; copies of a shared one count once.
     #[must_use]
     pub fn quantities(&self) -> Quantities {
-        self.items.iter().filter_map(|resource| Some((resource.name(), resource.scalar()?))).collect()
+        self.iter().filter_map(|resource| Some((resource.name(), resource.scalar()?))).collect()
     }
 
     /// How much there is of `name` over all kinds, in thousandths: members of ranges and sets count 1 each.
     #[must_use]
     pub fn amount(&self, name: &str) -> Scalar {
-        let milli = self.items.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
+        let milli = self.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
             Value::Scalar(amount) => u128::from(amount.as_milli()),
             Value::Ranges(ranges) => ranges.count() * 1000,
             Value::Set(set) => set.as_slice().len() as u128 * 1000,
@@ -280,7 +300,7 @@ impl Resources {
     #[must_use]
     pub fn ranges(&self, name: &str) -> Ranges {
         let mut all = Ranges::default();
-        for resource in self.items.iter().filter(|resource| resource.name == name) {
+        for resource in self.iter().filter(|resource| resource.name == name) {
             if let Value::Ranges(ranges) = &resource.value {
                 all.insert(ranges);
             }
@@ -289,18 +309,16 @@ impl Resources {
     }
 }
 
-/// Canonical order; resources that merge are equal whatever their value.
-fn order(mine: &Resource, theirs: &Resource) -> Ordering {
-    let identity = mine.cmp_identity(theirs);
-    if identity == Ordering::Equal && !mine.merges() { mine.value.cmp(&theirs.value) } else { identity }
+impl PartialEq for Resources {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other) || self.as_slice() == other.as_slice()
+    }
 }
 
-fn copies_before(before: &[Resource], asked: &Resource) -> u64 {
-    if asked.merges() {
-        return 0;
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
     }
-    let equal = before.iter().rev().take_while(|theirs| order(theirs, asked) == Ordering::Equal);
-    equal.map(|theirs| u64::from(theirs.copies)).sum()
 }
 
 impl<'a> IntoIterator for &'a Resources {
@@ -308,7 +326,7 @@ impl<'a> IntoIterator for &'a Resources {
     type IntoIter = std::slice::Iter<'a, Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.items.iter()
+        self.iter()
     }
 }
 
@@ -317,7 +335,7 @@ impl IntoIterator for Resources {
     type IntoIter = std::vec::IntoIter<Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.items.into_iter()
+        self.items.map_or_else(Vec::new, Arc::unwrap_or_clone).into_iter()
     }
 }
 
