@@ -19,9 +19,8 @@ fn reserved(reservations: usize) -> Resources {
     let under = |i: usize| {
         let reservation = Reservation::dynamic(Role::new(format!("role{i}")).expect("a role")).by("someone");
         let scalars = [("cpus", 1), ("disk", 256), ("gpus", 1), ("mem", 128)];
-        scalars.map(|(name, units)| {
-            Resource::new(name, Value::Scalar(Scalar::units(units))).reserved(reservation.clone())
-        })
+        scalars
+            .map(|(name, units)| Resource::new(name, Value::Scalar(Scalar::units(units))).reserved(reservation.clone()))
     };
     Resources::try_from_iter((0..reservations).flat_map(under)).expect("sums that can be told")
 }

@@ -7,6 +7,7 @@
 //! a word, we return an error that carries what was asked for and what there was.
 
 mod error;
+mod items;
 mod limits;
 mod quantities;
 mod ranges;
@@ -30,10 +31,10 @@ pub use shortfall::Shortfall;
 pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;
+use items::Items;
 use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 /// Resources of one agent, or asked of one: at most one entry for each identity that can merge.
 ///
@@ -59,10 +60,10 @@ use std::sync::Arc;
 /// assert_eq!(shortfall.to_string(), "cpus:7 was asked for, cpus:6.5 is available");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Resources {
-    /// None of them is nothing; none at all = no list.
-    items: Option<Arc<Vec<Resource>>>,
+    /// None of them is nothing.
+    items: Items,
 }
 
 /// A sum that cannot be told: an amount above [`Scalar::MAX`], or two types under one name.
@@ -80,7 +81,7 @@ impl Resources {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { items: None }
+        Self { items: Items::EMPTY }
     }
 
     /// Starts an empty collection of unreserved resources; see [`ResourcesBuilder`].
@@ -100,24 +101,7 @@ impl Resources {
         for item in items.filter(|item| !item.is_nothing()) {
             sorted::add_one(&mut list, item)?;
         }
-        Ok(Self::of(list))
-    }
-
-    fn of(list: Vec<Resource>) -> Self {
-        Self { items: (!list.is_empty()).then(|| Arc::new(list)) }
-    }
-
-    /// The resources in canonical order.
-    fn as_slice(&self) -> &[Resource] {
-        self.items.as_deref().map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether both are one and the same list, or both nothing.
-    fn is_same(&self, other: &Self) -> bool {
-        match (&self.items, &other.items) {
-            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
-            (mine, theirs) => mine.is_none() && theirs.is_none(),
-        }
+        Ok(Self { items: list.into() })
     }
 
     /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
@@ -129,13 +113,7 @@ impl Resources {
         if resource.is_nothing() {
             return Ok(());
         }
-        match &mut self.items {
-            Some(list) => sorted::add_one(Arc::make_mut(list), resource),
-            None => {
-                *self = Self::of(vec![resource]);
-                Ok(())
-            }
-        }
+        sorted::add_one(self.items.edit(), resource)
     }
 
     /// Adds all of `other`; on an error nothing has changed. O(entries of `other`), besides moving up
@@ -145,13 +123,13 @@ impl Resources {
     ///
     /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
     pub fn try_add(&mut self, other: &Self) -> Result<(), SumError> {
-        match &mut self.items {
-            Some(list) if !other.is_empty() => sorted::add(Arc::make_mut(list), other.as_slice()),
-            Some(_) => Ok(()),
-            None => {
-                *self = other.clone();
-                Ok(())
-            }
+        if self.is_empty() {
+            *self = other.clone();
+            Ok(())
+        } else if other.is_empty() {
+            Ok(())
+        } else {
+            sorted::add(self.items.edit(), &other.items)
         }
     }
 
@@ -193,16 +171,15 @@ impl Resources {
     /// of which nothing is left.
     pub fn remove(&mut self, other: &Self) {
         if self.is_same(other) {
-            self.items = None;
+            self.items = Items::EMPTY;
             return;
         }
-        let Some(list) = &mut self.items else { return };
         // A shared list is copied only if there is something to take.
-        if Arc::strong_count(list) == 1 || sorted::meets(list, other.as_slice()) {
-            let left = Arc::make_mut(list);
-            sorted::remove(left, other.as_slice());
+        if self.items.is_unshared() || sorted::meets(&self.items, &other.items) {
+            let left = self.items.edit();
+            sorted::remove(left, &other.items);
             if left.is_empty() {
-                self.items = None;
+                self.items = Items::EMPTY;
             }
         }
     }
@@ -228,6 +205,11 @@ impl Resources {
         self.first_missing(other).is_none()
     }
 
+    /// Whether `other` is a copy of this, made and left as it is; false says nothing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.items.same(&other.items)
+    }
+
     /// Why `other` is not contained, if it is not.
     #[must_use]
     pub fn shortfall(&self, other: &Self) -> Option<Shortfall> {
@@ -238,27 +220,26 @@ impl Resources {
     }
 
     fn first_missing<'a>(&self, other: &'a Self) -> Option<&'a Resource> {
-        if self.is_same(other) { None } else { sorted::first_missing(self.as_slice(), other.as_slice()) }
+        if self.is_same(other) { None } else { sorted::first_missing(&self.items, &other.items) }
     }
 
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_none()
+        self.items.is_empty()
     }
 
     /// The resources in canonical order.
     pub fn iter(&self) -> std::slice::Iter<'_, Resource> {
-        self.as_slice().iter()
+        self.items.iter()
     }
 
     /// Those for which `keep` holds; if it holds for all, the list is shared.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
-        let all = self.as_slice();
-        let Some(first) = all.iter().position(|resource| !keep(resource)) else { return self.clone() };
-        let rest = all[first + 1..].iter().filter(|resource| keep(resource));
-        Self::of(all[..first].iter().chain(rest).cloned().collect())
+        let Some(first) = self.items.iter().position(|resource| !keep(resource)) else { return self.clone() };
+        let rest = self.items[first + 1..].iter().filter(|resource| keep(resource));
+        Self { items: self.items[..first].iter().chain(rest).cloned().collect::<Vec<_>>().into() }
     }
 
     /// Those that a framework of `role` may be offered: unreserved, or reserved to it or an ancestor.
@@ -309,12 +290,6 @@ impl Resources {
     }
 }
 
-impl PartialEq for Resources {
-    fn eq(&self, other: &Self) -> bool {
-        self.is_same(other) || self.as_slice() == other.as_slice()
-    }
-}
-
 impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self).finish()
@@ -335,7 +310,7 @@ impl IntoIterator for Resources {
     type IntoIter = std::vec::IntoIter<Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.items.map_or_else(Vec::new, Arc::unwrap_or_clone).into_iter()
+        self.items.into_vec().into_iter()
     }
 }
 

@@ -1,5 +1,8 @@
 //! Who is known: frameworks, roles, and the places of frameworks within roles.
 
+use super::bits::Bits;
+use super::names::Amounts;
+use super::quota::NodeIx;
 use super::tree::{ClientId, ShareTree};
 use crate::framework::Framework;
 use crate::role::Role;
@@ -28,6 +31,55 @@ pub(super) struct RoleEntry<F> {
     pub(super) tree: ShareTree,
     pub(super) sorter: F,
     pub(super) members: Vec<Option<Member>>,
+    /// How many members there are.
+    pub(super) present: usize,
+    /// What these hold of what quota divides.
+    pub(super) firm: Amounts,
+    /// The nearest account of quota, from here up.
+    pub(super) quota: Option<NodeIx>,
+    /// Whether that is its own.
+    pub(super) has_quota: bool,
+}
+
+/// The dense number of a member of any role.
+pub(super) type MemberIx = usize;
+
+/// All members of all roles by their number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seats {
+    places: Vec<Option<Place>>,
+    free: Vec<MemberIx>,
+    /// Those that may be offered something.
+    pub(super) awake: Bits,
+}
+
+impl Seats {
+    pub(super) fn take(&mut self, place: Place) -> MemberIx {
+        let number = self.free.pop().unwrap_or(self.places.len());
+        if number == self.places.len() {
+            self.places.push(None);
+        }
+        self.places[number] = Some(place);
+        number
+    }
+
+    pub(super) fn leave(&mut self, number: MemberIx) {
+        self.places[number] = None;
+        self.awake.remove(number);
+        self.free.push(number);
+    }
+
+    pub(super) fn set_awake(&mut self, number: MemberIx, awake: bool) {
+        if awake {
+            self.awake.insert(number);
+        } else {
+            self.awake.remove(number);
+        }
+    }
+
+    pub(super) fn place(&self, number: MemberIx) -> Option<Place> {
+        self.places.get(number).copied().flatten()
+    }
 }
 
 /// A framework's place within a role: the role's number, and its client in the role's tree.
@@ -36,6 +88,8 @@ pub(super) type Place = (RoleIx, ClientId);
 /// A framework within a role.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
+    /// Its own dense number.
+    pub(super) number: MemberIx,
     pub(super) framework: FrameworkIx,
     /// Whether the framework has the role, or only still holds something under it.
     pub(super) subscribed: bool,

@@ -94,6 +94,17 @@ impl Share {
         shares.max().unwrap_or(Self::ZERO)
     }
 
+    /// `held` of `total` over the weight, nearly: off by less than five parts in 2^53.
+    #[expect(clippy::cast_precision_loss, reason = "the approximation is only trusted where it clearly differs")]
+    pub(super) fn quotient(held: u64, total: u64, weight: Weight) -> f64 {
+        held as f64 / (total as f64 * weight.millionths as f64) * 1e6
+    }
+
+    /// Which of two [quotients](Share::quotient) is smaller; none if they are too close to tell.
+    pub(super) fn cmp_quotients(a: f64, b: f64) -> Option<Ordering> {
+        ((a - b).abs() > 1e-14 * a.max(b)).then(|| a.total_cmp(&b))
+    }
+
     /// The share as a number, for people and journals.
     #[must_use]
     pub fn as_f64(self) -> f64 {
@@ -103,12 +114,8 @@ impl Share {
 
 impl Ord for Share {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Either quotient is off by less than three parts in 2^53; beyond twice that it decides.
-        if (self.approx - other.approx).abs() > 1e-14 * self.approx.max(other.approx) {
-            self.approx.total_cmp(&other.approx)
-        } else {
-            cmp_fractions((self.held, self.of), (other.held, other.of))
-        }
+        let exactly = || cmp_fractions((self.held, self.of), (other.held, other.of));
+        Self::cmp_quotients(self.approx, other.approx).unwrap_or_else(exactly)
     }
 }
 
@@ -164,6 +171,19 @@ impl Totals {
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether all fair totals are a multiple of these: then the same holdings stand in the same order.
+    pub(super) fn is_multiple_of(&self, other: &Self) -> bool {
+        let names = self.amounts.len().max(other.amounts.len());
+        let mut pairs = (0..names).map(|ix| (u128::from(self.fair(ix)), u128::from(other.fair(ix))));
+        let Some(first) = pairs.find(|pair| *pair != (0, 0)) else { return true };
+        first.0 > 0 && first.1 > 0 && pairs.all(|(mine, theirs)| mine * first.1 == theirs * first.0)
+    }
+
+    /// Takes the totals of `other` to be the ones that these are a multiple of.
+    pub(super) fn take_version_of(&mut self, other: &Self) {
+        self.version = other.version;
     }
 
     /// The total of a name as far as shares go: 0 if it is left out of fair sharing.

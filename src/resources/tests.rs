@@ -320,3 +320,13 @@ proptest! {
         prop_assert_eq!(sum, b.checked_add(&a).unwrap());
     }
 }
+
+#[test]
+fn copies_go_their_own_ways() {
+    let first = parse("cpus:4;ports:[1-9]");
+    let mut second = first.clone();
+    second.insert(&parse("cpus:1"));
+    assert_eq!((first.to_string(), second.to_string()), ("cpus:4;ports:[1-9]".into(), "cpus:5;ports:[1-9]".into()));
+    second.remove(&second.clone());
+    assert_eq!((second, first.filter(|resource| resource.name() != "cpus")), (Resources::new(), parse("ports:[1-9]")));
+}

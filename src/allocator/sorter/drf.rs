@@ -1,7 +1,8 @@
 //! [`Drf`]: dominant resource fairness.
 
 use super::Sorter;
-use crate::allocator::share::{Share, Totals};
+use super::tournament::{Key, Tournament};
+use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
 
@@ -12,103 +13,177 @@ use std::cmp::Ordering;
 /// the weight. Siblings are sorted at every level and the tree is walked depth first. Shares are
 /// compared as exact fractions; Mesos divides doubles, so that equal shares there may differ.
 ///
-/// The order is kept: of a node that was charged only the place among its siblings is found anew,
-/// in O(log siblings) comparisons. Writing the order out is O(clients).
+/// The order is kept, not made: siblings play a tournament, in which one that was charged plays again, in
+/// O(log siblings) comparisons. Each client that is asked for costs as much. When siblings come or go, or the cluster's
+/// totals change other than all alike, the siblings concerned play anew the next time they are looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Drf {
-    /// By node number: its key when it was last put in its place.
-    keys: Vec<Key>,
-    /// By node number: its children in order.
-    sorted: Vec<Vec<NodeId>>,
+    /// By node number: its children.
+    tournaments: Vec<Tournament>,
+    /// The totals that all keys are of: those of now, or others of which they are a multiple.
+    totals: Totals,
+    /// Goes up when the keys are to be of other totals.
+    basis: u64,
+    /// Whose keys may have changed since.
     charged: Vec<ClientId>,
-    /// The tree's shape and the totals' version that the order is of; none at first.
-    of: Option<(u64, u64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Key {
-    share: Share,
-    count: u64,
-}
-
-impl Key {
-    const LEAST: Self = Self { share: Share::ZERO, count: 0 };
-
-    fn of(tree: &ShareTree, totals: &Totals, node: NodeId) -> Self {
-        Self { share: tree.dominant_share(node, totals), count: tree.count(node) }
-    }
+    /// The nodes from the root to where the walk is.
+    path: Vec<NodeId>,
+    /// The nodes that the walk has passed, and taken out of their tournaments.
+    passed: Vec<NodeId>,
 }
 
 impl Drf {
-    fn compare(&self, tree: &ShareTree, a: NodeId, b: NodeId) -> Ordering {
-        let (left, right) = (&self.keys[a.index()], &self.keys[b.index()]);
-        left.share.cmp(&right.share).then(left.count.cmp(&right.count)).then_with(|| tree.name(a).cmp(tree.name(b)))
-    }
-
-    fn sort_all(&mut self, tree: &ShareTree, totals: &Totals) {
-        self.keys.resize(tree.capacity(), Key::LEAST);
-        self.sorted.resize_with(tree.capacity(), Vec::new);
-        let mut nodes = vec![tree.root()];
-        for next in 0.. {
-            let Some(&node) = nodes.get(next) else { break };
-            self.keys[node.index()] = Key::of(tree, totals, node);
-            nodes.extend_from_slice(tree.children(node));
-        }
-        for node in nodes {
-            let mut children = std::mem::take(&mut self.sorted[node.index()]);
-            children.clear();
-            children.extend_from_slice(tree.children(node));
-            children.sort_by(|a, b| self.compare(tree, *a, *b));
-            self.sorted[node.index()] = children;
-        }
-    }
-
-    /// Finds the place of a client and its ancestors among their siblings anew.
-    fn move_up(&mut self, tree: &ShareTree, totals: &Totals, client: ClientId) {
-        let Some(mut node) = tree.leaf(client) else { return };
-        while node != tree.root() {
-            let key = Key::of(tree, totals, node);
-            let parent = tree.parent(node);
-            if key != self.keys[node.index()] {
-                let mut siblings = std::mem::take(&mut self.sorted[parent.index()]);
-                let old = siblings.binary_search_by(|sibling| self.compare(tree, *sibling, node));
-                siblings.remove(old.expect("siblings stand in the order of their keys"));
-                self.keys[node.index()] = key;
-                let new = siblings.partition_point(|sibling| self.compare(tree, *sibling, node).is_lt());
-                siblings.insert(new, node);
-                self.sorted[parent.index()] = siblings;
+    /// Puts back whom the last walk has passed, and moves those that were charged. From here on, until the next start,
+    /// the order is that of this moment.
+    fn start(&mut self, tree: &ShareTree, totals: &Totals) {
+        if self.totals.version() != totals.version() {
+            if !self.totals.is_multiple_of(totals) {
+                self.basis += 1;
+                self.totals = totals.clone();
             }
-            node = parent;
+            self.totals.take_version_of(totals);
+        }
+        if self.tournaments.len() < tree.capacity() {
+            self.tournaments.resize_with(tree.capacity(), Tournament::default);
+        }
+        for node in std::mem::take(&mut self.passed) {
+            self.refresh(tree, node);
+        }
+        let mut charged = std::mem::take(&mut self.charged);
+        for client in charged.drain(..) {
+            let mut node = tree.leaf(client).unwrap_or(tree.root());
+            while node != tree.root() {
+                self.refresh(tree, node);
+                node = tree.parent(node);
+            }
+        }
+        self.charged = charged;
+        self.path.clear();
+        self.path.push(tree.root());
+    }
+
+    fn stamp(&self, tree: &ShareTree, node: NodeId) -> (u64, u64) {
+        (tree.layout(node), self.basis)
+    }
+
+    /// Has a node play again among its siblings, if that tournament is not to be rebuilt anyway.
+    fn refresh(&mut self, tree: &ShareTree, node: NodeId) {
+        let parent = tree.parent(node);
+        let stamp = self.stamp(tree, parent);
+        let tournament = &mut self.tournaments[parent.index()];
+        if tournament.is_of(stamp) {
+            let key = tree.is_awake(node).then(|| Key::of(tree, &self.totals, node));
+            tournament.set(tree.slot(node), key, &self.totals);
         }
     }
+
+    /// The tournament of a node's children, as of this moment.
+    fn tournament(&mut self, tree: &ShareTree, node: NodeId) -> &mut Tournament {
+        let stamp = self.stamp(tree, node);
+        let tournament = &mut self.tournaments[node.index()];
+        if !tournament.is_of(stamp) {
+            tournament.rebuild(stamp, tree, &self.totals, node);
+        }
+        tournament
+    }
+
+    fn pass(&mut self, tree: &ShareTree, node: NodeId) {
+        self.tournaments[tree.parent(node).index()].set(tree.slot(node), None, &self.totals);
+        self.passed.push(node);
+    }
+
+    /// The next client of the walk.
+    fn next(&mut self, tree: &ShareTree) -> Option<ClientId> {
+        loop {
+            let node = *self.path.last()?;
+            match self.tournament(tree, node).first() {
+                Some(slot) => {
+                    let child = tree.children(node)[slot];
+                    if let Some(client) = tree.active_client(child) {
+                        self.pass(tree, child);
+                        return Some(client);
+                    }
+                    self.path.push(child);
+                }
+                None => {
+                    self.path.pop();
+                    if node != tree.root() {
+                        self.pass(tree, node);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The key of a node among its siblings; none if it is asleep or was passed.
+    fn key(&mut self, tree: &ShareTree, node: NodeId) -> Option<Key> {
+        self.tournament(tree, tree.parent(node)).key(tree.slot(node)).copied()
+    }
+
+    /// Which of two leaves the walk comes to first.
+    fn compare(&mut self, tree: &ShareTree, a: NodeId, b: NodeId) -> Ordering {
+        let depth = |node: NodeId| std::iter::successors(Some(node), |node| above(tree, *node)).count();
+        let (mut a, mut b) = (a, b);
+        let (deep_a, deep_b) = (depth(a), depth(b));
+        (deep_b..deep_a).for_each(|_| a = tree.parent(a));
+        (deep_a..deep_b).for_each(|_| b = tree.parent(b));
+        while tree.parent(a) != tree.parent(b) {
+            (a, b) = (tree.parent(a), tree.parent(b));
+        }
+        match (self.key(tree, a), self.key(tree, b)) {
+            (Some(left), Some(right)) => left.cmp(&right, &self.totals),
+            (left, right) => left.is_none().cmp(&right.is_none()),
+        }
+    }
+}
+
+fn above(tree: &ShareTree, node: NodeId) -> Option<NodeId> {
+    (node != tree.root()).then(|| tree.parent(node))
 }
 
 impl Sorter for Drf {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        let mut charged = std::mem::take(&mut self.charged);
-        let now = Some((tree.shape(), totals.version()));
-        if self.of == now {
-            charged.iter().for_each(|client| self.move_up(tree, totals, *client));
-        } else {
-            self.sort_all(tree, totals);
-            self.of = now;
-        }
-        charged.clear();
-        self.charged = charged;
+        self.start(tree, totals);
+        order.extend(std::iter::from_fn(|| self.next(tree)));
+    }
 
-        let mut ahead = vec![tree.root()];
-        while let Some(node) = ahead.pop() {
-            order.extend(tree.active_client(node));
-            ahead.extend(self.sorted[node.index()].iter().rev());
+    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        if order.is_empty() {
+            self.start(tree, totals);
+        }
+        order.extend(self.next(tree));
+    }
+
+    fn more_of(&mut self, among: &[ClientId], tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        if order.is_empty() {
+            self.start(tree, totals);
+        }
+        let mut ahead: Vec<(ClientId, NodeId)> = Vec::with_capacity(among.len());
+        for client in among {
+            let Some(leaf) = tree.leaf(*client) else { continue };
+            if self.key(tree, leaf).is_some() {
+                ahead.push((*client, leaf));
+            }
+        }
+        // The first few will do most often; whoever needs more asks again, and gets twice as many.
+        let few = order.len().clamp(8, ahead.len().max(8));
+        if few < ahead.len() {
+            ahead.select_nth_unstable_by(few, |(_, a), (_, b)| self.compare(tree, *a, *b));
+            ahead.truncate(few);
+        }
+        ahead.sort_unstable_by(|(_, a), (_, b)| self.compare(tree, *a, *b));
+        for (client, leaf) in ahead {
+            self.pass(tree, leaf);
+            order.push(client);
         }
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
-        // Beyond this, sorting all is cheaper, and the list must not grow without bound.
-        if self.charged.len() <= tree.capacity() {
-            self.charged.push(client);
-        } else {
-            self.of = None;
+        // Beyond this, playing anew is cheaper, and the list must not grow without bound.
+        if self.charged.len() > tree.capacity() {
+            self.charged.clear();
+            self.basis += 1;
         }
+        self.charged.push(client);
     }
 }
