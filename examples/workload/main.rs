@@ -55,7 +55,7 @@ struct Arguments {
     /// Among how many roles the frameworks are dealt out; 1 is the default role for all.
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     roles: Option<u32>,
-    /// How many rounds at most.
+    /// How many rounds at most; of `resources`, how many turns, of which the fastest counts.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// What is drawn at random is drawn from this.
@@ -145,7 +145,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Workload::AddAndUpdate => join::add_and_update(arguments, &report),
         Workload::LaunchLoop => launch::launch_loop(arguments, &report),
         Workload::Sort => sort::sort(arguments, &report),
-        Workload::Resources => arithmetic::resources(&report),
+        Workload::Resources => arithmetic::resources(arguments, &report),
     }?;
     report.end()
 }
