@@ -61,13 +61,14 @@ pub(super) struct Left {
     is_worth: bool,
 }
 
-/// After so many clients who did not take anything, those who may are picked out.
-const PATIENCE: usize = 16;
+/// After so many clients who did not take anything, only those who may are asked for.
+const PATIENCE: usize = 4;
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Gives what is available on these agents to whoever comes first and may have it.
     pub(super) fn run_cycle(&mut self, at: Time, mut candidates: Vec<AgentIx>) -> Vec<Holding> {
         self.settle_quotas();
+        let keeps_free = self.quotas.accounts.keeps_free();
         candidates.retain(|agent| self.is_candidate(*agent));
         if let AgentOrder::Shuffle(seed) = self.options.agent_order {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), self.ledger[*agent].order));
@@ -93,14 +94,18 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             self.ledger.mark(*agent);
         }
         // What a guarantee was kept free for may be had by others once the guarantee is met.
-        if !self.quotas.is_empty() && !cycle.given.is_empty() {
+        if keeps_free && !cycle.given.is_empty() {
             self.ledger.mark_all();
         }
         cycle.given
     }
 
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
-        if self.ledger[agent].available().is_empty() || self.is_known_unwanted(agent) {
+        let is_plain = self.is_plain(agent);
+        if self.ledger[agent].available().is_empty()
+            || self.is_known_unwanted(agent)
+            || (is_plain && self.nobody_may_have_more())
+        {
             return;
         }
         let number = || draw(cycle.at.as_micros(), self.ledger[agent].order);
@@ -115,7 +120,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         roles.clear();
         for next in 0.. {
             if next == roles.len() {
-                self.more_roles(stage, agent, &mut roles);
+                self.more_roles(stage, agent, is_plain, &mut roles);
             }
             let Some(role) = roles.get(next) else { break };
             let role = self.role_of[role.index()];
@@ -162,54 +167,64 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         cycle.members = members;
     }
 
-    /// Asks for the next roles in order.
-    fn more_roles(&mut self, stage: Stage, agent: AgentIx, roles: &mut Vec<ClientId>) {
-        if roles.len() >= PATIENCE {
-            let lacking = || self.quotas.accounts.lacking().collect();
-            let among = match stage {
-                Stage::Guarantees => Some(lacking()),
-                Stage::FairShares => self.wanting(agent).map(|places| {
-                    let mut among: Vec<ClientId> =
-                        places.into_iter().map(|(role, _)| self.roles[role].client).collect();
-                    among.dedup();
-                    among.sort_unstable();
-                    among.dedup();
-                    among
+    /// Asks for the next role in order.
+    fn more_roles(&mut self, stage: Stage, agent: AgentIx, is_plain: bool, order: &mut Vec<ClientId>) {
+        if let Some(only) = self.tree.only_client() {
+            order.extend(order.is_empty().then_some(only));
+            return;
+        }
+        if order.len() < PATIENCE {
+            return self.sorter.more(&self.tree, &self.totals, order);
+        }
+        let content = self.refusals.content(agent, self.ledger[agent].available());
+        let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
+        let choosy = self.choosy > 0;
+        let wanted = |client: ClientId| {
+            let entry = &roles[role_of[client.index()]];
+            let own = entry.quota.filter(|_| entry.has_quota);
+            match stage {
+                Stage::Guarantees => own.is_some_and(|node| accounts.lacks_guarantee(node)),
+                Stage::FairShares if is_plain && !choosy && own.is_some_and(|node| accounts.is_closed(node)) => false,
+                Stage::FairShares => content.is_none_or(|content| {
+                    let mut members = entry.members.iter().flatten();
+                    members.any(|member| seats.awake.contains(member.number) && !content.contains(member.number))
                 }),
-            };
-            if let Some(among) = among {
-                self.sorter.more_of(&among, &self.tree, &self.totals, roles);
-                return;
             }
-        }
-        self.sorter.more(&self.tree, &self.totals, roles);
+        };
+        self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
     }
 
-    /// Asks for the next frameworks of a role in order.
-    fn more_members(&mut self, role: RoleIx, agent: AgentIx, members: &mut Vec<ClientId>) {
-        let entry = &self.roles[role];
-        if let Some(only) = entry.tree.only_client() {
-            let awake = entry.tree.active_clients().next().is_some();
-            members.extend((awake && members.is_empty()).then_some(only));
-            return;
-        }
-        if members.len() >= PATIENCE
-            && let Some(places) = self.wanting(agent)
-        {
-            let among: Vec<ClientId> =
-                places.into_iter().filter(|(of, _)| *of == role).map(|(_, client)| client).collect();
-            let entry = &mut self.roles[role];
-            entry.sorter.more_of(&among, &entry.tree, &self.totals, members);
-            return;
-        }
+    /// Asks for the next framework of a role in order.
+    fn more_members(&mut self, role: RoleIx, agent: AgentIx, order: &mut Vec<ClientId>) {
         let entry = &mut self.roles[role];
-        entry.sorter.more(&entry.tree, &self.totals, members);
+        if let Some(only) = entry.tree.only_client() {
+            order.extend((order.is_empty() && entry.tree.is_active(only)).then_some(only));
+            return;
+        }
+        if order.len() >= PATIENCE
+            && let Some(content) = self.refusals.content(agent, self.ledger[agent].available())
+        {
+            let members = &entry.members;
+            let number = |client: ClientId| members[client.index()].as_ref().map(|member| member.number);
+            let wanted = |client| number(client).is_some_and(|number| !content.contains(number));
+            entry.sorter.more_of(&wanted, &entry.tree, &self.totals, order);
+        } else {
+            entry.sorter.more(&entry.tree, &self.totals, order);
+        }
     }
 
-    /// Who has not turned down all that is available of an agent; none if nobody has turned down anything.
-    fn wanting(&mut self, agent: AgentIx) -> Option<Vec<Place>> {
-        let content = self.refusals.content(agent, self.ledger[agent].available())?;
-        Some(self.seats.awake.difference(content).filter_map(|member| self.seats.place(member)).collect())
+    /// Whether, as far as minimums go, quota divides all that is available of an agent.
+    fn is_plain(&self, agent: AgentIx) -> bool {
+        let is_minimum = |name| self.options.min_allocatable.iter().any(|minimum| !minimum.amount(name).is_zero());
+        !self.quotas.is_empty()
+            && self.ledger[agent].available().iter().all(|resource| {
+                resource.kind().is_none() && (resource.scalar().is_some() || !is_minimum(resource.name()))
+            })
+    }
+
+    /// Whether the limits of all roles leave too little for any offer of nothing but what quota divides.
+    fn nobody_may_have_more(&self) -> bool {
+        self.choosy == 0 && self.quotas.accounts.closed() > 0 && self.quotas.accounts.closed() == self.roles.len()
     }
 
     /// Whether everybody is known to have turned down all that is available of an agent.

@@ -96,6 +96,8 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) tree: ShareTree,
     pub(super) role_of: Vec<RoleIx>,
     pub(super) seats: Seats,
+    /// How many frameworks have minimums of their own.
+    pub(super) choosy: usize,
     pub(super) sorter: R,
     pub(super) fresh: F,
     pub(super) weights: IndexMap<Role, Weight>,
@@ -120,6 +122,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             tree: ShareTree::default(),
             role_of: Vec::new(),
             seats: Seats::default(),
+            choosy: 0,
             sorter: roles,
             fresh: frameworks,
             weights: IndexMap::new(),
@@ -220,6 +223,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         }
         let entry = FrameworkEntry { framework: Arc::clone(framework), active: true, places: SmallVec::new() };
         let ix = self.frameworks.insert(framework.id.clone(), entry);
+        self.choosy += usize::from(!framework.offer_filters.is_empty());
         self.subscribe(ix);
         self.adopt(held);
         self.ledger.mark_all();
@@ -228,7 +232,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
         let ix = self.find_framework(&framework.id)?;
-        self.frameworks[ix].framework = Arc::clone(framework);
+        let before = std::mem::replace(&mut self.frameworks[ix].framework, Arc::clone(framework));
+        self.choosy += usize::from(!framework.offer_filters.is_empty());
+        self.choosy -= usize::from(!before.offer_filters.is_empty());
         let left: Vec<_> = {
             let places = self.frameworks[ix].places.iter();
             places.filter(|(role, _)| !framework.roles.contains(&self.roles[*role].role)).copied().collect()
@@ -250,7 +256,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             self.member_mut(place).subscribed = false;
             self.leave_if_done(place);
         }
-        self.frameworks.remove(framework);
+        if let Some((_, entry)) = self.frameworks.remove(framework) {
+            self.choosy -= usize::from(!entry.framework.offer_filters.is_empty());
+        }
         Ok(())
     }
 
@@ -368,8 +376,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         let candidates: Vec<AgentIx> = match agent {
             Some(id) => self.ledger.find(id).into_iter().inspect(|agent| self.ledger.unmark(*agent)).collect(),
             None => {
-                // Under quota what is given on one agent may free something on another.
-                self.room_changed();
+                self.settle_quotas();
+                if self.quotas.accounts.keeps_free() {
+                    // What is given on one agent may meet a guarantee, and so free something on another.
+                    self.ledger.mark_all();
+                }
                 self.ledger.take_pending()
             }
         };

@@ -112,9 +112,15 @@ impl Amounts {
         }
     }
 
-    /// One more than the last number that may have an amount.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// By number; what is not in there is 0.
+    pub(crate) fn as_slice(&self) -> &[u64] {
+        &self.0
+    }
+
+    pub(crate) fn clear(&mut self, ix: NameIx) {
+        if let Some(mine) = self.0.get_mut(ix) {
+            *mine = 0;
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -58,7 +58,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     pub(super) fn set_framework(&mut self, place: Place, framework: Arc<Framework>) {
         let ix = self.member(place).framework;
-        self.frameworks[ix].framework = framework;
+        self.choosy += usize::from(!framework.offer_filters.is_empty());
+        let before = std::mem::replace(&mut self.frameworks[ix].framework, framework);
+        self.choosy -= usize::from(!before.offer_filters.is_empty());
     }
 
     pub(super) fn is_framework_active(&self, place: Place) -> bool {
@@ -101,7 +103,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             entry.members.resize_with(client.index() + 1, || None);
         }
         entry.members[client.index()] = Some(Member {
-            number: self.seats.take((ix, client)),
+            number: self.seats.take(),
             framework,
             subscribed: false,
             suppressed: false,
@@ -207,7 +209,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Brings the accounts of quota in line with the quotas.
     pub(super) fn settle_quotas(&mut self) {
         let held = self.roles.iter().map(|(_, entry)| (&entry.role, &entry.firm));
-        if self.quotas.reopen(&mut self.names, held) {
+        if self.quotas.reopen(&mut self.names, held, &self.options.min_allocatable) {
             for (_, entry) in self.roles.iter_mut() {
                 entry.quota = self.quotas.seat(&entry.role, entry.client);
                 entry.has_quota = entry.quota.is_some() && entry.quota == self.quotas.accounts.of(&entry.role);

@@ -197,11 +197,12 @@ impl Quotas {
         &mut self,
         names: &mut Names,
         held: impl Iterator<Item = (&'a Role, &'a Amounts)>,
+        minimums: &[Quantities],
     ) -> bool {
         let stale = std::mem::take(&mut self.stale);
         if stale {
             let held = held.map(|(role, amounts)| -> (&Role, &Amounts) { (role, amounts) });
-            self.accounts.open(names, &self.set, self.reserved.iter().chain(held));
+            self.accounts.open(names, &self.set, self.reserved.iter().chain(held), minimums);
         }
         stale
     }

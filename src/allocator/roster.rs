@@ -44,27 +44,24 @@ pub(super) struct RoleEntry<F> {
 /// The dense number of a member of any role.
 pub(super) type MemberIx = usize;
 
-/// All members of all roles by their number.
+/// The numbers of all members of all roles.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seats {
-    places: Vec<Option<Place>>,
+    taken: MemberIx,
     free: Vec<MemberIx>,
     /// Those that may be offered something.
     pub(super) awake: Bits,
 }
 
 impl Seats {
-    pub(super) fn take(&mut self, place: Place) -> MemberIx {
-        let number = self.free.pop().unwrap_or(self.places.len());
-        if number == self.places.len() {
-            self.places.push(None);
-        }
-        self.places[number] = Some(place);
-        number
+    pub(super) fn take(&mut self) -> MemberIx {
+        self.free.pop().unwrap_or_else(|| {
+            self.taken += 1;
+            self.taken - 1
+        })
     }
 
     pub(super) fn leave(&mut self, number: MemberIx) {
-        self.places[number] = None;
         self.awake.remove(number);
         self.free.push(number);
     }
@@ -75,10 +72,6 @@ impl Seats {
         } else {
             self.awake.remove(number);
         }
-    }
-
-    pub(super) fn place(&self, number: MemberIx) -> Option<Place> {
-        self.places.get(number).copied().flatten()
     }
 }
 

@@ -59,9 +59,15 @@ pub trait Sorter: fmt::Debug + Send {
         }
     }
 
-    /// The same, for a caller who has no use for clients that are not `among` these: it may leave out any others.
-    fn more_of(&mut self, among: &[ClientId], tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        let _ = among;
+    /// The same, for a caller who has no use for clients that are not `wanted`: it may leave these out.
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        let _ = wanted;
         self.more(tree, totals, order);
     }
 
@@ -104,8 +110,14 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
         (**self).more(tree, totals, order);
     }
 
-    fn more_of(&mut self, among: &[ClientId], tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        (**self).more_of(among, tree, totals, order);
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        (**self).more_of(wanted, tree, totals, order);
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {

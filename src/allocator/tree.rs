@@ -234,6 +234,11 @@ impl ShareTree {
         self.node(node).awake > 0
     }
 
+    /// Whether a client may be served now.
+    pub(super) fn is_active(&self, client: ClientId) -> bool {
+        self.leaf(client).is_some_and(|leaf| self.node(leaf).active)
+    }
+
     /// The only client of a tree that has no more.
     pub(super) fn only_client(&self) -> Option<ClientId> {
         match *self.node(ROOT).children.as_slice() {

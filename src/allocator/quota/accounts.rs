@@ -5,7 +5,7 @@
 use super::Quota;
 use crate::allocator::names::{Amounts, Delta, NameIx, Names};
 use crate::allocator::tree::ClientId;
-use crate::resources::{Resource, Resources, Scalar, Value};
+use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use indexmap::IndexMap;
 
@@ -23,8 +23,12 @@ pub(in crate::allocator) struct Accounts {
     pub(super) held: Amounts,
     /// What of the others is kept free for guarantees.
     required: Amounts,
-    /// The roles that lack some of their own guarantee, in no order.
-    lacking: Vec<NodeIx>,
+    /// How many roles lack some of their own guarantee.
+    lacking: usize,
+    /// What an offer must contain one of.
+    minimums: Vec<Vec<(NameIx, u64)>>,
+    /// How many roles that have a framework may consume too little for any offer.
+    closed: usize,
 }
 
 /// Why a role is given nothing firm.
@@ -49,8 +53,10 @@ struct Node {
     below: Amounts,
     /// The role in the tree of roles, if it has a framework.
     client: Option<ClientId>,
-    /// Its place in `lacking`.
-    lacking_at: Option<usize>,
+    /// Whether it lacks some of its own guarantee.
+    lacks: bool,
+    /// Whether its limits leave too little for any offer of what quota divides.
+    is_closed: bool,
 }
 
 impl Accounts {
@@ -60,9 +66,14 @@ impl Accounts {
         names: &mut Names,
         quotas: &IndexMap<Role, Quota>,
         consumed: impl Iterator<Item = (&'a Role, &'a Amounts)>,
+        minimums: &[Quantities],
     ) {
         let (total, held) = (std::mem::take(&mut self.total), std::mem::take(&mut self.held));
-        *self = Self { total, held, ..Self::default() };
+        let mut amounts = |minimum: &Quantities| -> Vec<(NameIx, u64)> {
+            minimum.iter().map(|(name, amount)| (names.intern(name), amount.as_milli())).collect()
+        };
+        let minimums = minimums.iter().map(&mut amounts).collect();
+        *self = Self { total, held, minimums, ..Self::default() };
         let mut roles: Vec<_> = quotas.iter().collect();
         roles.sort_unstable_by_key(|(role, _)| (role.components().count(), *role));
         for (role, quota) in roles {
@@ -75,7 +86,17 @@ impl Accounts {
             let parent = self.nearest(role);
             let (consumed, need, below) = (Amounts::default(), Amounts::default(), Amounts::default());
             self.by_role.insert(role.clone(), self.nodes.len());
-            self.nodes.push(Node { parent, guarantee, limits, consumed, need, below, client: None, lacking_at: None });
+            self.nodes.push(Node {
+                parent,
+                guarantee,
+                limits,
+                consumed,
+                need,
+                below,
+                client: None,
+                lacks: false,
+                is_closed: false,
+            });
         }
         for (role, amounts) in consumed {
             let delta: Delta = amounts.iter().collect();
@@ -105,7 +126,10 @@ impl Accounts {
     pub(super) fn seat(&mut self, role: &Role, client: Option<ClientId>) -> Option<NodeIx> {
         let nearest = self.nearest(role)?;
         if self.of(role) == Some(nearest) {
-            self.nodes[nearest].client = client;
+            let node = &mut self.nodes[nearest];
+            let before = usize::from(node.is_closed && node.client.is_some());
+            node.client = client;
+            self.closed = self.closed - before + usize::from(node.is_closed && node.client.is_some());
         }
         Some(nearest)
     }
@@ -138,23 +162,20 @@ impl Accounts {
         }
     }
 
-    /// Notes whether a role lacks some of its guarantee.
-    fn look_at(&mut self, node: NodeIx) {
-        let lacks = !self.unsatisfied(node).is_empty();
-        match (lacks, self.nodes[node].lacking_at) {
-            (true, None) => {
-                self.nodes[node].lacking_at = Some(self.lacking.len());
-                self.lacking.push(node);
-            }
-            (false, Some(at)) => {
-                self.nodes[node].lacking_at = None;
-                self.lacking.swap_remove(at);
-                if let Some(&moved) = self.lacking.get(at) {
-                    self.nodes[moved].lacking_at = Some(at);
-                }
-            }
-            (true, Some(_)) | (false, None) => {}
-        }
+    /// Notes whether a role lacks some of its guarantee, and whether its limits leave anything.
+    fn look_at(&mut self, ix: NodeIx) {
+        let node = &self.nodes[ix];
+        let lacks = !self.unsatisfied(ix).is_empty();
+        let too_little = |(name, amount): &(NameIx, u64)| {
+            let mut limits = node.limits.iter().filter(|(limited, _)| limited == name);
+            limits.any(|(_, limit)| limit.saturating_sub(node.consumed.of(*name)) < *amount)
+        };
+        let is_closed = !self.minimums.is_empty() && self.minimums.iter().all(|minimum| minimum.iter().any(too_little));
+        let counted = usize::from(node.client.is_some());
+        self.lacking = self.lacking + usize::from(lacks) - usize::from(node.lacks);
+        self.closed = self.closed + counted * usize::from(is_closed) - counted * usize::from(node.is_closed);
+        let node = &mut self.nodes[ix];
+        (node.lacks, node.is_closed) = (lacks, is_closed);
     }
 
     /// Brings what is kept free for a role in line with what it lacks, and what is kept free above it.
@@ -177,17 +198,27 @@ impl Accounts {
 
     /// Whether a role lacks some of its own guarantee.
     pub(in crate::allocator) fn lacks_guarantee(&self, node: NodeIx) -> bool {
-        self.nodes[node].lacking_at.is_some()
+        self.nodes[node].lacks
     }
 
     /// Whether any role does.
     pub(in crate::allocator) fn any_lacks_guarantee(&self) -> bool {
-        !self.lacking.is_empty()
+        self.lacking > 0
     }
 
-    /// Those that do and have a framework, in no order.
-    pub(in crate::allocator) fn lacking(&self) -> impl Iterator<Item = ClientId> {
-        self.lacking.iter().filter_map(|node| self.nodes[*node].client)
+    /// Whether a role's own limits leave too little for any offer of nothing but what quota divides.
+    pub(in crate::allocator) fn is_closed(&self, node: NodeIx) -> bool {
+        self.nodes[node].is_closed
+    }
+
+    /// How many roles with a framework that is so for.
+    pub(in crate::allocator) fn closed(&self) -> usize {
+        self.closed
+    }
+
+    /// Whether anything is kept free for guarantees.
+    pub(in crate::allocator) fn keeps_free(&self) -> bool {
+        !self.required.is_empty()
     }
 
     /// Firm resources that nobody holds.

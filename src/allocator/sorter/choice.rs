@@ -51,8 +51,14 @@ impl Sorter for SorterChoice {
         self.chosen().more(tree, totals, order);
     }
 
-    fn more_of(&mut self, among: &[ClientId], tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        self.chosen().more_of(among, tree, totals, order);
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        self.chosen().more_of(wanted, tree, totals, order);
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {

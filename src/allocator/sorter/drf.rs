@@ -4,7 +4,6 @@ use super::Sorter;
 use super::tournament::{Key, Tournament};
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
-use std::cmp::Ordering;
 
 /// Dominant resource fairness over a tree, as in Mesos: the smaller dominant share first, then who
 /// was given something less often, then the smaller name in byte order.
@@ -30,6 +29,8 @@ pub struct Drf {
     path: Vec<NodeId>,
     /// The nodes that the walk has passed, and taken out of their tournaments.
     passed: Vec<NodeId>,
+    /// The leaf where the walk is, which is taken out when it goes on.
+    at: Option<NodeId>,
 }
 
 impl Drf {
@@ -46,7 +47,7 @@ impl Drf {
         if self.tournaments.len() < tree.capacity() {
             self.tournaments.resize_with(tree.capacity(), Tournament::default);
         }
-        for node in std::mem::take(&mut self.passed) {
+        while let Some(node) = self.passed.pop() {
             self.refresh(tree, node);
         }
         let mut charged = std::mem::take(&mut self.charged);
@@ -58,6 +59,7 @@ impl Drf {
             }
         }
         self.charged = charged;
+        self.at = None;
         self.path.clear();
         self.path.push(tree.root());
     }
@@ -72,35 +74,43 @@ impl Drf {
         let stamp = self.stamp(tree, parent);
         let tournament = &mut self.tournaments[parent.index()];
         if tournament.is_of(stamp) {
-            let key = tree.is_awake(node).then(|| Key::of(tree, &self.totals, node));
-            tournament.set(tree.slot(node), key, &self.totals);
+            tournament.set(tree.slot(node), Key::of(tree, &self.totals, node), &self.totals);
         }
     }
 
-    /// The tournament of a node's children, as of this moment.
-    fn tournament(&mut self, tree: &ShareTree, node: NodeId) -> &mut Tournament {
+    /// Has the tournament of a node's children be of this moment.
+    fn bring_up(&mut self, tree: &ShareTree, node: NodeId) {
         let stamp = self.stamp(tree, node);
         let tournament = &mut self.tournaments[node.index()];
         if !tournament.is_of(stamp) {
             tournament.rebuild(stamp, tree, &self.totals, node);
         }
-        tournament
     }
 
     fn pass(&mut self, tree: &ShareTree, node: NodeId) {
-        self.tournaments[tree.parent(node).index()].set(tree.slot(node), None, &self.totals);
+        self.tournaments[tree.parent(node).index()].take_out(tree.slot(node), &self.totals);
         self.passed.push(node);
     }
 
-    /// The next client of the walk.
-    fn next(&mut self, tree: &ShareTree) -> Option<ClientId> {
+    /// The next client of the walk; of those who are `wanted`, if that is said.
+    fn next(&mut self, tree: &ShareTree, wanted: Option<&dyn Fn(ClientId) -> bool>) -> Option<ClientId> {
+        if let Some(leaf) = self.at.take() {
+            self.pass(tree, leaf);
+        }
         loop {
             let node = *self.path.last()?;
-            match self.tournament(tree, node).first() {
+            self.bring_up(tree, node);
+            let tournament = &mut self.tournaments[node.index()];
+            let first = match wanted {
+                None => tournament.first(),
+                Some(wanted) => tournament
+                    .first_where(&self.totals, |slot| tree.active_client(tree.children(node)[slot]).is_none_or(wanted)),
+            };
+            match first {
                 Some(slot) => {
                     let child = tree.children(node)[slot];
                     if let Some(client) = tree.active_client(child) {
-                        self.pass(tree, child);
+                        self.at = Some(child);
                         return Some(client);
                     }
                     self.path.push(child);
@@ -114,71 +124,38 @@ impl Drf {
             }
         }
     }
-
-    /// The key of a node among its siblings; none if it is asleep or was passed.
-    fn key(&mut self, tree: &ShareTree, node: NodeId) -> Option<Key> {
-        self.tournament(tree, tree.parent(node)).key(tree.slot(node)).copied()
-    }
-
-    /// Which of two leaves the walk comes to first.
-    fn compare(&mut self, tree: &ShareTree, a: NodeId, b: NodeId) -> Ordering {
-        let depth = |node: NodeId| std::iter::successors(Some(node), |node| above(tree, *node)).count();
-        let (mut a, mut b) = (a, b);
-        let (deep_a, deep_b) = (depth(a), depth(b));
-        (deep_b..deep_a).for_each(|_| a = tree.parent(a));
-        (deep_a..deep_b).for_each(|_| b = tree.parent(b));
-        while tree.parent(a) != tree.parent(b) {
-            (a, b) = (tree.parent(a), tree.parent(b));
-        }
-        match (self.key(tree, a), self.key(tree, b)) {
-            (Some(left), Some(right)) => left.cmp(&right, &self.totals),
-            (left, right) => left.is_none().cmp(&right.is_none()),
-        }
-    }
-}
-
-fn above(tree: &ShareTree, node: NodeId) -> Option<NodeId> {
-    (node != tree.root()).then(|| tree.parent(node))
 }
 
 impl Sorter for Drf {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
         self.start(tree, totals);
-        order.extend(std::iter::from_fn(|| self.next(tree)));
+        order.extend(std::iter::from_fn(|| self.next(tree, None)));
     }
 
     fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
         if order.is_empty() {
             self.start(tree, totals);
         }
-        order.extend(self.next(tree));
+        order.extend(self.next(tree, None));
     }
 
-    fn more_of(&mut self, among: &[ClientId], tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
         if order.is_empty() {
             self.start(tree, totals);
         }
-        let mut ahead: Vec<(ClientId, NodeId)> = Vec::with_capacity(among.len());
-        for client in among {
-            let Some(leaf) = tree.leaf(*client) else { continue };
-            if self.key(tree, leaf).is_some() {
-                ahead.push((*client, leaf));
-            }
-        }
-        // The first few will do most often; whoever needs more asks again, and gets twice as many.
-        let few = order.len().clamp(8, ahead.len().max(8));
-        if few < ahead.len() {
-            ahead.select_nth_unstable_by(few, |(_, a), (_, b)| self.compare(tree, *a, *b));
-            ahead.truncate(few);
-        }
-        ahead.sort_unstable_by(|(_, a), (_, b)| self.compare(tree, *a, *b));
-        for (client, leaf) in ahead {
-            self.pass(tree, leaf);
-            order.push(client);
-        }
+        order.extend(self.next(tree, Some(wanted)));
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
+        if self.charged.last() == Some(&client) {
+            return;
+        }
         // Beyond this, playing anew is cheaper, and the list must not grow without bound.
         if self.charged.len() > tree.capacity() {
             self.charged.clear();
