@@ -212,7 +212,7 @@ impl Reports {
 
     /// Any news of a task. What names and dates it is added by the [`Session`].
     pub fn update(&mut self, status: TaskStatus) {
-        self.push(Call::Update(status));
+        self.push(Call::Update(Box::new(status)));
     }
 
     /// Says something to the scheduler; it may get lost.

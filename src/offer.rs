@@ -238,11 +238,7 @@ impl Accept {
 
     /// The tasks that it launches, in order.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        let launched = |operation| match operation {
-            &Operation::Launch(ref tasks) | &Operation::LaunchGroup(ref tasks) => tasks.as_slice(),
-            _ => &[],
-        };
-        self.operations.iter().flat_map(launched)
+        self.operations.iter().flat_map(Operation::tasks)
     }
 
     /// Tells a task where it goes, if it does not say so itself.

@@ -87,7 +87,7 @@ struct Member<S> {
 /// What is to happen at a later moment.
 #[derive(Debug)]
 enum Planned {
-    Command(Command),
+    Command(Box<Command>),
     WakeScheduler(FrameworkId),
     WakeExecutor(ExecutorRef),
 }
@@ -208,13 +208,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         if let Some(record) = &mut self.record {
             record.push_back((now, command.clone()));
         }
-        let gone = match &command {
-            Command::RemoveAgent(agent) => Some(Gone::Agent(agent.clone())),
-            Command::RemoveFramework(framework) | Command::Call(framework, Call::Teardown) => {
-                Some(Gone::Framework(framework.clone()))
-            }
-            _ => None,
-        };
+        let gone = Gone::by(&command);
         self.master.handle(now, command)?;
         if let Some(gone) = gone {
             self.clear(&gone);
@@ -224,7 +218,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
 
     /// Has the master given a command later; what is then refused is dropped.
     pub fn schedule(&mut self, at: Time, command: Command) {
-        self.plan(at, Planned::Command(command));
+        self.plan(at, Planned::Command(Box::new(command)));
     }
 
     /// Hands a scheduler an event, as if the master had sent it: a status for the second time, say.
@@ -368,7 +362,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     fn carry_out(&mut self, planned: Planned) {
         match planned {
             Planned::Command(command) => {
-                let _ = self.command(command);
+                let _ = self.command(*command);
             }
             Planned::WakeScheduler(framework) => self.tell(&framework, Scheduler::woken),
             Planned::WakeExecutor(id) => {
@@ -543,10 +537,10 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                     continue;
                 }
             };
-            let launched: Vec<TaskId> = match &call {
-                Call::Accept(accept) => accept.tasks().map(|task| task.id.clone()).collect(),
-                _ => Vec::new(),
-            };
+            let mut launched: Vec<TaskId> = Vec::new();
+            if let Call::Accept(accept) = &call {
+                launched.extend(accept.tasks().map(|task| task.id.clone()));
+            }
             if let Err(refusal) = self.command(Command::Call(framework.clone(), call)) {
                 self.deliver(framework, Event::Error(refusal.to_string()));
                 for status in self.master.not_launched(framework, launched, &refusal) {
@@ -564,91 +558,18 @@ enum Gone {
     Framework(FrameworkId),
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::offer::Accept;
-    use crate::role::Role;
-    use crate::task::Task;
-
-    /// Launches one task on each offer, and notes what it is told.
-    #[derive(Debug, Default)]
-    struct Noting {
-        launched: u32,
-        told: Vec<String>,
-    }
-
-    impl Scheduler for Noting {
-        fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-            self.told.push(format!("{} offers", offers.len()));
-            for offer in offers {
-                self.launched += 1;
-                let task = Task::new(format!("t{}", self.launched), "cpus:1".parse().unwrap());
-                calls.accept(Accept::of(&offer).launch(task));
-            }
+impl Gone {
+    /// Who leaves by that command.
+    fn by(command: &Command) -> Option<Self> {
+        if let Command::RemoveAgent(agent) = command {
+            Some(Self::Agent(agent.clone()))
+        } else if let Command::RemoveFramework(framework) | Command::Call(framework, Call::Teardown) = command {
+            Some(Self::Framework(framework.clone()))
+        } else {
+            None
         }
-
-        fn update(&mut self, status: TaskStatus, _: &mut Calls) {
-            self.told.push(format!("{} {}", status.task, status.state));
-        }
-
-        fn rescinded(&mut self, offer: crate::id::OfferId, _: &mut Calls) {
-            self.told.push(format!("{offer} rescinded"));
-        }
-
-        fn rejected(&mut self, message: String, _: &mut Calls) {
-            self.told.push(message);
-        }
-    }
-
-    fn cluster() -> Cluster<Noting> {
-        let mut cluster = Cluster::new(Config::default());
-        for id in ["a1", "a2"] {
-            cluster.add_agent(Agent::new(id, "cpus:1;mem:64".parse().unwrap())).unwrap();
-        }
-        cluster.add_framework(Framework::new("f").role(Role::default()), Noting::default()).unwrap();
-        cluster
-    }
-
-    fn told(cluster: &Cluster<Noting>) -> Vec<String> {
-        cluster.scheduler(&"f".into()).unwrap().told.clone()
-    }
-
-    #[test]
-    fn offers_of_one_moment_arrive_together_and_tasks_run() {
-        let mut cluster = cluster();
-        cluster.run_until(Time::ZERO);
-        assert_eq!(told(&cluster), ["2 offers", "t1 TASK_RUNNING", "t2 TASK_RUNNING"]);
-    }
-
-    #[test]
-    fn losing_an_agent_loses_its_tasks() {
-        let mut cluster = cluster();
-        cluster.run_until(Time::ZERO);
-        cluster.remove_agent(&"a1".into()).unwrap();
-        cluster.run_until(Time::ZERO);
-        assert_eq!(told(&cluster).last().unwrap(), "t1 TASK_LOST");
-    }
-
-    #[test]
-    fn a_refused_call_comes_back_to_its_scheduler() {
-        let mut cluster = cluster();
-        cluster.tell(&"f".into(), |_, calls| calls.kill("t9".into()));
-        cluster.run_until(Time::ZERO);
-        assert!(told(&cluster).contains(&"framework f has no task t9".to_owned()));
-    }
-
-    #[test]
-    fn what_is_scheduled_happens_in_order_of_time() {
-        let mut cluster = cluster().recording();
-        let status = |state| Command::TaskStatus("f".into(), TaskStatus::new("t1", state));
-        cluster.schedule(Time::from_secs(9), status(TaskState::Finished));
-        cluster.schedule(Time::from_secs(3), status(TaskState::Killing));
-        cluster.run_until(Time::from_secs(9));
-        let told = told(&cluster);
-        let killing = told.iter().position(|line| line == "t1 TASK_KILLING").unwrap();
-        assert!(told.iter().skip(killing).any(|line| line == "t1 TASK_FINISHED"));
-        let times: Vec<_> = cluster.take_commands().map(|(at, _)| at).collect();
-        assert!(times.is_sorted() && times.len() >= 6);
     }
 }
+
+#[cfg(test)]
+mod tests;

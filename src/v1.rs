@@ -1,7 +1,6 @@
 //! The messages of the Mesos v1 scheduler and executor APIs as JSON.
 //!
-//! [`scheduler::Event`](crate::scheduler::Event), [`scheduler::Call`](crate::scheduler::Call) and their namesakes of
-//! [`executor`](crate::executor) are written and read as Mesos 1.11 does, so a scheduler that runs in a simulation talks to
+//! [`scheduler::Event`], [`scheduler::Call`] and their namesakes of [`executor`](crate::executor) are written and read as Mesos 1.11 does, so a scheduler that runs in a simulation talks to
 //! a real master without a change. What is read is what was written: known fields are typed, what the library does not
 //! interpret (`container`, `labels`, `url`, ...) is kept as it is in the `details` of its message.
 //!
@@ -206,7 +205,7 @@ pub enum V1Error {
         /// Which task.
         task: TaskId,
         /// Why not.
-        error: Box<V1Error>,
+        error: Box<Self>,
     },
     /// A resource that cannot be.
     #[error(transparent)]

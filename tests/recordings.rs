@@ -1,6 +1,8 @@
 //! Sessions of a real Mesos: whatever it and its clients said is read, and printed back the same.
 //!
 //! The sessions are in `tests/recordings/`, with a notice of what they are and where they come from.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "what a match here does not name stays as it is")]
 
 use apportion::v1::{ExecutorCall, Form, Message, SchedulerCall, V1Error};
 use apportion::{Call, Event, executor};

@@ -1,4 +1,5 @@
 //! The rules of v1 JSON, one by one.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use apportion::executor;
 use apportion::v1::{ExecutorCall, Form, SchedulerCall, V1Error};
@@ -243,7 +244,7 @@ fn every_event_is_read_as_it_was_written() {
     }
     for call in [
         executor::Call::Subscribe { tasks: vec![task], updates: vec![status.clone()] },
-        executor::Call::Update(status),
+        executor::Call::Update(Box::new(status)),
         executor::Call::Message(b"hello".to_vec()),
         executor::Call::Heartbeat,
     ] {

@@ -14,7 +14,7 @@ pub enum Call {
         updates: Vec<TaskStatus>,
     },
     /// News of a task of its own.
-    Update(TaskStatus),
+    Update(Box<TaskStatus>),
     /// Has something to say to the scheduler; it may get lost.
     Message(Vec<u8>),
     /// Lives.

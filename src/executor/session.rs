@@ -141,8 +141,11 @@ mod tests {
     }
 
     fn statuses(reports: &Reports) -> Vec<&TaskStatus> {
-        let status = |call| if let &Call::Update(ref status) = call { Some(status) } else { None };
-        reports.as_slice().iter().filter_map(status).collect()
+        let updates = reports.as_slice().iter().map(|call| {
+            let Call::Update(status) = call else { panic!("{call:?} is no status") };
+            &**status
+        });
+        updates.collect()
     }
 
     #[test]

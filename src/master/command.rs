@@ -226,3 +226,28 @@ pub enum CommandError {
     #[error("operators cannot {0}: expected reserve, unreserve, create, destroy, grow_volume or shrink_volume")]
     NotForOperators(&'static str),
 }
+
+impl CommandError {
+    /// The task that cannot be launched as it is described, if that is why.
+    #[must_use]
+    pub fn bad_task(&self) -> Option<&TaskId> {
+        match self {
+            Self::TaskTooLarge { task, .. }
+            | Self::TaskWithoutResources(task)
+            | Self::MixedRevocable { task, .. }
+            | Self::TaskExists { task, .. } => Some(task),
+            Self::TimeWentBack { .. }
+            | Self::Allocator(_)
+            | Self::Quota(_)
+            | Self::RoleTwice { .. }
+            | Self::UnknownOffer(_)
+            | Self::NotItsOffer { .. }
+            | Self::OfferTwice(_)
+            | Self::NoOffers
+            | Self::OffersApart { .. }
+            | Self::UnknownTask { .. }
+            | Self::OtherFramework { .. }
+            | Self::NotForOperators(_) => None,
+        }
+    }
+}

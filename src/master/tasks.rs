@@ -150,13 +150,7 @@ impl<A: Allocator> Master<A> {
     #[must_use]
     pub fn not_launched(&self, framework: &FrameworkId, tasks: Vec<TaskId>, why: &CommandError) -> Vec<TaskStatus> {
         let aware = self.framework(framework).is_ok_and(|entry| entry.framework.can(Capability::PartitionAware));
-        let bad_task = |task: &TaskId| match why {
-            CommandError::TaskTooLarge { task: bad, .. }
-            | CommandError::TaskWithoutResources(bad)
-            | CommandError::MixedRevocable { task: bad, .. }
-            | CommandError::TaskExists { task: bad, .. } => bad == task,
-            _ => false,
-        };
+        let bad_task = |task: &TaskId| why.bad_task() == Some(task);
         let status = |task: TaskId| {
             let (state, reason) = match (bad_task(&task), aware) {
                 (true, _) => (TaskState::Error, "REASON_TASK_INVALID"),

@@ -67,7 +67,7 @@ impl Pace {
 
     /// There is something new to launch: wants all offers again, those too that it has declined.
     pub fn busy(&mut self, calls: &mut Calls) {
-        let soonest = self.revived.map_or(calls.at(), |revived| revived + self.between);
+        let soonest = self.revived.map_or_else(|| calls.at(), |revived| revived + self.between);
         if soonest <= calls.at() {
             self.due = None;
             self.suppressed = false;

@@ -178,7 +178,7 @@ impl Executors {
                 }
             };
             match said {
-                Call::Update(status) => self.update(id, wire, status, at, outcome),
+                Call::Update(status) => self.update(id, wire, *status, at, outcome),
                 Call::Message(data) => outcome.commands.push(Command::ExecutorMessage(id.clone(), data)),
                 Call::Subscribe { .. } | Call::Heartbeat => {}
             }

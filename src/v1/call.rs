@@ -2,7 +2,7 @@
 
 use super::framework::SubscribeShape;
 use super::operation::{AcceptShape, FiltersShape, read_filters, write_filters};
-use super::shape::{Span, Wrapped, bare, read_resources, read_roles, shape, wrapped, write_roles};
+use super::shape::{Span, Wrapped, bare, present, read_resources, read_roles, shape, wrapped, write_roles};
 use super::{Form, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
@@ -134,63 +134,62 @@ impl CallShape {
     }
 
     pub(super) fn read(self) -> Result<Call, V1Error> {
-        let missing = V1Error::Missing;
         let inverse = |body: AnswerInverse| (Wrapped::unwrap_all(body.inverse_offer_ids), read_filters(body.filters));
         let roles = |body: Option<Roles>| read_roles(body.map(|body| body.roles).unwrap_or_default());
-        Ok(match self.r#type.as_deref().ok_or(missing("type"))? {
-            "SUBSCRIBE" => Call::Subscribe(Box::new(self.subscribe.ok_or(missing("subscribe"))?.read()?)),
-            "ACCEPT" => Call::Accept(self.accept.ok_or(missing("accept"))?.read()?),
+        Ok(match present(self.r#type.as_deref(), "type")? {
+            "SUBSCRIBE" => Call::Subscribe(Box::new(present(self.subscribe, "subscribe")?.read()?)),
+            "ACCEPT" => Call::Accept(present(self.accept, "accept")?.read()?),
             "DECLINE" => {
-                let Decline { offer_ids, filters } = self.decline.ok_or(missing("decline"))?;
+                let Decline { offer_ids, filters } = present(self.decline, "decline")?;
                 Call::Decline { offers: Wrapped::unwrap_all(offer_ids), filters: read_filters(filters) }
             }
             "ACCEPT_INVERSE_OFFERS" => {
-                let (offers, filters) = inverse(self.accept_inverse_offers.ok_or(missing("accept_inverse_offers"))?);
+                let (offers, filters) = inverse(present(self.accept_inverse_offers, "accept_inverse_offers")?);
                 Call::AcceptInverseOffers { offers, filters }
             }
             "DECLINE_INVERSE_OFFERS" => {
-                let (offers, filters) = inverse(self.decline_inverse_offers.ok_or(missing("decline_inverse_offers"))?);
+                let (offers, filters) = inverse(present(self.decline_inverse_offers, "decline_inverse_offers")?);
                 Call::DeclineInverseOffers { offers, filters }
             }
             "SUPPRESS" => Call::Suppress(roles(self.suppress)?),
             "REVIVE" => Call::Revive(roles(self.revive)?),
-            "KILL" => Call::Kill(self.kill.ok_or(missing("kill"))?.into()),
+            "KILL" => Call::Kill(present(self.kill, "kill")?.into()),
             "ACKNOWLEDGE" => {
-                let Acknowledge { agent_id, task_id, uuid } = self.acknowledge.ok_or(missing("acknowledge"))?;
+                let Acknowledge { agent_id, task_id, uuid } = present(self.acknowledge, "acknowledge")?;
                 Call::Acknowledge { agent: agent_id.value, task: task_id.value, uuid }
             }
             "ACKNOWLEDGE_OPERATION_STATUS" => {
-                let body = self.acknowledge_operation_status.ok_or(missing("acknowledge_operation_status"))?;
+                let body = present(self.acknowledge_operation_status, "acknowledge_operation_status")?;
                 let (agent, operation) = (bare(body.agent_id), body.operation_id.value);
                 Call::AcknowledgeOperation { agent, operation, uuid: body.uuid }
             }
             "RECONCILE" => {
-                let tasks = self.reconcile.ok_or(missing("reconcile"))?.tasks;
+                let tasks = present(self.reconcile, "reconcile")?.tasks;
                 Call::Reconcile((!tasks.is_empty()).then(|| tasks.into_iter().map(TaskRef::from).collect()))
             }
             "RECONCILE_OPERATIONS" => {
-                let operations = self.reconcile_operations.ok_or(missing("reconcile_operations"))?.operations;
+                let operations = present(self.reconcile_operations, "reconcile_operations")?.operations;
                 Call::ReconcileOperations(operations.into_iter().map(OperationRef::from).collect())
             }
             "MESSAGE" => {
-                let Message { agent_id, executor_id, data } = self.message.ok_or(missing("message"))?;
+                let Message { agent_id, executor_id, data } = present(self.message, "message")?;
                 Call::Message { agent: agent_id.value, executor: executor_id.value, data: data.0 }
             }
             "SHUTDOWN" => {
-                let Shutdown { executor_id, agent_id } = self.shutdown.ok_or(missing("shutdown"))?;
+                let Shutdown { executor_id, agent_id } = present(self.shutdown, "shutdown")?;
                 Call::Shutdown { agent: agent_id.value, executor: executor_id.value }
             }
             "REQUEST" => {
-                let requests = self.request.ok_or(missing("request"))?.requests.into_iter();
+                let requests = present(self.request, "request")?.requests.into_iter();
                 Call::Request(requests.map(RequestShape::read).collect::<Result<_, _>>()?)
             }
             "UPDATE_FRAMEWORK" => {
-                let framework = self.update_framework.ok_or(missing("update_framework"))?.read()?;
+                let framework = present(self.update_framework, "update_framework")?.read()?;
                 Call::UpdateFramework(Box::new(framework))
             }
             "TEARDOWN" => Call::Teardown,
             // A name that an enum does not have is as good as none.
-            _ => return Err(missing("type")),
+            _ => return Err(V1Error::Missing("type")),
         })
     }
 }

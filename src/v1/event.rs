@@ -2,7 +2,7 @@
 
 use super::offer::{InverseShape, OfferShape};
 use super::operation::OperationStatusShape;
-use super::shape::{Wrapped, bare, shape, wrapped};
+use super::shape::{Wrapped, bare, present, shape, wrapped};
 use super::task::StatusShape;
 use super::{Form, V1Error};
 use crate::bytes::Bytes;
@@ -90,36 +90,35 @@ impl EventShape {
 
     /// Reads an event; of one that is not known, the JSON itself is kept.
     pub(super) fn read(self, json: &Json, form: &Form) -> Result<Event, V1Error> {
-        let missing = V1Error::Missing;
-        Ok(match self.r#type.as_deref().ok_or(missing("type"))? {
-            "SUBSCRIBED" => Event::Subscribed(self.subscribed.ok_or(missing("subscribed"))?.into()),
+        Ok(match present(self.r#type.as_deref(), "type")? {
+            "SUBSCRIBED" => Event::Subscribed(present(self.subscribed, "subscribed")?.into()),
             "OFFERS" => {
-                let offers = self.offers.ok_or(missing("offers"))?.offers.into_iter();
+                let offers = present(self.offers, "offers")?.offers.into_iter();
                 Event::Offers(offers.map(|offer| offer.read(form)).collect::<Result<_, _>>()?)
             }
             "INVERSE_OFFERS" => {
-                let offers = self.inverse_offers.ok_or(missing("inverse_offers"))?.inverse_offers.into_iter();
+                let offers = present(self.inverse_offers, "inverse_offers")?.inverse_offers.into_iter();
                 Event::InverseOffers(offers.map(InverseShape::read).collect::<Result<_, _>>()?)
             }
-            "RESCIND" => Event::Rescind(self.rescind.ok_or(missing("rescind"))?.offer_id.value),
+            "RESCIND" => Event::Rescind(present(self.rescind, "rescind")?.offer_id.value),
             "RESCIND_INVERSE_OFFER" => {
-                let body = self.rescind_inverse_offer.ok_or(missing("rescind_inverse_offer"))?;
+                let body = present(self.rescind_inverse_offer, "rescind_inverse_offer")?;
                 Event::RescindInverseOffer(body.inverse_offer_id.value)
             }
-            "UPDATE" => Event::Update(self.update.ok_or(missing("update"))?.status.into()),
+            "UPDATE" => Event::Update(present(self.update, "update")?.status.into()),
             "UPDATE_OPERATION_STATUS" => {
-                let body = self.update_operation_status.ok_or(missing("update_operation_status"))?;
+                let body = present(self.update_operation_status, "update_operation_status")?;
                 Event::UpdateOperation(body.status.into())
             }
             "MESSAGE" => {
-                let Message { agent_id, executor_id, data } = self.message.ok_or(missing("message"))?;
+                let Message { agent_id, executor_id, data } = present(self.message, "message")?;
                 Event::Message { agent: agent_id.value, executor: executor_id.value, data: data.0 }
             }
             "FAILURE" => {
-                let FailureShape { agent_id, executor_id, status } = self.failure.ok_or(missing("failure"))?;
+                let FailureShape { agent_id, executor_id, status } = present(self.failure, "failure")?;
                 Event::Failure(Failure { agent: bare(agent_id), executor: bare(executor_id), status })
             }
-            "ERROR" => Event::Error(self.error.ok_or(missing("error"))?.message),
+            "ERROR" => Event::Error(present(self.error, "error")?.message),
             "HEARTBEAT" => Event::Heartbeat,
             _ => Event::Unknown(json.as_object().cloned().unwrap_or_default()),
         })

@@ -1,7 +1,7 @@
 //! The events and calls of the executor API in v1 JSON.
 
 use super::call::KillPolicy;
-use super::shape::{Wrapped, shape};
+use super::shape::{Wrapped, present, shape};
 use super::task::{ExecutorShape, StatusShape, TaskInfo};
 use super::{Form, V1Error};
 use crate::bytes::Bytes;
@@ -88,10 +88,9 @@ impl EventShape {
 
     /// Reads an event; of one that is not known, the JSON itself is kept.
     pub(super) fn read(self, json: &Json) -> Result<Event, V1Error> {
-        let missing = V1Error::Missing;
-        Ok(match self.r#type.as_deref().ok_or(missing("type"))? {
+        Ok(match present(self.r#type.as_deref(), "type")? {
             "SUBSCRIBED" => {
-                let body = self.subscribed.ok_or(missing("subscribed"))?;
+                let body = present(self.subscribed, "subscribed")?;
                 Event::Subscribed(Box::new(Subscribed {
                     framework: body.framework_info.unwrap_or_default(),
                     agent: body.agent_info.unwrap_or_default(),
@@ -99,22 +98,22 @@ impl EventShape {
                     ..Subscribed::new(body.executor_info.read()?)
                 }))
             }
-            "LAUNCH" => Event::Launch(self.launch.ok_or(missing("launch"))?.task.read()?),
+            "LAUNCH" => Event::Launch(present(self.launch, "launch")?.task.read()?),
             "LAUNCH_GROUP" => {
-                let tasks = self.launch_group.ok_or(missing("launch_group"))?.task_group.tasks.into_iter();
+                let tasks = present(self.launch_group, "launch_group")?.task_group.tasks.into_iter();
                 Event::LaunchGroup(tasks.map(TaskInfo::read).collect::<Result<_, _>>()?)
             }
             "KILL" => {
-                let Kill { task_id, kill_policy } = self.kill.ok_or(missing("kill"))?;
+                let Kill { task_id, kill_policy } = present(self.kill, "kill")?;
                 Event::Kill { task: task_id.value, grace: kill_policy.and_then(KillPolicy::grace) }
             }
             "ACKNOWLEDGED" => {
-                let Acknowledged { task_id, uuid } = self.acknowledged.ok_or(missing("acknowledged"))?;
+                let Acknowledged { task_id, uuid } = present(self.acknowledged, "acknowledged")?;
                 Event::Acknowledged { task: task_id.value, uuid }
             }
-            "MESSAGE" => Event::Message(self.message.ok_or(missing("message"))?.data.0),
+            "MESSAGE" => Event::Message(present(self.message, "message")?.data.0),
             "SHUTDOWN" => Event::Shutdown,
-            "ERROR" => Event::Error(self.error.ok_or(missing("error"))?.message),
+            "ERROR" => Event::Error(present(self.error, "error")?.message),
             "HEARTBEAT" => Event::Heartbeat,
             _ => Event::Unknown(json.as_object().cloned().unwrap_or_default()),
         })
@@ -149,29 +148,28 @@ impl CallShape {
                 };
                 Self { subscribe: Some(body), ..Self::of("SUBSCRIBE") }
             }
-            Call::Update(status) => Self { update: Some(Update { status: status.into() }), ..Self::of("UPDATE") },
+            Call::Update(status) => Self { update: Some(Update { status: (&**status).into() }), ..Self::of("UPDATE") },
             Call::Message(data) => Self { message: Some(Message { data: Bytes(data.clone()) }), ..Self::of("MESSAGE") },
             Call::Heartbeat => Self::of("HEARTBEAT"),
         }
     }
 
     pub(super) fn read(self) -> Result<Call, V1Error> {
-        let missing = V1Error::Missing;
-        Ok(match self.r#type.as_deref().ok_or(missing("type"))? {
+        Ok(match present(self.r#type.as_deref(), "type")? {
             "SUBSCRIBE" => {
-                let body = self.subscribe.ok_or(missing("subscribe"))?;
+                let body = present(self.subscribe, "subscribe")?;
                 let tasks = body.unacknowledged_tasks.into_iter().map(TaskInfo::read).collect::<Result<_, _>>()?;
                 let updates = body.unacknowledged_updates.into_iter().map(|update| update.status.into()).collect();
                 Call::Subscribe { tasks, updates }
             }
             "UPDATE" => {
-                let status = self.update.ok_or(missing("update"))?.status;
-                status.uuid.ok_or(missing("uuid"))?;
-                Call::Update(status.into())
+                let status = present(self.update, "update")?.status;
+                present(status.uuid, "uuid")?;
+                Call::Update(Box::new(status.into()))
             }
-            "MESSAGE" => Call::Message(self.message.ok_or(missing("message"))?.data.0),
+            "MESSAGE" => Call::Message(present(self.message, "message")?.data.0),
             "HEARTBEAT" => Call::Heartbeat,
-            _ => return Err(missing("type")),
+            _ => return Err(V1Error::Missing("type")),
         })
     }
 }

@@ -126,11 +126,10 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
     }
 
     fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        match self.0 {
-            Json::Bool(value) => visitor.visit_bool(*value),
-            Json::String(text) if text == "true" => visitor.visit_bool(true),
-            Json::String(text) if text == "false" => visitor.visit_bool(false),
-            _ => Err(self.unexpected(&visitor)),
+        let said = self.0.as_str().and_then(|text| text.parse().ok());
+        match self.0.as_bool().or(said) {
+            Some(value) => visitor.visit_bool(value),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 
@@ -156,9 +155,9 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
     }
 
     fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        match self.0 {
-            Json::String(text) => visitor.visit_borrowed_str(text),
-            _ => Err(self.unexpected(&visitor)),
+        match self.0.as_str() {
+            Some(text) => visitor.visit_borrowed_str(text),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 
@@ -180,9 +179,9 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
     }
 
     fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        match self.0 {
-            Json::Object(fields) => visitor.visit_map(Fields { fields: fields.iter(), value: None }),
-            _ => Err(self.unexpected(&visitor)),
+        match self.0.as_object() {
+            Some(fields) => visitor.visit_map(Fields { fields: fields.iter(), value: None }),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 
@@ -201,9 +200,9 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ShapeError> {
-        match self.0 {
-            Json::String(name) => visitor.visit_enum(name.as_str().into_deserializer()),
-            _ => Err(self.unexpected(&visitor)),
+        match self.0.as_str() {
+            Some(name) => visitor.visit_enum(name.into_deserializer()),
+            None => Err(self.unexpected(&visitor)),
         }
     }
 

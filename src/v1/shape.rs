@@ -63,6 +63,11 @@ pub(super) fn wrapped<T: Clone>(value: Option<&T>) -> Option<Wrapped<T>> {
     value.cloned().map(Wrapped::from)
 }
 
+/// What must be there.
+pub(super) fn present<T>(body: Option<T>, name: &'static str) -> Result<T, V1Error> {
+    body.ok_or(V1Error::Missing(name))
+}
+
 /// A span of time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Span {
