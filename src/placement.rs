@@ -174,11 +174,7 @@ impl Plan {
         for launch in &self.launches {
             tasks.entry(&launch.offer).or_default().push(launch.task());
         }
-        let accept = |(offer, tasks): (&OfferId, Vec<Task>)| Accept {
-            offers: vec![offer.clone()],
-            operations: vec![Operation::Launch(tasks)],
-            filters: Filters::default(),
-        };
+        let accept = |(offer, tasks): (&OfferId, Vec<Task>)| Accept::to([offer.clone()]).then(Operation::Launch(tasks));
         tasks.into_iter().map(accept).collect()
     }
 
@@ -221,7 +217,8 @@ impl Launch {
     #[must_use]
     pub fn task(&self) -> Task {
         let variables: Vec<_> = self.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-        Task::new(self.id.clone(), self.resources.clone())
+        let task = Task::new(self.id.clone(), self.resources.clone());
+        Task { agent: Some(self.agent.clone()), ..task }
             .detail("name", self.app.as_str())
             .detail("command", json!({"environment": {"variables": variables}}))
     }
