@@ -6,7 +6,6 @@
 
 mod cycle;
 mod demand;
-mod draw;
 mod explain;
 mod filter;
 mod hierarchical;

@@ -2,13 +2,13 @@
 
 use super::Holding;
 use super::demand::Demand;
-use super::draw::{draw, draw_for};
 use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
 use super::names::{Amounts, Names};
 use super::quota::{Quotas, Round, is_firm};
 use super::roster::{FrameworkIx, Place, RoleIx};
 use super::sorter::Sorter;
+use crate::draw::{draw, draw_for};
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
