@@ -15,12 +15,10 @@ const MOST_DEVICES: u32 = 8 * WHOLE;
 
 /// Any machine that fits, and any device of it.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct AtRandom;
 
 /// Where least is left of cpus and devices together.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct BestFit;
 
 /// Where the product of what is left and what is wanted is smallest, summed over cpus and devices.
@@ -28,17 +26,14 @@ pub struct BestFit;
 /// After the alignment score of Grandl et al., *Multi-Resource Packing for Cluster Schedulers*, SIGCOMM'14, turned round as
 /// the simulator has it.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct DotProduct;
 
 /// Where tasks of the same kind are: parts of a device, or the same number of whole ones (Xiao et al., *Gandiva*, OSDI'18).
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct Clustering;
 
 /// On devices in use first, then on machines in use, last on whole machines (Weng et al., *MLaaS in the Wild*, NSDI'22).
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct Tightest;
 
 impl DeviceFitness for AtRandom {

@@ -12,6 +12,8 @@ use std::cmp::Reverse;
 pub struct Class {
     /// What each of them wants, less its memory.
     pub demand: Demand,
+    /// How many there are.
+    pub count: u64,
     /// Which part of all tasks they are: the parts of a mix add up to 1.
     pub part: f64,
 }
@@ -42,30 +44,27 @@ pub struct Mix {
 impl Mix {
     /// The mix of these tasks. Of classes that are equally frequent the larger one comes first (cpus, then devices, then models).
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "nobody counts 2^53 tasks")]
     pub fn of<'a>(tasks: impl IntoIterator<Item = &'a Demand>) -> Self {
-        let mut counts: IndexMap<Demand, u64, foldhash::fast::RandomState> = IndexMap::default();
+        let mut counts: IndexMap<Demand, u64, foldhash::fast::FixedState> = IndexMap::default();
         for task in tasks {
             *counts.entry(Demand { mem: Scalar::ZERO, ..task.clone() }).or_default() += 1;
         }
         counts.sort_by_cached_key(|demand, count| Reverse((*count, size(demand))));
-        let all: u64 = counts.values().sum();
-        let class = |(demand, count)| Class { demand, part: count as f64 / all as f64 };
+        let all = counts.values().sum();
+        let class = |(demand, count)| Class { demand, count, part: ratio(count, all) };
         Self { classes: counts.into_iter().map(class).collect() }
     }
 
     /// The most frequent classes: so many that they make up at least `part` of all tasks. FGD takes 0.95.
     #[must_use]
     pub fn most(&self, part: f64) -> Self {
-        let mut sum = 0.0;
-        let enough = self.classes.iter().position(|class| {
-            sum += class.part;
-            sum >= part
-        });
-        let mut classes = self.classes.clone();
-        classes.truncate(enough.map_or(classes.len(), |last| last + 1));
-        let kept: f64 = classes.iter().map(|class| class.part).sum();
-        classes.iter_mut().for_each(|class| class.part /= kept);
+        let count = |classes: &[Class]| classes.iter().map(|class| class.count).sum::<u64>();
+        let all = count(&self.classes);
+        let enough = (1..=self.classes.len()).find(|kept| ratio(count(&self.classes[..*kept]), all) >= part);
+        let mut classes = self.classes[..enough.unwrap_or(self.classes.len())].to_vec();
+        // The quotient of two parts, not of counts: the same bits as in the simulator of FGD.
+        let kept = ratio(count(&classes), all);
+        classes.iter_mut().for_each(|class| class.part = ratio(class.count, all) / kept);
         Self { classes }
     }
 
@@ -74,6 +73,11 @@ impl Mix {
     pub fn classes(&self) -> &[Class] {
         &self.classes
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody counts 2^53 tasks")]
+fn ratio(count: u64, of: u64) -> f64 {
+    count as f64 / of as f64
 }
 
 /// By what classes of one frequency are ordered.

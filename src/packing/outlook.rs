@@ -67,9 +67,40 @@ pub struct Horizon {
 }
 
 impl Default for Horizon {
-    /// What does best on the openb trace: 64 futures of 100 tasks, and one in five of those without devices.
+    /// 128 futures of 60 tasks each, and one in five of those without devices.
     fn default() -> Self {
-        Self { futures: 64, tasks: 100, without_devices: 0.2 }
+        Self { futures: 128, tasks: 60, without_devices: 0.2 }
+    }
+}
+
+impl Horizon {
+    /// The part of spare cpus that tasks without devices can be brought to use.
+    const USABLE: f64 = 0.75;
+
+    /// The horizon for these machines, all free: `without_devices` is the part of the tasks without devices that will find no room
+    /// but where they are in the way.
+    ///
+    /// Let all devices be in use by tasks of the mix. These need so many cpus for each device; what machines have beyond
+    /// that is spare, and three quarters of it can be brought to use. As many tasks without devices come along as the mix
+    /// says: those that want more than that will compete with the others.
+    #[must_use]
+    pub fn of<'a>(mix: &Mix, machines: impl IntoIterator<Item = &'a Machine>) -> Self {
+        let (mut beside, mut devices, mut without) = (0.0, 0.0, 0.0);
+        for Class { demand, part, .. } in mix.classes() {
+            let cpus = part * demand.cpus.as_f64();
+            *(if demand.devices.is_none() { &mut without } else { &mut beside }) += cpus;
+            devices += part * number(demand.devices.total());
+        }
+        let (mut spare, mut all) = (0.0, 0.0);
+        for machine in machines {
+            let free = number(machine.free());
+            all += free;
+            spare += (machine.cpus().as_f64() - free * beside / devices).max(0.0);
+        }
+        let wanted = all * without / devices;
+        let over = 1.0 - Self::USABLE * spare / wanted;
+        // Where nobody wants devices, or all do, there is nothing to compete for.
+        Self { without_devices: if over.is_finite() { over.max(0.0) } else { 0.0 }, ..Self::default() }
     }
 }
 
@@ -117,11 +148,10 @@ impl Outlook {
         Descent::new(Self::new(mix, horizon), Scale::Steps(50.0))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the devices of one machine are far below 2^53 thousandths")]
     fn look(&self, state: &State) -> f64 {
         let futures = &self.futures[state.model];
         let idle: u64 = futures.iter().map(|future| state.clone().fill(future)).sum();
-        idle as f64 / futures.len().max(1) as f64
+        number(idle) / number(futures.len().max(1) as u64)
     }
 }
 
@@ -183,26 +213,30 @@ impl State {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "numbers of futures and of thousandths are far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
 /// The tasks that come, future by future.
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 futures")]
 fn futures(classes: &[Class], horizon: Horizon) -> Vec<Vec<&Demand>> {
     let weight =
         |class: &Class| class.part * if class.demand.devices.is_none() { horizon.without_devices } else { 1.0 };
     let all: f64 = classes.iter().map(weight).sum();
     let mut futures = vec![Vec::with_capacity(horizon.tasks); horizon.futures];
-    for number in 0..horizon.tasks as u64 {
+    for task in 0..horizon.tasks as u64 {
         // Each future has a stratum of its own, another one at every step.
-        let chance = draw(Outlook::SEED, number);
+        let chance = draw(Outlook::SEED, task);
         let mut order: Vec<usize> = (0..horizon.futures).collect();
         order.sort_by_cached_key(|future| draw(chance, *future as u64));
         for (stratum, future) in order.into_iter().enumerate() {
-            let mut rest = (stratum as f64 + 0.5) / horizon.futures as f64 * all;
+            let mut rest = (number(stratum as u64) + 0.5) / number(horizon.futures as u64) * all;
             let drawn = classes.iter().find(|class| {
                 rest -= weight(class);
                 rest < 0.0
             });
             // Rounding may leave a last bit that is nobody's.
-            futures[future].extend(drawn.or(classes.last()).map(|class| &class.demand));
+            futures[future].extend(drawn.or_else(|| classes.last()).map(|class| &class.demand));
         }
     }
     futures
@@ -282,6 +316,19 @@ mod tests {
         assert!(drawn.iter().all(|future| future.len() == 10));
         let cpus = |number| drawn.iter().flatten().filter(|task| task.cpus == Scalar::units(number)).count();
         assert_eq!([cpus(1), cpus(2), cpus(4)], [240, 80, 0]);
+    }
+
+    #[test]
+    fn tasks_without_devices_compete_when_spare_cpus_run_short() {
+        let tasks = [demand(10, 1, 1000), demand(40, 0, 0)];
+        let of =
+            |cpus| Horizon::of(&Mix::of(&tasks), &[machine(cpus, &[1000; 2]), machine(20, &[1000; 2])]).without_devices;
+        // 80 cpus are wanted beside the two first devices, as many beside the others: 160, of which 3/4 of what is spare.
+        assert_eq!(of(20), 1.0);
+        assert!((of(100) - (1.0 - 60.0 / 160.0)).abs() < 1e-12);
+        assert_eq!(of(20 + 214), 0.0);
+        assert_eq!(Horizon::of(&Mix::default(), &[machine(9, &[1000])]).without_devices, 0.0);
+        assert_eq!(Horizon::of(&Mix::of(&tasks[1..]), &[machine(9, &[1000])]).without_devices, 0.0);
     }
 
     #[test]
