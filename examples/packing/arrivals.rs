@@ -10,9 +10,9 @@ const MOST_ARRIVALS: usize = 10_000_000;
 
 /// The order for a seed.
 ///
-/// The pods are shuffled. Then, if they want less than 130 % of the devices, pods drawn from the list follow until it is
-/// reached; if they want more, pods drawn from among them are left out until it is kept. Last, the nodes are put in the order in
-/// which equals are chosen.
+/// The pods are shuffled. Then, if they want less than 130 % of the devices, pods drawn from the list follow until it
+/// is reached; if they want more, pods drawn from among them are left out until it is kept. Last, the nodes are put in
+/// the order in which equals are chosen.
 pub(crate) fn drawn(nodes: &[Node], pods: &[Pod], capacity: u64, seed: i64) -> Result<Order, String> {
     let total = |row: usize| pods[row].demand.devices.total();
     if (0..pods.len()).all(|row| total(row) == 0) {

@@ -1,8 +1,9 @@
 //! The random numbers of Go's `math/rand`, which the published runs were shuffled with.
 //!
-//! An additive lagged Fibonacci generator by Mitchell and Reeds, y(n) = y(n - 607) + y(n - 273) mod 2^64. Go seeds it with a
-//! linear congruential generator, on top of a table of 607 words, which are the state of the generator itself after 7.8e12 steps
-//! from seed 1. Instead of that table we take those steps: in one jump, by x^n modulo the characteristic polynomial.
+//! An additive lagged Fibonacci generator by Mitchell and Reeds, y(n) = y(n - 607) + y(n - 273) mod 2^64. Go seeds it
+//! with a linear congruential generator, on top of a table of 607 words, which are the state of the generator itself
+//! after 7.8e12 steps from seed 1. Instead of that table we take those steps: in one jump, by x^n modulo the
+//! characteristic polynomial.
 
 const LONG: usize = 607;
 const SHORT: usize = 273;
@@ -80,7 +81,8 @@ fn index(number: u64) -> usize {
     usize::try_from(number).expect("below a bound of 32 bits")
 }
 
-/// Words from the linear congruential generator x := 48271 x mod 2^31 - 1, three numbers a word, shifted by so many bits.
+/// Words from the linear congruential generator x := 48271 x mod 2^31 - 1, three numbers a word, shifted by so many
+/// bits.
 fn words(seed: i64, shift: u32) -> Vec<u64> {
     const MODULUS: i64 = (1 << 31) - 1;
     let mut x = match seed.rem_euclid(MODULUS) {

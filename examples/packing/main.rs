@@ -1,12 +1,13 @@
 //! Packs the openb trace: how much of a cluster's GPUs is in use when pods keep arriving?
 //!
-//!     cargo run --release --example packing -- [--nodes CSV] [--pods CSV] [--orders TXT | --seed S] [--policy NAME] [--json]
+//!     cargo run --release --example packing -- [--nodes CSV] [--pods CSV] [--orders TXT | --seed S]
+//!                                              [--policy NAME] [--json]
 //!
 //! The trace is Alibaba's GPU cluster of 2023, the protocol that of Weng et al., *Beware of Fragmentation: Scheduling
-//! GPU-Sharing Workloads with Fragmentation Gradient Descent*, USENIX ATC'23: pods arrive in a shuffled order until they want
-//! 130 % of all GPUs, none ever ends, and one that fits nowhere is dropped. With seeds 42 to 51 the arrivals are those of the
-//! published runs, and so are the results.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+//! GPU-Sharing Workloads with Fragmentation Gradient Descent*, USENIX ATC'23: pods arrive in a shuffled order until
+//! they want 130 % of all GPUs, none ever ends, and one that fits nowhere is dropped. With seeds 42 to 51 the arrivals
+//! are those of the published runs, and so are the results.
+#![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
 mod arrivals;
 mod go;
@@ -18,6 +19,7 @@ use clap::{Parser, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use run::{Outcome, Policy, capacity};
 use std::io::{self, Write};
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trace::{Node, Order, Pod};
@@ -32,7 +34,8 @@ struct Arguments {
     /// The list of nodes: sn, cpu_milli, memory_mib, gpu, model [default: the trace's nodes with GPUs]
     #[arg(long, value_name = "CSV")]
     nodes: Option<PathBuf>,
-    /// A list of pods: name, cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec; several are compared [default: the trace's five]
+    /// A list of pods: name, cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec; several are compared [default: the
+    /// trace's five]
     #[arg(long, value_name = "CSV")]
     pods: Vec<PathBuf>,
     /// The order of arrival: a line of rows of the list of pods, and a line of ranks of the nodes by name
@@ -42,8 +45,8 @@ struct Arguments {
     #[arg(long, value_name = "S", default_value_t = 42, allow_negative_numbers = true)]
     seed: i64,
     /// How many seeds, one after the other
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "json")]
-    runs: u16,
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "json")]
+    runs: NonZeroU16,
     /// How nodes are chosen [default: each policy in turn; with --json: Outlook]
     #[arg(long, value_name = "NAME", ignore_case = true)]
     policy: Option<Policy>,
@@ -86,7 +89,7 @@ impl<'a> Scene<'a> {
         let orders = match &arguments.orders {
             Some(path) => vec![(0, trace::order(path, nodes.len(), pods.len())?)],
             None => {
-                let seeds = (0..arguments.runs).map(|run| arguments.seed.saturating_add(run.into()));
+                let seeds = (0..arguments.runs.get()).map(|run| arguments.seed.saturating_add(run.into()));
                 let order = |seed: i64| {
                     let order = arrivals::drawn(nodes, &pods, capacity(nodes), seed);
                     order.map(|order| (seed.cast_unsigned(), order)).map_err(|error| format!("{file}: {error}"))
@@ -150,8 +153,12 @@ fn table(arguments: &Arguments) -> Result<String, String> {
         .for_each(drop);
     let orders = match &arguments.orders {
         Some(path) => format!("the order of {}", path.display()),
-        None if arguments.runs == 1 => format!("seed {}", arguments.seed),
-        None => format!("seeds {} to {}", arguments.seed, arguments.seed.saturating_add(i64::from(arguments.runs) - 1)),
+        None if arguments.runs.get() == 1 => format!("seed {}", arguments.seed),
+        None => format!(
+            "seeds {} to {}",
+            arguments.seed,
+            arguments.seed.saturating_add(i64::from(arguments.runs.get()) - 1)
+        ),
     };
     Ok(format!(
         "GPUs in use when the pods that came want 130 % of all {}, in %; {orders}\n\n{table}\n",

@@ -1,9 +1,7 @@
 //! One run: pods arrive one by one, and are placed or dropped for good.
 
 use crate::trace::{Node, Order, Pod};
-use apportion::packing::{
-    AtRandom, BestFit, Clustering, DeviceFitness, DotProduct, Fleet, Fragmentation, Horizon, Mix, Outlook, Tightest,
-};
+use apportion::packing::{Baseline, DeviceFitness, Fleet, Fragmentation, Horizon, Mix, Outlook};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -50,11 +48,11 @@ impl Policy {
     /// The fitness, for pods of that mix on these nodes.
     pub(crate) fn fitness(self, mix: &Mix, nodes: &[Node]) -> Box<dyn DeviceFitness> {
         match self {
-            Self::Random => Box::new(AtRandom),
-            Self::DotProd => Box::new(DotProduct),
-            Self::GpuClustering => Box::new(Clustering),
-            Self::GpuPacking => Box::new(Tightest),
-            Self::BestFit => Box::new(BestFit),
+            Self::Random => Box::new(Baseline::Random),
+            Self::DotProd => Box::new(Baseline::DotProduct),
+            Self::GpuClustering => Box::new(Baseline::Clustering),
+            Self::GpuPacking => Box::new(Baseline::Packing),
+            Self::BestFit => Box::new(Baseline::BestFit),
             Self::Fgd => Box::new(Fragmentation::gradient_descent(mix)),
             Self::Outlook => Box::new(Outlook::fitness(mix, Horizon::of(mix, nodes.iter().map(|node| &node.machine)))),
         }
@@ -124,8 +122,9 @@ impl Columns {
     }
 }
 
-/// The sum in the order in which numpy adds up: in eight strands up to 128 numbers, in halves beyond. The published means were
-/// taken so, and where a mean is half a hundredth off, the last bit of the sum decides to which side it is rounded.
+/// The sum in the order in which numpy adds up: in eight strands up to 128 numbers, in halves beyond. The published
+/// means were taken so, and where a mean is half a hundredth off, the last bit of the sum decides to which side it is
+/// rounded.
 fn pairwise_sum(values: &[f64]) -> f64 {
     let len = values.len();
     if len < 8 {

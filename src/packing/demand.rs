@@ -8,8 +8,8 @@ pub const WHOLE: u32 = 1000;
 
 /// How many devices a task wants, and how much of each: none, a part of one, or whole ones.
 ///
-/// Parts of several devices at once are left out: no scheduler for shared GPUs that we know of grants them, since tasks that
-/// span devices want them whole.
+/// Parts of several devices at once are left out: no scheduler for shared GPUs that we know of grants them, since tasks
+/// that span devices want them whole.
 ///
 /// # Examples
 ///

@@ -8,8 +8,8 @@ use std::fmt;
 
 /// What of a machine's devices will come to nothing, by some notion of it: a number of thousandths of a device.
 ///
-/// [`Fragmentation`](super::Fragmentation) counts what tasks cannot use as things stand, [`Outlook`](super::Outlook) what
-/// they will not have used in the end.
+/// [`Fragmentation`](super::Fragmentation) counts what tasks cannot use as things stand, [`Outlook`](super::Outlook)
+/// what they will not have used in the end.
 pub trait Loss: fmt::Debug + Send + Sync {
     /// That number.
     fn loss(&self, machine: &Machine) -> f64;
@@ -19,8 +19,8 @@ pub trait Loss: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Scale {
-    /// ⌊100 σ(x)⌋ with x in devices and σ the logistic function, as in FGD: 1 % of a device near 0 is a quarter of a step, far from
-    /// it all is one.
+    /// ⌊100 σ(x)⌋ with x in devices and σ the logistic function, as in FGD: 1 % of a device near 0 is a quarter of a
+    /// step, far from it all is one.
     Logistic,
     /// Even steps of so many thousandths of a device.
     Steps(f64),

@@ -6,10 +6,10 @@ use std::fmt;
 
 /// How good it would be to serve a demand on a machine, and from which device.
 ///
-/// Scores are whole numbers on purpose, and coarse ones are good: machines that are about equally good should tie, for then
-/// the first one is taken, and the others stay empty for what is to come. A score that tells apart what does not
-/// matter scatters tasks: FGD without its rounding loses a whole percent of the GPUs of the openb trace, and 5.7 with its ties broken
-/// at random.
+/// Scores are whole numbers on purpose, and coarse ones are good: machines that are about equally good should tie, for
+/// then the first one is taken, and the others stay empty for what is to come. A score that tells apart what does not
+/// matter scatters tasks: FGD without its rounding loses a whole percent of the GPUs of the openb trace, and 5.7 with
+/// its ties broken at random.
 ///
 /// # Examples
 ///
@@ -35,7 +35,8 @@ use std::fmt;
 /// assert_eq!(placed.machine, 1);
 /// ```
 pub trait DeviceFitness: fmt::Debug + Send + Sync {
-    /// The best way to serve the demand, which fits on the machine. `draw` is a number drawn for this decision and machine.
+    /// The best way to serve the demand, which fits on the machine. `draw` is a number drawn for this decision and
+    /// machine.
     fn fit(&self, machine: &Machine, demand: &Demand, draw: u64) -> Fit;
 
     /// Whether fits depend on the draw, so that none holds for longer than one decision.

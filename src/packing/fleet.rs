@@ -6,14 +6,14 @@ use super::machine::{Machine, Taken};
 use crate::draw::draw;
 use indexmap::IndexMap;
 
-/// Machines in a fixed order, and a fitness that says where on them a task goes: the machine with the best score, the first
-/// one of equals.
+/// Machines in a fixed order, and a fitness that says where on them a task goes: the machine with the best score, the
+/// first one of equals.
 ///
 /// # Complexity
 ///
-/// A look at each machine per task, and no more: scores are kept for equal demands until a machine changes, as long as there are
-/// at most 1,024 kinds of them. So the number of scores to work out grows with the changes times the kinds of demand, not
-/// with tasks times machines.
+/// A look at each machine per task, and no more: scores are kept for equal demands until a machine changes, as long as
+/// there are at most 1,024 kinds of them. So the number of scores to work out grows with the changes times the kinds of
+/// demand, not with tasks times machines.
 ///
 /// # Examples
 ///
@@ -152,7 +152,7 @@ impl<F: DeviceFitness> Fleet<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packing::{AtRandom, BestFit, DeviceRequest, Fragmentation, Horizon, Mix, Outlook};
+    use crate::packing::{Baseline, DeviceRequest, Fragmentation, Horizon, Mix, Outlook};
     use crate::resources::Scalar;
     use proptest::prelude::*;
 
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_first_of_equals_is_taken() {
         let machines = vec![Machine::new(Scalar::units(8), Scalar::units(9), 2); 3];
-        let mut fleet = Fleet::new(machines, BestFit);
+        let mut fleet = Fleet::new(machines, Baseline::BestFit);
         let placed: Vec<usize> = (0..7).filter_map(|_| fleet.place(&demand(4, 1, 1000))).map(|on| on.machine).collect();
         assert_eq!(placed, [0, 0, 1, 1, 2, 2]);
     }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn an_update_is_seen() {
         let empty = Machine::new(Scalar::units(8), Scalar::units(9), 1);
-        let mut fleet = Fleet::new([empty.clone()], BestFit);
+        let mut fleet = Fleet::new([empty.clone()], Baseline::BestFit);
         assert!(fleet.place(&demand(1, 1, 600)).is_some());
         assert!(fleet.place(&demand(1, 1, 600)).is_none());
         fleet.update(0, empty);
@@ -180,18 +180,19 @@ mod tests {
 
     #[test]
     fn many_kinds_of_demand_are_forgotten() {
-        let mut fleet = Fleet::new([Machine::new(Scalar::units(1 << 30), Scalar::units(1 << 30), 1)], BestFit);
+        let mut fleet =
+            Fleet::new([Machine::new(Scalar::units(1 << 30), Scalar::units(1 << 30), 1)], Baseline::BestFit);
         for cpus in 0..3000 {
             assert!(fleet.place(&demand(cpus, 0, 0)).is_some());
         }
-        assert!(fleet.known.len() <= Fleet::<BestFit>::MOST_KNOWN);
+        assert!(fleet.known.len() <= Fleet::<Baseline>::MOST_KNOWN);
     }
 
     #[test]
     fn chance_goes_by_the_seed() {
         let run = |seed| {
             let machines = vec![Machine::new(Scalar::units(8), Scalar::units(9), 2); 20];
-            let mut fleet = Fleet::new(machines, AtRandom).seed(seed);
+            let mut fleet = Fleet::new(machines, Baseline::Random).seed(seed);
             (0..20).filter_map(|_| fleet.place(&demand(4, 1, 1000))).map(|on| on.machine).collect::<Vec<_>>()
         };
         assert_eq!(run(1), run(1));
@@ -220,7 +221,7 @@ mod tests {
             let mix = Mix::of(tasks.iter().map(|(task, _)| task));
             let horizon = Horizon { futures: 4, ..Horizon::default() };
             let fitnesses: [Box<dyn DeviceFitness>; 3] = [
-                Box::new(BestFit),
+                Box::new(Baseline::BestFit),
                 Box::new(Fragmentation::gradient_descent(&mix)),
                 Box::new(Outlook::fitness(&mix, horizon)),
             ];

@@ -6,9 +6,9 @@ use super::mix::Mix;
 
 /// How much of a machine's idle devices a task of the mix cannot use, on average.
 ///
-/// For a task that fits it is the remnants too small for it; for one that does not fit, or wants no device, all that is idle.
-/// This is F of Weng et al., *Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient Descent*, USENIX
-/// ATC'23, section 3. Memory does not count.
+/// For a task that fits it is the remnants too small for it; for one that does not fit, or wants no device, all that is
+/// idle. This is F of Weng et al., *Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation
+/// Gradient Descent*, USENIX ATC'23. Memory does not count.
 ///
 /// # Examples
 ///
@@ -47,7 +47,8 @@ impl Fragmentation {
 
 impl Loss for Fragmentation {
     /// The sums are added up cause by cause, in the order in which the authors' simulator does it: where a task changes
-    /// nothing the difference must be exactly 0, and elsewhere a last bit decides which side of a step a score falls on.
+    /// nothing the difference must be exactly 0, and elsewhere a last bit decides which side of a step a score falls
+    /// on.
     fn loss(&self, machine: &Machine) -> f64 {
         let [mut both, mut devices, mut cpus, mut none, mut none_and_cpus, mut model] = [0.0; 6];
         let (idle, left) = (number(machine.free()), machine.cpus());

@@ -7,14 +7,14 @@ use smol_str::{SmolStr, format_smolstr};
 
 /// What is left on a machine: cpus, memory, and so many thousandths of each device.
 ///
-/// The order of the devices counts: among equals the first one is taken. Devices are never added up, since two halves are
-/// no whole.
+/// The order of the devices counts: among equals the first one is taken. Devices are never added up, since two halves
+/// are no whole.
 ///
 /// # As resources
 ///
-/// On an agent each device is a scalar of its own, `gpu0:1;gpu1:1`. A [`Scalar`] is exact in thousandths, so the ledger, offers,
-/// reservations and operations account for every device without knowing of sharing. [`Machine::of`] reads what an offer
-/// has left of them, [`Taken::resources`] is what a task launched there takes.
+/// On an agent each device is a scalar of its own, `gpu0:1;gpu1:1`. A [`Scalar`] is exact in thousandths, so the
+/// ledger, offers, reservations and operations account for every device without knowing of sharing. [`Machine::of`]
+/// reads what an offer has left of them, [`Taken::resources`] is what a task launched there takes.
 ///
 /// # Examples
 ///
@@ -85,8 +85,8 @@ impl Machine {
         Self { cpus, mem, devices, model: None, tenants: SmallVec::new() }
     }
 
-    /// What an offer has left: `cpus`, `mem`, and of the devices `PREFIX0`, `PREFIX1` and so on. Of a device that is not named
-    /// nothing is left. Reserved resources count like others.
+    /// What an offer has left: `cpus`, `mem`, and of the devices `PREFIX0`, `PREFIX1` and so on. Of a device that is
+    /// not named nothing is left. Reserved resources count like others.
     ///
     /// # Errors
     ///

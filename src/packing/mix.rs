@@ -20,8 +20,8 @@ pub struct Class {
 
 /// The tasks that may come, by class, the most frequent class first.
 ///
-/// This is the "target workload" of Weng et al., *Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation
-/// Gradient Descent*, USENIX ATC'23: what a scheduler knows of the future from the tasks it has seen.
+/// This is the "target workload" of Weng et al., *Beware of Fragmentation: Scheduling GPU-Sharing Workloads with
+/// Fragmentation Gradient Descent*, USENIX ATC'23: what a scheduler knows of the future from the tasks it has seen.
 ///
 /// # Examples
 ///
@@ -42,7 +42,8 @@ pub struct Mix {
 }
 
 impl Mix {
-    /// The mix of these tasks. Of classes that are equally frequent the larger one comes first (cpus, then devices, then models).
+    /// The mix of these tasks. Of classes that are equally frequent the larger one comes first (cpus, then devices,
+    /// then models).
     #[must_use]
     pub fn of<'a>(tasks: impl IntoIterator<Item = &'a Demand>) -> Self {
         let mut counts: IndexMap<Demand, u64, foldhash::fast::FixedState> = IndexMap::default();

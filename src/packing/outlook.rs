@@ -10,25 +10,26 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::sync::{Mutex, PoisonError};
 
-/// How much of a machine's devices stays idle for good if tasks of the mix keep coming, in any order, and each that fits is taken.
+/// How much of a machine's devices stays idle for good if tasks of the mix keep coming, in any order, and each that
+/// fits is taken.
 ///
-/// [`Fragmentation`](super::Fragmentation) asks who could use the devices *now*. That is blind to the second task to come: a
-/// machine with eight free devices and cpus for three tasks is not fragmented at all by that measure, and five of its
-/// devices are lost. The outlook plays the future out: it fills the machine with tasks drawn from the mix until they end, in a number of
-/// futures, and takes the mean of what is then left of the devices. So it sees that cpus will run out, which remnants of
-/// a device will find a taker and which will not, and whether whole machines are wanted. The machine that loses least by a
-/// task is the one that the task was made for.
+/// [`Fragmentation`](super::Fragmentation) asks who could use the devices *now*. That is blind to the second task to
+/// come: a machine with eight free devices and cpus for three tasks is not fragmented at all by that measure, and five
+/// of its devices are lost. The outlook plays the future out: it fills the machine with tasks drawn from the mix until
+/// they end, in a number of futures, and takes the mean of what is then left of the devices. So it sees that cpus will
+/// run out, which remnants of a device will find a taker and which will not, and whether whole machines are wanted. The
+/// machine that loses least by a task is the one that the task was made for.
 ///
 /// It is a rollout in the sense of approximate dynamic programming (Bertsekas, Tsitsiklis, Wu, *Rollout Algorithms for
-/// Combinatorial Optimization*, J. Heuristics 1997), with a machine that takes everything as the base policy. The same futures are
-/// looked at for every machine, so that differences between machines are not those between draws, and each task of a future
-/// is drawn in equal strata over all futures. Everything is a function of the mix: nothing is learned, and no clock or
-/// hash has a part in it.
+/// Combinatorial Optimization*, J. Heuristics 1997), with a machine that takes everything as the base policy. The same
+/// futures are looked at for every machine, so that differences between machines are not those between draws, and each
+/// task of a future is drawn in equal strata over all futures. Everything is a function of the mix: nothing is learned,
+/// and no clock or hash has a part in it.
 ///
 /// # Complexity
 ///
-/// O(futures × tasks × devices) for a state of a machine that was not met before; what is met again is remembered, up to
-/// 262,144 states.
+/// O(futures × tasks × devices) for a state of a machine that was not met before; what is met again is remembered, up
+/// to 262,144 states.
 ///
 /// # Examples
 ///
@@ -77,12 +78,12 @@ impl Horizon {
     /// The part of spare cpus that tasks without devices can be brought to use.
     const USABLE: f64 = 0.75;
 
-    /// The horizon for these machines, all free: `without_devices` is the part of the tasks without devices that will find no room
-    /// but where they are in the way.
+    /// The horizon for these machines, all free: `without_devices` is the part of the tasks without devices that will
+    /// find no room but where they are in the way.
     ///
-    /// Let all devices be in use by tasks of the mix. These need so many cpus for each device; what machines have beyond
-    /// that is spare, and three quarters of it can be brought to use. As many tasks without devices come along as the mix
-    /// says: those that want more than that will compete with the others.
+    /// Let all devices be in use by tasks of the mix. These need so many cpus for each device; what machines have
+    /// beyond that is spare, and three quarters of it can be brought to use. As many tasks without devices come along
+    /// as the mix says: those that want more than that will compete with the others.
     #[must_use]
     pub fn of<'a>(mix: &Mix, machines: impl IntoIterator<Item = &'a Machine>) -> Self {
         let (mut beside, mut devices, mut without) = (0.0, 0.0, 0.0);
@@ -323,7 +324,8 @@ mod tests {
         let tasks = [demand(10, 1, 1000), demand(40, 0, 0)];
         let of =
             |cpus| Horizon::of(&Mix::of(&tasks), &[machine(cpus, &[1000; 2]), machine(20, &[1000; 2])]).without_devices;
-        // 80 cpus are wanted beside the two first devices, as many beside the others: 160, of which 3/4 of what is spare.
+        // 80 cpus are wanted beside the two first devices, as many beside the others: 160, of which 3/4 of what is
+        // spare.
         assert_eq!(of(20), 1.0);
         assert!((of(100) - (1.0 - 60.0 / 160.0)).abs() < 1e-12);
         assert_eq!(of(20 + 214), 0.0);
