@@ -28,11 +28,9 @@ pub enum Baseline {
     /// After the alignment score of Grandl et al., *Multi-Resource Packing for Cluster Schedulers*, SIGCOMM'14, turned
     /// round as the simulator has it.
     DotProduct,
-    /// Where tasks of the same kind are: parts of a device, or the same number of whole ones (Xiao et al., *Gandiva*,
-    /// OSDI'18).
+    /// Where tasks of the same kind are: parts of a device, or the same number of whole ones.
     Clustering,
-    /// On devices in use first, then on machines in use, last on whole machines (Weng et al., *MLaaS in the Wild*,
-    /// NSDI'22).
+    /// On devices in use first, then on machines in use, last on whole machines.
     Packing,
 }
 

@@ -8,8 +8,8 @@ use std::fmt;
 ///
 /// Scores are whole numbers on purpose, and coarse ones are good: machines that are about equally good should tie, for
 /// then the first one is taken, and the others stay empty for what is to come. A score that tells apart what does not
-/// matter scatters tasks: FGD without its rounding loses a whole percent of the GPUs of the openb trace, and 5.7 with
-/// its ties broken at random.
+/// matter scatters tasks: FGD without its rounding loses one percent of the GPUs of the openb trace, and more than
+/// five with its ties broken at random.
 ///
 /// # Examples
 ///
@@ -24,7 +24,7 @@ use std::fmt;
 ///
 /// impl DeviceFitness for CpusToSpare {
 ///     fn fit(&self, machine: &Machine, demand: &Demand, _: u64) -> Fit {
-///         let spare = machine.cpus().as_milli() * 1000 / machine.free().max(1);
+///         let spare = machine.cpus().as_milli().saturating_mul(1000) / machine.free().max(1);
 ///         Fit::new(i64::try_from(spare).unwrap_or(i64::MAX), machine.tightest(demand.devices))
 ///     }
 /// }
