@@ -16,6 +16,11 @@ impl Items {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
+    /// Whether there are entries, and a change to them costs no copy of them.
+    pub(super) fn is_unshared(&self) -> bool {
+        self.0.as_ref().is_some_and(|items| Arc::strong_count(items) == 1)
+    }
+
     /// Whether both are one and the same, without a look at the entries; false says nothing.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
