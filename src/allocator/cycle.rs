@@ -6,13 +6,13 @@
 use super::Holding;
 use super::bits::Bits;
 use super::demand::Demand;
-use super::draw::{draw, draw_for};
 use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
 use super::names::{Amounts, is_firm};
 use super::roster::{MemberIx, Place, RoleIx};
 use super::sorter::Sorter;
 use super::tree::ClientId;
+use crate::draw::{draw, draw_for};
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
