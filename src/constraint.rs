@@ -15,7 +15,7 @@ mod soften;
 mod spread;
 
 pub use combine::Clause;
-pub(crate) use combine::Reach;
+pub(crate) use combine::Needs;
 pub use condition::{Condition, ConditionError};
 pub use field::{Field, FieldError};
 pub use operator::{Comparison, Operand, Operator, Pattern, Wanted};
@@ -70,8 +70,32 @@ use std::fmt;
 /// assert!(!licences.check(&Candidate::new("/db", &fourth), &placed).is_accept());
 /// ```
 pub trait Constraint: fmt::Debug + Send + Sync {
-    /// Whether one more task may run there.
+    /// Whether one more task may run there, and why not.
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict;
+
+    /// Whether one more task may run there: what [`check`](Constraint::check) says, for those who need no reason. It is
+    /// asked far more often; override it where a reason costs something.
+    fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
+        self.check(candidate, placed).is_accept()
+    }
+
+    /// What its verdict depends on. The planner remembers verdicts as far as this allows; unless it is overridden, each
+    /// place is asked for each task anew.
+    fn reach(&self) -> Reach {
+        Reach::Anything
+    }
+}
+
+/// What the verdict of a constraint depends on, besides the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "nothing, the host, or all: each is a cost of its own to the planner")]
+pub enum Reach {
+    /// The place alone, whatever runs there or elsewhere.
+    Place,
+    /// The place, and the tasks on its host.
+    Host,
+    /// Any task anywhere.
+    Anything,
 }
 
 /// What a constraint says.

@@ -13,10 +13,15 @@ mod marathon;
 mod ports;
 mod problem;
 mod reader;
+mod round;
 mod running;
 mod search;
+mod skew;
 mod spread;
+mod state;
 mod syntax;
+mod table;
+mod term;
 mod version;
 mod volume;
 
@@ -41,7 +46,8 @@ use crate::scheduler::{Call, Calls};
 use crate::task::Task;
 use crate::time::Time;
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
@@ -146,7 +152,7 @@ impl Planner {
     /// Apps of one id count as one another's tasks: keep ids apart.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
-        desk::Desk::new(self, &apps, running, offers).serve(&apps)
+        round::Round::new(self, &apps, running, offers).serve(&apps)
     }
 }
 
@@ -192,7 +198,7 @@ impl Plan {
 }
 
 /// A task to launch, and in which offer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Launch {
     /// The offer.
@@ -200,27 +206,32 @@ pub struct Launch {
     /// The app.
     pub app: SmolStr,
     /// The id of the task.
-    #[serde(rename = "task")]
     pub id: TaskId,
     /// What it takes.
     pub resources: Resources,
     /// Its host ports, as its ports stand in the app; none where it has no host port.
     pub ports: Vec<Option<u64>>,
-    /// What it is told of its host and ports.
-    pub env: IndexMap<String, String>,
     /// The agent of the offer.
-    #[serde(skip)]
     pub agent: AgentId,
     /// Where that stands.
-    #[serde(skip)]
     pub location: Arc<Location>,
+    /// The ports that its app asks for.
+    pub requests: Arc<[PortRequest]>,
 }
 
 impl Launch {
+    /// What the task is told of its host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`, `PORTS`, `PORT_80`,
+    /// `PORT_HTTP`.
+    #[must_use]
+    pub fn env(&self) -> IndexMap<String, String> {
+        ports::environment(&self.location.hostname, &self.requests, &self.ports)
+    }
+
     /// The task as a master takes it: its app is its name, and the environment is in its command.
     #[must_use]
     pub fn task(&self) -> Task {
-        let variables: Vec<_> = self.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let variable = |(name, value): (String, String)| json!({"name": name, "value": value});
+        let variables: Vec<_> = self.env().into_iter().map(variable).collect();
         Task::new(self.id.clone(), self.resources.clone())
             .detail("name", self.app.as_str())
             .detail("command", json!({"environment": {"variables": variables}}))
@@ -232,6 +243,19 @@ impl Launch {
         let mut running = Running::new(&self.app, self.id.clone(), Arc::clone(&self.location));
         running.resources = Some(self.resources.clone());
         running
+    }
+}
+
+impl Serialize for Launch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Launch", 6)?;
+        object.serialize_field("offer", &self.offer)?;
+        object.serialize_field("app", &self.app)?;
+        object.serialize_field("task", &self.id)?;
+        object.serialize_field("resources", &self.resources)?;
+        object.serialize_field("ports", &self.ports)?;
+        object.serialize_field("env", &self.env())?;
+        object.end()
     }
 }
 
