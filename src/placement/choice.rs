@@ -11,8 +11,12 @@ use super::search::Search;
 use super::state::StateId;
 use super::table::{Column, join};
 use super::term::{Group, Terms, fields};
+use crate::constraint::Field;
 use indexmap::IndexMap;
-use std::collections::{BTreeMap, BTreeSet};
+use smallvec::SmallVec;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// How good an offer is, the most important score first: preferences, spreads, few tasks on the value of a
 /// `GROUP_BY`, strategy and what decides between equals of it.
@@ -42,6 +46,8 @@ pub(super) struct Choice<'a> {
     classes: Vec<Class>,
     /// By class and term, the number of the value.
     values: Vec<u32>,
+    /// By term and value, the classes that have it.
+    having: Vec<Vec<Vec<u32>>>,
     /// By offer, what is known of it.
     marks: Vec<Mark>,
     /// By state, what it makes of an offer, and the one asked for last.
@@ -60,8 +66,10 @@ struct Class {
     offers: Vec<u32>,
     from: usize,
     /// Its offers that will do, best first.
-    ranks: BTreeMap<Rank, BTreeSet<u32>>,
+    ranks: BTreeMap<Rank, VecDeque<u32>>,
+    /// Its best offer, if `is_stale` does not say that it has to be found anew, and how good that is.
     head: Option<Head>,
+    best: Option<Score>,
     is_stale: bool,
 }
 
@@ -98,6 +106,7 @@ impl<'a> Choice<'a> {
             class_of: None,
             classes: Vec::new(),
             values: Vec::new(),
+            having: Vec::new(),
             marks: vec![Mark::Unknown; desk.slots.len()],
             standings: IndexMap::default(),
             last: None,
@@ -116,18 +125,32 @@ impl<'a> Choice<'a> {
 
     /// Sorts the offers into classes.
     fn classify(&mut self, search: &Search<'_>, desk: &mut Desk<'_>) {
-        if self.terms.of_place.is_empty() && self.terms.of_values.is_empty() && search.home.is_none() {
+        let places = place_column(&self.terms.of_place, search, desk).map(Arc::new);
+        let terms = self.terms.of_values.iter().map(|term| &term.column);
+        let mut columns: Vec<&Arc<Column>> = Vec::new();
+        for column in places.iter().chain(terms) {
+            if !columns.iter().any(|known| Arc::ptr_eq(known, column)) {
+                columns.push(column);
+            }
+        }
+        let Some((first, more)) = columns.split_first() else {
             self.classes.push(Class::default());
             return;
-        }
-        let places = place_column(&self.terms.of_place, search, desk);
-        let terms = self.terms.of_values.iter();
-        let joined = terms.fold(places, |joined, term| join(&joined, &term.column.of));
+        };
+        let joined = more.iter().fold(Arc::clone(first), |joined, next| Arc::new(join(&joined, next)));
         let place = |index: usize| place_sum(&self.terms.of_place, search, desk, index);
         let sums: Vec<Option<f64>> = joined.firsts.iter().map(|first| place(*first)).collect();
         for (first, sum) in joined.firsts.iter().zip(&sums) {
             self.values.extend(self.terms.of_values.iter().map(|term| term.column.of[*first]));
             self.classes.push(Class { place: sum.unwrap_or_default(), ..Class::default() });
+        }
+        let count = self.terms.of_values.len();
+        for (number, term) in self.terms.of_values.iter().enumerate() {
+            let mut classes = vec![Vec::new(); term.column.firsts.len()];
+            for (class, values) in self.values.chunks(count).enumerate() {
+                classes[values[number] as usize].push(short(class));
+            }
+            self.having.push(classes);
         }
         let class_of = joined.of.iter().map(|class| if sums[*class as usize].is_some() { *class } else { NONE });
         let class_of: Vec<u32> = class_of.collect();
@@ -156,6 +179,7 @@ impl<'a> Choice<'a> {
             };
         }
         self.classes[class].score = sum.map(|[wishes, spread, grouped]| [wishes, settled(spread), grouped]);
+        self.grade(class);
     }
 
     /// The best offer for one more instance.
@@ -172,36 +196,26 @@ impl<'a> Choice<'a> {
 
     /// The best of the heads of all classes.
     fn best_head(&mut self, search: &Search<'_>, desk: &Desk<'_>) -> Option<usize> {
-        let mut best: Option<(Score, usize)> = None;
+        let mut best: Option<(Score, Head)> = None;
         for class in 0..self.classes.len() {
-            if self.classes[class].score.is_some() && self.classes[class].is_stale {
+            if self.classes[class].is_stale && self.classes[class].score.is_some() {
                 self.find_head(class, search, desk);
             }
-            if let Some((score, head)) = self.score_of_head(class) {
-                let is_better = best.as_ref().is_none_or(|(best, index)| match exact_order(&score, best) {
-                    std::cmp::Ordering::Equal => head.index < *index,
-                    order => order.is_gt(),
-                });
-                if is_better {
-                    best = Some((score, head.index));
-                }
+            let Some((score, head)) = self.classes[class].head() else { continue };
+            let order = best.as_ref().map_or(Ordering::Greater, |(best, _)| exact_order(&score, best));
+            if order.is_gt() || (order.is_eq() && best.is_some_and(|(_, best)| head.index < best.index)) {
+                best = Some((score, head));
             }
         }
-        let (score, index) = best?;
-        let is_close = |class| match self.score_of_head(class) {
+        let (score, head) = best?;
+        let is_close = |class: &Class| match class.head() {
             Some((other, head)) => is_close(&score, &other) || (head.is_close && exact_order(&score, &other).is_eq()),
             None => false,
         };
-        if (self.is_ranked || self.classes.len() > 1) && (0..self.classes.len()).any(is_close) {
+        if (self.is_ranked || self.classes.len() > 1) && self.classes.iter().any(is_close) {
             return self.look_at_all(search, desk);
         }
-        Some(index)
-    }
-
-    fn score_of_head(&self, class: usize) -> Option<(Score, Head)> {
-        let class = &self.classes[class];
-        let (head, score) = (class.head?, class.score?);
-        Some((self.score(score, head.standing), head))
+        Some(head.index)
     }
 
     fn score(&self, [wishes, spread, grouped]: [f64; 3], [more, fitness, tie_break]: [f64; 3]) -> Score {
@@ -217,6 +231,14 @@ impl<'a> Choice<'a> {
         } else {
             self.first_that_fits(class, search, desk).map(|index| Head { standing: [0.0; 3], index, is_close: false })
         };
+        self.grade(class);
+    }
+
+    /// Works out how good the best offer of a class is.
+    fn grade(&mut self, class: usize) {
+        let Class { head, score, .. } = &self.classes[class];
+        let best = head.as_ref().zip(*score).map(|(head, score)| self.score(score, head.standing));
+        self.classes[class].best = best;
     }
 
     fn first_that_fits(&mut self, class: usize, search: &Search<'_>, desk: &Desk<'_>) -> Option<usize> {
@@ -273,18 +295,14 @@ impl<'a> Choice<'a> {
     }
 
     fn rank_all(&mut self, search: &Search<'_>, desk: &Desk<'_>) {
-        let mut ranked: IndexMap<(usize, Rank), Vec<u32>, foldhash::fast::FixedState> = IndexMap::default();
         for index in 0..desk.slots.len() {
             let Some(class) = self.class_of(index) else { continue };
             self.marks[index] = Mark::Barred;
             if let Some(standing) = self.standing(index, search, desk) {
                 let rank = standing.map(rank);
                 self.marks[index] = Mark::Ranked(rank);
-                ranked.entry((class, rank)).or_default().push(short(index));
+                self.classes[class].ranks.entry(rank).or_default().push_back(short(index));
             }
-        }
-        for ((class, rank), offers) in ranked {
-            self.classes[class].ranks.insert(rank, offers.into_iter().collect());
         }
     }
 
@@ -297,7 +315,9 @@ impl<'a> Choice<'a> {
         if let Mark::Ranked(rank) = mark
             && let Some(offers) = class.ranks.get_mut(&rank)
         {
-            offers.remove(&short(index));
+            if let Ok(at) = offers.binary_search(&short(index)) {
+                offers.remove(at);
+            }
             if offers.is_empty() {
                 class.ranks.remove(&rank);
             }
@@ -309,16 +329,12 @@ impl<'a> Choice<'a> {
         for other in desk.beside(index) {
             self.forget(*other, search, desk);
         }
-        let count = self.terms.of_values.len();
-        for number in 0..count {
-            let mut changed: Vec<u32> = Vec::new();
+        let mut changed: SmallVec<[u32; 8]> = SmallVec::new();
+        for number in 0..self.terms.of_values.len() {
             self.terms.of_values[number].refresh(index, search, desk, &mut |value| changed.push(value));
-            if changed.is_empty() {
-                continue;
-            }
-            for class in 0..self.classes.len() {
-                if changed.contains(&self.values[class * count + number]) {
-                    self.sum_up(class);
+            for value in changed.drain(..) {
+                for at in 0..self.having[number][value as usize].len() {
+                    self.sum_up(self.having[number][value as usize][at] as usize);
                 }
             }
         }
@@ -332,7 +348,9 @@ impl<'a> Choice<'a> {
             if let Some(standing) = self.standing(index, search, desk) {
                 let rank = standing.map(rank);
                 self.marks[index] = Mark::Ranked(rank);
-                self.classes[number].ranks.entry(rank).or_default().insert(short(index));
+                let offers = self.classes[number].ranks.entry(rank).or_default();
+                let at = offers.partition_point(|one| *one < short(index));
+                offers.insert(at, short(index));
             }
             return;
         }
@@ -382,6 +400,10 @@ impl<'a> Choice<'a> {
 }
 
 impl Class {
+    fn head(&self) -> Option<(Score, Head)> {
+        self.best.zip(self.head)
+    }
+
     fn best_of_ranks(&self) -> Option<Head> {
         let mut ranks = self.ranks.iter();
         let (best, offers) = ranks.next()?;
@@ -395,10 +417,10 @@ impl Class {
         let [wishes, fitness, _] = *best;
         let next = [ranks.next(), self.after([wishes, fitness, LAST]), self.after([wishes, LAST, LAST])];
         let is_close = next.into_iter().flatten().any(|(rank, _)| is_close(*rank));
-        Some(Head { standing, index: *offers.first()? as usize, is_close })
+        Some(Head { standing, index: *offers.front()? as usize, is_close })
     }
 
-    fn after(&self, rank: Rank) -> Option<(&Rank, &BTreeSet<u32>)> {
+    fn after(&self, rank: Rank) -> Option<(&Rank, &VecDeque<u32>)> {
         self.ranks.range(rank..).next()
     }
 }
@@ -409,21 +431,17 @@ const LAST: u64 = u64::MAX;
 /// Weights are no scores yet: they will be divided by the sum of all. So of weights more counts as close.
 const CLOSE_WEIGHTS: f64 = 1e-3;
 
-/// Puts offers that agree in all that is asked of the place, and are at home or not, together.
-fn place_column(group: &Group<'_>, search: &Search<'_>, desk: &mut Desk<'_>) -> Column {
+/// Puts offers together on which all that is asked of the place comes to the same.
+fn place_column(group: &Group<'_>, search: &Search<'_>, desk: &mut Desk<'_>) -> Option<Column> {
     let clauses = group.clauses.iter().copied().chain(group.wishes.iter().map(|wish| &wish.clause));
-    let home = crate::constraint::Field::Region;
-    let columns: Vec<_> = clauses.map(fields).chain(search.home.map(|_| vec![&home])).collect();
-    let columns: Vec<_> = columns.iter().map(|fields| desk.table.exact(&desk.slots, fields)).collect();
-    let nothing = vec![0; desk.slots.len()];
-    let start = join(&Column { of: nothing.clone(), firsts: Vec::new() }, &nothing);
-    let joined = columns.iter().fold(start, |joined, column| join(&joined, &column.of));
-    // What counts is not the values but what comes of them.
-    let mut numbers = indexmap::IndexSet::<Option<u64>, foldhash::fast::FixedState>::default();
-    let sums = joined.firsts.iter().map(|first| place_sum(group, search, desk, *first).map(f64::to_bits));
-    let sums: Vec<u32> = sums.map(|sum| short(numbers.insert_full(sum).0)).collect();
-    let of: Vec<u32> = joined.of.iter().map(|value| sums[*value as usize]).collect();
-    join(&Column { of: nothing, firsts: Vec::new() }, &of)
+    let mut asked: Vec<Vec<&Field>> = clauses.map(fields).chain(search.home.map(|_| vec![&Field::Region])).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let mut columns = asked.iter().map(|fields| desk.table.exact(&desk.slots, fields));
+    let first = columns.next()?;
+    let joined = columns.fold(None, |joined: Option<Column>, next| Some(join(joined.as_ref().unwrap_or(&first), &next)));
+    let joined = joined.as_ref().unwrap_or(&first);
+    Some(joined.grouped(|first| place_sum(group, search, desk, first).map(f64::to_bits)))
 }
 
 /// The weights of wishes for a place that hold; none if the place will not do.
@@ -441,13 +459,18 @@ fn short(number: usize) -> u32 {
 }
 
 /// What is no number is worst. What differs by no more than doubles err is the same.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 1e15, and cut off on purpose")]
 fn settled(number: f64) -> f64 {
     const GRAINS: f64 = 1e12;
     if number.is_nan() {
         return f64::NEG_INFINITY;
     }
-    let grains = (number * GRAINS).round();
-    if grains.abs() < 1e15 { grains / GRAINS + 0.0 } else { number }
+    let grains = number * GRAINS;
+    if grains.abs() >= 1e15 {
+        return number;
+    }
+    // As `round` does, which is a call where this is two instructions; within 53 bits.
+    (grains + 0.5_f64.copysign(grains)) as i64 as f64 / GRAINS
 }
 
 fn rank(number: f64) -> u64 {
@@ -459,9 +482,9 @@ fn unranked(rank: u64) -> f64 {
     f64::from_bits(if rank >> 63 == 1 { rank } else { !rank & !(1 << 63) })
 }
 
-fn exact_order(score: &Score, than: &Score) -> std::cmp::Ordering {
+fn exact_order(score: &Score, than: &Score) -> Ordering {
     let orders = score.iter().zip(than).map(|(mine, theirs)| mine.total_cmp(theirs));
-    orders.into_iter().find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// Whether two scores differ, and at first by less than what counts.

@@ -3,8 +3,9 @@
 use super::state::Slot;
 use crate::attributes::AttributeValue;
 use crate::constraint::Field;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use smol_str::{SmolStr, format_smolstr};
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// For a field, or several, which offers agree in them.
@@ -48,7 +49,7 @@ impl Table {
         }
         let mut columns = key.iter().map(|field| column(slots, |slot| exact(slot, field)));
         let first = columns.next().unwrap_or_else(|| column(slots, |_| 0_u8));
-        let joined = columns.fold(first, |joined, next| join(&joined, &next.of));
+        let joined = columns.fold(first, |joined, next| join(&joined, &next));
         let joined = Arc::new(joined);
         self.exact.insert(key, Arc::clone(&joined));
         joined
@@ -56,18 +57,53 @@ impl Table {
 }
 
 /// Which offers agree in both.
-pub(super) fn join(column: &Column, with: &[u32]) -> Column {
-    let mut numbers: Map<(u32, u32), u32> = Map::default();
+pub(super) fn join(column: &Column, with: &Column) -> Column {
+    let width = with.firsts.len();
     let mut joined = Column { of: Vec::with_capacity(column.of.len()), firsts: Vec::new() };
-    for (index, pair) in column.of.iter().copied().zip(with.iter().copied()).enumerate() {
-        joined.push(index, &mut numbers, pair);
+    let pairs = column.of.iter().zip(&with.of).enumerate();
+    if column.firsts.len().saturating_mul(width) <= FEW_PAIRS {
+        let mut numbers = vec![u32::MAX; column.firsts.len() * width];
+        for (index, (one, other)) in pairs {
+            let number = &mut numbers[*one as usize * width + *other as usize];
+            if *number == u32::MAX {
+                *number = short(joined.firsts.len());
+                joined.firsts.push(index);
+            }
+            joined.of.push(*number);
+        }
+    } else {
+        let mut numbers: Map<(u32, u32), u32> = Map::default();
+        for (index, (one, other)) in pairs {
+            joined.push(index, &mut numbers, (*one, *other));
+        }
     }
     joined
 }
 
+/// So many pairs of values are looked up in a plain list.
+const FEW_PAIRS: usize = 1 << 14;
+
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 impl Column {
-    fn push<K: std::hash::Hash + Eq>(&mut self, index: usize, numbers: &mut Map<K, u32>, key: K) {
-        let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+    /// Offers by what their values come to.
+    pub(super) fn grouped<K: Hash + Eq>(&self, of: impl FnMut(usize) -> K) -> Self {
+        let mut numbers: IndexSet<K, foldhash::fast::FixedState> = IndexSet::default();
+        let (mut firsts, mut groups) = (Vec::new(), Vec::with_capacity(self.firsts.len()));
+        for (first, key) in self.firsts.iter().zip(self.firsts.iter().copied().map(of)) {
+            let (group, is_new) = numbers.insert_full(key);
+            if is_new {
+                firsts.push(*first);
+            }
+            groups.push(short(group));
+        }
+        Self { of: self.of.iter().map(|value| groups[*value as usize]).collect(), firsts }
+    }
+
+    fn push<K: Hash + Eq>(&mut self, index: usize, numbers: &mut Map<K, u32>, key: K) {
+        let next = short(numbers.len());
         let number = *numbers.entry(key).or_insert(next);
         if number == next {
             self.firsts.push(index);
@@ -76,7 +112,7 @@ impl Column {
     }
 }
 
-fn column<K: std::hash::Hash + Eq>(slots: &[Slot<'_>], key: impl Fn(&Slot<'_>) -> K) -> Column {
+fn column<K: Hash + Eq>(slots: &[Slot<'_>], key: impl Fn(&Slot<'_>) -> K) -> Column {
     let mut numbers: Map<K, u32> = Map::default();
     let mut column = Column { of: Vec::with_capacity(slots.len()), firsts: Vec::new() };
     for (index, slot) in slots.iter().enumerate() {
