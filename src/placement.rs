@@ -9,13 +9,16 @@ mod choice;
 mod desk;
 mod fitness;
 mod grammar;
+mod group;
 mod marathon;
+mod near_miss;
 mod ports;
 mod problem;
 mod reader;
 mod round;
 mod running;
 mod search;
+mod serve;
 mod skew;
 mod spread;
 mod state;
@@ -28,6 +31,8 @@ mod volume;
 pub use app::{App, GpuBehavior};
 pub use barrier::{Barrier, Obstacle};
 pub use fitness::{Fitness, Load, Prospect, Strategy, Usage};
+pub use group::GroupShortage;
+pub use near_miss::{Change, NearMiss};
 pub use ports::{HostPort, PortRequest, PortShortage};
 pub use problem::Problem;
 pub use reader::{ReadError, ReadFault, TextError};
@@ -152,7 +157,7 @@ impl Planner {
     /// Apps of one id count as one another's tasks: keep ids apart.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
-        round::Round::new(self, &apps, running, offers).serve(&apps)
+        round::serve(self, &apps, running, offers)
     }
 }
 
@@ -267,8 +272,15 @@ pub struct Unplaced {
     pub app: SmolStr,
     /// How many instances.
     pub instances: u64,
-    /// Every check that fails, offer by offer, as they stand once all is placed that can be.
+    /// Every check that fails, offer by offer, as they stand once all is placed that can be; of a group, as they stood when
+    /// it was given up, for the app that did not find all its places.
     pub reasons: Vec<Obstacle>,
+    /// The smallest change that would let one more instance in.
+    #[serde(skip)]
+    pub near_miss: Option<NearMiss>,
+    /// What its group lacked, if it is of one: then none of the group is launched.
+    #[serde(skip)]
+    pub group: Option<GroupShortage>,
 }
 
 #[cfg(test)]

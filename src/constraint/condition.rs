@@ -1,7 +1,8 @@
 //! [`Condition`]: a constraint in words, FIELD OPERATOR VALUE.
 
 use super::operator::number;
-use super::{Candidate, Constraint, Field, FieldError, Operand, Operator, Placed, Reason, Verdict, Wanted};
+use super::{Candidate, Comparison, Constraint, Field, FieldError, Operand, Operator, Placed};
+use super::{Reason, Remedy, Verdict, Wanted};
 use super::{Needs, limit, spread};
 use crate::attributes::AttributeValue;
 use smol_str::SmolStr;
@@ -204,10 +205,11 @@ impl Condition {
     fn property(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
         let wants = self.wants();
         match self.looks(candidate, placed) {
-            Look::Nothing => Verdict::require(!wants, || Reason::Absent(self.field.clone())),
+            Look::Nothing => Verdict::require(!wants, || self.absent()),
             look => Verdict::require((look == Look::Found) == wants, || Reason::Differs {
                 field: self.field.clone(),
                 value: self.shown(candidate, placed),
+                remedy: self.remedy(),
             }),
         }
     }
@@ -221,6 +223,35 @@ impl Condition {
         };
         let of_tasks = self.field.is_of_tasks().then(|| placed.values(&location.hostname, &self.field));
         own.into_iter().chain(of_tasks.into_iter().flatten().map(|value| Seen::Text(Cow::Borrowed(value))))
+    }
+
+    fn absent(&self) -> Reason {
+        Reason::Absent { field: self.field.clone(), remedy: self.remedy() }
+    }
+
+    /// Which value would do whatever runs elsewhere, as far as the condition tells.
+    fn remedy(&self) -> Option<Remedy> {
+        let can_be_absent = !matches!(self.field, Field::Hostname);
+        match &self.operator {
+            _ if self.field.is_of_tasks() => None,
+            Operator::Is(wanted) => Some(Remedy::Value(wanted.as_str().into())),
+            Operator::In(list) => list.first().map(|wanted| Remedy::Value(wanted.as_str().into())),
+            Operator::Cluster(Some(value)) => Some(Remedy::Value(value.clone())),
+            Operator::Compare(Comparison::AtLeast | Comparison::AtMost, number) => {
+                Some(Remedy::Value(super::rounded(*number).into()))
+            }
+            Operator::Exists
+            | Operator::Unique
+            | Operator::Cluster(None)
+            | Operator::GroupBy(_)
+            | Operator::MaxPer(_)
+            | Operator::MaxSkew(_)
+            | Operator::Exclusive => Some(Remedy::NewValue),
+            Operator::IsNot(_) | Operator::NotIn(_) | Operator::Unlike(_) | Operator::Lacks(_) | Operator::Absent => {
+                can_be_absent.then_some(Remedy::NoValue)
+            }
+            Operator::Like(_) | Operator::Has(_) | Operator::Compare(..) => None,
+        }
     }
 
     /// What is there, for people; of many values only the first few.
@@ -254,7 +285,7 @@ impl Constraint for Condition {
             return self.property(candidate, placed);
         }
         let Some(value) = candidate.location.value(&self.field) else {
-            return Verdict::Reject(Reason::Absent(self.field.clone()));
+            return Verdict::Reject(self.absent());
         };
         let (field, value) = (&self.field, value.as_ref());
         match &self.operator {
@@ -262,7 +293,8 @@ impl Constraint for Condition {
             Operator::MaxPer(most) => limit::max_per(field, value, *most, candidate.app, placed),
             Operator::Exclusive => limit::exclusive(field, value, placed),
             Operator::Cluster(Some(wanted)) => {
-                let differs = || Reason::Differs { field: field.clone(), value: value.into() };
+                let remedy = self.remedy();
+                let differs = || Reason::Differs { field: field.clone(), value: value.into(), remedy };
                 Verdict::require(value == wanted, differs)
             }
             Operator::Cluster(None) => limit::together(field, value, candidate.app, placed),

@@ -45,6 +45,35 @@ struct Change {
     number: u64,
 }
 
+/// The checks of an offer that fail.
+#[derive(Debug)]
+pub(super) struct Findings {
+    /// Those that are told.
+    pub(super) told: Vec<Barrier>,
+    /// Those that are looked at, or told, only where others are well.
+    silent: Vec<Barrier>,
+}
+
+impl Findings {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Barrier> {
+        self.told.iter().chain(&self.silent)
+    }
+
+    /// The conditions among them.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &SmolStr> {
+        self.told.iter().filter_map(|barrier| match barrier {
+            Barrier::Condition { clause, .. } => Some(clause),
+            _ => None,
+        })
+    }
+
+    /// Whether that condition is among them.
+    pub(super) fn fails(&self, condition: &str) -> bool {
+        self.conditions().any(|clause| clause == condition)
+    }
+}
+
 impl<'a> Desk<'a> {
     pub(super) fn new(
         planner: &'a Planner,
@@ -141,34 +170,48 @@ impl<'a> Desk<'a> {
             && self.ports(search, slot, left).is_ok()
     }
 
-    /// Every check that fails of an offer as it stands, and what the task lacks of ports, which is told only if all else
-    /// is well.
-    pub(super) fn barriers(&self, search: &Search<'_>, index: usize) -> (Vec<Barrier>, Option<ports::PortShortage>) {
+    /// Every check that fails of an offer as it stands.
+    pub(super) fn findings(&self, search: &Search<'_>, index: usize) -> Findings {
         let (slot, left) = (&self.slots[index], &self.state(index).left);
-        let mut barriers: Vec<Barrier> = self.role(search, slot).into_iter().collect();
+        let (mut told, mut silent) = (Vec::new(), Vec::new());
+        told.extend(self.role(search, slot));
+        if let (Some(Barrier::OtherRole { .. }), Some(none)) = (told.first(), none_of_role(search, slot)) {
+            silent.push(none);
+        }
         if let (Some(home), Some(region)) = (search.home, &slot.location.region)
             && home != region
         {
-            barriers.push(Barrier::Away { region: region.clone(), home: home.clone() });
+            told.push(Barrier::Away { region: region.clone(), home: home.clone() });
         }
         let candidate = self.candidate(search, index);
         for (clause, text) in search.app.require.iter().zip(&search.texts) {
             if let Verdict::Reject(reason) = clause.check(&candidate, &self.placed) {
-                each_reason(reason, &mut |reason| barriers.push(Barrier::Condition { clause: text.clone(), reason }));
+                each_reason(reason, &mut |reason| told.push(Barrier::Condition { clause: text.clone(), reason }));
             }
         }
-        barriers.extend(self.kept(index).map(Barrier::Kept));
-        barriers.extend(self.maintenance(slot));
+        told.extend(self.kept(index).map(Barrier::Kept));
+        told.extend(self.maintenance(slot));
         for (name, needed) in search.amounts() {
             let there = search.available(left, name);
-            if there < needed {
-                barriers.push(Barrier::Short { name, needed, left: there });
-            } else if name == "disk" {
-                barriers.extend(volumes(search, left).err().map(Barrier::Volume));
+            let is_short = there < needed;
+            if is_short {
+                told.push(Barrier::Short { name, needed, left: there });
+            }
+            if name == "disk" {
+                let volume = volumes(search, left).err().map(Barrier::Volume);
+                if is_short { &mut silent } else { &mut told }.extend(volume);
             }
         }
-        barriers.extend(scarce(search, left));
-        (barriers, self.ports(search, slot, left).err())
+        told.extend(scarce(search, left));
+        if let Err(first) = self.ports(search, slot, left) {
+            let mut all = ports::shortages(&search.app.ports, &search.pools(left, "ports"));
+            if told.is_empty() {
+                told.push(Barrier::Ports(first));
+                all.retain(|one| *one != first);
+            }
+            silent.extend(all.into_iter().map(Barrier::Ports));
+        }
+        Findings { told, silent }
     }
 
     /// Why no other task may come there, if one keeps them away.
@@ -181,8 +224,7 @@ impl<'a> Desk<'a> {
         if let Some(wanted) = search.app.role.as_ref().filter(|role| **role != slot.offer.role) {
             return Some(Barrier::OtherRole { offered: slot.offer.role.clone(), wanted: wanted.clone() });
         }
-        let any = slot.offer.resources.iter().any(|resource| search.takes(resource));
-        (!any).then(|| Barrier::NoneOfRole { accepted: search.accepted.clone() })
+        none_of_role(search, slot)
     }
 
     /// An agent is out of bounds from `start - draining` (not at that very moment) to `start + duration`, as in Marathon.
@@ -243,11 +285,14 @@ impl<'a> Desk<'a> {
         }
         let slot = &mut self.slots[index];
         slot.launches += 1;
-        let mut task = PlacedTask::new(app.id.clone(), id.clone(), Arc::clone(&slot.location));
-        task.image.clone_from(&app.image);
-        task.labels = Arc::clone(&app.labels);
-        task.exclusive.clone_from(&search.exclusive);
-        self.placed.push(task);
+        self.placed.push(PlacedTask {
+            app: app.id.clone(),
+            id: id.clone(),
+            location: Arc::clone(&slot.location),
+            image: app.image.clone(),
+            labels: Arc::clone(&app.labels),
+            exclusive: search.exclusive.clone(),
+        });
         self.launches.push(Launch {
             offer: slot.offer.id.clone(),
             app: app.id.clone(),
@@ -312,6 +357,11 @@ impl<'a> Desk<'a> {
     }
 }
 
+fn none_of_role(search: &Search<'_>, slot: &Slot<'_>) -> Option<Barrier> {
+    let any = slot.offer.resources.iter().any(|resource| search.takes(resource));
+    (!any).then(|| Barrier::NoneOfRole { accepted: search.accepted.clone() })
+}
+
 /// Tells parts that must all hold one by one.
 fn each_reason(reason: Reason, tell: &mut dyn FnMut(Reason)) {
     match reason {
@@ -352,7 +402,7 @@ fn part(search: &Search<'_>, left: &Resources, name: &str, needed: Scalar, parts
     for pool in search.pools(left, name) {
         let amount = pool.scalar().unwrap_or_default().min(missing);
         if !amount.is_zero() {
-            parts.push(pool.clone().with_value(Value::Scalar(amount)));
+            parts.push(pool.like(Value::Scalar(amount)));
             missing = missing.saturating_sub(amount);
         }
     }

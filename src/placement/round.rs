@@ -1,92 +1,55 @@
-//! [`Round`]: serves one app after another, instance by instance.
+//! One plan: serves one app after another, groups as one.
 
 use super::app::App;
-use super::barrier::Obstacle;
-use super::choice::Choice;
 use super::desk::Desk;
+use super::group::place_group;
 use super::search::Search;
-use super::skew::Known;
+use super::serve::{explain, place};
 use super::{Plan, Planner, Running, Unplaced};
 use crate::offer::Offer;
-use indexmap::{IndexMap, IndexSet};
-use smol_str::SmolStr;
+use indexmap::IndexMap;
 
-/// A plan in the making.
-#[derive(Debug)]
-pub(super) struct Round<'a> {
-    desk: Desk<'a>,
-    waiting: Vec<Search<'a>>,
+/// What is said of an app that has to wait.
+enum Waiting<'a> {
+    /// To be said when all is placed that can be.
+    Search(Search<'a>),
+    /// Said when its group was given up.
+    Told(Unplaced),
 }
 
-impl<'a> Round<'a> {
-    pub(super) fn new(
-        planner: &'a Planner,
-        apps: &IndexMap<&str, &App>,
-        running: &'a [Running],
-        offers: &'a [Offer],
-    ) -> Self {
-        Self { desk: Desk::new(planner, apps, running, offers), waiting: Vec::new() }
-    }
-
-    /// Serves all apps, and says what came of it.
-    pub(super) fn serve(mut self, apps: &IndexMap<&str, &'a App>) -> Plan {
-        for (number, app) in apps.values().enumerate() {
-            let search = self.place(app, number);
+/// Serves all apps, and says what came of it.
+pub(super) fn serve<'a>(
+    planner: &'a Planner,
+    apps: &IndexMap<&str, &'a App>,
+    running: &'a [Running],
+    offers: &'a [Offer],
+) -> Plan {
+    let mut desk = Desk::new(planner, apps, running, offers);
+    let mut waiting: Vec<(usize, Waiting<'_>)> = Vec::new();
+    for (number, app) in apps.values().copied().enumerate() {
+        let Some(group) = &app.group else {
+            let search = place(&mut desk, app, number);
             if search.waiting > 0 {
-                self.waiting.push(search);
+                waiting.push((number, Waiting::Search(search)));
             }
-        }
-        let waiting = std::mem::take(&mut self.waiting);
-        let unplaced = waiting.iter().map(|search| self.unplaced(search)).collect();
-        let unused = self.desk.slots.iter().filter(|slot| slot.launches == 0);
-        Plan {
-            declines: unused.map(|slot| slot.offer.id.clone()).collect(),
-            launches: self.desk.launches,
-            unplaced,
+            continue;
+        };
+        let members = || apps.values().copied().enumerate().filter(|(_, other)| other.group.as_ref() == Some(group));
+        // A group is served as one, when its first member is due.
+        if members().next().is_some_and(|(first, _)| first == number) {
+            let told = place_group(&mut desk, group, &members().collect::<Vec<_>>());
+            waiting.extend(told.into_iter().map(|(number, unplaced)| (number, Waiting::Told(unplaced))));
         }
     }
-
-    /// Places the pending instances of an app, until one finds no place: the others would not either.
-    fn place(&mut self, app: &'a App, number: usize) -> Search<'a> {
-        let desk = &mut self.desk;
-        let mut search = Search::new(desk.planner, app, number);
-        search.waiting = app.instances.saturating_sub(desk.placed.count(&app.id) as u64);
-        if search.waiting == 0 {
-            return search;
+    waiting.sort_by_key(|(number, _)| *number);
+    let unplaced = waiting.into_iter().map(|(_, waiting)| match waiting {
+        Waiting::Told(unplaced) => unplaced,
+        Waiting::Search(search) => {
+            let (reasons, near_miss) = explain(&mut desk, &search);
+            Unplaced { app: search.app.id.clone(), instances: search.waiting, reasons, near_miss, group: None }
         }
-        for field in search.counted() {
-            desk.placed.watch(&field);
-        }
-        for (spread, _, known) in &mut search.spreads {
-            let column = desk.table.printed(&desk.slots, &spread.field);
-            let of_offers = column.firsts.iter().filter_map(|first| desk.slots[*first].location.value(&spread.field));
-            let tally = desk.placed.tally(&app.id, &spread.field);
-            let of_tasks = tally.iter().filter_map(|(value, _)| value.cloned());
-            *known = of_tasks.chain(of_offers.map(SmolStr::from)).collect::<IndexSet<_>>().len();
-        }
-        let mut known: Vec<Known<'_>> = search.skews.iter().map(|field| Known::new(field, &search, desk)).collect();
-        let mut choice = Choice::new(&search, desk);
-        while search.waiting > 0 {
-            let Some(index) = choice.pick(&search, desk) else { break };
-            desk.launch(&search, index);
-            known.iter_mut().for_each(|known| known.refresh(index, &search, desk));
-            choice.refresh(index, &search, desk);
-            search.waiting -= 1;
-        }
-        search
-    }
-
-    fn unplaced(&mut self, search: &Search<'a>) -> Unplaced {
-        for field in &search.skews {
-            Known::new(field, search, &mut self.desk);
-        }
-        let mut reasons = Vec::new();
-        for (index, slot) in self.desk.slots.iter().enumerate() {
-            let (barriers, ports) = self.desk.barriers(search, index);
-            let ports = ports.filter(|_| barriers.is_empty()).map(super::Barrier::Ports);
-            let all = barriers.into_iter().chain(ports);
-            reasons.extend(all.map(|barrier| Obstacle { offer: slot.offer.id.clone(), barrier }));
-        }
-        Unplaced { app: search.app.id.clone(), instances: search.waiting, reasons }
-    }
+    });
+    let unplaced = unplaced.collect();
+    let unused = desk.slots.iter().filter(|slot| slot.launches == 0);
+    Plan { declines: unused.map(|slot| slot.offer.id.clone()).collect(), launches: desk.launches, unplaced }
 }

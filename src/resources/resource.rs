@@ -286,6 +286,11 @@ impl Resource {
         self
     }
 
+    /// Another amount of the same, in one copy.
+    pub(crate) fn like(&self, value: Value) -> Self {
+        Self { name: self.name.clone(), kind: self.kind.clone(), value, copies: 1 }
+    }
+
     /// The same resource, in one copy.
     pub(crate) fn single(mut self) -> Self {
         self.copies = 1;

@@ -16,20 +16,20 @@ use std::collections::{BTreeMap, BTreeSet};
 const CLOSE: f64 = 1e-9;
 
 /// What is launched: offer, app, task, resources, ports.
-pub type Launched = (String, String, String, Resources, Vec<Option<u64>>);
+pub(crate) type Launched = (String, String, String, Resources, Vec<Option<u64>>);
 
 /// What the matcher says.
 #[derive(Debug, Default, PartialEq)]
-pub struct Answer {
-    pub launches: Vec<Launched>,
-    pub declines: Vec<String>,
+pub(crate) struct Answer {
+    pub(crate) launches: Vec<Launched>,
+    pub(crate) declines: Vec<String>,
     /// By app: how many wait, and the kinds of checks that fail by offer.
-    pub unplaced: Vec<(String, u64, Vec<(String, BTreeSet<&'static str>)>)>,
+    pub(crate) unplaced: Vec<(String, u64, Vec<(String, BTreeSet<&'static str>)>)>,
 }
 
 /// A place: the values of its fields, and where they come from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub(crate) struct Place {
     hostname: String,
     region: Option<String>,
     zone: Option<String>,
@@ -58,7 +58,7 @@ struct Matcher<'a> {
 }
 
 /// Answers a problem.
-pub fn answer(problem: &Problem) -> Answer {
+pub(crate) fn answer(problem: &Problem) -> Answer {
     let mut matcher = Matcher {
         planner: &problem.planner,
         offers: problem.offers.iter().map(|offer| (offer, place(offer), offer.resources.clone())).collect(),
