@@ -1,64 +1,68 @@
-//! One full allocation cycle, and one steady-state event, over clusters of several sizes.
+//! Allocations of all agents, over clusters of many sizes: what an offer costs, and what it costs to find nothing.
 //!
-//! The workloads are the ones that Mesos' own allocator was measured with: agents of 24 cpus, 4096 MB
-//! of memory and disk and a thousand ports; frameworks all in `*`, or each in a role of its own.
+//! The workloads are the ones that Mesos' own allocator was measured with; see `README.md` here.
 #![expect(clippy::expect_used, reason = "a bench stops at the first surprise")]
 
-use apportion::allocator::{Allocator, Hierarchical, Options, SorterChoice};
-use apportion::{Agent, AgentId, Framework, Role, Time};
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use std::sync::Arc;
+mod cluster;
 
-/// A cluster of so many agents, frameworks and roles, with nothing held yet.
-fn cluster(agents: usize, frameworks: usize, roles: usize) -> Hierarchical {
-    let mut allocator = Hierarchical::new(Options::default(), SorterChoice::default(), SorterChoice::default());
-    for i in 0..frameworks {
-        let role = if roles == 1 { Role::default() } else { Role::new(format!("role{}", i % roles)).expect("a role") };
-        let framework = Arc::new(Framework::new(format!("framework{i}")).role(role));
-        allocator.add_framework(&framework, &[]).expect("a new framework");
-    }
-    let total = "cpus:24;mem:4096;disk:4096;ports:[31000-32000]".parse::<apportion::Resources>().expect("resources");
-    for i in 0..agents {
-        let agent = Arc::new(Agent::new(format!("agent{i}"), total.clone()));
-        allocator.add_agent(&agent, &[]).expect("a new agent");
-    }
-    allocator
+use cluster::{Cluster, Size};
+use criterion::measurement::WallTime;
+use criterion::{
+    AxisScale, BatchSize, BenchmarkGroup, BenchmarkId, Criterion, PlotConfiguration, Throughput, criterion_group,
+    criterion_main,
+};
+use std::cell::RefCell;
+use std::time::Duration;
+
+fn group<'c>(c: &'c mut Criterion, name: &str) -> BenchmarkGroup<'c, WallTime> {
+    let mut group = c.benchmark_group(name);
+    group.plot_config(PlotConfiguration::default().summary_scale(AxisScale::Logarithmic));
+    group.sample_size(10).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    group
 }
 
-fn full_cycle(c: &mut Criterion) {
-    let mut group = c.benchmark_group("full cycle");
-    for (agents, frameworks, roles) in [(1_000, 100, 1), (1_000, 100, 100), (10_000, 1_000, 1), (10_000, 1_000, 1_000)]
-    {
-        let empty = cluster(agents, frameworks, roles);
-        group.throughput(Throughput::Elements(agents as u64)).sample_size(10);
-        let id = BenchmarkId::from_parameter(format!("{agents} agents, {frameworks} frameworks, {roles} roles"));
-        group.bench_function(id, |b| {
-            let cycle = |mut allocator: Hierarchical| allocator.allocate(Time::ZERO, None).len();
-            b.iter_batched(|| empty.clone(), cycle, BatchSize::LargeInput);
+/// All that an allocation offers is given back before the next one.
+fn full(group: &mut BenchmarkGroup<'_, WallTime>, line: &str, x: usize, size: Size) {
+    let cluster = RefCell::new(Cluster::offered(size));
+    group.throughput(Throughput::Elements(size.agents as u64));
+    group.bench_function(BenchmarkId::new(line, x), |b| {
+        b.iter_batched(
+            || cluster.borrow_mut().give_back(),
+            |()| assert_eq!(cluster.borrow_mut().cycle(), size.agents),
+            BatchSize::PerIteration,
+        );
+    });
+}
+
+/// Over the number of agents: a line for one role, and one for as many roles as frameworks.
+fn over_agents(c: &mut Criterion) {
+    let mut group = group(c, "full cycle over agents");
+    for agents in [100, 1_000, 10_000] {
+        for roles in [1, 1_000] {
+            let line = format!("1000 frameworks in {roles} roles");
+            full(&mut group, &line, agents, Size { agents, frameworks: 1_000, roles });
+        }
+    }
+}
+
+fn over_frameworks(c: &mut Criterion) {
+    let mut group = group(c, "full cycle over frameworks");
+    for frameworks in [10, 100, 1_000, 10_000] {
+        full(&mut group, "1000 agents, 1 role", frameworks, Size { agents: 1_000, frameworks, roles: 1 });
+        full(&mut group, "1000 agents, a role each", frameworks, Size { agents: 1_000, frameworks, roles: frameworks });
+    }
+}
+
+/// An allocation when all is offered already.
+fn idle(c: &mut Criterion) {
+    let mut group = group(c, "idle cycle over agents");
+    for agents in [1_000, 10_000, 100_000] {
+        let mut cluster = Cluster::offered(Size { agents, frameworks: 100, roles: 100 });
+        group.bench_function(BenchmarkId::new("100 frameworks in 100 roles", agents), |b| {
+            b.iter(|| assert_eq!(cluster.cycle(), 0));
         });
     }
 }
 
-/// One agent is given back and allocated again, as when its tasks end.
-fn event(c: &mut Criterion) {
-    let mut group = c.benchmark_group("event");
-    for (agents, frameworks, roles) in [(1_000, 100, 1), (10_000, 1_000, 1), (10_000, 1_000, 1_000)] {
-        let mut allocator = cluster(agents, frameworks, roles);
-        let mut held = allocator.allocate(Time::ZERO, None);
-        let mut next = 0;
-        group.bench_function(
-            BenchmarkId::from_parameter(format!("{agents} agents, {frameworks} frameworks, {roles} roles")),
-            |b| {
-                b.iter(|| {
-                    next = (next + 7_919) % held.len();
-                    let agent: AgentId = held[next].agent.clone();
-                    allocator.end_offer(&held[next], &[]).expect("a live offer");
-                    held[next] = allocator.allocate(Time::ZERO, Some(&agent)).pop().expect("one offer");
-                });
-            },
-        );
-    }
-}
-
-criterion_group!(benches, full_cycle, event);
+criterion_group!(benches, over_agents, over_frameworks, idle);
 criterion_main!(benches);

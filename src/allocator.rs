@@ -4,6 +4,7 @@
 //! order of one [`Sorter`], the frameworks of a role in that of another, and whoever comes first is
 //! offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one.
 
+mod bits;
 mod cycle;
 mod demand;
 mod draw;

@@ -126,10 +126,14 @@ impl Replay {
             return Ok(self.started().advance(at)?);
         }
         // Timer by timer, so that a long sleep does not pile up its effects.
+        let mut emitted = 0;
         while let Some(wake) = self.started().poll_timeout().filter(|wake| wake.at <= at) {
-            let due = wake.at.max(self.started().now());
-            self.started().advance(due)?;
-            self.drain(emit);
+            let reached = self.started().now();
+            if emitted > <Master>::LONGEST_SLEEP && wake.at > reached {
+                return Err(CommandError::SleptTooLong { reached, at }.into());
+            }
+            self.started().advance(wake.at.max(reached))?;
+            emitted += self.drain(emit);
         }
         self.started().advance(at)?;
         self.drain(emit);
@@ -152,10 +156,10 @@ impl Replay {
         self.master.get_or_insert_with(|| Master::new(Config::default()))
     }
 
-    fn drain(&mut self, emit: &mut impl FnMut(&str)) {
-        while let Some(emitted) = self.started().poll_effect() {
-            print(emitted.at, (&emitted.effect).into(), emit);
-        }
+    /// Hands all effects on, and counts them.
+    fn drain(&mut self, emit: &mut impl FnMut(&str)) -> usize {
+        let effects = std::iter::from_fn(|| self.started().poll_effect());
+        effects.map(|emitted| print(emitted.at, (&emitted.effect).into(), emit)).count()
     }
 }
 

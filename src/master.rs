@@ -116,6 +116,10 @@ impl Master {
 }
 
 impl<A: Allocator> Master<A> {
+    /// After how many effects of timers alone a jump in time ends early: an offer that times out, and is made again, for
+    /// a million years must not fill the memory.
+    pub const LONGEST_SLEEP: usize = 1 << 20;
+
     /// A master of an empty cluster, with that allocator; its options are its own.
     #[must_use]
     pub fn with_allocator(config: Config, allocator: A) -> Self {
@@ -137,7 +141,8 @@ impl<A: Allocator> Master<A> {
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the state does not allow it; nothing has changed then, but for the timers.
+    /// [`CommandError`] when the state does not allow it; nothing has changed then, but for the timers. Those of
+    /// [`Master::advance`] too.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
         self.advance(at)?;
         self.apply(command)?;
@@ -150,13 +155,13 @@ impl<A: Allocator> Master<A> {
     ///
     /// # Errors
     ///
-    /// [`CommandError::TimeWentBack`] when it is before the last one.
+    /// [`CommandError::TimeWentBack`] when it is before the last one; [`CommandError::SleptTooLong`] when more than
+    /// [`Master::LONGEST_SLEEP`] effects come about before: time stands where it got to, and may be advanced further.
     pub fn advance(&mut self, at: Time) -> Result<(), CommandError> {
         if at < self.now {
             return Err(CommandError::TimeWentBack { now: self.now, at });
         }
-        self.run_timers(at);
-        Ok(())
+        self.run_timers(at)
     }
 
     /// The next effect, in the order in which they came about.

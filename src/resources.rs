@@ -7,6 +7,7 @@
 //! a word, we return an error that carries what was asked for and what there was.
 
 mod error;
+mod items;
 mod limits;
 mod quantities;
 mod ranges;
@@ -14,6 +15,7 @@ mod resource;
 mod scalar;
 mod set;
 mod shortfall;
+mod sorted;
 mod text;
 pub(crate) mod v1;
 
@@ -29,8 +31,10 @@ pub use shortfall::Shortfall;
 pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;
+use items::Items;
 use smol_str::SmolStr;
 use std::cmp::Ordering;
+use std::fmt;
 
 /// Resources of one agent, or asked of one: at most one entry for each identity that can merge.
 ///
@@ -38,6 +42,9 @@ use std::cmp::Ordering;
 /// array of v1 `Resource` objects for what has no text form. Both validate on the way in. Entries
 /// are kept in canonical order (name, unreserved before reserved, role), so equal collections
 /// print the same.
+///
+/// A value is one pointer: copies share their entries until one of them changes. So a copy is
+/// cheap, whatever is in it, and so is each operation that leaves everything as it was.
 ///
 /// # Examples
 ///
@@ -53,9 +60,10 @@ use std::cmp::Ordering;
 /// assert_eq!(shortfall.to_string(), "cpus:7 was asked for, cpus:6.5 is available");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Resources {
-    items: Vec<Resource>,
+    /// None of them is nothing.
+    items: Items,
 }
 
 /// A sum that cannot be told: an amount above [`Scalar::MAX`], or two types under one name.
@@ -73,7 +81,7 @@ impl Resources {
     /// Nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { items: Vec::new() }
+        Self { items: Items::EMPTY }
     }
 
     /// Starts an empty collection of unreserved resources; see [`ResourcesBuilder`].
@@ -88,11 +96,12 @@ impl Resources {
     ///
     /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
     pub fn try_from_iter(items: impl IntoIterator<Item = Resource>) -> Result<Self, SumError> {
-        let mut sum = Self::new();
-        for item in items {
-            sum.try_insert(item)?;
+        let items = items.into_iter();
+        let mut list = Vec::with_capacity(items.size_hint().0);
+        for item in items.filter(|item| !item.is_nothing()) {
+            sorted::add_one(&mut list, item)?;
         }
-        Ok(sum)
+        Ok(Self { items: list.into() })
     }
 
     /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
@@ -101,26 +110,27 @@ impl Resources {
     ///
     /// [`SumError`] when the sum is above [`Scalar::MAX`], or the name has another type.
     pub fn try_insert(&mut self, resource: Resource) -> Result<(), SumError> {
-        if resource.value.is_empty() || resource.copies == 0 {
+        if resource.is_nothing() {
             return Ok(());
         }
-        let namesake = self.items.partition_point(|mine| mine.name < resource.name);
-        let clash =
-            |mine: &&Resource| mine.name == resource.name && mine.value.type_name() != resource.value.type_name();
-        if let Some(mine) = self.items.get(namesake).filter(clash) {
-            return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
+        sorted::add_one(self.items.edit(), resource)
+    }
+
+    /// Adds all of `other`; on an error nothing has changed. O(entries of `other`), besides moving up
+    /// what stands behind new ones.
+    ///
+    /// # Errors
+    ///
+    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    pub fn try_add(&mut self, other: &Self) -> Result<(), SumError> {
+        if self.is_empty() {
+            *self = other.clone();
+            Ok(())
+        } else if other.is_empty() {
+            Ok(())
+        } else {
+            sorted::add(self.items.edit(), &other.items)
         }
-        let place = self.items.partition_point(|mine| order(mine, &resource) == Ordering::Less);
-        match self.items.get_mut(place).filter(|mine| order(mine, &resource) == Ordering::Equal) {
-            Some(mine) if mine.is_shared() => mine.copies = mine.copies.saturating_add(resource.copies),
-            Some(mine) if mine.merges() => {
-                if !mine.value.add(&resource.value) {
-                    return Err(SumError { to: Box::new(mine.clone()), added: Box::new(resource) });
-                }
-            }
-            _ => self.items.insert(place, resource),
-        }
-        Ok(())
     }
 
     /// The sum. O(entries of both).
@@ -130,9 +140,7 @@ impl Resources {
     /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
     pub fn checked_add(&self, other: &Self) -> Result<Self, SumError> {
         let mut sum = self.clone();
-        for resource in &other.items {
-            sum.try_insert(resource.clone())?;
-        }
+        sum.try_add(other)?;
         Ok(sum)
     }
 
@@ -157,40 +165,38 @@ impl Resources {
     }
 
     /// Takes `other` away as far as it is there; indivisible resources only whole.
-    pub(crate) fn remove(&mut self, other: &Self) {
-        for theirs in &other.items {
-            let place = self.items.partition_point(|mine| order(mine, theirs) == Ordering::Less);
-            let Some(mine) = self.items.get_mut(place).filter(|mine| order(mine, theirs) == Ordering::Equal) else {
-                continue;
-            };
-            if mine.is_shared() {
-                mine.copies = mine.copies.saturating_sub(theirs.copies);
-            } else if mine.merges() {
-                mine.value.remove(&theirs.value);
-            } else {
-                mine.copies = 0;
-            }
-            if mine.copies == 0 || mine.value.is_empty() {
-                self.items.remove(place);
+    ///
+    /// Mesos subtracts like this, too; where more must not be asked for than there is, see
+    /// [`Resources::checked_sub`]. O(entries of `other`), besides moving down what stands behind those
+    /// of which nothing is left.
+    pub fn remove(&mut self, other: &Self) {
+        if self.is_same(other) {
+            self.items = Items::EMPTY;
+            return;
+        }
+        // A shared list is copied only if there is something to take.
+        if self.items.is_unshared() || sorted::meets(&self.items, &other.items) {
+            let left = self.items.edit();
+            sorted::remove(left, &other.items);
+            if left.is_empty() {
+                self.items = Items::EMPTY;
             }
         }
     }
 
     /// Adds `other`, which is known to fit: what is given back was once taken from here.
     pub(crate) fn insert(&mut self, other: &Self) {
-        for resource in &other.items {
-            self.try_insert(resource.clone()).expect("what is given back was once part of the same sum");
-        }
+        self.try_add(other).expect("what is given back was once part of the same sum");
     }
 
     /// Checks that no name of `other` has another type in here.
     pub(crate) fn check_types(&self, other: &Self) -> Result<(), SumError> {
         let clash = |theirs: &Resource| {
-            let namesake = self.items.iter().find(|mine| mine.name == theirs.name)?;
+            let namesake = self.iter().find(|mine| mine.name == theirs.name)?;
             let differs = namesake.value.type_name() != theirs.value.type_name();
             differs.then(|| SumError { to: Box::new(namesake.clone()), added: Box::new(theirs.clone()) })
         };
-        other.items.iter().find_map(clash).map_or(Ok(()), Err)
+        other.iter().find_map(clash).map_or(Ok(()), Err)
     }
 
     /// Whether each resource of `other` lies within one of equal identity in here.
@@ -199,29 +205,22 @@ impl Resources {
         self.first_missing(other).is_none()
     }
 
+    /// Whether `other` is a copy of this, made and left as it is; false says nothing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.items.same(&other.items)
+    }
+
     /// Why `other` is not contained, if it is not.
     #[must_use]
     pub fn shortfall(&self, other: &Self) -> Option<Shortfall> {
         let asked = self.first_missing(other)?.clone();
         let same = |mine: &&Resource| mine.cmp_identity(&asked) == Ordering::Equal;
-        let available = self.items.iter().filter(same).cloned().collect();
+        let available = self.iter().filter(same).cloned().collect();
         Some(Shortfall { asked, available })
     }
 
     fn first_missing<'a>(&self, other: &'a Self) -> Option<&'a Resource> {
-        let mut theirs = other.items.iter().enumerate();
-        theirs.find(|(i, asked)| !self.has(asked, copies_before(&other.items[..*i], asked))).map(|(_, asked)| asked)
-    }
-
-    /// Whether `asked` is there, beside `taken` equal ones that were counted before.
-    fn has(&self, asked: &Resource, taken: u64) -> bool {
-        let place = self.items.partition_point(|mine| order(mine, asked) == Ordering::Less);
-        let same = self.items[place..].iter().take_while(|mine| order(mine, asked) == Ordering::Equal);
-        if asked.merges() {
-            same.take(1).any(|mine| mine.value.contains(&asked.value))
-        } else {
-            same.map(|mine| u64::from(mine.copies)).sum::<u64>() >= taken + u64::from(asked.copies)
-        }
+        if self.is_same(other) { None } else { sorted::first_missing(&self.items, &other.items) }
     }
 
     /// Whether there is nothing.
@@ -235,10 +234,12 @@ impl Resources {
         self.items.iter()
     }
 
-    /// Those for which `keep` holds.
+    /// Those for which `keep` holds; if it holds for all, the list is shared.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
-        Self { items: self.items.iter().filter(|resource| keep(resource)).cloned().collect() }
+        let Some(first) = self.items.iter().position(|resource| !keep(resource)) else { return self.clone() };
+        let rest = self.items[first + 1..].iter().filter(|resource| keep(resource));
+        Self { items: self.items[..first].iter().chain(rest).cloned().collect::<Vec<_>>().into() }
     }
 
     /// Those that a framework of `role` may be offered: unreserved, or reserved to it or an ancestor.
@@ -256,13 +257,13 @@ impl Resources {
     /// The amounts of all scalars by name, kinds forgotten; copies of a shared one count once.
     #[must_use]
     pub fn quantities(&self) -> Quantities {
-        self.items.iter().filter_map(|resource| Some((resource.name(), resource.scalar()?))).collect()
+        self.iter().filter_map(|resource| Some((resource.name(), resource.scalar()?))).collect()
     }
 
     /// How much there is of `name` over all kinds, in thousandths: members of ranges and sets count 1 each.
     #[must_use]
     pub fn amount(&self, name: &str) -> Scalar {
-        let milli = self.items.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
+        let milli = self.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
             Value::Scalar(amount) => u128::from(amount.as_milli()),
             Value::Ranges(ranges) => ranges.count() * 1000,
             Value::Set(set) => set.as_slice().len() as u128 * 1000,
@@ -280,7 +281,7 @@ impl Resources {
     #[must_use]
     pub fn ranges(&self, name: &str) -> Ranges {
         let mut all = Ranges::default();
-        for resource in self.items.iter().filter(|resource| resource.name == name) {
+        for resource in self.iter().filter(|resource| resource.name == name) {
             if let Value::Ranges(ranges) = &resource.value {
                 all.insert(ranges);
             }
@@ -289,18 +290,10 @@ impl Resources {
     }
 }
 
-/// Canonical order; resources that merge are equal whatever their value.
-fn order(mine: &Resource, theirs: &Resource) -> Ordering {
-    let identity = mine.cmp_identity(theirs);
-    if identity == Ordering::Equal && !mine.merges() { mine.value.cmp(&theirs.value) } else { identity }
-}
-
-fn copies_before(before: &[Resource], asked: &Resource) -> u64 {
-    if asked.merges() {
-        return 0;
+impl fmt::Debug for Resources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
     }
-    let equal = before.iter().rev().take_while(|theirs| order(theirs, asked) == Ordering::Equal);
-    equal.map(|theirs| u64::from(theirs.copies)).sum()
 }
 
 impl<'a> IntoIterator for &'a Resources {
@@ -308,7 +301,7 @@ impl<'a> IntoIterator for &'a Resources {
     type IntoIter = std::slice::Iter<'a, Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.items.iter()
+        self.iter()
     }
 }
 
@@ -317,7 +310,7 @@ impl IntoIterator for Resources {
     type IntoIter = std::vec::IntoIter<Resource>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.items.into_iter()
+        self.items.into_vec().into_iter()
     }
 }
 

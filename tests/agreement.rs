@@ -19,7 +19,7 @@ mod reference;
 
 use apportion::journal::{self, Replay};
 use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, TaskStatus, Time};
-use generate::{Dice, Move, command, minimum, moves};
+use generate::{Dice, Move, command, crowds, minimum, moves};
 use invariants::Watch;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -37,6 +37,15 @@ proptest! {
 
     #[test]
     fn master_and_reference_agree(options in any::<[u8; 6]>(), moves in moves(), twin_at in 0_usize..30) {
+        run(options, &moves, twin_at)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: config().cases / 20, ..config() })]
+
+    #[test]
+    fn they_agree_where_crowds_turn_down_most_of_it(options in any::<[u8; 6]>(), moves in crowds(), twin_at in 0_usize..100) {
         run(options, &moves, twin_at)?;
     }
 }

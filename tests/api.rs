@@ -3,7 +3,9 @@
 use apportion::allocator::{Allocator, Hierarchical, Sorter};
 use apportion::constraint::Constraint;
 use apportion::placement::Fitness;
-use apportion::{Accept, Command, CommandError, Effect, Framework, Master, Offer, Resources, Scheduler, Task};
+use apportion::{
+    Accept, Command, CommandError, Effect, Framework, Master, Offer, Resource, Resources, Scheduler, Task,
+};
 
 #[test]
 fn values_and_machines_go_to_other_threads() {
@@ -33,5 +35,7 @@ fn the_readme_shows_the_quickstart_as_it_is() {
 fn what_is_handed_around_stays_small() {
     assert!(size_of::<CommandError>() <= 128, "{}", size_of::<CommandError>());
     assert!(size_of::<Result<(), CommandError>>() <= 128);
+    assert_eq!(size_of::<Resources>(), size_of::<usize>());
+    assert!(size_of::<Resource>() <= 72, "{}", size_of::<Resource>());
     assert!(size_of::<Effect>() <= 320, "{}", size_of::<Effect>());
 }

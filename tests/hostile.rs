@@ -202,6 +202,32 @@ fn a_far_future_comes_at_once() {
 }
 
 #[test]
+fn a_sleep_in_which_too_much_happens_ends_early() {
+    let volume = json!([{"name": "disk", "scalar": {"value": 1}, "reservations": [{"type": "STATIC", "role": "a"}],
+        "disk": {"persistence": {"id": "v"}, "volume": {"container_path": "v", "mode": "RW"}}, "shared": {}}]);
+    let shared = json!({"add_framework": {"id": "f", "roles": ["a"], "capabilities": ["SHARED_RESOURCES"]}});
+    for (configure, framework, resources) in [
+        (json!({"offer_timeout": 1}), json!({"add_framework": {"id": "f", "roles": ["a"]}}), json!("cpus:1")),
+        (json!({"min_allocatable": []}), shared, volume),
+    ] {
+        let (mut replay, mut last, mut effects) = (Replay::new(), String::new(), 0);
+        let mut feed = |line: Value| {
+            let count = |effect: &str| {
+                effects += 1;
+                effect.clone_into(&mut last);
+            };
+            replay.feed(&line.to_string(), count).expect("a line of the right shape");
+        };
+        feed(json!({"do": {"configure": configure}}));
+        feed(json!({"do": framework}));
+        feed(json!({"do": {"add_agent": {"id": "a1", "resources": resources}}}));
+        feed(json!({"at": 1e12, "do": {"advance": {}}}));
+        assert!(last.contains("error") && last.contains("too much happens"), "{last}");
+        assert!((1 << 20..(1 << 20) + 10).contains(&effects), "{effects}");
+    }
+}
+
+#[test]
 fn refusals_that_are_repeated_for_ever_do_not_pile_up() {
     let mut fed = Fed::default();
     fed.command(&json!({"configure": {"allocation_interval": 0.001}}));

@@ -1,22 +1,23 @@
 //! The one loop: agent → role → framework, run once for guarantees and once for fair shares.
+//!
+//! Most often the first framework of the first role takes all that an agent has, so orders are asked for client by client.
+//! Where many in front do not want an agent, those that may are picked out instead.
 
 use super::Holding;
+use super::bits::Bits;
 use super::demand::Demand;
 use super::draw::{draw, draw_for};
 use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
-use super::names::{Amounts, Names};
-use super::quota::{Quotas, Round, is_firm};
-use super::roster::{FrameworkIx, Place, RoleIx};
+use super::names::{Amounts, is_firm};
+use super::roster::{MemberIx, Place, RoleIx};
 use super::sorter::Sorter;
+use super::tree::ClientId;
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexMap;
-
-/// What a cycle has given so far: one offer for each framework, role and agent, in the order of giving.
-type Given = IndexMap<(FrameworkIx, RoleIx, AgentIx), Resources, foldhash::fast::RandomState>;
 
 /// What one pass of the loop may give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,155 +29,248 @@ pub(super) enum Stage {
 }
 
 /// The state of one allocation.
+#[derive(Debug, Default)]
 pub(super) struct Cycle {
-    /// When it is, in microseconds: what is drawn at random is drawn for it.
-    moment: u64,
-    /// How quotas stand; none if there are none.
-    pub(super) round: Option<Round>,
-    given: Given,
+    /// When it is: what is drawn at random is drawn for it.
+    at: Time,
+    /// What was given so far, in that order.
+    given: Vec<Holding>,
+    /// Which of these was given to whom of what, if both stages may give the same: it is one offer.
+    merged: Option<IndexMap<(MemberIx, AgentIx), usize, foldhash::fast::RandomState>>,
+    /// The shared resources that were given, by agent.
+    shared: IndexMap<AgentIx, Vec<Resource>, foldhash::fast::RandomState>,
     /// Who could still be given something; none if the sorter does not ask.
     demand: Option<Demand>,
+    /// What was last found to reach the general minimum, or not to.
+    worth: (Resources, bool),
+    /// The orders of roles and of frameworks, as far as they were asked for.
+    roles: Vec<ClientId>,
+    members: Vec<ClientId>,
 }
 
 impl Cycle {
-    pub(super) fn new(moment: u64, quotas: &Quotas, names: &mut Names) -> Self {
-        let round = (!quotas.is_empty()).then(|| Round::new(quotas, names));
-        Self { moment, round, given: Given::default(), demand: None }
-    }
-
-    /// Whether a role lacks some of its guarantee.
-    pub(super) fn lacks_guarantee(&self, role: &Role) -> bool {
-        self.unsatisfied(role).is_some()
-    }
-
-    /// What a role lacks of its guarantee; none if it lacks nothing.
-    fn unsatisfied(&self, role: &Role) -> Option<Amounts> {
-        let lacking = self.round.as_ref()?.unsatisfied(role);
-        (!lacking.is_empty()).then_some(lacking)
+    pub(super) fn new(at: Time) -> Self {
+        Self { at, ..Self::default() }
     }
 }
 
-/// What a framework would be offered, and how much of it counts against quota.
-pub(super) struct Share {
-    pub(super) offer: Resources,
-    firm: Resources,
+/// What is left of an agent for a role.
+pub(super) struct Left {
+    pub(super) resources: Resources,
+    /// Whether it reaches the general minimum.
+    is_worth: bool,
 }
+
+/// After so many clients who did not take anything, only those who may are asked for.
+const PATIENCE: usize = 4;
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Gives what is available on these agents to whoever comes first and may have it.
     pub(super) fn run_cycle(&mut self, at: Time, mut candidates: Vec<AgentIx>) -> Vec<Holding> {
+        self.settle_quotas();
+        let keeps_free = self.quotas.accounts.keeps_free();
         candidates.retain(|agent| self.is_candidate(*agent));
-        let moment = at.as_micros();
         if let AgentOrder::Shuffle(seed) = self.options.agent_order {
-            candidates.sort_by_cached_key(|agent| draw(draw(seed, moment), self.ledger[*agent].order));
+            candidates.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), self.ledger[*agent].order));
         }
-        let mut cycle = Cycle::new(moment, &self.quotas, &mut self.names);
+        let mut cycle = Cycle::new(at);
         if self.sorter.asks_for_demand() {
             cycle.demand = Some(self.survey(&cycle));
         }
-        let guarantees = cycle.round.as_ref().is_some_and(Round::has_guarantees);
-        for stage in [Stage::Guarantees, Stage::FairShares] {
-            if stage == Stage::FairShares || guarantees {
-                for &agent in &candidates {
-                    self.visit(stage, agent, &mut cycle);
-                    if let Some(mut demand) = cycle.demand.take() {
-                        self.look_at(agent, &cycle, &mut demand);
-                        cycle.demand = Some(demand);
-                    }
+        if self.quotas.accounts.any_lacks_guarantee() {
+            cycle.merged = Some(IndexMap::default());
+            for &agent in &candidates {
+                if !self.quotas.accounts.any_lacks_guarantee() {
+                    break;
                 }
+                self.visit(Stage::Guarantees, agent, &mut cycle);
             }
+        }
+        for &agent in &candidates {
+            self.visit(Stage::FairShares, agent, &mut cycle);
         }
         // What is shared can be offered again in the next cycle; all else was refused by everyone just now.
-        for ((_, _, agent), offer) in &cycle.given {
-            if offer.iter().any(Resource::is_shared) {
-                self.ledger.mark(*agent);
-            }
+        for agent in cycle.shared.keys() {
+            self.ledger.mark(*agent);
         }
         // What a guarantee was kept free for may be had by others once the guarantee is met.
-        if cycle.round.is_some() && !cycle.given.is_empty() {
+        if keeps_free && !cycle.given.is_empty() {
             self.ledger.mark_all();
         }
-        let holding = |((framework, role, agent), resources)| Holding {
-            framework: self.frameworks[framework].framework.id.clone(),
-            role: self.roles[role].role.clone(),
-            agent: self.ledger[agent].agent.id.clone(),
-            resources,
-        };
-        cycle.given.into_iter().map(holding).collect()
+        cycle.given
     }
 
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
-        if self.ledger[agent].available().is_empty() {
+        let is_plain = self.is_plain(agent);
+        if self.ledger[agent].available().is_empty()
+            || self.is_known_unwanted(agent)
+            || (is_plain && self.nobody_may_have_more())
+        {
             return;
         }
-        let mut roles = Vec::new();
-        let number = draw(cycle.moment, self.ledger[agent].order);
-        self.sorter.draw(number);
+        let number = || draw(cycle.at.as_micros(), self.ledger[agent].order);
+        if self.sorter.draws() {
+            let number = number();
+            self.sorter.draw(number);
+        }
         if let Some(demand) = &cycle.demand {
             self.sorter.demand(demand);
         }
-        self.sorter.order(&self.tree, &self.totals, &mut roles);
-        let mut members = Vec::new();
-        for role in roles {
+        let mut roles = std::mem::take(&mut cycle.roles);
+        roles.clear();
+        for next in 0.. {
+            if next == roles.len() {
+                self.more_roles(stage, agent, is_plain, &mut roles);
+            }
+            let Some(role) = roles.get(next) else { break };
             let role = self.role_of[role.index()];
-            if stage == Stage::Guarantees && !cycle.lacks_guarantee(&self.roles[role].role) {
-                continue;
-            }
-            if self.ledger[agent].available().is_empty() {
-                return;
-            }
-            let mut left = self.left_for(role, agent, cycle);
-            if left.is_empty() {
-                continue;
-            }
-            let entry = &mut self.roles[role];
-            members.clear();
-            entry.sorter.draw(draw_for(number, entry.role.as_str()));
-            entry.sorter.order(&entry.tree, &self.totals, &mut members);
-            for &client in &members {
-                if let Some(share) = self.share(stage, agent, (role, client), &left, cycle) {
-                    self.give(agent, (role, client), share, cycle);
-                    left = self.left_for(role, agent, cycle);
-                    if left.is_empty() {
-                        break;
-                    }
+            if stage == Stage::FairShares || self.lacks_guarantee(role) {
+                self.visit_role(stage, agent, role, cycle);
+                if self.ledger[agent].available().is_empty() {
+                    break;
                 }
             }
         }
+        cycle.roles = roles;
+        if let Some(mut demand) = cycle.demand.take() {
+            self.look_at(agent, cycle, &mut demand);
+            cycle.demand = Some(demand);
+        }
+    }
+
+    fn visit_role(&mut self, stage: Stage, agent: AgentIx, role: RoleIx, cycle: &mut Cycle) {
+        let mut left = self.left_for(role, agent, cycle);
+        if left.resources.is_empty() {
+            return;
+        }
+        cycle.worth = (left.resources.clone(), left.is_worth);
+        let entry = &mut self.roles[role];
+        if entry.sorter.draws() {
+            let number = draw(cycle.at.as_micros(), self.ledger[agent].order);
+            entry.sorter.draw(draw_for(number, entry.role.as_str()));
+        }
+        let mut members = std::mem::take(&mut cycle.members);
+        members.clear();
+        for next in 0.. {
+            if next == members.len() {
+                self.more_members(role, agent, &mut members);
+            }
+            let Some(&client) = members.get(next) else { break };
+            if let Some(offer) = self.share(stage, agent, (role, client), &left) {
+                self.give(agent, (role, client), offer, cycle);
+                left = self.left_for(role, agent, cycle);
+                if left.resources.is_empty() {
+                    break;
+                }
+            }
+        }
+        cycle.members = members;
+    }
+
+    /// Asks for the next role in order.
+    fn more_roles(&mut self, stage: Stage, agent: AgentIx, is_plain: bool, order: &mut Vec<ClientId>) {
+        if let Some(only) = self.tree.only_client() {
+            order.extend(order.is_empty().then_some(only));
+            return;
+        }
+        if order.len() < PATIENCE {
+            return self.sorter.more(&self.tree, &self.totals, order);
+        }
+        let content = self.refusals.content(agent, self.ledger[agent].available());
+        let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
+        let choosy = self.choosy > 0;
+        let wanted = |client: ClientId| {
+            let entry = &roles[role_of[client.index()]];
+            let own = entry.quota.filter(|_| entry.has_quota);
+            match stage {
+                Stage::Guarantees => own.is_some_and(|node| accounts.lacks_guarantee(node)),
+                Stage::FairShares if is_plain && !choosy && own.is_some_and(|node| accounts.is_closed(node)) => false,
+                Stage::FairShares => content.is_none_or(|content| {
+                    let mut members = entry.members.iter().flatten();
+                    members.any(|member| seats.awake.contains(member.number) && !content.contains(member.number))
+                }),
+            }
+        };
+        self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
+    }
+
+    /// Asks for the next framework of a role in order.
+    fn more_members(&mut self, role: RoleIx, agent: AgentIx, order: &mut Vec<ClientId>) {
+        let entry = &mut self.roles[role];
+        if let Some(only) = entry.tree.only_client() {
+            order.extend((order.is_empty() && entry.tree.is_active(only)).then_some(only));
+            return;
+        }
+        if order.len() >= PATIENCE
+            && let Some(content) = self.refusals.content(agent, self.ledger[agent].available())
+        {
+            let members = &entry.members;
+            let number = |client: ClientId| members[client.index()].as_ref().map(|member| member.number);
+            let wanted = |client| number(client).is_some_and(|number| !content.contains(number));
+            entry.sorter.more_of(&wanted, &entry.tree, &self.totals, order);
+        } else {
+            entry.sorter.more(&entry.tree, &self.totals, order);
+        }
+    }
+
+    /// Whether, as far as minimums go, quota divides all that is available of an agent.
+    fn is_plain(&self, agent: AgentIx) -> bool {
+        let is_minimum = |name| self.options.min_allocatable.iter().any(|minimum| !minimum.amount(name).is_zero());
+        !self.quotas.is_empty()
+            && self.ledger[agent].available().iter().all(|resource| {
+                resource.kind().is_none() && (resource.scalar().is_some() || !is_minimum(resource.name()))
+            })
+    }
+
+    /// Whether the limits of all roles leave too little for any offer of nothing but what quota divides.
+    fn nobody_may_have_more(&self) -> bool {
+        self.choosy == 0 && self.quotas.accounts.closed() > 0 && self.quotas.accounts.closed() == self.roles.len()
+    }
+
+    /// Whether everybody is known to have turned down all that is available of an agent.
+    pub(super) fn is_known_unwanted(&self, agent: AgentIx) -> bool {
+        let content: Option<&Bits> = self.refusals.known_content(agent, self.ledger[agent].available());
+        content.is_some_and(|content| self.seats.awake.is_within(content))
+    }
+
+    /// Whether a role lacks some of its own guarantee.
+    pub(super) fn lacks_guarantee(&self, role: RoleIx) -> bool {
+        let entry = &self.roles[role];
+        entry.has_quota && entry.quota.is_some_and(|node| self.quotas.accounts.lacks_guarantee(node))
     }
 
     /// What a role may have of an agent, less the shared resources that were given in this cycle.
-    pub(super) fn left_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle) -> Resources {
-        let left = self.ledger[agent].available().for_role(&self.roles[role].role);
-        if !left.iter().any(Resource::is_shared) {
-            return left;
+    pub(super) fn left_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle) -> Left {
+        let mut resources = self.ledger[agent].available().for_role(&self.roles[role].role);
+        if let Some(given) = cycle.shared.get(&agent) {
+            resources = resources.filter(|resource| !given.iter().any(|given| given.same_shared(resource)));
         }
-        let offers = cycle.given.iter().filter(|((_, _, on), _)| *on == agent);
-        let shared: Vec<_> =
-            offers.flat_map(|(_, offer)| offer.iter()).filter(|resource| resource.is_shared()).collect();
-        left.filter(|resource| !shared.iter().any(|offered| offered.same_shared(resource)))
+        let is_worth = if cycle.worth.0.is_same(&resources) {
+            cycle.worth.1
+        } else {
+            reaches(&resources, &self.options.min_allocatable)
+        };
+        Left { resources, is_worth }
     }
 
     /// What a framework would be offered of what is left for its role: the eligibility chain.
-    pub(super) fn share(
-        &self,
-        stage: Stage,
-        agent: AgentIx,
-        place: Place,
-        left: &Resources,
-        cycle: &Cycle,
-    ) -> Option<Share> {
+    pub(super) fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Left) -> Option<Resources> {
         let role = &self.roles[place.0].role;
-        let framework = self.framework_of(place);
-        let minimum = self.minimum(framework, role);
-        let admitted = framework.offer_constraints.admit(role, &self.ledger[agent].agent);
-        if !admitted || !reaches(left, minimum) || !self.is_able(framework, agent) {
+        let member = self.member(place);
+        let framework = &self.frameworks[member.framework].framework;
+        let minimum = framework.offer_filters.get(role);
+        let is_worth = minimum.map_or(left.is_worth, |minimum| reaches(&left.resources, minimum));
+        if !framework.offer_constraints.admit(role, &self.ledger[agent].agent)
+            || !is_worth
+            || !self.is_able(framework, agent)
+        {
             return None;
         }
-        let usable = left.filter(|resource| Self::is_usable(framework, resource));
-        let share = self.cut(stage, role, usable, cycle)?;
-        let wanted = reaches(&share.offer, minimum) && !self.refusals.refuses(place, agent, &share.offer);
-        wanted.then_some(share)
+        let usable = left.resources.filter(|resource| Self::is_usable(framework, resource));
+        let offer = self.cut(stage, place.0, usable)?;
+        let wanted = (offer.is_same(&left.resources) || reaches(&offer, self.minimum(framework, role)))
+            && !self.refusals.refuses(member.number, agent, &offer);
+        wanted.then_some(offer)
     }
 
     /// What an offer to a framework under a role must contain one of.
@@ -191,25 +285,30 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// As much of it as quota allows at this stage; none if there is nothing to give for a guarantee.
-    pub(super) fn cut(&self, stage: Stage, role: &Role, left: Resources, cycle: &Cycle) -> Option<Share> {
-        let Some(round) = &cycle.round else { return Some(Share { offer: left, firm: Resources::new() }) };
-        let unsatisfied = match stage {
-            Stage::Guarantees => cycle.unsatisfied(role)?,
-            Stage::FairShares => Amounts::default(),
+    pub(super) fn cut(&self, stage: Stage, role: RoleIx, left: Resources) -> Option<Resources> {
+        if self.quotas.is_empty() {
+            return Some(left);
+        }
+        let entry = &self.roles[role];
+        let unsatisfied = match (stage, entry.quota) {
+            (Stage::Guarantees, Some(node)) if self.lacks_guarantee(role) => self.quotas.accounts.unsatisfied(node),
+            (Stage::Guarantees, _) => return None,
+            (Stage::FairShares, _) => Amounts::default(),
         };
-        let (guaranteed, extra) = round.cut(&self.names, role, &left.filter(is_firm), &unsatisfied);
+        let firm = left.filter(is_firm);
+        let (guaranteed, extra) = self.quotas.accounts.cut(&self.names, entry.quota, &firm, &unsatisfied);
         if stage == Stage::Guarantees && guaranteed.is_empty() {
             return None;
         }
-        let mut firm = guaranteed;
-        firm.insert(&extra);
         let mut offer = left.filter(|resource| {
             // With a guarantee come what is reserved to just this role, and what quota is not about.
-            let exactly = resource.role() == Some(role) || resource.scalar().is_none() || resource.is_revocable();
+            let exactly =
+                resource.role() == Some(&entry.role) || resource.scalar().is_none() || resource.is_revocable();
             !is_firm(resource) && (exactly || stage == Stage::FairShares)
         });
-        offer.insert(&firm);
-        Some(Share { offer, firm })
+        offer.insert(&guaranteed);
+        offer.insert(&extra);
+        Some(offer)
     }
 
     /// Whether a framework can deal with what an agent has and where it stands.
@@ -221,23 +320,33 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
     }
 
-    fn give(&mut self, agent: AgentIx, place: Place, share: Share, cycle: &mut Cycle) {
-        let Share { offer, firm } = share;
+    fn give(&mut self, agent: AgentIx, place: Place, offer: Resources, cycle: &mut Cycle) {
         self.ledger.offer(agent, &offer);
-        self.quotas.held_changed(&mut self.names, &Resources::new(), &[&offer]);
-        self.charge_gift(place, agent, &offer);
-        if let Some(round) = &mut cycle.round {
-            round.give(&mut self.names, &self.roles[place.0].role, &firm);
+        let weighed = self.names.weigh(&offer);
+        self.quotas.taken(weighed);
+        if !weighed.shared.is_empty() {
+            let given = offer.iter().filter(|resource| resource.is_shared()).cloned();
+            cycle.shared.entry(agent).or_default().extend(given);
         }
-        self.member_mut(place).offered_at = Time::from_micros(cycle.moment);
-        let key = (self.member(place).framework, place.0, agent);
-        match cycle.given.get_mut(&key) {
-            Some(before) => before.insert(&offer),
-            None => {
-                self.add_holdings(place, 1);
-                cycle.given.insert(key, offer);
+        self.count_gift(place);
+        self.charge(place, agent, &offer);
+        let member = self.member_mut(place);
+        member.offered_at = cycle.at;
+        let (number, framework) = (member.number, member.framework);
+        if let Some(merged) = &mut cycle.merged {
+            if let Some(before) = merged.get(&(number, agent)) {
+                cycle.given[*before].resources.insert(&offer);
+                return;
             }
+            merged.insert((number, agent), cycle.given.len());
         }
+        self.add_holdings(place, 1);
+        cycle.given.push(Holding {
+            framework: self.frameworks[framework].framework.id.clone(),
+            role: self.roles[place.0].role.clone(),
+            agent: self.ledger[agent].agent.id.clone(),
+            resources: offer,
+        });
     }
 }
 

@@ -5,10 +5,11 @@
 //! reason is true in this sense: take those before it away, and it is what stands in the way; take
 //! it away too, and the next one, or the offer, follows.
 
-use super::cycle::{Cycle, Stage, reaches};
+use super::cycle::{Stage, reaches};
 use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
-use super::quota::{Barrier, is_firm};
+use super::names::is_firm;
+use super::quota::Barrier;
 use super::roster::Place;
 use super::sorter::Sorter;
 use super::{Allocator, AllocatorError};
@@ -160,8 +161,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         let mut world = self.clone();
         let mut reasons = Vec::new();
         for place in place {
+            world.settle_quotas();
             while let Some(reason) = world.first_reason(place, ix) {
                 let last = !world.lift(place, ix, &reason);
+                world.settle_quotas();
                 reasons.push(reason);
                 if last {
                     return Ok(reasons);
@@ -244,26 +247,23 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// What of quota, or which refusal, stands in the way.
     fn quota_reason(&self, place: Place, agent: AgentIx, left: &Resources) -> Option<Reason> {
-        let role = &self.roles[place.0].role;
+        let entry = &self.roles[place.0];
         let framework = self.framework_of(place);
-        let minimum = self.minimum(framework, role);
+        let minimum = self.minimum(framework, &entry.role);
         let usable = left.filter(|resource| Self::is_usable(framework, resource));
-        let mut names = self.names.clone();
-        let cycle = Cycle::new(0, &self.quotas, &mut names);
         let stages = [Stage::Guarantees, Stage::FairShares];
-        let shares = stages.into_iter().filter(|stage| *stage == Stage::FairShares || cycle.lacks_guarantee(role));
         let offers: Vec<Resources> =
-            shares.filter_map(|stage| Some(self.cut(stage, role, usable.clone(), &cycle)?.offer)).collect();
+            stages.into_iter().filter_map(|stage| self.cut(stage, place.0, usable.clone())).collect();
         let Some(offer) = offers.iter().find(|offer| reaches(offer, minimum)) else {
-            let round = cycle.round.as_ref()?;
-            let barrier = round.barrier(&names, role, &usable.filter(is_firm))?;
-            return Some(self.barrier_reason(&names, barrier));
+            let barrier = self.quotas.accounts.barrier(&self.names, entry.quota, &usable.filter(is_firm))?;
+            return Some(self.barrier_reason(barrier));
         };
-        let (until, refused) = self.refusals.first(place, agent, offer)?;
+        let (until, refused) = self.refusals.first(self.member(place).number, agent, offer)?;
         Some(Reason::Filtered { until, refused: refused.clone() })
     }
 
-    fn barrier_reason(&self, names: &super::names::Names, barrier: Barrier) -> Reason {
+    fn barrier_reason(&self, barrier: Barrier) -> Reason {
+        let names = &self.names;
         match barrier {
             Barrier::Limit { role, name, limit, consumed } => Reason::QuotaLimit {
                 role,
@@ -295,7 +295,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
             Reason::Region { .. } => framework.capabilities.push(Capability::RegionAware),
             Reason::QuotaLimit { role, .. } => self.quotas.lift_limits(role),
             Reason::Headroom { .. } => self.quotas.lift_guarantees(),
-            Reason::Filtered { .. } => self.refusals.forget_member(place),
+            Reason::Filtered { .. } => self.forget_refusals(place),
             Reason::NothingAvailable { .. }
             | Reason::Reserved { .. }
             | Reason::Outranked { .. }

@@ -5,7 +5,7 @@ use super::ledger::{AgentIx, Ledger};
 use super::names::Names;
 use super::quota::{Quota, QuotaError, Quotas};
 use super::registry::Registry;
-use super::roster::{FrameworkEntry, RoleEntry, RoleIx};
+use super::roster::{FrameworkEntry, RoleEntry, RoleIx, Seats};
 use super::share::{Totals, Weight};
 use super::sorter::{Sorter, SorterChoice};
 use super::tree::ShareTree;
@@ -95,6 +95,9 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     /// The roles that have a framework; a client's number leads to its role by `role_of`.
     pub(super) tree: ShareTree,
     pub(super) role_of: Vec<RoleIx>,
+    pub(super) seats: Seats,
+    /// How many frameworks have minimums of their own.
+    pub(super) choosy: usize,
     pub(super) sorter: R,
     pub(super) fresh: F,
     pub(super) weights: IndexMap<Role, Weight>,
@@ -118,6 +121,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             roles: Registry::default(),
             tree: ShareTree::default(),
             role_of: Vec::new(),
+            seats: Seats::default(),
+            choosy: 0,
             sorter: roles,
             fresh: frameworks,
             weights: IndexMap::new(),
@@ -176,7 +181,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         let opened = self.ledger.open(agent, &resources);
         opened.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
         self.total_changed(&Resources::new(), &agent.resources);
-        self.quotas.held_changed(&mut self.names, &Resources::new(), &resources);
+        for resources in resources {
+            self.quotas.taken(self.names.weigh(resources));
+        }
         self.adopt(held);
         Ok(())
     }
@@ -216,6 +223,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         }
         let entry = FrameworkEntry { framework: Arc::clone(framework), active: true, places: SmallVec::new() };
         let ix = self.frameworks.insert(framework.id.clone(), entry);
+        self.choosy += usize::from(!framework.offer_filters.is_empty());
         self.subscribe(ix);
         self.adopt(held);
         self.ledger.mark_all();
@@ -224,7 +232,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
         let ix = self.find_framework(&framework.id)?;
-        self.frameworks[ix].framework = Arc::clone(framework);
+        let before = std::mem::replace(&mut self.frameworks[ix].framework, Arc::clone(framework));
+        self.choosy += usize::from(!framework.offer_filters.is_empty());
+        self.choosy -= usize::from(!before.offer_filters.is_empty());
         let left: Vec<_> = {
             let places = self.frameworks[ix].places.iter();
             places.filter(|(role, _)| !framework.roles.contains(&self.roles[*role].role)).copied().collect()
@@ -232,7 +242,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.subscribe(ix);
         for place in left {
             self.member_mut(place).subscribed = false;
-            self.refusals.forget_member(place);
+            self.forget_refusals(place);
             self.wake(place);
             self.leave_if_done(place);
         }
@@ -246,7 +256,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             self.member_mut(place).subscribed = false;
             self.leave_if_done(place);
         }
-        self.frameworks.remove(framework);
+        if let Some((_, entry)) = self.frameworks.remove(framework) {
+            self.choosy -= usize::from(!entry.framework.offer_filters.is_empty());
+        }
         Ok(())
     }
 
@@ -255,7 +267,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.frameworks[ix].active = active;
         for place in self.frameworks[ix].places.clone() {
             if !active {
-                self.refusals.forget_member(place);
+                self.forget_refusals(place);
             }
             self.wake(place);
         }
@@ -274,7 +286,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
         for place in self.places(framework, roles)? {
             self.member_mut(place).suppressed = false;
-            self.refusals.forget_member(place);
+            self.forget_refusals(place);
             self.wake(place);
         }
         self.ledger.mark_all();
@@ -306,7 +318,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&offer.agent)?;
         self.ledger.end_offer(agent, &offer.resources, tasks);
-        self.quotas.held_changed(&mut self.names, &offer.resources, tasks);
+        self.quotas.returned(self.names.weigh(&offer.resources));
+        for task in tasks {
+            self.quotas.taken(self.names.weigh(task));
+        }
         self.room_changed();
         let Some(framework) = self.frameworks.find(&offer.framework) else { return Ok(()) };
         let Some(place) = self.place(framework, &offer.role) else { return Ok(()) };
@@ -326,7 +341,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&task.agent)?;
         self.ledger.end_task(agent, &task.resources);
-        self.quotas.held_changed(&mut self.names, &task.resources, &[]);
+        self.quotas.returned(self.names.weigh(&task.resources));
         self.room_changed();
         let Some(framework) = self.frameworks.find(&task.framework) else { return Ok(()) };
         if let Some(place) = self.place(framework, &task.role) {
@@ -348,7 +363,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&refused.agent)?;
         for place in self.places(&refused.framework, std::slice::from_ref(&refused.role))? {
-            self.refusals.refuse(place, agent, refused.resources.clone(), until);
+            let available = self.ledger[agent].available();
+            self.refusals.refuse(self.member(place).number, agent, &refused.resources, until, available);
+        }
+        if self.is_known_unwanted(agent) {
+            self.ledger.unmark(agent);
         }
         Ok(())
     }
@@ -357,8 +376,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         let candidates: Vec<AgentIx> = match agent {
             Some(id) => self.ledger.find(id).into_iter().inspect(|agent| self.ledger.unmark(*agent)).collect(),
             None => {
-                // Under quota what is given on one agent may free something on another.
-                self.room_changed();
+                self.settle_quotas();
+                if self.quotas.accounts.keeps_free() {
+                    // What is given on one agent may meet a guarantee, and so free something on another.
+                    self.ledger.mark_all();
+                }
                 self.ledger.take_pending()
             }
         };

@@ -9,7 +9,6 @@ use crate::id::AgentId;
 use crate::offer::Conversion;
 use crate::resources::{Resource, Resources, SumError};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The dense number of an agent.
@@ -27,6 +26,14 @@ pub(crate) struct Account {
     offered: Resources,
     allocated: Resources,
     available: Resources,
+    /// Whether the total contains all that is held: then what is given back is available again, without a look at the rest.
+    covered: bool,
+    /// Whether it may have something to give that was not looked at since.
+    pending: bool,
+    /// Whether it stands in the ledger's queue.
+    queued: bool,
+    /// Its place in the ledger's `free`, if it has something to give.
+    free_at: Option<usize>,
 }
 
 /// What each agent has, and how much of it is offered and allocated.
@@ -34,12 +41,16 @@ pub(crate) struct Account {
 pub(crate) struct Ledger {
     agents: Registry<AgentId, Account>,
     added: u64,
-    /// All agents, by their place.
-    by_place: BTreeMap<u64, AgentIx>,
-    /// Agents that may have something to give that was not looked at since, by their place.
-    pending: BTreeMap<u64, AgentIx>,
-    /// Whether that is so for all agents.
+    /// The agents that have something to give, with their place; in no order.
+    free: Vec<(u64, AgentIx)>,
+    /// All pending agents, and others that are not any more.
+    queue: Vec<AgentIx>,
+    /// How many agents are pending.
+    pending: usize,
+    /// Whether all are that have something to give.
     all_pending: bool,
+    /// What the last agent has that was added: many have the same, and share it.
+    usual: Resources,
 }
 
 impl Account {
@@ -70,11 +81,34 @@ impl Account {
 
     /// Total less what is held; where more is held than there is, nothing is left of it.
     fn settle(&mut self) {
+        let (offered, allocated) = (unshared(&self.offered), unshared(&self.allocated));
         let mut available = self.total.clone();
-        for held in [&self.offered, &self.allocated] {
-            available.remove(&unshared(held));
-        }
+        // One after the other: a port that is held twice is in the total, but not in what the first leaves over.
+        self.covered = available.contains(&offered);
+        available.remove(&offered);
+        self.covered &= available.contains(&allocated);
+        available.remove(&allocated);
         self.available = available;
+    }
+
+    /// Ends an offer of which tasks hold part from now on.
+    fn end_offer(&mut self, offered: &Resources, tasks: &[&Resources]) {
+        self.offered.remove(offered);
+        tasks.iter().for_each(|task| self.allocated.insert(task));
+        let mut rest = unshared(offered).into_owned();
+        let taken = tasks.iter().all(|task| {
+            let task = unshared(task);
+            let fits = rest.contains(&task);
+            rest.remove(&task);
+            fits
+        });
+        // What a task holds beyond its offer was made of it by an operation.
+        if self.covered && taken { self.available.insert(&rest) } else { self.settle() }
+    }
+
+    fn end_task(&mut self, resources: &Resources) {
+        self.allocated.remove(resources);
+        if self.covered { self.available.insert(&unshared(resources)) } else { self.settle() }
     }
 }
 
@@ -107,28 +141,36 @@ impl Ledger {
             allocated = allocated.checked_add(resources)?;
         }
         agent.resources.check_types(&allocated)?;
+        if self.usual != agent.resources {
+            self.usual = agent.resources.clone();
+        }
         let mut account = Account {
             agent: Arc::clone(agent),
             order: self.added,
             active: true,
-            total: agent.resources.clone(),
+            total: self.usual.clone(),
             offered: Resources::new(),
             allocated,
             available: Resources::new(),
+            covered: false,
+            pending: false,
+            queued: false,
+            free_at: None,
         };
         account.settle();
         let ix = self.agents.insert(agent.id.clone(), account);
-        self.by_place.insert(self.added, ix);
         self.added += 1;
-        self.mark(ix);
+        self.changed(ix);
         Ok(ix)
     }
 
     /// Closes an account; whoever holds something of it has to be told before.
     pub(crate) fn close(&mut self, id: &AgentId) {
-        if let Some((_, account)) = self.agents.remove(id) {
-            self.by_place.remove(&account.order);
-            self.pending.remove(&account.order);
+        if let Some(ix) = self.find(id) {
+            self.unmark(ix);
+            self.agents[ix].available = Resources::new();
+            self.list(ix);
+            self.agents.remove(id);
         }
     }
 
@@ -144,6 +186,7 @@ impl Ledger {
         agent.resources.check_types(&account.allocated)?;
         account.total = agent.resources.clone();
         account.agent = Arc::clone(agent);
+        account.settle();
         self.changed(ix);
         Ok(())
     }
@@ -153,40 +196,83 @@ impl Ledger {
         let account = &mut self.agents[agent];
         account.offered.insert(resources);
         account.available.remove(&unshared(resources));
+        if account.available.is_empty() {
+            self.list(agent);
+        }
     }
 
     /// Ends an offer; `tasks` hold part of it from now on.
     pub(crate) fn end_offer(&mut self, agent: AgentIx, offered: &Resources, tasks: &[&Resources]) {
-        let account = &mut self.agents[agent];
-        account.offered.remove(offered);
-        tasks.iter().for_each(|task| account.allocated.insert(task));
+        self.agents[agent].end_offer(offered, tasks);
         self.changed(agent);
     }
 
     /// Makes one part of an agent's total into another.
     pub(crate) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
-        let total = &mut self.agents[agent].total;
-        total.remove(&conversion.consumed);
-        total.insert(&conversion.converted);
+        let account = &mut self.agents[agent];
+        account.total.remove(&conversion.consumed);
+        account.total.insert(&conversion.converted);
+        account.settle();
         self.changed(agent);
     }
 
     /// Ends a task.
     pub(crate) fn end_task(&mut self, agent: AgentIx, resources: &Resources) {
-        self.agents[agent].allocated.remove(resources);
+        self.agents[agent].end_task(resources);
         self.changed(agent);
     }
 
     fn changed(&mut self, agent: AgentIx) {
-        self.agents[agent].settle();
+        self.list(agent);
         self.mark(agent);
     }
 
-    /// Has an agent looked at in the next batch, if there is something to give.
+    /// Puts an agent on the list of those that have something to give, or takes it off.
+    fn list(&mut self, agent: AgentIx) {
+        let account = &mut self.agents[agent];
+        match (account.available.is_empty(), account.free_at) {
+            (false, None) => {
+                account.free_at = Some(self.free.len());
+                self.free.push((account.order, agent));
+            }
+            (true, Some(at)) => {
+                account.free_at = None;
+                self.free.swap_remove(at);
+                if let Some(&(_, moved)) = self.free.get(at) {
+                    self.agents[moved].free_at = Some(at);
+                }
+            }
+            (false, Some(_)) | (true, None) => {}
+        }
+    }
+
+    /// Has an agent looked at in the next batch, if there is something to give. O(1).
     pub(crate) fn mark(&mut self, agent: AgentIx) {
-        let account = &self.agents[agent];
-        if !account.available.is_empty() {
-            self.pending.insert(account.order, agent);
+        let account = &mut self.agents[agent];
+        if account.available.is_empty() || account.pending {
+            return;
+        }
+        account.pending = true;
+        self.pending += 1;
+        if !std::mem::replace(&mut account.queued, true) {
+            self.queue.push(agent);
+            if self.queue.len() > 2 * self.agents.len() + 64 {
+                self.weed();
+            }
+        }
+    }
+
+    /// Strikes those from the queue that are gone or not pending any more.
+    fn weed(&mut self) {
+        for agent in std::mem::take(&mut self.queue) {
+            let Some(account) = self.agents.get_mut(agent) else { continue };
+            // Whoever stands in it twice is seen pending only once.
+            if std::mem::replace(&mut account.queued, false) && account.pending {
+                self.queue.push(agent);
+            }
+        }
+        for agent in &self.queue {
+            self.agents[*agent].queued = true;
         }
     }
 
@@ -196,26 +282,38 @@ impl Ledger {
     }
 
     /// The agents that have something to give, in the order in which they were added.
-    pub(crate) fn with_available(&self) -> impl Iterator<Item = AgentIx> {
-        self.by_place.values().copied().filter(|agent| !self.agents[*agent].available.is_empty())
+    pub(crate) fn with_available(&self) -> Vec<AgentIx> {
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        free.into_iter().map(|(_, agent)| agent).collect()
     }
 
     /// The agents to be looked at, in the order in which they were added; they no longer are afterwards.
     pub(crate) fn take_pending(&mut self) -> Vec<AgentIx> {
-        let pending = std::mem::take(&mut self.pending);
-        if std::mem::take(&mut self.all_pending) {
-            self.with_available().collect()
-        } else {
-            pending.into_values().collect()
+        let mut pending = Vec::with_capacity(self.pending);
+        for agent in std::mem::take(&mut self.queue) {
+            let Some(account) = self.agents.get_mut(agent) else { continue };
+            account.queued = false;
+            if std::mem::replace(&mut account.pending, false) {
+                pending.push((account.order, agent));
+            }
         }
+        self.pending = 0;
+        if std::mem::take(&mut self.all_pending) {
+            return self.with_available();
+        }
+        pending.sort_unstable();
+        pending.into_iter().map(|(_, agent)| agent).collect()
     }
 
     /// The agent is being looked at: until something changes, nobody wants more of it.
     pub(crate) fn unmark(&mut self, agent: AgentIx) {
-        self.pending.remove(&self.agents[agent].order);
+        if std::mem::replace(&mut self.agents[agent].pending, false) {
+            self.pending -= 1;
+        }
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        self.all_pending || !self.pending.is_empty()
+        self.pending > 0 || (self.all_pending && !self.free.is_empty())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
+use super::names::Amounts;
 use super::roster::{FrameworkIx, Member, Place, RoleEntry, RoleIx};
 use super::share::Weight;
 use super::sorter::Sorter;
@@ -39,8 +40,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     pub(super) fn place(&self, framework: FrameworkIx, role: &Role) -> Option<Place> {
+        let places = &self.frameworks[framework].places;
+        if let [only] = places.as_slice() {
+            return (self.roles[only.0].role == *role).then_some(*only);
+        }
         let role = self.roles.find(role)?;
-        self.frameworks[framework].places.iter().find(|(ix, _)| *ix == role).copied()
+        places.iter().find(|(ix, _)| *ix == role).copied()
     }
 
     pub(super) fn member(&self, (role, client): Place) -> &Member {
@@ -53,7 +58,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     pub(super) fn set_framework(&mut self, place: Place, framework: Arc<Framework>) {
         let ix = self.member(place).framework;
-        self.frameworks[ix].framework = framework;
+        self.choosy += usize::from(!framework.offer_filters.is_empty());
+        let before = std::mem::replace(&mut self.frameworks[ix].framework, framework);
+        self.choosy -= usize::from(!before.offer_filters.is_empty());
     }
 
     pub(super) fn is_framework_active(&self, place: Place) -> bool {
@@ -62,6 +69,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     pub(super) fn is_suppressed(&self, place: Place) -> bool {
         self.member(place).suppressed
+    }
+
+    pub(super) fn forget_refusals(&mut self, place: Place) {
+        self.refusals.forget_member(self.member(place).number);
     }
 
     pub(super) fn unsuppress(&mut self, place: Place) {
@@ -92,6 +103,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             entry.members.resize_with(client.index() + 1, || None);
         }
         entry.members[client.index()] = Some(Member {
+            number: self.seats.take(),
             framework,
             subscribed: false,
             suppressed: false,
@@ -99,6 +111,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             offered_at: Time::ZERO,
             useful_at: None,
         });
+        entry.present += 1;
         self.frameworks[framework].places.push((ix, client));
         (ix, client)
     }
@@ -109,6 +122,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let weight = |depth: usize| self.weights.get(&path[..ends[depth]]).copied().unwrap_or_default();
         let client = self.tree.add(role.components(), weight);
         self.tree.set_active(client, true);
+        self.sorter.charged(&self.tree, client);
+        let quota = self.quotas.seat(role, client);
         let ix = self.roles.insert(
             role.clone(),
             RoleEntry {
@@ -117,6 +132,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 tree: ShareTree::default(),
                 sorter: self.fresh.clone(),
                 members: Vec::new(),
+                present: 0,
+                firm: Amounts::default(),
+                quota,
+                has_quota: quota.is_some() && quota == self.quotas.accounts.of(role),
             },
         );
         if self.role_of.len() <= client.index() {
@@ -132,15 +151,18 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if member.subscribed || member.holdings > 0 {
             return;
         }
-        let framework = member.framework;
+        let (framework, number) = (member.framework, member.number);
         self.frameworks[framework].places.retain(|mine| *mine != place);
-        self.refusals.forget_member(place);
+        self.refusals.forget_member(number);
+        self.seats.leave(number);
         let entry = &mut self.roles[place.0];
         entry.tree.remove(place.1);
         entry.members[place.1.index()] = None;
-        if entry.members.iter().all(Option::is_none) {
+        entry.present -= 1;
+        if entry.present == 0 {
             let (role, client) = (entry.role.clone(), entry.client);
             self.tree.remove(client);
+            self.quotas.leave(&role);
             self.roles.remove(&role);
         }
     }
@@ -148,35 +170,51 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     pub(super) fn wake(&mut self, place: Place) {
         let member = self.member(place);
         let active = member.subscribed && !member.suppressed && self.frameworks[member.framework].active;
-        self.roles[place.0].tree.set_active(place.1, active);
+        self.seats.set_awake(member.number, active);
+        let entry = &mut self.roles[place.0];
+        entry.tree.set_active(place.1, active);
+        entry.sorter.charged(&entry.tree, place.1);
     }
 
-    /// Counts resources as given to a framework: held, offered or in use alike, and one more gift.
-    pub(super) fn charge_gift(&mut self, place: Place, agent: AgentIx, resources: &Resources) {
-        let (role, client) = place;
-        self.roles[role].tree.count_one(client);
-        self.tree.count_one(self.roles[role].client);
-        self.charge(place, agent, resources);
-    }
-
-    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
-        let order = self.ledger[agent].order;
+    /// Counts one more gift to a framework; what was given is charged besides.
+    pub(super) fn count_gift(&mut self, (role, client): Place) {
         let entry = &mut self.roles[role];
-        self.quotas.charge(&mut self.names, &entry.role, resources);
-        entry.tree.charge(client, order, resources, &mut self.names);
+        entry.tree.count_one(client);
+        self.tree.count_one(entry.client);
+    }
+
+    /// Counts resources as held by a framework: offered or in use alike.
+    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
+        let (order, weighed) = (self.ledger[agent].order, self.names.weigh(resources));
+        let entry = &mut self.roles[role];
+        entry.firm.add(&weighed.firm);
+        self.quotas.charge(entry.quota, weighed);
+        entry.tree.charge(client, order, weighed);
         entry.sorter.charged(&entry.tree, client);
-        self.tree.charge(entry.client, order, resources, &mut self.names);
+        self.tree.charge(entry.client, order, weighed);
         self.sorter.charged(&self.tree, entry.client);
     }
 
     pub(super) fn release(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
-        let order = self.ledger[agent].order;
+        let (order, weighed) = (self.ledger[agent].order, self.names.weigh(resources));
         let entry = &mut self.roles[role];
-        self.quotas.release(&mut self.names, &entry.role, resources);
-        entry.tree.release(client, order, resources, &mut self.names);
+        entry.firm.sub(&weighed.firm);
+        self.quotas.release(entry.quota, weighed);
+        entry.tree.release(client, order, weighed);
         entry.sorter.charged(&entry.tree, client);
-        self.tree.release(entry.client, order, resources, &mut self.names);
+        self.tree.release(entry.client, order, weighed);
         self.sorter.charged(&self.tree, entry.client);
+    }
+
+    /// Brings the accounts of quota in line with the quotas.
+    pub(super) fn settle_quotas(&mut self) {
+        let held = self.roles.iter().map(|(_, entry)| (&entry.role, &entry.firm));
+        if self.quotas.reopen(&mut self.names, held, &self.options.min_allocatable) {
+            for (_, entry) in self.roles.iter_mut() {
+                entry.quota = self.quotas.seat(&entry.role, entry.client);
+                entry.has_quota = entry.quota.is_some() && entry.quota == self.quotas.accounts.of(&entry.role);
+            }
+        }
     }
 
     /// One more offer or task of a framework under a role.
@@ -204,7 +242,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         for ((framework, role, agent), (sum, tasks)) in sums {
             let place = self.seat(framework, role);
             self.add_holdings(place, tasks);
-            self.charge_gift(place, agent, &sum);
+            self.count_gift(place);
+            self.charge(place, agent, &sum);
         }
     }
 
@@ -216,8 +255,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             let member = self.member_mut(place);
             let revived = member.suppressed && !suppressed;
             (member.subscribed, member.suppressed) = (true, suppressed);
+            let number = member.number;
             if revived {
-                self.refusals.forget_member(place);
+                self.refusals.forget_member(number);
             }
             self.wake(place);
         }

@@ -39,9 +39,23 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
         self.slots[ix].take().map(|thing| (ix, thing))
     }
 
+    /// The thing of a number, if there is one.
+    pub(crate) fn get_mut(&mut self, ix: usize) -> Option<&mut T> {
+        self.slots.get_mut(ix).and_then(Option::as_mut)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
     /// All things by their number, from the lowest.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
         self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, slot.as_ref()?)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
+        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| Some((ix, slot.as_mut()?)))
     }
 
     /// All ids, in no particular order.

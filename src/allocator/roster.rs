@@ -1,5 +1,8 @@
 //! Who is known: frameworks, roles, and the places of frameworks within roles.
 
+use super::bits::Bits;
+use super::names::Amounts;
+use super::quota::NodeIx;
 use super::tree::{ClientId, ShareTree};
 use crate::framework::Framework;
 use crate::role::Role;
@@ -28,6 +31,48 @@ pub(super) struct RoleEntry<F> {
     pub(super) tree: ShareTree,
     pub(super) sorter: F,
     pub(super) members: Vec<Option<Member>>,
+    /// How many members there are.
+    pub(super) present: usize,
+    /// What these hold of what quota divides.
+    pub(super) firm: Amounts,
+    /// The nearest account of quota, from here up.
+    pub(super) quota: Option<NodeIx>,
+    /// Whether that is its own.
+    pub(super) has_quota: bool,
+}
+
+/// The dense number of a member of any role.
+pub(super) type MemberIx = usize;
+
+/// The numbers of all members of all roles.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seats {
+    taken: MemberIx,
+    free: Vec<MemberIx>,
+    /// Those that may be offered something.
+    pub(super) awake: Bits,
+}
+
+impl Seats {
+    pub(super) fn take(&mut self) -> MemberIx {
+        self.free.pop().unwrap_or_else(|| {
+            self.taken += 1;
+            self.taken - 1
+        })
+    }
+
+    pub(super) fn leave(&mut self, number: MemberIx) {
+        self.awake.remove(number);
+        self.free.push(number);
+    }
+
+    pub(super) fn set_awake(&mut self, number: MemberIx, awake: bool) {
+        if awake {
+            self.awake.insert(number);
+        } else {
+            self.awake.remove(number);
+        }
+    }
 }
 
 /// A framework's place within a role: the role's number, and its client in the role's tree.
@@ -36,6 +81,8 @@ pub(super) type Place = (RoleIx, ClientId);
 /// A framework within a role.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
+    /// Its own dense number.
+    pub(super) number: MemberIx,
     pub(super) framework: FrameworkIx,
     /// Whether the framework has the role, or only still holds something under it.
     pub(super) subscribed: bool,

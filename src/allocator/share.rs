@@ -94,6 +94,18 @@ impl Share {
         shares.max().unwrap_or(Self::ZERO)
     }
 
+    /// `held` of `total` over the weight, nearly: off by less than five parts in 2^53.
+    #[expect(clippy::cast_precision_loss, reason = "the approximation is only trusted where it clearly differs")]
+    pub(super) fn quotient(held: u64, total: u64, weight: Weight) -> f64 {
+        held as f64 / (total as f64 * weight.millionths as f64) * 1e6
+    }
+
+    /// Which of two [quotients](Share::quotient) is smaller; none if they are too close to tell.
+    pub(super) fn cmp_quotients(a: f64, b: f64) -> Option<Ordering> {
+        let clearly = (a - b).abs() > 1e-14 * a.max(b);
+        clearly.then(|| if a < b { Ordering::Less } else { Ordering::Greater })
+    }
+
     /// The share as a number, for people and journals.
     #[must_use]
     pub fn as_f64(self) -> f64 {
@@ -103,12 +115,8 @@ impl Share {
 
 impl Ord for Share {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Either quotient is off by less than three parts in 2^53; beyond twice that it decides.
-        if (self.approx - other.approx).abs() > 1e-14 * self.approx.max(other.approx) {
-            self.approx.total_cmp(&other.approx)
-        } else {
-            cmp_fractions((self.held, self.of), (other.held, other.of))
-        }
+        let exactly = || cmp_fractions((self.held, self.of), (other.held, other.of));
+        Self::cmp_quotients(self.approx, other.approx).unwrap_or_else(exactly)
     }
 }
 
@@ -149,6 +157,8 @@ impl Eq for Share {}
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
     pub(super) amounts: Amounts,
+    /// The same, 0 for those that count for no share.
+    fair: Amounts,
     excluded: Vec<super::names::NameIx>,
     /// Goes up with every change, so that a cached share can be known to be old.
     version: u64,
@@ -166,19 +176,43 @@ impl Totals {
         self.version
     }
 
+    /// Whether all fair totals are a multiple of these: then the same holdings stand in the same order.
+    pub(super) fn is_multiple_of(&self, other: &Self) -> bool {
+        let names = self.fair_ones().len().max(other.fair_ones().len());
+        let mut pairs = (0..names).map(|ix| (u128::from(self.fair(ix)), u128::from(other.fair(ix))));
+        let Some(first) = pairs.find(|pair| *pair != (0, 0)) else { return true };
+        first.0 > 0 && first.1 > 0 && pairs.all(|(mine, theirs)| mine * first.1 == theirs * first.0)
+    }
+
+    /// Takes the totals of `other` to be the ones that these are a multiple of.
+    pub(super) fn take_version_of(&mut self, other: &Self) {
+        self.version = other.version;
+    }
+
     /// The total of a name as far as shares go: 0 if it is left out of fair sharing.
     pub(super) fn fair(&self, ix: super::names::NameIx) -> u64 {
-        if self.excluded.contains(&ix) { 0 } else { self.amounts.of(ix) }
+        self.fair.of(ix)
+    }
+
+    /// The totals of all names as far as shares go.
+    pub(super) fn fair_ones(&self) -> &[u64] {
+        self.fair.as_slice()
+    }
+
+    fn changed(&mut self) {
+        self.version += 1;
+        self.fair.clone_from(&self.amounts);
+        self.excluded.iter().for_each(|ix| self.fair.clear(*ix));
     }
 
     pub(super) fn add(&mut self, delta: &[(super::names::NameIx, u64)]) {
         self.amounts.add(delta);
-        self.version += 1;
+        self.changed();
     }
 
     pub(super) fn sub(&mut self, delta: &[(super::names::NameIx, u64)]) {
         self.amounts.sub(delta);
-        self.version += 1;
+        self.changed();
     }
 }
 

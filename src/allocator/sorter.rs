@@ -4,6 +4,7 @@ mod choice;
 mod drf;
 mod hdrf;
 mod random;
+mod tournament;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;
@@ -48,7 +49,30 @@ pub trait Sorter: fmt::Debug + Send {
     /// Appends all active clients to `order`, the one to be served first in front.
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>);
 
-    /// Learns that what `client` holds, or how often it was given something, has changed, and so of its ancestors.
+    /// Appends the next active clients, at least one if there are any left, to what this has written to `order` before;
+    /// an empty `order` starts anew. What is charged in between counts from the next start on.
+    ///
+    /// Often the first client takes all there is. A sorter that can tell it without sorting the others overrides this.
+    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        if order.is_empty() {
+            self.order(tree, totals, order);
+        }
+    }
+
+    /// The same, for a caller who has no use for clients that are not `wanted`: it may leave these out.
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        let _ = wanted;
+        self.more(tree, totals, order);
+    }
+
+    /// Learns that what `client` holds, how often it was given something, or whether it is active has changed, and so
+    /// of its ancestors.
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         let _ = (tree, client);
     }
@@ -65,8 +89,13 @@ pub trait Sorter: fmt::Debug + Send {
         let _ = demand;
     }
 
-    /// Learns the number of the draw that comes next: one for each moment and agent. Only a sorter
-    /// that draws needs it; an order may depend on nothing else that changes.
+    /// Whether it draws, and is to learn the numbers of its draws.
+    fn draws(&self) -> bool {
+        false
+    }
+
+    /// Learns the number of the draw that comes next, if it draws: one for each moment and agent. An order may depend on
+    /// nothing else that changes.
     fn draw(&mut self, number: u64) {
         let _ = number;
     }
@@ -75,6 +104,20 @@ pub trait Sorter: fmt::Debug + Send {
 impl<S: Sorter + ?Sized> Sorter for Box<S> {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
         (**self).order(tree, totals, order);
+    }
+
+    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        (**self).more(tree, totals, order);
+    }
+
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        (**self).more_of(wanted, tree, totals, order);
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
@@ -87,6 +130,10 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
 
     fn demand(&mut self, demand: &Demand) {
         (**self).demand(demand);
+    }
+
+    fn draws(&self) -> bool {
+        (**self).draws()
     }
 
     fn draw(&mut self, number: u64) {

@@ -24,10 +24,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if self.is_candidate(agent) {
             for (role, entry) in self.roles.iter() {
                 let left = self.left_for(role, agent, cycle);
-                let mut offers = entry.tree.active_clients().filter_map(|client| {
-                    let share = self.share(Stage::FairShares, agent, (role, client), &left, cycle)?;
-                    Some(share.offer)
-                });
+                let mut offers = entry
+                    .tree
+                    .active_clients()
+                    .filter_map(|client| self.share(Stage::FairShares, agent, (role, client), &left));
                 if let Some(offer) = offers.next() {
                     remainder.clients.push(entry.client);
                     remainder.names.extend(self.enough(&offer));

@@ -5,11 +5,13 @@
 //! both frameworks and child roles has a *virtual leaf* among its children, called `.` and of
 //! weight 1, for what its own frameworks hold.
 
-use super::names::{Amounts, Delta, Names};
+use super::names::{Amounts, Weighed};
 use super::share::{Share, Totals, Weight};
-use crate::resources::{Resource, Resources};
+use crate::resources::Resource;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// A leaf of a [`ShareTree`], by the number that it keeps for as long as it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +45,7 @@ const VIRTUAL: &str = ".";
 pub struct ShareTree {
     nodes: Vec<Node>,
     free: Vec<NodeId>,
-    by_name: IndexMap<(NodeId, SmolStr), NodeId, foldhash::fast::RandomState>,
+    by_name: BTreeMap<(NodeId, SmolStr), NodeId>,
     clients: Vec<Option<NodeId>>,
     free_clients: Vec<ClientId>,
     shape: u64,
@@ -54,14 +56,24 @@ struct Node {
     name: SmolStr,
     parent: NodeId,
     children: Vec<NodeId>,
+    /// Its place in its parent's `children`.
+    slot: u32,
+    /// Larger than that of a sibling just when its name is.
+    rank: u64,
     weight: Weight,
     held: Amounts,
     /// How often each shared resource is held, by agent; it weighs once.
-    shared: IndexMap<(u64, SmolStr), Vec<(Resource, u64)>>,
+    shared: Shared,
     count: u64,
     client: Option<ClientId>,
     active: bool,
+    /// How many active clients there are at or below it.
+    awake: u32,
+    /// The tree's shape when a child last came or went, or changed its weight.
+    layout: u64,
 }
+
+type Shared = IndexMap<(u64, SmolStr), Vec<(Resource, u64)>>;
 
 impl Node {
     fn new(name: &str, parent: NodeId, weight: Weight) -> Self {
@@ -69,39 +81,43 @@ impl Node {
             name: name.into(),
             parent,
             children: Vec::new(),
+            slot: 0,
+            rank: 0,
             weight,
             held: Amounts::default(),
-            shared: IndexMap::new(),
+            shared: Shared::new(),
             count: 0,
             client: None,
             active: false,
+            awake: 0,
+            layout: 0,
         }
     }
 
-    fn charge(&mut self, agent: u64, resources: &Resources, unshared: &Delta, names: &mut Names) {
-        self.held.add(unshared);
-        for resource in resources.iter().filter(|resource| resource.is_shared()) {
+    fn charge(&mut self, agent: u64, weighed: &Weighed) {
+        self.held.add(&weighed.unshared);
+        for (resource, weight) in &weighed.shared {
             let copies = self.shared.entry((agent, resource.name().into())).or_default();
             match copies.iter_mut().find(|(known, _)| known.same_shared(resource)) {
                 Some((_, held)) => *held += resource.copies(),
                 None => {
                     copies.push((resource.clone(), resource.copies()));
-                    self.held.add(&shared_delta(resource, names));
+                    self.held.add(weight);
                 }
             }
         }
     }
 
-    fn release(&mut self, agent: u64, resources: &Resources, unshared: &Delta, names: &mut Names) {
-        self.held.sub(unshared);
-        for resource in resources.iter().filter(|resource| resource.is_shared()) {
+    fn release(&mut self, agent: u64, weighed: &Weighed) {
+        self.held.sub(&weighed.unshared);
+        for (resource, weight) in &weighed.shared {
             let key = (agent, SmolStr::new(resource.name()));
             let Some(copies) = self.shared.get_mut(&key) else { continue };
             let Some(place) = copies.iter().position(|(known, _)| known.same_shared(resource)) else { continue };
             copies[place].1 = copies[place].1.saturating_sub(resource.copies());
             if copies[place].1 == 0 {
                 copies.swap_remove(place);
-                self.held.sub(&shared_delta(resource, names));
+                self.held.sub(weight);
             }
             if self.shared.get(&key).is_some_and(Vec::is_empty) {
                 self.shared.swap_remove(&key);
@@ -110,16 +126,12 @@ impl Node {
     }
 }
 
-fn shared_delta(resource: &Resource, names: &mut Names) -> Delta {
-    resource.scalar().map(|amount| (names.intern(resource.name()), amount.as_milli())).into_iter().collect()
-}
-
 impl Default for ShareTree {
     fn default() -> Self {
         Self {
             nodes: vec![Node::new("", ROOT, Weight::ONE)],
             free: Vec::new(),
-            by_name: IndexMap::default(),
+            by_name: BTreeMap::new(),
             clients: Vec::new(),
             free_clients: Vec::new(),
             shape: 0,
@@ -202,6 +214,39 @@ impl ShareTree {
         self.shape
     }
 
+    /// The shape when a child of `node` last came or went, or changed its weight.
+    pub(super) fn layout(&self, node: NodeId) -> u64 {
+        self.node(node).layout
+    }
+
+    /// The place of `node` in its parent's children.
+    pub(super) fn slot(&self, node: NodeId) -> usize {
+        self.node(node).slot as usize
+    }
+
+    /// A number that orders siblings as their names do.
+    pub(super) fn rank(&self, node: NodeId) -> u64 {
+        self.node(node).rank
+    }
+
+    /// Whether there is an active client at or below `node`.
+    pub(super) fn is_awake(&self, node: NodeId) -> bool {
+        self.node(node).awake > 0
+    }
+
+    /// Whether a client may be served now.
+    pub(super) fn is_active(&self, client: ClientId) -> bool {
+        self.leaf(client).is_some_and(|leaf| self.node(leaf).active)
+    }
+
+    /// The only client of a tree that has no more.
+    pub(super) fn only_client(&self) -> Option<ClientId> {
+        match *self.node(ROOT).children.as_slice() {
+            [only] => self.node(only).client,
+            _ => None,
+        }
+    }
+
     /// How many node numbers there are, in use or not.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -247,7 +292,14 @@ impl ShareTree {
 
     /// Takes away a client that holds nothing any more; what it was counted stays with its ancestors.
     pub(super) fn remove(&mut self, client: ClientId) {
+        self.set_active(client, false);
         let Some(leaf) = self.clients.get_mut(client.index()).and_then(Option::take) else { return };
+        // Whoever was told of a change of this client cannot find its ancestors through it any more.
+        let mut above = leaf;
+        while above != ROOT {
+            above = self.parent(above);
+            self.changed_below(above);
+        }
         self.free_clients.push(client);
         let mut node = self.detach(leaf);
         while node != ROOT {
@@ -273,7 +325,13 @@ impl ShareTree {
 
     pub(super) fn set_weight(&mut self, node: NodeId, weight: Weight) {
         self.node_mut(node).weight = weight;
+        self.changed_below(self.parent(node));
+    }
+
+    /// The children of a node, or their weights, are not what they were.
+    fn changed_below(&mut self, node: NodeId) {
         self.shape += 1;
+        self.node_mut(node).layout = self.shape;
     }
 
     pub(super) fn set_active(&mut self, client: ClientId, active: bool) {
@@ -281,6 +339,7 @@ impl ShareTree {
             && self.node(leaf).active != active
         {
             self.node_mut(leaf).active = active;
+            self.up(client, |node| if active { node.awake += 1 } else { node.awake -= 1 });
             self.shape += 1;
         }
     }
@@ -291,15 +350,13 @@ impl ShareTree {
     }
 
     /// Adds to what a client and its ancestors hold.
-    pub(super) fn charge(&mut self, client: ClientId, agent: u64, resources: &Resources, names: &mut Names) {
-        let unshared = names.unshared(resources);
-        self.up(client, |node| node.charge(agent, resources, &unshared, names));
+    pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
+        self.up(client, |node| node.charge(agent, weighed));
     }
 
     /// Takes from what a client and its ancestors hold.
-    pub(super) fn release(&mut self, client: ClientId, agent: u64, resources: &Resources, names: &mut Names) {
-        let unshared = names.unshared(resources);
-        self.up(client, |node| node.release(agent, resources, &unshared, names));
+    pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
+        self.up(client, |node| node.release(agent, weighed));
     }
 
     fn up(&mut self, client: ClientId, mut change: impl FnMut(&mut Node)) {
@@ -315,7 +372,8 @@ impl ShareTree {
     }
 
     fn attach(&mut self, parent: NodeId, name: &str, weight: Weight) -> NodeId {
-        let fresh = Node::new(name, parent, weight);
+        let mut fresh = Node::new(name, parent, weight);
+        fresh.slot = u32::try_from(self.node(parent).children.len()).expect("fewer than 2^32 nodes fit into memory");
         let node = match self.free.pop() {
             Some(node) => {
                 *self.node_mut(node) = fresh;
@@ -328,16 +386,46 @@ impl ShareTree {
         };
         self.node_mut(parent).children.push(node);
         self.by_name.insert((parent, name.into()), node);
+        self.rank_among_siblings(node);
+        self.changed_below(node);
+        self.changed_below(parent);
         node
+    }
+
+    /// Gives a new node a rank between those of its neighbours by name; all siblings new ones if there is none.
+    fn rank_among_siblings(&mut self, node: NodeId) {
+        let (parent, name) = (self.parent(node), self.node(node).name.clone());
+        let key = (parent, name);
+        let sibling = |found: Option<(&(NodeId, SmolStr), &NodeId)>| {
+            found.filter(|((of, _), _)| *of == parent).map(|(_, sibling)| self.node(*sibling).rank)
+        };
+        let before = sibling(self.by_name.range(..&key).next_back()).unwrap_or(0);
+        let after = sibling(self.by_name.range((Bound::Excluded(&key), Bound::Unbounded)).next()).unwrap_or(u64::MAX);
+        let rank = before + (after - before) / 2;
+        if rank > before {
+            self.node_mut(node).rank = rank;
+            return;
+        }
+        let from_first = self.by_name.range((parent, SmolStr::default())..);
+        let siblings: Vec<NodeId> =
+            from_first.take_while(|((of, _), _)| *of == parent).map(|(_, node)| *node).collect();
+        let step = u64::MAX / (siblings.len() as u64 + 1);
+        for (place, sibling) in siblings.into_iter().enumerate() {
+            self.node_mut(sibling).rank = step * (place as u64 + 1);
+        }
     }
 
     /// Takes a childless node out of the tree and tells its parent.
     fn detach(&mut self, node: NodeId) -> NodeId {
-        let parent = self.parent(node);
-        self.node_mut(parent).children.retain(|child| *child != node);
-        let name = self.node(node).name.clone();
-        self.by_name.swap_remove(&(parent, name));
+        let (parent, slot, name) = (self.parent(node), self.slot(node), self.node(node).name.clone());
+        let siblings = &mut self.node_mut(parent).children;
+        siblings.swap_remove(slot);
+        if let Some(&moved) = siblings.get(slot) {
+            self.node_mut(moved).slot = self.node(node).slot;
+        }
+        self.by_name.remove(&(parent, name));
         self.free.push(node);
+        self.changed_below(parent);
         parent
     }
 
@@ -345,12 +433,12 @@ impl ShareTree {
     fn split(&mut self, node: NodeId) {
         let own = self.attach(node, VIRTUAL, Weight::ONE);
         let (client, active) = (self.node(node).client, self.node(node).active);
-        let (held, shared, count) = {
+        let (held, shared, count, awake) = {
             let node = self.node(node);
-            (node.held.clone(), node.shared.clone(), node.count)
+            (node.held.clone(), node.shared.clone(), node.count, node.awake)
         };
         let leaf = self.node_mut(own);
-        (leaf.held, leaf.shared, leaf.count, leaf.active) = (held, shared, count, active);
+        (leaf.held, leaf.shared, leaf.count, leaf.active, leaf.awake) = (held, shared, count, active, awake);
         self.node_mut(node).client = None;
         self.seat(client.expect("only a client's leaf is split"), own);
     }

@@ -114,6 +114,14 @@ pub enum CommandError {
         /// The moment of this one.
         at: Time,
     },
+    /// More happens until then than one jump in time may bring about.
+    #[error("too much happens until {at}: time stands at {reached}")]
+    SleptTooLong {
+        /// How far time has come.
+        reached: Time,
+        /// The moment of the command, which was not taken.
+        at: Time,
+    },
     /// The allocator cannot take it.
     #[error(transparent)]
     Allocator(#[from] AllocatorError),

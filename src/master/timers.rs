@@ -1,6 +1,6 @@
 //! Timers: what is due when nobody says anything.
 
-use super::Master;
+use super::{CommandError, Master};
 use crate::allocator::Allocator;
 use crate::time::Time;
 
@@ -44,8 +44,12 @@ impl<A: Allocator> Master<A> {
     }
 
     /// Runs every timer due up to `at`, in order of time, and at one instant in that of [`WakeReason`].
-    pub(super) fn run_timers(&mut self, at: Time) {
+    pub(super) fn run_timers(&mut self, at: Time) -> Result<(), CommandError> {
+        let queued = self.effects.len();
         while let Some(wake) = self.poll_timeout().filter(|wake| wake.at <= at) {
+            if self.effects.len() - queued > Self::LONGEST_SLEEP && wake.at > self.now {
+                return Err(CommandError::SleptTooLong { reached: self.now, at });
+            }
             self.now = wake.at;
             match wake.reason {
                 WakeReason::Batch => {
@@ -65,6 +69,7 @@ impl<A: Allocator> Master<A> {
             self.schedule_batch();
         }
         self.now = at;
+        Ok(())
     }
 
     /// Sets the next batch, if one could come to anything: what is pending waits for a full interval's end.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// The numbers from `begin` to `end`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -13,6 +16,14 @@ pub struct Range {
     /// The last number; never below `begin` in [`Ranges`].
     pub end: u64,
 }
+
+/// Up to so many pieces are put together without taking memory for them.
+const FEW: usize = 4;
+
+/// Room for more pieces than that is given back when a list is finished.
+const SPARE: usize = 64;
+
+type Few = SmallVec<[Range; FEW]>;
 
 /// A set of unsigned 64-bit numbers, kept as sorted ranges that neither overlap nor touch.
 ///
@@ -26,39 +37,58 @@ pub struct Range {
 /// ports.remove(&Ranges::from_iter([31_003..=31_003]));
 /// assert_eq!(ports.to_string(), "[31000-31002,31004-31009]");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Ranges(SmallVec<[Range; 1]>);
+#[derive(Clone, Default)]
+pub struct Ranges(Pieces);
+
+/// A single range, as most agents and tasks have it, takes no memory of its own; lists are shared
+/// until they change.
+#[derive(Clone, Default)]
+enum Pieces {
+    #[default]
+    None,
+    One(Range),
+    Many(Arc<Vec<Range>>),
+}
 
 impl Ranges {
     /// How many numbers there are; more than 64 bits can tell only for the set of all.
     #[must_use]
     pub fn count(&self) -> u128 {
-        self.0.iter().map(|range| u128::from(range.end - range.begin) + 1).sum()
+        self.as_slice().iter().map(|range| u128::from(range.end - range.begin) + 1).sum()
     }
 
     /// Whether there is no number.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        matches!(self.0, Pieces::None)
     }
 
     /// The ranges, from the lowest.
     #[must_use]
     pub fn as_slice(&self) -> &[Range] {
-        &self.0
+        match &self.0 {
+            Pieces::None => &[],
+            Pieces::One(range) => std::slice::from_ref(range),
+            Pieces::Many(ranges) => ranges,
+        }
     }
 
     /// The numbers, from the lowest.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().flat_map(|range| range.begin..=range.end)
+        self.as_slice().iter().flat_map(|range| range.begin..=range.end)
     }
 
     /// Whether every number of `other` is in here. O(pieces of both).
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        let mut mine = self.0.iter();
+        if let (Pieces::Many(mine), Pieces::Many(theirs)) = (&self.0, &other.0)
+            && Arc::ptr_eq(mine, theirs)
+        {
+            return true;
+        }
+        let mut mine = self.as_slice().iter();
         let mut current = mine.next();
-        other.0.iter().all(|theirs| {
+        other.as_slice().iter().all(|theirs| {
             while current.is_some_and(|range| range.end < theirs.end) {
                 current = mine.next();
             }
@@ -68,53 +98,129 @@ impl Ranges {
 
     /// Adds every number of `other`. O(pieces of both).
     pub fn insert(&mut self, other: &Self) {
-        if !other.is_empty() {
-            *self = self.0.iter().chain(&other.0).copied().collect();
+        let (mine, theirs) = (self.as_slice(), other.as_slice());
+        if mine.is_empty() {
+            *self = other.clone();
+        } else if theirs.is_empty() {
+        } else if mine.len() + theirs.len() <= FEW {
+            let mut few = Few::new();
+            union(mine, theirs, |range| few.push(range));
+            self.0 = few.into();
+        } else {
+            let mut many = Vec::with_capacity(mine.len() + theirs.len());
+            union(mine, theirs, |range| many.push(range));
+            self.0 = many.into();
         }
     }
 
     /// Takes away every number of `other`; what is not there is passed over. O(pieces of both).
     pub fn remove(&mut self, other: &Self) {
-        let mut left = SmallVec::new();
-        let mut cuts = other.0.iter().peekable();
-        for range in &self.0 {
-            let mut begin = Some(range.begin);
-            while let (Some(from), Some(cut)) = (begin, cuts.peek()) {
-                if cut.begin > range.end {
-                    break;
-                }
-                if cut.end >= from {
-                    if cut.begin > from {
-                        left.push(Range { begin: from, end: cut.begin - 1 });
-                    }
-                    begin = cut.end.checked_add(1).filter(|next| *next <= range.end);
-                }
-                if cut.end >= range.end {
-                    break; // it may reach into the next range too
-                }
-                cuts.next();
-            }
-            if let Some(begin) = begin {
-                left.push(Range { begin, end: range.end });
-            }
+        let (mine, theirs) = (self.as_slice(), other.as_slice());
+        if mine.len() + theirs.len() <= FEW {
+            let mut few = Few::new();
+            difference(mine, theirs, |range| few.push(range));
+            self.0 = few.into();
+        } else {
+            let mut many = Vec::with_capacity(mine.len() + theirs.len());
+            difference(mine, theirs, |range| many.push(range));
+            self.0 = many.into();
         }
-        self.0 = left;
+    }
+}
+
+impl From<Few> for Pieces {
+    fn from(few: Few) -> Self {
+        match few.as_slice() {
+            [] => Self::None,
+            [range] => Self::One(*range),
+            _ => Self::Many(Arc::new(few.into_vec())),
+        }
+    }
+}
+
+impl From<Vec<Range>> for Pieces {
+    fn from(mut many: Vec<Range>) -> Self {
+        if many.capacity() - many.len() > SPARE {
+            many.shrink_to_fit();
+        }
+        match many.as_slice() {
+            [] => Self::None,
+            [range] => Self::One(*range),
+            _ => Self::Many(Arc::new(many)),
+        }
+    }
+}
+
+/// Hands on, from the lowest, the numbers of either list; both have some.
+fn union(a: &[Range], b: &[Range], mut push: impl FnMut(Range)) {
+    let (mut i, mut j) = (0, 0);
+    let mut last = if a[0].begin <= b[0].begin { a[0] } else { b[0] };
+    while i < a.len() && j < b.len() {
+        let (left, right) = (a[i], b[j]);
+        let next = if left.begin <= right.begin {
+            i += 1;
+            left
+        } else {
+            j += 1;
+            right
+        };
+        if next.begin <= last.end.saturating_add(1) {
+            last.end = last.end.max(next.end);
+        } else {
+            push(last);
+            last = next;
+        }
+    }
+    for &next in if i < a.len() { &a[i..] } else { &b[j..] } {
+        if next.begin <= last.end.saturating_add(1) {
+            last.end = last.end.max(next.end);
+        } else {
+            push(last);
+            last = next;
+        }
+    }
+    push(last);
+}
+
+/// Hands on, from the lowest, the numbers of the first list that are not in the second.
+fn difference(all: &[Range], taken: &[Range], mut push: impl FnMut(Range)) {
+    let mut cuts = taken.iter().peekable();
+    for range in all {
+        let mut begin = Some(range.begin);
+        while let (Some(from), Some(cut)) = (begin, cuts.peek()) {
+            if cut.begin > range.end {
+                break;
+            }
+            if cut.end >= from {
+                if cut.begin > from {
+                    push(Range { begin: from, end: cut.begin - 1 });
+                }
+                begin = cut.end.checked_add(1).filter(|next| *next <= range.end);
+            }
+            if cut.end >= range.end {
+                break; // it may reach into the next range too
+            }
+            cuts.next();
+        }
+        if let Some(begin) = begin {
+            push(Range { begin, end: range.end });
+        }
     }
 }
 
 impl FromIterator<Range> for Ranges {
     /// Sorts and merges; a range whose end is before its begin counts as empty.
     fn from_iter<I: IntoIterator<Item = Range>>(ranges: I) -> Self {
-        let mut sorted: SmallVec<[Range; 8]> = ranges.into_iter().filter(|range| range.begin <= range.end).collect();
+        let mut sorted: Few = ranges.into_iter().filter(|range| range.begin <= range.end).collect();
         sorted.sort_unstable();
-        let mut merged: SmallVec<[Range; 1]> = SmallVec::new();
-        for range in sorted {
-            match merged.last_mut() {
-                Some(last) if range.begin <= last.end.saturating_add(1) => last.end = last.end.max(range.end),
-                _ => merged.push(range),
+        sorted.dedup_by(|range, last| {
+            let touch = range.begin <= last.end.saturating_add(1);
+            if touch {
+                last.end = last.end.max(range.end);
             }
-        }
-        Self(merged)
+            touch
+        });
+        Self(sorted.into())
     }
 }
 
@@ -124,10 +230,42 @@ impl FromIterator<std::ops::RangeInclusive<u64>> for Ranges {
     }
 }
 
+impl PartialEq for Ranges {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Ranges {}
+
+impl PartialOrd for Ranges {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranges {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_slice().cmp(other.as_slice())
+    }
+}
+
+impl Hash for Ranges {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
+}
+
+impl fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.as_slice()).finish()
+    }
+}
+
 impl fmt::Display for Ranges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
-        for (i, range) in self.0.iter().enumerate() {
+        for (i, range) in self.as_slice().iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
             write!(f, "{comma}{}-{}", range.begin, range.end)?;
         }

@@ -25,6 +25,7 @@ pub enum Value {
 impl Value {
     /// Whether nothing is left.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Scalar(amount) => amount.is_zero(),
@@ -35,6 +36,7 @@ impl Value {
 
     /// Whether `other` is of the same type and lies within this value.
     #[must_use]
+    #[inline]
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(theirs)) => mine >= theirs,
@@ -44,21 +46,42 @@ impl Value {
         }
     }
 
-    /// Adds `other`; false, and nothing done, if the types differ or the sum is too large.
-    pub(super) fn add(&mut self, other: &Self) -> bool {
+    /// Whether `other` can be added: it is of the same type, and the sum is not too large.
+    #[inline]
+    pub(super) fn takes(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Scalar(mine), Self::Scalar(theirs)) => match mine.checked_add(*theirs) {
-                Some(sum) if sum <= Scalar::MAX => *mine = sum,
-                _ => return false,
-            },
+            (Self::Scalar(mine), Self::Scalar(theirs)) => {
+                mine.checked_add(*theirs).is_some_and(|sum| sum <= Scalar::MAX)
+            }
+            _ => self.same_type(other),
+        }
+    }
+
+    /// Adds `other` if both are scalars and the sum is not too large; whether that was so.
+    #[inline]
+    pub(super) fn grow(&mut self, other: &Self) -> bool {
+        let (Self::Scalar(mine), Self::Scalar(theirs)) = (self, other) else { return false };
+        let sum = mine.checked_add(*theirs).filter(|sum| *sum <= Scalar::MAX);
+        sum.inspect(|sum| *mine = *sum).is_some()
+    }
+
+    pub(super) fn same_type(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+
+    /// Adds `other`, which this value [takes](Self::takes).
+    #[inline]
+    pub(super) fn add(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Scalar(mine), Self::Scalar(theirs)) => *mine = mine.checked_add(*theirs).unwrap_or(Scalar::MAX),
             (Self::Ranges(mine), Self::Ranges(theirs)) => mine.insert(theirs),
             (Self::Set(mine), Self::Set(theirs)) => mine.insert(theirs),
-            (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => return false,
+            (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => {}
         }
-        true
     }
 
     /// Takes `other` away as far as it is there.
+    #[inline]
     pub(super) fn remove(&mut self, other: &Self) {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(theirs)) => *mine = mine.saturating_sub(*theirs),
@@ -250,6 +273,8 @@ pub struct Kind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resource {
     // The order of the fields is the canonical order of resources: by name, then by kind.
+    /// Tells most names apart at once, and in their order.
+    key: u64,
     pub(super) name: SmolStr,
     pub(super) kind: Option<Arc<Kind>>,
     pub(super) value: Value,
@@ -261,7 +286,8 @@ impl Resource {
     /// An unreserved resource of the agent itself.
     #[must_use]
     pub fn new(name: impl Into<SmolStr>, value: Value) -> Self {
-        Self { name: name.into(), kind: None, value, copies: 1 }
+        let name = name.into();
+        Self { key: key(&name), name, kind: None, value, copies: 1 }
     }
 
     /// The same resource, of that kind.
@@ -288,7 +314,7 @@ impl Resource {
 
     /// Another amount of the same, in one copy.
     pub(crate) fn like(&self, value: Value) -> Self {
-        Self { name: self.name.clone(), kind: self.kind.clone(), value, copies: 1 }
+        Self { name: self.name.clone(), key: self.key, kind: self.kind.clone(), value, copies: 1 }
     }
 
     /// The same resource, in one copy.
@@ -350,6 +376,7 @@ impl Resource {
 
     /// Whether several tasks may hold it at once.
     #[must_use]
+    #[inline]
     pub fn is_shared(&self) -> bool {
         self.kind.as_ref().is_some_and(|kind| kind.shared)
     }
@@ -370,16 +397,43 @@ impl Resource {
         self.cmp_identity(other) == Ordering::Equal && self.value == other.value
     }
 
+    /// Whether there is nothing of it.
+    #[inline]
+    pub(super) fn is_nothing(&self) -> bool {
+        self.copies == 0 || self.value.is_empty()
+    }
+
     /// Whether two amounts of this identity become one when added.
+    #[inline]
     pub(super) fn merges(&self) -> bool {
         !self.is_shared() && !self.is_indivisible()
     }
 
+    /// Whether both are one merging resource, as far as can be seen without looking closely.
+    #[inline(always)]
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let same_kind = match (&self.kind, &other.kind) {
+            (None, None) => true,
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs) && self.merges(),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        same_kind && self.same_name(other)
+    }
+
+    #[inline(always)]
+    pub(super) fn same_name(&self, other: &Self) -> bool {
+        self.key == other.key && (self.key & 0xff <= KEYED || self.name == other.name)
+    }
+
     pub(super) fn cmp_identity(&self, other: &Self) -> Ordering {
-        self.name.cmp(&other.name).then_with(|| match (&self.kind, &other.kind) {
+        if !self.same_name(other) {
+            return self.key.cmp(&other.key).then_with(|| self.name.cmp(&other.name));
+        }
+        match (&self.kind, &other.kind) {
+            (None, None) => Ordering::Equal,
             (Some(mine), Some(theirs)) if Arc::ptr_eq(mine, theirs) => Ordering::Equal,
             (mine, theirs) => mine.cmp(theirs),
-        })
+        }
     }
 
     /// The role of its single static reservation, if that is all that is special about it.
@@ -395,6 +449,18 @@ impl Resource {
             && kind.provider.is_none();
         plain.then_some(&reservation.role)
     }
+}
+
+/// Names of up to so many bytes are wholly in their key.
+const KEYED: u64 = 7;
+
+/// A number that orders like the names: the first seven bytes, filled up with zeros, and then the length,
+/// or eight for all that are longer.
+fn key(name: &str) -> u64 {
+    let mut key = [0; 8];
+    key.iter_mut().take(7).zip(name.bytes()).for_each(|(place, byte)| *place = byte);
+    key[7] = u8::try_from(name.len()).map_or(8, |length| length.min(8));
+    u64::from_be_bytes(key)
 }
 
 impl fmt::Display for Resource {

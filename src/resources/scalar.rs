@@ -151,12 +151,15 @@ impl FromStr for Scalar {
 /// Thousandths of a plain decimal with at most three places, which no double has to round.
 fn exact_milli(text: &str) -> Option<u64> {
     let (whole, places) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || places.len() > 3 || !digits(whole) || !digits(places) {
+    if whole.is_empty() || places.len() > 3 {
         return None;
     }
-    let fraction: u64 = format!("{places:0<3}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
+    let digit = |number: Option<u64>, byte: u8| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number?.checked_mul(10)?.checked_add(digit)
+    };
+    let zeros = std::iter::repeat_n(b'0', 3 - places.len());
+    whole.bytes().chain(places.bytes()).chain(zeros).fold(Some(0), digit)
 }
 
 impl Serialize for Scalar {

@@ -1,7 +1,9 @@
 //! [`Set`]: a set of names.
 
 use smol_str::SmolStr;
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 /// A set of names, such as the zones that an agent reaches; sorted, each once.
 ///
@@ -15,7 +17,7 @@ use std::fmt;
 /// assert!(zones.contains(&Set::from_iter(["a"])));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Set(Vec<SmolStr>);
+pub struct Set(Arc<[SmolStr]>);
 
 impl Set {
     /// Whether there is no name.
@@ -30,10 +32,11 @@ impl Set {
         &self.0
     }
 
-    /// Whether every name of `other` is in here.
+    /// Whether every name of `other` is in here. O(names of both).
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        other.0.iter().all(|name| self.has(name))
+        let mut mine = self.0.iter();
+        Arc::ptr_eq(&self.0, &other.0) || other.0.iter().all(|name| mine.any(|known| known == name))
     }
 
     /// Whether `name` is in here.
@@ -42,16 +45,28 @@ impl Set {
         self.0.binary_search_by(|mine| mine.as_str().cmp(name)).is_ok()
     }
 
-    /// Adds every name of `other`.
+    /// Adds every name of `other`. O(names of both).
     pub fn insert(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().cloned());
-        self.0.sort_unstable();
-        self.0.dedup();
+        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut all = Vec::with_capacity(self.0.len() + other.0.len());
+        while let (Some(a), Some(b)) = (mine.peek(), theirs.peek()) {
+            let order = a.cmp(b);
+            all.extend(if order.is_le() { mine.next() } else { theirs.next() });
+            if order == Ordering::Equal {
+                theirs.next();
+            }
+        }
+        self.0 = all.into_iter().chain(mine).chain(theirs).cloned().collect();
     }
 
-    /// Takes away every name of `other`; what is not there is passed over.
+    /// Takes away every name of `other`; what is not there is passed over. O(names of both).
     pub fn remove(&mut self, other: &Self) {
-        self.0.retain(|name| !other.has(name));
+        let mut theirs = other.0.iter().peekable();
+        let left = self.0.iter().filter(|name| {
+            while theirs.next_if(|taken| taken < name).is_some() {}
+            theirs.peek() != Some(name)
+        });
+        self.0 = left.cloned().collect();
     }
 }
 
@@ -60,7 +75,7 @@ impl<S: Into<SmolStr>> FromIterator<S> for Set {
         let mut names: Vec<SmolStr> = names.into_iter().map(Into::into).collect();
         names.sort_unstable();
         names.dedup();
-        Self(names)
+        Self(names.into())
     }
 }
 

@@ -126,6 +126,60 @@ fn minimums_add_all_kinds_and_count_members() {
     assert!(!agent.reaches(&minimum(r#"{"mem":0.001}"#)));
 }
 
+#[test]
+fn a_copy_stays_as_it_was_when_the_other_changes() {
+    let before = parse("cpus:1;ports:[1-2,4-5];zones:{a}");
+    let (mut more, mut less) = (before.clone(), before.clone());
+    more.try_add(&before).unwrap();
+    less.remove(&parse("ports:[1-4];zones:{a}"));
+    assert_eq!(more, parse("cpus:2;ports:[1-2,4-5];zones:{a}"));
+    assert_eq!(less, parse("cpus:1;ports:[5-5]"));
+    assert_eq!(before, parse("cpus:1;ports:[1-2,4-5];zones:{a}"));
+    let (mut twice, itself) = (before.clone(), before);
+    twice.try_add(&itself).unwrap();
+    assert_eq!(twice, more);
+    twice.remove(&twice.clone());
+    assert_eq!(twice, Resources::new());
+}
+
+#[test]
+fn a_sum_that_cannot_be_told_changes_nothing() {
+    let cases = [
+        ("cpus:1;mem:9000000000000", "cpus:1;mem:1", "mem:1", "mem:9000000000000"),
+        ("cpus:1;cpus(a):2;mem:1", "cpus:1;cpus(b):[1-2]", "cpus(b):[1-2]", "cpus:1"),
+        ("mem:{a}", "cpus:1;mem:1", "mem:1", "mem:{a}"),
+    ];
+    for (mine, added, which, to) in cases {
+        // In one collection a name has one type: so the second of two items is added by itself.
+        let mut sum = parse(mine);
+        let items = added.split(';').map(|item| parse(item).into_iter().next().unwrap());
+        let error = items.clone().try_for_each(|item| sum.try_insert(item)).unwrap_err();
+        assert_eq!((error.added.to_string(), error.to.name()), (which.into(), to.split(['(', ':']).next().unwrap()));
+        if let Ok(added) = added.parse::<Resources>() {
+            let mut whole = parse(mine);
+            let error = whole.try_add(&added).unwrap_err();
+            assert_eq!((error.added.to_string(), error.to.to_string()), (which.into(), to.into()));
+            assert_eq!(whole, parse(mine));
+            assert_eq!(parse(mine).checked_add(&added).unwrap_err(), error);
+        }
+    }
+}
+
+#[test]
+fn names_are_in_byte_order_however_long() {
+    let names = ["a", "a\0", "abcdefg", "abcdefg\0", "abcdefgh", "abcdefghi", "abcdefgi", "b", "ü"];
+    for rotated in 0..names.len() {
+        let items = names.iter().cycle().skip(rotated).take(names.len());
+        let all = Resources::try_from_iter(items.map(|name| Resource::new(*name, Value::Scalar(Scalar::units(1)))));
+        let all = all.unwrap();
+        assert_eq!(all.iter().map(Resource::name).collect::<Vec<_>>(), names);
+        for name in names {
+            let one = Resources::builder().scalar(name, Scalar::units(1)).build().unwrap();
+            assert!(all.contains(&one) && !all.saturating_sub(&one).contains(&one), "{name:?}");
+        }
+    }
+}
+
 fn any_resources() -> impl Strategy<Value = Resources> {
     let item = prop_oneof![
         (prop::sample::select(vec!["cpus", "mem", "cpus(a)", "mem(a/b)"]), 1_u64..5_000)
@@ -137,7 +191,112 @@ fn any_resources() -> impl Strategy<Value = Resources> {
     prop::collection::vec(item, 0..8).prop_map(|items| parse(&items.join(";")))
 }
 
+/// A resource whose name, kind, type and value are drawn from few, so that many are alike.
+fn any_resource() -> impl Strategy<Value = Resource> {
+    let value = prop_oneof![
+        (1_u64..4).prop_map(|units| Value::Scalar(Scalar::units(units))),
+        prop::collection::vec((0_u64..12, 0_u64..3), 1..5).prop_map(|pieces| {
+            Value::Ranges(pieces.into_iter().map(|(begin, more)| begin..=begin + more).collect())
+        }),
+        prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4)
+            .prop_map(|names| Value::Set(names.into_iter().collect())),
+    ];
+    let name = prop::sample::select(vec!["cpus", "disk", "ephemeral-storage", "ephemeral-things"]);
+    (name, value, 0_u8..8, any::<bool>()).prop_map(|(name, value, kind, revocable)| {
+        let mut special = Kind { revocable, ..Kind::default() };
+        if kind & 1 != 0 {
+            special.reservations.push(Reservation::dynamic("a".parse().unwrap()));
+        }
+        if kind & 2 != 0 {
+            special.disk = Some(Disk { persistence: Some("volume".into()), ..Disk::default() });
+        }
+        special.shared = kind & 4 != 0;
+        Resource::new(name, value).with_kind(special)
+    })
+}
+
+/// The same rules on an unsorted list, one resource and one comparison after the other.
+#[derive(Debug, Clone, Default)]
+struct Plain(Vec<Resource>);
+
+impl Plain {
+    fn of(resources: &Resources) -> Self {
+        Self(resources.iter().cloned().collect())
+    }
+
+    fn partner(&self, of: &Resource) -> Option<usize> {
+        self.0.iter().position(|mine| {
+            let same = mine.name() == of.name() && mine.kind() == of.kind();
+            same && (of.merges() || mine.value() == of.value())
+        })
+    }
+
+    fn add(&mut self, added: &Resource) {
+        match self.partner(added) {
+            Some(at) if added.is_shared() => self.0[at].copies += added.copies,
+            Some(at) if added.merges() => self.0[at].value.add(&added.value),
+            _ => self.0.push(added.clone()),
+        }
+    }
+
+    fn take(&mut self, taken: &Resource) {
+        let Some(at) = self.partner(taken) else { return };
+        match taken {
+            shared if shared.is_shared() => self.0[at].copies = self.0[at].copies.saturating_sub(shared.copies),
+            part if part.merges() => self.0[at].value.remove(&part.value),
+            _ => self.0[at].copies = 0,
+        }
+        self.0.retain(|mine| mine.copies > 0 && !mine.value.is_empty());
+    }
+
+    fn contains(&self, asked: &Resources) -> bool {
+        let mut left = self.clone();
+        asked.iter().all(|resource| {
+            let found = left.partner(resource).is_some_and(|at| {
+                let enough = left.0[at].value().contains(resource.value());
+                enough && (!resource.is_shared() || left.0[at].copies >= resource.copies)
+            });
+            left.take(resource);
+            found
+        })
+    }
+
+    /// As a collection, put together anew.
+    fn sorted(&self) -> Vec<Resource> {
+        let mut list = self.0.clone();
+        list.sort();
+        list
+    }
+}
+
 proptest! {
+    #[test]
+    fn sums_and_differences_are_those_of_a_plain_list(
+        a in prop::collection::vec(any_resource(), 0..12),
+        b in prop::collection::vec(any_resource(), 0..40),
+    ) {
+        let added = |items: Vec<Resource>| items.into_iter().fold(Resources::new(), |mut sum, item| {
+            let _ = sum.try_insert(item); // another type of the name: left out
+            sum
+        });
+        let (a, b) = (added(a), added(b));
+        let list = |resources: &Resources| resources.iter().cloned().collect::<Vec<_>>();
+        if let Ok(sum) = a.checked_add(&b) {
+            let mut plain = Plain::of(&a);
+            b.iter().for_each(|resource| plain.add(resource));
+            prop_assert_eq!(list(&sum), plain.sorted());
+        } else {
+            let types = |of: &Resources| of.iter().map(|r| (r.name().to_owned(), r.value().type_name())).collect::<Vec<_>>();
+            let (mine, theirs) = (types(&a), types(&b));
+            prop_assert!(theirs.iter().any(|(name, of)| mine.iter().any(|(known, other)| known == name && of != other)));
+        }
+        let mut plain = Plain::of(&a);
+        b.iter().for_each(|resource| plain.take(resource));
+        prop_assert_eq!(list(&a.saturating_sub(&b)), plain.sorted());
+        prop_assert_eq!(a.contains(&b), Plain::of(&a).contains(&b));
+        prop_assert_eq!(a.filter(|resource| !resource.is_shared()).iter().count(), a.iter().filter(|r| !r.is_shared()).count());
+    }
+
     #[test]
     fn text_and_json_are_read_back(a in any_resources()) {
         prop_assert_eq!(&parse(&a.to_string()), &a);
@@ -160,4 +319,14 @@ proptest! {
         prop_assert!(sum.contains(&a) && sum.contains(&b));
         prop_assert_eq!(sum, b.checked_add(&a).unwrap());
     }
+}
+
+#[test]
+fn copies_go_their_own_ways() {
+    let first = parse("cpus:4;ports:[1-9]");
+    let mut second = first.clone();
+    second.insert(&parse("cpus:1"));
+    assert_eq!((first.to_string(), second.to_string()), ("cpus:4;ports:[1-9]".into(), "cpus:5;ports:[1-9]".into()));
+    second.remove(&second.clone());
+    assert_eq!((second, first.filter(|resource| resource.name() != "cpus")), (Resources::new(), parse("ports:[1-9]")));
 }

@@ -54,6 +54,10 @@ pub(crate) enum Kind {
     SetQuota,
     SetMaintenance,
     AnswerInverse,
+    /// One more framework of a crowd comes.
+    Join,
+    /// An offer is declined, most often for long.
+    Refuse,
 }
 
 /// How often each kind comes up. What the crate does not do yet is left out here.
@@ -83,6 +87,22 @@ const KINDS: [(u32, Kind); 23] = [
     (2, Kind::AnswerInverse),
 ];
 
+/// How often each kind comes up where many frameworks turn down most of what they are offered.
+const CROWD: [(u32, Kind); 12] = [
+    (30, Kind::Refuse),
+    (8, Kind::Wait),
+    (3, Kind::Accept),
+    (3, Kind::TaskStatus),
+    (2, Kind::Join),
+    (1, Kind::Revive),
+    (1, Kind::Suppress),
+    (1, Kind::SwitchFramework),
+    (1, Kind::SetWeight),
+    (1, Kind::SetQuota),
+    (1, Kind::UpdateAgent),
+    (1, Kind::AddAgent),
+];
+
 /// One thing that happens, and what it makes its choices from.
 #[derive(Clone)]
 pub(crate) struct Move {
@@ -100,18 +120,33 @@ impl fmt::Debug for Move {
 /// A cluster that has something in it from the start, and what happens to it then.
 pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let first = prop_oneof![Just(Kind::AddAgent), Just(Kind::AddFramework)];
-    let then = prop::sample::select(KINDS.iter().flat_map(|(n, kind)| vec![*kind; *n as usize]).collect::<Vec<_>>());
-    let each = |kind: BoxedStrategy<Kind>| {
-        let wait = prop::sample::select(WAITS.as_slice());
-        (kind, wait, any::<[u8; 16]>()).prop_map(|(kind, wait, dice)| Move {
-            kind,
-            wait: Duration::from_millis(wait),
-            dice,
-        })
-    };
     let setup = prop::collection::vec(each(first.boxed()), 2..6);
-    let rest = prop::collection::vec(each(then.boxed()), 10..36);
-    (setup, rest).prop_map(|(mut moves, rest)| {
+    chained(setup, prop::collection::vec(each(one_of(&KINDS)), 10..36))
+}
+
+/// A cluster of a few agents and dozens of frameworks, and what happens to it then.
+pub(crate) fn crowds() -> impl Strategy<Value = Vec<Move>> {
+    let agents = prop::collection::vec(each(Just(Kind::AddAgent).boxed()), 1..4);
+    let crowd = prop::collection::vec(each(Just(Kind::Join).boxed()), 20..40);
+    let rest = prop::collection::vec(each(one_of(&CROWD)), 60..160);
+    chained(chained(crowd, agents), rest)
+}
+
+fn one_of(kinds: &[(u32, Kind)]) -> BoxedStrategy<Kind> {
+    prop::sample::select(kinds.iter().flat_map(|(n, kind)| vec![*kind; *n as usize]).collect::<Vec<_>>()).boxed()
+}
+
+fn each(kind: BoxedStrategy<Kind>) -> impl Strategy<Value = Move> {
+    let wait = prop::sample::select(WAITS.as_slice());
+    let made = |(kind, wait, dice)| Move { kind, wait: Duration::from_millis(wait), dice };
+    (kind, wait, any::<[u8; 16]>()).prop_map(made)
+}
+
+fn chained(
+    first: impl Strategy<Value = Vec<Move>>,
+    then: impl Strategy<Value = Vec<Move>>,
+) -> impl Strategy<Value = Vec<Move>> {
+    (first, then).prop_map(|(mut moves, rest)| {
         moves.extend(rest);
         moves
     })
@@ -182,6 +217,17 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             (_, id) => Command::DeactivateAgent(id),
         },
         Kind::AddFramework => Command::AddFramework(framework(dice.pick(&FRAMEWORKS).into(), dice)),
+        Kind::Join => {
+            let number = state.frameworks.len() + 10 * state.tasks.len();
+            let lone = format!("r{number}");
+            let role = role(dice.pick(&["*", "*", "a", "a/b", &lone, &lone, &lone]));
+            Command::AddFramework(Framework::new(format!("c{number}")).role(role))
+        }
+        Kind::Refuse => {
+            let offer = dice.pick_some(&state.offers)?;
+            let filters = Filters::refuse_for(Duration::from_millis(dice.pick(&[900_000, 900_000, 900_000, 3000])));
+            Command::Call(offer.held.framework.clone(), Call::Decline { offers: vec![id_of(&offer)], filters })
+        }
         Kind::UpdateFramework => Command::UpdateFramework(framework(dice.pick_some(&frameworks)?, dice)),
         Kind::RemoveFramework if dice.one_in(2) => Command::Call(dice.pick_some(&frameworks)?, Call::Teardown),
         Kind::RemoveFramework => Command::RemoveFramework(dice.pick_some(&frameworks)?),

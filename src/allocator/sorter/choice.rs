@@ -47,6 +47,20 @@ impl Sorter for SorterChoice {
         self.chosen().order(tree, totals, order);
     }
 
+    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        self.chosen().more(tree, totals, order);
+    }
+
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        self.chosen().more_of(wanted, tree, totals, order);
+    }
+
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         self.chosen().charged(tree, client);
     }
@@ -57,6 +71,10 @@ impl Sorter for SorterChoice {
 
     fn demand(&mut self, demand: &Demand) {
         self.chosen().demand(demand);
+    }
+
+    fn draws(&self) -> bool {
+        matches!(self, Self::Random(_))
     }
 
     fn draw(&mut self, number: u64) {

@@ -1,9 +1,9 @@
 //! [`Drf`]: dominant resource fairness.
 
 use super::Sorter;
-use crate::allocator::share::{Share, Totals};
+use super::tournament::{Key, Tournament};
+use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
-use std::cmp::Ordering;
 
 /// Dominant resource fairness over a tree, as in Mesos: the smaller dominant share first, then who
 /// was given something less often, then the smaller name in byte order.
@@ -12,103 +12,155 @@ use std::cmp::Ordering;
 /// the weight. Siblings are sorted at every level and the tree is walked depth first. Shares are
 /// compared as exact fractions; Mesos divides doubles, so that equal shares there may differ.
 ///
-/// The order is kept: of a node that was charged only the place among its siblings is found anew,
-/// in O(log siblings) comparisons. Writing the order out is O(clients).
+/// The order is kept, not made: siblings play a tournament, in which one that was charged plays again, in
+/// O(log siblings) comparisons. Each client that is asked for costs as much. When siblings come or go, or the cluster's
+/// totals change other than all alike, the siblings concerned play anew the next time they are looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Drf {
-    /// By node number: its key when it was last put in its place.
-    keys: Vec<Key>,
-    /// By node number: its children in order.
-    sorted: Vec<Vec<NodeId>>,
+    /// By node number: its children.
+    tournaments: Vec<Tournament>,
+    /// The totals that all keys are of: those of now, or others of which they are a multiple.
+    totals: Totals,
+    /// Goes up when the keys are to be of other totals.
+    basis: u64,
+    /// Whose keys may have changed since.
     charged: Vec<ClientId>,
-    /// The tree's shape and the totals' version that the order is of; none at first.
-    of: Option<(u64, u64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Key {
-    share: Share,
-    count: u64,
-}
-
-impl Key {
-    const LEAST: Self = Self { share: Share::ZERO, count: 0 };
-
-    fn of(tree: &ShareTree, totals: &Totals, node: NodeId) -> Self {
-        Self { share: tree.dominant_share(node, totals), count: tree.count(node) }
-    }
+    /// The nodes from the root to where the walk is.
+    path: Vec<NodeId>,
+    /// The nodes that the walk has passed, and taken out of their tournaments.
+    passed: Vec<NodeId>,
+    /// The leaf where the walk is, which is taken out when it goes on.
+    at: Option<NodeId>,
 }
 
 impl Drf {
-    fn compare(&self, tree: &ShareTree, a: NodeId, b: NodeId) -> Ordering {
-        let (left, right) = (&self.keys[a.index()], &self.keys[b.index()]);
-        left.share.cmp(&right.share).then(left.count.cmp(&right.count)).then_with(|| tree.name(a).cmp(tree.name(b)))
-    }
-
-    fn sort_all(&mut self, tree: &ShareTree, totals: &Totals) {
-        self.keys.resize(tree.capacity(), Key::LEAST);
-        self.sorted.resize_with(tree.capacity(), Vec::new);
-        let mut nodes = vec![tree.root()];
-        for next in 0.. {
-            let Some(&node) = nodes.get(next) else { break };
-            self.keys[node.index()] = Key::of(tree, totals, node);
-            nodes.extend_from_slice(tree.children(node));
-        }
-        for node in nodes {
-            let mut children = std::mem::take(&mut self.sorted[node.index()]);
-            children.clear();
-            children.extend_from_slice(tree.children(node));
-            children.sort_by(|a, b| self.compare(tree, *a, *b));
-            self.sorted[node.index()] = children;
-        }
-    }
-
-    /// Finds the place of a client and its ancestors among their siblings anew.
-    fn move_up(&mut self, tree: &ShareTree, totals: &Totals, client: ClientId) {
-        let Some(mut node) = tree.leaf(client) else { return };
-        while node != tree.root() {
-            let key = Key::of(tree, totals, node);
-            let parent = tree.parent(node);
-            if key != self.keys[node.index()] {
-                let mut siblings = std::mem::take(&mut self.sorted[parent.index()]);
-                let old = siblings.binary_search_by(|sibling| self.compare(tree, *sibling, node));
-                siblings.remove(old.expect("siblings stand in the order of their keys"));
-                self.keys[node.index()] = key;
-                let new = siblings.partition_point(|sibling| self.compare(tree, *sibling, node).is_lt());
-                siblings.insert(new, node);
-                self.sorted[parent.index()] = siblings;
+    /// Puts back whom the last walk has passed, and moves those that were charged. From here on, until the next start,
+    /// the order is that of this moment.
+    fn start(&mut self, tree: &ShareTree, totals: &Totals) {
+        if self.totals.version() != totals.version() {
+            if !self.totals.is_multiple_of(totals) {
+                self.basis += 1;
+                self.totals = totals.clone();
             }
-            node = parent;
+            self.totals.take_version_of(totals);
+        }
+        if self.tournaments.len() < tree.capacity() {
+            self.tournaments.resize_with(tree.capacity(), Tournament::default);
+        }
+        while let Some(node) = self.passed.pop() {
+            self.refresh(tree, node);
+        }
+        let mut charged = std::mem::take(&mut self.charged);
+        for client in charged.drain(..) {
+            let mut node = tree.leaf(client).unwrap_or(tree.root());
+            while node != tree.root() {
+                self.refresh(tree, node);
+                node = tree.parent(node);
+            }
+        }
+        self.charged = charged;
+        self.at = None;
+        self.path.clear();
+        self.path.push(tree.root());
+    }
+
+    fn stamp(&self, tree: &ShareTree, node: NodeId) -> (u64, u64) {
+        (tree.layout(node), self.basis)
+    }
+
+    /// Has a node play again among its siblings, if that tournament is not to be rebuilt anyway.
+    fn refresh(&mut self, tree: &ShareTree, node: NodeId) {
+        let parent = tree.parent(node);
+        let stamp = self.stamp(tree, parent);
+        let tournament = &mut self.tournaments[parent.index()];
+        if tournament.is_of(stamp) {
+            tournament.set(tree.slot(node), Key::of(tree, &self.totals, node), &self.totals);
+        }
+    }
+
+    /// Has the tournament of a node's children be of this moment.
+    fn bring_up(&mut self, tree: &ShareTree, node: NodeId) {
+        let stamp = self.stamp(tree, node);
+        let tournament = &mut self.tournaments[node.index()];
+        if !tournament.is_of(stamp) {
+            tournament.rebuild(stamp, tree, &self.totals, node);
+        }
+    }
+
+    fn pass(&mut self, tree: &ShareTree, node: NodeId) {
+        self.tournaments[tree.parent(node).index()].take_out(tree.slot(node), &self.totals);
+        self.passed.push(node);
+    }
+
+    /// The next client of the walk; of those who are `wanted`, if that is said.
+    fn next(&mut self, tree: &ShareTree, wanted: Option<&dyn Fn(ClientId) -> bool>) -> Option<ClientId> {
+        if let Some(leaf) = self.at.take() {
+            self.pass(tree, leaf);
+        }
+        loop {
+            let node = *self.path.last()?;
+            self.bring_up(tree, node);
+            let tournament = &mut self.tournaments[node.index()];
+            let first = match wanted {
+                None => tournament.first(),
+                Some(wanted) => tournament
+                    .first_where(&self.totals, |slot| tree.active_client(tree.children(node)[slot]).is_none_or(wanted)),
+            };
+            match first {
+                Some(slot) => {
+                    let child = tree.children(node)[slot];
+                    if let Some(client) = tree.active_client(child) {
+                        self.at = Some(child);
+                        return Some(client);
+                    }
+                    self.path.push(child);
+                }
+                None => {
+                    self.path.pop();
+                    if node != tree.root() {
+                        self.pass(tree, node);
+                    }
+                }
+            }
         }
     }
 }
 
 impl Sorter for Drf {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        let mut charged = std::mem::take(&mut self.charged);
-        let now = Some((tree.shape(), totals.version()));
-        if self.of == now {
-            charged.iter().for_each(|client| self.move_up(tree, totals, *client));
-        } else {
-            self.sort_all(tree, totals);
-            self.of = now;
-        }
-        charged.clear();
-        self.charged = charged;
+        self.start(tree, totals);
+        order.extend(std::iter::from_fn(|| self.next(tree, None)));
+    }
 
-        let mut ahead = vec![tree.root()];
-        while let Some(node) = ahead.pop() {
-            order.extend(tree.active_client(node));
-            ahead.extend(self.sorted[node.index()].iter().rev());
+    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+        if order.is_empty() {
+            self.start(tree, totals);
         }
+        order.extend(self.next(tree, None));
+    }
+
+    fn more_of(
+        &mut self,
+        wanted: &dyn Fn(ClientId) -> bool,
+        tree: &ShareTree,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        if order.is_empty() {
+            self.start(tree, totals);
+        }
+        order.extend(self.next(tree, Some(wanted)));
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
-        // Beyond this, sorting all is cheaper, and the list must not grow without bound.
-        if self.charged.len() <= tree.capacity() {
-            self.charged.push(client);
-        } else {
-            self.of = None;
+        if self.charged.last() == Some(&client) {
+            return;
         }
+        // Beyond this, playing anew is cheaper, and the list must not grow without bound.
+        if self.charged.len() > tree.capacity() {
+            self.charged.clear();
+            self.basis += 1;
+        }
+        self.charged.push(client);
     }
 }

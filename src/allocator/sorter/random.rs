@@ -54,6 +54,10 @@ impl Sorter for Random {
         order.extend(keys.into_iter().map(|(_, _, client)| client));
     }
 
+    fn draws(&self) -> bool {
+        true
+    }
+
     fn draw(&mut self, number: u64) {
         self.draw = number;
     }

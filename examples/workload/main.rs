@@ -1,0 +1,151 @@
+//! Allocator workloads of fixed size, timed: those that Mesos' own allocator was measured with.
+//!
+//! ```text
+//! cargo run --release --example workload -- NAME [--agents N] [--frameworks F] [--roles R]
+//!     [--rounds K] [--seed S] [--json]
+//! ```
+//!
+//! | name | what is timed |
+//! | --- | --- |
+//! | `cycle` | one allocation of all agents, then one with nothing left to give |
+//! | `event` | one agent given back and allocated again |
+//! | `decline` | allocations while every framework refuses all that it is offered, until nobody wants anything |
+//! | `suppress`, `extreme-suppress` | allocations while ever more frameworks, or nearly all, want no offers |
+//! | `quota` | allocations that meet quotas of half an agent and of two |
+//! | `add-and-update` | agents that come with tasks, and then get revocable resources |
+//! | `launch-loop` | allocations until 19,500 tasks of three sizes run |
+//! | `sort` | the DRF sorter alone |
+//! | `resources` | the arithmetic of resources |
+//!
+//! The allocator is called as an embedder would call it, through [`apportion::allocator::Allocator`], and
+//! every offer is read within the time that is told. How many offers each round has to make is known
+//! beforehand; a run that makes others ends with exit status 1. Arguments that make no workload: 2.
+//!
+//! With `--json` each line is an object (`workload`, `agents`, `frameworks`, `roles`, `step`, `round`,
+//! `seconds`, `offers`, and what else a step has to tell); the `round` of a step that only leads to the
+//! rounds is null. The last line is the most memory that the process had in use, if the system tells.
+#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
+#![expect(clippy::disallowed_types, reason = "a program that measures time reads a clock")]
+
+mod arithmetic;
+mod cluster;
+mod cycle;
+mod join;
+mod launch;
+mod quota;
+mod refusal;
+mod report;
+mod sort;
+
+use clap::{Parser, ValueEnum};
+use report::{Failure, Report};
+use std::process::ExitCode;
+
+/// Runs one workload and tells how long each of its rounds took.
+#[derive(Debug, Clone, Parser)]
+struct Arguments {
+    /// The workload.
+    name: Workload,
+    /// How many agents; 80 for `launch-loop`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    agents: Option<u32>,
+    /// How many frameworks; for `quota` as many as agents, for `launch-loop` 554.
+    #[arg(long, value_name = "F", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    frameworks: Option<u32>,
+    /// Among how many roles the frameworks are dealt out; 1 is the default role for all.
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    roles: Option<u32>,
+    /// How many rounds at most; of `resources`, how many turns, of which the fastest counts.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// What is drawn at random is drawn from this.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Offers the agents in a random order, as Mesos does, rather than in that in which they came.
+    #[arg(long)]
+    shuffle: bool,
+    /// `cycle` and `event`: part of each agent is in use from the start.
+    #[arg(long)]
+    used: bool,
+    /// Prints JSON, one object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Workload {
+    Cycle,
+    Event,
+    Decline,
+    Suppress,
+    ExtremeSuppress,
+    Quota,
+    AddAndUpdate,
+    LaunchLoop,
+    Sort,
+    Resources,
+}
+
+impl Arguments {
+    /// How many agents and frameworks there are if nobody says: as in Mesos' benchmark, if it has one size.
+    fn usual(&self) -> (usize, usize) {
+        if self.name == Workload::LaunchLoop {
+            (80, 554)
+        } else if self.name == Workload::Quota {
+            (300, self.agents.map_or(300, |agents| agents as usize))
+        } else {
+            (1_000, 100)
+        }
+    }
+
+    fn agents(&self) -> usize {
+        self.agents.map_or_else(|| self.usual().0, |agents| agents as usize)
+    }
+
+    fn frameworks(&self) -> usize {
+        self.frameworks.map_or_else(|| self.usual().1, |frameworks| frameworks as usize)
+    }
+
+    /// The number of roles; for `quota` and `launch-loop` it follows from that of the frameworks.
+    fn roles(&self) -> usize {
+        if self.name == Workload::LaunchLoop {
+            launch::Mix::of(self.frameworks()).roles()
+        } else if self.name == Workload::Quota {
+            self.frameworks()
+        } else {
+            self.roles.map_or(1, |roles| roles as usize).min(self.frameworks())
+        }
+    }
+
+    fn rounds(&self, usual: usize) -> usize {
+        self.rounds.map_or(usual, |rounds| rounds as usize)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.status()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let report = Report::begin(arguments)?;
+    match arguments.name {
+        Workload::Cycle => cycle::cycle(arguments, &report),
+        Workload::Event => cycle::event(arguments, &report),
+        Workload::Decline => refusal::decline(arguments, &report),
+        Workload::Suppress => refusal::suppress(arguments, &report),
+        Workload::ExtremeSuppress => refusal::extreme_suppress(arguments, &report),
+        Workload::Quota => quota::quota(arguments, &report),
+        Workload::AddAndUpdate => join::add_and_update(arguments, &report),
+        Workload::LaunchLoop => launch::launch_loop(arguments, &report),
+        Workload::Sort => sort::sort(arguments, &report),
+        Workload::Resources => arithmetic::resources(arguments, &report),
+    }?;
+    report.end()
+}

@@ -1,0 +1,63 @@
+//! [`Bits`]: a set of dense numbers.
+
+/// A set of small numbers, a bit each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Adds a number; whether it was not there yet.
+    pub(super) fn insert(&mut self, number: usize) -> bool {
+        if self.0.len() <= number / 64 {
+            self.0.resize(number / 64 + 1, 0);
+        }
+        let (word, bit) = (&mut self.0[number / 64], 1 << (number % 64));
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    pub(super) fn remove(&mut self, number: usize) {
+        if let Some(word) = self.0.get_mut(number / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn contains(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+
+    /// Whether every member is one of `others` too.
+    pub(super) fn is_within(&self, others: &Self) -> bool {
+        let theirs = others.0.iter().chain(std::iter::repeat(&0));
+        self.0.iter().zip(theirs).all(|(mine, theirs)| mine & !theirs == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bits(numbers: &[usize]) -> Bits {
+        let mut bits = Bits::default();
+        numbers.iter().for_each(|number| assert!(bits.insert(*number)));
+        bits
+    }
+
+    #[test]
+    fn tells_whether_one_lies_within_the_other() {
+        let (mine, theirs) = (bits(&[0, 63, 64, 200]), bits(&[63, 64]));
+        assert!(theirs.is_within(&mine) && !mine.is_within(&theirs) && bits(&[]).is_within(&bits(&[])));
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone() {
+        let mut mine = bits(&[5, 70]);
+        mine.remove(70);
+        mine.remove(1000);
+        assert!(mine.contains(5) && !mine.contains(70) && !mine.contains(1000));
+    }
+}

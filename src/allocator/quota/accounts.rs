@@ -1,0 +1,337 @@
+//! [`Accounts`]: what roles with quota have consumed, up the path, and what is kept free for them.
+//!
+//! Kept as things change, so that an allocation finds them as they are: a change costs its path.
+
+use super::Quota;
+use crate::allocator::names::{Amounts, Delta, NameIx, Names};
+use crate::allocator::tree::ClientId;
+use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
+use crate::role::Role;
+use indexmap::IndexMap;
+
+/// The dense number of a role with quota.
+pub(in crate::allocator) type NodeIx = usize;
+
+/// The accounts of all roles with quota, and of the cluster.
+#[derive(Debug, Clone, Default)]
+pub(in crate::allocator) struct Accounts {
+    nodes: Vec<Node>,
+    by_role: IndexMap<Role, NodeIx, foldhash::fast::RandomState>,
+    /// All firm resources.
+    pub(super) total: Amounts,
+    /// Those that somebody holds.
+    pub(super) held: Amounts,
+    /// What of the others is kept free for guarantees.
+    required: Amounts,
+    /// How many roles lack some of their own guarantee.
+    lacking: usize,
+    /// What an offer must contain one of.
+    minimums: Vec<Vec<(NameIx, u64)>>,
+    /// How many roles that have a framework may consume too little for any offer.
+    closed: usize,
+}
+
+/// Why a role is given nothing firm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::allocator) enum Barrier {
+    /// It, or a role above it, has consumed what it may.
+    Limit { role: Role, name: NameIx, limit: u64, consumed: u64 },
+    /// What is free is kept for these.
+    Headroom { name: NameIx, free: u64, required: u64, roles: Vec<Role> },
+}
+
+/// A role with quota.
+#[derive(Debug, Clone)]
+struct Node {
+    parent: Option<NodeIx>,
+    guarantee: Amounts,
+    limits: Vec<(NameIx, u64)>,
+    consumed: Amounts,
+    /// What is kept free for it and those below: what it lacks itself, or they together, whichever is more.
+    need: Amounts,
+    /// What is kept free for those right below.
+    below: Amounts,
+    /// The role in the tree of roles, if it has a framework.
+    client: Option<ClientId>,
+    /// Whether it lacks some of its own guarantee.
+    lacks: bool,
+    /// Whether its limits leave too little for any offer of what quota divides.
+    is_closed: bool,
+}
+
+impl Accounts {
+    /// Opens an account for each role with quota; `consumed` are amounts that count for a role and all above it.
+    pub(super) fn open<'a>(
+        &mut self,
+        names: &mut Names,
+        quotas: &IndexMap<Role, Quota>,
+        consumed: impl Iterator<Item = (&'a Role, &'a Amounts)>,
+        minimums: &[Quantities],
+    ) {
+        let (total, held) = (std::mem::take(&mut self.total), std::mem::take(&mut self.held));
+        let mut amounts = |minimum: &Quantities| -> Vec<(NameIx, u64)> {
+            minimum.iter().map(|(name, amount)| (names.intern(name), amount.as_milli())).collect()
+        };
+        let minimums = minimums.iter().map(&mut amounts).collect();
+        *self = Self { total, held, minimums, ..Self::default() };
+        let mut roles: Vec<_> = quotas.iter().collect();
+        roles.sort_unstable_by_key(|(role, _)| (role.components().count(), *role));
+        for (role, quota) in roles {
+            let mut guarantee = Amounts::default();
+            quota
+                .guarantees
+                .iter()
+                .for_each(|(name, amount)| guarantee.add(&[(names.intern(name), amount.as_milli())]));
+            let limits = quota.limits.iter().map(|(name, limit)| (names.intern(name), limit.as_milli())).collect();
+            let parent = self.nearest(role);
+            let (consumed, need, below) = (Amounts::default(), Amounts::default(), Amounts::default());
+            self.by_role.insert(role.clone(), self.nodes.len());
+            self.nodes.push(Node {
+                parent,
+                guarantee,
+                limits,
+                consumed,
+                need,
+                below,
+                client: None,
+                lacks: false,
+                is_closed: false,
+            });
+        }
+        for (role, amounts) in consumed {
+            let delta: Delta = amounts.iter().collect();
+            let path: Vec<NodeIx> = self.up(self.nearest(role)).collect();
+            path.into_iter().for_each(|node| self.nodes[node].consumed.add(&delta));
+        }
+        for node in (0..self.nodes.len()).rev() {
+            self.look_at(node);
+            self.update_need(node);
+        }
+    }
+
+    /// The nearest role with quota, from `role` up.
+    pub(in crate::allocator) fn nearest(&self, role: &Role) -> Option<NodeIx> {
+        if self.by_role.is_empty() {
+            return None;
+        }
+        role.path_up().find_map(|path| self.by_role.get(path).copied())
+    }
+
+    /// The account of just that role.
+    pub(in crate::allocator) fn of(&self, role: &Role) -> Option<NodeIx> {
+        self.by_role.get(role).copied()
+    }
+
+    /// Tells where a role stands in the tree of roles, or that it does not; the nearest account of it.
+    pub(super) fn seat(&mut self, role: &Role, client: Option<ClientId>) -> Option<NodeIx> {
+        let nearest = self.nearest(role)?;
+        if self.of(role) == Some(nearest) {
+            let node = &mut self.nodes[nearest];
+            let before = usize::from(node.is_closed && node.client.is_some());
+            node.client = client;
+            self.closed = self.closed - before + usize::from(node.is_closed && node.client.is_some());
+        }
+        Some(nearest)
+    }
+
+    fn up(&self, node: Option<NodeIx>) -> impl Iterator<Item = NodeIx> {
+        std::iter::successors(node, |node| self.nodes[*node].parent)
+    }
+
+    /// More is consumed by a role and all above it.
+    pub(super) fn consume(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
+        self.change(node, |consumed| consumed.add(delta));
+    }
+
+    /// Less is consumed by a role and all above it.
+    pub(super) fn give_up(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
+        self.change(node, |consumed| consumed.sub(delta));
+    }
+
+    fn change(&mut self, from: Option<NodeIx>, change: impl Fn(&mut Amounts)) {
+        let mut next = from;
+        while let Some(node) = next {
+            change(&mut self.nodes[node].consumed);
+            self.look_at(node);
+            next = self.nodes[node].parent;
+        }
+        next = from;
+        while let Some(node) = next {
+            self.update_need(node);
+            next = self.nodes[node].parent;
+        }
+    }
+
+    /// Notes whether a role lacks some of its guarantee, and whether its limits leave anything.
+    fn look_at(&mut self, ix: NodeIx) {
+        let node = &self.nodes[ix];
+        let lacks = !self.unsatisfied(ix).is_empty();
+        let too_little = |(name, amount): &(NameIx, u64)| {
+            let mut limits = node.limits.iter().filter(|(limited, _)| limited == name);
+            limits.any(|(_, limit)| limit.saturating_sub(node.consumed.of(*name)) < *amount)
+        };
+        let is_closed = !self.minimums.is_empty() && self.minimums.iter().all(|minimum| minimum.iter().any(too_little));
+        let counted = usize::from(node.client.is_some());
+        self.lacking = self.lacking + usize::from(lacks) - usize::from(node.lacks);
+        self.closed = self.closed + counted * usize::from(is_closed) - counted * usize::from(node.is_closed);
+        let node = &mut self.nodes[ix];
+        (node.lacks, node.is_closed) = (lacks, is_closed);
+    }
+
+    /// Brings what is kept free for a role in line with what it lacks, and what is kept free above it.
+    fn update_need(&mut self, ix: NodeIx) {
+        let node = &self.nodes[ix];
+        let need = larger(&minus(&node.guarantee, &node.consumed), &node.below);
+        let parent = node.parent;
+        let old = std::mem::replace(&mut self.nodes[ix].need, need.clone());
+        if old != need {
+            let above = parent.map_or(&mut self.required, |parent| &mut self.nodes[parent].below);
+            above.sub(&old.iter().collect::<Delta>());
+            above.add(&need.iter().collect::<Delta>());
+        }
+    }
+
+    /// What a role lacks of its own guarantee.
+    pub(in crate::allocator) fn unsatisfied(&self, node: NodeIx) -> Amounts {
+        minus(&self.nodes[node].guarantee, &self.nodes[node].consumed)
+    }
+
+    /// Whether a role lacks some of its own guarantee.
+    pub(in crate::allocator) fn lacks_guarantee(&self, node: NodeIx) -> bool {
+        self.nodes[node].lacks
+    }
+
+    /// Whether any role does.
+    pub(in crate::allocator) fn any_lacks_guarantee(&self) -> bool {
+        self.lacking > 0
+    }
+
+    /// Whether a role's own limits leave too little for any offer of nothing but what quota divides.
+    pub(in crate::allocator) fn is_closed(&self, node: NodeIx) -> bool {
+        self.nodes[node].is_closed
+    }
+
+    /// How many roles with a framework that is so for.
+    pub(in crate::allocator) fn closed(&self) -> usize {
+        self.closed
+    }
+
+    /// Whether anything is kept free for guarantees.
+    pub(in crate::allocator) fn keeps_free(&self) -> bool {
+        !self.required.is_empty()
+    }
+
+    /// Firm resources that nobody holds.
+    fn headroom(&self, name: NameIx) -> u64 {
+        self.total.of(name).saturating_sub(self.held.of(name))
+    }
+
+    /// What a role may still consume of a name; none if nothing up the path limits it.
+    fn limit_left(&self, node: Option<NodeIx>, name: NameIx) -> Option<u64> {
+        let limits = self.up(node).flat_map(|ix| {
+            let node = &self.nodes[ix];
+            let mine = node.limits.iter().filter(move |(limited, _)| *limited == name);
+            mine.map(move |(_, limit)| limit.saturating_sub(node.consumed.of(name)))
+        });
+        limits.min()
+    }
+
+    /// The most of a name that a role may be given beyond its guarantee; none = as much as there is.
+    fn bound(&self, node: Option<NodeIx>, name: NameIx, given: u64) -> Option<u64> {
+        let limit = self.limit_left(node, name).map(|left| left.saturating_sub(given));
+        // What is given for the guarantee comes off both headroom and requirement.
+        let required = !self.required.is_empty();
+        let free = required.then(|| self.headroom(name).saturating_sub(self.required.of(name)));
+        limit.into_iter().chain(free).min()
+    }
+
+    /// What a role may be given of firm resources: as far as it lacks its guarantee, and beyond it as
+    /// far as limits and the guarantees of others allow. The first part by itself comes first.
+    pub(in crate::allocator) fn cut(
+        &self,
+        names: &Names,
+        node: Option<NodeIx>,
+        firm: &Resources,
+        unsatisfied: &Amounts,
+    ) -> (Resources, Resources) {
+        let name = |resource: &Resource| names.find(resource.name());
+        // A limit further up holds for guarantees too: the role's own is never below what it lacks.
+        let lacking = |resource: &Resource| {
+            let (lacks, left) = name(resource).map_or((0, None), |ix| (unsatisfied.of(ix), self.limit_left(node, ix)));
+            Some(left.map_or(lacks, |left| lacks.min(left)))
+        };
+        let guaranteed = if unsatisfied.is_empty() { Resources::new() } else { chop(firm, lacking) };
+        let rest = firm.saturating_sub(&guaranteed);
+        let given = |resource: &Resource| guaranteed.amount(resource.name()).as_milli();
+        let extra = chop(&rest, |resource| self.bound(node, name(resource)?, given(resource)));
+        (guaranteed, extra)
+    }
+
+    /// What keeps a role from being given all of these: the first name that a limit, or else the
+    /// guarantees of others, allow less of.
+    pub(in crate::allocator) fn barrier(
+        &self,
+        names: &Names,
+        node: Option<NodeIx>,
+        firm: &Resources,
+    ) -> Option<Barrier> {
+        let asked: Vec<(NameIx, u64)> = {
+            let amounts = firm.quantities();
+            amounts.iter().filter_map(|(name, amount)| Some((names.find(name)?, amount.as_milli()))).collect()
+        };
+        let limited = |(name, amount): (NameIx, u64)| {
+            let too_low = |ix: NodeIx| {
+                let consumed = self.nodes[ix].consumed.of(name);
+                let limit = self.nodes[ix].limits.iter().find(|(limited, _)| *limited == name)?.1;
+                let left = limit.saturating_sub(consumed);
+                (left < amount).then(|| Barrier::Limit { role: self.role(ix), name, limit, consumed })
+            };
+            self.up(node).find_map(too_low)
+        };
+        let kept = |(name, amount): (NameIx, u64)| {
+            let (free, required) = (self.headroom(name), self.required.of(name));
+            let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
+            let roles = || needy.map(|ix| self.role(ix)).collect();
+            // As in `bound`: what is free is looked at only while anything at all is kept free.
+            let held_back = !self.required.is_empty() && free.saturating_sub(required) < amount;
+            held_back.then(|| Barrier::Headroom { name, free, required, roles: roles() })
+        };
+        asked.iter().copied().find_map(limited).or_else(|| asked.iter().copied().find_map(kept))
+    }
+
+    fn role(&self, node: NodeIx) -> Role {
+        self.by_role.get_index(node).map_or_else(Role::default, |(role, _)| role.clone())
+    }
+}
+
+/// Cuts scalars so that each name stays within its target; none = whole. What can only be had whole
+/// is taken if it fits. Resources of a name use up its target in canonical order.
+fn chop(resources: &Resources, target: impl Fn(&Resource) -> Option<u64>) -> Resources {
+    let mut cut = Vec::new();
+    let (mut name, mut used) = (None, 0_u64);
+    for resource in resources {
+        if name != Some(resource.name()) {
+            (name, used) = (Some(resource.name()), 0);
+        }
+        let amount = resource.scalar().unwrap_or_default().as_milli();
+        let left = target(resource).map_or(amount, |target| target.saturating_sub(used));
+        let taken = if resource.is_indivisible() && left < amount { 0 } else { amount.min(left) };
+        used += taken;
+        cut.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
+    }
+    Resources::try_from_iter(cut).expect("no more than what it was cut from")
+}
+
+fn minus(from: &Amounts, less: &Amounts) -> Amounts {
+    let mut rest = from.clone();
+    rest.sub(&less.iter().collect::<Delta>());
+    rest
+}
+
+fn larger(a: &Amounts, b: &Amounts) -> Amounts {
+    let mut max = a.clone();
+    for (ix, amount) in b.iter() {
+        max.add(&[(ix, amount.saturating_sub(a.of(ix)))]);
+    }
+    max
+}
