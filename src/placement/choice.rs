@@ -98,7 +98,7 @@ impl<'a> Choice<'a> {
     pub(super) fn new(search: &Search<'a>, desk: &mut Desk<'_>) -> Self {
         let terms = Terms::new(search, desk);
         let of_host = [&terms.of_state, &terms.of_slot].iter().any(|group| !group.wishes.is_empty());
-        let is_open = !terms.of_anything.is_empty() || matches!(search.strategy, Strategy::Random | Strategy::Own(_));
+        let is_open = !terms.of_anything.is_empty() || !search.strategy.is_of_load();
         let mut choice = Self {
             weights: search.app.prefer.iter().map(|wish| wish.weight.value().abs()).sum(),
             is_ranked: !is_open && (of_host || !matches!(search.strategy, Strategy::First)),
@@ -365,7 +365,7 @@ impl<'a> Choice<'a> {
         let mut left: Vec<(Score, usize)> = Vec::new();
         for index in 0..desk.slots.len() {
             let Some(score) = self.look_at(index, search, desk) else { continue };
-            if !search.has_an_opinion() {
+            if !search.prefers_some() && search.strategy.is_good_enough(score[3]) {
                 return Some(index);
             }
             left.push((score, index));

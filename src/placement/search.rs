@@ -80,10 +80,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether some of the offers that will do may be better than others.
-    pub(super) fn has_an_opinion(&self) -> bool {
-        let places = !self.app.prefer.is_empty() || !self.app.spread.is_empty() || !self.groups.is_empty();
-        places || !matches!(self.strategy, Strategy::First)
+    /// Whether preferences, spreads or a `GROUP_BY` may make some of the offers that will do better than others.
+    pub(super) fn prefers_some(&self) -> bool {
+        !self.app.prefer.is_empty() || !self.app.spread.is_empty() || !self.groups.is_empty()
     }
 
     /// All fields of which it counts tasks.
