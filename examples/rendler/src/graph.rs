@@ -1,0 +1,230 @@
+//! [`Graph`]: pages, their links and their pictures.
+
+use crate::job::{Crawled, Rendered};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+/// The pages of a site, by name, and the links between them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Graph {
+    nodes: BTreeMap<String, Node>,
+    edges: BTreeSet<(String, String)>,
+}
+
+/// What is known of a page.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Node {
+    pub(crate) state: State,
+    pub(crate) picture: Option<Rendered>,
+    /// How many of its links lead to other sites.
+    pub(crate) elsewhere: usize,
+}
+
+/// How far the crawl of a page has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum State {
+    /// It was seen in a link, and no more.
+    #[default]
+    Seen,
+    /// It was read, and has that title.
+    Page(Option<String>),
+    /// It is a file of that kind, and was not read.
+    File(String),
+    /// It leads on to another.
+    Moved,
+    /// It is not there, and why.
+    Missing(String),
+    /// It could not be had, however often it was tried, and why.
+    Failed(String),
+}
+
+impl Graph {
+    /// Takes note of a page; false if it was known.
+    pub(crate) fn see(&mut self, page: &str) -> bool {
+        let new = !self.nodes.contains_key(page);
+        if new {
+            self.nodes.insert(page.to_owned(), Node::default());
+        }
+        new
+    }
+
+    /// Takes note of what a crawl has found; the pages that are new by it, in the order of the links.
+    pub(crate) fn crawled(&mut self, page: &str, found: Crawled) -> Vec<String> {
+        let (state, links, elsewhere) = match found {
+            Crawled::Page { title, links, elsewhere } => (State::Page(title), links, elsewhere),
+            Crawled::File { kind } => (State::File(kind), Vec::new(), 0),
+            Crawled::Moved { to } => (State::Moved, Vec::from_iter(to), 0),
+            Crawled::Missing { why } => (State::Missing(why), Vec::new(), 0),
+        };
+        let node = self.nodes.entry(page.to_owned()).or_default();
+        (node.state, node.elsewhere) = (state, elsewhere);
+        self.edges.extend(links.iter().map(|to| (page.to_owned(), to.clone())));
+        links.into_iter().filter(|link| self.see(link)).collect()
+    }
+
+    /// Takes note that a page cannot be had.
+    pub(crate) fn failed(&mut self, page: &str, why: String) {
+        self.nodes.entry(page.to_owned()).or_default().state = State::Failed(why);
+    }
+
+    /// Takes note of the picture of a page.
+    pub(crate) fn rendered(&mut self, page: &str, picture: Rendered) {
+        self.nodes.entry(page.to_owned()).or_default().picture = Some(picture);
+    }
+
+    /// All pages, by name.
+    pub(crate) fn nodes(&self) -> &BTreeMap<String, Node> {
+        &self.nodes
+    }
+
+    /// All links: from which page to which.
+    pub(crate) fn edges(&self) -> &BTreeSet<(String, String)> {
+        &self.edges
+    }
+
+    /// The pages that have a link to this one.
+    pub(crate) fn linked_from<'a>(&'a self, page: &'a str) -> impl Iterator<Item = &'a str> {
+        self.edges.iter().filter(move |(_, to)| to == page).map(|(from, _)| from.as_str())
+    }
+
+    /// The pages by how many links they are away from `start`, each rank by name; what cannot be reached comes last.
+    pub(crate) fn ranks(&self, start: &str) -> Vec<Vec<&str>> {
+        let mut links: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (from, to) in &self.edges {
+            links.entry(from).or_default().push(to);
+        }
+        let mut rank: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut queue = VecDeque::new();
+        if let Some((start, _)) = self.nodes.get_key_value(start) {
+            rank.insert(start, 0);
+            queue.push_back(start.as_str());
+        }
+        while let Some(page) = queue.pop_front() {
+            let next = rank[page] + 1;
+            for to in links.get(page).into_iter().flatten() {
+                if !rank.contains_key(to) {
+                    rank.insert(to, next);
+                    queue.push_back(to);
+                }
+            }
+        }
+        let last = rank.values().max().map_or(0, |deepest| deepest + 1);
+        let mut ranks = vec![Vec::new(); last + 1];
+        for page in self.nodes.keys() {
+            ranks[rank.get(page.as_str()).copied().unwrap_or(last)].push(page.as_str());
+        }
+        ranks.retain(|pages| !pages.is_empty());
+        ranks
+    }
+
+    /// The graph in the language of Graphviz, its pictures by their names in the folder `pictures`.
+    pub(crate) fn dot(&self) -> Dot<'_> {
+        Dot(self)
+    }
+}
+
+impl Node {
+    /// What is written under the picture of a page.
+    pub(crate) fn caption(&self) -> String {
+        match &self.state {
+            State::Seen => "not crawled".to_owned(),
+            State::Page(title) => title.clone().unwrap_or_default(),
+            State::File(kind) if kind.is_empty() => "a file".to_owned(),
+            State::File(kind) => format!("a file: {kind}"),
+            State::Moved => "moved".to_owned(),
+            State::Missing(why) => format!("missing: {why}"),
+            State::Failed(why) => format!("failed: {why}"),
+        }
+    }
+
+    /// The state in one word, as a class of drawings.
+    pub(crate) fn class(&self) -> &'static str {
+        match self.state {
+            State::Seen => "seen",
+            State::Page(_) => "page",
+            State::File(_) => "file",
+            State::Moved => "moved",
+            State::Missing(_) => "missing",
+            State::Failed(_) => "failed",
+        }
+    }
+}
+
+/// A graph as text for `dot`.
+#[derive(Debug)]
+pub(crate) struct Dot<'a>(&'a Graph);
+
+impl fmt::Display for Dot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "digraph site {{\n  node [shape=box];")?;
+        for (page, node) in &self.0.nodes {
+            let label = match node.caption() {
+                caption if caption.is_empty() => page.clone(),
+                caption => format!("{page}\n{caption}"),
+            };
+            write!(f, "  {} [label={}, class={}", Quoted(page), Quoted(&label), node.class())?;
+            if let Some(picture) = &node.picture {
+                let file = format!("pictures/{}", picture.file);
+                write!(
+                    f,
+                    ", image={}, imagescale=true, labelloc=b, width=3, height=2.6, fixedsize=true",
+                    Quoted(&file)
+                )?;
+            }
+            writeln!(f, "];")?;
+        }
+        for (from, to) in &self.0.edges {
+            writeln!(f, "  {} -> {};", Quoted(from), Quoted(to))?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+/// A quoted string of DOT. A backslash would begin an escape of labels, so it is doubled, and a line break is one.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        write!(f, "\"{text}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(title: &str, links: &[&str]) -> Crawled {
+        let links = links.iter().map(|&link| link.to_owned()).collect();
+        Crawled::Page { title: Some(title.to_owned()), links, elsewhere: 0 }
+    }
+
+    #[test]
+    fn dot_keeps_whatever_names_and_titles_have_in_them() {
+        let mut graph = Graph::default();
+        assert!(graph.see("/"));
+        assert_eq!(graph.crawled("/", page("say \"hi\" \\ there", &["/a", "/"])), ["/a"]);
+        graph.crawled("/a", Crawled::Missing { why: "no such file".to_owned() });
+        assert_eq!(
+            graph.dot().to_string(),
+            r#"digraph site {
+  node [shape=box];
+  "/" [label="/\nsay \"hi\" \\ there", class=page];
+  "/a" [label="/a\nmissing: no such file", class=missing];
+  "/" -> "/";
+  "/" -> "/a";
+}
+"#
+        );
+    }
+
+    #[test]
+    fn ranks_count_links_from_the_start() {
+        let mut graph = Graph::default();
+        graph.crawled("/", page("", &["/b", "/a"]));
+        graph.crawled("/b", page("", &["/c", "/a", "/"]));
+        graph.crawled("/alone", page("", &["/"]));
+        assert_eq!(graph.ranks("/"), [vec!["/"], vec!["/a", "/b"], vec!["/c"], vec!["/alone"]]);
+        assert_eq!(Graph::default().ranks("/"), Vec::<Vec<&str>>::new());
+    }
+}

@@ -1,0 +1,272 @@
+//! Rendler: crawls a site, renders its pages, and draws the graph of both.
+//!
+//! ```text
+//! cargo run --release -p rendler -- SITE [--out FOLDER] [--pages N] [--renders N] [--retries N] [--agents N]
+//!     [--browser FILE | --cards]
+//! ```
+//!
+//! SITE is a folder of HTML, a page in one, or `http://` on this machine. What comes out is `graph.html`, to open, move
+//! and zoom; `graph.dot`, for Graphviz; and the pictures of the pages. Pictures are screenshots where a Chromium is
+//! installed, else text cards. Ctrl-C ends what runs and draws what there is; a second one ends at once.
+//!
+//! Exit status: 0; 1 when the first page cannot be had or the output cannot be written; 2 for wrong input; 130 after
+//! Ctrl-C.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+
+mod crawler;
+mod drawing;
+mod graph;
+mod job;
+mod markup;
+mod page;
+mod painter;
+mod renderer;
+mod run;
+mod scheduler;
+mod site;
+#[cfg(test)]
+mod tests;
+mod workshop;
+
+use clap::Parser;
+use drawing::Drawing;
+use graph::{Graph, State};
+use indicatif::{ProgressBar, ProgressStyle};
+use job::Sort;
+use painter::Painter;
+use run::{Run, Signal};
+use scheduler::{Limits, Rendler};
+use site::Site;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+/// Crawls a site, renders its pages, and draws the graph of both.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// A folder of HTML, a page in one, or http:// on this machine.
+    site: String,
+    /// Where to put the drawing, the graph and the pictures.
+    #[arg(long, value_name = "FOLDER", default_value = "rendler-out")]
+    out: PathBuf,
+    /// How many pages to crawl at most, in the order in which they are found.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pages: u32,
+    /// How many pages to make pictures of at most.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    renders: u32,
+    /// How often to try again what fails.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
+    retries: u32,
+    /// On how many agents, each of 2 cpus and 1024 MB.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    agents: u16,
+    /// The Chromium to make screenshots with; unless named, one that is installed.
+    #[arg(long, value_name = "FILE", conflicts_with = "cards")]
+    browser: Option<PathBuf>,
+    /// Makes text cards, even where a Chromium is installed.
+    #[arg(long)]
+    cards: bool,
+}
+
+/// Why the program ends with another status than 0.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Input(String),
+    #[error("{file}: {source}")]
+    Output { file: String, source: io::Error },
+    #[error("{site}: {why}")]
+    FirstPage { site: String, why: String },
+    #[error("interrupted; what had been done by then is drawn")]
+    Interrupted,
+}
+
+impl Failure {
+    fn status(&self) -> ExitCode {
+        match self {
+            Self::Input(_) => ExitCode::from(2),
+            Self::Output { .. } | Self::FirstPage { .. } => ExitCode::FAILURE,
+            Self::Interrupted => ExitCode::from(130),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough.
+        Err(Failure::Output { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.status()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let site = Arc::new(Site::open(&arguments.site).map_err(|error| Failure::Input(error.to_string()))?);
+    let browser = browser(arguments)?;
+    let pictures = arguments.out.join("pictures");
+    fs::create_dir_all(&pictures).map_err(|error| Failure::Input(format!("{}: {error}", pictures.display())))?;
+    let limits =
+        Limits { pages: arguments.pages as usize, renders: arguments.renders as usize, retries: arguments.retries };
+    let (sender, signals) = mpsc::channel();
+    let interrupted = listen(sender.clone())?;
+    let painter = Painter::new(Arc::clone(&site), pictures.clone(), browser);
+    let begun = Run::begin(painter, arguments.agents, limits, (sender, signals));
+    let mut run = begun.map_err(|error| Failure::Input(error.to_string()))?;
+    let bar = bar();
+    while run.turn() {
+        show(&bar, run.rendler(), limits);
+    }
+    bar.finish_and_clear();
+
+    let rendler = run.rendler();
+    let summary = summary(rendler);
+    let drawing = Drawing {
+        title: &site.to_string(),
+        summary: &summary,
+        graph: rendler.graph(),
+        start: site.start(),
+        pictures: &pictures,
+    };
+    let html = drawing.html().map_err(|source| Failure::Output { file: "pictures".to_owned(), source })?;
+    write(&arguments.out.join("graph.html"), &html)?;
+    write(&arguments.out.join("graph.dot"), &rendler.graph().dot().to_string())?;
+    let told = tell(rendler, &summary, &arguments.out);
+    told.map_err(|source| Failure::Output { file: "standard output".to_owned(), source })?;
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted);
+    }
+    first_page(&site, rendler.graph())
+}
+
+/// The browser to use, if one is to be used and there is one.
+fn browser(arguments: &Arguments) -> Result<Option<PathBuf>, Failure> {
+    match &arguments.browser {
+        Some(file) if !file.is_file() => Err(Failure::Input(format!("--browser {}: no such file", file.display()))),
+        Some(file) => Ok(Some(file.clone())),
+        None => Ok(if arguments.cards || arguments.renders == 0 { None } else { painter::installed() }),
+    }
+}
+
+/// Makes a signal of the first Ctrl-C, and an end of the second; says whether there was one.
+fn listen(sender: Sender<Signal>) -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    let set = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            process::exit(130);
+        }
+        let _ = sender.send(Signal::Stop); // nobody listens once all is done
+    });
+    set.map_err(|error| Failure::Input(format!("Ctrl-C cannot be listened to: {error}")))?;
+    Ok(interrupted)
+}
+
+/// A progress bar on standard error, if that is a terminal.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("this is a template");
+    ProgressBar::new(1).with_style(style)
+}
+
+fn show(bar: &ProgressBar, rendler: &Rendler, limits: Limits) {
+    let ((crawled, found), (rendered, read)) = (rendler.crawls(), rendler.renders());
+    bar.set_length((found + read) as u64);
+    bar.set_position((crawled + rendered) as u64);
+    let retried = match rendler.retried() {
+        0 => String::new(),
+        times => format!(", {times} tried again"),
+    };
+    bar.set_message(format!(
+        "crawled {crawled} of {found}, rendered {rendered} of at most {}{retried}",
+        limits.renders
+    ));
+}
+
+fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// What has come of the crawl, in one line.
+fn summary(rendler: &Rendler) -> String {
+    let nodes = rendler.graph().nodes().values();
+    let states = |wanted: fn(&State) -> bool| nodes.clone().filter(|node| wanted(&node.state)).count();
+    let pictures = |sort| nodes.clone().flat_map(|node| &node.picture).filter(|picture| picture.sort == sort).count();
+    let mut parts = vec![
+        count(states(|state| matches!(state, State::Page(_))), "page"),
+        count(rendler.graph().edges().len(), "link"),
+    ];
+    let mut add = |number: usize, text: String| {
+        if number > 0 {
+            parts.push(text);
+        }
+    };
+    let files = states(|state| matches!(state, State::File(_)));
+    add(files, count(files, "other file"));
+    let moved = states(|state| matches!(state, State::Moved));
+    add(moved, format!("{moved} moved"));
+    let missing = states(|state| matches!(state, State::Missing(_)));
+    add(missing, format!("{missing} missing"));
+    let failed = states(|state| matches!(state, State::Failed(_)));
+    add(failed, format!("{failed} failed"));
+    let seen = states(|state| matches!(state, State::Seen));
+    add(seen, format!("{seen} not crawled"));
+    let (screenshots, cards) = (pictures(Sort::Screenshot), pictures(Sort::Card));
+    add(screenshots, count(screenshots, "screenshot"));
+    add(cards, count(cards, "text card"));
+    parts.join(", ")
+}
+
+/// Tells what has come of the crawl, what is missing and who has a link to it, and what went wrong on the way.
+fn tell(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> {
+    let mut to = io::stdout().lock();
+    for note in rendler.notes() {
+        writeln!(to, "{note}")?;
+    }
+    let graph = rendler.graph();
+    for (page, node) in graph.nodes() {
+        if let State::Missing(_) | State::Failed(_) = &node.state {
+            let from: Vec<&str> = graph.linked_from(page).collect();
+            writeln!(to, "{page}: {}; linked from {}", node.caption(), from.join(", "))?;
+        }
+    }
+    if rendler.retried() > 0 {
+        writeln!(to, "tried again: {}", count(rendler.retried(), "time"))?;
+    }
+    if graph.nodes().values().flat_map(|node| &node.picture).any(|picture| picture.sort == Sort::Card) {
+        writeln!(to, "the pictures are text cards: no browser was found or wanted")?;
+    }
+    writeln!(to, "{summary}")?;
+    writeln!(to, "{}\n{}", out.join("graph.html").display(), out.join("graph.dot").display())?;
+    to.flush()
+}
+
+/// A crawl whose first page cannot be had has crawled nothing.
+fn first_page(site: &Site, graph: &Graph) -> Result<(), Failure> {
+    match graph.nodes().get(site.start()).map(|node| &node.state) {
+        Some(State::Missing(why) | State::Failed(why)) => {
+            Err(Failure::FirstPage { site: site.to_string(), why: why.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|source| Failure::Output { file: path.display().to_string(), source })
+}
+
+#[cfg(test)]
+impl Graph {
+    /// The state of each page in a word, and all links, for tests.
+    fn shape(&self) -> (Vec<(&str, &str)>, Vec<(&str, &str)>) {
+        let nodes = self.nodes().iter().map(|(page, node)| (page.as_str(), node.class()));
+        let edges = self.edges().iter().map(|(from, to)| (from.as_str(), to.as_str()));
+        (nodes.collect(), edges.collect())
+    }
+}

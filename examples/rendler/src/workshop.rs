@@ -1,0 +1,160 @@
+//! [`Workshop`]: where an executor has its work done while it goes on listening.
+
+use apportion::{TaskId, Time};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// How long any work may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Work on tasks, each on a thread of its own: as many as there are tasks, which the offers limit.
+pub(crate) struct Workshop<R> {
+    bell: Arc<dyn Fn() + Send + Sync>,
+    running: BTreeMap<TaskId, Work>,
+    results: (Sender<(TaskId, R)>, Receiver<(TaskId, R)>),
+}
+
+#[derive(Debug)]
+struct Work {
+    until: Time,
+    cancelled: Cancelled,
+    thread: JoinHandle<()>,
+}
+
+/// Whether nobody wants the result of some work any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cancelled(Arc<AtomicBool>);
+
+impl Cancelled {
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<T, E> Workshop<Result<T, E>>
+where
+    Result<T, E>: Send + 'static,
+    E: From<Broken>,
+{
+    /// A workshop that rings the bell whenever something is done.
+    pub(crate) fn new(bell: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { bell, running: BTreeMap::new(), results: mpsc::channel() }
+    }
+
+    /// Begins with the work of a task, that is to be done by then; an error if the machine has no thread for it.
+    pub(crate) fn begin(
+        &mut self,
+        task: TaskId,
+        until: Time,
+        work: impl FnOnce(&Cancelled) -> Result<T, E> + Send + 'static,
+    ) -> Result<(), E> {
+        let cancelled = Cancelled::default();
+        let (flag, id, done, bell) = (cancelled.clone(), task.clone(), self.results.0.clone(), Arc::clone(&self.bell));
+        let thread = Builder::new().name(task.to_string()).spawn(move || {
+            let result = panic::catch_unwind(AssertUnwindSafe(|| work(&flag)));
+            // Nobody listens any more once the executor has ended.
+            let _ = done.send((id, result.unwrap_or_else(|_| Err(Broken::Panic.into()))));
+            bell();
+        });
+        let thread = thread.map_err(|error| E::from(Broken::Thread(error)))?;
+        self.running.insert(task, Work { until, cancelled, thread });
+        Ok(())
+    }
+
+    /// Does not want the work of a task any more.
+    pub(crate) fn cancel(&mut self, task: &TaskId) {
+        if let Some(work) = self.running.remove(task) {
+            work.cancelled.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Cancels what should have been done by that moment, and says what that was.
+    pub(crate) fn late(&mut self, at: Time) -> Vec<TaskId> {
+        let late = self.running.iter().filter(|(_, work)| work.until <= at);
+        let late: Vec<TaskId> = late.map(|(task, _)| task.clone()).collect();
+        late.iter().for_each(|task| self.cancel(task));
+        late
+    }
+
+    /// What was done since this was last asked.
+    pub(crate) fn done(&mut self) -> Vec<(TaskId, Result<T, E>)> {
+        let results: Vec<_> = self.results.1.try_iter().collect();
+        results.into_iter().filter(|(task, _)| self.running.remove(task).is_some()).collect()
+    }
+}
+
+impl<R> Workshop<R> {
+    /// Cancels all work, and waits until it has noticed.
+    pub(crate) fn close(&mut self) {
+        let running = std::mem::take(&mut self.running);
+        running.values().for_each(|work| work.cancelled.0.store(true, Ordering::Relaxed));
+        for work in running.into_values() {
+            let _ = work.thread.join();
+        }
+    }
+}
+
+/// Why work came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("its thread could not be started: {0}")]
+    Thread(std::io::Error),
+    #[error("its thread panicked")]
+    Panic,
+    #[error("it took longer than {} seconds", PATIENCE.as_secs())]
+    Late,
+}
+
+impl<R> fmt::Debug for Workshop<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workshop").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workshop() -> (Workshop<Result<u32, Broken>>, Receiver<()>) {
+        let (ring, rings) = mpsc::channel();
+        (Workshop::new(Arc::new(move || ring.send(()).unwrap())), rings)
+    }
+
+    #[test]
+    fn results_come_with_the_bell_and_a_panic_is_one() {
+        let (mut workshop, rings) = workshop();
+        workshop.begin("a".into(), Time::MAX, |_| Ok(1)).unwrap();
+        rings.recv().unwrap();
+        assert!(matches!(workshop.done()[..], [(_, Ok(1))]));
+        workshop.begin("b".into(), Time::MAX, |_| panic!("on purpose")).unwrap();
+        rings.recv().unwrap();
+        assert!(matches!(workshop.done()[..], [(_, Err(Broken::Panic))]));
+        assert!(workshop.done().is_empty());
+    }
+
+    #[test]
+    fn what_is_late_is_cancelled_and_its_result_not_wanted() {
+        let (mut workshop, rings) = workshop();
+        let wait = |cancelled: &Cancelled| {
+            while !cancelled.is() {
+                std::thread::yield_now();
+            }
+            Ok(1)
+        };
+        workshop.begin("a".into(), Time::from_secs(2), wait).unwrap();
+        workshop.begin("b".into(), Time::from_secs(3), wait).unwrap();
+        assert!(workshop.late(Time::from_secs(1)).is_empty());
+        assert_eq!(workshop.late(Time::from_secs(2)), ["a".into()]);
+        rings.recv().unwrap();
+        assert!(workshop.done().is_empty());
+        workshop.close();
+        rings.recv().unwrap();
+        assert!(workshop.done().is_empty());
+    }
+}
