@@ -1,0 +1,125 @@
+//! The program `rendler`: what it writes, and what it refuses.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/site");
+
+/// Runs the program with a folder of its own to write into.
+fn rendler(arguments: &[&str]) -> (Output, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
+    command.args(arguments).arg("--out").arg(folder.path().join("out"));
+    (command.output().unwrap(), folder)
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn pictures(folder: &Path) -> Vec<String> {
+    let files = fs::read_dir(folder.join("out/pictures")).unwrap();
+    files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn the_shipped_site_is_drawn() {
+    let (output, folder) = rendler(&[SITE, "--cards"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    let summary = "8 pages, 30 links, 1 other file, 1 missing, 8 text cards";
+    assert!(told.lines().any(|line| line == summary), "{told}");
+    assert!(told.contains("/retired/slots.html: missing: no such file; linked from /glossary.html\n"), "{told}");
+    assert!(told.contains("the pictures are text cards"), "{told}");
+    assert_eq!(pictures(folder.path()).len(), 8);
+
+    let dot = fs::read_to_string(folder.path().join("out/graph.dot")).unwrap();
+    assert_eq!((dot.matches(" -> ").count(), dot.matches("image=\"pictures/").count()), (30, 8));
+    assert!(dot.contains("  \"/glossary.html\" -> \"/retired/slots.html\";\n"), "{dot}");
+    assert!(
+        dot.contains("\"/retired/slots.html\" [label=\"/retired/slots.html\\nmissing: no such file\", class=missing];")
+    );
+    let html = fs::read_to_string(folder.path().join("out/graph.html")).unwrap();
+    assert_eq!(html.matches("data:image/svg+xml;base64,").count(), 8);
+    assert!(html.contains(summary) && html.contains("<b>file://"), "{html}");
+}
+
+#[test]
+fn the_same_site_is_the_same_drawing() {
+    let draw = || {
+        let (output, folder) = rendler(&[SITE, "--cards", "--agents", "5"]);
+        assert!(output.status.success());
+        ["graph.dot", "graph.html"].map(|name| fs::read_to_string(folder.path().join("out").join(name)).unwrap())
+    };
+    assert_eq!(draw(), draw());
+}
+
+/// A browser that cannot draw is no reason to crawl less.
+#[cfg(unix)]
+#[test]
+fn a_browser_that_fails_leaves_pages_without_pictures() {
+    let (output, folder) = rendler(&[SITE, "--browser", "/bin/false", "--retries", "1", "--renders", "2"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert_eq!(told.matches("the browser ended with exit status: 1 and made no picture").count(), 2, "{told}");
+    assert!(told.contains("tried again: 2 times\n8 pages, 30 links, 1 other file, 1 missing\n"), "{told}");
+    assert!(pictures(folder.path()).is_empty());
+}
+
+#[test]
+fn wrong_input_is_refused_with_status_2_and_a_precise_message() {
+    for (arguments, message) in [
+        (&["no/such/folder"][..], "no/such/folder: No such file"),
+        (&["http://example.org/"], "http://example.org/: example.org is not this machine"),
+        (&["ftp://localhost/"], "ftp://localhost/: found ftp://, expected http:// or a folder"),
+        (&[SITE, "--pages", "0"], "0 is not in 1..=100000"),
+        (&[SITE, "--browser", "/no/browser"], "--browser /no/browser: no such file"),
+        (&[SITE, "--cards", "--browser", "/bin/false"], "cannot be used with"),
+        (&[], "required"),
+    ] {
+        let (output, _folder) = rendler(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_first_page_that_cannot_be_had_is_status_1() {
+    // A port that was free a moment ago, and where nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let site = format!("http://127.0.0.1:{port}/");
+    let (output, _folder) = rendler(&[&site, "--retries", "0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with(&format!("{site}: ")), "{}", text(&output.stderr));
+}
+
+/// Ctrl-C while a server keeps it waiting: what there is is drawn.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_crawl_is_drawn_as_far_as_it_went() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = format!("http://{}/", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
+    command.args([&site, "--renders", "0", "--out"]).arg(folder.path()).stdout(std::process::Stdio::piped());
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let (mut first, _) = listener.accept().unwrap();
+    let _ = first.read(&mut [0; 4096]).unwrap();
+    let body = "<a href=next>next</a>";
+    write!(first, "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        .unwrap();
+    drop(first);
+    let second = listener.accept().unwrap(); // the crawl of /next waits for an answer from now on
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    drop(second);
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("1 page, 1 link, 1 not crawled\n"), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).starts_with("interrupted"), "{}", text(&output.stderr));
+    assert!(fs::read_to_string(folder.path().join("graph.dot")).unwrap().contains("\"/\" -> \"/next\""));
+}
