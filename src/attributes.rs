@@ -139,6 +139,14 @@ impl Attributes {
         self.0.push(Attribute { name: name.into(), value: value.into() });
     }
 
+    /// Makes what there is under that name this value alone, read as text forms are; or nothing.
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
+        self.0.retain(|attribute| attribute.name != name);
+        if let Some(value) = value {
+            self.push(name, value.parse::<AttributeValue>().unwrap_or_else(|_| value.into()));
+        }
+    }
+
     /// The value of the first attribute of that name: the one that constraints look at.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&AttributeValue> {
@@ -189,7 +197,7 @@ impl fmt::Display for Attributes {
 
 /// A v1 `Attribute` object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct V1Attribute {
+pub(crate) struct V1Attribute {
     name: SmolStr,
     #[serde(flatten)]
     value: V1Value,
@@ -256,7 +264,6 @@ impl From<&Attribute> for V1Attribute {
 pub(crate) enum WrittenAttributes {
     Text(String),
     Map(Map<String, Json>),
-    #[expect(private_interfaces, reason = "only ever converted")]
     V1(Vec<V1Attribute>),
 }
 

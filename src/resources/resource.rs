@@ -312,6 +312,11 @@ impl Resource {
         self
     }
 
+    /// Another amount of the same, in one copy.
+    pub(crate) fn like(&self, value: Value) -> Self {
+        Self { name: self.name.clone(), key: self.key, kind: self.kind.clone(), value, copies: 1 }
+    }
+
     /// The same resource, in one copy.
     pub(crate) fn single(mut self) -> Self {
         self.copies = 1;
