@@ -244,6 +244,7 @@ fn futures(classes: &[Class], horizon: Horizon) -> Vec<Vec<&Demand>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "whole thousandths, and means of few: exact")]
 mod tests {
     use super::*;
     use crate::packing::DeviceFitness;
