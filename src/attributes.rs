@@ -139,6 +139,14 @@ impl Attributes {
         self.0.push(Attribute { name: name.into(), value: value.into() });
     }
 
+    /// Makes what there is under that name this value alone, read as text forms are; or nothing.
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
+        self.0.retain(|attribute| attribute.name != name);
+        if let Some(value) = value {
+            self.push(name, value.parse::<AttributeValue>().unwrap_or_else(|_| value.into()));
+        }
+    }
+
     /// The value of the first attribute of that name: the one that constraints look at.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&AttributeValue> {

@@ -15,7 +15,7 @@ mod soften;
 mod spread;
 
 pub use combine::Clause;
-pub(crate) use combine::Reach;
+pub(crate) use combine::Needs;
 pub use condition::{Condition, ConditionError};
 pub use field::{Field, FieldError};
 pub use operator::{Comparison, Operand, Operator, Pattern, Wanted};
@@ -70,8 +70,32 @@ use std::fmt;
 /// assert!(!licences.check(&Candidate::new("/db", &fourth), &placed).is_accept());
 /// ```
 pub trait Constraint: fmt::Debug + Send + Sync {
-    /// Whether one more task may run there.
+    /// Whether one more task may run there, and why not.
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict;
+
+    /// Whether one more task may run there: what [`check`](Constraint::check) says, for those who need no reason. It is
+    /// asked far more often; override it where a reason costs something.
+    fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
+        self.check(candidate, placed).is_accept()
+    }
+
+    /// What its verdict depends on. The planner remembers verdicts as far as this allows; unless it is overridden, each
+    /// place is asked for each task anew.
+    fn reach(&self) -> Reach {
+        Reach::Anything
+    }
+}
+
+/// What the verdict of a constraint depends on, besides the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "nothing, the host, or all: each is a cost of its own to the planner")]
+pub enum Reach {
+    /// The place alone, whatever runs there or elsewhere.
+    Place,
+    /// The place, and the tasks on its host.
+    Host,
+    /// Any task anywhere.
+    Anything,
 }
 
 /// What a constraint says.
@@ -102,8 +126,13 @@ impl Verdict {
 #[non_exhaustive]
 pub enum Reason {
     /// The place says nothing under that field.
-    #[error("there is no {0}")]
-    Absent(Field),
+    #[error("there is no {field}")]
+    Absent {
+        /// The field that was looked at.
+        field: Field,
+        /// What would do there.
+        remedy: Option<Remedy>,
+    },
     /// The value is not one that was asked for.
     #[error("{field} is {value}")]
     Differs {
@@ -111,6 +140,8 @@ pub enum Reason {
         field: Field,
         /// What is there; several values stand side by side, separated by commas.
         value: SmolStr,
+        /// What would do there.
+        remedy: Option<Remedy>,
     },
     /// The first task of the app runs elsewhere, and all are to be together (`CLUSTER`).
     #[error("{field} is {value}, but {task} runs on {}", .first.as_deref().unwrap_or("none"))]
@@ -155,6 +186,8 @@ pub enum Reason {
         count: u64,
         /// How many may.
         most: u64,
+        /// What would do there.
+        remedy: Option<Remedy>,
     },
     /// As many values as there may be have tasks (`GROUP_BY` with a count).
     #[error("{field} {value} would be one more than {most} groups")]
@@ -165,6 +198,8 @@ pub enum Reason {
         value: SmolStr,
         /// How many values may have tasks.
         most: u64,
+        /// What would do there.
+        remedy: Option<Remedy>,
     },
     /// Another value has to get tasks first (`GROUP_BY` without a count, `MAX_SKEW`).
     #[error("{field} {value} has {count}, another has {fewest}")]
@@ -202,7 +237,7 @@ impl Reason {
     #[must_use]
     pub fn is_absence(&self) -> bool {
         match self {
-            Self::Absent(_) => true,
+            Self::Absent { .. } => true,
             Self::NoneOf(reasons) | Self::Several(reasons) => reasons.iter().all(Self::is_absence),
             Self::Differs { .. }
             | Self::Apart { .. }
@@ -213,6 +248,51 @@ impl Reason {
             | Self::Uneven { .. }
             | Self::Holds
             | Self::Own(_) => false,
+        }
+    }
+}
+
+/// Which value of a field would do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "this value, another than all there are, or none")]
+pub enum Remedy {
+    /// That one.
+    Value(SmolStr),
+    /// One that no task has: one more host, one more rack.
+    NewValue,
+    /// None at all.
+    NoValue,
+}
+
+impl Reason {
+    /// The values that would do, field by field; none where no value does, or nobody can tell. Of alternatives it is the one
+    /// that takes the fewest.
+    #[must_use]
+    pub fn remedies(&self) -> Option<Vec<(&Field, Remedy)>> {
+        match self {
+            Self::Absent { field, remedy }
+            | Self::Differs { field, remedy, .. }
+            | Self::GroupFull { field, remedy, .. }
+            | Self::GroupsFull { field, remedy, .. } => remedy.clone().map(|remedy| vec![(field, remedy)]),
+            Self::Apart { field, first, .. } => first.clone().map(|first| vec![(field, Remedy::Value(first))]),
+            Self::Taken { field, .. } | Self::Kept { field, .. } | Self::Uneven { field, .. } => {
+                Some(vec![(field, Remedy::NewValue)])
+            }
+            Self::NoneOf(reasons) => reasons.iter().filter_map(Self::remedies).min_by_key(Vec::len),
+            Self::Several(reasons) => {
+                let mut all = Vec::new();
+                for reason in reasons {
+                    for (field, remedy) in reason.remedies()? {
+                        match all.iter().find(|(other, _)| *other == field) {
+                            None => all.push((field, remedy)),
+                            Some((_, other)) if *other == remedy => {}
+                            Some(_) => return None,
+                        }
+                    }
+                }
+                Some(all)
+            }
+            Self::Holds | Self::Own(_) => None,
         }
     }
 }

@@ -9,20 +9,30 @@ mod choice;
 mod desk;
 mod fitness;
 mod grammar;
+mod group;
 mod marathon;
+mod near_miss;
 mod ports;
 mod problem;
 mod reader;
+mod round;
 mod running;
 mod search;
+mod serve;
+mod skew;
 mod spread;
+mod state;
 mod syntax;
+mod table;
+mod term;
 mod version;
 mod volume;
 
 pub use app::{App, GpuBehavior};
 pub use barrier::{Barrier, Obstacle};
 pub use fitness::{Fitness, Load, Prospect, Strategy, Usage};
+pub use group::GroupShortage;
+pub use near_miss::{Change, NearMiss};
 pub use ports::{HostPort, PortRequest, PortShortage};
 pub use problem::Problem;
 pub use reader::{ReadError, ReadFault, TextError};
@@ -41,7 +51,8 @@ use crate::scheduler::{Call, Calls};
 use crate::task::Task;
 use crate::time::Time;
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use serde_json::json;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
@@ -146,7 +157,7 @@ impl Planner {
     /// Apps of one id count as one another's tasks: keep ids apart.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
-        desk::Desk::new(self, &apps, running, offers).serve(&apps)
+        round::serve(self, &apps, running, offers)
     }
 }
 
@@ -188,7 +199,7 @@ impl Plan {
 }
 
 /// A task to launch, and in which offer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Launch {
     /// The offer.
@@ -196,27 +207,32 @@ pub struct Launch {
     /// The app.
     pub app: SmolStr,
     /// The id of the task.
-    #[serde(rename = "task")]
     pub id: TaskId,
     /// What it takes.
     pub resources: Resources,
     /// Its host ports, as its ports stand in the app; none where it has no host port.
     pub ports: Vec<Option<u64>>,
-    /// What it is told of its host and ports.
-    pub env: IndexMap<String, String>,
     /// The agent of the offer.
-    #[serde(skip)]
     pub agent: AgentId,
     /// Where that stands.
-    #[serde(skip)]
     pub location: Arc<Location>,
+    /// The ports that its app asks for.
+    pub requests: Arc<[PortRequest]>,
 }
 
 impl Launch {
+    /// What the task is told of its host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`, `PORTS`, `PORT_80`,
+    /// `PORT_HTTP`.
+    #[must_use]
+    pub fn env(&self) -> IndexMap<String, String> {
+        ports::environment(&self.location.hostname, &self.requests, &self.ports)
+    }
+
     /// The task as a master takes it: its app is its name, and the environment is in its command.
     #[must_use]
     pub fn task(&self) -> Task {
-        let variables: Vec<_> = self.env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let variable = |(name, value): (String, String)| json!({"name": name, "value": value});
+        let variables: Vec<_> = self.env().into_iter().map(variable).collect();
         let task = Task::new(self.id.clone(), self.resources.clone());
         Task { agent: Some(self.agent.clone()), ..task }
             .detail("name", self.app.as_str())
@@ -232,6 +248,19 @@ impl Launch {
     }
 }
 
+impl Serialize for Launch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Launch", 6)?;
+        object.serialize_field("offer", &self.offer)?;
+        object.serialize_field("app", &self.app)?;
+        object.serialize_field("task", &self.id)?;
+        object.serialize_field("resources", &self.resources)?;
+        object.serialize_field("ports", &self.ports)?;
+        object.serialize_field("env", &self.env())?;
+        object.end()
+    }
+}
+
 /// Instances of an app that have to wait, and why each offer will not do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -240,8 +269,15 @@ pub struct Unplaced {
     pub app: SmolStr,
     /// How many instances.
     pub instances: u64,
-    /// Every check that fails, offer by offer, as they stand once all is placed that can be.
+    /// Every check that fails, offer by offer, as they stand once all is placed that can be; of a group, as they stood when
+    /// it was given up, for the app that did not find all its places.
     pub reasons: Vec<Obstacle>,
+    /// The smallest change that would let one more instance in.
+    #[serde(skip)]
+    pub near_miss: Option<NearMiss>,
+    /// What its group lacked, if it is of one: then none of the group is launched.
+    #[serde(skip)]
+    pub group: Option<GroupShortage>,
 }
 
 #[cfg(test)]

@@ -203,8 +203,10 @@ fn expectation(key: &str, wanted: &Json, problem: &Problem, plan: &Plan) -> Chec
         }),
         "env" => by_app(wanted).try_for_each(|(app, variables)| {
             by_app(variables).try_for_each(|(name, value)| {
-                let mut found = launches(plan, app).map(|launch| launch.env.get(name).map(String::as_str));
-                need(found.all(|found| found == value.as_str()), || format!("{name} of {app} is not {value}"))
+                let mut found = launches(plan, app).map(|launch| launch.env().get(name).cloned());
+                need(found.all(|found| found.as_deref() == value.as_str()), || {
+                    format!("{name} of {app} is not {value}")
+                })
             })
         }),
         "launch" => {

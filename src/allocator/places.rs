@@ -3,7 +3,7 @@
 use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
 use super::names::Amounts;
-use super::roster::{FrameworkIx, Member, Place, RoleEntry, RoleIx};
+use super::roster::{FrameworkIx, Member, MemberIx, Place, RoleEntry, RoleIx};
 use super::share::Weight;
 use super::sorter::Sorter;
 use super::tree::ShareTree;
@@ -101,9 +101,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let client = entry.tree.add(std::iter::once(id.as_str()), |_| Weight::ONE);
         if entry.members.len() <= client.index() {
             entry.members.resize_with(client.index() + 1, || None);
+            entry.numbers.resize(client.index() + 1, MemberIx::MAX);
         }
+        let number = self.seats.take();
+        entry.numbers[client.index()] = number;
         entry.members[client.index()] = Some(Member {
-            number: self.seats.take(),
+            number,
             framework,
             subscribed: false,
             suppressed: false,
@@ -132,6 +135,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 tree: ShareTree::default(),
                 sorter: self.fresh.clone(),
                 members: Vec::new(),
+                numbers: Vec::new(),
                 present: 0,
                 firm: Amounts::default(),
                 quota,
@@ -158,6 +162,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let entry = &mut self.roles[place.0];
         entry.tree.remove(place.1);
         entry.members[place.1.index()] = None;
+        entry.numbers[place.1.index()] = MemberIx::MAX;
         entry.present -= 1;
         if entry.present == 0 {
             let (role, client) = (entry.role.clone(), entry.client);
@@ -176,22 +181,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         entry.sorter.charged(&entry.tree, place.1);
     }
 
-    /// Counts one more gift to a framework; what was given is charged besides.
-    pub(super) fn count_gift(&mut self, (role, client): Place) {
-        let entry = &mut self.roles[role];
-        entry.tree.count_one(client);
-        self.tree.count_one(entry.client);
-    }
-
-    /// Counts resources as held by a framework: offered or in use alike.
-    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
+    /// Counts resources as held by a framework, offered or in use alike, and as so many gifts.
+    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources, gifts: u64) {
         let (order, weighed) = (self.ledger[agent].order, self.names.weigh(resources));
         let entry = &mut self.roles[role];
         entry.firm.add(&weighed.firm);
         self.quotas.charge(entry.quota, weighed);
-        entry.tree.charge(client, order, weighed);
+        entry.tree.charge(client, order, weighed, gifts);
         entry.sorter.charged(&entry.tree, client);
-        self.tree.charge(entry.client, order, weighed);
+        self.tree.charge(entry.client, order, weighed, gifts);
         self.sorter.charged(&self.tree, entry.client);
     }
 
@@ -242,8 +240,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         for ((framework, role, agent), (sum, tasks)) in sums {
             let place = self.seat(framework, role);
             self.add_holdings(place, tasks);
-            self.count_gift(place);
-            self.charge(place, agent, &sum);
+            self.charge(place, agent, &sum, 1);
         }
     }
 

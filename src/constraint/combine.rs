@@ -1,6 +1,6 @@
 //! [`Clause`]: constraints joined by and, or, not.
 
-use super::{Candidate, Condition, Constraint, Placed, Preference, Reason, Verdict, Weight};
+use super::{Candidate, Condition, Constraint, Placed, Preference, Reach, Reason, Verdict, Weight};
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,61 +64,80 @@ impl Clause {
         }
     }
 
-    /// What has to change for its verdict on a place to change.
-    pub(crate) fn reach(&self) -> Reach {
-        let joined = |clauses: &[Self]| {
-            let mut reaches = clauses.iter().map(Self::reach);
-            let widest = reaches.by_ref().max().unwrap_or(Reach::Host);
-            let mut of_tasks = false;
-            self.conditions(&mut |condition| of_tasks |= condition.field.is_of_tasks());
-            if widest == Reach::Values && of_tasks { Reach::Anything } else { widest }
-        };
+    /// What its verdict depends on.
+    pub(crate) fn needs(&self) -> Needs {
         match self {
-            Self::Condition(condition) => condition.reach(),
-            Self::Any(clauses) | Self::All(clauses) => joined(clauses),
-            Self::Not(clause) => clause.reach(),
-            Self::Own(_) => Reach::Anything,
-        }
-    }
-
-    /// Whether its verdict on a place depends on nothing but the place.
-    pub(crate) fn is_static(&self) -> bool {
-        match self {
-            Self::Condition(condition) => condition.is_static(),
-            Self::Any(clauses) | Self::All(clauses) => clauses.iter().all(Self::is_static),
-            Self::Not(clause) => clause.is_static(),
-            Self::Own(_) => false,
-        }
-    }
-
-    /// Whether a place that it rejects stays rejected while further tasks of the app are placed.
-    pub(crate) fn is_lasting(&self) -> bool {
-        match self {
-            Self::Condition(condition) => condition.is_lasting(),
-            Self::Any(clauses) | Self::All(clauses) => clauses.iter().all(Self::is_lasting),
-            Self::Not(clause) => clause.is_static(),
-            Self::Own(_) => false,
+            Self::Condition(condition) => condition.needs(),
+            Self::Any(clauses) | Self::All(clauses) => {
+                clauses.iter().fold(Needs::default(), |sum, clause| sum.and(clause.needs()))
+            }
+            Self::Not(clause) => clause.needs(),
+            Self::Own(constraint) => match constraint.reach() {
+                Reach::Place => Needs { own_place: true, ..Needs::default() },
+                Reach::Host => Needs { own_host: true, ..Needs::default() },
+                Reach::Anything => Needs { anything: true, ..Needs::default() },
+            },
         }
     }
 }
 
-/// What has to change for a verdict on a place to change, while tasks of one app are placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reach {
-    /// A task comes to the host.
-    Host,
-    /// A task comes anywhere; but places that agree in all fields that are looked at have the same verdict.
-    Values,
-    /// Anything.
-    Anything,
+/// What the verdict of a clause on a place depends on, besides the app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Needs {
+    /// Values of fields of the place.
+    pub(crate) place: bool,
+    /// Anything else of the place.
+    pub(crate) own_place: bool,
+    /// Apps, images and labels of the tasks on the host.
+    pub(crate) neighbours: bool,
+    /// Anything else of the tasks on the host.
+    pub(crate) own_host: bool,
+    /// How many tasks of the app have which values of fields of the place.
+    pub(crate) counts: bool,
+    /// Any task anywhere.
+    pub(crate) anything: bool,
+}
+
+impl Needs {
+    fn and(self, other: Self) -> Self {
+        Self {
+            place: self.place || other.place,
+            own_place: self.own_place || other.own_place,
+            neighbours: self.neighbours || other.neighbours,
+            own_host: self.own_host || other.own_host,
+            counts: self.counts || other.counts,
+            anything: self.anything || other.anything,
+        }
+    }
 }
 
 impl Constraint for Clause {
+    fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
+        match self {
+            Self::Condition(condition) => condition.holds(candidate, placed),
+            Self::Own(constraint) => constraint.holds(candidate, placed),
+            Self::Not(clause) => !clause.holds(candidate, placed),
+            Self::Any(clauses) => clauses.iter().any(|clause| clause.holds(candidate, placed)),
+            Self::All(clauses) => clauses.iter().all(|clause| clause.holds(candidate, placed)),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        let needs = self.needs();
+        if needs.anything || needs.counts {
+            Reach::Anything
+        } else if needs.neighbours || needs.own_host {
+            Reach::Host
+        } else {
+            Reach::Place
+        }
+    }
+
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
         match self {
             Self::Condition(condition) => condition.check(candidate, placed),
             Self::Own(constraint) => constraint.check(candidate, placed),
-            Self::Not(clause) => Verdict::require(!clause.check(candidate, placed).is_accept(), || Reason::Holds),
+            Self::Not(clause) => Verdict::require(!clause.holds(candidate, placed), || Reason::Holds),
             Self::Any(clauses) => {
                 let mut reasons = Vec::new();
                 for clause in clauses {

@@ -1,8 +1,9 @@
 //! [`Condition`]: a constraint in words, FIELD OPERATOR VALUE.
 
 use super::operator::number;
-use super::{Candidate, Constraint, Field, FieldError, Operand, Operator, Placed, Reason, Verdict, Wanted};
-use super::{Reach, limit, spread};
+use super::{Candidate, Comparison, Constraint, Field, FieldError, Operand, Operator, Placed};
+use super::{Needs, limit, spread};
+use super::{Reason, Remedy, Verdict, Wanted};
 use crate::attributes::AttributeValue;
 use smol_str::SmolStr;
 use std::borrow::Cow;
@@ -146,52 +147,73 @@ impl Condition {
         !self.field.is_of_tasks() && (!self.operator.is_counting() || self.is_cluster_on_a_value())
     }
 
-    /// Whether a place that it rejects stays rejected while further tasks of the app are placed.
-    pub(super) fn is_lasting(&self) -> bool {
-        !self.field.is_of_tasks() && !matches!(self.operator, Operator::GroupBy(None) | Operator::MaxSkew(_))
-    }
-
-    /// What has to change for its verdict on a place to change.
-    pub(super) fn reach(&self) -> Reach {
+    /// What its verdict on a place depends on. How many tasks have the host's own name is a matter of the host alone.
+    pub(super) fn needs(&self) -> Needs {
         let within_host = matches!(self.operator, Operator::Unique | Operator::MaxPer(_) | Operator::Exclusive)
             && self.field == Field::Hostname;
-        if self.is_static() || self.field.is_of_tasks() || within_host { Reach::Host } else { Reach::Values }
+        let mut needs = Needs::default();
+        match &self.field {
+            Field::Task => needs.own_host = true,
+            Field::App | Field::Image | Field::Label(_) => needs.neighbours = true,
+            Field::Hostname | Field::Region | Field::Zone | Field::Attribute(_) if self.is_static() => {
+                needs.place = true
+            }
+            _ if within_host => needs.neighbours = true,
+            _ => needs.counts = true,
+        }
+        needs
     }
 
     fn is_cluster_on_a_value(&self) -> bool {
         matches!(self.operator, Operator::Cluster(Some(_)))
     }
 
-    fn property(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
-        let (holds, wants_it): (&dyn Fn(&Seen<'_>) -> bool, bool) = match &self.operator {
-            Operator::Is(wanted) => (&|seen| wanted.equals(&seen.text()), true),
-            Operator::IsNot(wanted) => (&|seen| wanted.equals(&seen.text()), false),
-            Operator::Like(pattern) => (&|seen| pattern.matches(&seen.text()), true),
-            Operator::Unlike(pattern) => (&|seen| pattern.matches(&seen.text()), false),
-            Operator::In(list) => (&|seen| list.iter().any(|wanted| wanted.equals(&seen.text())), true),
-            Operator::NotIn(list) => (&|seen| list.iter().any(|wanted| wanted.equals(&seen.text())), false),
-            Operator::Has(list) => (&|seen| seen.contains(list), true),
-            Operator::Lacks(list) => (&|seen| seen.contains(list), false),
-            Operator::Compare(how, wanted) => {
-                (&|seen| seen.number().is_some_and(|number| how.holds(number, *wanted)), true)
+    /// Whether there is a value, and one that is as wanted: for operators that look at values.
+    fn looks(&self, candidate: &Candidate<'_>, placed: &Placed) -> Look {
+        let mut values = self.seen(candidate, placed).peekable();
+        if values.peek().is_none() {
+            return Look::Nothing;
+        }
+        let found = match &self.operator {
+            Operator::Is(wanted) | Operator::IsNot(wanted) => values.any(|seen| wanted.equals(&seen.text())),
+            Operator::Like(pattern) | Operator::Unlike(pattern) => values.any(|seen| pattern.matches(&seen.text())),
+            Operator::In(list) | Operator::NotIn(list) => {
+                values.any(|seen| list.iter().any(|wanted| wanted.equals(&seen.text())))
             }
-            Operator::Absent => (&|_| true, false),
+            Operator::Has(list) | Operator::Lacks(list) => values.any(|seen| seen.contains(list)),
+            Operator::Compare(how, wanted) => {
+                values.any(|seen| seen.number().is_some_and(|number| how.holds(number, *wanted)))
+            }
             Operator::Exists
+            | Operator::Absent
             | Operator::Unique
             | Operator::Cluster(_)
             | Operator::GroupBy(_)
             | Operator::MaxPer(_)
             | Operator::MaxSkew(_)
-            | Operator::Exclusive => (&|_| true, true),
+            | Operator::Exclusive => true,
         };
-        let mut values = self.seen(candidate, placed).peekable();
-        if values.peek().is_none() {
-            return Verdict::require(!wants_it, || Reason::Absent(self.field.clone()));
+        if found { Look::Found } else { Look::Other }
+    }
+
+    /// Whether it holds where a wanted value is found, rather than where none is.
+    fn wants(&self) -> bool {
+        !matches!(
+            self.operator,
+            Operator::IsNot(_) | Operator::Unlike(_) | Operator::NotIn(_) | Operator::Lacks(_) | Operator::Absent
+        )
+    }
+
+    fn property(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
+        let wants = self.wants();
+        match self.looks(candidate, placed) {
+            Look::Nothing => Verdict::require(!wants, || self.absent()),
+            look => Verdict::require((look == Look::Found) == wants, || Reason::Differs {
+                field: self.field.clone(),
+                value: self.shown(candidate, placed),
+                remedy: self.remedy(),
+            }),
         }
-        Verdict::require(values.any(|seen| holds(&seen)) == wants_it, || Reason::Differs {
-            field: self.field.clone(),
-            value: self.shown(candidate, placed),
-        })
     }
 
     fn seen<'a>(&'a self, candidate: &Candidate<'a>, placed: &'a Placed) -> impl Iterator<Item = Seen<'a>> {
@@ -203,6 +225,35 @@ impl Condition {
         };
         let of_tasks = self.field.is_of_tasks().then(|| placed.values(&location.hostname, &self.field));
         own.into_iter().chain(of_tasks.into_iter().flatten().map(|value| Seen::Text(Cow::Borrowed(value))))
+    }
+
+    fn absent(&self) -> Reason {
+        Reason::Absent { field: self.field.clone(), remedy: self.remedy() }
+    }
+
+    /// Which value would do whatever runs elsewhere, as far as the condition tells.
+    fn remedy(&self) -> Option<Remedy> {
+        let can_be_absent = !matches!(self.field, Field::Hostname);
+        match &self.operator {
+            _ if self.field.is_of_tasks() => None,
+            Operator::Is(wanted) => Some(Remedy::Value(wanted.as_str().into())),
+            Operator::In(list) => list.first().map(|wanted| Remedy::Value(wanted.as_str().into())),
+            Operator::Cluster(Some(value)) => Some(Remedy::Value(value.clone())),
+            Operator::Compare(Comparison::AtLeast | Comparison::AtMost, number) => {
+                Some(Remedy::Value(super::rounded(*number).into()))
+            }
+            Operator::Exists
+            | Operator::Unique
+            | Operator::Cluster(None)
+            | Operator::GroupBy(_)
+            | Operator::MaxPer(_)
+            | Operator::MaxSkew(_)
+            | Operator::Exclusive => Some(Remedy::NewValue),
+            Operator::IsNot(_) | Operator::NotIn(_) | Operator::Unlike(_) | Operator::Lacks(_) | Operator::Absent => {
+                can_be_absent.then_some(Remedy::NoValue)
+            }
+            Operator::Like(_) | Operator::Has(_) | Operator::Compare(..) => None,
+        }
     }
 
     /// What is there, for people; of many values only the first few.
@@ -224,12 +275,19 @@ impl Condition {
 }
 
 impl Constraint for Condition {
+    fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
+        if self.operator.is_counting() {
+            return self.check(candidate, placed).is_accept();
+        }
+        (self.looks(candidate, placed) == Look::Found) == self.wants()
+    }
+
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
         if !self.operator.is_counting() {
             return self.property(candidate, placed);
         }
         let Some(value) = candidate.location.value(&self.field) else {
-            return Verdict::Reject(Reason::Absent(self.field.clone()));
+            return Verdict::Reject(self.absent());
         };
         let (field, value) = (&self.field, value.as_ref());
         match &self.operator {
@@ -237,7 +295,8 @@ impl Constraint for Condition {
             Operator::MaxPer(most) => limit::max_per(field, value, *most, candidate.app, placed),
             Operator::Exclusive => limit::exclusive(field, value, placed),
             Operator::Cluster(Some(wanted)) => {
-                let differs = || Reason::Differs { field: field.clone(), value: value.into() };
+                let remedy = self.remedy();
+                let differs = || Reason::Differs { field: field.clone(), value: value.into(), remedy };
                 Verdict::require(value == wanted, differs)
             }
             Operator::Cluster(None) => limit::together(field, value, candidate.app, placed),
@@ -260,6 +319,17 @@ impl Constraint for Condition {
             | Operator::Compare(..) => self.property(candidate, placed),
         }
     }
+}
+
+/// What an operator that looks at values finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// No value.
+    Nothing,
+    /// Values, and none as wanted.
+    Other,
+    /// One that is as wanted.
+    Found,
 }
 
 /// One value of a field: typed if it is an attribute's.

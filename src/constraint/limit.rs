@@ -1,6 +1,6 @@
 //! How many tasks may share a value: `UNIQUE`, `MAX_PER`, `CLUSTER`, `EXCLUSIVE`.
 
-use super::{Field, Placed, Reason, Verdict};
+use super::{Field, Placed, Reason, Remedy, Verdict};
 
 /// `UNIQUE`: no task of the app has the value; one without the field is no obstacle.
 pub(super) fn unique(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
@@ -14,7 +14,13 @@ pub(super) fn unique(field: &Field, value: &str, app: &str, placed: &Placed) -> 
 /// `MAX_PER`: fewer tasks of the app than `most` have the value.
 pub(super) fn max_per(field: &Field, value: &str, most: u64, app: &str, placed: &Placed) -> Verdict {
     let count = placed.tally(app, field).count(value);
-    Verdict::require(count < most, || Reason::GroupFull { field: field.clone(), value: value.into(), count, most })
+    Verdict::require(count < most, || Reason::GroupFull {
+        field: field.clone(),
+        value: value.into(),
+        count,
+        most,
+        remedy: (most > 0).then_some(Remedy::NewValue),
+    })
 }
 
 /// `CLUSTER` without a value: the app's first task, if there is one, has the same. (Marathon looks at

@@ -84,12 +84,12 @@ impl Tally {
     }
 
     /// How many values tasks have; none counts as one.
-    pub(super) fn groups(&self) -> u64 {
+    pub(crate) fn groups(&self) -> u64 {
         self.counts.len() as u64
     }
 
     /// How many tasks the value with the fewest has; none counts as a value.
-    pub(super) fn fewest(&self) -> Option<u64> {
+    pub(crate) fn fewest(&self) -> Option<u64> {
         self.levels.first_key_value().map(|(count, _)| *count)
     }
 
@@ -101,20 +101,37 @@ impl Tally {
     }
 
     /// How many tasks are above a quota, over all values; O(different counts).
-    pub(super) fn above(&self, quota: u64) -> u64 {
+    pub(crate) fn above(&self, quota: u64) -> u64 {
         self.levels.range(quota..).map(|(count, values)| (count - quota) * values).sum()
     }
 
     fn add(&mut self, value: Option<SmolStr>) {
         let count = self.counts.entry(value).or_default();
-        if let Some(values) = self.levels.get_mut(count) {
-            *values -= 1;
-            if *values == 0 {
-                self.levels.remove(count);
-            }
-        }
         *count += 1;
-        *self.levels.entry(*count).or_default() += 1;
+        move_level(&mut self.levels, *count - 1, *count);
+    }
+
+    /// Takes away what was added last of all values.
+    fn remove_last(&mut self, value: &Option<SmolStr>) {
+        let Some(count) = self.counts.get_mut(value) else { return };
+        *count -= 1;
+        move_level(&mut self.levels, *count + 1, *count);
+        if *count == 0 {
+            self.counts.shift_remove(value);
+        }
+    }
+}
+
+/// One value has so many tasks now; 0 is no level.
+fn move_level(levels: &mut BTreeMap<u64, u64>, from: u64, to: u64) {
+    if let Some(values) = levels.get_mut(&from) {
+        *values -= 1;
+        if *values == 0 {
+            levels.remove(&from);
+        }
+    }
+    if to > 0 {
+        *levels.entry(to).or_default() += 1;
     }
 }
 
@@ -127,10 +144,12 @@ impl Tally {
 pub struct Placed {
     tasks: Vec<PlacedTask>,
     by_app: Map<SmolStr, Vec<usize>>,
-    by_host: Map<SmolStr, Vec<usize>>,
+    /// The first and the last task of each host; each task of a host leads to the next one.
+    by_host: Map<SmolStr, (usize, usize)>,
+    next: Vec<Option<usize>>,
     watched: Map<Field, Watched>,
     /// For each field that a task keeps for itself, who keeps which value.
-    kept: Map<Field, Map<SmolStr, TaskId>>,
+    kept: Map<Field, Map<SmolStr, Vec<TaskId>>>,
     known: Map<Field, Known>,
 }
 
@@ -177,12 +196,67 @@ impl Placed {
         }
         for field in &task.exclusive {
             if let Some(value) = task.location.value(field) {
-                self.kept.entry(field.clone()).or_default().insert(value.into(), task.id.clone());
+                self.kept.entry(field.clone()).or_default().entry(value.into()).or_default().push(task.id.clone());
             }
         }
-        self.by_app.entry(task.app.clone()).or_default().push(index);
-        self.by_host.entry(task.location.hostname.clone()).or_default().push(index);
+        match self.by_app.get_mut(&task.app) {
+            Some(tasks) => tasks.push(index),
+            None => drop(self.by_app.insert(task.app.clone(), vec![index])),
+        }
+        match self.by_host.get_mut(&task.location.hostname) {
+            Some((_, last)) => self.next[std::mem::replace(last, index)] = Some(index),
+            None => drop(self.by_host.insert(task.location.hostname.clone(), (index, index))),
+        }
+        self.next.push(None);
         self.tasks.push(task);
+    }
+
+    /// Takes the last task away again, and everything that came with it.
+    pub(crate) fn pop(&mut self) -> Option<PlacedTask> {
+        let task = self.tasks.pop()?;
+        let index = self.tasks.len();
+        self.next.pop();
+        let host = &task.location.hostname;
+        if let Some((first, last)) = self.by_host.get_mut(host) {
+            if *first == index {
+                self.by_host.shift_remove(host);
+            } else {
+                let mut before = *first;
+                while let Some(after) = self.next[before].filter(|after| *after != index) {
+                    before = after;
+                }
+                (self.next[before], *last) = (None, before);
+            }
+        }
+        if let Some(tasks) = self.by_app.get_mut(&task.app) {
+            tasks.pop();
+        }
+        for (field, watched) in &mut self.watched {
+            watched.remove(index, field, &task);
+        }
+        for field in &task.exclusive {
+            if let (Some(value), Some(kept)) = (task.location.value(field), self.kept.get_mut(field))
+                && let Some(keepers) = kept.get_mut(value.as_ref())
+            {
+                keepers.pop();
+                if keepers.is_empty() {
+                    kept.shift_remove(value.as_ref());
+                }
+            }
+        }
+        for (field, known) in &mut self.known {
+            if known.app == task.app
+                && let Some(value) = task.location.value(field)
+                && let Some(has_task) = known.values.get_mut(value.as_ref())
+            {
+                let mut siblings = self.by_app.get(&task.app).into_iter().flatten();
+                let still = siblings.any(|other| self.tasks[*other].location.value(field).as_ref() == Some(&value));
+                if std::mem::replace(has_task, still) && !still {
+                    known.empty += 1;
+                }
+            }
+        }
+        Some(task)
     }
 
     /// Keeps the tallies of a field at hand from now on.
@@ -206,8 +280,21 @@ impl Placed {
         self.known.insert(field.clone(), Known { app: app.into(), values, empty });
     }
 
+    /// Says that a value of a field has come to be there, or is there no more, beside what was [said](Self::know) before.
+    pub(crate) fn know_of(&mut self, app: &str, field: &Field, value: &str, is_there: bool) {
+        let has_task = self.tally(app, field).count(value) > 0;
+        let Some(known) = self.known.get_mut(field).filter(|known| known.app == app) else { return };
+        let before =
+            if is_there { known.values.insert(value.into(), has_task) } else { known.values.swap_remove(value) };
+        match (before, is_there) {
+            (None, true) if !has_task => known.empty += 1,
+            (Some(false), false) => known.empty -= 1,
+            _ => {}
+        }
+    }
+
     /// How many tasks of the app the value has that has the fewest, of those that tasks have and those that are known.
-    pub(super) fn fewest(&self, app: &str, field: &Field) -> Option<u64> {
+    pub(crate) fn fewest(&self, app: &str, field: &Field) -> Option<u64> {
         if self.known.get(field).is_some_and(|known| known.app == app && known.empty > 0) {
             return Some(0);
         }
@@ -219,9 +306,16 @@ impl Placed {
         self.by_app.get(app).into_iter().flatten().map(|index| &self.tasks[*index])
     }
 
+    /// How many tasks an app has.
+    #[must_use]
+    pub fn count(&self, app: &str) -> usize {
+        self.by_app.get(app).map_or(0, Vec::len)
+    }
+
     /// The tasks of all apps on a host, in the order in which they came.
     pub fn neighbours(&self, hostname: &str) -> impl Iterator<Item = &PlacedTask> {
-        self.by_host.get(hostname).into_iter().flatten().map(|index| &self.tasks[*index])
+        let first = self.by_host.get(hostname).map(|(first, _)| *first);
+        std::iter::successors(first, |index| self.next[*index]).map(|index| &self.tasks[index])
     }
 
     /// How many tasks of an app have each value of a field.
@@ -252,9 +346,14 @@ impl Placed {
     #[must_use]
     pub fn keeper(&self, location: &Location) -> Option<(&Field, &SmolStr, &TaskId)> {
         self.kept.iter().find_map(|(field, values)| {
-            let (value, task) = values.get_key_value(location.value(field)?.as_ref())?;
-            Some((field, value, task))
+            let (value, tasks) = values.get_key_value(location.value(field)?.as_ref())?;
+            Some((field, value, tasks.last()?))
         })
+    }
+
+    /// Whether any task keeps others away from anywhere.
+    pub(crate) fn keeps_any(&self) -> bool {
+        self.kept.values().any(|values| !values.is_empty())
     }
 
     /// What the tasks on a host have under a field that is about tasks.
@@ -269,7 +368,21 @@ impl Watched {
         if let Some(value) = &value {
             self.first.entry(value.clone()).or_insert(index);
         }
-        self.by_app.entry(task.app.clone()).or_default().add(value);
+        match self.by_app.get_mut(&task.app) {
+            Some(tally) => tally.add(value),
+            None => self.by_app.entry(task.app.clone()).or_default().add(value),
+        }
+    }
+
+    /// Takes the last of all tasks away.
+    fn remove(&mut self, index: usize, field: &Field, task: &PlacedTask) {
+        let value = task.location.value(field).map(SmolStr::from);
+        if let Some(value) = value.as_ref().filter(|value| self.first.get(*value) == Some(&index)) {
+            self.first.shift_remove(value);
+        }
+        if let Some(tally) = self.by_app.get_mut(&task.app) {
+            tally.remove_last(&value);
+        }
     }
 }
 
@@ -290,6 +403,41 @@ mod tests {
         for (image, name) in cases {
             assert_eq!(repository(image), name, "{image}");
         }
+    }
+
+    #[test]
+    fn what_is_taken_away_again_leaves_no_trace() {
+        let (rack, host) = ("rack".parse::<Field>().unwrap(), Field::Hostname);
+        let task = |i: usize| {
+            let location = Location {
+                attributes: format!("rack:r{}", i % 3).parse().unwrap(),
+                ..Location::new(format!("h{}", i % 2))
+            };
+            let mut task = PlacedTask::new(["/a", "/b"][i % 5 / 3], format!("t.{i}"), location);
+            task.exclusive = if i % 4 == 3 { vec![rack.clone()] } else { Vec::new() };
+            task
+        };
+        let mut placed = Placed::new();
+        placed.watch(&rack);
+        placed.watch(&host);
+        placed.know("/a", &rack, ["r0", "r1", "r7"].map(SmolStr::from));
+        let seen = |placed: &Placed| {
+            let of_app = |app| (placed.tally(app, &rack).into_owned(), placed.fewest(app, &rack), placed.count(app));
+            let on = |host| placed.neighbours(host).map(|task| task.id.clone()).collect::<Vec<_>>();
+            let keeper = placed.keeper(&task(0).location).map(|(_, _, id)| id.clone());
+            let first = placed.holder(&rack, "r2").map(|task| task.id.clone());
+            (of_app("/a"), of_app("/b"), on("h0"), on("h1"), keeper, first)
+        };
+        let mut states = Vec::new();
+        for i in 0..20 {
+            states.push(seen(&placed));
+            placed.push(task(i));
+        }
+        for i in (0..20).rev() {
+            assert_eq!(placed.pop(), Some(task(i)));
+            assert_eq!(seen(&placed), states[i], "{i}");
+        }
+        assert_eq!(placed.pop(), None);
     }
 
     #[test]

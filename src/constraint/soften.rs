@@ -60,7 +60,7 @@ impl Preference {
     #[must_use]
     pub fn score(wishes: &[Self], candidate: &Candidate<'_>, placed: &Placed) -> f64 {
         let all: f64 = wishes.iter().map(|wish| wish.weight.0.abs()).sum();
-        let holds = |wish: &&Self| wish.clause.check(candidate, placed).is_accept();
+        let holds = |wish: &&Self| wish.clause.holds(candidate, placed);
         let met: f64 = wishes.iter().filter(holds).map(|wish| wish.weight.0).sum();
         if wishes.is_empty() { 0.0 } else { met / all }
     }

@@ -1,6 +1,6 @@
 //! How evenly tasks are divided over the values of a field: `GROUP_BY`, `MAX_SKEW`.
 
-use super::{Field, Placed, Reason, Tally, Verdict};
+use super::{Field, Placed, Reason, Remedy, Tally, Verdict};
 use std::num::NonZeroU64;
 
 /// `GROUP_BY` with a count: `instances` are divided over so many values; what does not divide evenly
@@ -10,20 +10,27 @@ use std::num::NonZeroU64;
 /// still describe the earlier rule, which waited until all groups had begun.)
 pub(super) fn groups(field: &Field, value: &str, groups: NonZeroU64, instances: u64, tally: &Tally) -> Verdict {
     let (quota, on_top) = (instances / groups, instances % groups);
-    let count = tally.count(value);
+    let (count, used) = (tally.count(value), tally.above(quota));
+    let has_room = |count: u64| count < quota || (count == quota && used < on_top);
+    let remedy = || {
+        let with_room = || tally.iter().find(|(value, count)| value.is_some() && has_room(*count));
+        let is_new = tally.groups() < groups.get();
+        if is_new { Some(Remedy::NewValue) } else { with_room()?.0.cloned().map(Remedy::Value) }
+    };
     if count == 0 {
         return Verdict::require(tally.groups() < groups.get(), || Reason::GroupsFull {
             field: field.clone(),
             value: value.into(),
             most: groups.get(),
+            remedy: remedy(),
         });
     }
-    let used = tally.above(quota);
-    Verdict::require(count < quota || (count == quota && used < on_top), || Reason::GroupFull {
+    Verdict::require(has_room(count), || Reason::GroupFull {
         field: field.clone(),
         value: value.into(),
         count,
         most: if used < on_top { quota + 1 } else { quota },
+        remedy: remedy(),
     })
 }
 

@@ -96,8 +96,9 @@ fn without_the_field_only_negations_hold() {
         assert_eq!(check(&format!("rack {operator}"), &[], "os:x", 1), Verdict::Accept, "{operator}");
     }
     for operator in others.into_iter().chain(["HAS x", "EXISTS", "GT 1", "LE 1", "MAX_SKEW 1", "EXCLUSIVE"]) {
-        let absent = Verdict::Reject(Reason::Absent(Field::Attribute("rack".into())));
-        assert_eq!(check(&format!("rack {operator}"), &[], "os:x", 1), absent, "{operator}");
+        let verdict = check(&format!("rack {operator}"), &[], "os:x", 1);
+        let is_absent = |field: &Field| *field == Field::Attribute("rack".into());
+        assert!(matches!(&verdict, Verdict::Reject(Reason::Absent { field, .. }) if is_absent(field)), "{operator}");
     }
 }
 

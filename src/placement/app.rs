@@ -75,6 +75,8 @@ pub struct App {
     pub spread: Vec<Spread>,
     /// Which of the places left is the best; none = as the planner has it.
     pub strategy: Option<Strategy>,
+    /// The group that it belongs to: the pending tasks of all apps of a group are launched at once, or none of them is.
+    pub group: Option<SmolStr>,
 }
 
 /// Whether an app that wants no gpus is placed where there are some.
@@ -124,6 +126,7 @@ impl App {
             prefer: Vec::new(),
             spread: Vec::new(),
             strategy: None,
+            group: None,
         }
     }
 
@@ -166,6 +169,34 @@ impl App {
     #[must_use]
     pub fn prefer(mut self, preference: Preference) -> Self {
         self.prefer.push(preference);
+        self
+    }
+
+    /// The same, as part of a gang: the pending tasks of all apps of that group are launched at once, or none of them is.
+    /// (An app that is the only one of its group is a gang of equal ranks.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::placement::{App, Planner};
+    /// use apportion::{Offer, Role};
+    ///
+    /// let ranks = App::new("ranks").instances(3).ports(vec![]).group("job");
+    /// let coordinator = App::new("coordinator").ports(vec![]).group("job");
+    /// let offer = |agent: &str, cpus: &str| Offer::new(agent, "f1", Role::default(), agent, cpus.parse().unwrap());
+    /// let mut offers = vec![offer("a1", "cpus:2;mem:512"), offer("a2", "cpus:1;mem:512")];
+    ///
+    /// let plan = Planner::new().plan([&ranks, &coordinator], &[], &offers);
+    /// assert!(plan.launches.is_empty()); // three of four would fit
+    /// let why = plan.unplaced[0].group.as_ref().unwrap();
+    /// assert_eq!(why.to_string(), "group job needs 4 places at once, and found 3");
+    ///
+    /// offers.push(offer("a3", "cpus:1;mem:128"));
+    /// assert_eq!(Planner::new().plan([&ranks, &coordinator], &[], &offers).launches.len(), 4);
+    /// ```
+    #[must_use]
+    pub fn group(mut self, group: impl Into<SmolStr>) -> Self {
+        self.group = Some(group.into());
         self
     }
 

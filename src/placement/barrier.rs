@@ -44,7 +44,7 @@ pub enum Barrier {
     #[error("{clause}: {reason}")]
     Condition {
         /// The condition, as it is written.
-        clause: String,
+        clause: SmolStr,
         /// Why it does not hold.
         reason: Reason,
     },

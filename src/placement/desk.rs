@@ -1,82 +1,118 @@
-//! [`Desk`]: where a plan is made, one instance after another.
+//! [`Desk`]: what is known while a plan is made, what keeps a task off an offer, and what a launch changes.
 
 use super::app::{App, GpuBehavior};
-use super::barrier::{Barrier, Obstacle};
-use super::choice::Choice;
-use super::fitness::{Prospect, Usage};
+use super::barrier::Barrier;
+use super::fitness::Prospect;
 use super::ports::{self, Assigned};
 use super::search::Search;
-use super::{Launch, Plan, Planner, Running, Unplaced, volume};
+use super::state::{Slot, State, StateId, States, Step, Taken};
+use super::table::Table;
+use super::{Launch, Planner, Running, volume};
 use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 use crate::id::TaskId;
 use crate::offer::Offer;
-use crate::resources::{Resource, Resources, Value};
+use crate::resources::{Resource, Resources, Scalar, Value};
 use indexmap::{IndexMap, IndexSet};
+use smallvec::SmallVec;
 use smol_str::{SmolStr, format_smolstr};
-use std::cell::Cell;
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// All that is known while a plan is made.
 #[derive(Debug)]
 pub(super) struct Desk<'a> {
-    planner: &'a Planner,
+    pub(super) planner: &'a Planner,
     pub(super) slots: Vec<Slot<'a>>,
+    pub(super) table: Table,
     pub(super) placed: Placed,
-    hosts: IndexMap<SmolStr, Host>,
-    ids: BTreeSet<TaskId>,
-    launches: Vec<Launch>,
+    pub(super) launches: Vec<Launch>,
+    states: States,
+    /// By host, its offers.
+    hosts: Vec<SmallVec<[usize; 1]>>,
+    /// Ids that are taken by others.
+    ids: IndexSet<&'a TaskId, foldhash::fast::FixedState>,
+    /// By the name that ids begin with, the last number that was given.
+    numbers: IndexMap<SmolStr, u64, foldhash::fast::FixedState>,
+    /// What each launch has changed, while launches may have to be undone.
+    changes: Option<Vec<Change>>,
 }
 
-/// A host: what is used on it, and which offers are of it, by index.
-#[derive(Debug, Default)]
-struct Host {
-    used: Usage,
-    offers: Vec<usize>,
-}
-
-/// An offer, and what is left of it.
+/// What a launch has changed: the states of offers as they were, and the last number that was given.
 #[derive(Debug)]
-pub(super) struct Slot<'a> {
-    offer: &'a Offer,
-    pub(super) location: Arc<Location>,
-    left: Resources,
-    used: bool,
+struct Change {
+    states: SmallVec<[(usize, StateId); 1]>,
+    slot: usize,
+    name: SmolStr,
+    number: u64,
+}
+
+/// The checks of an offer that fail.
+#[derive(Debug)]
+pub(super) struct Findings {
+    /// Those that are told.
+    pub(super) told: Vec<Barrier>,
+    /// Those that are looked at, or told, only where others are well.
+    silent: Vec<Barrier>,
+}
+
+impl Findings {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Barrier> {
+        self.told.iter().chain(&self.silent)
+    }
+
+    /// The conditions among them.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &SmolStr> {
+        self.told.iter().filter_map(|barrier| match barrier {
+            Barrier::Condition { clause, .. } => Some(clause),
+            _ => None,
+        })
+    }
+
+    /// Whether that condition is among them.
+    pub(super) fn fails(&self, condition: &str) -> bool {
+        self.conditions().any(|clause| clause == condition)
+    }
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn new(
         planner: &'a Planner,
         apps: &IndexMap<&str, &App>,
-        running: &[Running],
+        running: &'a [Running],
         offers: &'a [Offer],
     ) -> Self {
-        let slot = |offer: &'a Offer| Slot {
-            offer,
-            location: Arc::new(Location::from(offer)),
-            left: offer.resources.clone(),
-            used: false,
-        };
         let mut desk = Self {
             planner,
-            slots: offers.iter().map(slot).collect(),
+            slots: Vec::with_capacity(offers.len()),
+            table: Table::default(),
             placed: Placed::new(),
-            hosts: IndexMap::new(),
-            ids: planner.taken.iter().chain(running.iter().map(|task| &task.task)).cloned().collect(),
             launches: Vec::new(),
+            states: States::default(),
+            hosts: Vec::with_capacity(offers.len()),
+            ids: planner.taken.iter().chain(running.iter().map(|task| &task.task)).collect(),
+            numbers: IndexMap::default(),
+            changes: None,
         };
+        let mut hosts: IndexMap<&str, usize, foldhash::fast::FixedState> = IndexMap::default();
         for (index, offer) in offers.iter().enumerate() {
-            desk.hosts.entry(offer.hostname.clone()).or_default().offers.push(index);
+            let next = desk.hosts.len();
+            let host = *hosts.entry(offer.hostname.as_str()).or_insert(next);
+            if host == next {
+                desk.hosts.push(SmallVec::new());
+            }
+            desk.hosts[host].push(index);
+            let (location, state) = (Arc::new(Location::from(offer)), desk.states.arrive(offers, index));
+            desk.slots.push(Slot { offer, location, state, host, launches: 0 });
         }
+        let mut others: IndexSet<&str> = IndexSet::new();
         for task in running {
-            let app = apps.get(task.app.as_str()).copied();
-            let (cpus, mem) = match (&task.resources, app) {
-                (Some(resources), _) => (resources.amount("cpus"), resources.amount("mem")),
-                (None, Some(app)) => (app.cpus, app.mem),
-                (None, None) => Default::default(),
-            };
-            desk.hosts.entry(task.location.hostname.clone()).or_default().used.add(cpus, mem);
+            let app = apps.get_full(task.app.as_str());
+            let number =
+                app.map_or_else(|| apps.len() + others.insert_full(task.app.as_str()).0, |(number, ..)| number);
+            let app = app.map(|(.., app)| *app);
+            if let Some(host) = hosts.get(task.location.hostname.as_str()) {
+                desk.bears(*host, task, app, number);
+            }
             if !task.is_old(app) {
                 desk.placed.push(task.placed(app));
             }
@@ -84,169 +120,112 @@ impl<'a> Desk<'a> {
         desk
     }
 
-    /// Serves all apps, and says what came of it.
-    pub(super) fn serve(mut self, apps: &IndexMap<&str, &'a App>) -> Plan {
-        let mut waiting = Vec::new();
-        for app in apps.values() {
-            let search = self.place(app);
-            if search.waiting > 0 {
-                waiting.push(search);
-            }
-        }
-        let unplaced = waiting.iter().map(|search| self.unplaced(search)).collect();
-        Plan {
-            declines: self.slots.iter().filter(|slot| !slot.used).map(|slot| slot.offer.id.clone()).collect(),
-            launches: self.launches,
-            unplaced,
-        }
-    }
-
-    /// Places the pending instances of an app, until one finds no place: the others would not either.
-    fn place(&mut self, app: &'a App) -> Search<'a> {
-        let mut search = Search::new(self.planner, app);
-        for field in search.counted() {
-            self.placed.watch(&field);
-        }
-        for (spread, _, known) in &mut search.spreads {
-            let tally = self.placed.tally(&app.id, &spread.field);
-            let of_tasks = tally.iter().filter_map(|(value, _)| value.cloned());
-            let of_offers = self.slots.iter().filter_map(|slot| slot.location.value(&spread.field).map(SmolStr::from));
-            *known = of_tasks.chain(of_offers).collect::<IndexSet<_>>().len();
-        }
-        self.know(&search);
-        let known_for_good = search.skews.is_empty() || search.other.iter().all(|clause| clause.is_static());
-        let (mut choice, mut number) = (Choice::new(&search, self), 0);
-        search.waiting = app.instances.saturating_sub(self.placed.siblings(&app.id).count() as u64);
-        while search.waiting > 0 {
-            let Some(index) = self.choose(&search, &mut choice) else { break };
-            self.launch(&search, index, &mut number);
-            let host = self.hosts.get(&self.slots[index].offer.hostname);
-            choice.forget(host.map_or(&[], |host| host.offers.as_slice()));
-            search.waiting -= 1;
-            if !known_for_good {
-                self.know(&search);
-            }
-        }
-        search
-    }
-
-    /// Finds out which values of the fields of a `MAX_SKEW` offers have that meet the other conditions.
-    fn know(&mut self, search: &Search<'_>) {
-        for field in &search.skews {
-            let meets = |slot: &&Slot<'_>| {
-                let candidate = candidate(search, slot);
-                search.other.iter().all(|clause| clause.check(&candidate, &self.placed).is_accept())
+    /// A task runs on a host: its offers come to something else.
+    fn bears(&mut self, host: usize, task: &Running, app: Option<&App>, number: usize) {
+        let (cpus, mem) = match (&task.resources, app) {
+            (Some(resources), _) => (resources.amount("cpus"), resources.amount("mem")),
+            (None, Some(app)) => (app.cpus, app.mem),
+            (None, None) => Default::default(),
+        };
+        let is_plain = task.image.is_none() && task.labels.is_none();
+        for index in &self.hosts[host] {
+            let slot = &mut self.slots[*index];
+            slot.state = if task.is_old(app) {
+                self.states.step(slot.state, Step::Load { cpus, mem })
+            } else if is_plain {
+                self.states.step(slot.state, Step::Task { app: short(number), cpus, mem })
+            } else {
+                self.states.apart(slot.state, cpus, mem)
             };
-            let values = self.slots.iter().filter(meets).filter_map(|slot| slot.location.value(field));
-            let values: Vec<SmolStr> = values.map(SmolStr::from).collect();
-            self.placed.know(&search.app.id, field, values);
         }
     }
 
-    /// Whether an offer will not do, as far as these conditions go: if so, whether that will stay so for further
-    /// instances.
-    pub(super) fn first_barrier(&self, search: &Search<'_>, clauses: &[&Clause], index: usize) -> Option<bool> {
-        let mut found = None;
-        let _ = self.examine(search, clauses, index, &mut |_, lasts| {
-            found = Some(lasts);
-            ControlFlow::Break(())
-        });
-        found
+    /// What an offer has come to.
+    pub(super) fn state(&self, index: usize) -> &State {
+        self.states.get(self.slots[index].state)
     }
 
-    /// The same of the conditions alone.
-    pub(super) fn barred(&self, search: &Search<'_>, index: usize, clauses: &[&Clause]) -> Option<bool> {
-        clauses.iter().find(|clause| !self.accepts(search, index, clause)).map(|clause| clause.is_lasting())
+    /// The offers of the same host.
+    pub(super) fn beside(&self, index: usize) -> &[usize] {
+        &self.hosts[self.slots[index].host]
+    }
+
+    /// A task of the app, there.
+    pub(super) fn candidate<'s>(&'s self, search: &'s Search<'_>, index: usize) -> Candidate<'s> {
+        Candidate::new(&search.app.id, &self.slots[index].location).instances(search.app.instances)
     }
 
     /// Whether a condition holds.
-    pub(super) fn accepts(&self, search: &Search<'_>, index: usize, clause: &Clause) -> bool {
-        clause.check(&candidate(search, &self.slots[index]), &self.placed).is_accept()
+    pub(super) fn holds(&self, search: &Search<'_>, index: usize, clause: &Clause) -> bool {
+        clause.holds(&self.candidate(search, index), &self.placed)
     }
 
-    fn unplaced(&mut self, search: &Search<'_>) -> Unplaced {
-        self.know(search);
-        let clauses: Vec<&Clause> = search.app.require.iter().collect();
-        let mut reasons = Vec::new();
-        for (index, slot) in self.slots.iter().enumerate() {
-            let _ = self.examine(search, &clauses, index, &mut |barrier, _| {
-                reasons.push(Obstacle { offer: slot.offer.id.clone(), barrier });
-                ControlFlow::Continue(())
-            });
-        }
-        Unplaced { app: search.app.id.clone(), instances: search.waiting, reasons }
+    /// Whether a task fits, as far as the state of an offer tells: all but conditions and regions.
+    pub(super) fn fits(&self, search: &Search<'_>, index: usize) -> bool {
+        let (slot, left) = (&self.slots[index], &self.state(index).left);
+        search.amounts().into_iter().all(|(name, needed)| needed.is_zero() || search.available(left, name) >= needed)
+            && self.role(search, slot).is_none()
+            && self.maintenance(slot).is_none()
+            && scarce(search, left).is_none()
+            && volumes(search, left).is_ok()
+            && self.ports(search, slot, left).is_ok()
     }
 
-    /// Makes every check of an offer as it stands, and tells each that fails, and whether it will fail for good
-    /// while further instances of the app are placed.
-    fn examine(
-        &self,
-        search: &Search<'_>,
-        clauses: &[&Clause],
-        index: usize,
-        told: &mut dyn FnMut(Barrier, bool) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let (slot, clean) = (&self.slots[index], Cell::new(true));
-        let mut tell = |barrier: Barrier, lasts: bool| {
-            clean.set(false);
-            told(barrier, lasts)
-        };
-        if let Some(barrier) = role(search, slot) {
-            tell(barrier, true)?;
+    /// Every check that fails of an offer as it stands.
+    pub(super) fn findings(&self, search: &Search<'_>, index: usize) -> Findings {
+        let (slot, left) = (&self.slots[index], &self.state(index).left);
+        let (mut told, mut silent) = (Vec::new(), Vec::new());
+        told.extend(self.role(search, slot));
+        if let (Some(Barrier::OtherRole { .. }), Some(none)) = (told.first(), none_of_role(search, slot)) {
+            silent.push(none);
         }
         if let (Some(home), Some(region)) = (search.home, &slot.location.region)
             && home != region
         {
-            tell(Barrier::Away { region: region.clone(), home: home.clone() }, true)?;
+            told.push(Barrier::Away { region: region.clone(), home: home.clone() });
         }
-        self.conditions(search, clauses, slot, &mut tell)?;
-        if let Some(kept) = self.kept(index) {
-            tell(Barrier::Kept(kept), true)?;
-        }
-        if let Some(barrier) = self.maintenance(slot) {
-            tell(barrier, true)?;
-        }
-        for barrier in amounts(search, slot) {
-            tell(barrier, true)?;
-        }
-        let gpus = slot.left.amount("gpus");
-        if search.app.gpus.is_zero() && !gpus.is_zero() && search.gpu_behavior == GpuBehavior::Restricted {
-            tell(Barrier::Scarce { gpus }, true)?;
-        }
-        if clean.get()
-            && let Err(shortage) = self.ports(search, slot)
-        {
-            tell(Barrier::Ports(shortage), true)?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn conditions(
-        &self,
-        search: &Search<'_>,
-        clauses: &[&Clause],
-        slot: &Slot<'_>,
-        tell: &mut dyn FnMut(Barrier, bool) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let candidate = candidate(search, slot);
-        for clause in clauses {
-            match clause.check(&candidate, &self.placed) {
-                Verdict::Accept => {}
-                Verdict::Reject(Reason::Several(reasons)) => {
-                    for reason in reasons {
-                        tell(condition(clause, reason), clause.is_lasting())?;
-                    }
-                }
-                Verdict::Reject(reason) => tell(condition(clause, reason), clause.is_lasting())?,
+        let candidate = self.candidate(search, index);
+        for (clause, text) in search.app.require.iter().zip(&search.texts) {
+            if let Verdict::Reject(reason) = clause.check(&candidate, &self.placed) {
+                each_reason(reason, &mut |reason| told.push(Barrier::Condition { clause: text.clone(), reason }));
             }
         }
-        ControlFlow::Continue(())
+        told.extend(self.kept(index).map(Barrier::Kept));
+        told.extend(self.maintenance(slot));
+        for (name, needed) in search.amounts() {
+            let there = search.available(left, name);
+            let is_short = there < needed;
+            if is_short {
+                told.push(Barrier::Short { name, needed, left: there });
+            }
+            if name == "disk" {
+                let volume = volumes(search, left).err().map(Barrier::Volume);
+                if is_short { &mut silent } else { &mut told }.extend(volume);
+            }
+        }
+        told.extend(scarce(search, left));
+        if let Err(first) = self.ports(search, slot, left) {
+            let mut all = ports::shortages(&search.app.ports, &search.pools(left, "ports"));
+            if told.is_empty() {
+                told.push(Barrier::Ports(first));
+                all.retain(|one| *one != first);
+            }
+            silent.extend(all.into_iter().map(Barrier::Ports));
+        }
+        Findings { told, silent }
     }
 
-    /// Whether a task keeps all others away from there.
+    /// Why no other task may come there, if one keeps them away.
     pub(super) fn kept(&self, index: usize) -> Option<Reason> {
         let (field, value, task) = self.placed.keeper(&self.slots[index].location)?;
         Some(Reason::Kept { field: field.clone(), value: value.clone(), task: task.clone() })
+    }
+
+    fn role(&self, search: &Search<'_>, slot: &Slot<'_>) -> Option<Barrier> {
+        if let Some(wanted) = search.app.role.as_ref().filter(|role| **role != slot.offer.role) {
+            return Some(Barrier::OtherRole { offered: slot.offer.role.clone(), wanted: wanted.clone() });
+        }
+        none_of_role(search, slot)
     }
 
     /// An agent is out of bounds from `start - draining` (not at that very moment) to `start + duration`, as in Marathon.
@@ -257,122 +236,177 @@ impl<'a> Desk<'a> {
         out.then_some(Barrier::Maintenance { start: window.start, until, now })
     }
 
-    fn ports(&self, search: &Search<'_>, slot: &Slot<'_>) -> Result<Assigned, ports::PortShortage> {
+    fn ports(&self, search: &Search<'_>, slot: &Slot<'_>, left: &Resources) -> Result<Assigned, ports::PortShortage> {
+        if search.app.ports.is_empty() {
+            return Ok(Assigned::default());
+        }
         let pick = self.planner.seed.map(|seed| mixed(seed, 0));
         let start = pick.and_then(|pick| ports::start(&slot.offer.resources, pick));
-        ports::assign(&search.app.ports, &search.pools(&slot.left, "ports"), start)
+        ports::assign(&search.app.ports, &search.pools(left, "ports"), start)
     }
 
     /// The place as a fitness sees it.
     pub(super) fn prospect<'s>(&'s self, search: &Search<'s>, index: usize) -> Prospect<'s> {
-        let (slot, seed) = (&self.slots[index], self.planner.seed.unwrap_or(0));
+        let (slot, state, seed) = (&self.slots[index], self.state(index), self.planner.seed.unwrap_or(0));
         Prospect {
             app: search.app,
             offer: slot.offer,
-            left: &slot.left,
-            used: self.hosts.get(&slot.offer.hostname).map(|host| host.used).unwrap_or_default(),
+            left: &state.left,
+            used: state.used,
             draw: unit(mixed(mixed(seed, self.launches.len() as u64 + 1), index as u64)),
         }
     }
 
-    fn launch(&mut self, search: &Search<'_>, index: usize, number: &mut u64) {
-        let (slot, app) = (&self.slots[index], search.app);
-        let assigned = self.ports(search, slot).unwrap_or_default();
-        let mut parts = taken(search, &slot.left);
-        parts.extend(assigned.resources);
-        let resources = Resources::try_from_iter(parts).unwrap_or_default();
-        let id = self.new_id(app, number);
+    /// Launches a task of the app in an offer in which it fits.
+    pub(super) fn launch(&mut self, search: &Search<'_>, index: usize) {
+        let (app, before) = (search.app, self.slots[index].state);
+        let taken = match self.states.launched(before, search.number) {
+            Some(taken) => taken.clone(),
+            None => {
+                let taken = self.take(search, index);
+                self.states.launch(before, search.number, taken, app.cpus, app.mem)
+            }
+        };
+        let (next, Taken { resources, ports }) = taken;
+        let id = self.new_id(search);
+        let mut states = SmallVec::new();
+        for other in &self.hosts[self.slots[index].host] {
+            let slot = &mut self.slots[*other];
+            states.push((*other, slot.state));
+            slot.state = if *other == index {
+                next
+            } else {
+                let step = Step::Task { app: short(search.number), cpus: app.cpus, mem: app.mem };
+                self.states.step(slot.state, step)
+            };
+        }
+        if let Some(changes) = &mut self.changes {
+            let (name, number) = (search.name.clone(), self.numbers.get(&search.name).copied().unwrap_or(1) - 1);
+            changes.push(Change { states, slot: index, name, number });
+        }
         let slot = &mut self.slots[index];
-        slot.left.remove(&resources);
-        slot.used = true;
-        self.hosts.entry(slot.offer.hostname.clone()).or_default().used.add(app.cpus, app.mem);
-        let mut task = PlacedTask::new(app.id.clone(), id.clone(), Arc::clone(&slot.location));
-        task.image.clone_from(&app.image);
-        task.labels = Arc::clone(&app.labels);
-        task.exclusive = app.exclusive();
-        self.placed.push(task);
+        slot.launches += 1;
+        self.placed.push(PlacedTask {
+            app: app.id.clone(),
+            id: id.clone(),
+            location: Arc::clone(&slot.location),
+            image: app.image.clone(),
+            labels: Arc::clone(&app.labels),
+            exclusive: search.exclusive.clone(),
+        });
         self.launches.push(Launch {
             offer: slot.offer.id.clone(),
             app: app.id.clone(),
             id,
             resources,
-            env: ports::environment(&slot.offer.hostname, &app.ports, &assigned.ports),
-            ports: assigned.ports,
+            ports,
             agent: slot.offer.agent.clone(),
             location: Arc::clone(&slot.location),
+            requests: Arc::clone(&search.ports),
         });
     }
 
+    /// What a task takes of an offer in which it fits.
+    fn take(&self, search: &Search<'_>, index: usize) -> Taken {
+        let (slot, left) = (&self.slots[index], &self.state(index).left);
+        let mut parts = Vec::new();
+        for (name, needed) in search.amounts() {
+            part(search, left, name, needed, &mut parts);
+        }
+        parts.extend(volumes(search, left).unwrap_or_default());
+        let assigned = self.ports(search, slot, left).unwrap_or_default();
+        parts.extend(assigned.resources);
+        Taken { resources: Resources::try_from_iter(parts).unwrap_or_default(), ports: assigned.ports }
+    }
+
     /// The app's id without its slashes, and the next number that gives an id of its own.
-    fn new_id(&mut self, app: &App, number: &mut u64) -> TaskId {
-        let name = app.id.trim_start_matches('/').replace('/', "_");
+    fn new_id(&mut self, search: &Search<'_>) -> TaskId {
+        if !self.numbers.contains_key(&search.name) {
+            self.numbers.insert(search.name.clone(), 0);
+        }
+        let number = &mut self.numbers[&search.name];
         loop {
             *number += 1;
-            let id = TaskId::new(format_smolstr!("{name}.{number}"));
-            if self.ids.insert(id.clone()) {
+            let id = TaskId::new(format_smolstr!("{}.{number}", search.name));
+            if !self.ids.contains(&id) {
                 return id;
             }
         }
     }
-}
 
-fn candidate<'s>(search: &'s Search<'_>, slot: &'s Slot<'_>) -> Candidate<'s> {
-    Candidate::new(&search.app.id, &slot.location).instances(search.app.instances)
-}
-
-fn condition(clause: &Clause, reason: Reason) -> Barrier {
-    Barrier::Condition { clause: clause.to_string(), reason }
-}
-
-fn role(search: &Search<'_>, slot: &Slot<'_>) -> Option<Barrier> {
-    if let Some(wanted) = search.app.role.as_ref().filter(|role| **role != slot.offer.role) {
-        return Some(Barrier::OtherRole { offered: slot.offer.role.clone(), wanted: wanted.clone() });
+    /// From now on launches may be undone.
+    pub(super) fn begin(&mut self) {
+        self.changes = Some(Vec::new());
     }
+
+    /// What was launched since the beginning stays launched.
+    pub(super) fn keep(&mut self) {
+        self.changes = None;
+    }
+
+    /// Undoes what was launched since the beginning.
+    pub(super) fn undo(&mut self) {
+        for change in self.changes.take().into_iter().flatten().rev() {
+            for (index, state) in change.states {
+                self.slots[index].state = state;
+            }
+            self.slots[change.slot].launches -= 1;
+            self.numbers.insert(change.name, change.number);
+            self.launches.pop();
+            self.placed.pop();
+        }
+    }
+}
+
+fn none_of_role(search: &Search<'_>, slot: &Slot<'_>) -> Option<Barrier> {
     let any = slot.offer.resources.iter().any(|resource| search.takes(resource));
     (!any).then(|| Barrier::NoneOfRole { accepted: search.accepted.clone() })
 }
 
-/// What falls short of the amounts and disks that a task takes.
-fn amounts(search: &Search<'_>, slot: &Slot<'_>) -> Vec<Barrier> {
-    let mut barriers = Vec::new();
-    for (name, needed) in search.amounts() {
-        let left = search.available(&slot.left, name);
-        if left < needed {
-            barriers.push(Barrier::Short { name, needed, left });
-        } else if name == "disk" && !search.app.volumes.is_empty() {
-            let scratch = Resources::try_from_iter(part(search, &slot.left, name, needed)).unwrap_or_default();
-            let rest = slot.left.saturating_sub(&scratch);
-            barriers.extend(volume::assign(&search.app.volumes, &rest).err().map(Barrier::Volume));
-        }
+/// Tells parts that must all hold one by one.
+fn each_reason(reason: Reason, tell: &mut dyn FnMut(Reason)) {
+    match reason {
+        Reason::Several(reasons) => reasons.into_iter().for_each(|reason| each_reason(reason, tell)),
+        reason => tell(reason),
     }
-    barriers
 }
 
-/// What a task takes, but for its ports.
-fn taken(search: &Search<'_>, left: &Resources) -> Vec<Resource> {
-    let mut all = Vec::new();
-    for (name, needed) in search.amounts() {
-        all.extend(part(search, left, name, needed));
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn scarce(search: &Search<'_>, left: &Resources) -> Option<Barrier> {
+    if !search.app.gpus.is_zero() || search.gpu_behavior != GpuBehavior::Restricted {
+        return None;
     }
-    if !search.app.volumes.is_empty() {
-        let scratch = Resources::try_from_iter(all.iter().cloned()).unwrap_or_default();
-        all.extend(volume::assign(&search.app.volumes, &left.saturating_sub(&scratch)).unwrap_or_default());
+    let gpus = left.amount("gpus");
+    (!gpus.is_zero()).then_some(Barrier::Scarce { gpus })
+}
+
+/// The disks that the volumes of a task take, beside what it takes of the root disk.
+fn volumes(search: &Search<'_>, left: &Resources) -> Result<Vec<Resource>, volume::VolumeShortage> {
+    if search.app.volumes.is_empty() {
+        return Ok(Vec::new());
     }
-    all
+    let mut parts = Vec::new();
+    part(search, left, "disk", search.app.disk, &mut parts);
+    let scratch = Resources::try_from_iter(parts).unwrap_or_default();
+    volume::assign(&search.app.volumes, &left.saturating_sub(&scratch))
 }
 
 /// An amount, of reserved resources first; a task may take of both.
-fn part(search: &Search<'_>, left: &Resources, name: &str, needed: crate::resources::Scalar) -> Vec<Resource> {
-    let (mut parts, mut missing) = (Vec::new(), needed);
+fn part(search: &Search<'_>, left: &Resources, name: &str, needed: Scalar, parts: &mut Vec<Resource>) {
+    if needed.is_zero() {
+        return;
+    }
+    let mut missing = needed;
     for pool in search.pools(left, name) {
         let amount = pool.scalar().unwrap_or_default().min(missing);
         if !amount.is_zero() {
-            let kind = pool.kind().cloned().unwrap_or_default();
-            parts.push(Resource::new(name, Value::Scalar(amount)).with_kind(kind));
+            parts.push(pool.like(Value::Scalar(amount)));
             missing = missing.saturating_sub(amount);
         }
     }
-    parts
 }
 
 /// Mixes two numbers into one that shows nothing of them (the finaliser of splitmix64).

@@ -2,9 +2,9 @@
 
 use crate::resources::{Range, Ranges, Resource, Resources, Value};
 use indexmap::IndexMap;
+use smallvec::SmallVec;
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::collections::BTreeSet;
 
 /// A port of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,57 +84,103 @@ pub(super) fn assign(
     pools: &[&Resource],
     start: Option<u64>,
 ) -> Result<Assigned, PortShortage> {
-    let pools: Vec<(&Resource, &Ranges)> = pools
-        .iter()
-        .filter_map(|pool| match pool.value() {
-            Value::Ranges(ranges) => Some((*pool, ranges)),
-            Value::Scalar(_) | Value::Set(_) => None,
-        })
-        .collect();
-    let fixed: BTreeSet<u64> = wanted.iter().filter_map(fixed_number).collect();
+    let pools = numbered(pools);
+    let mut fixed = fixed_numbers(wanted);
     let start = start.unwrap_or(0);
     let mut free = pools.iter().enumerate().flat_map(|(i, (_, ranges))| {
         let from_start = clipped(ranges, start, u64::MAX).map(move |number| (number, i));
         let before = (start > 0).then(|| clipped(ranges, 0, start.saturating_sub(1)));
         from_start.chain(before.into_iter().flatten().map(move |number| (number, i)))
     });
-    // By number, the pool that each comes from.
-    let mut taken: BTreeMap<u64, usize> = BTreeMap::new();
+    // Each number with the pool that it comes from.
+    let mut taken: SmallVec<[(usize, u64); 4]> = SmallVec::new();
     let (mut ports, mut dynamic) = (Vec::with_capacity(wanted.len()), 0);
     for port in wanted {
-        let found = match port.host {
-            HostPort::None => None,
+        let (number, pool) = match port.host {
+            HostPort::None => {
+                ports.push(None);
+                continue;
+            }
             HostPort::Dynamic => {
-                let new = |(number, _): &(u64, usize)| !fixed.contains(number) && !taken.contains_key(number);
+                // A pool is gone through before the next begins: all that both have is taken, or wanted by number.
+                let new = |(number, pool): &(u64, usize)| {
+                    let is_fixed = fixed.binary_search_by_key(number, |(fixed, _)| *fixed).is_ok();
+                    !is_fixed && !pools[..*pool].iter().any(|(_, ranges)| has(ranges, *number))
+                };
                 let shortage = || {
                     let needed = wanted.iter().filter(|port| port.host == HostPort::Dynamic).count();
                     PortShortage::Dynamic { needed, left: dynamic }
                 };
                 let found = free.find(new).ok_or_else(shortage)?;
                 dynamic += 1;
-                Some(found)
+                found
             }
             HostPort::Fixed(number) => {
-                let holds = |(_, ranges): &(_, &Ranges)| ranges.contains(&single(number.into()));
+                let holds = |(_, ranges): &(_, &Ranges)| has(ranges, number.into());
                 let pool = pools.iter().position(holds).ok_or(PortShortage::Fixed(number))?;
-                if taken.contains_key(&number.into()) {
+                let at = fixed.partition_point(|(fixed, _)| *fixed < number.into());
+                if std::mem::replace(&mut fixed[at].1, true) {
                     return Err(PortShortage::Fixed(number)); // wanted twice, offered once
                 }
-                Some((number.into(), pool))
+                (number.into(), pool)
             }
         };
-        taken.extend(found);
-        ports.push(found.map(|(number, _)| number));
+        taken.push((pool, number));
+        ports.push(Some(number));
     }
-    let mut parts: BTreeMap<usize, Vec<RangeInclusive<u64>>> = BTreeMap::new();
-    for (number, pool) in taken {
-        parts.entry(pool).or_default().push(number..=number);
-    }
-    let resources = parts.into_iter().map(|(pool, numbers)| {
-        let kind = pools[pool].0.kind().cloned().unwrap_or_default();
-        Resource::new("ports", Value::Ranges(numbers.into_iter().collect())).with_kind(kind)
+    taken.sort_unstable();
+    let resources = taken.chunk_by(|(one, _), (other, _)| one == other).map(|numbers| {
+        let ranges = numbers.iter().map(|(_, number)| *number..=*number).collect();
+        pools[numbers[0].0].0.like(Value::Ranges(ranges))
     });
     Ok(Assigned { resources: resources.collect(), ports })
+}
+
+/// All that is short: each number that is not offered, and how many other ports are.
+pub(super) fn shortages(wanted: &[PortRequest], pools: &[&Resource]) -> Vec<PortShortage> {
+    let pools = numbered(pools);
+    let is_offered = |number: u64| pools.iter().any(|(_, ranges)| has(ranges, number));
+    let (mut short, mut once) = (Vec::new(), BTreeSet::new());
+    for port in wanted {
+        if let HostPort::Fixed(number) = port.host
+            && (!once.insert(number) || !is_offered(number.into()))
+        {
+            short.push(PortShortage::Fixed(number));
+        }
+    }
+    let mut all = Ranges::default();
+    pools.iter().for_each(|(_, ranges)| all.insert(ranges));
+    let by_number = once.iter().filter(|number| is_offered((**number).into())).count();
+    let left = usize::try_from(all.count()).unwrap_or(usize::MAX).saturating_sub(by_number);
+    let needed = wanted.iter().filter(|port| port.host == HostPort::Dynamic).count();
+    if left < needed {
+        short.push(PortShortage::Dynamic { needed, left });
+    }
+    short
+}
+
+/// The pools with their numbers.
+fn numbered<'a>(pools: &[&'a Resource]) -> SmallVec<[(&'a Resource, &'a Ranges); 4]> {
+    let numbered = pools.iter().filter_map(|pool| match pool.value() {
+        Value::Ranges(ranges) => Some((*pool, ranges)),
+        Value::Scalar(_) | Value::Set(_) => None,
+    });
+    numbered.collect()
+}
+
+/// The ports that are wanted by number, sorted; none is given yet.
+fn fixed_numbers(wanted: &[PortRequest]) -> SmallVec<[(u64, bool); 4]> {
+    let mut fixed: SmallVec<[(u64, bool); 4]> =
+        wanted.iter().filter_map(fixed_number).map(|port| (port, false)).collect();
+    fixed.sort_unstable();
+    fixed.dedup();
+    fixed
+}
+
+/// Whether a number is in there; O(log pieces).
+fn has(ranges: &Ranges, number: u64) -> bool {
+    let ranges = ranges.as_slice();
+    ranges.get(ranges.partition_point(|range| range.end < number)).is_some_and(|range| range.begin <= number)
 }
 
 fn fixed_number(port: &PortRequest) -> Option<u64> {
@@ -142,10 +188,6 @@ fn fixed_number(port: &PortRequest) -> Option<u64> {
         HostPort::Fixed(number) => Some(number.into()),
         HostPort::Dynamic | HostPort::None => None,
     }
-}
-
-fn single(number: u64) -> Ranges {
-    Ranges::from_iter([number..=number])
 }
 
 /// The numbers of ranges between two bounds, without walking over the others.

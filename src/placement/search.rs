@@ -3,16 +3,29 @@
 use super::Planner;
 use super::app::{App, GpuBehavior};
 use super::fitness::Strategy;
+use super::ports::PortRequest;
 use super::spread::Spread;
 use crate::constraint::{Clause, Condition, Field, Operator};
 use crate::resources::{Resource, Resources, Scalar};
 use crate::role::Role;
-use smol_str::SmolStr;
+use smallvec::SmallVec;
+use smol_str::{SmolStr, ToSmolStr};
+use std::sync::Arc;
 
 /// What an app looks for in offers.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     pub(super) app: &'a App,
+    /// The number of the app among those that are planned.
+    pub(super) number: usize,
+    /// What the ids of its tasks begin with.
+    pub(super) name: SmolStr,
+    /// Its conditions as they are written.
+    pub(super) texts: Vec<SmolStr>,
+    /// Its ports, shared by its launches.
+    pub(super) ports: Arc<[PortRequest]>,
+    /// The fields whose value its tasks share with no later task.
+    pub(super) exclusive: Vec<Field>,
     pub(super) accepted: Vec<Role>,
     pub(super) gpu_behavior: GpuBehavior,
     /// The region that it stays in.
@@ -31,7 +44,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(planner: &'a Planner, app: &'a App) -> Self {
+    pub(super) fn new(planner: &'a Planner, app: &'a App, number: usize) -> Self {
         let conditions = app.conditions();
         let asks_for_regions = conditions.iter().any(|one| matches!(one.field, Field::Region | Field::Zone));
         let own_roles = || [Some(Role::default()), app.role.clone()].into_iter().flatten().collect();
@@ -50,6 +63,11 @@ impl<'a> Search<'a> {
         let all: f64 = app.spread.iter().map(|spread| spread.weight).sum();
         Self {
             app,
+            number,
+            name: app.id.trim_start_matches('/').replace('/', "_").into(),
+            texts: app.require.iter().map(ToSmolStr::to_smolstr).collect(),
+            ports: app.ports.as_slice().into(),
+            exclusive: app.exclusive(),
             accepted: accepted.unwrap_or_else(own_roles),
             gpu_behavior: app.gpu_behavior.unwrap_or(planner.gpu_behavior),
             home: planner.region.as_ref().filter(|_| !asks_for_regions),
@@ -62,15 +80,9 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether some of the offers that will do may be better than others.
-    pub(super) fn has_an_opinion(&self) -> bool {
-        let places = !self.app.prefer.is_empty() || !self.app.spread.is_empty() || !self.groups.is_empty();
-        places || !matches!(self.strategy, Strategy::First)
-    }
-
-    /// Whether its strategy may score the same place otherwise for the next task.
-    pub(super) fn draws(&self) -> bool {
-        matches!(self.strategy, Strategy::Random | Strategy::Own(_))
+    /// Whether preferences, spreads or a `GROUP_BY` may make some of the offers that will do better than others.
+    pub(super) fn prefers_some(&self) -> bool {
+        !self.app.prefer.is_empty() || !self.app.spread.is_empty() || !self.groups.is_empty()
     }
 
     /// All fields of which it counts tasks.
@@ -118,8 +130,8 @@ impl<'a> Search<'a> {
     }
 
     /// The resources called `name` that it takes, reserved ones first.
-    pub(super) fn pools<'l>(&self, left: &'l Resources, name: &str) -> Vec<&'l Resource> {
-        let mut pools: Vec<&Resource> = self.usable(left, name).collect();
+    pub(super) fn pools<'l>(&self, left: &'l Resources, name: &str) -> SmallVec<[&'l Resource; 4]> {
+        let mut pools: SmallVec<[&Resource; 4]> = self.usable(left, name).collect();
         pools.sort_by_key(|resource| resource.role().is_none());
         pools
     }

@@ -37,7 +37,7 @@ pub enum VolumeSource {
 }
 
 impl VolumeSource {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Path => "path",
@@ -49,14 +49,14 @@ impl VolumeSource {
 /// No disk for a volume.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[error("{size} needed for {path} on one {source_name} disk, {}", Largest(.largest))]
+#[error("{size} needed for {path} on one {} disk, {}", .disk.name(), Largest(.largest))]
 pub struct VolumeShortage {
     /// Where the container has it.
     pub path: SmolStr,
     /// How large it has to be.
     pub size: Scalar,
     /// The kind of disk.
-    pub source_name: &'static str,
+    pub disk: VolumeSource,
     /// The most that there is on one that would do but for its size.
     pub largest: Option<Scalar>,
 }
@@ -165,7 +165,7 @@ pub(super) fn assign(wanted: &[VolumeRequest], left: &Resources) -> Result<Vec<R
             return Err(VolumeShortage {
                 path: volume.path.clone(),
                 size: volume.size,
-                source_name: volume.source.name(),
+                disk: volume.source,
                 largest: suitable.iter().map(|disk| disk.scalar().unwrap_or_default()).max(),
             });
         };

@@ -312,6 +312,11 @@ impl Resource {
         self
     }
 
+    /// Another amount of the same, in one copy.
+    pub(crate) fn like(&self, value: Value) -> Self {
+        Self { name: self.name.clone(), key: self.key, kind: self.kind.clone(), value, copies: 1 }
+    }
+
     /// The same resource, in one copy.
     pub(crate) fn single(mut self) -> Self {
         self.copies = 1;
@@ -420,6 +425,7 @@ impl Resource {
         self.key == other.key && (self.key & 0xff <= KEYED || self.name == other.name)
     }
 
+    #[inline]
     pub(super) fn cmp_identity(&self, other: &Self) -> Ordering {
         if !self.same_name(other) {
             return self.key.cmp(&other.key).then_with(|| self.name.cmp(&other.name));

@@ -2,7 +2,7 @@
 
 use crate::allocator::bits::Bits;
 use crate::allocator::share::{Share, Totals, Weight};
-use crate::allocator::tree::{NodeId, ShareTree};
+use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
 
 /// By what siblings are ordered: smaller share, then fewer gifts, then smaller name.
@@ -35,14 +35,28 @@ impl Key {
     }
 
     fn cmp(&self, other: &Self, totals: &Totals) -> Ordering {
-        Share::cmp_quotients(self.approx, other.approx).unwrap_or_else(|| {
-            let by_share = if self.resource == other.resource && self.weight == other.weight {
-                self.held.cmp(&other.held)
-            } else {
-                self.share(totals).cmp(&other.share(totals))
-            };
-            by_share.then(self.count.cmp(&other.count)).then(self.rank.cmp(&other.rank))
-        })
+        match (self.rank == other.rank, self.is_before(other, totals)) {
+            (true, _) => Ordering::Equal, // no two siblings have the same name
+            (false, true) => Ordering::Less,
+            (false, false) => Ordering::Greater,
+        }
+    }
+
+    /// In the hot loop: one comparison after the other, until one decides.
+    #[inline]
+    fn is_before(&self, other: &Self, totals: &Totals) -> bool {
+        if Share::clearly_differ(self.approx, other.approx) {
+            return self.approx < other.approx;
+        }
+        if self.resource != other.resource || self.weight != other.weight {
+            let by_share = self.share(totals).cmp(&other.share(totals));
+            if by_share != Ordering::Equal {
+                return by_share == Ordering::Less;
+            }
+        } else if self.held != other.held {
+            return self.held < other.held;
+        }
+        if self.count == other.count { self.rank < other.rank } else { self.count < other.count }
     }
 
     fn share(&self, totals: &Totals) -> Share {
@@ -61,6 +75,8 @@ pub(super) struct Tournament {
     stamp: Option<(u64, u64)>,
     /// By slot.
     keys: Vec<Key>,
+    /// By slot: the clients, where the children are leaves.
+    clients: Vec<Option<ClientId>>,
     /// The final at 1, the matches of match `i` at `2 i` and `2 i + 1`, the slots behind the last match: who has won.
     winners: Vec<u32>,
     /// All slots, in the order that they once had; empty as long as nobody asks for it.
@@ -81,6 +97,8 @@ impl Tournament {
         self.forget_line();
         self.keys.clear();
         self.keys.extend(tree.children(node).iter().map(|child| Key::of(tree, totals, *child)));
+        self.clients.clear();
+        self.clients.extend(tree.children(node).iter().map(|child| tree.client(*child)));
         let matches = self.keys.len().next_power_of_two();
         self.winners.clear();
         self.winners.resize(2 * matches, NOBODY);
@@ -117,17 +135,24 @@ impl Tournament {
             }
         }
         let slot = small(slot);
-        let mut at = self.winners.len() / 2 + slot as usize;
-        let mut winner = if key.plays { slot } else { NOBODY };
-        self.winners[at] = winner;
+        let winners = self.winners.as_mut_slice();
+        let mut at = winners.len() / 2 + slot as usize;
+        let (mut winner, mut best) = (if key.plays { slot } else { NOBODY }, &key);
+        winners[at] = winner;
         while at > 1 {
-            winner = self.winner(winner, self.winners[at ^ 1], totals);
+            let other = winners[at ^ 1];
+            if other != NOBODY {
+                let theirs = &self.keys[other as usize];
+                if winner == NOBODY || theirs.is_before(best, totals) {
+                    (winner, best) = (other, theirs);
+                }
+            }
             at /= 2;
-            let before = std::mem::replace(&mut self.winners[at], winner);
             // Where it neither won nor wins, nothing changes further up.
-            if winner != slot && before != slot {
+            if winner != slot && winners[at] != slot {
                 break;
             }
+            winners[at] = winner;
         }
     }
 
@@ -135,13 +160,15 @@ impl Tournament {
         if one == NOBODY || other == NOBODY {
             return one.min(other);
         }
-        let first = self.keys[one as usize].cmp(&self.keys[other as usize], totals) == Ordering::Less;
+        let first = self.keys[one as usize].is_before(&self.keys[other as usize], totals);
         if first { one } else { other }
     }
 
-    /// The slot of the first for whom `test` holds. O(those before it), which is little each, and O(√siblings).
-    pub(super) fn first_where(&mut self, totals: &Totals, test: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The slot of the first that is no leaf, or whose client is wanted. O(those before it), which is little each, and
+    /// O(√siblings).
+    pub(super) fn first_wanted(&mut self, totals: &Totals, wanted: &dyn Fn(ClientId) -> bool) -> Option<usize> {
         self.line_up(totals);
+        let test = |slot: usize| self.clients[slot].is_none_or(wanted);
         let in_line = self.line.iter().map(|slot| *slot as usize);
         let unmoved = in_line.filter(|slot| !self.has_moved.contains(*slot)).find(|slot| test(*slot));
         let moved = self.moved.iter().map(|slot| *slot as usize).filter(|slot| test(*slot));

@@ -1,0 +1,69 @@
+//! The planner against a slow, obvious matcher, on random problems: the same launches, ports, ids, declines and reasons.
+//!
+//! `PROPTEST_CASES=100000 cargo test --release --test planner` tries as many as one likes.
+
+#![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test may fail")]
+#![expect(clippy::cast_precision_loss, reason = "few tasks are few enough for a double")]
+
+#[path = "planner/gangs.rs"]
+mod gangs;
+mod matcher;
+#[path = "planner/near_misses.rs"]
+mod near_misses;
+#[path = "planner/problems.rs"]
+mod problems;
+
+use apportion::placement::{Plan, Problem};
+use matcher::Answer;
+use problems::problem;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use std::collections::BTreeSet;
+
+/// Problems to try, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 3_000;
+
+/// A plan in the matcher's words.
+fn told(plan: &Plan) -> Answer {
+    let launches = plan.launches.iter().map(|launch| {
+        let (offer, app, id) = (launch.offer.to_string(), launch.app.to_string(), launch.id.to_string());
+        (offer, app, id, launch.resources.clone(), launch.ports.clone())
+    });
+    let unplaced = plan.unplaced.iter().map(|waiting| {
+        let mut kinds: Vec<(String, BTreeSet<&'static str>)> = Vec::new();
+        for reason in &waiting.reasons {
+            let offer = reason.offer.to_string();
+            match kinds.last_mut() {
+                Some((last, kinds)) if *last == offer => drop(kinds.insert(reason.barrier.kind())),
+                _ => kinds.push((offer, [reason.barrier.kind()].into())),
+            }
+        }
+        (waiting.app.to_string(), waiting.instances, kinds)
+    });
+    Answer {
+        launches: launches.collect(),
+        declines: plan.declines.iter().map(ToString::to_string).collect(),
+        unplaced: unplaced.collect(),
+    }
+}
+
+/// How many problems to try, and which.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    // By default always the same problems, so that a change is judged by nothing else.
+    let (cases, rng_seed) = match (default.cases, default.rng_seed) {
+        (256, RngSeed::Random) => (CASES, RngSeed::Fixed(1)),
+        (cases, rng_seed) => (cases, rng_seed),
+    };
+    ProptestConfig { cases, rng_seed, failure_persistence: None, ..default }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn planner_and_matcher_agree(problem in problem()) {
+        let read = Problem::from_json(&problem).unwrap();
+        prop_assert_eq!(told(&read.solve()), matcher::answer(&read), "{}", problem);
+    }
+}
