@@ -20,7 +20,8 @@ fn offers() -> Vec<Offer> {
         let (agent, rack) = (format!("agent-{i}"), i % 100);
         let mut offer = Offer::new(format!("o{i}"), "f1", Role::default(), agent.as_str(), resources.clone());
         offer.agent = agent.as_str().into();
-        offer.attributes = format!("rack:rack-{rack};dc:dc{};kernel:4.{}", rack % 4, i % 7).parse().expect("attributes");
+        offer.attributes =
+            format!("rack:rack-{rack};dc:dc{};kernel:4.{}", rack % 4, i % 7).parse().expect("attributes");
         offer.domain = Some(Domain { region: "eu".into(), zone: format!("z{}", rack % 4).into() });
         offer
     };

@@ -15,7 +15,8 @@ struct Licences(usize);
 
 impl Constraint for Licences {
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
-        let mut hosts: BTreeSet<&str> = placed.siblings(candidate.app).map(|task| task.location.hostname.as_str()).collect();
+        let mut hosts: BTreeSet<&str> =
+            placed.siblings(candidate.app).map(|task| task.location.hostname.as_str()).collect();
         hosts.insert(&candidate.location.hostname);
         if hosts.len() <= self.0 {
             Verdict::Accept
@@ -40,7 +41,8 @@ impl Fitness for Cheapest {
 }
 
 fn offer(agent: &str, cpus: u64, attributes: &str) -> Result<Offer, Box<dyn Error>> {
-    let mut offer = Offer::new(agent, "f1", Role::default(), agent, format!("cpus:{cpus};mem:8192;ports:[1-9]").parse()?);
+    let mut offer =
+        Offer::new(agent, "f1", Role::default(), agent, format!("cpus:{cpus};mem:8192;ports:[1-9]").parse()?);
     offer.attributes = attributes.parse()?;
     Ok(offer)
 }

@@ -93,8 +93,17 @@ fn what_is_good_enough_ends_the_search() {
 
 fn clause() -> impl Generator<Value = Clause> {
     let texts = vec![
-        "rack IS r1", "rack IN r0,r2", "rack UNIQUE", "rack MAX_PER 2", "rack CLUSTER", "hostname UNIQUE", "hostname MAX_PER 2",
-        "@app IS /a0", "@app IS_NOT /a0", "@app ABSENT", "@task LIKE .*[12]",
+        "rack IS r1",
+        "rack IN r0,r2",
+        "rack UNIQUE",
+        "rack MAX_PER 2",
+        "rack CLUSTER",
+        "hostname UNIQUE",
+        "hostname MAX_PER 2",
+        "@app IS /a0",
+        "@app IS_NOT /a0",
+        "@app ABSENT",
+        "@task LIKE .*[12]",
     ];
     let leaf = prop::sample::select(texts).prop_map(|text| Clause::from(text.parse::<Condition>().unwrap()));
     leaf.prop_recursive(2, 4, 2, |inner| {

@@ -2,8 +2,8 @@
 
 use super::operator::number;
 use super::{Candidate, Comparison, Constraint, Field, FieldError, Operand, Operator, Placed};
-use super::{Reason, Remedy, Verdict, Wanted};
 use super::{Needs, limit, spread};
+use super::{Reason, Remedy, Verdict, Wanted};
 use crate::attributes::AttributeValue;
 use smol_str::SmolStr;
 use std::borrow::Cow;
@@ -155,7 +155,9 @@ impl Condition {
         match &self.field {
             Field::Task => needs.own_host = true,
             Field::App | Field::Image | Field::Label(_) => needs.neighbours = true,
-            Field::Hostname | Field::Region | Field::Zone | Field::Attribute(_) if self.is_static() => needs.place = true,
+            Field::Hostname | Field::Region | Field::Zone | Field::Attribute(_) if self.is_static() => {
+                needs.place = true
+            }
             _ if within_host => needs.neighbours = true,
             _ => needs.counts = true,
         }

@@ -284,11 +284,8 @@ impl Placed {
     pub(crate) fn know_of(&mut self, app: &str, field: &Field, value: &str, is_there: bool) {
         let has_task = self.tally(app, field).count(value) > 0;
         let Some(known) = self.known.get_mut(field).filter(|known| known.app == app) else { return };
-        let before = if is_there {
-            known.values.insert(value.into(), has_task)
-        } else {
-            known.values.swap_remove(value)
-        };
+        let before =
+            if is_there { known.values.insert(value.into(), has_task) } else { known.values.swap_remove(value) };
         match (before, is_there) {
             (None, true) if !has_task => known.empty += 1,
             (Some(false), false) => known.empty -= 1,
@@ -412,7 +409,10 @@ mod tests {
     fn what_is_taken_away_again_leaves_no_trace() {
         let (rack, host) = ("rack".parse::<Field>().unwrap(), Field::Hostname);
         let task = |i: usize| {
-            let location = Location { attributes: format!("rack:r{}", i % 3).parse().unwrap(), ..Location::new(format!("h{}", i % 2)) };
+            let location = Location {
+                attributes: format!("rack:r{}", i % 3).parse().unwrap(),
+                ..Location::new(format!("h{}", i % 2))
+            };
             let mut task = PlacedTask::new(["/a", "/b"][i % 5 / 3], format!("t.{i}"), location);
             task.exclusive = if i % 4 == 3 { vec![rack.clone()] } else { Vec::new() };
             task

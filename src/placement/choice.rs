@@ -439,7 +439,8 @@ fn place_column(group: &Group<'_>, search: &Search<'_>, desk: &mut Desk<'_>) -> 
     asked.dedup();
     let mut columns = asked.iter().map(|fields| desk.table.exact(&desk.slots, fields));
     let first = columns.next()?;
-    let joined = columns.fold(None, |joined: Option<Column>, next| Some(join(joined.as_ref().unwrap_or(&first), &next)));
+    let joined =
+        columns.fold(None, |joined: Option<Column>, next| Some(join(joined.as_ref().unwrap_or(&first), &next)));
     let joined = joined.as_ref().unwrap_or(&first);
     Some(joined.grouped(|first| place_sum(group, search, desk, first).map(f64::to_bits)))
 }

@@ -3,11 +3,13 @@
 use super::app::{App, GpuBehavior};
 use super::barrier::Barrier;
 use super::fitness::Prospect;
+use super::plan::Launch;
 use super::ports::{self, Assigned};
+use super::running::Running;
 use super::search::Search;
 use super::state::{Slot, State, StateId, States, Step, Taken};
 use super::table::Table;
-use super::{Launch, Planner, Running, volume};
+use super::{Planner, volume};
 use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 use crate::id::TaskId;
 use crate::offer::Offer;
@@ -107,7 +109,8 @@ impl<'a> Desk<'a> {
         let mut others: IndexSet<&str> = IndexSet::new();
         for task in running {
             let app = apps.get_full(task.app.as_str());
-            let number = app.map_or_else(|| apps.len() + others.insert_full(task.app.as_str()).0, |(number, ..)| number);
+            let number =
+                app.map_or_else(|| apps.len() + others.insert_full(task.app.as_str()).0, |(number, ..)| number);
             let app = app.map(|(.., app)| *app);
             if let Some(host) = hosts.get(task.location.hostname.as_str()) {
                 desk.bears(*host, task, app, number);

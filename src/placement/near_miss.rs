@@ -2,7 +2,7 @@
 
 use super::barrier::Barrier;
 use super::desk::{Desk, Findings};
-use super::ports::PortShortage;
+use super::ports::{HostPort, PortShortage};
 use super::search::Search;
 use super::volume::VolumeSource;
 use crate::constraint::{Candidate, Constraint, Field, Location, Reason, Remedy};
@@ -202,7 +202,8 @@ impl Miss {
             if at_least >= most {
                 return None;
             }
-            let unmet = if miss.changes.iter().any(Change::is_elsewhere) { miss.unmet(search, desk) } else { Vec::new() };
+            let unmet =
+                if miss.changes.iter().any(Change::is_elsewhere) { miss.unmet(search, desk) } else { Vec::new() };
             if unmet.is_empty() {
                 miss.trim(search, desk);
                 return (miss.size < most).then_some(miss);
@@ -211,7 +212,9 @@ impl Miss {
             without.extend(unmet.into_iter().filter(|clause| findings.fails(clause)));
             if without.len() == before {
                 // What holds here would not hold there: stay here, then.
-                without.extend(findings.conditions().filter(|clause| !without.contains(clause)).cloned().collect::<Vec<_>>());
+                without.extend(
+                    findings.conditions().filter(|clause| !without.contains(clause)).cloned().collect::<Vec<_>>(),
+                );
                 if without.len() == before {
                     return None;
                 }
@@ -238,7 +241,7 @@ impl Miss {
             Barrier::OtherRole { wanted, .. } => self.add(WHOLE, Change::OfferTo(wanted.clone())),
             Barrier::NoneOfRole { accepted } => {
                 let needs_amounts = search.amounts().into_iter().any(|(_, needed)| !needed.is_zero());
-                let needs_ports = search.app.ports.iter().any(|port| port.host != super::HostPort::None);
+                let needs_ports = search.app.ports.iter().any(|port| port.host != HostPort::None);
                 if !needs_amounts && !needs_ports {
                     self.add(WHOLE, Change::OfRole(accepted.first()?.clone()));
                 }
@@ -266,7 +269,7 @@ impl Miss {
             Barrier::Scarce { .. } => self.add(WHOLE, Change::NoGpus),
             Barrier::Ports(PortShortage::Fixed(number)) => {
                 let is_new = !self.changes.contains(&Change::Port(*number));
-                let wanted = search.app.ports.iter().filter(|port| port.host == super::HostPort::Fixed(*number));
+                let wanted = search.app.ports.iter().filter(|port| port.host == HostPort::Fixed(*number));
                 if wanted.count() > 1 {
                     return None; // wanted twice: no port will do
                 }
@@ -303,7 +306,9 @@ impl Miss {
             Remedy::NoValue => Change::NoValue(field.clone()),
         });
         let new: Vec<Change> = changes.filter(|change| !self.changes.contains(change)).collect();
-        let clashes = new.iter().any(|change| self.changes.iter().any(|other| field(other).is_some_and(|one| Some(one) == field(change))));
+        let clashes = new
+            .iter()
+            .any(|change| self.changes.iter().any(|other| field(other).is_some_and(|one| Some(one) == field(change))));
         if !clashes {
             new.into_iter().for_each(|change| self.add(WHOLE, change));
         }

@@ -170,7 +170,8 @@ fn numbered<'a>(pools: &[&'a Resource]) -> SmallVec<[(&'a Resource, &'a Ranges);
 
 /// The ports that are wanted by number, sorted; none is given yet.
 fn fixed_numbers(wanted: &[PortRequest]) -> SmallVec<[(u64, bool); 4]> {
-    let mut fixed: SmallVec<[(u64, bool); 4]> = wanted.iter().filter_map(fixed_number).map(|port| (port, false)).collect();
+    let mut fixed: SmallVec<[(u64, bool); 4]> =
+        wanted.iter().filter_map(fixed_number).map(|port| (port, false)).collect();
     fixed.sort_unstable();
     fixed.dedup();
     fixed

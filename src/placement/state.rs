@@ -111,7 +111,14 @@ impl States {
     }
 
     /// The same, now that it was.
-    pub(super) fn launch(&mut self, from: StateId, app: usize, taken: Taken, cpus: Scalar, mem: Scalar) -> (StateId, Taken) {
+    pub(super) fn launch(
+        &mut self,
+        from: StateId,
+        app: usize,
+        taken: Taken,
+        cpus: Scalar,
+        mem: Scalar,
+    ) -> (StateId, Taken) {
         let State { left, used } = self.get(from);
         let (left, mut used) = (left.saturating_sub(&taken.resources), *used);
         used.add(cpus, mem);

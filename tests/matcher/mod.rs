@@ -159,7 +159,9 @@ impl Matcher<'_> {
             let scores: Vec<f64> = left.iter().map(|index| self.score(app, *index)[level]).collect();
             let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let mut scores = scores.into_iter();
-            left.retain(|_| scores.next().is_some_and(|score| score > best - CLOSE || best.is_infinite() && score == best));
+            left.retain(|_| {
+                scores.next().is_some_and(|score| score > best - CLOSE || best.is_infinite() && score == best)
+            });
         }
         left.first().copied()
     }

@@ -26,7 +26,10 @@ pub(super) fn ports(wanted: &[PortRequest], pools: &[Resource]) -> Option<(Vec<O
         Value::Scalar(_) | Value::Set(_) => BTreeSet::new(),
     };
     let pools: Vec<(&Resource, BTreeSet<u64>)> = pools.iter().map(|pool| (pool, numbers(pool))).collect();
-    let fixed: Vec<u64> = wanted.iter().filter_map(|port| if let HostPort::Fixed(n) = port.host { Some(n.into()) } else { None }).collect();
+    let fixed: Vec<u64> = wanted
+        .iter()
+        .filter_map(|port| if let HostPort::Fixed(n) = port.host { Some(n.into()) } else { None })
+        .collect();
     let mut given: Vec<(u64, usize)> = Vec::new();
     let mut ports = Vec::new();
     for port in wanted {
@@ -65,14 +68,16 @@ pub(super) fn volumes(wanted: &[VolumeRequest], left: &mut Resources) -> Option<
     for volume in wanted {
         let suits = |disk: &&Resource| {
             let source = disk.kind().and_then(|kind| kind.disk.as_ref()).and_then(|disk| disk.source.as_ref());
-            let is_volume = disk.kind().and_then(|kind| kind.disk.as_ref()).is_some_and(|disk| disk.persistence.is_some());
+            let is_volume =
+                disk.kind().and_then(|kind| kind.disk.as_ref()).is_some_and(|disk| disk.persistence.is_some());
             let kind = match volume.source {
                 VolumeSource::Root => None,
                 VolumeSource::Path => Some(DiskType::Path),
                 VolumeSource::Mount => Some(DiskType::Mount),
             };
             let path = source.and_then(|source| source.root.as_deref());
-            let at = volume.patterns.iter().all(|(pattern, must)| path.is_some_and(|path| pattern.matches(path)) == *must);
+            let at =
+                volume.patterns.iter().all(|(pattern, must)| path.is_some_and(|path| pattern.matches(path)) == *must);
             let whole = volume.source == VolumeSource::Mount;
             let size = disk.scalar().unwrap_or_default();
             let size = size >= volume.size && !(whole && volume.most.is_some_and(|most| size > most));

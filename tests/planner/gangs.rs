@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 fn of(apps: &str, offers: &[(&str, u32, &str)], groups: &[(&str, &str)]) -> Problem {
     let offer = |(id, cpus, attributes): &(&str, u32, &str)| {
         let hostname = id.replace('o', "h");
-        format!(r#"{{"id": "{id}", "hostname": "{hostname}", "resources": "cpus:{cpus};mem:4096", "attributes": "{attributes}"}}"#)
+        format!(
+            r#"{{"id": "{id}", "hostname": "{hostname}", "resources": "cpus:{cpus};mem:4096", "attributes": "{attributes}"}}"#
+        )
     };
     let offers: Vec<String> = offers.iter().map(offer).collect();
     let mut problem: Problem = format!(r#"{{"apps": [{apps}], "offers": [{}]}}"#, offers.join(",")).parse().unwrap();
@@ -28,13 +30,16 @@ fn equal_ranks_go_over_several_offers_or_nowhere() {
     let mpi = r#"{"id": "mpi", "instances": 5, "ports": []}, {"id": "web", "instances": 2, "ports": []}"#;
     let groups = [("/mpi", "mpi")];
     let plan = of(mpi, &[("o1", 3, ""), ("o2", 2, "")], &groups).solve();
-    assert_eq!(launched(&plan), ["1", "2", "3", "4", "5"].map(|n| (n, n)).map(|(n, _)| match n {
-        "1" => ("mpi.1", "o1"),
-        "2" => ("mpi.2", "o1"),
-        "3" => ("mpi.3", "o1"),
-        "4" => ("mpi.4", "o2"),
-        _ => ("mpi.5", "o2"),
-    }));
+    assert_eq!(
+        launched(&plan),
+        ["1", "2", "3", "4", "5"].map(|n| (n, n)).map(|(n, _)| match n {
+            "1" => ("mpi.1", "o1"),
+            "2" => ("mpi.2", "o1"),
+            "3" => ("mpi.3", "o1"),
+            "4" => ("mpi.4", "o2"),
+            _ => ("mpi.5", "o2"),
+        })
+    );
 
     // One rank too many: none runs, and what it would have taken is for others.
     let plan = of(mpi, &[("o1", 3, ""), ("o2", 1, "")], &groups).solve();
@@ -44,7 +49,8 @@ fn equal_ranks_go_over_several_offers_or_nowhere() {
     let shortage = waiting.group.as_ref().unwrap();
     assert_eq!((shortage.needed, shortage.found, shortage.group.as_str()), (5, 4, "mpi"));
     // The reasons are those of the rank that found no place, beside the four that did.
-    let details: Vec<_> = waiting.reasons.iter().map(|reason| format!("{}: {}", reason.offer, reason.barrier)).collect();
+    let details: Vec<_> =
+        waiting.reasons.iter().map(|reason| format!("{}: {}", reason.offer, reason.barrier)).collect();
     assert_eq!(details, ["o1: 1 needed, 0 left", "o2: 1 needed, 0 left"]);
     assert_eq!(waiting.near_miss.as_ref().unwrap().to_string(), "1 more cpus on h1");
 }
@@ -59,7 +65,8 @@ fn members_are_placed_together_wherever_they_are_listed() {
     assert_eq!(plan.unplaced[0].app, "/other");
     let plan = of(apps, &[("o1", 2, "")], &groups).solve();
     assert_eq!(launched(&plan), [("other.1", "o1")]);
-    let waiting: Vec<_> = plan.unplaced.iter().map(|one| (one.app.as_str(), one.instances, one.reasons.len())).collect();
+    let waiting: Vec<_> =
+        plan.unplaced.iter().map(|one| (one.app.as_str(), one.instances, one.reasons.len())).collect();
     assert_eq!(waiting, [("/ps", 1, 0), ("/worker", 2, 1)]);
 }
 
@@ -82,7 +89,9 @@ fn large_members_may_go_first() {
 #[test]
 fn what_runs_already_is_not_waited_for() {
     let mut problem = of(r#"{"id": "mpi", "instances": 3, "ports": []}"#, &[("o1", 1, "")], &[("/mpi", "mpi")]);
-    let running = |id: &str| apportion::placement::Running::new("mpi", TaskId::from(id), apportion::constraint::Location::new("h9"));
+    let running = |id: &str| {
+        apportion::placement::Running::new("mpi", TaskId::from(id), apportion::constraint::Location::new("h9"))
+    };
     problem.running = vec![running("mpi.1"), running("mpi.2")];
     assert_eq!(launched(&problem.solve()), [("mpi.3", "o1")]);
 }

@@ -23,7 +23,8 @@ fn changed(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str, ne
     let mut problem = problem.clone();
     let app = problem.apps.iter_mut().find(|one| one.id == app).unwrap();
     let at = problem.offers.iter().position(|offer| offer.id == near.offer).unwrap();
-    let is_elsewhere = |change: &Change| matches!(change, Change::Value { .. } | Change::NewValue(_) | Change::NoValue(_));
+    let is_elsewhere =
+        |change: &Change| matches!(change, Change::Value { .. } | Change::NewValue(_) | Change::NoValue(_));
     let at = if changes.iter().any(is_elsewhere) {
         let mut more = problem.offers[at].clone();
         more.id = "near".into();
@@ -111,7 +112,9 @@ fn smaller(changes: &[Change]) -> Vec<Vec<Change>> {
     for at in 0..changes.len() {
         let mut less = changes.to_vec();
         match &mut less[at] {
-            Change::More { amount, .. } if *amount > Scalar::milli(1) => *amount = amount.saturating_sub(Scalar::milli(1)),
+            Change::More { amount, .. } if *amount > Scalar::milli(1) => {
+                *amount = amount.saturating_sub(Scalar::milli(1))
+            }
             Change::Ports(count) if *count > 1 => *count -= 1,
             _ => drop(less.remove(at)),
         }
@@ -170,18 +173,38 @@ fn a_near_miss_reads_well() {
         problem.solve().unplaced[0].near_miss.as_ref().unwrap().to_string()
     };
     let offer = |id: u32, more: &str, attributes: &str| {
-        format!(r#"{{"id": "o{id}", "hostname": "a{id}", "resources": "cpus:4;mem:512;{more}", "attributes": "{attributes}"}}"#)
+        format!(
+            r#"{{"id": "o{id}", "hostname": "a{id}", "resources": "cpus:4;mem:512;{more}", "attributes": "{attributes}"}}"#
+        )
     };
     let cases = [
         (r#"{"id": "a", "cpus": 4.25}"#, offer(7, "ports:[1-9]", ""), "0.25 more cpus on a7"),
-        (r#"{"id": "a", "cpus": 5, "mem": 1024, "ports": [0, 0]}"#, offer(7, "ports:[1-1]", ""),
-            "1 more cpus and 512 more mem and 1 more port on a7"),
-        (r#"{"id": "a", "instances": 2, "constraints": [["rack", "UNIQUE"]]}"#, offer(1, "ports:[1-9]", "rack:r1"), "one more rack"),
-        (r#"{"id": "a", "instances": 2, "constraints": [["hostname", "MAX_PER", 1]]}"#, offer(1, "ports:[1-9]", ""), "one more host"),
-        (r#"{"id": "a", "constraints": [["rack", "IS", "r2"]]}"#, offer(1, "ports:[1-9]", "rack:r1"),
-            "one more agent like a1 with rack r2"),
+        (
+            r#"{"id": "a", "cpus": 5, "mem": 1024, "ports": [0, 0]}"#,
+            offer(7, "ports:[1-1]", ""),
+            "1 more cpus and 512 more mem and 1 more port on a7",
+        ),
+        (
+            r#"{"id": "a", "instances": 2, "constraints": [["rack", "UNIQUE"]]}"#,
+            offer(1, "ports:[1-9]", "rack:r1"),
+            "one more rack",
+        ),
+        (
+            r#"{"id": "a", "instances": 2, "constraints": [["hostname", "MAX_PER", 1]]}"#,
+            offer(1, "ports:[1-9]", ""),
+            "one more host",
+        ),
+        (
+            r#"{"id": "a", "constraints": [["rack", "IS", "r2"]]}"#,
+            offer(1, "ports:[1-9]", "rack:r1"),
+            "one more agent like a1 with rack r2",
+        ),
         (r#"{"id": "a", "ports": [80], "requirePorts": true}"#, offer(1, "ports:[1-9]", ""), "port 80 on a1"),
-        (r#"{"id": "a", "constraints": [["rack", "LIKE", "x"]]}"#, offer(1, "ports:[1-9]", "rack:r1"), "no condition rack LIKE x on a1"),
+        (
+            r#"{"id": "a", "constraints": [["rack", "LIKE", "x"]]}"#,
+            offer(1, "ports:[1-9]", "rack:r1"),
+            "no condition rack LIKE x on a1",
+        ),
         (r#"{"id": "a"}"#, offer(1, "gpus:1;ports:[1-9]", ""), "no gpus on a1"),
     ];
     for (app, offer, text) in cases {

@@ -109,15 +109,23 @@ fn app() -> impl Strategy<Value = Json> {
                {"containerPath": "e", "persistent": {"size": 1, "type": "mount", "maxSize": 6}}]),
     ]);
     let amounts = (of(&[0.0, 0.5, 1.0, 2.0]), of(&[0, 5, 10, 20]), of(&[0, 0, 1, 4]), of(&[0, 0, 0, 0, 1]));
-    let roles = (of(&[None, None, None, Some("eng")]), of(&[None, None, None, Some(json!(["*", "eng"])), Some(json!(["eng"]))]));
+    let roles = (
+        of(&[None, None, None, Some("eng")]),
+        of(&[None, None, None, Some(json!(["*", "eng"])), Some(json!(["eng"]))]),
+    );
     let image = of(&[None, Some("redis"), Some("redis:7"), Some("hub:5000/redis@sha256:0")]);
     let labels = of(&[json!({}), json!({"tier": "web", "n": "2"}), json!({"tier": "db"})]);
-    (0_u64..7, amounts, ports, volumes, roles, image, labels, prop_oneof![1 => Just(json!({})), 4 => placement()]).prop_map(
-        |(instances, amounts, ports, volumes, roles, image, labels, placement)| {
+    (0_u64..7, amounts, ports, volumes, roles, image, labels, prop_oneof![1 => Just(json!({})), 4 => placement()])
+        .prop_map(|(instances, amounts, ports, volumes, roles, image, labels, placement)| {
             let mut app = ports;
             let docker = image.map(|image| json!({"image": image}));
             app["instances"] = json!(instances);
-            for (key, amount) in ["cpus", "mem", "disk", "gpus"].iter().zip([amounts.0, f64::from(amounts.1), f64::from(amounts.2), f64::from(amounts.3)]) {
+            for (key, amount) in ["cpus", "mem", "disk", "gpus"].iter().zip([
+                amounts.0,
+                f64::from(amounts.1),
+                f64::from(amounts.2),
+                f64::from(amounts.3),
+            ]) {
                 app[*key] = json!(amount);
             }
             app["role"] = json!(roles.0);
@@ -127,8 +135,7 @@ fn app() -> impl Strategy<Value = Json> {
             app["placement"] = placement;
             app["versionInfo"] = json!({"lastConfigChangeAt": "2026-01-02T00:00:00Z"});
             app
-        },
-    )
+        })
 }
 
 fn attributes() -> impl Strategy<Value = String> {
@@ -142,7 +149,13 @@ fn attributes() -> impl Strategy<Value = String> {
 }
 
 fn offer() -> impl Strategy<Value = Json> {
-    let amounts = (0_u64..6, of(&[10, 20, 50]), 0_u64..5, of(&[0, 0, 0, 2]), of(&["", ";cpus(eng):1;mem(eng):10;ports(eng):[8-9]", ";cpus(ops):3"]));
+    let amounts = (
+        0_u64..6,
+        of(&[10, 20, 50]),
+        0_u64..5,
+        of(&[0, 0, 0, 2]),
+        of(&["", ";cpus(eng):1;mem(eng):10;ports(eng):[8-9]", ";cpus(ops):3"]),
+    );
     let disks = of(&[
         json!([]),
         json!([]),
@@ -153,7 +166,8 @@ fn offer() -> impl Strategy<Value = Json> {
             {"name": "disk", "type": "SCALAR", "scalar": {"value": 7}, "disk": {"source": {"type": "MOUNT", "mount": {"root": "/n"}}}}]),
     ]);
     let domain = (of(&[None, Some("eu"), Some("us")]), of(&[None, Some("z1"), Some("z2")]));
-    let window = of(&[json!(null), json!(null), json!(null), json!({"start": 5, "duration": 10}), json!({"start": 200})]);
+    let window =
+        of(&[json!(null), json!(null), json!(null), json!({"start": 5, "duration": 10}), json!({"start": 200})]);
     (amounts, disks, attributes(), domain, of(&["*", "*", "*", "eng"]), window, 0_usize..7).prop_map(
         |((cpus, mem, ports, gpus, more), disks, attributes, (region, zone), role, window, host)| {
             let text = format!("cpus:{cpus};mem:{mem};ports:[1-{}];gpus:{gpus}{more}", ports + 1);
@@ -169,12 +183,23 @@ fn offer() -> impl Strategy<Value = Json> {
 /// Problems for everything but seeds and random choice.
 pub(crate) fn problem() -> impl Strategy<Value = Json> {
     let version = of(&[None, Some("2026-01-01T00:00:00Z"), Some("2026-01-03T00:00:00Z")]);
-    let running = (0_usize..4, 1_u64..6, 0_usize..7, attributes(), version).prop_map(|(app, number, host, attributes, version)| {
-        json!({"app": format!("a{app}"), "task": format!("a{app}.{number}"), "hostname": format!("h{host}"),
+    let running = (0_usize..4, 1_u64..6, 0_usize..7, attributes(), version).prop_map(
+        |(app, number, host, attributes, version)| {
+            json!({"app": format!("a{app}"), "task": format!("a{app}.{number}"), "hostname": format!("h{host}"),
             "attributes": attributes, "version": version})
-    });
-    let options = (of(&["first", "binpack", "spread"]), of(&[None, Some("eu")]), of(&[0, 10, 100]), of(&["restricted", "unrestricted"]));
-    let lists = (prop::collection::vec(app(), 1..4), prop::collection::vec(running, 0..4), prop::collection::vec(offer(), 0..8));
+        },
+    );
+    let options = (
+        of(&["first", "binpack", "spread"]),
+        of(&[None, Some("eu")]),
+        of(&[0, 10, 100]),
+        of(&["restricted", "unrestricted"]),
+    );
+    let lists = (
+        prop::collection::vec(app(), 1..4),
+        prop::collection::vec(running, 0..4),
+        prop::collection::vec(offer(), 0..8),
+    );
     (lists, options).prop_map(|((mut apps, mut running, mut offers), (strategy, region, now, gpus))| {
         for (i, app) in apps.iter_mut().enumerate() {
             app["id"] = json!(format!("a{i}"));
