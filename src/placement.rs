@@ -6,6 +6,7 @@
 mod app;
 mod barrier;
 mod choice;
+mod class;
 mod desk;
 mod fitness;
 mod grammar;
@@ -18,6 +19,7 @@ mod problem;
 mod reader;
 mod round;
 mod running;
+mod score;
 mod search;
 mod serve;
 mod skew;
