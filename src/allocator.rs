@@ -7,7 +7,6 @@
 mod bits;
 mod cycle;
 mod demand;
-mod draw;
 mod explain;
 mod filter;
 mod hierarchical;

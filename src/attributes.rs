@@ -197,7 +197,7 @@ impl fmt::Display for Attributes {
 
 /// A v1 `Attribute` object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct V1Attribute {
+pub(crate) struct V1Attribute {
     name: SmolStr,
     #[serde(flatten)]
     value: V1Value,
@@ -264,7 +264,6 @@ impl From<&Attribute> for V1Attribute {
 pub(crate) enum WrittenAttributes {
     Text(String),
     Map(Map<String, Json>),
-    #[expect(private_interfaces, reason = "only ever converted")]
     V1(Vec<V1Attribute>),
 }
 

@@ -8,6 +8,7 @@ use crate::id::FrameworkId;
 use crate::resources::Quantities;
 use crate::role::Role;
 use indexmap::IndexMap;
+use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
 /// What a framework is able to deal with; without it, it is not offered such resources.
@@ -24,12 +25,26 @@ pub enum Capability {
     RegionAware,
     /// It tells unknown tasks from lost ones.
     PartitionAware,
+    /// It knows the state of a task that is being killed.
+    TaskKillingState,
+    /// It may have several roles, and is told under which one it is offered something.
+    MultiRole,
+    /// It reads reservations as a stack, not only as one role.
+    ReservationRefinement,
 }
 
 impl Capability {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::GpuResources, Self::RevocableResources, Self::SharedResources, Self::RegionAware, Self::PartitionAware];
+    pub const ALL: [Self; 8] = [
+        Self::GpuResources,
+        Self::RevocableResources,
+        Self::SharedResources,
+        Self::RegionAware,
+        Self::PartitionAware,
+        Self::TaskKillingState,
+        Self::MultiRole,
+        Self::ReservationRefinement,
+    ];
 
     /// Mesos' name of it.
     #[must_use]
@@ -40,6 +55,9 @@ impl Capability {
             Self::SharedResources => "SHARED_RESOURCES",
             Self::RegionAware => "REGION_AWARE",
             Self::PartitionAware => "PARTITION_AWARE",
+            Self::TaskKillingState => "TASK_KILLING_STATE",
+            Self::MultiRole => "MULTI_ROLE",
+            Self::ReservationRefinement => "RESERVATION_REFINEMENT",
         }
     }
 }
@@ -58,7 +76,7 @@ impl Capability {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Framework {
-    /// Its id.
+    /// Its id; empty before a master has given it one.
     pub id: FrameworkId,
     /// Its name, for people.
     pub name: Option<SmolStr>,
@@ -72,6 +90,8 @@ pub struct Framework {
     pub offer_filters: IndexMap<Role, Vec<Quantities>>,
     /// By role, which agents it wants to be offered at all.
     pub offer_constraints: OfferConstraints,
+    /// Further fields, by Mesos' names (`user`, `failover_timeout`, `labels`, ...), untouched.
+    pub details: Map<String, Json>,
 }
 
 impl Framework {
@@ -86,6 +106,7 @@ impl Framework {
             suppressed: Vec::new(),
             offer_filters: IndexMap::new(),
             offer_constraints: OfferConstraints::default(),
+            details: Map::new(),
         }
     }
 
@@ -107,6 +128,13 @@ impl Framework {
     #[must_use]
     pub fn suppressed(mut self, role: Role) -> Self {
         self.suppressed.push(role);
+        self
+    }
+
+    /// The same, with a further field.
+    #[must_use]
+    pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
+        self.details.insert(name.into(), value.into());
         self
     }
 

@@ -60,3 +60,11 @@ id! {
     /// Names a task within its framework.
     TaskId
 }
+id! {
+    /// Names an executor: what runs tasks of one framework on one agent.
+    ExecutorId
+}
+id! {
+    /// Names an operation of which a framework wants to hear how it went.
+    OperationId
+}

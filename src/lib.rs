@@ -19,6 +19,8 @@
 //! | --- | --- |
 //! | count resources exactly | [`Resources`], [`Scalar`], [`Ranges`], [`Quantities`] |
 //! | write a framework | [`Scheduler`], [`Calls`], [`Offer`], [`Accept`] |
+//! | write what runs its tasks | [`Executor`], [`Reports`], [`executor`] |
+//! | talk to a Mesos master, or be one | [`v1`]: all messages as JSON |
 //! | say where a task may run | [`constraint`], and [`placement`] for the planner |
 //! | embed a master | [`Master`], [`Command`], [`Effect`] |
 //! | embed or replace the allocator | [`allocator`] |
@@ -37,19 +39,25 @@
 mod agent;
 pub mod allocator;
 mod attributes;
+mod bytes;
 pub mod constraint;
+mod draw;
+pub mod executor;
 mod framework;
 mod id;
 pub mod journal;
 mod master;
 mod offer;
+pub mod packing;
 pub mod placement;
 mod resources;
 mod role;
-mod scheduler;
+pub mod scheduler;
 pub mod simulation;
 mod task;
 mod time;
+mod uuid;
+pub mod v1;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -57,18 +65,22 @@ struct Readme;
 
 pub use agent::{Agent, Domain, Unavailability};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
+pub use executor::{Executor, Reports};
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
-pub use id::{AgentId, FrameworkId, OfferId, TaskId};
+pub use id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 pub use master::{
-    AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, Explanation, FrameworkState, Master,
-    OfferState, RoleState, RunningTask, State, Wake, WakeReason,
+    AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, ExecutorRef, Explanation, FrameworkState,
+    Master, OfferState, RoleState, RunningTask, State, Wake, WakeReason,
 };
-pub use offer::{Accept, Conversion, Filters, InverseOffer, Offer, Operation, OperationError};
+pub use offer::{
+    Accept, Conversion, Filters, InverseOffer, Offer, Operation, OperationError, OperationState, OperationStatus,
+};
 pub use resources::{
     Disk, DiskSource, DiskType, ItemFault, Kind, Limits, Quantities, Range, Ranges, Reservation, ReservationType,
     Resource, ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,
 };
 pub use role::{Role, RoleError, RoleFault};
-pub use scheduler::{Call, Calls, Event, Scheduler};
-pub use task::{Task, TaskState, TaskStatus};
+pub use scheduler::{Call, Calls, Event, Failure, Kill, Scheduler, TaskRef};
+pub use task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
 pub use time::{Time, TimeError};
+pub use uuid::{Uuid, UuidError};

@@ -2,6 +2,7 @@
 
 mod command;
 mod effect;
+mod executors;
 mod explain;
 mod maintenance;
 mod offers;
@@ -10,7 +11,7 @@ mod state;
 mod tasks;
 mod timers;
 
-pub use command::{AgentUpdate, Command, CommandError, RunningTask};
+pub use command::{AgentUpdate, Command, CommandError, ExecutorRef, RunningTask};
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
 pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
@@ -170,6 +171,18 @@ impl<A: Allocator> Master<A> {
         self.effects.pop_front()
     }
 
+    /// Whether an effect waits to be polled.
+    #[must_use]
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    /// What an agent says of itself, if it is known.
+    #[must_use]
+    pub fn agent(&self, agent: &AgentId) -> Option<&Agent> {
+        self.agents.get(agent).map(|agent| &**agent)
+    }
+
     /// The moment of the last command or timer.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -212,12 +225,18 @@ impl<A: Allocator> Master<A> {
             Command::Operate(agent, operations) => self.operate(&agent, operations),
             Command::Call(framework, call) => self.call(framework, call),
             Command::TaskStatus(framework, status) => self.task_status(framework, status),
+            Command::ExecutorMessage(from, data) => self.executor_message(from, data),
+            Command::ExecutorEnded(ended, status) => self.executor_ended(ended, status),
         }
     }
 
     fn call(&mut self, framework: FrameworkId, call: Call) -> Result<(), CommandError> {
+        if let Call::Subscribe(info) = call {
+            return self.subscribe(framework, *info);
+        }
         self.framework(&framework)?;
         match call {
+            Call::Subscribe(_) | Call::AcknowledgeOperation { .. } | Call::Request(_) => Ok(()),
             Call::Accept(accept) => self.accept(&framework, accept),
             Call::Decline { offers, filters } => self.decline(&framework, &offers, filters),
             Call::AcceptInverseOffers { offers, filters } | Call::DeclineInverseOffers { offers, filters } => {
@@ -225,9 +244,46 @@ impl<A: Allocator> Master<A> {
             }
             Call::Suppress(roles) => self.suppress(&framework, &roles),
             Call::Revive(roles) => self.revive(&framework, &roles),
-            Call::Kill(task) => self.kill(framework, task),
+            Call::Kill(kill) => self.kill(framework, kill),
             Call::Reconcile(tasks) => self.reconcile(&framework, tasks),
+            Call::Acknowledge { agent, task, uuid } => {
+                // An agent that is gone need not be told; nobody did anything wrong.
+                if self.agents.contains_key(&agent) {
+                    self.emit(Effect::Acknowledge { agent, framework, task, uuid });
+                }
+                Ok(())
+            }
+            Call::ReconcileOperations(operations) => {
+                self.reconcile_operations(&framework, operations);
+                Ok(())
+            }
+            Call::Message { agent, executor, data } => self.message(ExecutorRef { framework, agent, executor }, data),
+            Call::Shutdown { agent, executor } => self.shutdown(ExecutorRef { framework, agent, executor }),
+            Call::UpdateFramework(info) => {
+                let info = Self::named(&framework, *info)?;
+                self.update_framework(info)
+            }
             Call::Teardown => self.remove_framework(&framework),
+        }
+    }
+
+    /// Registers a framework, or lets it take over: offers that were out are void then.
+    fn subscribe(&mut self, framework: FrameworkId, info: Framework) -> Result<(), CommandError> {
+        let info = Self::named(&framework, info)?;
+        if self.framework(&framework).is_err() {
+            return self.add_framework(info);
+        }
+        self.update_framework(info)?;
+        self.set_framework_active(&framework, false)?;
+        self.set_framework_active(&framework, true)
+    }
+
+    /// What a framework says of itself, under its own name.
+    fn named(framework: &FrameworkId, info: Framework) -> Result<Framework, CommandError> {
+        if info.id == *framework {
+            Ok(info)
+        } else {
+            Err(CommandError::OtherFramework { framework: framework.clone(), named: info.id })
         }
     }
 

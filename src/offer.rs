@@ -1,17 +1,21 @@
 //! What the two levels hand each other: [`Offer`], the answers to it, and [`Operation`].
 
+mod feedback;
 mod operation;
 
+pub use feedback::{OperationState, OperationStatus};
 pub(crate) use operation::volume_id;
 pub use operation::{Conversion, Operation, OperationError};
 
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
-use crate::id::{AgentId, FrameworkId, OfferId};
+use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId};
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::Task;
+use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Resources of one agent, offered to one framework under one of its roles.
@@ -38,6 +42,10 @@ pub struct Offer {
     pub domain: Option<Domain>,
     /// When the agent will be down, if that is planned.
     pub unavailability: Option<Unavailability>,
+    /// The framework's executors that run on the agent, where the master knows of them.
+    pub executors: Vec<ExecutorId>,
+    /// Further fields, by Mesos' names (`url`), untouched.
+    pub details: Map<String, Json>,
 }
 
 impl Offer {
@@ -61,6 +69,8 @@ impl Offer {
             attributes: Attributes::new(),
             domain: None,
             unavailability: None,
+            executors: Vec::new(),
+            details: Map::new(),
         }
     }
 }
@@ -77,6 +87,8 @@ pub struct InverseOffer {
     pub agent: AgentId,
     /// When the agent will be down.
     pub unavailability: Unavailability,
+    /// Further fields, by Mesos' names (`url`), untouched.
+    pub details: Map<String, Json>,
 }
 
 impl InverseOffer {
@@ -88,7 +100,7 @@ impl InverseOffer {
         agent: impl Into<AgentId>,
         unavailability: Unavailability,
     ) -> Self {
-        Self { id: id.into(), framework: framework.into(), agent: agent.into(), unavailability }
+        Self { id: id.into(), framework: framework.into(), agent: agent.into(), unavailability, details: Map::new() }
     }
 }
 
@@ -155,13 +167,33 @@ pub struct Accept {
     pub operations: Vec<Operation>,
     /// For how long not to be offered what is left over.
     pub filters: Filters,
+    /// Which of the operations, by their place in the list, to be told the outcome of, and under what name.
+    pub feedback: BTreeMap<usize, OperationId>,
+    /// The role of the offers, where the answer says so.
+    pub role: Option<Role>,
+    /// The agent of the offers, where the answer says so.
+    pub agent: Option<AgentId>,
 }
 
 impl Accept {
     /// An answer to that offer, taking nothing yet.
     #[must_use]
     pub fn of(offer: &Offer) -> Self {
-        Self { offers: vec![offer.id.clone()], operations: Vec::new(), filters: Filters::default() }
+        let (role, agent) = (Some(offer.role.clone()), Some(offer.agent.clone()));
+        Self { role, agent, ..Self::to([offer.id.clone()]) }
+    }
+
+    /// An answer to these offers, of one agent and one role, taking nothing yet.
+    #[must_use]
+    pub fn to(offers: impl IntoIterator<Item = OfferId>) -> Self {
+        Self {
+            offers: offers.into_iter().collect(),
+            operations: Vec::new(),
+            filters: Filters::default(),
+            feedback: BTreeMap::new(),
+            role: None,
+            agent: None,
+        }
     }
 
     /// The same, to one more offer of the same agent and role.
@@ -174,10 +206,19 @@ impl Accept {
     /// The same, launching one more task.
     #[must_use]
     pub fn launch(mut self, task: Task) -> Self {
+        let task = self.place(task);
         match self.operations.last_mut() {
             Some(Operation::Launch(tasks)) => tasks.push(task),
             _ => self.operations.push(Operation::Launch(vec![task])),
         }
+        self
+    }
+
+    /// The same, launching these tasks, all or none.
+    #[must_use]
+    pub fn launch_group(mut self, tasks: impl IntoIterator<Item = Task>) -> Self {
+        let tasks = tasks.into_iter().map(|task| self.place(task)).collect();
+        self.operations.push(Operation::LaunchGroup(tasks));
         self
     }
 
@@ -186,6 +227,24 @@ impl Accept {
     pub fn then(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
         self
+    }
+
+    /// The same, with one more operation, of which the framework wants to hear how it went.
+    #[must_use]
+    pub fn then_tell(mut self, id: impl Into<OperationId>, operation: Operation) -> Self {
+        self.feedback.insert(self.operations.len(), id.into());
+        self.then(operation)
+    }
+
+    /// The tasks that it launches, in order.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.operations.iter().flat_map(Operation::tasks)
+    }
+
+    /// Tells a task where it goes, if it does not say so itself.
+    fn place(&self, task: Task) -> Task {
+        let (agent, role) = (task.agent.or_else(|| self.agent.clone()), task.role.or_else(|| self.role.clone()));
+        Task { agent, role, ..task }
     }
 
     /// The same, not wanting to be offered what is left over for that long.

@@ -3,74 +3,29 @@
 //! [`Event`]s come in, [`Call`]s go out, as in the Mesos v1 scheduler API. A scheduler holds no
 //! connection and reads no clock, so the same one runs in a test, in a simulation and behind any
 //! transport.
+//!
+//! What every framework repeats is here too: [`TaskIds`], [`Retries`] with a limit and longer and longer waits, a
+//! [`Reconciler`] for a scheduler that takes over, and a [`Pace`] for declines.
 
-use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::offer::{Accept, Filters, InverseOffer, Offer};
-use crate::role::Role;
+mod call;
+mod event;
+mod pace;
+mod reconciler;
+mod retries;
+mod task_ids;
+
+pub use call::{Call, Kill, OperationRef, Request, TaskRef};
+pub use event::{Event, Failure, Subscribed};
+pub use pace::Pace;
+pub use reconciler::Reconciler;
+pub use retries::{Retries, Retry};
+pub use task_ids::TaskIds;
+
+use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::offer::{Accept, Filters, InverseOffer, Offer, OperationStatus};
 use crate::task::TaskStatus;
 use crate::time::Time;
 use std::fmt;
-
-/// What a framework is told.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// It is registered under that id.
-    Subscribed(FrameworkId),
-    /// It may take something of these.
-    Offers(Vec<Offer>),
-    /// It is asked to give these back.
-    InverseOffers(Vec<InverseOffer>),
-    /// An offer is no longer its own.
-    Rescind(OfferId),
-    /// It is no longer asked to give that back.
-    RescindInverseOffer(OfferId),
-    /// News of one of its tasks.
-    Update(TaskStatus),
-    /// An agent is gone.
-    Failure(AgentId),
-    /// A call of it was turned away; nothing has changed.
-    Error(String),
-}
-
-/// What a framework asks for.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Call {
-    /// Takes something of offers.
-    Accept(Accept),
-    /// Takes nothing of offers.
-    Decline {
-        /// Which offers.
-        offers: Vec<OfferId>,
-        /// For how long not to be offered the same again.
-        filters: Filters,
-    },
-    /// Will give back what these inverse offers ask for.
-    AcceptInverseOffers {
-        /// Which inverse offers.
-        offers: Vec<OfferId>,
-        /// For how long not to be asked again.
-        filters: Filters,
-    },
-    /// Will not give it back.
-    DeclineInverseOffers {
-        /// Which inverse offers.
-        offers: Vec<OfferId>,
-        /// For how long not to be asked again.
-        filters: Filters,
-    },
-    /// Wants no offers for these roles; none = for all that it has.
-    Suppress(Vec<Role>),
-    /// Wants offers for these roles again, filters forgotten; none = for all that it has.
-    Revive(Vec<Role>),
-    /// Ends a task.
-    Kill(TaskId),
-    /// Asks for the state of these tasks; none = of all that it has.
-    Reconcile(Option<Vec<TaskId>>),
-    /// Leaves, and all its tasks with it.
-    Teardown,
-}
 
 /// A framework: decides what to take of the offers that it gets.
 ///
@@ -133,22 +88,60 @@ pub trait Scheduler: fmt::Debug + Send {
         let _ = (agent, calls);
     }
 
+    /// Learns that an executor has ended, and how; its tasks are told one by one.
+    fn executor_ended(&mut self, ended: Failure, calls: &mut Calls) {
+        let _ = (ended, calls);
+    }
+
+    /// Is told something by an executor of its own.
+    fn message(&mut self, agent: AgentId, executor: ExecutorId, data: Vec<u8>, calls: &mut Calls) {
+        let _ = (agent, executor, data, calls);
+    }
+
+    /// Learns how an operation went of which it wanted to hear.
+    fn operation_updated(&mut self, status: OperationStatus, calls: &mut Calls) {
+        let _ = (status, calls);
+    }
+
+    /// Is woken, as it asked for by [`Calls::wake_at`].
+    fn woken(&mut self, calls: &mut Calls) {
+        let _ = calls;
+    }
+
     /// Learns that a call was turned away; nothing has changed.
     fn rejected(&mut self, message: String, calls: &mut Calls) {
         let _ = (message, calls);
     }
 
-    /// Hands an event to its method; a transport calls this one.
+    /// Hands an event to its method, and acknowledges what is to be acknowledged; a transport calls this one.
     fn receive(&mut self, event: Event, calls: &mut Calls) {
         match event {
-            Event::Subscribed(framework) => self.subscribed(framework, calls),
+            Event::Subscribed(subscribed) => self.subscribed(subscribed.framework, calls),
             Event::Offers(offers) => self.offers(offers, calls),
             Event::InverseOffers(offers) => self.inverse_offers(offers, calls),
             Event::Rescind(offer) => self.rescinded(offer, calls),
             Event::RescindInverseOffer(offer) => self.inverse_rescinded(offer, calls),
-            Event::Update(status) => self.update(status, calls),
-            Event::Failure(agent) => self.agent_lost(agent, calls),
+            Event::Update(status) => {
+                let (task, from) = (status.task.clone(), status.uuid.zip(status.agent.clone()));
+                self.update(status, calls);
+                if let Some((uuid, agent)) = from {
+                    calls.push(Call::Acknowledge { agent, task, uuid });
+                }
+            }
+            Event::UpdateOperation(status) => {
+                let (from, agent) = (status.uuid.zip(status.operation.clone()), status.agent.clone());
+                self.operation_updated(status, calls);
+                if let Some((uuid, operation)) = from {
+                    calls.push(Call::AcknowledgeOperation { agent, operation, uuid });
+                }
+            }
+            Event::Message { agent, executor, data } => self.message(agent, executor, data, calls),
+            Event::Failure(failure) => match failure {
+                Failure { agent: Some(agent), executor: None, .. } => self.agent_lost(agent, calls),
+                ended => self.executor_ended(ended, calls),
+            },
             Event::Error(message) => self.rejected(message, calls),
+            Event::Heartbeat | Event::Unknown(_) => {}
         }
     }
 }
@@ -182,6 +175,22 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).agent_lost(agent, calls);
     }
 
+    fn executor_ended(&mut self, ended: Failure, calls: &mut Calls) {
+        (**self).executor_ended(ended, calls);
+    }
+
+    fn message(&mut self, agent: AgentId, executor: ExecutorId, data: Vec<u8>, calls: &mut Calls) {
+        (**self).message(agent, executor, data, calls);
+    }
+
+    fn operation_updated(&mut self, status: OperationStatus, calls: &mut Calls) {
+        (**self).operation_updated(status, calls);
+    }
+
+    fn woken(&mut self, calls: &mut Calls) {
+        (**self).woken(calls);
+    }
+
     fn rejected(&mut self, message: String, calls: &mut Calls) {
         (**self).rejected(message, calls);
     }
@@ -196,13 +205,14 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 pub struct Calls {
     at: Time,
     queue: Vec<Call>,
+    wakes: Vec<Time>,
 }
 
 impl Calls {
     /// Starts collecting at that moment.
     #[must_use]
     pub fn new(at: Time) -> Self {
-        Self { at, queue: Vec::new() }
+        Self { at, queue: Vec::new(), wakes: Vec::new() }
     }
 
     /// The moment of the event: the only clock that a scheduler has.
@@ -238,12 +248,56 @@ impl Calls {
 
     /// Ends a task.
     pub fn kill(&mut self, task: TaskId) {
-        self.push(Call::Kill(task));
+        self.push(Call::Kill(task.into()));
+    }
+
+    /// Asks for the state of these tasks.
+    pub fn reconcile(&mut self, tasks: impl IntoIterator<Item = TaskRef>) {
+        self.push(Call::Reconcile(Some(tasks.into_iter().collect())));
+    }
+
+    /// Asks for the state of all tasks that the master knows of.
+    pub fn reconcile_all(&mut self) {
+        self.push(Call::Reconcile(None));
+    }
+
+    /// Says something to an executor of its own; it may get lost.
+    pub fn message(&mut self, agent: AgentId, executor: ExecutorId, data: impl Into<Vec<u8>>) {
+        self.push(Call::Message { agent, executor, data: data.into() });
+    }
+
+    /// Will give back what an inverse offer asks for.
+    pub fn accept_inverse(&mut self, offer: &InverseOffer) {
+        self.push(Call::AcceptInverseOffers { offers: vec![offer.id.clone()], filters: Filters::default() });
+    }
+
+    /// Will not give it back.
+    pub fn decline_inverse(&mut self, offer: &InverseOffer) {
+        self.push(Call::DeclineInverseOffers { offers: vec![offer.id.clone()], filters: Filters::default() });
     }
 
     /// Any call.
     pub fn push(&mut self, call: Call) {
         self.queue.push(call);
+    }
+
+    /// Wants to be [woken](Scheduler::woken) at that moment, once, or at once if it has passed.
+    ///
+    /// This asks nothing of the master: whoever carries the messages keeps the time.
+    pub fn wake_at(&mut self, at: Time) {
+        self.wakes.push(at);
+    }
+
+    /// When it wants to be woken, as it was asked for.
+    #[must_use]
+    pub fn wakes(&self) -> &[Time] {
+        &self.wakes
+    }
+
+    /// What was asked for so far, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Call] {
+        &self.queue
     }
 
     /// What was asked for, in order.

@@ -1,23 +1,36 @@
-//! A cluster in virtual time: our own master, any schedulers, and agents that do as they are told.
+//! A cluster in one process: our own master, any schedulers, and agents with executors or obedient ones.
 //!
-//! For tests, examples and experiments. Nothing waits: time jumps to whatever happens next.
+//! For tests, examples and experiments. In virtual time nothing waits: time jumps to whatever happens next.
+//! [`Cluster::run_paced`] lets the caller wait in between, for the same run in real time.
+
+mod executors;
+mod wire;
 
 use crate::agent::Agent;
-use crate::allocator::{Allocator, Hierarchical};
+use crate::allocator::{Allocator, AllocatorError, Hierarchical};
+use crate::executor::{self, Executor, Reports};
 use crate::framework::Framework;
-use crate::id::{AgentId, FrameworkId};
-use crate::master::{Command, CommandError, Config, Effect, Emitted, Master};
+use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::master::{Command, CommandError, Config, Effect, Emitted, ExecutorRef, Master};
 use crate::offer::Offer;
-use crate::scheduler::{Calls, Event, Scheduler};
-use crate::task::{TaskState, TaskStatus};
+use crate::scheduler::{Call, Calls, Event, Failure, Scheduler, Subscribed};
+use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
 use crate::time::Time;
+use crate::v1::{self, Form};
+use executors::{Executors, Outcome};
 use indexmap::IndexMap;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use wire::Wire;
 
 /// A master, its frameworks and its agents, in one process and in virtual time.
 ///
 /// Agents report each task as running as soon as it is launched, and as killed as soon as it is to
-/// be; whatever else is to happen can be [scheduled](Cluster::schedule).
+/// be; whatever else is to happen can be [scheduled](Cluster::schedule). With
+/// [executors](Cluster::with_executors), those say what becomes of tasks.
+///
+/// What happens in one moment happens in this order: effects of the master reach agents and queues; then events reach
+/// schedulers, one by one, and offers last, all of one moment together; then what agents have to say reaches the master.
 ///
 /// # Examples
 ///
@@ -50,13 +63,33 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Debug)]
 pub struct Cluster<S, A = Hierarchical> {
     master: Master<A>,
-    schedulers: IndexMap<FrameworkId, S>,
+    members: IndexMap<FrameworkId, Member<S>>,
+    executors: Option<Executors>,
     /// Offers that were made and not yet handed over: those of one moment go together.
     offers: IndexMap<FrameworkId, Vec<Offer>>,
     events: VecDeque<(FrameworkId, Event)>,
-    agenda: BTreeMap<(Time, u64), Command>,
+    agenda: BTreeMap<(Time, u64), Planned>,
     planned: u64,
     record: Option<VecDeque<(Time, Command)>>,
+    wire: Wire,
+    /// Frameworks whose offers are void since someone took over: they are not rescinded one by one.
+    voided: BTreeSet<FrameworkId>,
+}
+
+/// A framework that takes part.
+#[derive(Debug)]
+struct Member<S> {
+    framework: Framework,
+    form: Form,
+    scheduler: S,
+}
+
+/// What is to happen at a later moment.
+#[derive(Debug)]
+enum Planned {
+    Command(Box<Command>),
+    WakeScheduler(FrameworkId),
+    WakeExecutor(ExecutorRef),
 }
 
 impl<S: Scheduler> Cluster<S> {
@@ -73,12 +106,15 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     pub fn with_master(master: Master<A>) -> Self {
         Self {
             master,
-            schedulers: IndexMap::new(),
+            members: IndexMap::new(),
+            executors: None,
             offers: IndexMap::new(),
             events: VecDeque::new(),
             agenda: BTreeMap::new(),
             planned: 0,
             record: None,
+            wire: Wire::Values,
+            voided: BTreeSet::new(),
         }
     }
 
@@ -86,6 +122,25 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     #[must_use]
     pub fn recording(mut self) -> Self {
         self.record = Some(VecDeque::new());
+        self
+    }
+
+    /// Runs tasks in executors, which `start` starts: once for all tasks of a framework on one agent that name the same
+    /// one, and once for each task that names none. None = it cannot be started, and the task fails.
+    #[must_use]
+    pub fn with_executors(
+        mut self,
+        start: impl FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send + 'static,
+    ) -> Self {
+        self.executors = Some(Executors::new(Box::new(start)));
+        self
+    }
+
+    /// Writes every message between master, schedulers and executors as [v1 JSON](crate::v1) and reads it again, as a
+    /// connection would: the run is the same.
+    #[must_use]
+    pub fn through_json(mut self) -> Self {
+        self.wire = Wire::Json;
         self
     }
 
@@ -103,17 +158,13 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.command(Command::AddAgent(agent, Vec::new()))
     }
 
-    /// Loses an agent now, and all tasks on it.
+    /// Loses an agent now, and all tasks and executors on it.
     ///
     /// # Errors
     ///
     /// [`CommandError`] when there is no such agent.
     pub fn remove_agent(&mut self, agent: &AgentId) -> Result<(), CommandError> {
-        self.command(Command::RemoveAgent(agent.clone()))?;
-        for framework in self.schedulers.keys() {
-            self.events.push_back((framework.clone(), Event::Failure(agent.clone())));
-        }
-        Ok(())
+        self.command(Command::RemoveAgent(agent.clone()))
     }
 
     /// Adds a framework now, with the scheduler that decides for it.
@@ -122,11 +173,29 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     ///
     /// [`CommandError`] when the master refuses it.
     pub fn add_framework(&mut self, framework: Framework, scheduler: S) -> Result<(), CommandError> {
-        let id = framework.id.clone();
-        self.command(Command::AddFramework(framework))?;
-        self.schedulers.insert(id.clone(), scheduler);
-        self.events.push_back((id.clone(), Event::Subscribed(id)));
+        self.command(Command::AddFramework(framework.clone()))?;
+        let (id, form) = (framework.id.clone(), Form::of(&framework));
+        self.members.insert(id.clone(), Member { framework, form, scheduler });
+        self.deliver(&id, Event::Subscribed(Subscribed::new(id.clone())));
         Ok(())
+    }
+
+    /// Lets another scheduler take over a framework now, and hands back the one before: its offers are void, and what was
+    /// on its way to it is lost. The new one learns of its tasks what it [asks for](Calls::reconcile).
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when there is no such framework.
+    pub fn fail_over(&mut self, framework: &FrameworkId, scheduler: S) -> Result<S, CommandError> {
+        let unknown = || AllocatorError::UnknownFramework(framework.clone());
+        let info = self.members.get(framework).ok_or_else(unknown)?.framework.clone();
+        self.command(Command::Call(framework.clone(), Call::Subscribe(Box::new(info))))?;
+        self.forget(framework);
+        self.voided.insert(framework.clone());
+        let member = self.members.get_mut(framework).ok_or_else(unknown)?;
+        let before = std::mem::replace(&mut member.scheduler, scheduler);
+        self.deliver(framework, Event::Subscribed(Subscribed::new(framework.clone())));
+        Ok(before)
     }
 
     /// Gives the master a command now.
@@ -139,43 +208,96 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         if let Some(record) = &mut self.record {
             record.push_back((now, command.clone()));
         }
-        self.master.handle(now, command)
+        let gone = Gone::by(&command);
+        self.master.handle(now, command)?;
+        if let Some(gone) = gone {
+            self.clear(&gone);
+        }
+        Ok(())
     }
 
     /// Has the master given a command later; what is then refused is dropped.
     pub fn schedule(&mut self, at: Time, command: Command) {
-        self.agenda.insert((at.max(self.now()), self.planned), command);
-        self.planned += 1;
+        self.plan(at, Planned::Command(Box::new(command)));
+    }
+
+    /// Hands a scheduler an event, as if the master had sent it: a status for the second time, say.
+    pub fn deliver(&mut self, framework: &FrameworkId, event: Event) {
+        self.events.push_back((framework.clone(), event));
     }
 
     /// Lets a scheduler do something of its own accord, such as take in new work.
     pub fn tell(&mut self, framework: &FrameworkId, act: impl FnOnce(&mut S, &mut Calls)) {
         let mut calls = Calls::new(self.now());
-        if let Some(scheduler) = self.schedulers.get_mut(framework) {
-            act(scheduler, &mut calls);
+        if let Some(member) = self.members.get_mut(framework) {
+            act(&mut member.scheduler, &mut calls);
         }
         self.call(framework, calls);
+    }
+
+    /// Lets an executor do something of its own accord, such as report that a process has ended.
+    pub fn act(&mut self, id: &ExecutorRef, act: impl FnOnce(&mut dyn Executor, &mut Reports)) {
+        let (now, wire) = (self.now(), self.wire);
+        if let Some(executors) = &mut self.executors {
+            let outcome = executors.act(id, wire, now, |executor, reports| act(&mut **executor, reports));
+            self.take(outcome);
+        }
+    }
+
+    /// Ends an executor with that status, as wait(2) has it: its tasks fail, and its scheduler is told.
+    pub fn end_executor(&mut self, id: &ExecutorRef, status: i32) {
+        let now = self.now();
+        if let Some(executors) = &mut self.executors {
+            let outcome = executors.end(id, status, now);
+            self.take(outcome);
+        }
+    }
+
+    /// The executors that run, in order of starting.
+    pub fn executors(&self) -> impl Iterator<Item = &ExecutorRef> {
+        self.executors.iter().flat_map(Executors::running)
+    }
+
+    /// The tasks that an executor runs, in order of launching.
+    pub fn tasks_of(&self, id: &ExecutorRef) -> impl Iterator<Item = &TaskId> {
+        self.executors.iter().flat_map(|executors| executors.tasks(id))
+    }
+
+    /// How many statuses of executors no scheduler has acknowledged yet.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.executors.as_ref().map_or(0, Executors::unacknowledged)
+    }
+
+    /// When something happens next, if nobody interferes: now, if something has not been handed over yet.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Time> {
+        if self.master.has_effects() || !self.events.is_empty() || !self.offers.is_empty() {
+            return Some(self.now());
+        }
+        let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let timer = self.master.poll_timeout().map(|wake| wake.at);
+        planned.into_iter().chain(timer).min().map(|next| next.max(self.now()))
     }
 
     /// Handles the next effect up to `until`, and shows it; none when nothing more happens by then.
     pub fn step(&mut self, until: Time) -> Option<Emitted> {
         loop {
             if let Some(emitted) = self.master.poll_effect() {
-                self.deliver(&emitted);
+                self.handle(&emitted);
                 return Some(emitted);
             }
+            self.voided.clear();
             if self.hand_over() {
                 continue;
             }
-            let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
-            let timer = self.master.poll_timeout().map(|wake| wake.at.max(self.now()));
-            let next = planned.into_iter().chain(timer).min().filter(|next| *next <= until);
+            let next = self.next_due().filter(|next| *next <= until);
             self.master.advance(next.unwrap_or(until).max(self.now())).ok()?;
-            next?;
-            if planned == next
-                && let Some((_, command)) = self.agenda.pop_first()
+            let next = next?;
+            if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= next)
+                && let Some((_, planned)) = self.agenda.pop_first()
             {
-                let _ = self.command(command);
+                self.carry_out(planned);
             }
         }
     }
@@ -183,6 +305,35 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Lets everything happen that happens by then.
     pub fn run_until(&mut self, until: Time) {
         while self.step(until).is_some() {}
+    }
+
+    /// The same, but before time goes on to a moment at which something happens, `wait` is called with it.
+    ///
+    /// This is how a run goes in real time: the caller has a clock, the library has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use apportion::simulation::Cluster;
+    /// # use apportion::{Config, Scheduler, Time};
+    /// # fn run<S: Scheduler>(mut cluster: Cluster<S>) {
+    /// let start = std::time::Instant::now();
+    /// cluster.run_paced(Time::from_secs(60), |moment| {
+    ///     std::thread::sleep(moment.since(Time::ZERO).saturating_sub(start.elapsed()));
+    /// });
+    /// # }
+    /// ```
+    pub fn run_paced(&mut self, until: Time, mut wait: impl FnMut(Time)) {
+        while let Some(next) = self.next_due().filter(|next| *next <= until) {
+            if next > self.now() {
+                wait(next);
+            }
+            self.run_until(next);
+        }
+        if until > self.now() {
+            wait(until);
+        }
+        self.run_until(until);
     }
 
     /// The moment that the cluster has come to.
@@ -200,47 +351,158 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// The scheduler of a framework, to look at.
     #[must_use]
     pub fn scheduler(&self, framework: &FrameworkId) -> Option<&S> {
-        self.schedulers.get(framework)
+        self.members.get(framework).map(|member| &member.scheduler)
     }
 
-    fn deliver(&mut self, emitted: &Emitted) {
+    fn plan(&mut self, at: Time, planned: Planned) {
+        self.agenda.insert((at.max(self.now()), self.planned), planned);
+        self.planned += 1;
+    }
+
+    fn carry_out(&mut self, planned: Planned) {
+        match planned {
+            Planned::Command(command) => {
+                let _ = self.command(*command);
+            }
+            Planned::WakeScheduler(framework) => self.tell(&framework, Scheduler::woken),
+            Planned::WakeExecutor(id) => {
+                let (now, wire) = (self.now(), self.wire);
+                if let Some(executors) = &mut self.executors {
+                    let outcome = executors.act(&id, wire, now, Executor::woken);
+                    self.take(outcome);
+                }
+            }
+        }
+    }
+
+    /// Has the master told what executors have to say, once all that happens now has reached everyone.
+    fn take(&mut self, outcome: Outcome) {
+        let now = self.now();
+        for command in outcome.commands {
+            self.schedule(now, command);
+        }
+        for (at, id) in outcome.wakes {
+            self.plan(at, Planned::WakeExecutor(id));
+        }
+    }
+
+    fn clear(&mut self, gone: &Gone) {
+        if let Some(executors) = &mut self.executors {
+            executors.drop_all(|id| match gone {
+                Gone::Agent(agent) => id.agent == *agent,
+                Gone::Framework(framework) => id.framework == *framework,
+            });
+        }
+        match gone {
+            Gone::Agent(agent) => {
+                for framework in self.members.keys() {
+                    self.events.push_back((framework.clone(), Event::Failure(Failure::of_agent(agent.clone()))));
+                }
+            }
+            Gone::Framework(framework) => self.forget(framework),
+        }
+    }
+
+    /// Drops what is on its way to a scheduler.
+    fn forget(&mut self, framework: &FrameworkId) {
+        self.events.retain(|(to, _)| to != framework);
+        self.offers.shift_remove(framework);
+        self.agenda.retain(|_, planned| !matches!(planned, Planned::WakeScheduler(to) if to == framework));
+    }
+
+    fn handle(&mut self, emitted: &Emitted) {
+        let now = emitted.at;
         match &emitted.effect {
             Effect::Offer(offer) => {
                 self.offers.entry(offer.framework.clone()).or_default().push(offer.clone());
             }
-            Effect::Rescind { offer, framework } => {
-                let kept = self.offers.get_mut(framework).map_or(0, |offers| {
-                    let before = offers.len();
-                    offers.retain(|waiting| waiting.id != *offer);
-                    before - offers.len()
-                });
-                // An offer that never reached its framework need not be taken back from it.
-                if kept == 0 {
-                    self.events.push_back((framework.clone(), Event::Rescind(offer.clone())));
-                }
-            }
+            Effect::Rescind { offer, framework } => self.rescind(framework, offer),
             Effect::InverseOffer(offer) => {
-                self.events.push_back((offer.framework.clone(), Event::InverseOffers(vec![offer.clone()])));
+                self.deliver(&offer.framework, Event::InverseOffers(vec![offer.clone()]));
             }
             Effect::RescindInverseOffer { offer, framework } => {
-                self.events.push_back((framework.clone(), Event::RescindInverseOffer(offer.clone())));
+                self.deliver(framework, Event::RescindInverseOffer(offer.clone()));
             }
-            Effect::Status { framework, status } => {
-                self.events.push_back((framework.clone(), Event::Update(status.clone())));
-            }
-            Effect::Launch { agent: _, framework, role: _, task } => {
-                let status = TaskStatus::new(task.id.clone(), TaskState::Running);
-                self.schedule(emitted.at, Command::TaskStatus(framework.clone(), status));
+            Effect::Status { framework, status } => self.deliver(framework, Event::Update(status.clone())),
+            Effect::OperationStatus { framework, status } => {
+                self.deliver(framework, Event::UpdateOperation(status.clone()));
             }
             Effect::OperationFailed { framework, operation, error } => {
                 if let Some(framework) = framework {
-                    self.events.push_back((framework.clone(), Event::Error(format!("{operation}: {error}"))));
+                    self.deliver(framework, Event::Error(format!("{operation}: {error}")));
                 }
             }
-            Effect::Kill { agent: _, framework, task } => {
-                let status = TaskStatus::new(task.clone(), TaskState::Killed);
-                self.schedule(emitted.at, Command::TaskStatus(framework.clone(), status));
+            Effect::ExecutorMessage { framework, agent, executor, data } => {
+                let (agent, executor, data) = (agent.clone(), executor.clone(), data.clone());
+                self.deliver(framework, Event::Message { agent, executor, data });
             }
+            Effect::ExecutorEnded { framework, agent, executor, status } => {
+                let ended = Failure::of_executor(agent.clone(), executor.clone(), *status);
+                self.deliver(framework, Event::Failure(ended));
+            }
+            Effect::Launch { agent, framework, role: _, task } => self.launch(now, agent, framework, task),
+            Effect::Kill { agent: _, framework, task, grace } => self.kill(now, framework, task, *grace),
+            Effect::Acknowledge { agent: _, framework: _, task: _, uuid } => {
+                if let Some(executors) = &mut self.executors {
+                    executors.acknowledge(uuid);
+                }
+            }
+            Effect::Message { agent, framework, executor, data } => {
+                let id = ExecutorRef::new(framework.clone(), agent.clone(), executor.clone());
+                self.hand_to_executor(&id, executor::Event::Message(data.clone()));
+            }
+            Effect::Shutdown { agent, framework, executor } => {
+                let id = ExecutorRef::new(framework.clone(), agent.clone(), executor.clone());
+                self.hand_to_executor(&id, executor::Event::Shutdown);
+                self.end_executor(&id, 0);
+            }
+        }
+    }
+
+    fn rescind(&mut self, framework: &FrameworkId, offer: &OfferId) {
+        let kept = self.offers.get_mut(framework).map_or(0, |offers| {
+            let before = offers.len();
+            offers.retain(|waiting| waiting.id != *offer);
+            before - offers.len()
+        });
+        // An offer that never reached its framework need not be taken back from it, nor one of the scheduler before.
+        if kept == 0 && !self.voided.contains(framework) {
+            self.deliver(framework, Event::Rescind(offer.clone()));
+        }
+    }
+
+    fn launch(&mut self, now: Time, agent: &AgentId, framework: &FrameworkId, task: &Task) {
+        let (Some(executors), Some(member)) = (&mut self.executors, self.members.get(framework)) else {
+            let status = TaskStatus::new(task.id.clone(), TaskState::Running);
+            return self.schedule(now, Command::TaskStatus(framework.clone(), status));
+        };
+        let info = self.master.agent(agent);
+        let introduce = |executor| {
+            let mut subscribed = executor::Subscribed::new(executor);
+            subscribed.framework = v1::framework_info(&member.framework);
+            subscribed.agent = info.map(v1::agent_info).unwrap_or_default();
+            subscribed
+        };
+        let whose = (framework.clone(), agent.clone());
+        let outcome = executors.launch(whose, task.clone(), (self.wire, &member.form), &introduce, now);
+        self.take(outcome);
+    }
+
+    fn kill(&mut self, now: Time, framework: &FrameworkId, task: &TaskId, grace: Option<Duration>) {
+        let id = self.executors.as_ref().and_then(|executors| executors.of_task(framework, task)).cloned();
+        if let Some(id) = id {
+            self.hand_to_executor(&id, executor::Event::Kill { task: task.clone(), grace });
+        } else {
+            let status = TaskStatus::new(task.clone(), TaskState::Killed);
+            self.schedule(now, Command::TaskStatus(framework.clone(), status));
+        }
+    }
+
+    fn hand_to_executor(&mut self, id: &ExecutorRef, event: executor::Event) {
+        let (now, wire) = (self.now(), self.wire);
+        if let Some(executors) = &mut self.executors {
+            let outcome = executors.receive(id, wire, event, now);
+            self.take(outcome);
         }
     }
 
@@ -253,104 +515,61 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                 None => return false,
             },
         };
-        self.tell(&framework, |scheduler, calls| scheduler.receive(event, calls));
+        if let Some(member) = self.members.get(&framework) {
+            let event = self.wire.event(&member.form, event);
+            self.tell(&framework, |scheduler, calls| scheduler.receive(event, calls));
+        }
         true
     }
 
+    /// Makes a scheduler's calls. One that is turned away is told as an error, and if it was to launch tasks, what
+    /// becomes of them is told as Mesos does.
     fn call(&mut self, framework: &FrameworkId, calls: Calls) {
+        for at in calls.wakes() {
+            self.plan(*at, Planned::WakeScheduler(framework.clone()));
+        }
         for call in calls.into_vec() {
-            if let Err(refusal) = self.command(Command::Call(framework.clone(), call)) {
-                self.events.push_back((framework.clone(), Event::Error(refusal.to_string())));
+            let Some(member) = self.members.get(framework) else { return };
+            let call = match self.wire.call(&member.form, framework, call) {
+                Ok(call) => call,
+                Err(error) => {
+                    self.deliver(framework, Event::Error(error.to_string()));
+                    continue;
+                }
+            };
+            let mut launched: Vec<TaskId> = Vec::new();
+            if let Call::Accept(accept) = &call {
+                launched.extend(accept.tasks().map(|task| task.id.clone()));
             }
+            if let Err(refusal) = self.command(Command::Call(framework.clone(), call)) {
+                self.deliver(framework, Event::Error(refusal.to_string()));
+                for status in self.master.not_launched(framework, launched, &refusal) {
+                    self.deliver(framework, Event::Update(status));
+                }
+            }
+        }
+    }
+}
+
+/// Whoever is no longer part of the cluster.
+#[derive(Debug)]
+enum Gone {
+    Agent(AgentId),
+    Framework(FrameworkId),
+}
+
+impl Gone {
+    /// Who leaves by that command.
+    fn by(command: &Command) -> Option<Self> {
+        if let Command::RemoveAgent(agent) = command {
+            Some(Self::Agent(agent.clone()))
+        } else if let Command::RemoveFramework(framework) | Command::Call(framework, Call::Teardown) = command {
+            Some(Self::Framework(framework.clone()))
+        } else {
+            None
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::offer::Accept;
-    use crate::role::Role;
-    use crate::task::Task;
-
-    /// Launches one task on each offer, and notes what it is told.
-    #[derive(Debug, Default)]
-    struct Noting {
-        launched: u32,
-        told: Vec<String>,
-    }
-
-    impl Scheduler for Noting {
-        fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-            self.told.push(format!("{} offers", offers.len()));
-            for offer in offers {
-                self.launched += 1;
-                let task = Task::new(format!("t{}", self.launched), "cpus:1".parse().unwrap());
-                calls.accept(Accept::of(&offer).launch(task));
-            }
-        }
-
-        fn update(&mut self, status: TaskStatus, _: &mut Calls) {
-            self.told.push(format!("{} {}", status.task, status.state));
-        }
-
-        fn rescinded(&mut self, offer: crate::id::OfferId, _: &mut Calls) {
-            self.told.push(format!("{offer} rescinded"));
-        }
-
-        fn rejected(&mut self, message: String, _: &mut Calls) {
-            self.told.push(message);
-        }
-    }
-
-    fn cluster() -> Cluster<Noting> {
-        let mut cluster = Cluster::new(Config::default());
-        for id in ["a1", "a2"] {
-            cluster.add_agent(Agent::new(id, "cpus:1;mem:64".parse().unwrap())).unwrap();
-        }
-        cluster.add_framework(Framework::new("f").role(Role::default()), Noting::default()).unwrap();
-        cluster
-    }
-
-    fn told(cluster: &Cluster<Noting>) -> Vec<String> {
-        cluster.scheduler(&"f".into()).unwrap().told.clone()
-    }
-
-    #[test]
-    fn offers_of_one_moment_arrive_together_and_tasks_run() {
-        let mut cluster = cluster();
-        cluster.run_until(Time::ZERO);
-        assert_eq!(told(&cluster), ["2 offers", "t1 TASK_RUNNING", "t2 TASK_RUNNING"]);
-    }
-
-    #[test]
-    fn losing_an_agent_loses_its_tasks() {
-        let mut cluster = cluster();
-        cluster.run_until(Time::ZERO);
-        cluster.remove_agent(&"a1".into()).unwrap();
-        cluster.run_until(Time::ZERO);
-        assert_eq!(told(&cluster).last().unwrap(), "t1 TASK_LOST");
-    }
-
-    #[test]
-    fn a_refused_call_comes_back_to_its_scheduler() {
-        let mut cluster = cluster();
-        cluster.tell(&"f".into(), |_, calls| calls.kill("t9".into()));
-        cluster.run_until(Time::ZERO);
-        assert!(told(&cluster).contains(&"framework f has no task t9".to_owned()));
-    }
-
-    #[test]
-    fn what_is_scheduled_happens_in_order_of_time() {
-        let mut cluster = cluster().recording();
-        let status = |state| Command::TaskStatus("f".into(), TaskStatus::new("t1", state));
-        cluster.schedule(Time::from_secs(9), status(TaskState::Finished));
-        cluster.schedule(Time::from_secs(3), status(TaskState::Killing));
-        cluster.run_until(Time::from_secs(9));
-        let told = told(&cluster);
-        let killing = told.iter().position(|line| line == "t1 TASK_KILLING").unwrap();
-        assert!(told.iter().skip(killing).any(|line| line == "t1 TASK_FINISHED"));
-        let times: Vec<_> = cluster.take_commands().map(|(at, _)| at).collect();
-        assert!(times.is_sorted() && times.len() >= 6);
-    }
-}
+mod tests;

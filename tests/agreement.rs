@@ -285,6 +285,11 @@ fn bare(effect: &Effect) -> Effect {
         Effect::OperationFailed { framework, operation, .. } => {
             Effect::OperationFailed { framework, operation, error: OperationError::Nothing }
         }
+        Effect::Launch { agent, framework, role, task } => {
+            let mut task = task;
+            (task.agent, task.role) = (None, None); // said beside it
+            Effect::Launch { agent, framework, role, task }
+        }
         other => other,
     }
 }

@@ -6,13 +6,13 @@
 use super::Holding;
 use super::bits::Bits;
 use super::demand::Demand;
-use super::draw::{draw, draw_for};
 use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
 use super::names::{Amounts, is_firm};
 use super::roster::{MemberIx, Place, RoleIx};
 use super::sorter::Sorter;
 use super::tree::ClientId;
+use crate::draw::{draw, draw_for};
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
@@ -43,7 +43,11 @@ pub(super) struct Cycle {
     demand: Option<Demand>,
     /// What was last found to reach the general minimum, or not to.
     worth: (Resources, bool),
-    /// The orders of roles and of frameworks, as far as they were asked for.
+}
+
+/// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queues {
     roles: Vec<ClientId>,
     members: Vec<ClientId>,
 }
@@ -66,10 +70,9 @@ const PATIENCE: usize = 4;
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Gives what is available on these agents to whoever comes first and may have it.
-    pub(super) fn run_cycle(&mut self, at: Time, mut candidates: Vec<AgentIx>) -> Vec<Holding> {
+    pub(super) fn run_cycle(&mut self, at: Time, candidates: &mut [AgentIx]) -> Vec<Holding> {
         self.settle_quotas();
         let keeps_free = self.quotas.accounts.keeps_free();
-        candidates.retain(|agent| self.is_candidate(*agent));
         if let AgentOrder::Shuffle(seed) = self.options.agent_order {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), self.ledger[*agent].order));
         }
@@ -79,14 +82,14 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
         if self.quotas.accounts.any_lacks_guarantee() {
             cycle.merged = Some(IndexMap::default());
-            for &agent in &candidates {
+            for &agent in &*candidates {
                 if !self.quotas.accounts.any_lacks_guarantee() {
                     break;
                 }
                 self.visit(Stage::Guarantees, agent, &mut cycle);
             }
         }
-        for &agent in &candidates {
+        for &agent in &*candidates {
             self.visit(Stage::FairShares, agent, &mut cycle);
         }
         // What is shared can be offered again in the next cycle; all else was refused by everyone just now.
@@ -103,6 +106,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
         let is_plain = self.is_plain(agent);
         if self.ledger[agent].available().is_empty()
+            || !self.is_candidate(agent)
             || self.is_known_unwanted(agent)
             || (is_plain && self.nobody_may_have_more())
         {
@@ -116,7 +120,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if let Some(demand) = &cycle.demand {
             self.sorter.demand(demand);
         }
-        let mut roles = std::mem::take(&mut cycle.roles);
+        let mut roles = std::mem::take(&mut self.queues.roles);
         roles.clear();
         for next in 0.. {
             if next == roles.len() {
@@ -131,7 +135,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 }
             }
         }
-        cycle.roles = roles;
+        self.queues.roles = roles;
         if let Some(mut demand) = cycle.demand.take() {
             self.look_at(agent, cycle, &mut demand);
             cycle.demand = Some(demand);
@@ -143,13 +147,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if left.resources.is_empty() {
             return;
         }
-        cycle.worth = (left.resources.clone(), left.is_worth);
+        if !cycle.worth.0.is_same(&left.resources) {
+            cycle.worth = (left.resources.clone(), left.is_worth);
+        }
         let entry = &mut self.roles[role];
         if entry.sorter.draws() {
             let number = draw(cycle.at.as_micros(), self.ledger[agent].order);
             entry.sorter.draw(draw_for(number, entry.role.as_str()));
         }
-        let mut members = std::mem::take(&mut cycle.members);
+        let mut members = std::mem::take(&mut self.queues.members);
         members.clear();
         for next in 0.. {
             if next == members.len() {
@@ -158,13 +164,16 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             let Some(&client) = members.get(next) else { break };
             if let Some(offer) = self.share(stage, agent, (role, client), &left) {
                 self.give(agent, (role, client), offer, cycle);
+                if self.ledger[agent].available().is_empty() {
+                    break;
+                }
                 left = self.left_for(role, agent, cycle);
                 if left.resources.is_empty() {
                     break;
                 }
             }
         }
-        cycle.members = members;
+        self.queues.members = members;
     }
 
     /// Asks for the next role in order.
@@ -173,10 +182,11 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             order.extend(order.is_empty().then_some(only));
             return;
         }
-        if order.len() < PATIENCE {
+        let available = self.ledger[agent].available();
+        if order.len() < PATIENCE && self.refusals.known_content(agent, available).is_none() {
             return self.sorter.more(&self.tree, &self.totals, order);
         }
-        let content = self.refusals.content(agent, self.ledger[agent].available());
+        let content = self.refusals.content(agent, available);
         let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
         let choosy = self.choosy > 0;
         let wanted = |client: ClientId| {
@@ -201,8 +211,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             order.extend((order.is_empty() && entry.tree.is_active(only)).then_some(only));
             return;
         }
-        if order.len() >= PATIENCE
-            && let Some(content) = self.refusals.content(agent, self.ledger[agent].available())
+        let available = self.ledger[agent].available();
+        if (order.len() >= PATIENCE || self.refusals.known_content(agent, available).is_some())
+            && let Some(content) = self.refusals.content(agent, available)
         {
             let members = &entry.members;
             let number = |client: ClientId| members[client.index()].as_ref().map(|member| member.number);
@@ -269,8 +280,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let usable = left.resources.filter(|resource| Self::is_usable(framework, resource));
         let offer = self.cut(stage, place.0, usable)?;
         let wanted = (offer.is_same(&left.resources) || reaches(&offer, self.minimum(framework, role)))
-            && !self.refusals.refuses(member.number, agent, &offer);
+            && !self.is_refused(member.number, agent, &offer);
         wanted.then_some(offer)
+    }
+
+    fn is_refused(&self, member: MemberIx, agent: AgentIx, offer: &Resources) -> bool {
+        match self.refusals.known_content(agent, offer) {
+            Some(content) => content.contains(member),
+            None => self.refusals.refuses(member, agent, offer),
+        }
     }
 
     /// What an offer to a framework under a role must contain one of.
@@ -328,8 +346,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             let given = offer.iter().filter(|resource| resource.is_shared()).cloned();
             cycle.shared.entry(agent).or_default().extend(given);
         }
-        self.count_gift(place);
-        self.charge(place, agent, &offer);
+        self.charge(place, agent, &offer, 1);
         let member = self.member_mut(place);
         member.offered_at = cycle.at;
         let (number, framework) = (member.number, member.framework);

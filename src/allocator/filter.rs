@@ -153,10 +153,10 @@ impl Refusals {
         Some(&refused.content)
     }
 
-    /// The same, if it is known without a look at each refusal.
-    pub(crate) fn known_content(&self, agent: AgentIx, available: &Resources) -> Option<&Bits> {
+    /// Who has turned down these resources of an agent, if that is known without a look at each refusal.
+    pub(crate) fn known_content(&self, agent: AgentIx, resources: &Resources) -> Option<&Bits> {
         let refused = self.agents.get(agent)?.as_ref()?;
-        (refused.whole == *available).then_some(&refused.content)
+        (refused.whole == *resources).then_some(&refused.content)
     }
 
     /// When the next refusal ends.

@@ -1,5 +1,6 @@
 //! [`Hierarchical`]: what happens to agents, frameworks and roles. Who stands where is in `roster`, the deciding in `cycle`.
 
+use super::cycle::Queues;
 use super::filter::Refusals;
 use super::ledger::{AgentIx, Ledger};
 use super::names::Names;
@@ -98,6 +99,7 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) seats: Seats,
     /// How many frameworks have minimums of their own.
     pub(super) choosy: usize,
+    pub(super) queues: Queues,
     pub(super) sorter: R,
     pub(super) fresh: F,
     pub(super) weights: IndexMap<Role, Weight>,
@@ -123,6 +125,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             role_of: Vec::new(),
             seats: Seats::default(),
             choosy: 0,
+            queues: Queues::default(),
             sorter: roles,
             fresh: frameworks,
             weights: IndexMap::new(),
@@ -331,7 +334,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         }
         self.release(place, agent, &offer.resources);
         for task in tasks {
-            self.charge(place, agent, task);
+            self.charge(place, agent, task, 0);
         }
         self.add_holdings(place, tasks.len() as u64);
         self.end_holding(place);
@@ -373,18 +376,22 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     }
 
     fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
-        let candidates: Vec<AgentIx> = match agent {
-            Some(id) => self.ledger.find(id).into_iter().inspect(|agent| self.ledger.unmark(*agent)).collect(),
+        match agent {
+            Some(id) => {
+                let Some(agent) = self.ledger.find(id) else { return Vec::new() };
+                self.ledger.unmark(agent);
+                self.run_cycle(at, &mut [agent])
+            }
             None => {
                 self.settle_quotas();
                 if self.quotas.accounts.keeps_free() {
                     // What is given on one agent may meet a guarantee, and so free something on another.
                     self.ledger.mark_all();
                 }
-                self.ledger.take_pending()
+                let mut candidates = self.ledger.take_pending();
+                self.run_cycle(at, &mut candidates)
             }
-        };
-        self.run_cycle(at, candidates)
+        }
     }
 
     fn has_pending(&self) -> bool {

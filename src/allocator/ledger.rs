@@ -26,6 +26,7 @@ pub(crate) struct Account {
     offered: Resources,
     allocated: Resources,
     available: Resources,
+    has_gpus: bool,
     /// Whether the total contains all that is held: then what is given back is available again, without a look at the rest.
     covered: bool,
     /// Whether it may have something to give that was not looked at since.
@@ -76,11 +77,12 @@ impl Account {
 
     /// Whether the agent has gpus, in use or not.
     pub(crate) fn has_gpus(&self) -> bool {
-        !self.total.amount("gpus").is_zero()
+        self.has_gpus
     }
 
     /// Total less what is held; where more is held than there is, nothing is left of it.
     fn settle(&mut self) {
+        self.has_gpus = !self.total.amount("gpus").is_zero();
         let (offered, allocated) = (unshared(&self.offered), unshared(&self.allocated));
         let mut available = self.total.clone();
         // One after the other: a port that is held twice is in the total, but not in what the first leaves over.
@@ -152,6 +154,7 @@ impl Ledger {
             offered: Resources::new(),
             allocated,
             available: Resources::new(),
+            has_gpus: false,
             covered: false,
             pending: false,
             queued: false,

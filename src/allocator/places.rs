@@ -176,22 +176,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         entry.sorter.charged(&entry.tree, place.1);
     }
 
-    /// Counts one more gift to a framework; what was given is charged besides.
-    pub(super) fn count_gift(&mut self, (role, client): Place) {
-        let entry = &mut self.roles[role];
-        entry.tree.count_one(client);
-        self.tree.count_one(entry.client);
-    }
-
-    /// Counts resources as held by a framework: offered or in use alike.
-    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources) {
+    /// Counts resources as held by a framework, offered or in use alike, and as so many gifts.
+    pub(super) fn charge(&mut self, (role, client): Place, agent: AgentIx, resources: &Resources, gifts: u64) {
         let (order, weighed) = (self.ledger[agent].order, self.names.weigh(resources));
         let entry = &mut self.roles[role];
         entry.firm.add(&weighed.firm);
         self.quotas.charge(entry.quota, weighed);
-        entry.tree.charge(client, order, weighed);
+        entry.tree.charge(client, order, weighed, gifts);
         entry.sorter.charged(&entry.tree, client);
-        self.tree.charge(entry.client, order, weighed);
+        self.tree.charge(entry.client, order, weighed, gifts);
         self.sorter.charged(&self.tree, entry.client);
     }
 
@@ -242,8 +235,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         for ((framework, role, agent), (sum, tasks)) in sums {
             let place = self.seat(framework, role);
             self.add_holdings(place, tasks);
-            self.count_gift(place);
-            self.charge(place, agent, &sum);
+            self.charge(place, agent, &sum, 1);
         }
     }
 

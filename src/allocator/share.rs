@@ -100,10 +100,11 @@ impl Share {
         held as f64 / (total as f64 * weight.millionths as f64) * 1e6
     }
 
-    /// Which of two [quotients](Share::quotient) is smaller; none if they are too close to tell.
-    pub(super) fn cmp_quotients(a: f64, b: f64) -> Option<Ordering> {
-        let clearly = (a - b).abs() > 1e-14 * a.max(b);
-        clearly.then(|| if a < b { Ordering::Less } else { Ordering::Greater })
+    /// Whether two [quotients](Share::quotient) are too far apart for their errors to matter: as both are positive, the
+    /// bits of the larger one are a larger number.
+    #[inline]
+    pub(super) fn clearly_differ(a: f64, b: f64) -> bool {
+        a.to_bits().abs_diff(b.to_bits()) > 64
     }
 
     /// The share as a number, for people and journals.
@@ -115,8 +116,11 @@ impl Share {
 
 impl Ord for Share {
     fn cmp(&self, other: &Self) -> Ordering {
-        let exactly = || cmp_fractions((self.held, self.of), (other.held, other.of));
-        Self::cmp_quotients(self.approx, other.approx).unwrap_or_else(exactly)
+        if Self::clearly_differ(self.approx, other.approx) {
+            self.approx.total_cmp(&other.approx)
+        } else {
+            cmp_fractions((self.held, self.of), (other.held, other.of))
+        }
     }
 }
 

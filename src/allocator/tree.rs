@@ -344,14 +344,12 @@ impl ShareTree {
         }
     }
 
-    /// Counts one more gift to a client and its ancestors.
-    pub(super) fn count_one(&mut self, client: ClientId) {
-        self.up(client, |node| node.count += 1);
-    }
-
-    /// Adds to what a client and its ancestors hold.
-    pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
-        self.up(client, |node| node.charge(agent, weighed));
+    /// Adds to what a client and its ancestors hold, and to how often something was given to them.
+    pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, gifts: u64) {
+        self.up(client, |node| {
+            node.count += gifts;
+            node.charge(agent, weighed);
+        });
     }
 
     /// Takes from what a client and its ancestors hold.

@@ -3,13 +3,15 @@
 use super::explanation::ExplanationLine;
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
-use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::bytes::Bytes;
+use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::master::{Effect, State};
-use crate::offer::{InverseOffer, Offer};
+use crate::offer::{InverseOffer, Offer, OperationState};
 use crate::resources::{Limits, Quantities, Resources};
 use crate::role::Role;
 use crate::task::{Task, TaskState, TaskStatus};
 use crate::time::Time;
+use crate::uuid::Uuid;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
@@ -50,6 +52,45 @@ pub(super) enum Emit<'a> {
         agent: &'a AgentId,
         framework: &'a FrameworkId,
         task: &'a TaskId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grace: Option<Time>,
+    },
+    Acknowledge {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+        task: &'a TaskId,
+        uuid: Uuid,
+    },
+    Message {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+        executor: &'a ExecutorId,
+        data: Bytes,
+    },
+    Shutdown {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+        executor: &'a ExecutorId,
+    },
+    ExecutorMessage {
+        framework: &'a FrameworkId,
+        agent: &'a AgentId,
+        executor: &'a ExecutorId,
+        data: Bytes,
+    },
+    ExecutorEnded {
+        framework: &'a FrameworkId,
+        agent: &'a AgentId,
+        executor: &'a ExecutorId,
+        status: i32,
+    },
+    OperationStatus {
+        framework: &'a FrameworkId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        operation: Option<&'a OperationId>,
+        state: OperationState,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a SmolStr>,
     },
     Status(StatusLine<'a>),
     OperationFailed {
@@ -165,14 +206,35 @@ impl<'a> From<&'a Effect> for Emit<'a> {
         match effect {
             Effect::Offer(offer) => Self::Offer(offer.into()),
             Effect::Rescind { offer, framework } => Self::Rescind { offer, framework },
-            Effect::InverseOffer(InverseOffer { id, framework, agent, unavailability }) => {
+            Effect::InverseOffer(InverseOffer { id, framework, agent, unavailability, .. }) => {
                 Self::InverseOffer { id, framework, agent, unavailability: (*unavailability).into() }
             }
             Effect::RescindInverseOffer { offer, framework } => Self::RescindInverseOffer { offer, framework },
             Effect::Launch { agent, framework, role, task } => {
                 Self::Launch { agent, framework, role, task: task.into() }
             }
-            Effect::Kill { agent, framework, task } => Self::Kill { agent, framework, task },
+            Effect::Kill { agent, framework, task, grace } => {
+                Self::Kill { agent, framework, task, grace: grace.map(|grace| Time::ZERO + grace) }
+            }
+            Effect::Acknowledge { agent, framework, task, uuid } => {
+                Self::Acknowledge { agent, framework, task, uuid: *uuid }
+            }
+            Effect::Message { agent, framework, executor, data } => {
+                Self::Message { agent, framework, executor, data: Bytes(data.clone()) }
+            }
+            Effect::Shutdown { agent, framework, executor } => Self::Shutdown { agent, framework, executor },
+            Effect::ExecutorMessage { framework, agent, executor, data } => {
+                Self::ExecutorMessage { framework, agent, executor, data: Bytes(data.clone()) }
+            }
+            Effect::ExecutorEnded { framework, agent, executor, status } => {
+                Self::ExecutorEnded { framework, agent, executor, status: *status }
+            }
+            Effect::OperationStatus { framework, status } => Self::OperationStatus {
+                framework,
+                operation: status.operation.as_ref(),
+                state: status.state,
+                message: status.message.as_ref(),
+            },
             Effect::OperationFailed { framework, operation, error } => {
                 Self::OperationFailed { framework: framework.as_ref(), operation, message: error.to_string() }
             }

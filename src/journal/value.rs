@@ -1,21 +1,23 @@
 //! From what is written to what it means, and back.
 
 use super::written::{
-    AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Operate, Reconcile, Roles, SetMaintenance, SetQuota,
-    SetWeight, SetWhitelist, Shrink, Taken, Tasks, UpdateAgent, Volumes, WrittenAccept, WrittenCommand, WrittenFilter,
-    WrittenFramework, WrittenOperation, WrittenOrder, WrittenRunning, WrittenSorter, WrittenStatus, WrittenTask,
-    WrittenUnavailability,
+    Acknowledge, AddAgent, Amounts, Answer, Configure, Grow, Id, Kill, Nothing, Operate, Reconcile,
+    ReconcileOperations, Roles, SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, Taken, Tasks, UpdateAgent,
+    Volumes, WrittenAccept, WrittenCommand, WrittenEnd, WrittenExecutor, WrittenFilter, WrittenFramework,
+    WrittenMessage, WrittenOperation, WrittenOrder, WrittenReference, WrittenRunning, WrittenSorter, WrittenStatus,
+    WrittenTask, WrittenUnavailability,
 };
 use crate::agent::{Agent, Unavailability};
 use crate::allocator::{AgentOrder, Drf, Hdrf, Quota, Random, SorterChoice, Weight, WeightError};
 use crate::attributes::{AttributeError, Attributes, WrittenAttributes};
+use crate::bytes::Bytes;
 use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 use crate::id::{AgentId, FrameworkId};
-use crate::master::{AgentUpdate, Command, Config, RunningTask};
+use crate::master::{AgentUpdate, Command, Config, ExecutorRef, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Quantities, Resource, ResourceError, Resources, Scalar, ScalarError, Written};
 use crate::role::{Role, RoleError};
-use crate::scheduler::Call;
+use crate::scheduler::{self, Call, OperationRef, TaskRef};
 use crate::task::{Task, TaskState, TaskStatus};
 use crate::time::{Time, TimeError};
 use smol_str::SmolStr;
@@ -140,11 +142,39 @@ impl TryFrom<WrittenCommand> for Command {
             W::Decline(Answer { framework, offers, refuse_seconds }) => {
                 Self::Call(framework, Call::Decline { offers, filters: filters(refuse_seconds) })
             }
-            W::TaskStatus(WrittenStatus { framework, task, state }) => {
-                Self::TaskStatus(framework, TaskStatus::new(task, read_state(state)?))
+            W::TaskStatus(WrittenStatus { framework, task, state, reason, message }) => {
+                Self::TaskStatus(framework, TaskStatus { reason, message, ..TaskStatus::new(task, read_state(state)?) })
             }
-            W::Kill(Kill { framework, task }) => Self::Call(framework, Call::Kill(task)),
-            W::Reconcile(Reconcile { framework, tasks }) => Self::Call(framework, Call::Reconcile(tasks)),
+            W::Kill(Kill { framework, task, grace }) => {
+                let grace = grace.map(span).transpose()?;
+                Self::Call(framework, Call::Kill(scheduler::Kill { grace, ..task.into() }))
+            }
+            W::Reconcile(Reconcile { framework, tasks }) => {
+                let tasks = tasks.map(|tasks| tasks.into_iter().map(TaskRef::from).collect());
+                Self::Call(framework, Call::Reconcile(tasks))
+            }
+            W::Subscribe(written) => {
+                Self::Call(written.id.clone(), Call::Subscribe(Box::new(Framework::try_from(*written)?)))
+            }
+            W::Acknowledge(Acknowledge { framework, agent, task, uuid }) => {
+                Self::Call(framework, Call::Acknowledge { agent, task, uuid })
+            }
+            W::Message(WrittenMessage { framework, agent, executor, data }) => {
+                Self::Call(framework, Call::Message { agent, executor, data: data.0 })
+            }
+            W::Shutdown(WrittenExecutor { framework, agent, executor }) => {
+                Self::Call(framework, Call::Shutdown { agent, executor })
+            }
+            W::ReconcileOperations(ReconcileOperations { framework, operations }) => {
+                let read = |WrittenReference { operation, agent }| OperationRef { agent, ..operation.into() };
+                Self::Call(framework, Call::ReconcileOperations(operations.into_iter().map(read).collect()))
+            }
+            W::ExecutorMessage(WrittenMessage { framework, agent, executor, data }) => {
+                Self::ExecutorMessage(ExecutorRef::new(framework, agent, executor), data.0)
+            }
+            W::ExecutorEnded(WrittenEnd { framework, agent, executor, status }) => {
+                Self::ExecutorEnded(ExecutorRef::new(framework, agent, executor), status)
+            }
             W::Operate(Operate { agent, operations }) => {
                 Self::Operate(agent, operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?)
             }
@@ -237,7 +267,8 @@ impl TryFrom<WrittenAccept> for Accept {
 
     fn try_from(written: WrittenAccept) -> Result<Self, ValueError> {
         let operations = written.operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?;
-        Ok(Self { offers: written.offers, operations, filters: filters(written.refuse_seconds) })
+        let (filters, feedback) = (filters(written.refuse_seconds), written.feedback.unwrap_or_default());
+        Ok(Self { operations, filters, feedback, ..Self::to(written.offers) })
     }
 }
 
@@ -356,9 +387,21 @@ impl From<&Command> for WrittenCommand {
                 framework: framework.clone(),
                 task: status.task.clone(),
                 state: status.state.as_str().into(),
+                reason: status.reason.clone(),
+                message: status.message.clone(),
             }),
+            Command::ExecutorMessage(from, data) => Self::ExecutorMessage(write_message(from.clone(), data)),
+            Command::ExecutorEnded(ended, status) => {
+                let ExecutorRef { framework, agent, executor } = ended.clone();
+                Self::ExecutorEnded(WrittenEnd { framework, agent, executor, status: *status })
+            }
         }
     }
+}
+
+fn write_message(of: ExecutorRef, data: &[u8]) -> WrittenMessage {
+    let ExecutorRef { framework, agent, executor } = of;
+    WrittenMessage { framework, agent, executor, data: Bytes(data.to_vec()) }
 }
 
 fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
@@ -423,6 +466,7 @@ fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
             offers: accept.offers.clone(),
             operations: accept.operations.iter().map(WrittenOperation::from).collect(),
             refuse_seconds: refusal(&accept.filters),
+            feedback: (!accept.feedback.is_empty()).then(|| accept.feedback.clone()),
         }),
         Call::Decline { offers, filters } => {
             WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: refusal(filters) })
@@ -439,8 +483,37 @@ fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
         }),
         Call::Suppress(roles) => WrittenCommand::Suppress(Roles { framework, roles: write_roles(roles) }),
         Call::Revive(roles) => WrittenCommand::Revive(Roles { framework, roles: write_roles(roles) }),
-        Call::Kill(task) => WrittenCommand::Kill(Kill { framework, task: task.clone() }),
-        Call::Reconcile(tasks) => WrittenCommand::Reconcile(Reconcile { framework, tasks: tasks.clone() }),
+        Call::Kill(kill) => {
+            let grace = kill.grace.map(seconds);
+            WrittenCommand::Kill(Kill { framework, task: kill.task.clone(), grace })
+        }
+        Call::Reconcile(tasks) => {
+            let tasks = tasks.as_ref().map(|tasks| tasks.iter().map(|task| task.task.clone()).collect());
+            WrittenCommand::Reconcile(Reconcile { framework, tasks })
+        }
+        Call::Subscribe(info) => WrittenCommand::Subscribe(Box::new((&**info).into())),
+        Call::UpdateFramework(info) => WrittenCommand::UpdateFramework(Box::new((&**info).into())),
+        Call::Acknowledge { agent, task, uuid } => {
+            let (agent, task, uuid) = (agent.clone(), task.clone(), *uuid);
+            WrittenCommand::Acknowledge(Acknowledge { framework, agent, task, uuid })
+        }
+        Call::Message { agent, executor, data } => {
+            WrittenCommand::Message(write_message(ExecutorRef::new(framework, agent.clone(), executor.clone()), data))
+        }
+        Call::Shutdown { agent, executor } => {
+            let (agent, executor) = (agent.clone(), executor.clone());
+            WrittenCommand::Shutdown(WrittenExecutor { framework, agent, executor })
+        }
+        Call::ReconcileOperations(operations) => {
+            let write = |asked: &OperationRef| WrittenReference {
+                operation: asked.operation.clone(),
+                agent: asked.agent.clone(),
+            };
+            let operations = operations.iter().map(write).collect();
+            WrittenCommand::ReconcileOperations(ReconcileOperations { framework, operations })
+        }
+        // The master does nothing on these: what remains is that time goes on.
+        Call::AcknowledgeOperation { .. } | Call::Request(_) => WrittenCommand::Advance(Nothing {}),
         Call::Teardown => WrittenCommand::RemoveFramework(Id { id: framework.as_str().into() }),
     }
 }

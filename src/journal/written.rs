@@ -2,8 +2,10 @@
 
 use crate::agent::Domain;
 use crate::attributes::WrittenAttributes;
-use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::bytes::Bytes;
+use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::resources::Written;
+use crate::uuid::Uuid;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -53,10 +55,18 @@ body!(SetWeight { role: SmolStr, weight: f64 ; });
 body!(SetQuota { role: SmolStr ; guarantees: Amounts, limits: Amounts });
 body!(SetWhitelist { hostnames: Option<Vec<SmolStr>> ; });
 body!(Roles { framework: FrameworkId ; roles: Vec<SmolStr> });
-body!(WrittenAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<WrittenOperation> ; refuse_seconds: f64 });
+body!(WrittenAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<WrittenOperation> ;
+    refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>
+});
 body!(Answer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64 });
-body!(WrittenStatus { framework: FrameworkId, task: TaskId, state: SmolStr ; });
-body!(Kill { framework: FrameworkId, task: TaskId ; });
+body!(WrittenStatus { framework: FrameworkId, task: TaskId, state: SmolStr ; reason: SmolStr, message: SmolStr });
+body!(Kill { framework: FrameworkId, task: TaskId ; grace: f64 });
+body!(Acknowledge { framework: FrameworkId, agent: AgentId, task: TaskId, uuid: Uuid ; });
+body!(WrittenMessage { framework: FrameworkId, agent: AgentId, executor: ExecutorId, data: Bytes ; });
+body!(WrittenExecutor { framework: FrameworkId, agent: AgentId, executor: ExecutorId ; });
+body!(WrittenEnd { framework: FrameworkId, agent: AgentId, executor: ExecutorId, status: i32 ; });
+body!(ReconcileOperations { framework: FrameworkId, operations: Vec<WrittenReference> ; });
+body!(WrittenReference { operation: OperationId ; agent: AgentId });
 body!(Reconcile { framework: FrameworkId ; tasks: Vec<TaskId> });
 body!(Operate { agent: AgentId, operations: Vec<WrittenOperation> ; });
 body!(SetMaintenance { agent: AgentId, unavailability: Option<WrittenUnavailability> ; });
@@ -137,6 +147,13 @@ pub(crate) enum WrittenCommand {
     SetMaintenance(SetMaintenance),
     AcceptInverseOffer(Answer),
     DeclineInverseOffer(Answer),
+    Subscribe(Box<WrittenFramework>),
+    Acknowledge(Acknowledge),
+    Message(WrittenMessage),
+    Shutdown(WrittenExecutor),
+    ReconcileOperations(ReconcileOperations),
+    ExecutorMessage(WrittenMessage),
+    ExecutorEnded(WrittenEnd),
     Advance(Nothing),
     Explain(Explain),
     State(Nothing),
@@ -171,6 +188,13 @@ impl WrittenCommand {
             Self::SetMaintenance(_) => "set_maintenance",
             Self::AcceptInverseOffer(_) => "accept_inverse_offer",
             Self::DeclineInverseOffer(_) => "decline_inverse_offer",
+            Self::Subscribe(_) => "subscribe",
+            Self::Acknowledge(_) => "acknowledge",
+            Self::Message(_) => "message",
+            Self::Shutdown(_) => "shutdown",
+            Self::ReconcileOperations(_) => "reconcile_operations",
+            Self::ExecutorMessage(_) => "executor_message",
+            Self::ExecutorEnded(_) => "executor_ended",
             Self::Advance(_) => "advance",
             Self::Explain(_) => "explain",
             Self::State(_) => "state",

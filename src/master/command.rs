@@ -4,7 +4,7 @@ use crate::agent::{Agent, Domain, Unavailability};
 use crate::allocator::{AllocatorError, Quota, QuotaError, Weight};
 use crate::attributes::Attributes;
 use crate::framework::Framework;
-use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
+use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use crate::offer::Operation;
 use crate::resources::{Resources, Shortfall};
 use crate::role::Role;
@@ -51,6 +51,30 @@ pub enum Command {
     Call(FrameworkId, Call),
     /// An agent tells the state of a task.
     TaskStatus(FrameworkId, TaskStatus),
+    /// An executor has something to say to its framework.
+    ExecutorMessage(ExecutorRef, Vec<u8>),
+    /// An executor has ended, with that status as wait(2) has it; its tasks are told one by one before.
+    ExecutorEnded(ExecutorRef, i32),
+}
+
+/// An executor: whose it is and where it runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct ExecutorRef {
+    /// Whose.
+    pub framework: FrameworkId,
+    /// On which agent.
+    pub agent: AgentId,
+    /// Which one.
+    pub executor: ExecutorId,
+}
+
+impl ExecutorRef {
+    /// That executor of that framework on that agent.
+    #[must_use]
+    pub fn new(framework: impl Into<FrameworkId>, agent: impl Into<AgentId>, executor: impl Into<ExecutorId>) -> Self {
+        Self { framework: framework.into(), agent: agent.into(), executor: executor.into() }
+    }
 }
 
 /// A task that an agent brings along when it registers.
@@ -198,7 +222,41 @@ pub enum CommandError {
         /// The task.
         task: TaskId,
     },
+    /// A call that changes what a framework is, in the name of another one.
+    #[error("framework {framework} speaks for framework {named}")]
+    OtherFramework {
+        /// Who calls.
+        framework: FrameworkId,
+        /// Whom the call is about.
+        named: FrameworkId,
+    },
     /// An operator launches no tasks.
     #[error("operators cannot {0}: expected reserve, unreserve, create, destroy, grow_volume or shrink_volume")]
     NotForOperators(&'static str),
+}
+
+impl CommandError {
+    /// The task that cannot be launched as it is described, if that is why.
+    #[must_use]
+    pub fn bad_task(&self) -> Option<&TaskId> {
+        match self {
+            Self::TaskTooLarge { task, .. }
+            | Self::TaskWithoutResources(task)
+            | Self::MixedRevocable { task, .. }
+            | Self::TaskExists { task, .. } => Some(task),
+            Self::TimeWentBack { .. }
+            | Self::SleptTooLong { .. }
+            | Self::Allocator(_)
+            | Self::Quota(_)
+            | Self::RoleTwice { .. }
+            | Self::UnknownOffer(_)
+            | Self::NotItsOffer { .. }
+            | Self::OfferTwice(_)
+            | Self::NoOffers
+            | Self::OffersApart { .. }
+            | Self::UnknownTask { .. }
+            | Self::OtherFramework { .. }
+            | Self::NotForOperators(_) => None,
+        }
+    }
 }

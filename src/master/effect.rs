@@ -1,10 +1,12 @@
 //! [`Effect`]: what comes out of the machine.
 
-use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::offer::{InverseOffer, Offer, OperationError};
+use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::offer::{InverseOffer, Offer, OperationError, OperationStatus};
 use crate::role::Role;
 use crate::task::{Task, TaskStatus};
 use crate::time::Time;
+use crate::uuid::Uuid;
+use std::time::Duration;
 
 /// What is to be delivered to a framework or an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +49,68 @@ pub enum Effect {
         framework: FrameworkId,
         /// What.
         task: TaskId,
+        /// How long it has to end by itself, if the framework said so.
+        grace: Option<Duration>,
+    },
+    /// To an agent: its status has arrived, and need not be told again.
+    Acknowledge {
+        /// To which agent.
+        agent: AgentId,
+        /// By whom.
+        framework: FrameworkId,
+        /// The task that the status was about.
+        task: TaskId,
+        /// The status.
+        uuid: Uuid,
+    },
+    /// To an executor: its scheduler has something to say.
+    Message {
+        /// On which agent.
+        agent: AgentId,
+        /// Whose executor.
+        framework: FrameworkId,
+        /// Which one.
+        executor: ExecutorId,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// To an agent: end this executor and all its tasks.
+    Shutdown {
+        /// On which agent.
+        agent: AgentId,
+        /// Whose executor.
+        framework: FrameworkId,
+        /// Which one.
+        executor: ExecutorId,
+    },
+    /// To a framework: an executor of its own has something to say.
+    ExecutorMessage {
+        /// To whom.
+        framework: FrameworkId,
+        /// On which agent.
+        agent: AgentId,
+        /// Which executor.
+        executor: ExecutorId,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// To a framework: an executor of its own has ended.
+    ExecutorEnded {
+        /// To whom.
+        framework: FrameworkId,
+        /// On which agent.
+        agent: AgentId,
+        /// Which executor.
+        executor: ExecutorId,
+        /// How, as wait(2) has it.
+        status: i32,
+    },
+    /// To a framework: how an operation went of which it wanted to hear.
+    OperationStatus {
+        /// To whom.
+        framework: FrameworkId,
+        /// The news.
+        status: OperationStatus,
     },
     /// To a framework, or to an operator: an operation could not be done; nothing has changed.
     OperationFailed {

@@ -123,7 +123,7 @@ impl<A: Allocator> Master<A> {
                 let number = self.maintenance.made;
                 self.maintenance.live.insert(number, (framework.clone(), agent.clone()));
                 let (id, agent) = (inverse_id(number), agent.clone());
-                self.emit(Effect::InverseOffer(InverseOffer { id, framework, agent, unavailability }));
+                self.emit(Effect::InverseOffer(InverseOffer::new(id, framework, agent, unavailability)));
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::offer::{Accept, Filters, Offer};
 use crate::resources::Resources;
 use crate::task::{Task, TaskState};
 use crate::time::Time;
+use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer's number: the `1` of `O1`.
@@ -78,6 +79,8 @@ impl<A: Allocator> Master<A> {
                 attributes: agent.attributes.clone(),
                 domain: agent.domain.clone(),
                 unavailability: agent.unavailability,
+                executors: Vec::new(),
+                details: Map::new(),
             }));
             self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });
         }
@@ -121,7 +124,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn accept(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), CommandError> {
         let numbers = self.answered(framework, &accept.offers)?;
         let offered = self.together(&numbers)?;
-        let plan = self.plan(framework, &offered, accept.operations)?;
+        let plan = self.plan(framework, &offered, accept.operations, &accept.feedback)?;
 
         for conversion in &plan.conversions {
             self.allocator.convert(&offered.agent, conversion)?;
@@ -136,12 +139,17 @@ impl<A: Allocator> Master<A> {
                     let framework = Some(framework.clone());
                     self.emit(Effect::OperationFailed { framework, operation, error });
                 }
+                Outcome::Told(status) => {
+                    self.emit(Effect::OperationStatus { framework: framework.clone(), status });
+                }
             }
         }
         self.refuse(Holding { resources: plan.untouched, ..offered }, accept.filters)
     }
 
     fn launch(&mut self, offered: &Holding, task: Task) {
+        let (agent, role) = (Some(offered.agent.clone()), Some(offered.role.clone()));
+        let task = Task { agent, role, ..task };
         let holding = Holding { resources: task.resources.clone(), ..offered.clone() };
         self.tasks.add(task.id.clone(), holding, TaskState::Staging);
         self.emit(Effect::Launch {

@@ -2,11 +2,11 @@
 
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, Holding};
-use crate::id::{AgentId, FrameworkId, TaskId};
-use crate::offer::{Conversion, Operation, OperationError, volume_id};
+use crate::id::{AgentId, FrameworkId, OperationId, TaskId};
+use crate::offer::{Conversion, Operation, OperationError, OperationState, OperationStatus, volume_id};
 use crate::resources::{Resource, Resources};
 use crate::task::Task;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an accept will come to, if nothing stands against it.
 #[derive(Debug)]
@@ -24,13 +24,15 @@ pub(super) struct Plan {
 pub(super) enum Outcome {
     Launched(Task),
     Failed(&'static str, OperationError),
+    /// How an operation goes of which the framework wants to hear.
+    Told(OperationStatus),
 }
 
 impl Plan {
     pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Launched(task) => Some(task),
-            Outcome::Failed(..) => None,
+            Outcome::Failed(..) | Outcome::Told(_) => None,
         })
     }
 
@@ -70,6 +72,7 @@ impl<A: Allocator> Master<A> {
         framework: &FrameworkId,
         offered: &Holding,
         operations: Vec<Operation>,
+        feedback: &BTreeMap<usize, OperationId>,
     ) -> Result<Plan, CommandError> {
         let mut ids: BTreeSet<TaskId> = BTreeSet::new();
         let mut plan = Plan {
@@ -78,7 +81,7 @@ impl<A: Allocator> Master<A> {
             untouched: offered.resources.clone(),
             left: offered.resources.clone(),
         };
-        for operation in operations {
+        for (place, operation) in operations.into_iter().enumerate() {
             let name = operation.name();
             match operation {
                 Operation::Launch(tasks) | Operation::LaunchGroup(tasks) => {
@@ -100,9 +103,14 @@ impl<A: Allocator> Master<A> {
                         self.check_agent(&offered.agent, &operation, &conversion, &plan.conversions, &in_use)?;
                         plan.convert(conversion)
                     });
-                    if let Err(error) = done {
-                        plan.outcomes.push(Outcome::Failed(name, error));
-                    }
+                    let told = feedback.get(&place).map(|id| {
+                        let state = if done.is_ok() { OperationState::Finished } else { OperationState::Error };
+                        let message = done.as_ref().err().map(|error| error.to_string().into());
+                        let agent = Some(offered.agent.clone());
+                        OperationStatus { message, agent, ..OperationStatus::new(id.clone(), state) }
+                    });
+                    let failed = |error| Outcome::Failed(name, error);
+                    plan.outcomes.extend(told.map(Outcome::Told).or_else(|| done.err().map(failed)));
                 }
             }
         }

@@ -4,9 +4,13 @@ use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, Holding};
 use crate::framework::Capability;
 use crate::id::{AgentId, FrameworkId, TaskId};
-use crate::task::{TaskState, TaskStatus};
+use crate::scheduler::{Kill, TaskRef};
+use crate::task::{StatusSource, TaskState, TaskStatus};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Who says what no agent has said.
+const MASTER: Option<StatusSource> = Some(StatusSource::Master);
 
 /// All tasks that have not ended, in order of launching.
 #[derive(Debug, Clone, Default)]
@@ -108,37 +112,55 @@ impl<A: Allocator> Master<A> {
         Some(task)
     }
 
-    pub(super) fn kill(&mut self, framework: FrameworkId, task: TaskId) -> Result<(), CommandError> {
-        let number = self.find_task(&framework, &task)?;
+    pub(super) fn kill(&mut self, framework: FrameworkId, kill: Kill) -> Result<(), CommandError> {
+        let number = self.find_task(&framework, &kill.task)?;
         let agent = self.tasks.live[&number].holding.agent.clone();
-        self.emit(Effect::Kill { agent, framework, task });
+        self.emit(Effect::Kill { agent, framework, task: kill.task, grace: kill.grace });
         Ok(())
     }
 
     pub(super) fn reconcile(
         &mut self,
         framework: &FrameworkId,
-        tasks: Option<Vec<TaskId>>,
+        tasks: Option<Vec<TaskRef>>,
     ) -> Result<(), CommandError> {
         let aware = self.framework(framework)?.framework.can(Capability::PartitionAware);
         let unknown = if aware { TaskState::Unknown } else { TaskState::Lost };
         let known = |task: &LiveTask| (task.id.clone(), task.state, Some(task.holding.agent.clone()));
         let answers: Vec<_> = match tasks {
             None => self.tasks.of_framework(framework).into_iter().map(known).collect(),
-            Some(ids) => {
-                let answer = |id: TaskId| match self.tasks.find(framework, &id) {
+            Some(asked) => {
+                let answer = |asked: TaskRef| match self.tasks.find(framework, &asked.task) {
                     Some(number) => known(&self.tasks.live[&number]),
-                    None => (id, unknown, None),
+                    None => (asked.task, unknown, asked.agent),
                 };
-                ids.into_iter().map(answer).collect()
+                asked.into_iter().map(answer).collect()
             }
         };
         for (task, state, agent) in answers {
             let reason = Some("REASON_RECONCILIATION".into());
-            let status = TaskStatus { agent, reason, ..TaskStatus::new(task, state) };
+            let status = TaskStatus { agent, reason, source: MASTER, ..TaskStatus::new(task, state) };
             self.emit(Effect::Status { framework: framework.clone(), status });
         }
         Ok(())
+    }
+
+    /// What Mesos tells a framework of the tasks of an accept that was turned away: that they were dropped, or lost where
+    /// the framework does not tell that apart, or that they cannot be launched as described. Nothing of those that run.
+    #[must_use]
+    pub fn not_launched(&self, framework: &FrameworkId, tasks: Vec<TaskId>, why: &CommandError) -> Vec<TaskStatus> {
+        let aware = self.framework(framework).is_ok_and(|entry| entry.framework.can(Capability::PartitionAware));
+        let bad_task = |task: &TaskId| why.bad_task() == Some(task);
+        let status = |task: TaskId| {
+            let (state, reason) = match (bad_task(&task), aware) {
+                (true, _) => (TaskState::Error, "REASON_TASK_INVALID"),
+                (false, true) => (TaskState::Dropped, "REASON_INVALID_OFFERS"),
+                (false, false) => (TaskState::Lost, "REASON_INVALID_OFFERS"),
+            };
+            let status = TaskStatus::new(task, state).reason(reason).message(why.to_string());
+            TaskStatus { source: MASTER, ..status }
+        };
+        tasks.into_iter().filter(|task| !self.tasks.has(framework, task)).map(status).collect()
     }
 
     /// Ends all tasks on an agent that is about to be removed, and tells their frameworks.
@@ -149,6 +171,7 @@ impl<A: Allocator> Master<A> {
                 let status = TaskStatus {
                     agent: Some(agent.clone()),
                     reason: Some("REASON_SLAVE_REMOVED".into()),
+                    source: MASTER,
                     ..TaskStatus::new(task.id, TaskState::Lost)
                 };
                 self.emit(Effect::Status { framework: task.holding.framework, status });

@@ -54,6 +54,22 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// The tasks that it launches.
+    #[must_use]
+    pub fn tasks(&self) -> &[Task] {
+        match self {
+            Self::Launch(tasks) | Self::LaunchGroup(tasks) => tasks,
+            Self::Reserve(_)
+            | Self::Unreserve(_)
+            | Self::Create(_)
+            | Self::Destroy(_)
+            | Self::GrowVolume { .. }
+            | Self::ShrinkVolume { .. } => &[],
+        }
+    }
+}
+
 /// Resources that an operation takes, and what it makes of them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -365,10 +365,10 @@ impl<'a> Choice<'a> {
     fn look_at(&mut self, index: usize, search: &Search<'_>, desk: &Desk<'_>) -> Option<Score> {
         let class = &self.classes[self.class_of(index)?];
         let of_values = class.score?;
-        let [mut wishes, mut fitness, mut tie_break] = match self.marks[index] {
-            Mark::Barred if self.is_ranked => return None,
-            _ => self.standing(index, search, desk)?,
-        };
+        if self.is_ranked && self.marks[index] == Mark::Barred {
+            return None;
+        }
+        let [mut wishes, mut fitness, mut tie_break] = self.standing(index, search, desk)?;
         if !self.terms.of_anything.is_empty() {
             wishes += self.terms.of_anything.answer(desk, search, index)?;
         }

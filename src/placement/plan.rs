@@ -41,11 +41,7 @@ impl Plan {
         for launch in &self.launches {
             tasks.entry(&launch.offer).or_default().push(launch.task());
         }
-        let accept = |(offer, tasks): (&OfferId, Vec<Task>)| Accept {
-            offers: vec![offer.clone()],
-            operations: vec![Operation::Launch(tasks)],
-            filters: Filters::default(),
-        };
+        let accept = |(offer, tasks): (&OfferId, Vec<Task>)| Accept::to([offer.clone()]).then(Operation::Launch(tasks));
         tasks.into_iter().map(accept).collect()
     }
 
@@ -93,7 +89,8 @@ impl Launch {
     pub fn task(&self) -> Task {
         let variable = |(name, value): (String, String)| json!({"name": name, "value": value});
         let variables: Vec<_> = self.env().into_iter().map(variable).collect();
-        Task::new(self.id.clone(), self.resources.clone())
+        let task = Task::new(self.id.clone(), self.resources.clone());
+        Task { agent: Some(self.agent.clone()), ..task }
             .detail("name", self.app.as_str())
             .detail("command", json!({"environment": {"variables": variables}}))
     }

@@ -30,9 +30,9 @@ pub(super) fn settled(number: f64) -> f64 {
 /// Which of two scores is better, to the last bit: the better one is the greater.
 pub(super) fn exact_order(score: &Score, than: &Score) -> Ordering {
     for (mine, theirs) in score.iter().zip(than) {
-        match mine.total_cmp(theirs) {
-            Ordering::Equal => {}
-            order => return order,
+        let order = mine.total_cmp(theirs);
+        if order.is_ne() {
+            return order;
         }
     }
     Ordering::Equal

@@ -62,6 +62,11 @@ impl Quantities {
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {
+        // What comes in order, as the resources of a collection do, is put at the end.
+        match self.0.last() {
+            Some((last, _)) if last.as_str() < name => return Err(self.0.len()),
+            _ => {}
+        }
         self.0.binary_search_by(|(mine, _)| mine.as_str().cmp(name))
     }
 }

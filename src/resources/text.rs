@@ -119,8 +119,7 @@ impl From<&Resources> for Written {
         if resources.iter().all(has_text_form) {
             Self::Text(resources.to_string())
         } else {
-            let copies = resources.iter().flat_map(|resource| (0..resource.copies).map(move |_| resource));
-            Self::V1(copies.map(V1Resource::from).collect())
+            Self::V1(V1Resource::all(resources).collect())
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::error::{ItemFault, ResourceError};
 use super::{
-    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Scalar, Set, Value,
+    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Resources, Scalar, Set,
+    Value,
 };
 use crate::role::Role;
 use serde::{Deserialize, Serialize};
@@ -22,10 +23,10 @@ pub(crate) struct V1Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<V1Set>,
     /// The role of a static reservation, as it was written before reservations could be refined.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<SmolStr>,
     /// A dynamic reservation to `role`, likewise.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reservation: Option<V1Reservation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reservations: Option<Vec<V1Reservation>>,
@@ -37,6 +38,9 @@ pub(crate) struct V1Resource {
     shared: Option<Map<String, Json>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider_id: Option<V1Id>,
+    /// `{"role": ...}`: for whom it is, in messages to and from frameworks that have several roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    allocation_info: Option<Json>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +140,40 @@ struct V1Root {
 impl V1Resource {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The role that it is allocated to, if it says so.
+    pub(crate) fn allocated_to(&self) -> Option<&str> {
+        self.allocation_info.as_ref()?.get("role")?.as_str()
+    }
+
+    /// The same, allocated to that role.
+    pub(crate) fn allocate_to(mut self, role: &Role) -> Self {
+        self.allocation_info = Some(serde_json::json!({"role": role.as_str()}));
+        self
+    }
+
+    /// The same as it was written before reservations could be refined, if that form can say it.
+    ///
+    /// What is not reserved is then for the role `*`.
+    pub(crate) fn unrefined(mut self) -> Self {
+        match self.reservations.take().unwrap_or_default().as_slice() {
+            [] => self.role = Some("*".into()),
+            [one] => {
+                self.role.clone_from(&one.role);
+                if one.kind != Some(ReservationType::Static) {
+                    self.reservation = Some(V1Reservation { kind: None, role: None, ..one.clone() });
+                }
+            }
+            stack => self.reservations = Some(stack.to_vec()),
+        }
+        self
+    }
+
+    /// The same without a word that it is for the role `*`, which goes without saying.
+    pub(crate) fn without_star(mut self) -> Self {
+        self.role.take_if(|role| role == "*");
+        self
     }
 
     fn value(&self) -> Result<Value, ItemFault> {
@@ -260,6 +298,7 @@ impl From<&Resource> for V1Resource {
             revocable: empty(resource.is_revocable()),
             shared: empty(resource.is_shared()),
             provider_id: kind.and_then(|kind| kind.provider.clone()).map(|value| V1Id { value }),
+            allocation_info: None,
         };
         match resource.value() {
             Value::Scalar(amount) => {
@@ -276,6 +315,14 @@ impl From<&Resource> for V1Resource {
             }
         }
         object
+    }
+}
+
+impl V1Resource {
+    /// The objects of a collection; a shared resource as often as it is there.
+    pub(crate) fn all(resources: &Resources) -> impl Iterator<Item = Self> {
+        let copies = resources.iter().flat_map(|resource| (0..resource.copies).map(move |_| resource));
+        copies.map(Self::from)
     }
 }
 

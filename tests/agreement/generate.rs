@@ -462,9 +462,9 @@ fn operation(dice: &mut Dice<'_>, of: &apportion::Resources, role: &Role) -> Ope
 fn ask(framework: FrameworkId, dice: &mut Dice<'_>, state: &Reference) -> Command {
     let task = dice.pick_some(&state.tasks).map_or_else(|| TaskId::from("t0"), |task| task.id);
     let call = match dice.below(3) {
-        0 => Call::Kill(task),
+        0 => Call::Kill(task.into()),
         1 => Call::Reconcile(None),
-        _ => Call::Reconcile(Some(vec!["never".into(), task])),
+        _ => Call::Reconcile(Some(vec![TaskId::from("never").into(), task.into()])),
     };
     Command::Call(framework, call)
 }

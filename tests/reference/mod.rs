@@ -155,8 +155,11 @@ impl Reference {
             ) => self.answer_inverse(&framework, &offers, filters),
             Command::Call(framework, Call::Suppress(roles)) => self.suppress(&framework, &roles),
             Command::Call(framework, Call::Revive(roles)) => self.revive(&framework, &roles),
-            Command::Call(framework, Call::Kill(task)) => self.kill(&framework, &task),
-            Command::Call(framework, Call::Reconcile(tasks)) => self.reconcile(&framework, tasks),
+            Command::Call(framework, Call::Kill(kill)) => self.kill(&framework, &kill.task),
+            Command::Call(framework, Call::Reconcile(tasks)) => {
+                let ids = tasks.map(|tasks| tasks.into_iter().map(|task| task.task).collect());
+                self.reconcile(&framework, ids)
+            }
             other => panic!("the reference does not know {other:?}"),
         }
     }

@@ -25,7 +25,7 @@ impl Reference {
     pub(super) fn kill(&mut self, framework: &FrameworkId, id: &TaskId) -> Result<(), Refused> {
         self.framework(framework).ok_or("no such framework")?;
         let agent = self.task(framework, id).ok_or("no such task")?.held.agent.clone();
-        self.emit(Effect::Kill { agent, framework: framework.clone(), task: id.clone() });
+        self.emit(Effect::Kill { agent, framework: framework.clone(), task: id.clone(), grace: None });
         Ok(())
     }
 

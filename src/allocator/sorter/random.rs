@@ -1,9 +1,9 @@
 //! [`Random`]: a weighted shuffle.
 
 use super::Sorter;
-use crate::allocator::draw::{draw, draw_for};
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
+use crate::draw::{draw, draw_for};
 
 /// A weighted shuffle of the active clients, drawn anew for each agent (Mesos, `sorter/random`).
 ///

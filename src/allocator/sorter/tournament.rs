@@ -35,14 +35,28 @@ impl Key {
     }
 
     fn cmp(&self, other: &Self, totals: &Totals) -> Ordering {
-        Share::cmp_quotients(self.approx, other.approx).unwrap_or_else(|| {
-            let by_share = if self.resource == other.resource && self.weight == other.weight {
-                self.held.cmp(&other.held)
-            } else {
-                self.share(totals).cmp(&other.share(totals))
-            };
-            by_share.then(self.count.cmp(&other.count)).then(self.rank.cmp(&other.rank))
-        })
+        match (self.rank == other.rank, self.is_before(other, totals)) {
+            (true, _) => Ordering::Equal, // no two siblings have the same name
+            (false, true) => Ordering::Less,
+            (false, false) => Ordering::Greater,
+        }
+    }
+
+    /// In the hot loop: one comparison after the other, until one decides.
+    #[inline]
+    fn is_before(&self, other: &Self, totals: &Totals) -> bool {
+        if Share::clearly_differ(self.approx, other.approx) {
+            return self.approx < other.approx;
+        }
+        if self.resource != other.resource || self.weight != other.weight {
+            let by_share = self.share(totals).cmp(&other.share(totals));
+            if by_share != Ordering::Equal {
+                return by_share == Ordering::Less;
+            }
+        } else if self.held != other.held {
+            return self.held < other.held;
+        }
+        if self.count == other.count { self.rank < other.rank } else { self.count < other.count }
     }
 
     fn share(&self, totals: &Totals) -> Share {
@@ -117,17 +131,24 @@ impl Tournament {
             }
         }
         let slot = small(slot);
-        let mut at = self.winners.len() / 2 + slot as usize;
-        let mut winner = if key.plays { slot } else { NOBODY };
-        self.winners[at] = winner;
+        let winners = self.winners.as_mut_slice();
+        let mut at = winners.len() / 2 + slot as usize;
+        let (mut winner, mut best) = (if key.plays { slot } else { NOBODY }, &key);
+        winners[at] = winner;
         while at > 1 {
-            winner = self.winner(winner, self.winners[at ^ 1], totals);
+            let other = winners[at ^ 1];
+            if other != NOBODY {
+                let theirs = &self.keys[other as usize];
+                if winner == NOBODY || theirs.is_before(best, totals) {
+                    (winner, best) = (other, theirs);
+                }
+            }
             at /= 2;
-            let before = std::mem::replace(&mut self.winners[at], winner);
             // Where it neither won nor wins, nothing changes further up.
-            if winner != slot && before != slot {
+            if winner != slot && winners[at] != slot {
                 break;
             }
+            winners[at] = winner;
         }
     }
 
@@ -135,7 +156,7 @@ impl Tournament {
         if one == NOBODY || other == NOBODY {
             return one.min(other);
         }
-        let first = self.keys[one as usize].cmp(&self.keys[other as usize], totals) == Ordering::Less;
+        let first = self.keys[one as usize].is_before(&self.keys[other as usize], totals);
         if first { one } else { other }
     }
 

@@ -1,0 +1,182 @@
+//! Packs the openb trace: how much of a cluster's GPUs is in use when pods keep arriving?
+//!
+//!     cargo run --release --example packing -- [--nodes CSV] [--pods CSV] [--orders TXT | --seed S]
+//!                                              [--policy NAME] [--json]
+//!
+//! The trace is Alibaba's GPU cluster of 2023, the protocol that of Weng et al., *Beware of Fragmentation: Scheduling
+//! GPU-Sharing Workloads with Fragmentation Gradient Descent*, USENIX ATC'23: pods arrive in a shuffled order until
+//! they want 130 % of all GPUs, none ever ends, and one that fits nowhere is dropped. With seeds 42 to 51 the arrivals
+//! are those of the published runs, and so are the results.
+#![expect(clippy::print_stderr, reason = "a program talks to its user")]
+
+mod arrivals;
+mod go;
+mod run;
+mod trace;
+
+use apportion::packing::Mix;
+use clap::{Parser, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use run::{Outcome, Policy, capacity};
+use std::io::{self, Write};
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use trace::{Node, Order, Pod};
+
+/// The trace that comes with the sources.
+const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces/openb");
+
+/// How much of a cluster's GPUs is in use when pods keep arriving, by policy.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The list of nodes: sn, cpu_milli, memory_mib, gpu, model [default: the trace's nodes with GPUs]
+    #[arg(long, value_name = "CSV")]
+    nodes: Option<PathBuf>,
+    /// A list of pods: name, cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec; several are compared [default: the
+    /// trace's five]
+    #[arg(long, value_name = "CSV")]
+    pods: Vec<PathBuf>,
+    /// The order of arrival: a line of rows of the list of pods, and a line of ranks of the nodes by name
+    #[arg(long, value_name = "TXT", conflicts_with_all = ["seed", "runs"])]
+    orders: Option<PathBuf>,
+    /// The seed of the order of arrival
+    #[arg(long, value_name = "S", default_value_t = 42, allow_negative_numbers = true)]
+    seed: i64,
+    /// How many seeds, one after the other
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "json")]
+    runs: NonZeroU16,
+    /// How nodes are chosen [default: each policy in turn; with --json: Outlook]
+    #[arg(long, value_name = "NAME", ignore_case = true)]
+    policy: Option<Policy>,
+    /// Prints one run as JSON: policy, placed, arrived, and columns, the percentages in use at 0 to 130 % arrived
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = if arguments.json { json(&arguments) } else { table(&arguments) };
+    let printed = result.map(|text| io::stdout().write_all(text.as_bytes()));
+    match printed {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // Whoever reads our output has had enough.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("standard output: {error}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A list of pods on the nodes.
+struct Scene<'a> {
+    nodes: &'a [Node],
+    pods: Vec<Pod>,
+    mix: Mix,
+    orders: Vec<(u64, Order)>,
+}
+
+impl<'a> Scene<'a> {
+    fn read(arguments: &Arguments, nodes: &'a [Node], pods: &Path) -> Result<Self, String> {
+        let file = pods.display();
+        let pods = trace::pods(pods)?;
+        let orders = match &arguments.orders {
+            Some(path) => vec![(0, trace::order(path, nodes.len(), pods.len())?)],
+            None => {
+                let seeds = (0..arguments.runs.get()).map(|run| arguments.seed.saturating_add(run.into()));
+                let order = |seed: i64| {
+                    let order = arrivals::drawn(nodes, &pods, capacity(nodes), seed);
+                    order.map(|order| (seed.cast_unsigned(), order)).map_err(|error| format!("{file}: {error}"))
+                };
+                seeds.map(order).collect::<Result<_, _>>()?
+            }
+        };
+        let mix = Mix::of(pods.iter().map(|pod| &pod.demand));
+        Ok(Self { nodes, pods, mix, orders })
+    }
+
+    fn run(&self, policy: Policy) -> Vec<Outcome> {
+        let fitness = policy.fitness(&self.mix, self.nodes);
+        let run = |(seed, order): &(u64, Order)| run::run(self.nodes, &self.pods, order, policy, &*fitness, *seed);
+        self.orders.iter().map(run).collect()
+    }
+}
+
+fn nodes(arguments: &Arguments) -> Result<Vec<Node>, String> {
+    let path = arguments.nodes.clone().unwrap_or_else(|| Path::new(TRACE).join("gpu_nodes.csv"));
+    let nodes = trace::nodes(&path)?;
+    if capacity(&nodes) == 0 { Err(format!("{}: gpu: expected a node with some", path.display())) } else { Ok(nodes) }
+}
+
+fn json(arguments: &Arguments) -> Result<String, String> {
+    let default = Path::new(TRACE).join("default.csv");
+    let pods = match arguments.pods.as_slice() {
+        [] => &default,
+        [one] => one,
+        many => return Err(format!("{} lists of pods: expected one with --json", many.len())),
+    };
+    let nodes = nodes(arguments)?;
+    let outcomes = Scene::read(arguments, &nodes, pods)?.run(arguments.policy.unwrap_or(Policy::Outlook));
+    outcomes
+        .iter()
+        .map(|outcome| serde_json::to_string(outcome).map(|text| text + "\n").map_err(|error| error.to_string()))
+        .collect()
+}
+
+fn table(arguments: &Arguments) -> Result<String, String> {
+    let lists = match arguments.pods.as_slice() {
+        [] => ["default", "gpushare100", "multigpu50", "gpuspec33", "cpu250"]
+            .map(|list| Path::new(TRACE).join(list).with_extension("csv"))
+            .to_vec(),
+        lists => lists.to_vec(),
+    };
+    let nodes = nodes(arguments)?;
+    let scenes = lists.iter().map(|list| Scene::read(arguments, &nodes, list)).collect::<Result<Vec<_>, _>>()?;
+
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let name = |list: &PathBuf| list.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    table.set_header([vec!["policy".to_owned()], lists.iter().map(name).collect()].concat());
+    let policies = arguments.policy.map_or_else(|| Policy::value_variants().to_vec(), |policy| vec![policy]);
+    for policy in policies {
+        let cells = scenes.iter().map(|scene| cell(&scene.run(policy)));
+        table.add_row([vec![format!("{policy:?}")], cells.collect()].concat());
+    }
+    (1..=lists.len())
+        .filter_map(|column| table.column_mut(column).map(|column| column.set_cell_alignment(CellAlignment::Right)))
+        .for_each(drop);
+    let orders = match &arguments.orders {
+        Some(path) => format!("the order of {}", path.display()),
+        None if arguments.runs.get() == 1 => format!("seed {}", arguments.seed),
+        None => format!(
+            "seeds {} to {}",
+            arguments.seed,
+            arguments.seed.saturating_add(i64::from(arguments.runs.get()) - 1)
+        ),
+    };
+    Ok(format!(
+        "GPUs in use when the pods that came want 130 % of all {}, in %; {orders}\n\n{table}\n",
+        capacity(&nodes) / 1000
+    ))
+}
+
+/// The mean of the last column, and how far runs are from it.
+fn cell(outcomes: &[Outcome]) -> String {
+    let last: Vec<f64> = outcomes.iter().filter_map(|outcome| *outcome.columns.last()?).collect();
+    if last.is_empty() {
+        return "-".to_owned(); // an order of one's own may end before
+    }
+    let count = f64::from(u32::try_from(last.len()).expect("no more than 65,535 runs"));
+    let mean = last.iter().sum::<f64>() / count;
+    if last.len() == 1 {
+        return format!("{mean:.2}");
+    }
+    let deviation = (last.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+    format!("{mean:.2} ± {deviation:.2}")
+}

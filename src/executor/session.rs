@@ -1,0 +1,168 @@
+//! [`Session`]: what every executor's transport has to keep between two messages.
+
+use super::{Call, Event, Executor, Reports};
+use crate::id::{ExecutorId, TaskId};
+use crate::task::{StatusSource, Task, TaskStatus};
+use crate::time::Time;
+use crate::uuid::Uuid;
+use indexmap::IndexMap;
+
+/// An executor and its connection: names every status, keeps what is not acknowledged, comes back after a break.
+///
+/// The transport hands in events and sends the calls that come out. It is as pure as the executor: UUIDs are drawn from
+/// a seed, time is that of the events.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::executor::{Call, Event, Executor, Reports, Session};
+/// use apportion::{Task, Time};
+///
+/// #[derive(Debug)]
+/// struct Instant;
+///
+/// impl Executor for Instant {
+///     fn launch(&mut self, task: Task, reports: &mut Reports) {
+///         reports.finished(&task.id);
+///     }
+/// }
+///
+/// let mut session = Session::new("e1", Instant, 7);
+/// let task = Task::new("t1", "cpus:1".parse()?);
+/// let reports = session.receive(Event::Launch(task), Time::ZERO);
+/// let [Call::Update(status)] = reports.as_slice() else { panic!("one status") };
+/// assert!(status.uuid.is_some());
+///
+/// // Nothing was acknowledged: after a break all of it is said again.
+/// let Call::Subscribe { tasks, updates } = session.subscribe() else { panic!("a registration") };
+/// assert_eq!((tasks.len(), updates.len()), (1, 1));
+/// # Ok::<(), apportion::ResourceError>(())
+/// ```
+#[derive(Debug)]
+pub struct Session<E> {
+    id: ExecutorId,
+    executor: E,
+    seed: u64,
+    reported: u64,
+    tasks: IndexMap<TaskId, Task>,
+    updates: IndexMap<Uuid, TaskStatus>,
+}
+
+impl<E: Executor> Session<E> {
+    /// An executor that has not registered yet. Its statuses get the UUIDs of that seed.
+    #[must_use]
+    pub fn new(id: impl Into<ExecutorId>, executor: E, seed: u64) -> Self {
+        Self { id: id.into(), executor, seed, reported: 0, tasks: IndexMap::new(), updates: IndexMap::new() }
+    }
+
+    /// The call that registers it, or brings it back with all that was not acknowledged.
+    #[must_use]
+    pub fn subscribe(&self) -> Call {
+        Call::Subscribe {
+            tasks: self.tasks.values().cloned().collect(),
+            updates: self.updates.values().cloned().collect(),
+        }
+    }
+
+    /// Hands an event to the executor; what comes out is to be sent, and to be [woken](Session::wake) for.
+    pub fn receive(&mut self, event: Event, at: Time) -> Reports {
+        match &event {
+            Event::Launch(task) => self.note(task),
+            Event::LaunchGroup(tasks) => tasks.iter().for_each(|task| self.note(task)),
+            Event::Acknowledged { task, uuid } => {
+                self.tasks.shift_remove(task);
+                self.updates.shift_remove(uuid);
+            }
+            Event::Subscribed(_)
+            | Event::Kill { .. }
+            | Event::Message(_)
+            | Event::Shutdown
+            | Event::Error(_)
+            | Event::Heartbeat
+            | Event::Unknown(_) => {}
+        }
+        self.act(at, |executor, reports| executor.receive(event, reports))
+    }
+
+    /// Wakes the executor, as it asked for.
+    pub fn wake(&mut self, at: Time) -> Reports {
+        self.act(at, Executor::woken)
+    }
+
+    /// Lets the executor do something of its own accord, such as tell that a process has ended.
+    pub fn act(&mut self, at: Time, act: impl FnOnce(&mut E, &mut Reports)) -> Reports {
+        let mut reports = Reports::new(at);
+        act(&mut self.executor, &mut reports);
+        for call in reports.iter_mut() {
+            if let Call::Update(status) = call {
+                self.stamp(status, at);
+            }
+        }
+        reports
+    }
+
+    /// The executor, to look at.
+    #[must_use]
+    pub fn executor(&self) -> &E {
+        &self.executor
+    }
+
+    fn note(&mut self, task: &Task) {
+        self.tasks.insert(task.id.clone(), task.clone());
+    }
+
+    fn stamp(&mut self, status: &mut TaskStatus, at: Time) {
+        self.reported += 1;
+        let uuid = *status.uuid.get_or_insert_with(|| Uuid::drawn(self.seed, self.reported));
+        status.executor.get_or_insert_with(|| self.id.clone());
+        status.source.get_or_insert(StatusSource::Executor);
+        status.timestamp.get_or_insert(at.as_secs_f64());
+        self.updates.insert(uuid, status.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::TaskState;
+
+    #[derive(Debug)]
+    struct Slow;
+
+    impl Executor for Slow {
+        fn launch(&mut self, task: Task, reports: &mut Reports) {
+            reports.running(&task.id);
+            reports.wake_at(reports.at() + std::time::Duration::from_secs(9));
+        }
+
+        fn woken(&mut self, reports: &mut Reports) {
+            reports.finished(&"t1".into());
+        }
+    }
+
+    fn statuses(reports: &Reports) -> Vec<&TaskStatus> {
+        let updates = reports.as_slice().iter().map(|call| {
+            let Call::Update(status) = call else { panic!("{call:?} is no status") };
+            &**status
+        });
+        updates.collect()
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_not_said_again() {
+        let mut session = Session::new("e1", Slow, 1);
+        let launched = session.receive(Event::Launch(Task::new("t1", "cpus:1".parse().unwrap())), Time::ZERO);
+        assert_eq!(launched.wakes(), [Time::from_secs(9)]);
+        let running = statuses(&launched)[0].clone();
+        assert_eq!((running.executor.as_ref().unwrap().as_str(), running.timestamp), ("e1", Some(0.0)));
+
+        let ended = session.wake(Time::from_secs(9));
+        let finished = statuses(&ended)[0].clone();
+        assert_eq!((finished.state, finished.timestamp), (TaskState::Finished, Some(9.0)));
+        assert_ne!(finished.uuid, running.uuid);
+
+        let uuid = running.uuid.unwrap();
+        session.receive(Event::Acknowledged { task: "t1".into(), uuid }, Time::from_secs(9));
+        assert_eq!(session.subscribe(), Call::Subscribe { tasks: vec![], updates: vec![finished] });
+    }
+}

@@ -1,0 +1,27 @@
+//! Packing tasks onto machines with devices that they share: GPUs in thousandths.
+//!
+//! A [`Demand`] wants cpus, memory, and nothing, a part of one or some whole devices. A [`Machine`] has so much left of
+//! each device. A [`Fleet`] serves demands from machines by a [`DeviceFitness`]: [`Outlook::fitness`] packs best, next
+//! to it stand [`Fragmentation::gradient_descent`] (FGD) and the fitnesses that it was measured against, [`Baseline`].
+//!
+//! `cargo run --release --example packing` runs them all on a trace of a real cluster.
+
+mod baseline;
+mod demand;
+mod descent;
+mod fitness;
+mod fleet;
+mod fragmentation;
+mod machine;
+mod mix;
+mod outlook;
+
+pub use baseline::Baseline;
+pub use demand::{Demand, DeviceRequest, DeviceRequestError, WHOLE};
+pub use descent::{Descent, Loss, Scale};
+pub use fitness::{DeviceFitness, Fit};
+pub use fleet::{Fleet, PlacedOn};
+pub use fragmentation::Fragmentation;
+pub use machine::{DeviceError, Machine, Taken};
+pub use mix::{Class, Mix};
+pub use outlook::{Horizon, Outlook};

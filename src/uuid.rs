@@ -1,0 +1,135 @@
+//! [`Uuid`]: what a status update is acknowledged by.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+
+/// Names one status update, so that it can be acknowledged. In JSON it is base64, as bytes are in Mesos v1.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Uuid;
+///
+/// let uuid = Uuid::drawn(7, 1);
+/// assert_eq!(Uuid::from_bytes(*uuid.as_bytes())?, uuid);
+/// assert!(Uuid::from_bytes([0; 16]).is_err());
+/// # Ok::<(), apportion::UuidError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid([u8; 16]);
+
+/// Bytes that are no UUID.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{found} is no UUID: expected 16 bytes that name a version from 1 to 5")]
+pub struct UuidError {
+    /// The bytes that were given, in base64.
+    pub found: String,
+}
+
+impl Uuid {
+    /// Takes the bytes of a UUID. Of a known version, that is: Mesos checks no more (`uuid.hpp`).
+    ///
+    /// # Errors
+    ///
+    /// [`UuidError`] for bytes without a version, such as zeros.
+    pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, UuidError> {
+        if (1..=5).contains(&(bytes[6] >> 4)) { Ok(Self(bytes)) } else { Err(UuidError::of(&bytes)) }
+    }
+
+    /// The `number`th UUID of a seed, of version 4: the same one every time.
+    ///
+    /// Two of them are as unlikely to be the same as two random ones.
+    #[must_use]
+    pub fn drawn(seed: u64, number: u64) -> Self {
+        let [high, low] = [mix(seed ^ mix(number)), mix(number.wrapping_add(mix(!seed)))];
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&high.to_be_bytes());
+        bytes[8..].copy_from_slice(&low.to_be_bytes());
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// Sebastiano Vigna's splitmix64: one to one, and every bit of the outcome depends on all of `state`.
+const fn mix(state: u64) -> u64 {
+    let z = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl UuidError {
+    fn of(bytes: &[u8]) -> Self {
+        Self { found: STANDARD.encode(bytes) }
+    }
+}
+
+impl TryFrom<&[u8]> for Uuid {
+    type Error = UuidError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, UuidError> {
+        let bytes: [u8; 16] = bytes.try_into().map_err(|_| UuidError::of(bytes))?;
+        Self::from_bytes(bytes)
+    }
+}
+
+impl fmt::Display for Uuid {
+    /// The usual groups of hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, byte) in self.0.iter().enumerate() {
+            let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
+            write!(f, "{dash}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Uuid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&base64::display::Base64Display::new(&self.0, &STANDARD))
+    }
+}
+
+impl<'de> Deserialize<'de> for Uuid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes =
+            STANDARD.decode(&text).map_err(|error| de::Error::custom(format!("{text:?} is no base64: {error}")))?;
+        Self::try_from(bytes.as_slice()).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_drawn_uuid_is_its_own_and_of_version_4() {
+        let drawn: BTreeSet<Uuid> = (0..1000).map(|number| Uuid::drawn(7, number)).collect();
+        assert_eq!(drawn.len(), 1000);
+        assert!(drawn.iter().all(|uuid| uuid.to_string().as_bytes()[14] == b'4'));
+        assert_eq!(Uuid::drawn(7, 3), Uuid::drawn(7, 3));
+        assert_ne!(Uuid::drawn(8, 3), Uuid::drawn(7, 3));
+    }
+
+    #[test]
+    fn in_json_it_is_base64_of_16_bytes_with_a_version() {
+        let uuid: Uuid = serde_json::from_str("\"l2ZBBQUFQcOyPbd7RSQ12Q==\"").unwrap();
+        assert_eq!(uuid.to_string(), "97664105-0505-41c3-b23d-b77b452435d9");
+        assert_eq!(serde_json::to_string(&uuid).unwrap(), "\"l2ZBBQUFQcOyPbd7RSQ12Q==\"");
+        for wrong in ["bm90LWEtdXVpZA==", "AAAAAAAAAAAAAAAAAAAAAA==", "!!!", ""] {
+            assert!(serde_json::from_str::<Uuid>(&format!("{wrong:?}")).is_err(), "{wrong}");
+        }
+    }
+}

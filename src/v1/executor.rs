@@ -1,0 +1,175 @@
+//! The events and calls of the executor API in v1 JSON.
+
+use super::call::KillPolicy;
+use super::shape::{Wrapped, present, shape};
+use super::task::{ExecutorShape, StatusShape, TaskInfo};
+use super::{Form, V1Error};
+use crate::bytes::Bytes;
+use crate::executor::{Call, Event, Subscribed};
+use crate::id::{ExecutorId, FrameworkId, TaskId};
+use crate::task::Task;
+use crate::uuid::Uuid;
+use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
+
+shape!(EventShape {
+    ; r#type: SmolStr, subscribed: SubscribedShape, launch: Launch, launch_group: LaunchGroup, kill: Kill,
+    acknowledged: Acknowledged, message: Message, error: Error ;
+});
+shape!(SubscribedShape {
+    executor_info: ExecutorShape ;
+    framework_info: Map<String, Json>, agent_info: Map<String, Json>, container_id: Map<String, Json> ;
+});
+shape!(Launch { task: TaskInfo ; ; });
+shape!(LaunchGroup { task_group: TaskGroup ; ; });
+shape!(TaskGroup { ; ; tasks: TaskInfo });
+shape!(Kill { task_id: Wrapped<TaskId> ; kill_policy: KillPolicy ; });
+shape!(Acknowledged { task_id: Wrapped<TaskId>, uuid: Uuid ; ; });
+shape!(Message { data: Bytes ; ; });
+shape!(Error { message: String ; ; });
+
+/// What agents hand to executors has all that the master has added.
+fn write_task(task: &Task, form: &Form) -> TaskInfo {
+    TaskInfo::write(task, form.given(&task.resources, task.role.as_ref()))
+}
+
+impl EventShape {
+    fn of(name: &'static str) -> Self {
+        Self {
+            r#type: Some(name.into()),
+            subscribed: None,
+            launch: None,
+            launch_group: None,
+            kill: None,
+            acknowledged: None,
+            message: None,
+            error: None,
+        }
+    }
+
+    /// The shape of an event; none for one that is not known and stays as it came.
+    pub(super) fn write(event: &Event, form: &Form) -> Option<Self> {
+        let shape = match event {
+            Event::Subscribed(subscribed) => {
+                let info = &subscribed.executor;
+                let said = |map: &Map<String, Json>| (!map.is_empty()).then(|| map.clone());
+                let body = SubscribedShape {
+                    executor_info: ExecutorShape::write(info, form.given(&info.resources, info.role.as_ref())),
+                    framework_info: said(&subscribed.framework),
+                    agent_info: said(&subscribed.agent),
+                    container_id: subscribed.container.clone(),
+                };
+                Self { subscribed: Some(body), ..Self::of("SUBSCRIBED") }
+            }
+            Event::Launch(task) => Self { launch: Some(Launch { task: write_task(task, form) }), ..Self::of("LAUNCH") },
+            Event::LaunchGroup(tasks) => {
+                let tasks = tasks.iter().map(|task| write_task(task, form)).collect();
+                let body = LaunchGroup { task_group: TaskGroup { tasks } };
+                Self { launch_group: Some(body), ..Self::of("LAUNCH_GROUP") }
+            }
+            Event::Kill { task, grace } => {
+                let body = Kill { task_id: task.clone().into(), kill_policy: grace.map(KillPolicy::of) };
+                Self { kill: Some(body), ..Self::of("KILL") }
+            }
+            Event::Acknowledged { task, uuid } => {
+                let body = Acknowledged { task_id: task.clone().into(), uuid: *uuid };
+                Self { acknowledged: Some(body), ..Self::of("ACKNOWLEDGED") }
+            }
+            Event::Message(data) => {
+                Self { message: Some(Message { data: Bytes(data.clone()) }), ..Self::of("MESSAGE") }
+            }
+            Event::Shutdown => Self::of("SHUTDOWN"),
+            Event::Error(message) => Self { error: Some(Error { message: message.clone() }), ..Self::of("ERROR") },
+            Event::Heartbeat => Self::of("HEARTBEAT"),
+            Event::Unknown(_) => return None,
+        };
+        Some(shape)
+    }
+
+    /// Reads an event; of one that is not known, the JSON itself is kept.
+    pub(super) fn read(self, json: &Json) -> Result<Event, V1Error> {
+        Ok(match present(self.r#type.as_deref(), "type")? {
+            "SUBSCRIBED" => {
+                let body = present(self.subscribed, "subscribed")?;
+                Event::Subscribed(Box::new(Subscribed {
+                    framework: body.framework_info.unwrap_or_default(),
+                    agent: body.agent_info.unwrap_or_default(),
+                    container: body.container_id,
+                    ..Subscribed::new(body.executor_info.read()?)
+                }))
+            }
+            "LAUNCH" => Event::Launch(present(self.launch, "launch")?.task.read()?),
+            "LAUNCH_GROUP" => {
+                let tasks = present(self.launch_group, "launch_group")?.task_group.tasks.into_iter();
+                Event::LaunchGroup(tasks.map(TaskInfo::read).collect::<Result<_, _>>()?)
+            }
+            "KILL" => {
+                let Kill { task_id, kill_policy } = present(self.kill, "kill")?;
+                Event::Kill { task: task_id.value, grace: kill_policy.and_then(KillPolicy::grace) }
+            }
+            "ACKNOWLEDGED" => {
+                let Acknowledged { task_id, uuid } = present(self.acknowledged, "acknowledged")?;
+                Event::Acknowledged { task: task_id.value, uuid }
+            }
+            "MESSAGE" => Event::Message(present(self.message, "message")?.data.0),
+            "SHUTDOWN" => Event::Shutdown,
+            "ERROR" => Event::Error(present(self.error, "error")?.message),
+            "HEARTBEAT" => Event::Heartbeat,
+            _ => Event::Unknown(json.as_object().cloned().unwrap_or_default()),
+        })
+    }
+}
+
+shape!(CallShape {
+    ; r#type: SmolStr, framework_id: Wrapped<FrameworkId>, executor_id: Wrapped<ExecutorId>,
+    subscribe: Subscribe, update: Update, message: Message ;
+});
+shape!(Subscribe { ; ; unacknowledged_tasks: TaskInfo, unacknowledged_updates: Update });
+shape!(Update { status: StatusShape ; ; });
+
+impl CallShape {
+    fn of(name: &'static str) -> Self {
+        Self {
+            r#type: Some(name.into()),
+            framework_id: None,
+            executor_id: None,
+            subscribe: None,
+            update: None,
+            message: None,
+        }
+    }
+
+    pub(super) fn write(call: &Call, form: &Form) -> Self {
+        match call {
+            Call::Subscribe { tasks, updates } => {
+                let body = Subscribe {
+                    unacknowledged_tasks: tasks.iter().map(|task| write_task(task, form)).collect(),
+                    unacknowledged_updates: updates.iter().map(|status| Update { status: status.into() }).collect(),
+                };
+                Self { subscribe: Some(body), ..Self::of("SUBSCRIBE") }
+            }
+            Call::Update(status) => Self { update: Some(Update { status: (&**status).into() }), ..Self::of("UPDATE") },
+            Call::Message(data) => Self { message: Some(Message { data: Bytes(data.clone()) }), ..Self::of("MESSAGE") },
+            Call::Heartbeat => Self::of("HEARTBEAT"),
+        }
+    }
+
+    pub(super) fn read(self) -> Result<Call, V1Error> {
+        Ok(match present(self.r#type.as_deref(), "type")? {
+            "SUBSCRIBE" => {
+                let body = present(self.subscribe, "subscribe")?;
+                let tasks = body.unacknowledged_tasks.into_iter().map(TaskInfo::read).collect::<Result<_, _>>()?;
+                let updates = body.unacknowledged_updates.into_iter().map(|update| update.status.into()).collect();
+                Call::Subscribe { tasks, updates }
+            }
+            "UPDATE" => {
+                let status = present(self.update, "update")?.status;
+                present(status.uuid, "uuid")?;
+                Call::Update(Box::new(status.into()))
+            }
+            "MESSAGE" => Call::Message(present(self.message, "message")?.data.0),
+            "HEARTBEAT" => Call::Heartbeat,
+            _ => return Err(V1Error::Missing("type")),
+        })
+    }
+}

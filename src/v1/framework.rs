@@ -1,0 +1,124 @@
+//! What a framework says of itself in v1 JSON.
+
+use super::V1Error;
+use super::shape::{Wrapped, read_roles, shape, write_roles};
+use crate::framework::{Capability, Framework, OfferConstraints};
+use crate::id::FrameworkId;
+use crate::resources::{Quantities, Scalar};
+use crate::role::Role;
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use smol_str::SmolStr;
+
+shape!(SubscribeShape { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: SmolStr });
+shape!(FrameworkInfo {
+    user: SmolStr, name: SmolStr ;
+    id: Wrapped<FrameworkId>, role: SmolStr, offer_filters: IndexMap<SmolStr, OfferFilters> ;
+    roles: SmolStr, capabilities: CapabilityShape ; .. details
+});
+shape!(CapabilityShape { ; r#type: SmolStr ; });
+shape!(OfferFilters { ; min_allocatable_resources: Minimums ; });
+shape!(Minimums { ; ; quantities: Amounts });
+shape!(Amounts { quantities: IndexMap<SmolStr, Wrapped<f64>> ; ; });
+
+/// The detail that says as which user tasks run.
+const USER: &str = "user";
+
+impl From<&Framework> for SubscribeShape {
+    fn from(framework: &Framework) -> Self {
+        let constraints = &framework.offer_constraints;
+        Self {
+            framework_info: framework.into(),
+            offer_constraints: (!constraints.is_empty()).then(|| constraints.as_v1().clone()),
+            suppressed_roles: write_roles(&framework.suppressed),
+        }
+    }
+}
+
+impl SubscribeShape {
+    pub(super) fn read(self) -> Result<Framework, V1Error> {
+        let mut framework = self.framework_info.read()?;
+        framework.suppressed = read_roles(self.suppressed_roles)?;
+        if let Some(constraints) = self.offer_constraints {
+            framework.offer_constraints = OfferConstraints::from_v1(constraints)?;
+        }
+        Ok(framework)
+    }
+}
+
+impl From<&Framework> for FrameworkInfo {
+    /// A framework of several roles has to know them; v1 wants a user and a name.
+    fn from(framework: &Framework) -> Self {
+        let several = framework.knows_roles();
+        let mut details = framework.details.clone();
+        let user = details.shift_remove(USER);
+        let implied = (several && !framework.can(Capability::MultiRole)).then_some(Capability::MultiRole);
+        let capabilities = framework.capabilities.iter().copied().chain(implied);
+        let role = framework.roles.first().filter(|role| !several && !role.is_default());
+        let minimums = |(role, minimums): (&Role, &Vec<Quantities>)| {
+            let quantities = minimums.iter().map(Amounts::from).collect();
+            (role.as_str().into(), OfferFilters { min_allocatable_resources: Some(Minimums { quantities }) })
+        };
+        Self {
+            user: user.as_ref().and_then(Json::as_str).unwrap_or_default().into(),
+            name: framework.name.clone().unwrap_or_else(|| framework.id.as_str().into()),
+            id: (!framework.id.as_str().is_empty()).then(|| framework.id.clone().into()),
+            role: role.map(|role| role.as_str().into()),
+            offer_filters: (!framework.offer_filters.is_empty())
+                .then(|| framework.offer_filters.iter().map(minimums).collect()),
+            roles: if several { write_roles(&framework.roles) } else { Vec::new() },
+            capabilities: capabilities
+                .map(|capability| CapabilityShape { r#type: Some(capability.as_str().into()) })
+                .collect(),
+            details,
+        }
+    }
+}
+
+impl FrameworkInfo {
+    /// Capabilities that are not known are dropped, as unknown names of an enum are.
+    fn read(self) -> Result<Framework, V1Error> {
+        let known = |shape: CapabilityShape| {
+            Capability::ALL.into_iter().find(|known| shape.r#type.as_deref() == Some(known.as_str()))
+        };
+        let capabilities: Vec<Capability> = self.capabilities.into_iter().filter_map(known).collect();
+        let roles = match (capabilities.contains(&Capability::MultiRole), self.role, self.roles) {
+            (true, None, roles) => read_roles(roles)?,
+            (true, Some(_), _) => return Err(V1Error::Framework("role", "absent with the capability MULTI_ROLE")),
+            (false, role, roles) if roles.is_empty() => vec![role.map(Role::new).transpose()?.unwrap_or_default()],
+            (false, ..) => return Err(V1Error::Framework("roles", "absent without the capability MULTI_ROLE")),
+        };
+        let id = self.id.map_or_else(|| FrameworkId::from(""), |id| id.value);
+        let mut details = self.details;
+        if !self.user.is_empty() {
+            details.shift_insert(0, USER.to_owned(), Json::from(self.user.as_str()));
+        }
+        let mut framework = Framework::new(id);
+        framework.name = (self.name != framework.id.as_str()).then_some(self.name);
+        framework.roles = roles;
+        framework.capabilities = capabilities;
+        for (role, filters) in self.offer_filters.unwrap_or_default() {
+            let minimums = filters.min_allocatable_resources.map(|minimums| minimums.quantities).unwrap_or_default();
+            let minimums = minimums.into_iter().map(Quantities::try_from).collect::<Result<_, _>>()?;
+            framework.offer_filters.insert(Role::new(role)?, minimums);
+        }
+        framework.details = details;
+        Ok(framework)
+    }
+}
+
+impl From<&Quantities> for Amounts {
+    fn from(quantities: &Quantities) -> Self {
+        let amount = |(name, amount): (&str, Scalar)| (name.into(), amount.as_f64().into());
+        Self { quantities: quantities.iter().map(amount).collect() }
+    }
+}
+
+impl TryFrom<Amounts> for Quantities {
+    type Error = V1Error;
+
+    fn try_from(amounts: Amounts) -> Result<Self, V1Error> {
+        let amount = |(name, amount): (SmolStr, Wrapped<f64>)| Ok((name, Scalar::try_from_f64(amount.value)?));
+        amounts.quantities.into_iter().map(amount).collect()
+    }
+}
