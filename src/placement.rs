@@ -6,17 +6,20 @@
 mod app;
 mod barrier;
 mod choice;
+mod class;
 mod desk;
 mod fitness;
 mod grammar;
 mod group;
 mod marathon;
 mod near_miss;
+mod plan;
 mod ports;
 mod problem;
 mod reader;
 mod round;
 mod running;
+mod score;
 mod search;
 mod serve;
 mod skew;
@@ -31,8 +34,8 @@ mod volume;
 pub use app::{App, GpuBehavior};
 pub use barrier::{Barrier, Obstacle};
 pub use fitness::{Fitness, Load, Prospect, Strategy, Usage};
-pub use group::GroupShortage;
 pub use near_miss::{Change, NearMiss};
+pub use plan::{GroupShortage, Launch, Plan, Unplaced};
 pub use ports::{HostPort, PortRequest, PortShortage};
 pub use problem::Problem;
 pub use reader::{ReadError, ReadFault, TextError};
@@ -42,21 +45,13 @@ pub use syntax::{SyntaxError, SyntaxFault, read_json};
 pub use version::{Version, VersionError};
 pub use volume::{VolumeRequest, VolumeShortage, VolumeSource};
 
-use crate::constraint::Location;
-use crate::id::{AgentId, OfferId, TaskId};
-use crate::offer::{Accept, Filters, Offer, Operation};
-use crate::resources::Resources;
+use crate::id::TaskId;
+use crate::offer::Offer;
 use crate::role::Role;
-use crate::scheduler::{Call, Calls};
-use crate::task::Task;
 use crate::time::Time;
 use indexmap::IndexMap;
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
-use serde_json::json;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Matches apps with offers: the heart of a framework.
@@ -65,10 +60,15 @@ use std::time::Duration;
 /// best one is chosen by, in turn: preferences, spreads, fewest tasks on the value of a `GROUP_BY`, strategy, order of the
 /// offers. The same input gives the same plan.
 ///
+/// Apps of one [group](App::group) are placed all together or not at all, when the first of them is due.
+///
 /// # Complexity
 ///
-/// O(offers) per task that is placed where there is an opinion on which offer is the best; without one, an offer that a
-/// task was refused for good is not looked at again.
+/// What is equal is looked at once: offers that agree in all values that an app's conditions look at are of one class, and
+/// offers that were alike and had the same tasks launched are alike still. An app costs O(offers) to begin with, or less
+/// where it asks for nothing in particular, and each instance O(classes) from then on, plus the few offers of the host on
+/// which the one before was launched. A constraint or a fitness of one's own costs O(offers) for each instance, unless it
+/// says what it depends on ([`Constraint::reach`](crate::constraint::Constraint::reach), [`Fitness::is_of_load`]).
 ///
 /// # Examples
 ///
@@ -159,125 +159,6 @@ impl Planner {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
         round::serve(self, &apps, running, offers)
     }
-}
-
-/// What a planner says.
-///
-/// In JSON: `{"launch": [...], "decline": ["o2"], "unplaced": [...]}`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Plan {
-    /// The tasks to launch, in order of decision.
-    #[serde(rename = "launch")]
-    pub launches: Vec<Launch>,
-    /// The offers of which nothing is taken.
-    #[serde(rename = "decline")]
-    pub declines: Vec<OfferId>,
-    /// The apps that have to wait.
-    pub unplaced: Vec<Unplaced>,
-}
-
-impl Plan {
-    /// One accept for each offer of which something is taken.
-    #[must_use]
-    pub fn accepts(&self) -> Vec<Accept> {
-        let mut tasks: IndexMap<&OfferId, Vec<Task>> = IndexMap::new();
-        for launch in &self.launches {
-            tasks.entry(&launch.offer).or_default().push(launch.task());
-        }
-        let accept = |(offer, tasks): (&OfferId, Vec<Task>)| Accept::to([offer.clone()]).then(Operation::Launch(tasks));
-        tasks.into_iter().map(accept).collect()
-    }
-
-    /// Answers all offers: accepts those of which something is taken, declines the others.
-    pub fn answer(&self, calls: &mut Calls) {
-        self.accepts().into_iter().for_each(|accept| calls.accept(accept));
-        if !self.declines.is_empty() {
-            calls.push(Call::Decline { offers: self.declines.clone(), filters: Filters::default() });
-        }
-    }
-}
-
-/// A task to launch, and in which offer.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Launch {
-    /// The offer.
-    pub offer: OfferId,
-    /// The app.
-    pub app: SmolStr,
-    /// The id of the task.
-    pub id: TaskId,
-    /// What it takes.
-    pub resources: Resources,
-    /// Its host ports, as its ports stand in the app; none where it has no host port.
-    pub ports: Vec<Option<u64>>,
-    /// The agent of the offer.
-    pub agent: AgentId,
-    /// Where that stands.
-    pub location: Arc<Location>,
-    /// The ports that its app asks for.
-    pub requests: Arc<[PortRequest]>,
-}
-
-impl Launch {
-    /// What the task is told of its host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`, `PORTS`, `PORT_80`,
-    /// `PORT_HTTP`.
-    #[must_use]
-    pub fn env(&self) -> IndexMap<String, String> {
-        ports::environment(&self.location.hostname, &self.requests, &self.ports)
-    }
-
-    /// The task as a master takes it: its app is its name, and the environment is in its command.
-    #[must_use]
-    pub fn task(&self) -> Task {
-        let variable = |(name, value): (String, String)| json!({"name": name, "value": value});
-        let variables: Vec<_> = self.env().into_iter().map(variable).collect();
-        let task = Task::new(self.id.clone(), self.resources.clone());
-        Task { agent: Some(self.agent.clone()), ..task }
-            .detail("name", self.app.as_str())
-            .detail("command", json!({"environment": {"variables": variables}}))
-    }
-
-    /// The task as it runs then.
-    #[must_use]
-    pub fn running(&self) -> Running {
-        let mut running = Running::new(&self.app, self.id.clone(), Arc::clone(&self.location));
-        running.resources = Some(self.resources.clone());
-        running
-    }
-}
-
-impl Serialize for Launch {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Launch", 6)?;
-        object.serialize_field("offer", &self.offer)?;
-        object.serialize_field("app", &self.app)?;
-        object.serialize_field("task", &self.id)?;
-        object.serialize_field("resources", &self.resources)?;
-        object.serialize_field("ports", &self.ports)?;
-        object.serialize_field("env", &self.env())?;
-        object.end()
-    }
-}
-
-/// Instances of an app that have to wait, and why each offer will not do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Unplaced {
-    /// The app.
-    pub app: SmolStr,
-    /// How many instances.
-    pub instances: u64,
-    /// Every check that fails, offer by offer, as they stand once all is placed that can be; of a group, as they stood when
-    /// it was given up, for the app that did not find all its places.
-    pub reasons: Vec<Obstacle>,
-    /// The smallest change that would let one more instance in.
-    #[serde(skip)]
-    pub near_miss: Option<NearMiss>,
-    /// What its group lacked, if it is of one: then none of the group is launched.
-    #[serde(skip)]
-    pub group: Option<GroupShortage>,
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ fn offer(number: usize, cpus: u64, rack: u64) -> Offer {
     offer
 }
 
+/// Instances, what is asked for or wished for, and cpus.
+type Asked = (u64, Vec<(Clause, bool)>, u64);
+
 fn launched(plan: &Plan) -> Vec<OfferId> {
     plan.launches.iter().map(|launch| launch.offer.clone()).collect()
 }
@@ -125,7 +128,7 @@ proptest! {
     ) {
         let offers: Vec<Offer> = offers.iter().enumerate().map(|(i, (cpus, rack))| offer(i, *cpus, *rack)).collect();
         let planned = |hide: &dyn Fn(&Clause) -> Clause, strategy: Strategy| {
-            let app = |(i, (instances, clauses, cpus)): (usize, &(u64, Vec<(Clause, bool)>, u64))| {
+            let app = |(i, (instances, clauses, cpus)): (usize, &Asked)| {
                 let mut app = App::new(format!("a{i}")).instances(*instances).cpus(apportion::Scalar::units(*cpus)).ports(vec![]);
                 for (clause, is_wish) in clauses {
                     app = if *is_wish { app.prefer(hide(clause).soften(Default::default())) } else { app.require(hide(clause)) };

@@ -1,4 +1,4 @@
-//! The planner against the cases in `cases/placement`, and the program `place` around it.
+//! The planner against the cases in `cases/placement` and `cases/own-placement`, and the program `place` around it.
 //!
 //! What a case may expect is described in `cases/placement/README.md`. Whatever it expects, each plan
 //! must make sense: it takes no more than is offered, leaves no instance out of account, and uses or
@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/placement");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folder =
+        |name| std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name)).unwrap();
+    let entries = folder("placement").chain(folder("own-placement"));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     files
@@ -26,7 +28,7 @@ fn cases() -> Vec<PathBuf> {
 #[test]
 fn the_cases_hold() {
     let files = cases();
-    assert!(files.len() > 100, "cases are missing");
+    assert!(files.len() > 170, "cases are missing");
     let failures: Vec<String> = files.iter().filter_map(|file| failure(file)).collect();
     assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), files.len(), failures.join("\n"));
 }
@@ -343,6 +345,7 @@ proptest! {
     ) {
         let case: Json = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         let mut problem = case["problem"].clone();
+        prop_assume!(problem.is_object());
         for (place, value) in changes {
             let mut places = Vec::new();
             pointers(&problem, "", &mut places);

@@ -152,14 +152,14 @@ impl Condition {
         let within_host = matches!(self.operator, Operator::Unique | Operator::MaxPer(_) | Operator::Exclusive)
             && self.field == Field::Hostname;
         let mut needs = Needs::default();
-        match &self.field {
-            Field::Task => needs.own_host = true,
-            Field::App | Field::Image | Field::Label(_) => needs.neighbours = true,
-            Field::Hostname | Field::Region | Field::Zone | Field::Attribute(_) if self.is_static() => {
-                needs.place = true
-            }
-            _ if within_host => needs.neighbours = true,
-            _ => needs.counts = true,
+        if self.field == Field::Task {
+            needs.own_host = true;
+        } else if self.field.is_of_tasks() || within_host {
+            needs.neighbours = true;
+        } else if self.is_static() {
+            needs.place = true;
+        } else {
+            needs.counts = true;
         }
         needs
     }
@@ -208,11 +208,13 @@ impl Condition {
         let wants = self.wants();
         match self.looks(candidate, placed) {
             Look::Nothing => Verdict::require(!wants, || self.absent()),
-            look => Verdict::require((look == Look::Found) == wants, || Reason::Differs {
-                field: self.field.clone(),
-                value: self.shown(candidate, placed),
-                remedy: self.remedy(),
-            }),
+            look @ (Look::Other | Look::Found) => {
+                Verdict::require((look == Look::Found) == wants, || Reason::Differs {
+                    field: self.field.clone(),
+                    value: self.shown(candidate, placed),
+                    remedy: self.remedy(),
+                })
+            }
         }
     }
 

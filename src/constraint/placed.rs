@@ -2,10 +2,11 @@
 
 use super::{Field, Location};
 use crate::id::TaskId;
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A task that is placed: whose it is, where it runs, what it is made of.
@@ -75,7 +76,7 @@ impl Tally {
     /// How many tasks have that value.
     #[must_use]
     pub fn count(&self, value: &str) -> u64 {
-        self.counts.get(&Some(SmolStr::new(value))).copied().unwrap_or(0)
+        self.counts.get(&Named(value)).copied().unwrap_or(0)
     }
 
     /// The values that tasks have, in order of their first task, with how many have them.
@@ -105,8 +106,15 @@ impl Tally {
         self.levels.range(quota..).map(|(count, values)| (count - quota) * values).sum()
     }
 
-    fn add(&mut self, value: Option<SmolStr>) {
-        let count = self.counts.entry(value).or_default();
+    fn add(&mut self, value: Option<&str>) {
+        let known = match value {
+            Some(value) => self.counts.get_mut(&Named(value)),
+            None => self.counts.get_mut(&None),
+        };
+        let count = match known {
+            Some(count) => count,
+            None => self.counts.entry(value.map(SmolStr::from)).or_default(),
+        };
         *count += 1;
         move_level(&mut self.levels, *count - 1, *count);
     }
@@ -119,6 +127,21 @@ impl Tally {
         if *count == 0 {
             self.counts.shift_remove(value);
         }
+    }
+}
+
+/// A value as it is looked up, without a copy of it.
+struct Named<'a>(&'a str);
+
+impl Hash for Named<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Some(self.0).hash(state);
+    }
+}
+
+impl Equivalent<Option<SmolStr>> for Named<'_> {
+    fn equivalent(&self, value: &Option<SmolStr>) -> bool {
+        value.as_deref() == Some(self.0)
     }
 }
 
@@ -326,7 +349,7 @@ impl Placed {
             None => {
                 let mut tally = Tally::default();
                 for task in self.siblings(app) {
-                    tally.add(task.location.value(field).map(SmolStr::from));
+                    tally.add(task.location.value(field).as_deref());
                 }
                 Cow::Owned(tally)
             }
@@ -364,9 +387,10 @@ impl Placed {
 
 impl Watched {
     fn add(&mut self, index: usize, field: &Field, task: &PlacedTask) {
-        let value = task.location.value(field).map(SmolStr::from);
-        if let Some(value) = &value {
-            self.first.entry(value.clone()).or_insert(index);
+        let value = task.location.value(field);
+        let value = value.as_deref();
+        if let Some(new) = value.filter(|value| !self.first.contains_key(*value)) {
+            self.first.insert(new.into(), index);
         }
         match self.by_app.get_mut(&task.app) {
             Some(tally) => tally.add(value),

@@ -5,8 +5,10 @@
 //! their hosts; or, where nothing does, they are tried from the first. So one more instance costs a look at the head of
 //! each class. Only a constraint or fitness that may depend on anything has all offers looked at.
 
+use super::class::{Class, Head, Rank, rank};
 use super::desk::Desk;
 use super::fitness::{Fitness, Strategy};
+use super::score::{CLOSE, Score, Standing, exact_order, is_close, settled};
 use super::search::Search;
 use super::state::StateId;
 use super::table::{Column, join};
@@ -15,18 +17,7 @@ use crate::constraint::Field;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// How good an offer is, the most important score first: preferences, spreads, few tasks on the value of a
-/// `GROUP_BY`, strategy and what decides between equals of it.
-type Score = [f64; 5];
-
-/// What its host makes of an offer: the weights of wishes that hold, strategy, and what decides between equals of it.
-type Standing = Option<[f64; 3]>;
-
-/// Scores less than this apart are equal.
-const CLOSE: f64 = 1e-9;
 
 /// The class of offers that will never do.
 const NONE: u32 = u32::MAX;
@@ -48,38 +39,15 @@ pub(super) struct Choice<'a> {
     values: Vec<u32>,
     /// By term and value, the classes that have it.
     having: Vec<Vec<Vec<u32>>>,
-    /// By offer, what is known of it.
+    /// By class, its best offer; and the classes for which that has to be found anew.
+    bests: Vec<Option<Best>>,
+    stale: Vec<u32>,
+    /// By offer, what is known of it, and its rank in its class if it is ranked.
     marks: Vec<Mark>,
+    ranks: Vec<Rank>,
     /// By state, what it makes of an offer, and the one asked for last.
     standings: IndexMap<StateId, Standing, foldhash::fast::FixedState>,
     last: Option<(StateId, Standing)>,
-}
-
-/// Offers that agree in all values on which something depends.
-#[derive(Debug, Default)]
-struct Class {
-    /// The weights of wishes for a place that hold.
-    place: f64,
-    /// What the values come to; none = they will not do at present.
-    score: Option<[f64; 3]>,
-    /// Its offers from the first, and from where on they may do; where there is but one class, these are all.
-    offers: Vec<u32>,
-    from: usize,
-    /// Its offers that will do, best first.
-    ranks: BTreeMap<Rank, VecDeque<u32>>,
-    /// Its best offer, if `is_stale` does not say that it has to be found anew, and how good that is.
-    head: Option<Head>,
-    best: Option<Score>,
-    is_stale: bool,
-}
-
-/// The best of a class.
-#[derive(Debug, Clone, Copy)]
-struct Head {
-    standing: [f64; 3],
-    index: usize,
-    /// Whether others of the class are so close that only a look at all of them can tell.
-    is_close: bool,
 }
 
 /// What is known of an offer.
@@ -88,11 +56,15 @@ enum Mark {
     Unknown,
     Barred,
     Fits,
-    Ranked(Rank),
 }
 
-/// A standing as it is sorted: the best is the smallest.
-type Rank = [u64; 3];
+/// The best offer of a class, as far as it matters which class is best.
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    score: Score,
+    index: usize,
+    is_close: bool,
+}
 
 impl<'a> Choice<'a> {
     pub(super) fn new(search: &Search<'a>, desk: &mut Desk<'_>) -> Self {
@@ -107,15 +79,19 @@ impl<'a> Choice<'a> {
             classes: Vec::new(),
             values: Vec::new(),
             having: Vec::new(),
+            bests: Vec::new(),
+            stale: Vec::new(),
             marks: vec![Mark::Unknown; desk.slots.len()],
+            ranks: Vec::new(),
             standings: IndexMap::default(),
             last: None,
             terms,
         };
         choice.classify(search, desk);
+        choice.bests = vec![None; choice.classes.len()];
         for class in 0..choice.classes.len() {
             choice.sum_up(class);
-            choice.classes[class].is_stale = true;
+            choice.set_stale(class);
         }
         if choice.is_ranked {
             choice.rank_all(search, desk);
@@ -196,26 +172,39 @@ impl<'a> Choice<'a> {
 
     /// The best of the heads of all classes.
     fn best_head(&mut self, search: &Search<'_>, desk: &Desk<'_>) -> Option<usize> {
-        let mut best: Option<(Score, Head)> = None;
-        for class in 0..self.classes.len() {
-            if self.classes[class].is_stale && self.classes[class].score.is_some() {
-                self.find_head(class, search, desk);
+        // A class that will not do at present is looked at once it does.
+        let mut stale = std::mem::take(&mut self.stale);
+        stale.retain(|class| {
+            let does = self.classes[*class as usize].score.is_some();
+            if does {
+                self.find_head(*class as usize, search, desk);
             }
-            let Some((score, head)) = self.classes[class].head() else { continue };
-            let order = best.as_ref().map_or(Ordering::Greater, |(best, _)| exact_order(&score, best));
-            if order.is_gt() || (order.is_eq() && best.is_some_and(|(_, best)| head.index < best.index)) {
-                best = Some((score, head));
+            !does
+        });
+        self.stale = stale;
+        let mut bests = self.bests.iter().flatten();
+        let mut best = bests.next()?;
+        for other in bests {
+            match exact_order(&other.score, &best.score) {
+                Ordering::Greater => best = other,
+                Ordering::Equal if other.index < best.index => best = other,
+                Ordering::Equal | Ordering::Less => {}
             }
         }
-        let (score, head) = best?;
-        let is_close = |class: &Class| match class.head() {
-            Some((other, head)) => is_close(&score, &other) || (head.is_close && exact_order(&score, &other).is_eq()),
-            None => false,
+        let close = |other: &Best| {
+            is_close(&best.score, &other.score) || (other.is_close && exact_order(&other.score, &best.score).is_eq())
         };
-        if (self.is_ranked || self.classes.len() > 1) && self.classes.iter().any(is_close) {
+        if (self.is_ranked || self.classes.len() > 1) && self.bests.iter().flatten().any(close) {
             return self.look_at_all(search, desk);
         }
-        Some(head.index)
+        Some(best.index)
+    }
+
+    /// The best of a class has to be found anew.
+    fn set_stale(&mut self, class: usize) {
+        if !std::mem::replace(&mut self.classes[class].is_stale, true) {
+            self.stale.push(short(class));
+        }
     }
 
     fn score(&self, [wishes, spread, grouped]: [f64; 3], [more, fitness, tie_break]: [f64; 3]) -> Score {
@@ -237,8 +226,11 @@ impl<'a> Choice<'a> {
     /// Works out how good the best offer of a class is.
     fn grade(&mut self, class: usize) {
         let Class { head, score, .. } = &self.classes[class];
-        let best = head.as_ref().zip(*score).map(|(head, score)| self.score(score, head.standing));
-        self.classes[class].best = best;
+        self.bests[class] = head.zip(*score).map(|(head, score)| Best {
+            score: self.score(score, head.standing),
+            index: head.index,
+            is_close: head.is_close,
+        });
     }
 
     fn first_that_fits(&mut self, class: usize, search: &Search<'_>, desk: &Desk<'_>) -> Option<usize> {
@@ -295,33 +287,31 @@ impl<'a> Choice<'a> {
     }
 
     fn rank_all(&mut self, search: &Search<'_>, desk: &Desk<'_>) {
+        self.ranks = vec![Rank::default(); desk.slots.len()];
         for index in 0..desk.slots.len() {
-            let Some(class) = self.class_of(index) else { continue };
-            self.marks[index] = Mark::Barred;
-            if let Some(standing) = self.standing(index, search, desk) {
-                let rank = standing.map(rank);
-                self.marks[index] = Mark::Ranked(rank);
-                self.classes[class].ranks.entry(rank).or_default().push_back(short(index));
+            if let Some(class) = self.class_of(index) {
+                self.enrank(index, class, search, desk);
             }
         }
     }
 
-    /// Takes an offer off its class's ranks, if it has one.
-    fn strike(&mut self, index: usize) {
-        let mark = std::mem::replace(&mut self.marks[index], Mark::Barred);
-        let Some(class) = self.class_of(index) else { return };
-        let class = &mut self.classes[class];
-        class.is_stale = true;
-        if let Mark::Ranked(rank) = mark
-            && let Some(offers) = class.ranks.get_mut(&rank)
-        {
-            if let Ok(at) = offers.binary_search(&short(index)) {
-                offers.remove(at);
-            }
-            if offers.is_empty() {
-                class.ranks.remove(&rank);
-            }
+    /// Ranks an offer in its class, if it will do.
+    fn enrank(&mut self, index: usize, class: usize, search: &Search<'_>, desk: &Desk<'_>) {
+        self.marks[index] = Mark::Barred;
+        if let Some(standing) = self.standing(index, search, desk) {
+            self.marks[index] = Mark::Fits;
+            self.ranks[index] = standing.map(rank);
+            self.classes[class].add(short(index), self.ranks[index]);
         }
+    }
+
+    /// Takes an offer out of its class, if it is one that will do.
+    fn strike(&mut self, index: usize) {
+        let Some(class) = self.class_of(index) else { return };
+        if std::mem::replace(&mut self.marks[index], Mark::Barred) == Mark::Fits && self.is_ranked {
+            self.classes[class].remove(short(index), self.ranks[index]);
+        }
+        self.set_stale(class);
     }
 
     /// Takes in that a task was launched in that offer.
@@ -345,13 +335,7 @@ impl<'a> Choice<'a> {
         let Some(number) = self.class_of(index) else { return };
         self.strike(index);
         if self.is_ranked {
-            if let Some(standing) = self.standing(index, search, desk) {
-                let rank = standing.map(rank);
-                self.marks[index] = Mark::Ranked(rank);
-                let offers = self.classes[number].ranks.entry(rank).or_default();
-                let at = offers.partition_point(|one| *one < short(index));
-                offers.insert(at, short(index));
-            }
+            self.enrank(index, number, search, desk);
             return;
         }
         self.marks[index] = Mark::Unknown;
@@ -381,10 +365,10 @@ impl<'a> Choice<'a> {
     fn look_at(&mut self, index: usize, search: &Search<'_>, desk: &Desk<'_>) -> Option<Score> {
         let class = &self.classes[self.class_of(index)?];
         let of_values = class.score?;
-        let [mut wishes, mut fitness, mut tie_break] = match self.marks[index] {
-            Mark::Barred if self.is_ranked => return None,
-            _ => self.standing(index, search, desk)?,
-        };
+        if self.is_ranked && self.marks[index] == Mark::Barred {
+            return None;
+        }
+        let [mut wishes, mut fitness, mut tie_break] = self.standing(index, search, desk)?;
         if !self.terms.of_anything.is_empty() {
             wishes += self.terms.of_anything.answer(desk, search, index)?;
         }
@@ -398,38 +382,6 @@ impl<'a> Choice<'a> {
         Some(self.score(of_values, [wishes, settled(fitness), settled(tie_break)]))
     }
 }
-
-impl Class {
-    fn head(&self) -> Option<(Score, Head)> {
-        self.best.zip(self.head)
-    }
-
-    fn best_of_ranks(&self) -> Option<Head> {
-        let mut ranks = self.ranks.iter();
-        let (best, offers) = ranks.next()?;
-        let standing = best.map(unranked);
-        let is_close = |worse: Rank| {
-            let worse = worse.map(unranked);
-            let level = (0..3).find(|level| standing[*level].to_bits() != worse[*level].to_bits());
-            level.is_some_and(|level| standing[level] - worse[level] < if level == 0 { CLOSE_WEIGHTS } else { CLOSE })
-        };
-        // The next with another tie break, the next with another fitness, the next with other wishes.
-        let [wishes, fitness, _] = *best;
-        let next = [ranks.next(), self.after([wishes, fitness, LAST]), self.after([wishes, LAST, LAST])];
-        let is_close = next.into_iter().flatten().any(|(rank, _)| is_close(*rank));
-        Some(Head { standing, index: *offers.front()? as usize, is_close })
-    }
-
-    fn after(&self, rank: Rank) -> Option<(&Rank, &VecDeque<u32>)> {
-        self.ranks.range(rank..).next()
-    }
-}
-
-/// The rank of what is worse than any number.
-const LAST: u64 = u64::MAX;
-
-/// Weights are no scores yet: they will be divided by the sum of all. So of weights more counts as close.
-const CLOSE_WEIGHTS: f64 = 1e-3;
 
 /// Puts offers together on which all that is asked of the place comes to the same.
 fn place_column(group: &Group<'_>, search: &Search<'_>, desk: &mut Desk<'_>) -> Option<Column> {
@@ -457,39 +409,4 @@ fn place_sum(group: &Group<'_>, search: &Search<'_>, desk: &Desk<'_>, index: usi
 
 fn short(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// What is no number is worst. What differs by no more than doubles err is the same.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 1e15, and cut off on purpose")]
-fn settled(number: f64) -> f64 {
-    const GRAINS: f64 = 1e12;
-    if number.is_nan() {
-        return f64::NEG_INFINITY;
-    }
-    let grains = number * GRAINS;
-    if grains.abs() >= 1e15 {
-        return number;
-    }
-    // As `round` does, which is a call where this is two instructions; within 53 bits.
-    (grains + 0.5_f64.copysign(grains)) as i64 as f64 / GRAINS
-}
-
-fn rank(number: f64) -> u64 {
-    let bits = number.to_bits();
-    if bits >> 63 == 1 { bits } else { !bits & !(1 << 63) }
-}
-
-fn unranked(rank: u64) -> f64 {
-    f64::from_bits(if rank >> 63 == 1 { rank } else { !rank & !(1 << 63) })
-}
-
-fn exact_order(score: &Score, than: &Score) -> Ordering {
-    let orders = score.iter().zip(than).map(|(mine, theirs)| mine.total_cmp(theirs));
-    orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-}
-
-/// Whether two scores differ, and at first by less than what counts.
-fn is_close(score: &Score, than: &Score) -> bool {
-    let mut differences = score.iter().zip(than).filter(|(mine, theirs)| mine.to_bits() != theirs.to_bits());
-    differences.next().is_some_and(|(mine, theirs)| (mine - theirs).abs() < CLOSE)
 }

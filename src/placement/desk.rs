@@ -3,11 +3,13 @@
 use super::app::{App, GpuBehavior};
 use super::barrier::Barrier;
 use super::fitness::Prospect;
+use super::plan::Launch;
 use super::ports::{self, Assigned};
+use super::running::Running;
 use super::search::Search;
 use super::state::{Slot, State, StateId, States, Step, Taken};
 use super::table::Table;
-use super::{Launch, Planner, Running, volume};
+use super::{Planner, volume};
 use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 use crate::id::TaskId;
 use crate::offer::Offer;
@@ -62,10 +64,9 @@ impl Findings {
 
     /// The conditions among them.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &SmolStr> {
-        self.told.iter().filter_map(|barrier| match barrier {
-            Barrier::Condition { clause, .. } => Some(clause),
-            _ => None,
-        })
+        self.told
+            .iter()
+            .filter_map(|barrier| if let Barrier::Condition { clause, .. } = barrier { Some(clause) } else { None })
     }
 
     /// Whether that condition is among them.
@@ -365,9 +366,10 @@ fn none_of_role(search: &Search<'_>, slot: &Slot<'_>) -> Option<Barrier> {
 
 /// Tells parts that must all hold one by one.
 fn each_reason(reason: Reason, tell: &mut dyn FnMut(Reason)) {
-    match reason {
-        Reason::Several(reasons) => reasons.into_iter().for_each(|reason| each_reason(reason, tell)),
-        reason => tell(reason),
+    if let Reason::Several(reasons) = reason {
+        reasons.into_iter().for_each(|reason| each_reason(reason, tell));
+    } else {
+        tell(reason);
     }
 }
 

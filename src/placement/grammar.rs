@@ -1,51 +1,12 @@
-//! Reads conditions, wishes and spreads: an app's `constraints`, and its `placement`.
+//! Reads conditions and wishes: their words, and what is joined of them.
 
-use super::app::App;
-use super::fitness::Strategy;
 use super::reader::{Node, ReadError, ReadFault};
-use super::spread::Spread;
 use crate::constraint::{Clause, Condition, Field, Operand, Operator, Preference, Weight};
 use serde_json::Value as Json;
 
 const CONDITION: &str = "a condition such as [\"rack\", \"IS\", \"r1\"]";
 const CLAUSE: &str = "a condition such as [\"rack\", \"IS\", \"r1\"], or an object with any, all or not";
 const CLAUSES: &str = "a list of conditions, with at least one";
-
-/// Reads `constraints` and `placement` into an app.
-pub(super) fn read(node: Node<'_>, app: &mut App) -> Result<(), ReadError> {
-    if let Some(constraints) = node.get("constraints") {
-        for constraint in constraints.items("a list of constraints")? {
-            let (field, operator, value) = words(constraint)?;
-            let condition = Condition::marathon(&field, &operator, value);
-            app.require.push(condition.map_err(|error| constraint.error(error))?.into());
-        }
-    }
-    let Some(placement) = node.get("placement") else { return Ok(()) };
-    placement.only(&["require", "prefer", "spread", "strategy"])?;
-    if let Some(require) = placement.get("require") {
-        for item in require.items("a list of conditions")? {
-            app.require.push(clause(item)?);
-        }
-    }
-    if let Some(prefer) = placement.get("prefer") {
-        for item in prefer.items("a list of preferences")? {
-            app.prefer.push(preference(item)?);
-        }
-    }
-    if let Some(spread) = placement.get("spread") {
-        for item in spread.items("a list of spreads")? {
-            app.spread.push(Spread::read(item)?);
-        }
-    }
-    app.strategy = placement.get("strategy").map(strategy).transpose()?;
-    Ok(())
-}
-
-/// Reads the name of a strategy.
-pub(super) fn strategy(node: Node<'_>) -> Result<Strategy, ReadError> {
-    let by_name = node.json().as_str().and_then(Strategy::by_name);
-    by_name.ok_or_else(|| node.wrong(format!("one of {}", Strategy::NAMES.join(", "))))
-}
 
 /// A field of a place.
 pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
@@ -83,7 +44,7 @@ fn operand(json: &Json) -> Option<Operand> {
 }
 
 /// A condition, or conditions joined by any, all, not. No deeper than JSON text is read.
-fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
+pub(super) fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
     if node.json().is_array() {
         let (field, operator, value) = words(node)?;
         let condition = field.parse::<Field>().map_err(error_of).and_then(|field| {
@@ -110,7 +71,8 @@ fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
     Ok(Clause::Not(Box::new(clause(node.required("not", CLAUSE)?)?)))
 }
 
-fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
+/// A wish with its weight.
+pub(super) fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
     node.only(&["if", "weight"])?;
     let clause = clause(node.required("if", CLAUSE)?)?;
     let weight = match node.get("weight") {

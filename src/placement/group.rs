@@ -1,26 +1,13 @@
 //! Gangs: apps of one group are placed all together or not at all.
 
-use super::Unplaced;
 use super::app::App;
 use super::desk::Desk;
+use super::plan::{GroupShortage, Unplaced};
 use super::search::Search;
 use super::serve::{explain, pending, place};
 use crate::constraint::{Condition, Field, Operator, Wanted};
 use smol_str::SmolStr;
 use std::borrow::Cow;
-
-/// Too few places for a whole group: none of its tasks is launched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[error("group {group} needs {needed} places at once, and found {found}")]
-pub struct GroupShortage {
-    /// The group.
-    pub group: SmolStr,
-    /// How many tasks it has to launch.
-    pub needed: u64,
-    /// How many of them found a place before one did not.
-    pub found: u64,
-}
 
 /// Places all pending instances of some apps, each with its number in the plan, or none; then it says why.
 ///

@@ -1,10 +1,13 @@
 //! Reads an app as Marathon writes it.
 
 use super::app::{App, GpuBehavior};
+use super::fitness::Strategy;
 use super::ports::{HostPort, PortRequest};
 use super::reader::{Node, ReadError, TextError};
+use super::spread::Spread;
 use super::volume::VolumeRequest;
 use super::{grammar, syntax};
+use crate::constraint::Condition;
 use crate::role::Role;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
@@ -69,7 +72,7 @@ impl App {
             app.changed = Some(version(changed)?);
         }
         app.ports = ports(node, container.as_ref())?;
-        grammar::read(node, &mut app)?;
+        placement(node, &mut app)?;
         Ok(app)
     }
 }
@@ -80,6 +83,42 @@ impl FromStr for App {
     fn from_str(text: &str) -> Result<Self, TextError> {
         Ok(Self::from_json(&syntax::read_json(text.as_bytes())?)?)
     }
+}
+
+/// Reads `constraints` and `placement` into an app.
+fn placement(node: Node<'_>, app: &mut App) -> Result<(), ReadError> {
+    if let Some(constraints) = node.get("constraints") {
+        for constraint in constraints.items("a list of constraints")? {
+            let (field, operator, value) = grammar::words(constraint)?;
+            let condition = Condition::marathon(&field, &operator, value);
+            app.require.push(condition.map_err(|error| constraint.error(error))?.into());
+        }
+    }
+    let Some(placement) = node.get("placement") else { return Ok(()) };
+    placement.only(&["require", "prefer", "spread", "strategy"])?;
+    if let Some(require) = placement.get("require") {
+        for item in require.items("a list of conditions")? {
+            app.require.push(grammar::clause(item)?);
+        }
+    }
+    if let Some(prefer) = placement.get("prefer") {
+        for item in prefer.items("a list of preferences")? {
+            app.prefer.push(grammar::preference(item)?);
+        }
+    }
+    if let Some(spread) = placement.get("spread") {
+        for item in spread.items("a list of spreads")? {
+            app.spread.push(Spread::read(item)?);
+        }
+    }
+    app.strategy = placement.get("strategy").map(strategy).transpose()?;
+    Ok(())
+}
+
+/// Reads the name of a strategy.
+pub(super) fn strategy(node: Node<'_>) -> Result<Strategy, ReadError> {
+    let by_name = node.json().as_str().and_then(Strategy::by_name);
+    by_name.ok_or_else(|| node.wrong(format!("one of {}", Strategy::NAMES.join(", "))))
 }
 
 /// A role.

@@ -2,7 +2,7 @@
 
 use super::barrier::Barrier;
 use super::desk::{Desk, Findings};
-use super::ports::PortShortage;
+use super::ports::{HostPort, PortShortage};
 use super::search::Search;
 use super::volume::VolumeSource;
 use crate::constraint::{Candidate, Constraint, Field, Location, Reason, Remedy};
@@ -110,15 +110,10 @@ impl Change {
     fn is_elsewhere(&self) -> bool {
         matches!(self, Self::Value { .. } | Self::NewValue(_) | Self::NoValue(_))
     }
-}
 
-impl Change {
     /// How much it counts, if it is about values of fields: these may do for one another.
     fn size_of_value(&self) -> Option<u64> {
-        match self {
-            Self::Without { .. } => Some(CONDITION),
-            change => change.is_elsewhere().then_some(WHOLE),
-        }
+        if matches!(self, Self::Without { .. }) { Some(CONDITION) } else { self.is_elsewhere().then_some(WHOLE) }
     }
 }
 
@@ -146,10 +141,7 @@ impl fmt::Display for Change {
 
 /// A field as people name it.
 fn named(field: &Field) -> String {
-    match field {
-        Field::Hostname => "host".to_owned(),
-        _ => field.to_string().trim_start_matches('@').to_owned(),
-    }
+    if *field == Field::Hostname { "host".to_owned() } else { field.to_string().trim_start_matches('@').to_owned() }
 }
 
 impl fmt::Display for NearMiss {
@@ -241,7 +233,7 @@ impl Miss {
             Barrier::OtherRole { wanted, .. } => self.add(WHOLE, Change::OfferTo(wanted.clone())),
             Barrier::NoneOfRole { accepted } => {
                 let needs_amounts = search.amounts().into_iter().any(|(_, needed)| !needed.is_zero());
-                let needs_ports = search.app.ports.iter().any(|port| port.host != super::HostPort::None);
+                let needs_ports = search.app.ports.iter().any(|port| port.host != HostPort::None);
                 if !needs_amounts && !needs_ports {
                     self.add(WHOLE, Change::OfRole(accepted.first()?.clone()));
                 }
@@ -269,7 +261,7 @@ impl Miss {
             Barrier::Scarce { .. } => self.add(WHOLE, Change::NoGpus),
             Barrier::Ports(PortShortage::Fixed(number)) => {
                 let is_new = !self.changes.contains(&Change::Port(*number));
-                let wanted = search.app.ports.iter().filter(|port| port.host == super::HostPort::Fixed(*number));
+                let wanted = search.app.ports.iter().filter(|port| port.host == HostPort::Fixed(*number));
                 if wanted.count() > 1 {
                     return None; // wanted twice: no port will do
                 }
@@ -340,12 +332,9 @@ impl Miss {
     fn location(&self, place: &Location, new: &str) -> Location {
         let mut location = place.clone();
         for change in &self.changes {
-            let (field, value) = match change {
-                Change::Value { field, value } => (field, Some(value.clone())),
-                Change::NewValue(field) => (field, Some(new.into())),
-                Change::NoValue(field) => (field, None),
-                _ => continue,
-            };
+            let Some(field) = field(change) else { continue };
+            let value = if let Change::Value { value, .. } = change { Some(value.clone()) } else { None };
+            let value = value.or_else(|| matches!(change, Change::NewValue(_)).then(|| new.into()));
             match field {
                 Field::Hostname => location.hostname = value.unwrap_or_default(),
                 Field::Region => location.region = value,
@@ -366,10 +355,8 @@ impl Miss {
 }
 
 fn field(change: &Change) -> Option<&Field> {
-    match change {
-        Change::Value { field, .. } | Change::NewValue(field) | Change::NoValue(field) => Some(field),
-        _ => None,
-    }
+    let (Change::Value { field, .. } | Change::NewValue(field) | Change::NoValue(field)) = change else { return None };
+    Some(field)
 }
 
 /// Which part is missing, in thousandths and at least one.

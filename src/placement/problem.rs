@@ -2,7 +2,7 @@
 
 use super::app::{App, full_id};
 use super::reader::{Node, ReadError, ReadFault, TextError};
-use super::{Plan, Planner, Running, grammar, marathon, syntax};
+use super::{Plan, Planner, Running, marathon, syntax};
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::{Attributes, WrittenAttributes};
 use crate::constraint::Location;
@@ -193,7 +193,7 @@ fn read_options(node: Node<'_>) -> Result<Planner, ReadError> {
     planner.region = node.get("region").map(|region| region.name().map(SmolStr::new)).transpose()?;
     planner.accepted_roles = node.get("accepted_resource_roles").map(marathon::roles).transpose()?;
     if let Some(strategy) = node.get("strategy") {
-        planner.strategy = grammar::strategy(strategy)?;
+        planner.strategy = marathon::strategy(strategy)?;
     }
     if let Some(now) = node.get("now") {
         planner.now = read_time(now)?;

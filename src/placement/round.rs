@@ -1,11 +1,13 @@
 //! One plan: serves one app after another, groups as one.
 
+use super::Planner;
 use super::app::App;
 use super::desk::Desk;
 use super::group::place_group;
+use super::plan::{Plan, Unplaced};
+use super::running::Running;
 use super::search::Search;
 use super::serve::{explain, place};
-use super::{Plan, Planner, Running, Unplaced};
 use crate::offer::Offer;
 use indexmap::IndexMap;
 

@@ -210,15 +210,15 @@ impl<'a> Term<'a> {
 /// What a condition makes of all tasks of the app, whatever values they have.
 fn beat(condition: &Condition, search: &Search<'_>, desk: &Desk<'_>) -> u64 {
     let (app, field) = (search.app, &condition.field);
-    match &condition.operator {
-        Operator::GroupBy(Some(groups)) => {
-            let tally = desk.placed.tally(&app.id, field);
-            let on_top = tally.above(app.instances / *groups) < app.instances % *groups;
-            u64::from(tally.groups() < groups.get()) + 2 * u64::from(on_top)
-        }
-        Operator::GroupBy(None) => desk.placed.tally(&app.id, field).fewest().unwrap_or(0),
-        Operator::MaxSkew(_) => desk.placed.fewest(&app.id, field).map_or(0, |fewest| fewest + 1),
-        Operator::Cluster(None) => u64::from(desk.placed.count(&app.id) > 0),
-        _ => 0,
+    if let Operator::GroupBy(Some(groups)) = &condition.operator {
+        let tally = desk.placed.tally(&app.id, field);
+        let on_top = tally.above(app.instances / *groups) < app.instances % *groups;
+        u64::from(tally.groups() < groups.get()) + 2 * u64::from(on_top)
+    } else if matches!(condition.operator, Operator::GroupBy(None)) {
+        desk.placed.tally(&app.id, field).fewest().unwrap_or(0)
+    } else if matches!(condition.operator, Operator::MaxSkew(_)) {
+        desk.placed.fewest(&app.id, field).map_or(0, |fewest| fewest + 1)
+    } else {
+        u64::from(matches!(condition.operator, Operator::Cluster(None)) && desk.placed.count(&app.id) > 0)
     }
 }

@@ -2,6 +2,8 @@
 
 use super::Strategy;
 use super::*;
+use crate::offer::{Filters, Operation};
+use crate::scheduler::{Call, Calls};
 use proptest::prelude::{Strategy as Generator, *};
 use serde_json::{Value as Json, json};
 

@@ -18,13 +18,16 @@ const CLOSE: f64 = 1e-9;
 /// What is launched: offer, app, task, resources, ports.
 pub(crate) type Launched = (String, String, String, Resources, Vec<Option<u64>>);
 
+/// By offer, the kinds of checks that fail.
+pub(crate) type Kinds = Vec<(String, BTreeSet<&'static str>)>;
+
 /// What the matcher says.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) launches: Vec<Launched>,
     pub(crate) declines: Vec<String>,
-    /// By app: how many wait, and the kinds of checks that fail by offer.
-    pub(crate) unplaced: Vec<(String, u64, Vec<(String, BTreeSet<&'static str>)>)>,
+    /// By app: how many wait, and why.
+    pub(crate) unplaced: Vec<(String, u64, Kinds)>,
 }
 
 /// A place: the values of its fields, and where they come from.

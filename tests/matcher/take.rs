@@ -63,7 +63,7 @@ pub(super) fn ports(wanted: &[PortRequest], pools: &[Resource]) -> Option<(Vec<O
 /// A disk for each volume, the biggest first: of divided disks the one with the most space, of whole ones the smallest.
 pub(super) fn volumes(wanted: &[VolumeRequest], left: &mut Resources) -> Option<Vec<Resource>> {
     let mut wanted: Vec<&VolumeRequest> = wanted.iter().collect();
-    wanted.sort_by(|a, b| b.size.cmp(&a.size));
+    wanted.sort_by_key(|volume| std::cmp::Reverse(volume.size));
     let mut taken = Vec::new();
     for volume in wanted {
         let suits = |disk: &&Resource| {

@@ -130,7 +130,8 @@ fn can_be_tried(problem: &Problem, near: &NearMiss, app: &str) -> bool {
     let disks = near.changes.iter().any(|change| matches!(change, Change::Disk { .. }));
     let without = near.changes.iter().any(|change| matches!(change, Change::Without { .. }));
     let skews = app.require.iter().any(|clause| clause.to_string().contains("MAX_SKEW"));
-    !(disks && app.volumes.len() > 1) && !(without && skews)
+    let is_open = (disks && app.volumes.len() > 1) || (without && skews);
+    !is_open
 }
 
 proptest! {
