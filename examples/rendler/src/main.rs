@@ -11,7 +11,7 @@
 //!
 //! Exit status: 0; 1 when the first page cannot be had or the output cannot be written; 2 for wrong input; 130 after
 //! Ctrl-C.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
+#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
 mod crawler;
 mod drawing;
@@ -259,14 +259,4 @@ fn first_page(site: &Site, graph: &Graph) -> Result<(), Failure> {
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).map_err(|source| Failure::Output { file: path.display().to_string(), source })
-}
-
-#[cfg(test)]
-impl Graph {
-    /// The state of each page in a word, and all links, for tests.
-    fn shape(&self) -> (Vec<(&str, &str)>, Vec<(&str, &str)>) {
-        let nodes = self.nodes().iter().map(|(page, node)| (page.as_str(), node.class()));
-        let edges = self.edges().iter().map(|(from, to)| (from.as_str(), to.as_str()));
-        (nodes.collect(), edges.collect())
-    }
 }

@@ -100,14 +100,18 @@ impl Crawl {
         }
     }
 
-    fn shape(&self) -> (Vec<(&str, &str)>, Vec<(&str, &str)>) {
-        self.run.rendler().graph().shape()
+    /// The state of each page in a word.
+    fn pages(&self) -> Vec<(&str, &str)> {
+        self.run.rendler().graph().nodes().iter().map(|(page, node)| (page.as_str(), node.class())).collect()
+    }
+
+    fn links(&self) -> Vec<(&str, &str)> {
+        self.run.rendler().graph().edges().iter().map(|(from, to)| (from.as_str(), to.as_str())).collect()
     }
 
     fn assert_shipped(&self) {
-        let (pages, links) = self.shape();
-        assert_eq!(pages, PAGES);
-        assert_eq!(links, LINKS);
+        assert_eq!(self.pages(), PAGES);
+        assert_eq!(self.links(), LINKS);
         let nodes = self.run.rendler().graph().nodes();
         for (page, node) in nodes {
             let is_page = node.class() == "page";
@@ -200,7 +204,7 @@ fn an_executor_that_always_dies_is_given_up_in_the_end() {
         crawl.run.cluster().end_executor(&id, 9);
     }
     let crawl = crawl.finish();
-    assert_eq!(crawl.shape().0, [("/index.html", "failed")]);
+    assert_eq!(crawl.pages(), [("/index.html", "failed")]);
     assert_eq!(crawl.run.rendler().retried(), 2);
 }
 
@@ -222,7 +226,7 @@ fn a_server_stumbles_moves_pages_and_misses_some() {
         other => http("500 Internal Server Error", "", other),
     });
     let crawl = Crawl::of(&site, LIMITS).finish();
-    let (pages, links) = crawl.shape();
+    let (pages, links) = (crawl.pages(), crawl.links());
     let page = ("/", "page");
     let expected = [
         page,
@@ -243,8 +247,7 @@ fn a_server_stumbles_moves_pages_and_misses_some() {
 #[test]
 fn limits_hold() {
     let crawl = Crawl::of(SHIPPED, Limits { pages: 4, renders: 2, retries: 0 }).finish();
-    let (pages, _) = crawl.shape();
-    assert_eq!(pages.iter().filter(|(_, class)| *class == "page").count(), 4);
+    assert_eq!(crawl.pages().iter().filter(|(_, class)| *class == "page").count(), 4);
     let rendler = crawl.run.rendler();
     assert_eq!((rendler.crawls(), rendler.renders()), ((4, 4), (2, 2)));
     let pictures = rendler.graph().nodes().values().filter(|node| node.picture.is_some());
@@ -268,7 +271,7 @@ fn a_stop_ends_what_runs_and_starts_nothing_more() {
     crawl.sender.send(Signal::Stop).unwrap();
     let mut crawl = crawl.finish();
     let expected = [("/", "page"), ("/1", "seen"), ("/2", "seen"), ("/3", "seen")];
-    assert_eq!(crawl.shape().0, expected);
+    assert_eq!(crawl.pages(), expected);
     let cluster = crawl.run.cluster();
     assert!(cluster.executors().all(|id| cluster.tasks_of(id).count() == 0));
 }

@@ -17,7 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Workshop<R> {
     bell: Arc<dyn Fn() + Send + Sync>,
     running: BTreeMap<TaskId, Work>,
-    results: (Sender<(TaskId, R)>, Receiver<(TaskId, R)>),
+    sender: Sender<(TaskId, R)>,
+    results: Receiver<(TaskId, R)>,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,8 @@ where
 {
     /// A workshop that rings the bell whenever something is done.
     pub(crate) fn new(bell: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { bell, running: BTreeMap::new(), results: mpsc::channel() }
+        let (sender, results) = mpsc::channel();
+        Self { bell, running: BTreeMap::new(), sender, results }
     }
 
     /// Begins with the work of a task, that is to be done by then; an error if the machine has no thread for it.
@@ -55,7 +57,7 @@ where
         work: impl FnOnce(&Cancelled) -> Result<T, E> + Send + 'static,
     ) -> Result<(), E> {
         let cancelled = Cancelled::default();
-        let (flag, id, done, bell) = (cancelled.clone(), task.clone(), self.results.0.clone(), Arc::clone(&self.bell));
+        let (flag, id, done, bell) = (cancelled.clone(), task.clone(), self.sender.clone(), Arc::clone(&self.bell));
         let thread = Builder::new().name(task.to_string()).spawn(move || {
             let result = panic::catch_unwind(AssertUnwindSafe(|| work(&flag)));
             // Nobody listens any more once the executor has ended.
@@ -84,7 +86,7 @@ where
 
     /// What was done since this was last asked.
     pub(crate) fn done(&mut self) -> Vec<(TaskId, Result<T, E>)> {
-        let results: Vec<_> = self.results.1.try_iter().collect();
+        let results: Vec<_> = self.results.try_iter().collect();
         results.into_iter().filter(|(task, _)| self.running.remove(task).is_some()).collect()
     }
 }

@@ -1,4 +1,5 @@
 //! The program `rendler`: what it writes, and what it refuses.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
 use std::path::Path;
