@@ -18,7 +18,7 @@
 //! | to | see |
 //! | --- | --- |
 //! | count resources exactly | [`Resources`], [`Scalar`], [`Ranges`], [`Quantities`] |
-//! | write a framework | [`Scheduler`], [`Calls`], [`Offer`], [`Accept`] |
+//! | write a framework | [`guide`], [`Scheduler`], [`Calls`], [`Offer`], [`Accept`] |
 //! | write what runs its tasks | [`Executor`], [`Reports`], [`executor`] |
 //! | talk to a Mesos master, or be one | [`v1`]: all messages as JSON |
 //! | say where a task may run | [`constraint`], and [`placement`] for the planner |
@@ -44,6 +44,7 @@ pub mod constraint;
 mod draw;
 pub mod executor;
 mod framework;
+pub mod guide;
 mod id;
 pub mod journal;
 mod master;

@@ -2,6 +2,7 @@
 
 use apportion::allocator::{Allocator, Hierarchical, Sorter};
 use apportion::constraint::Constraint;
+use apportion::packing::{Demand, DeviceFitness, Fleet, Loss, Machine, Outlook};
 use apportion::placement::Fitness;
 use apportion::{
     Accept, Command, CommandError, Effect, Framework, Master, Offer, Resource, Resources, Scheduler, Task,
@@ -13,6 +14,7 @@ fn values_and_machines_go_to_other_threads() {
     sent::<(Resources, Offer, Accept, Task, Framework)>();
     sent::<(Command, CommandError, Effect)>();
     sent::<(Master, Hierarchical)>();
+    sent::<(Demand, Machine, Outlook, Fleet<Box<dyn DeviceFitness>>)>();
 }
 
 #[test]
@@ -24,6 +26,8 @@ fn seams_can_be_kept_behind_a_pointer() {
     kept::<dyn Scheduler>(None);
     kept::<dyn Constraint>(None);
     kept::<dyn Fitness>(None);
+    kept::<dyn DeviceFitness>(None);
+    kept::<dyn Loss>(None);
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn table(arguments: &Arguments) -> Result<String, String> {
     let policies = arguments.policy.map_or_else(|| Policy::value_variants().to_vec(), |policy| vec![policy]);
     for policy in policies {
         let cells = scenes.iter().map(|scene| cell(&scene.run(policy)));
-        table.add_row([vec![format!("{policy:?}")], cells.collect()].concat());
+        table.add_row([vec![policy.to_string()], cells.collect()].concat());
     }
     (1..=lists.len())
         .filter_map(|column| table.column_mut(column).map(|column| column.set_cell_alignment(CellAlignment::Right)))

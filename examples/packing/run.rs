@@ -4,6 +4,7 @@ use crate::trace::{Node, Order, Pod};
 use apportion::packing::{Baseline, DeviceFitness, Fleet, Fragmentation, Horizon, Mix, Outlook};
 use clap::ValueEnum;
 use serde::Serialize;
+use std::fmt;
 
 /// How nodes are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -56,6 +57,12 @@ impl Policy {
             Self::Fgd => Box::new(Fragmentation::gradient_descent(mix)),
             Self::Outlook => Box::new(Outlook::fitness(mix, Horizon::of(mix, nodes.iter().map(|node| &node.machine)))),
         }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
     }
 }
 

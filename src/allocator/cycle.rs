@@ -188,18 +188,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
         let content = self.refusals.content(agent, available);
         let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
-        let choosy = self.choosy > 0;
-        let wanted = |client: ClientId| {
-            let entry = &roles[role_of[client.index()]];
-            let own = entry.quota.filter(|_| entry.has_quota);
-            match stage {
-                Stage::Guarantees => own.is_some_and(|node| accounts.lacks_guarantee(node)),
-                Stage::FairShares if is_plain && !choosy && own.is_some_and(|node| accounts.is_closed(node)) => false,
-                Stage::FairShares => content.is_none_or(|content| {
-                    let mut members = entry.members.iter().flatten();
-                    members.any(|member| seats.awake.contains(member.number) && !content.contains(member.number))
-                }),
-            }
+        let (lacking, closed) = (accounts.lacking_clients(), accounts.closed_clients());
+        let may_be_closed = is_plain && self.choosy == 0;
+        let wanted = |client: ClientId| match stage {
+            Stage::Guarantees => lacking.contains(client.index()),
+            Stage::FairShares if may_be_closed && closed.contains(client.index()) => false,
+            Stage::FairShares => content.is_none_or(|content| {
+                let members = &roles[role_of[client.index()]].numbers;
+                members.iter().any(|member| seats.awake.contains(*member) && !content.contains(*member))
+            }),
         };
         self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
     }
@@ -215,9 +212,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if (order.len() >= PATIENCE || self.refusals.known_content(agent, available).is_some())
             && let Some(content) = self.refusals.content(agent, available)
         {
-            let members = &entry.members;
-            let number = |client: ClientId| members[client.index()].as_ref().map(|member| member.number);
-            let wanted = |client| number(client).is_some_and(|number| !content.contains(number));
+            let numbers = &entry.numbers;
+            let wanted = |client: ClientId| !content.contains(numbers[client.index()]);
             entry.sorter.more_of(&wanted, &entry.tree, &self.totals, order);
         } else {
             entry.sorter.more(&entry.tree, &self.totals, order);

@@ -3,7 +3,7 @@
 use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
 use super::names::Amounts;
-use super::roster::{FrameworkIx, Member, Place, RoleEntry, RoleIx};
+use super::roster::{FrameworkIx, Member, MemberIx, Place, RoleEntry, RoleIx};
 use super::share::Weight;
 use super::sorter::Sorter;
 use super::tree::ShareTree;
@@ -101,9 +101,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let client = entry.tree.add(std::iter::once(id.as_str()), |_| Weight::ONE);
         if entry.members.len() <= client.index() {
             entry.members.resize_with(client.index() + 1, || None);
+            entry.numbers.resize(client.index() + 1, MemberIx::MAX);
         }
+        let number = self.seats.take();
+        entry.numbers[client.index()] = number;
         entry.members[client.index()] = Some(Member {
-            number: self.seats.take(),
+            number,
             framework,
             subscribed: false,
             suppressed: false,
@@ -132,6 +135,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 tree: ShareTree::default(),
                 sorter: self.fresh.clone(),
                 members: Vec::new(),
+                numbers: Vec::new(),
                 present: 0,
                 firm: Amounts::default(),
                 quota,
@@ -158,6 +162,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let entry = &mut self.roles[place.0];
         entry.tree.remove(place.1);
         entry.members[place.1.index()] = None;
+        entry.numbers[place.1.index()] = MemberIx::MAX;
         entry.present -= 1;
         if entry.present == 0 {
             let (role, client) = (entry.role.clone(), entry.client);

@@ -103,19 +103,17 @@ impl Quotas {
                 return Err(QuotaError::OverLimit { name: name.into(), guarantee, limit });
             }
         }
-        let before = self.replace(role, quota);
+        let is_empty = quota.is_empty();
+        let before = self.set.insert(role.clone(), quota);
         let mut parents = std::iter::once(role.clone()).chain(role.ancestors());
-        if let Some(error) = parents.find_map(|parent| check_children(&self.set, &parent).err()) {
-            self.replace(role, before);
-            return Err(error);
+        let error = parents.find_map(|parent| check_children(&self.set, &parent).err());
+        match (error.is_some(), before) {
+            (true, Some(before)) => drop(self.set.insert(role.clone(), before)),
+            (false, _) if !is_empty => {}
+            (true, None) | (false, _) => drop(self.set.shift_remove(role)),
         }
-        self.stale = true;
-        Ok(())
-    }
-
-    fn replace(&mut self, role: &Role, quota: Quota) -> Quota {
-        let before = if quota.is_empty() { self.set.swap_remove(role) } else { self.set.insert(role.clone(), quota) };
-        before.unwrap_or_default()
+        self.stale |= error.is_none();
+        error.map_or(Ok(()), Err)
     }
 
     /// Takes the limits of a role away.

@@ -31,6 +31,8 @@ pub(super) struct RoleEntry<F> {
     pub(super) tree: ShareTree,
     pub(super) sorter: F,
     pub(super) members: Vec<Option<Member>>,
+    /// The members' own numbers, in the same places.
+    pub(super) numbers: Vec<MemberIx>,
     /// How many members there are.
     pub(super) present: usize,
     /// What these hold of what quota divides.

@@ -69,7 +69,7 @@ struct Node {
     active: bool,
     /// How many active clients there are at or below it.
     awake: u32,
-    /// The tree's shape when a child last came or went, or changed its weight.
+    /// The tree's shape when a child last came or went, changed its weight, or became or ceased to be a leaf.
     layout: u64,
 }
 
@@ -214,7 +214,7 @@ impl ShareTree {
         self.shape
     }
 
-    /// The shape when a child of `node` last came or went, or changed its weight.
+    /// The shape when a child of `node` last came or went, changed its weight, or became or ceased to be a leaf.
     pub(super) fn layout(&self, node: NodeId) -> u64 {
         self.node(node).layout
     }
@@ -232,6 +232,11 @@ impl ShareTree {
     /// Whether there is an active client at or below `node`.
     pub(super) fn is_awake(&self, node: NodeId) -> bool {
         self.node(node).awake > 0
+    }
+
+    /// The client at `node`, if it is a leaf.
+    pub(super) fn client(&self, node: NodeId) -> Option<ClientId> {
+        self.node(node).client
     }
 
     /// Whether a client may be served now.
@@ -328,7 +333,7 @@ impl ShareTree {
         self.changed_below(self.parent(node));
     }
 
-    /// The children of a node, or their weights, are not what they were.
+    /// The children of a node are not what they were.
     fn changed_below(&mut self, node: NodeId) {
         self.shape += 1;
         self.node_mut(node).layout = self.shape;
@@ -438,6 +443,7 @@ impl ShareTree {
         let leaf = self.node_mut(own);
         (leaf.held, leaf.shared, leaf.count, leaf.active, leaf.awake) = (held, shared, count, active, awake);
         self.node_mut(node).client = None;
+        self.changed_below(self.parent(node));
         self.seat(client.expect("only a client's leaf is split"), own);
     }
 

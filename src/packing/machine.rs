@@ -223,8 +223,10 @@ impl Machine {
     }
 }
 
+/// Whether it is a number as we write it: `gpu07` is another name, not another one for `gpu7`.
 fn is_number(digits: &str) -> bool {
-    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    let is_plain = digits == "0" || !digits.is_empty() && !digits.starts_with('0');
+    is_plain && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 impl Taken {
@@ -288,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_offer_and_what_is_taken_of_it_add_up() {
-        let offered: Resources = "cpus:4;gpu0:0.25;gpu2:1;gpus:7;mem:8;ports:[1-9]".parse().unwrap();
+        let offered: Resources = "cpus:4;gpu0:0.25;gpu02:0.5;gpu2:1;gpus:7;mem:8;ports:[1-9]".parse().unwrap();
         let mut machine = Machine::of(&offered, "gpu").unwrap();
         assert_eq!(machine.devices(), [250, 0, 1000]);
         let demand = demand(1, 1, 250);

@@ -425,6 +425,7 @@ impl Resource {
         self.key == other.key && (self.key & 0xff <= KEYED || self.name == other.name)
     }
 
+    #[inline]
     pub(super) fn cmp_identity(&self, other: &Self) -> Ordering {
         if !self.same_name(other) {
             return self.key.cmp(&other.key).then_with(|| self.name.cmp(&other.name));

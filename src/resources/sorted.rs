@@ -1,8 +1,9 @@
 //! Sums and differences of lists of resources in canonical order.
 //!
 //! Both lists of an operation are walked once, from the front: what comes next in one is looked for
-//! from where the last one was found in the other, in steps that double. So lists of the same
-//! resources cost one comparison each, and a few resources in a long list the logarithm of its length.
+//! from where the last one was found in the other, one by one at first and then in steps that double.
+//! So lists of the same resources cost one comparison each, and a few resources in a long list the
+//! logarithm of its length.
 
 use super::{Resource, SumError};
 use std::cmp::Ordering;
@@ -10,7 +11,11 @@ use std::cmp::Ordering;
 /// From so many new entries on it is cheaper to sort them in than to move all others up for each.
 const MANY: usize = 16;
 
+/// So many entries are looked at one by one: as many as most lists have.
+const NEAR: usize = 4;
+
 /// Canonical order; resources that merge are equal whatever their value.
+#[inline]
 fn order(mine: &Resource, theirs: &Resource) -> Ordering {
     let identity = mine.cmp_identity(theirs);
     if identity == Ordering::Equal && !mine.merges() { mine.value.cmp(&theirs.value) } else { identity }
@@ -31,7 +36,7 @@ fn search(list: &[Resource], from: usize, wanted: &Resource) -> Result<usize, us
     let high = loop {
         let Some(probe) = list.get(low + step - 1) else { break list.len() };
         match order(probe, wanted) {
-            Ordering::Less => (low, step) = (low + step, step * 2),
+            Ordering::Less => (low, step) = (low + step, if low < from + NEAR { 1 } else { step * 2 }),
             Ordering::Equal if step == 1 => return Ok(low),
             Ordering::Greater if step == 1 => return Err(low),
             Ordering::Equal | Ordering::Greater => break low + step,

@@ -3,6 +3,7 @@
 //! Kept as things change, so that an allocation finds them as they are: a change costs its path.
 
 use super::Quota;
+use crate::allocator::bits::Bits;
 use crate::allocator::names::{Amounts, Delta, NameIx, Names};
 use crate::allocator::tree::ClientId;
 use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
@@ -29,6 +30,10 @@ pub(in crate::allocator) struct Accounts {
     minimums: Vec<Vec<(NameIx, u64)>>,
     /// How many roles that have a framework may consume too little for any offer.
     closed: usize,
+    /// The roles that have a framework and lack some of their own guarantee, by their place in the tree of roles.
+    lacking_clients: Bits,
+    /// Those that may consume too little for any offer.
+    closed_clients: Bits,
 }
 
 /// Why a role is given nothing firm.
@@ -75,7 +80,7 @@ impl Accounts {
         let minimums = minimums.iter().map(&mut amounts).collect();
         *self = Self { total, held, minimums, ..Self::default() };
         let mut roles: Vec<_> = quotas.iter().collect();
-        roles.sort_unstable_by_key(|(role, _)| (role.components().count(), *role));
+        roles.sort_by_cached_key(|(role, _)| role.components().count());
         for (role, quota) in roles {
             let mut guarantee = Amounts::default();
             quota
@@ -126,10 +131,9 @@ impl Accounts {
     pub(super) fn seat(&mut self, role: &Role, client: Option<ClientId>) -> Option<NodeIx> {
         let nearest = self.nearest(role)?;
         if self.of(role) == Some(nearest) {
-            let node = &mut self.nodes[nearest];
-            let before = usize::from(node.is_closed && node.client.is_some());
-            node.client = client;
-            self.closed = self.closed - before + usize::from(node.is_closed && node.client.is_some());
+            self.list(nearest, false);
+            self.nodes[nearest].client = client;
+            self.list(nearest, true);
         }
         Some(nearest)
     }
@@ -171,11 +175,28 @@ impl Accounts {
             limits.any(|(_, limit)| limit.saturating_sub(node.consumed.of(*name)) < *amount)
         };
         let is_closed = !self.minimums.is_empty() && self.minimums.iter().all(|minimum| minimum.iter().any(too_little));
-        let counted = usize::from(node.client.is_some());
-        self.lacking = self.lacking + usize::from(lacks) - usize::from(node.lacks);
-        self.closed = self.closed + counted * usize::from(is_closed) - counted * usize::from(node.is_closed);
-        let node = &mut self.nodes[ix];
-        (node.lacks, node.is_closed) = (lacks, is_closed);
+        if (lacks, is_closed) != (node.lacks, node.is_closed) {
+            self.lacking = self.lacking + usize::from(lacks) - usize::from(node.lacks);
+            self.list(ix, false);
+            let node = &mut self.nodes[ix];
+            (node.lacks, node.is_closed) = (lacks, is_closed);
+            self.list(ix, true);
+        }
+    }
+
+    /// Lists a role, if it has a framework, among those that lack something and those that are closed; or takes it off.
+    fn list(&mut self, ix: NodeIx, is_there: bool) {
+        let Node { client: Some(client), lacks, is_closed, .. } = self.nodes[ix] else { return };
+        if is_closed {
+            self.closed = if is_there { self.closed + 1 } else { self.closed - 1 };
+        }
+        for (holds, list) in [(lacks, &mut self.lacking_clients), (is_closed, &mut self.closed_clients)] {
+            if holds && is_there {
+                list.insert(client.index());
+            } else {
+                list.remove(client.index());
+            }
+        }
     }
 
     /// Brings what is kept free for a role in line with what it lacks, and what is kept free above it.
@@ -206,12 +227,17 @@ impl Accounts {
         self.lacking > 0
     }
 
-    /// Whether a role's own limits leave too little for any offer of nothing but what quota divides.
-    pub(in crate::allocator) fn is_closed(&self, node: NodeIx) -> bool {
-        self.nodes[node].is_closed
+    /// Those that do and have a framework, by their place in the tree of roles.
+    pub(in crate::allocator) fn lacking_clients(&self) -> &Bits {
+        &self.lacking_clients
     }
 
-    /// How many roles with a framework that is so for.
+    /// The roles with a framework whose own limits leave too little for any offer of nothing but what quota divides.
+    pub(in crate::allocator) fn closed_clients(&self) -> &Bits {
+        &self.closed_clients
+    }
+
+    /// How many these are.
     pub(in crate::allocator) fn closed(&self) -> usize {
         self.closed
     }

@@ -52,7 +52,7 @@ impl Drf {
         }
         let mut charged = std::mem::take(&mut self.charged);
         for client in charged.drain(..) {
-            let mut node = tree.leaf(client).unwrap_or(tree.root());
+            let mut node = tree.leaf(client).unwrap_or_else(|| tree.root());
             while node != tree.root() {
                 self.refresh(tree, node);
                 node = tree.parent(node);
@@ -103,8 +103,7 @@ impl Drf {
             let tournament = &mut self.tournaments[node.index()];
             let first = match wanted {
                 None => tournament.first(),
-                Some(wanted) => tournament
-                    .first_where(&self.totals, |slot| tree.active_client(tree.children(node)[slot]).is_none_or(wanted)),
+                Some(wanted) => tournament.first_wanted(&self.totals, wanted),
             };
             match first {
                 Some(slot) => {

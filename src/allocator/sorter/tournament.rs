@@ -2,7 +2,7 @@
 
 use crate::allocator::bits::Bits;
 use crate::allocator::share::{Share, Totals, Weight};
-use crate::allocator::tree::{NodeId, ShareTree};
+use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
 
 /// By what siblings are ordered: smaller share, then fewer gifts, then smaller name.
@@ -75,6 +75,8 @@ pub(super) struct Tournament {
     stamp: Option<(u64, u64)>,
     /// By slot.
     keys: Vec<Key>,
+    /// By slot: the clients, where the children are leaves.
+    clients: Vec<Option<ClientId>>,
     /// The final at 1, the matches of match `i` at `2 i` and `2 i + 1`, the slots behind the last match: who has won.
     winners: Vec<u32>,
     /// All slots, in the order that they once had; empty as long as nobody asks for it.
@@ -95,6 +97,8 @@ impl Tournament {
         self.forget_line();
         self.keys.clear();
         self.keys.extend(tree.children(node).iter().map(|child| Key::of(tree, totals, *child)));
+        self.clients.clear();
+        self.clients.extend(tree.children(node).iter().map(|child| tree.client(*child)));
         let matches = self.keys.len().next_power_of_two();
         self.winners.clear();
         self.winners.resize(2 * matches, NOBODY);
@@ -160,9 +164,11 @@ impl Tournament {
         if first { one } else { other }
     }
 
-    /// The slot of the first for whom `test` holds. O(those before it), which is little each, and O(√siblings).
-    pub(super) fn first_where(&mut self, totals: &Totals, test: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The slot of the first that is no leaf, or whose client is wanted. O(those before it), which is little each, and
+    /// O(√siblings).
+    pub(super) fn first_wanted(&mut self, totals: &Totals, wanted: &dyn Fn(ClientId) -> bool) -> Option<usize> {
         self.line_up(totals);
+        let test = |slot: usize| self.clients[slot].is_none_or(wanted);
         let in_line = self.line.iter().map(|slot| *slot as usize);
         let unmoved = in_line.filter(|slot| !self.has_moved.contains(*slot)).find(|slot| test(*slot));
         let moved = self.moved.iter().map(|slot| *slot as usize).filter(|slot| test(*slot));
