@@ -127,8 +127,8 @@ impl Matcher<'_> {
         self.uses(&place.hostname, amounts.0.as_f64(), amounts.1.as_f64());
         let is_old = task.version.zip(app.and_then(|app| app.changed)).is_some_and(|(version, since)| version < since);
         if !is_old {
-            let image = task.image.as_ref().or(app.and_then(|app| app.image.as_ref()));
-            let labels = task.labels.as_ref().or(app.map(|app| &app.labels));
+            let image = task.image.as_ref().or_else(|| app.and_then(|app| app.image.as_ref()));
+            let labels = task.labels.as_ref().or_else(|| app.map(|app| &app.labels));
             self.tasks.push(Task {
                 app: task.app.to_string(),
                 id: task.task.to_string(),
@@ -163,7 +163,7 @@ impl Matcher<'_> {
             let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let mut scores = scores.into_iter();
             left.retain(|_| {
-                scores.next().is_some_and(|score| score > best - CLOSE || best.is_infinite() && score == best)
+                scores.next().is_some_and(|score| score > best - CLOSE || best.is_infinite() && score >= best)
             });
         }
         left.first().copied()

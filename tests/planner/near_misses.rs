@@ -36,7 +36,7 @@ fn changed(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str, ne
     let offer = &mut problem.offers[at];
     let mut roles = vec![Role::default()];
     roles.extend(app.role.clone());
-    let roles = app.accepted_roles.clone().or(problem.planner.accepted_roles.clone()).unwrap_or(roles);
+    let roles = app.accepted_roles.clone().or_else(|| problem.planner.accepted_roles.clone()).unwrap_or(roles);
     let role = roles.iter().find(|role| role.is_default()).unwrap_or(&roles[0]);
     for change in changes {
         match change {
@@ -80,7 +80,7 @@ fn with_disk(resources: &Resources, source: VolumeSource, size: Scalar) -> Resou
 }
 
 fn set(offer: &mut Offer, field: &Field, value: Option<&str>) {
-    let mut domain = offer.domain.clone().unwrap_or(Domain { region: "".into(), zone: "".into() });
+    let mut domain = offer.domain.clone().unwrap_or_else(|| Domain { region: "".into(), zone: "".into() });
     let text = value.unwrap_or_default().into();
     match field {
         Field::Hostname => offer.hostname = text,
