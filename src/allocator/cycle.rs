@@ -112,9 +112,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         {
             return;
         }
-        let number = || draw(cycle.at.as_micros(), self.ledger[agent].order);
         if self.sorter.draws() {
-            let number = number();
+            let number = draw(cycle.at.as_micros(), self.ledger[agent].order);
             self.sorter.draw(number);
         }
         if let Some(demand) = &cycle.demand {
