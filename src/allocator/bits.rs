@@ -2,38 +2,49 @@
 
 /// A set of small numbers, a bit each.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bits(Vec<u64>);
+pub(super) struct Bits {
+    words: Vec<u64>,
+    len: usize,
+}
 
 impl Bits {
     /// Adds a number; whether it was not there yet.
     pub(super) fn insert(&mut self, number: usize) -> bool {
-        if self.0.len() <= number / 64 {
-            self.0.resize(number / 64 + 1, 0);
+        if self.words.len() <= number / 64 {
+            self.words.resize(number / 64 + 1, 0);
         }
-        let (word, bit) = (&mut self.0[number / 64], 1 << (number % 64));
+        let (word, bit) = (&mut self.words[number / 64], 1 << (number % 64));
         let is_new = *word & bit == 0;
         *word |= bit;
+        self.len += usize::from(is_new);
         is_new
     }
 
     pub(super) fn remove(&mut self, number: usize) {
-        if let Some(word) = self.0.get_mut(number / 64) {
-            *word &= !(1 << (number % 64));
+        if self.contains(number) {
+            self.words[number / 64] &= !(1 << (number % 64));
+            self.len -= 1;
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.words.clear();
+        self.len = 0;
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn contains(&self, number: usize) -> bool {
-        self.0.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
+        self.words.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 
     /// Whether every member is one of `others` too.
     pub(super) fn is_within(&self, others: &Self) -> bool {
-        let theirs = others.0.iter().chain(std::iter::repeat(&0));
-        self.0.iter().zip(theirs).all(|(mine, theirs)| mine & !theirs == 0)
+        let theirs = others.words.iter().chain(std::iter::repeat(&0));
+        self.len <= others.len && self.words.iter().zip(theirs).all(|(mine, theirs)| mine & !theirs == 0)
     }
 }
 
@@ -59,5 +70,6 @@ mod tests {
         mine.remove(70);
         mine.remove(1000);
         assert!(mine.contains(5) && !mine.contains(70) && !mine.contains(1000));
+        assert_eq!(mine.len(), 1);
     }
 }

@@ -80,10 +80,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if self.sorter.asks_for_demand() {
             cycle.demand = Some(self.survey(&cycle));
         }
-        if self.quotas.accounts.any_lacks_guarantee() {
+        if self.quotas.accounts.lacking().len() > 0 {
             cycle.merged = Some(IndexMap::default());
             for &agent in &*candidates {
-                if !self.quotas.accounts.any_lacks_guarantee() {
+                if self.quotas.accounts.lacking().len() == 0 {
                     break;
                 }
                 self.visit(Stage::Guarantees, agent, &mut cycle);
@@ -187,7 +187,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
         let content = self.refusals.content(agent, available);
         let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
-        let (lacking, closed) = (accounts.lacking_clients(), accounts.closed_clients());
+        let (lacking, closed) = (accounts.lacking(), accounts.closed());
         let may_be_closed = is_plain && self.choosy == 0;
         let wanted = |client: ClientId| match stage {
             Stage::Guarantees => lacking.contains(client.index()),
@@ -230,7 +230,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Whether the limits of all roles leave too little for any offer of nothing but what quota divides.
     fn nobody_may_have_more(&self) -> bool {
-        self.choosy == 0 && self.quotas.accounts.closed() > 0 && self.quotas.accounts.closed() == self.roles.len()
+        let closed = self.quotas.accounts.closed().len();
+        self.choosy == 0 && closed > 0 && closed == self.roles.len()
     }
 
     /// Whether everybody is known to have turned down all that is available of an agent.
@@ -241,8 +242,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Whether a role lacks some of its own guarantee.
     pub(super) fn lacks_guarantee(&self, role: RoleIx) -> bool {
-        let entry = &self.roles[role];
-        entry.has_quota && entry.quota.is_some_and(|node| self.quotas.accounts.lacks_guarantee(node))
+        self.quotas.accounts.lacking().contains(self.roles[role].client.index())
     }
 
     /// What a role may have of an agent, less the shared resources that were given in this cycle.

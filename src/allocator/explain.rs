@@ -301,7 +301,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
             | Reason::Outranked { .. }
             | Reason::Starved { .. } => return false,
         }
-        self.set_framework(place, Arc::new(framework));
+        self.replace_framework(self.member(place).framework, Arc::new(framework));
         true
     }
 

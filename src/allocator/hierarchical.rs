@@ -235,9 +235,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
         let ix = self.find_framework(&framework.id)?;
-        let before = std::mem::replace(&mut self.frameworks[ix].framework, Arc::clone(framework));
-        self.choosy += usize::from(!framework.offer_filters.is_empty());
-        self.choosy -= usize::from(!before.offer_filters.is_empty());
+        self.replace_framework(ix, Arc::clone(framework));
         let left: Vec<_> = {
             let places = self.frameworks[ix].places.iter();
             places.filter(|(role, _)| !framework.roles.contains(&self.roles[*role].role)).copied().collect()

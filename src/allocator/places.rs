@@ -56,8 +56,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         &self.frameworks[self.member(place).framework].framework
     }
 
-    pub(super) fn set_framework(&mut self, place: Place, framework: Arc<Framework>) {
-        let ix = self.member(place).framework;
+    /// What a framework says of itself is something else now.
+    pub(super) fn replace_framework(&mut self, ix: FrameworkIx, framework: Arc<Framework>) {
         self.choosy += usize::from(!framework.offer_filters.is_empty());
         let before = std::mem::replace(&mut self.frameworks[ix].framework, framework);
         self.choosy -= usize::from(!before.offer_filters.is_empty());
@@ -139,7 +139,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 present: 0,
                 firm: Amounts::default(),
                 quota,
-                has_quota: quota.is_some() && quota == self.quotas.accounts.of(role),
             },
         );
         if self.role_of.len() <= client.index() {
@@ -210,7 +209,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if self.quotas.reopen(&mut self.names, held, &self.options.min_allocatable) {
             for (_, entry) in self.roles.iter_mut() {
                 entry.quota = self.quotas.seat(&entry.role, entry.client);
-                entry.has_quota = entry.quota.is_some() && entry.quota == self.quotas.accounts.of(&entry.role);
             }
         }
     }

@@ -144,13 +144,15 @@ impl Quotas {
                 } else {
                     account.sub(&delta)
                 }
+                if account.is_empty() {
+                    self.reserved.swap_remove(role);
+                }
                 if !self.stale {
                     let node = self.accounts.nearest(role);
                     if adds { self.accounts.consume(node, &delta) } else { self.accounts.give_up(node, &delta) }
                 }
             }
         }
-        self.reserved.retain(|_, amounts| !amounts.is_empty());
     }
 
     /// Resources are in somebody's hands, whoever that is.

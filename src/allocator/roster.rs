@@ -39,8 +39,6 @@ pub(super) struct RoleEntry<F> {
     pub(super) firm: Amounts,
     /// The nearest account of quota, from here up.
     pub(super) quota: Option<NodeIx>,
-    /// Whether that is its own.
-    pub(super) has_quota: bool,
 }
 
 /// The dense number of a member of any role.

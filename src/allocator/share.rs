@@ -90,8 +90,8 @@ impl Share {
     /// The dominant share of the DRF paper (Ghodsi et al., NSDI'11, section 4.1): the largest
     /// fraction of any one resource, over the weight.
     pub(super) fn dominant(held: &Amounts, totals: &Totals, weight: Weight) -> Self {
-        let shares = held.iter().map(|(ix, amount)| Self::new(amount, totals.fair(ix), weight));
-        shares.max().unwrap_or(Self::ZERO)
+        let (_, held, total) = totals.dominant(held);
+        Self::new(held, total, weight)
     }
 
     /// `held` of `total` over the weight, nearly: off by less than five parts in 2^53.
@@ -182,7 +182,7 @@ impl Totals {
 
     /// Whether all fair totals are a multiple of these: then the same holdings stand in the same order.
     pub(super) fn is_multiple_of(&self, other: &Self) -> bool {
-        let names = self.fair_ones().len().max(other.fair_ones().len());
+        let names = self.fair.as_slice().len().max(other.fair.as_slice().len());
         let mut pairs = (0..names).map(|ix| (u128::from(self.fair(ix)), u128::from(other.fair(ix))));
         let Some(first) = pairs.find(|pair| *pair != (0, 0)) else { return true };
         first.0 > 0 && first.1 > 0 && pairs.all(|(mine, theirs)| mine * first.1 == theirs * first.0)
@@ -198,9 +198,17 @@ impl Totals {
         self.fair.of(ix)
     }
 
-    /// The totals of all names as far as shares go.
-    pub(super) fn fair_ones(&self) -> &[u64] {
-        self.fair.as_slice()
+    /// Of which resource the largest fraction is held: its number, how much is held, and how much there is. The first of
+    /// several; if nothing is held that counts, 0 of 1 of the first.
+    pub(super) fn dominant(&self, held: &Amounts) -> (super::names::NameIx, u64, u64) {
+        let (mut resource, mut most, mut of) = (0, 0, 1);
+        for (ix, (mine, total)) in held.as_slice().iter().zip(self.fair.as_slice()).enumerate() {
+            // mine / total > most / of
+            if u128::from(*mine) * u128::from(of) > u128::from(most) * u128::from(*total) && *total > 0 {
+                (resource, most, of) = (ix, *mine, *total);
+            }
+        }
+        (resource, most, of)
     }
 
     fn changed(&mut self) {

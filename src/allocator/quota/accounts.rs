@@ -24,16 +24,12 @@ pub(in crate::allocator) struct Accounts {
     pub(super) held: Amounts,
     /// What of the others is kept free for guarantees.
     required: Amounts,
-    /// How many roles lack some of their own guarantee.
-    lacking: usize,
     /// What an offer must contain one of.
     minimums: Vec<Vec<(NameIx, u64)>>,
-    /// How many roles that have a framework may consume too little for any offer.
-    closed: usize,
-    /// The roles that have a framework and lack some of their own guarantee, by their place in the tree of roles.
-    lacking_clients: Bits,
+    /// The roles that have a framework and lack some of their own guarantee, by their client in the tree of roles.
+    lacking: Bits,
     /// Those that may consume too little for any offer.
-    closed_clients: Bits,
+    closed: Bits,
 }
 
 /// Why a role is given nothing firm.
@@ -122,15 +118,10 @@ impl Accounts {
         role.path_up().find_map(|path| self.by_role.get(path).copied())
     }
 
-    /// The account of just that role.
-    pub(in crate::allocator) fn of(&self, role: &Role) -> Option<NodeIx> {
-        self.by_role.get(role).copied()
-    }
-
     /// Tells where a role stands in the tree of roles, or that it does not; the nearest account of it.
     pub(super) fn seat(&mut self, role: &Role, client: Option<ClientId>) -> Option<NodeIx> {
         let nearest = self.nearest(role)?;
-        if self.of(role) == Some(nearest) {
+        if self.by_role.get(role) == Some(&nearest) {
             self.list(nearest, false);
             self.nodes[nearest].client = client;
             self.list(nearest, true);
@@ -157,10 +148,6 @@ impl Accounts {
         while let Some(node) = next {
             change(&mut self.nodes[node].consumed);
             self.look_at(node);
-            next = self.nodes[node].parent;
-        }
-        next = from;
-        while let Some(node) = next {
             self.update_need(node);
             next = self.nodes[node].parent;
         }
@@ -176,7 +163,6 @@ impl Accounts {
         };
         let is_closed = !self.minimums.is_empty() && self.minimums.iter().all(|minimum| minimum.iter().any(too_little));
         if (lacks, is_closed) != (node.lacks, node.is_closed) {
-            self.lacking = self.lacking + usize::from(lacks) - usize::from(node.lacks);
             self.list(ix, false);
             let node = &mut self.nodes[ix];
             (node.lacks, node.is_closed) = (lacks, is_closed);
@@ -187,10 +173,7 @@ impl Accounts {
     /// Lists a role, if it has a framework, among those that lack something and those that are closed; or takes it off.
     fn list(&mut self, ix: NodeIx, is_there: bool) {
         let Node { client: Some(client), lacks, is_closed, .. } = self.nodes[ix] else { return };
-        if is_closed {
-            self.closed = if is_there { self.closed + 1 } else { self.closed - 1 };
-        }
-        for (holds, list) in [(lacks, &mut self.lacking_clients), (is_closed, &mut self.closed_clients)] {
+        for (holds, list) in [(lacks, &mut self.lacking), (is_closed, &mut self.closed)] {
             if holds && is_there {
                 list.insert(client.index());
             } else {
@@ -217,29 +200,14 @@ impl Accounts {
         minus(&self.nodes[node].guarantee, &self.nodes[node].consumed)
     }
 
-    /// Whether a role lacks some of its own guarantee.
-    pub(in crate::allocator) fn lacks_guarantee(&self, node: NodeIx) -> bool {
-        self.nodes[node].lacks
+    /// The roles with a framework that lack some of their own guarantee, by their client in the tree of roles.
+    pub(in crate::allocator) fn lacking(&self) -> &Bits {
+        &self.lacking
     }
 
-    /// Whether any role does.
-    pub(in crate::allocator) fn any_lacks_guarantee(&self) -> bool {
-        self.lacking > 0
-    }
-
-    /// Those that do and have a framework, by their place in the tree of roles.
-    pub(in crate::allocator) fn lacking_clients(&self) -> &Bits {
-        &self.lacking_clients
-    }
-
-    /// The roles with a framework whose own limits leave too little for any offer of nothing but what quota divides.
-    pub(in crate::allocator) fn closed_clients(&self) -> &Bits {
-        &self.closed_clients
-    }
-
-    /// How many these are.
-    pub(in crate::allocator) fn closed(&self) -> usize {
-        self.closed
+    /// Those whose own limits leave too little for any offer of nothing but what quota divides.
+    pub(in crate::allocator) fn closed(&self) -> &Bits {
+        &self.closed
     }
 
     /// Whether anything is kept free for guarantees.

@@ -23,13 +23,7 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn of(tree: &ShareTree, totals: &Totals, node: NodeId) -> Self {
         let (weight, count, rank) = (tree.weight(node), tree.count(node), tree.rank(node));
-        let (mut resource, mut held, mut of) = (0, 0, 1);
-        for (ix, (mine, total)) in tree.held(node).as_slice().iter().zip(totals.fair_ones()).enumerate() {
-            // mine / total > held / of
-            if u128::from(*mine) * u128::from(of) > u128::from(held) * u128::from(*total) && *total > 0 {
-                (resource, held, of) = (ix, *mine, *total);
-            }
-        }
+        let (resource, held, of) = totals.dominant(tree.held(node));
         let (approx, plays) = (Share::quotient(held, of, weight), tree.is_awake(node));
         Self { approx, held, resource: small(resource), plays, weight, count, rank }
     }
