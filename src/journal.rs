@@ -115,16 +115,15 @@ impl Replay {
     }
 
     fn run(&mut self, at: Time, command: WrittenCommand, emit: &mut impl FnMut(&str)) -> Result<(), Refusal> {
-        if let WrittenCommand::Configure(written) = command {
-            if self.master.is_some() {
-                self.started().advance(at)?;
-                self.drain(emit);
-                return Err(ValueError::LateConfigure.into());
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only the first line can configure; it is refused later on")]
+        let command = match command {
+            WrittenCommand::Configure(written) if self.master.is_none() => {
+                let config = Config::try_from(written)?;
+                self.master = Some(Master::new(config));
+                return Ok(self.started().advance(at)?);
             }
-            let config = Config::try_from(written)?;
-            self.master = Some(Master::new(config));
-            return Ok(self.started().advance(at)?);
-        }
+            command => command,
+        };
         // Timer by timer, so that a long sleep does not pile up its effects.
         let mut emitted = 0;
         while let Some(wake) = self.started().poll_timeout().filter(|wake| wake.at <= at) {

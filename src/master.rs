@@ -183,6 +183,11 @@ impl<A: Allocator> Master<A> {
         self.agents.get(agent).map(|agent| &**agent)
     }
 
+    /// Whether a framework is registered.
+    pub(crate) fn has_framework(&self, id: &FrameworkId) -> bool {
+        self.frameworks.contains_key(id)
+    }
+
     /// The moment of the last command or timer.
     #[must_use]
     pub fn now(&self) -> Time {

@@ -135,6 +135,24 @@ impl Filters {
     pub fn refuse_for(span: Duration) -> Self {
         Self { refuse: span.min(Self::LONGEST) }
     }
+
+    /// A refusal as Mesos reads it: absent or negative is 5 s, more than a year is a year (`hierarchical.cpp`).
+    pub(crate) fn from_seconds(refuse_seconds: Option<f64>) -> Self {
+        match refuse_seconds {
+            Some(0.0) => Self::NONE,
+            Some(seconds) if seconds > 0.0 => {
+                // Only exactly 0 makes no filter: what rounds to nothing still lasts a batch interval.
+                let span = Duration::try_from_secs_f64(seconds).unwrap_or(Self::LONGEST);
+                Self::refuse_for(span.max(Duration::from_nanos(1)))
+            }
+            _ => Self::default(),
+        }
+    }
+
+    /// As it is written; none if it is what is taken when nothing is said.
+    pub(crate) fn seconds(self) -> Option<f64> {
+        (self != Self::default()).then_some(self.refuse.as_secs_f64())
+    }
 }
 
 impl Default for Filters {

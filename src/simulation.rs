@@ -365,13 +365,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                 let _ = self.command(*command);
             }
             Planned::WakeScheduler(framework) => self.tell(&framework, Scheduler::woken),
-            Planned::WakeExecutor(id) => {
-                let (now, wire) = (self.now(), self.wire);
-                if let Some(executors) = &mut self.executors {
-                    let outcome = executors.act(&id, wire, now, Executor::woken);
-                    self.take(outcome);
-                }
-            }
+            Planned::WakeExecutor(id) => self.act(&id, |executor, reports| executor.woken(reports)),
         }
     }
 
@@ -395,7 +389,8 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         }
         match gone {
             Gone::Agent(agent) => {
-                for framework in self.members.keys() {
+                // Those that have left are still members, to be looked at.
+                for framework in self.members.keys().filter(|id| self.master.has_framework(id)) {
                     self.events.push_back((framework.clone(), Event::Failure(Failure::of_agent(agent.clone()))));
                 }
             }

@@ -470,4 +470,9 @@ fn a_framework_that_leaves_takes_its_executors_along() {
     cluster.run_until(Time::from_secs(1));
     assert_eq!((cluster.executors().count(), cluster.unacknowledged()), (0, 0));
     assert!(cluster.master().state().agents.iter().all(|agent| agent.allocated.is_empty()));
+    let told = batch(&cluster, "f1").told.clone();
+    let agent = cluster.master().state().agents[0].id.clone();
+    cluster.remove_agent(&agent).unwrap();
+    cluster.run_until(Time::from_secs(2));
+    assert_eq!(batch(&cluster, "f1").told, told); // whoever has left is told of nothing any more
 }

@@ -1,7 +1,8 @@
 //! Journals that mean no good: huge, empty, contradictory, far in the future, or no journals at all. Each
 //! ends soon, nothing panics, and nothing is kept of what was refused.
 
-use apportion::journal::Replay;
+use apportion::journal::{self, Replay};
+use apportion::{Call, Command, Config, Framework, Master, Time};
 use serde_json::{Value, json};
 
 /// Feeds lines, and counts the effects and the lines that were none.
@@ -225,6 +226,38 @@ fn a_sleep_in_which_too_much_happens_ends_early() {
         assert!(last.contains("error") && last.contains("too much happens"), "{last}");
         assert!((1 << 20..(1 << 20) + 10).contains(&effects), "{effects}");
     }
+}
+
+#[test]
+fn what_is_said_in_anothers_name_is_refused_in_the_journal_too() {
+    let framework = |id: &str, role: &str| Box::new(Framework::new(id).role(role.parse().expect("a role")));
+    for call in [Call::UpdateFramework(framework("f2", "b")), Call::Subscribe(framework("f3", "b"))] {
+        let mut fed = a_small_cluster();
+        let before = fed.state();
+        let command = Command::Call("f1".into(), call);
+        let mut master = Master::new(Config::default());
+        for id in ["f1", "f2"] {
+            master.handle(Time::ZERO, Command::AddFramework(*framework(id, "a"))).expect("a new framework");
+        }
+        assert!(master.handle(Time::ZERO, command.clone()).is_err());
+        fed.feed(&journal::record(Time::ZERO, &command));
+        assert_eq!(fed.state(), before);
+    }
+}
+
+#[test]
+fn a_late_configure_comes_after_what_was_due() {
+    let mut fed = Fed::default();
+    fed.command(&json!({"configure": {"offer_timeout": 1}}));
+    fed.command(&json!({"add_framework": {"id": "f", "roles": ["a"]}}));
+    fed.command(&json!({"add_agent": {"id": "a1", "resources": "cpus:1"}}));
+    fed.at(1e12, &json!({"configure": {}}));
+    let errors: Vec<usize> =
+        (0..fed.effects.len()).filter(|at| fed.effects[*at].contains("too much happens")).collect();
+    assert_eq!(errors, [fed.effects.len() - 1]);
+    fed.command(&json!({"configure": {}}));
+    assert!(fed.effects.last().is_some_and(|last| last.contains("configure") && !last.contains("too much")));
+    assert_eq!(fed.effects.len(), errors[0] + 2);
 }
 
 #[test]

@@ -140,7 +140,7 @@ impl TryFrom<WrittenCommand> for Command {
             W::Revive(Roles { framework, roles }) => Self::Call(framework, Call::Revive(read_roles(roles)?)),
             W::Accept(written) => Self::Call(written.framework.clone(), Call::Accept(Accept::try_from(written)?)),
             W::Decline(Answer { framework, offers, refuse_seconds }) => {
-                Self::Call(framework, Call::Decline { offers, filters: filters(refuse_seconds) })
+                Self::Call(framework, Call::Decline { offers, filters: Filters::from_seconds(refuse_seconds) })
             }
             W::TaskStatus(WrittenStatus { framework, task, state, reason, message }) => {
                 Self::TaskStatus(framework, TaskStatus { reason, message, ..TaskStatus::new(task, read_state(state)?) })
@@ -185,13 +185,16 @@ impl TryFrom<WrittenCommand> for Command {
             W::SetMaintenance(SetMaintenance { agent, unavailability }) => {
                 Self::SetMaintenance(agent, unavailability.map(Unavailability::try_from).transpose()?)
             }
-            W::AcceptInverseOffer(Answer { framework, offers, refuse_seconds }) => {
-                Self::Call(framework, Call::AcceptInverseOffers { offers, filters: filters(refuse_seconds) })
-            }
-            W::DeclineInverseOffer(Answer { framework, offers, refuse_seconds }) => {
-                Self::Call(framework, Call::DeclineInverseOffers { offers, filters: filters(refuse_seconds) })
-            }
-            W::Explain(_) | W::Configure(_) | W::Advance(_) | W::State(_) => {
+            W::AcceptInverseOffer(Answer { framework, offers, refuse_seconds }) => Self::Call(
+                framework,
+                Call::AcceptInverseOffers { offers, filters: Filters::from_seconds(refuse_seconds) },
+            ),
+            W::DeclineInverseOffer(Answer { framework, offers, refuse_seconds }) => Self::Call(
+                framework,
+                Call::DeclineInverseOffers { offers, filters: Filters::from_seconds(refuse_seconds) },
+            ),
+            W::Configure(_) => return Err(ValueError::LateConfigure),
+            W::Explain(_) | W::Advance(_) | W::State(_) => {
                 return Err(ValueError::NoCommand(written.name()));
             }
         })
@@ -267,7 +270,7 @@ impl TryFrom<WrittenAccept> for Accept {
 
     fn try_from(written: WrittenAccept) -> Result<Self, ValueError> {
         let operations = written.operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?;
-        let (filters, feedback) = (filters(written.refuse_seconds), written.feedback.unwrap_or_default());
+        let (filters, feedback) = (Filters::from_seconds(written.refuse_seconds), written.feedback.unwrap_or_default());
         Ok(Self { operations, filters, feedback, ..Self::to(written.offers) })
     }
 }
@@ -327,19 +330,6 @@ fn read_state(name: SmolStr) -> Result<TaskState, ValueError> {
 
 fn span(seconds: f64) -> Result<Duration, ValueError> {
     Ok(Time::try_from_secs_f64(seconds)?.since(Time::ZERO))
-}
-
-/// Refusal as Mesos reads it: absent or negative is 5 s, more than a year is a year.
-fn filters(refuse_seconds: Option<f64>) -> Filters {
-    match refuse_seconds {
-        Some(0.0) => Filters::refuse_for(Duration::ZERO),
-        Some(seconds) if seconds > 0.0 => {
-            // Only exactly 0 makes no filter: what rounds to nothing still lasts a batch interval.
-            let span = Duration::try_from_secs_f64(seconds).unwrap_or(Filters::LONGEST);
-            Filters::refuse_for(span.max(Duration::from_nanos(1)))
-        }
-        _ => Filters::default(),
-    }
 }
 
 fn seconds(span: Duration) -> f64 {
@@ -459,27 +449,26 @@ impl From<&Framework> for WrittenFramework {
 
 fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
     let framework = framework.clone();
-    let refusal = |filters: &Filters| (*filters != Filters::default()).then_some(filters.refuse.as_secs_f64());
     match call {
         Call::Accept(accept) => WrittenCommand::Accept(WrittenAccept {
             framework,
             offers: accept.offers.clone(),
             operations: accept.operations.iter().map(WrittenOperation::from).collect(),
-            refuse_seconds: refusal(&accept.filters),
+            refuse_seconds: accept.filters.seconds(),
             feedback: (!accept.feedback.is_empty()).then(|| accept.feedback.clone()),
         }),
         Call::Decline { offers, filters } => {
-            WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: refusal(filters) })
+            WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: filters.seconds() })
         }
         Call::AcceptInverseOffers { offers, filters } => WrittenCommand::AcceptInverseOffer(Answer {
             framework,
             offers: offers.clone(),
-            refuse_seconds: refusal(filters),
+            refuse_seconds: filters.seconds(),
         }),
         Call::DeclineInverseOffers { offers, filters } => WrittenCommand::DeclineInverseOffer(Answer {
             framework,
             offers: offers.clone(),
-            refuse_seconds: refusal(filters),
+            refuse_seconds: filters.seconds(),
         }),
         Call::Suppress(roles) => WrittenCommand::Suppress(Roles { framework, roles: write_roles(roles) }),
         Call::Revive(roles) => WrittenCommand::Revive(Roles { framework, roles: write_roles(roles) }),
@@ -490,6 +479,10 @@ fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
         Call::Reconcile(tasks) => {
             let tasks = tasks.as_ref().map(|tasks| tasks.iter().map(|task| task.task.clone()).collect());
             WrittenCommand::Reconcile(Reconcile { framework, tasks })
+        }
+        // In another's name it is refused: what remains is that time goes on.
+        Call::Subscribe(info) | Call::UpdateFramework(info) if info.id != framework => {
+            WrittenCommand::Advance(Nothing {})
         }
         Call::Subscribe(info) => WrittenCommand::Subscribe(Box::new((&**info).into())),
         Call::UpdateFramework(info) => WrittenCommand::UpdateFramework(Box::new((&**info).into())),

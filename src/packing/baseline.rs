@@ -3,7 +3,7 @@
 //! Formulas, rounding included, are those of the simulator of Weng et al. (USENIX ATC'23), so that its published
 //! results can be had to the digit.
 
-use super::demand::{Demand, DeviceRequest, WHOLE};
+use super::demand::{Demand, WHOLE};
 use super::fitness::{DeviceFitness, Fit};
 use super::machine::Machine;
 use crate::draw::draw;
@@ -76,7 +76,7 @@ fn clustering(machine: &Machine, demand: &Demand) -> i64 {
     if request.is_none() {
         return 0;
     }
-    let kind = if request.is_part() { DeviceRequest::PART } else { request };
+    let kind = request.kind();
     let base = match machine.tenants() {
         [only] if *only == kind => 75,
         [] => 25,
@@ -119,6 +119,7 @@ pub(super) fn whole(score: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packing::DeviceRequest;
     use crate::resources::Scalar;
 
     fn demand(cpus: u64, count: u64, each: u64) -> Demand {

@@ -94,6 +94,11 @@ impl DeviceRequest {
     pub const fn is_part(self) -> bool {
         0 < self.each && self.each < WHOLE
     }
+
+    /// What kind of request it is: any part of a device is [`DeviceRequest::PART`], whole devices are as they are.
+    pub(super) const fn kind(self) -> Self {
+        if self.is_part() { Self::PART } else { self }
+    }
 }
 
 /// What a task wants: cpus, memory, devices, and of which models these may be.

@@ -112,10 +112,10 @@ impl<F: DeviceFitness> Fleet<F> {
     }
 
     fn choose(&mut self, demand: &Demand) -> Option<(usize, Fit)> {
-        if self.known.len() >= Self::MOST_KNOWN && !self.known.contains_key(demand) {
-            self.known.clear();
-        }
         if !self.known.contains_key(demand) {
+            if self.known.len() >= Self::MOST_KNOWN {
+                self.known.clear();
+            }
             self.known.insert(demand.clone(), vec![Known::Nothing; self.machines.len()]);
         }
         let known = self.known.get_mut(demand)?;

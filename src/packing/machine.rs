@@ -145,9 +145,8 @@ impl Machine {
         self.model.as_deref()
     }
 
-    /// The kinds of request that were served here: any part of a device as [`DeviceRequest::PART`], whole
-    /// devices as they are. In
-    /// order of their coming, each once.
+    /// The kinds of request that were served here: any part of a device as [`DeviceRequest::PART`], whole devices as they
+    /// are. In order of their coming, each once.
     #[must_use]
     pub fn tenants(&self) -> &[DeviceRequest] {
         &self.tenants
@@ -207,7 +206,7 @@ impl Machine {
         }
         self.cpus = self.cpus.saturating_sub(demand.cpus);
         self.mem = self.mem.saturating_sub(demand.mem);
-        let kind = if request.is_part() { DeviceRequest::PART } else { request };
+        let kind = request.kind();
         if !request.is_none() && !self.tenants.contains(&kind) {
             self.tenants.push(kind);
         }

@@ -226,7 +226,7 @@ fn futures(classes: &[Class], horizon: Horizon) -> Vec<Vec<&Demand>> {
     let weight =
         |class: &Class| class.part * if class.demand.devices.is_none() { horizon.without_devices } else { 1.0 };
     let all: f64 = classes.iter().map(weight).sum();
-    let mut futures = vec![Vec::with_capacity(horizon.tasks); horizon.futures];
+    let mut futures = vec![Vec::new(); horizon.futures];
     for task in 0..horizon.tasks as u64 {
         // Each future has a stratum of its own, another one at every step.
         let chance = draw(Outlook::SEED, task);

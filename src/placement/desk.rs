@@ -11,6 +11,7 @@ use super::state::{Slot, State, StateId, States, Step, Taken};
 use super::table::Table;
 use super::{Planner, volume};
 use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
+use crate::draw::{draw, mix};
 use crate::id::TaskId;
 use crate::offer::Offer;
 use crate::resources::{Resource, Resources, Scalar, Value};
@@ -241,7 +242,7 @@ impl<'a> Desk<'a> {
         if search.app.ports.is_empty() {
             return Ok(Assigned::default());
         }
-        let pick = self.planner.seed.map(|seed| mixed(seed, 0));
+        let pick = self.planner.seed.map(mix);
         let start = pick.and_then(|pick| ports::start(&slot.offer.resources, pick));
         ports::assign(&search.app.ports, &search.pools(left, "ports"), start)
     }
@@ -254,7 +255,7 @@ impl<'a> Desk<'a> {
             offer: slot.offer,
             left: &state.left,
             used: state.used,
-            draw: unit(mixed(mixed(seed, self.launches.len() as u64 + 1), index as u64)),
+            draw: unit(draw(seed.wrapping_add(self.launches.len() as u64 + 1), index as u64)),
         }
     }
 
@@ -409,14 +410,6 @@ fn part(search: &Search<'_>, left: &Resources, name: &str, needed: Scalar, parts
             missing = missing.saturating_sub(amount);
         }
     }
-}
-
-/// Mixes two numbers into one that shows nothing of them (the finaliser of splitmix64).
-fn mixed(seed: u64, number: u64) -> u64 {
-    let mut z = seed.wrapping_add(number).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// A number from 0 to 1, below 1.

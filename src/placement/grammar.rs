@@ -1,7 +1,7 @@
 //! Reads conditions and wishes: their words, and what is joined of them.
 
-use super::reader::{Node, ReadError, ReadFault};
-use crate::constraint::{Clause, Condition, Field, Operand, Operator, Preference, Weight};
+use super::reader::{Node, ReadError};
+use crate::constraint::{Clause, Condition, ConditionError, Field, Operand, Operator, Preference, Weight};
 use serde_json::Value as Json;
 
 const CONDITION: &str = "a condition such as [\"rack\", \"IS\", \"r1\"]";
@@ -10,16 +10,12 @@ const CLAUSES: &str = "a list of conditions, with at least one";
 
 /// A field of a place.
 pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
-    let field: Field = node.text()?.parse().map_err(|error| node.error(ReadFault::Condition(error_of(error))))?;
+    let field: Field = node.text()?.parse().map_err(|error| node.error(ConditionError::from(error)))?;
     if field.is_of_tasks() {
         let operator = of.to_owned();
-        return Err(node.error(crate::constraint::ConditionError::FieldOfTasks { field, operator }));
+        return Err(node.error(ConditionError::FieldOfTasks { field, operator }));
     }
     Ok(field)
-}
-
-fn error_of(error: crate::constraint::FieldError) -> crate::constraint::ConditionError {
-    error.into()
 }
 
 /// The two or three words of a condition.
@@ -47,7 +43,7 @@ fn operand(json: &Json) -> Option<Operand> {
 pub(super) fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
     if node.json().is_array() {
         let (field, operator, value) = words(node)?;
-        let condition = field.parse::<Field>().map_err(error_of).and_then(|field| {
+        let condition = field.parse::<Field>().map_err(ConditionError::from).and_then(|field| {
             let operator = Operator::new(&operator, value)?;
             Condition::new(field, operator)
         });

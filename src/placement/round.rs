@@ -10,6 +10,7 @@ use super::search::Search;
 use super::serve::{explain, place};
 use crate::offer::Offer;
 use indexmap::IndexMap;
+use smol_str::SmolStr;
 
 /// What is said of an app that has to wait.
 enum Waiting<'a> {
@@ -28,6 +29,12 @@ pub(super) fn serve<'a>(
 ) -> Plan {
     let mut desk = Desk::new(planner, apps, running, offers);
     let mut waiting: Vec<(usize, Waiting<'_>)> = Vec::new();
+    let mut groups: IndexMap<&SmolStr, Vec<(usize, &App)>> = IndexMap::new();
+    for (number, app) in apps.values().copied().enumerate() {
+        if let Some(group) = &app.group {
+            groups.entry(group).or_default().push((number, app));
+        }
+    }
     for (number, app) in apps.values().copied().enumerate() {
         let Some(group) = &app.group else {
             let search = place(&mut desk, app, number);
@@ -36,10 +43,9 @@ pub(super) fn serve<'a>(
             }
             continue;
         };
-        let members = || apps.values().copied().enumerate().filter(|(_, other)| other.group.as_ref() == Some(group));
         // A group is served as one, when its first member is due.
-        if members().next().is_some_and(|(first, _)| first == number) {
-            let told = place_group(&mut desk, group, &members().collect::<Vec<_>>());
+        if let Some(members) = groups.swap_remove(group) {
+            let told = place_group(&mut desk, group, &members);
             waiting.extend(told.into_iter().map(|(number, unplaced)| (number, Waiting::Told(unplaced))));
         }
     }

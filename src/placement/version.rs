@@ -108,7 +108,8 @@ fn days_in(year: i64, month: i64) -> i64 {
 /// Days from the beginning of 1970 to that date, in the Gregorian calendar.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let past = year - 1;
-    let leap_days = past / 4 - past / 100 + past / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
+    let leap_days =
+        past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400) - (1969 / 4 - 1969 / 100 + 1969 / 400);
     let months: i64 = (1..month).map(|month| days_in(year, month)).sum();
     (year - 1970) * 365 + leap_days + months + day - 1
 }
@@ -131,6 +132,9 @@ mod tests {
         for (text, seconds) in cases {
             assert_eq!(text.parse(), Ok(Version { seconds, nanos: 0 }), "{text}");
         }
+        let year_0 =
+            ["0000-12-31T00:00:00Z", "0001-01-01T00:00:00Z"].map(|text| text.parse::<Version>().unwrap().seconds);
+        assert_eq!(year_0[1] - year_0[0], 86_400);
         assert_eq!("1970-01-01T00:00:00.5Z".parse(), Ok(Version { seconds: 0, nanos: 500_000_000 }));
     }
 

@@ -13,7 +13,6 @@ use crate::uuid::Uuid;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 shape!(AcceptShape { ; filters: FiltersShape ; offer_ids: Wrapped<OfferId>, operations: OperationShape });
 shape!(FiltersShape { ; refuse_seconds: f64 ; });
@@ -29,22 +28,12 @@ shape!(Volumes { ; ; volumes: V1Resource });
 shape!(Grow { volume: V1Resource, addition: V1Resource ; ; });
 shape!(Shrink { volume: V1Resource, subtract: Wrapped<f64> ; ; });
 
-/// A refusal of the usual length is not written: it is what Mesos takes when nothing is said.
 pub(super) fn write_filters(filters: Filters) -> Option<FiltersShape> {
-    let refuse_seconds = Some(filters.refuse.as_secs_f64());
-    (filters != Filters::default()).then_some(FiltersShape { refuse_seconds })
+    filters.seconds().map(|seconds| FiltersShape { refuse_seconds: Some(seconds) })
 }
 
-/// Absent or negative is 5 s, more than a year is a year; only exactly 0 makes no filter (Mesos, `hierarchical.cpp`).
 pub(super) fn read_filters(shape: Option<FiltersShape>) -> Filters {
-    match shape.and_then(|shape| shape.refuse_seconds) {
-        Some(0.0) => Filters::NONE,
-        Some(seconds) if seconds > 0.0 => {
-            let span = Duration::try_from_secs_f64(seconds).unwrap_or(Filters::LONGEST);
-            Filters::refuse_for(span.max(Duration::from_nanos(1)))
-        }
-        _ => Filters::default(),
-    }
+    Filters::from_seconds(shape.and_then(|shape| shape.refuse_seconds))
 }
 
 impl AcceptShape {

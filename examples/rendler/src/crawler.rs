@@ -1,11 +1,11 @@
 //! [`Crawler`]: the executor that fetches pages and tells where their links lead.
 
-use crate::job::{Crawled, Job};
+use crate::job::Crawled;
 use crate::page::Page;
 use crate::site::{FetchError, Fetched, Site};
-use crate::workshop::{Broken, PATIENCE, Workshop};
+use crate::workshop::{Broken, Workshop};
 use apportion::executor::{Executor, Reports};
-use apportion::{Task, TaskId, TaskState, TaskStatus};
+use apportion::{Task, TaskId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,41 +34,17 @@ impl Crawler {
 
 impl Executor for Crawler {
     fn launch(&mut self, task: Task, reports: &mut Reports) {
-        let Some(job) = Job::of_data(task.details.get("data")) else {
-            return reports.failed(&task.id, "its data is no job");
-        };
-        let until = reports.at() + PATIENCE;
-        reports.running(&task.id);
-        reports.wake_at(until);
         let site = Arc::clone(&self.site);
-        if let Err(error) = self.workshop.begin(task.id.clone(), until, move |_| crawl(&site, &job.page)) {
-            reports.failed(&task.id, &error.to_string());
-        }
+        self.workshop.launch(&task, reports, move |job, _| crawl(&site, &job.page));
     }
 
     fn kill(&mut self, task: TaskId, _: Option<Duration>, reports: &mut Reports) {
-        self.workshop.cancel(&task);
-        reports.killed(&task);
+        self.workshop.kill(&task, reports);
     }
 
     fn woken(&mut self, reports: &mut Reports) {
-        for task in self.workshop.late(reports.at()) {
-            reports.failed(&task, &Broken::Late.to_string());
-        }
-        for (task, result) in self.workshop.done() {
-            match result {
-                Ok(found) => finish(&task, &found, reports),
-                Err(error) => reports.failed(&task, &error.to_string()),
-            }
-        }
+        self.workshop.report(reports);
     }
-}
-
-/// Says that a task has ended well, and with what result. A status is acknowledged, a message may get lost.
-pub(crate) fn finish(task: &TaskId, result: &impl serde::Serialize, reports: &mut Reports) {
-    let mut status = TaskStatus::new(task.clone(), TaskState::Finished);
-    status.data = serde_json::to_vec(result).ok();
-    reports.update(status);
 }
 
 /// Fetches a page; its links to pages of the same site, each once, in their order on the page.

@@ -1,6 +1,9 @@
 //! [`Workshop`]: where an executor has its work done while it goes on listening.
 
-use apportion::{TaskId, Time};
+use crate::job::Job;
+use apportion::executor::Reports;
+use apportion::{Task, TaskId, TaskState, TaskStatus, Time};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -11,7 +14,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 /// How long any work may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Work on tasks, each on a thread of its own: as many as there are tasks, which the offers limit.
 pub(crate) struct Workshop<R> {
@@ -50,7 +53,7 @@ where
     }
 
     /// Begins with the work of a task, that is to be done by then; an error if the machine has no thread for it.
-    pub(crate) fn begin(
+    fn begin(
         &mut self,
         task: TaskId,
         until: Time,
@@ -70,14 +73,14 @@ where
     }
 
     /// Does not want the work of a task any more.
-    pub(crate) fn cancel(&mut self, task: &TaskId) {
+    fn cancel(&mut self, task: &TaskId) {
         if let Some(work) = self.running.remove(task) {
             work.cancelled.0.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Cancels what should have been done by that moment, and says what that was.
-    pub(crate) fn late(&mut self, at: Time) -> Vec<TaskId> {
+    /// Cancels what should have been done by that moment, and tells what that was.
+    fn late(&mut self, at: Time) -> Vec<TaskId> {
         let late = self.running.iter().filter(|(_, work)| work.until <= at);
         let late: Vec<TaskId> = late.map(|(task, _)| task.clone()).collect();
         late.iter().for_each(|task| self.cancel(task));
@@ -85,9 +88,55 @@ where
     }
 
     /// What was done since this was last asked.
-    pub(crate) fn done(&mut self) -> Vec<(TaskId, Result<T, E>)> {
+    fn done(&mut self) -> Vec<(TaskId, Result<T, E>)> {
         let results: Vec<_> = self.results.try_iter().collect();
         results.into_iter().filter(|(task, _)| self.running.remove(task).is_some()).collect()
+    }
+}
+
+impl<T: Serialize, E: From<Broken> + fmt::Display> Workshop<Result<T, E>>
+where
+    Result<T, E>: Send + 'static,
+{
+    /// Begins with the job that a task brings.
+    pub(crate) fn launch(
+        &mut self,
+        task: &Task,
+        reports: &mut Reports,
+        work: impl FnOnce(Job, &Cancelled) -> Result<T, E> + Send + 'static,
+    ) {
+        let Some(job) = Job::of_data(task.details.get("data")) else {
+            return reports.failed(&task.id, "its data is no job");
+        };
+        let until = reports.at() + PATIENCE;
+        reports.running(&task.id);
+        reports.wake_at(until);
+        if let Err(error) = self.begin(task.id.clone(), until, move |cancelled| work(job, cancelled)) {
+            reports.failed(&task.id, &error.to_string());
+        }
+    }
+
+    /// Cancels the work of a task, and says so.
+    pub(crate) fn kill(&mut self, task: &TaskId, reports: &mut Reports) {
+        self.cancel(task);
+        reports.killed(task);
+    }
+
+    /// Says which tasks have ended, and with what result. A status is acknowledged, a message may get lost.
+    pub(crate) fn report(&mut self, reports: &mut Reports) {
+        for task in self.late(reports.at()) {
+            reports.failed(&task, &Broken::Late.to_string());
+        }
+        for (task, result) in self.done() {
+            match result {
+                Ok(result) => {
+                    let mut status = TaskStatus::new(task, TaskState::Finished);
+                    status.data = serde_json::to_vec(&result).ok();
+                    reports.update(status);
+                }
+                Err(error) => reports.failed(&task, &error.to_string()),
+            }
+        }
     }
 }
 
