@@ -206,6 +206,7 @@ impl Resources {
     }
 
     /// Whether `other` is a copy of this, made and left as it is; false says nothing.
+    #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.items.same(&other.items)
     }
@@ -225,6 +226,7 @@ impl Resources {
 
     /// Whether there is nothing.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

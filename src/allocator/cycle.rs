@@ -12,6 +12,7 @@ use super::names::{Amounts, is_firm};
 use super::roster::{MemberIx, Place, RoleIx};
 use super::sorter::Sorter;
 use super::tree::ClientId;
+use crate::agent::Domain;
 use crate::draw::{draw, draw_for};
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
@@ -33,7 +34,7 @@ pub(super) enum Stage {
 pub(super) struct Cycle {
     /// When it is: what is drawn at random is drawn for it.
     at: Time,
-    /// What was given so far, in that order.
+    /// What was given, in that order; last of all what was given so far in this cycle.
     given: Vec<Holding>,
     /// Which of these was given to whom of what, if both stages may give the same: it is one offer.
     merged: Option<IndexMap<(MemberIx, AgentIx), usize, foldhash::fast::RandomState>>,
@@ -41,8 +42,18 @@ pub(super) struct Cycle {
     shared: IndexMap<AgentIx, Vec<Resource>, foldhash::fast::RandomState>,
     /// Who could still be given something; none if the sorter does not ask.
     demand: Option<Demand>,
-    /// What was last found to reach the general minimum, or not to.
-    worth: (Resources, bool),
+    /// What is known of the resources that were looked at last: many agents have the same.
+    known: Known,
+}
+
+/// What is to be known of resources before they are offered to anybody.
+#[derive(Debug, Default)]
+struct Known {
+    resources: Resources,
+    /// Whether they reach the general minimum.
+    is_worth: bool,
+    /// Whether anybody may have them, and each once: nothing of it is reserved, revocable or shared.
+    is_open: bool,
 }
 
 /// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
@@ -53,30 +64,55 @@ pub(super) struct Queues {
 }
 
 impl Cycle {
-    pub(super) fn new(at: Time) -> Self {
-        Self { at, ..Self::default() }
+    pub(super) fn new(at: Time, given: Vec<Holding>) -> Self {
+        Self { at, given, ..Self::default() }
+    }
+}
+
+/// What somebody may have of an agent.
+#[derive(Debug, Clone)]
+pub(super) enum Portion {
+    /// All that is available, which is [open](Known::is_open). Most often it is, and then no list has to be made or shared.
+    Whole,
+    /// Some of it.
+    Part(Resources),
+}
+
+impl Portion {
+    pub(super) fn of<'a>(&'a self, available: &'a Resources) -> &'a Resources {
+        match self {
+            Self::Whole => available,
+            Self::Part(resources) => resources,
+        }
     }
 }
 
 /// What is left of an agent for a role.
 pub(super) struct Left {
-    pub(super) resources: Resources,
+    pub(super) portion: Portion,
     /// Whether it reaches the general minimum.
     is_worth: bool,
+}
+
+impl Left {
+    fn is_empty(&self) -> bool {
+        matches!(&self.portion, Portion::Part(resources) if resources.is_empty())
+    }
 }
 
 /// After so many clients who did not take anything, only those who may are asked for.
 const PATIENCE: usize = 4;
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
-    /// Gives what is available on these agents to whoever comes first and may have it.
-    pub(super) fn run_cycle(&mut self, at: Time, candidates: &mut [AgentIx]) -> Vec<Holding> {
+    /// Gives what is available on these agents to whoever comes first and may have it; appends that to `given`.
+    pub(super) fn run_cycle(&mut self, at: Time, candidates: &mut [AgentIx], given: &mut Vec<Holding>) {
         self.settle_quotas();
         let keeps_free = self.quotas.accounts.keeps_free();
         if let AgentOrder::Shuffle(seed) = self.options.agent_order {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), self.ledger[*agent].order));
         }
-        let mut cycle = Cycle::new(at);
+        let before = given.len();
+        let mut cycle = Cycle::new(at, std::mem::take(given));
         if self.sorter.asks_for_demand() {
             cycle.demand = Some(self.survey(&cycle));
         }
@@ -97,10 +133,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             self.ledger.mark(*agent);
         }
         // What a guarantee was kept free for may be had by others once the guarantee is met.
-        if keeps_free && !cycle.given.is_empty() {
+        if keeps_free && cycle.given.len() > before {
             self.ledger.mark_all();
         }
-        cycle.given
+        *given = cycle.given;
     }
 
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
@@ -142,12 +178,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     fn visit_role(&mut self, stage: Stage, agent: AgentIx, role: RoleIx, cycle: &mut Cycle) {
+        self.get_to_know(agent, cycle);
         let mut left = self.left_for(role, agent, cycle);
-        if left.resources.is_empty() {
+        if left.is_empty() {
             return;
-        }
-        if !cycle.worth.0.is_same(&left.resources) {
-            cycle.worth = (left.resources.clone(), left.is_worth);
         }
         let entry = &mut self.roles[role];
         if entry.sorter.draws() {
@@ -161,13 +195,13 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 self.more_members(role, agent, &mut members);
             }
             let Some(&client) = members.get(next) else { break };
-            if let Some(offer) = self.share(stage, agent, (role, client), &left) {
-                self.give(agent, (role, client), offer, cycle);
+            if let Some(portion) = self.share(stage, agent, (role, client), &left) {
+                self.give(agent, (role, client), portion, cycle);
                 if self.ledger[agent].available().is_empty() {
                     break;
                 }
                 left = self.left_for(role, agent, cycle);
-                if left.resources.is_empty() {
+                if left.is_empty() {
                     break;
                 }
             }
@@ -245,50 +279,61 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         self.quotas.accounts.lacking().contains(self.roles[role].client.index())
     }
 
+    /// Looks at what is available of an agent, if it is something else than what was looked at last.
+    fn get_to_know(&self, agent: AgentIx, cycle: &mut Cycle) {
+        let available = self.ledger[agent].available();
+        if !cycle.known.resources.is_same(available) {
+            cycle.known = Known {
+                is_worth: reaches(available, &self.options.min_allocatable),
+                is_open: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
+                resources: available.clone(),
+            };
+        }
+    }
+
     /// What a role may have of an agent, less the shared resources that were given in this cycle.
     pub(super) fn left_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle) -> Left {
-        let mut resources = self.ledger[agent].available().for_role(&self.roles[role].role);
+        let (available, known) = (self.ledger[agent].available(), &cycle.known);
+        let is_known = known.resources.is_same(available);
+        if is_known && known.is_open {
+            return Left { portion: Portion::Whole, is_worth: known.is_worth };
+        }
+        let mut resources = available.for_role(&self.roles[role].role);
         if let Some(given) = cycle.shared.get(&agent) {
             resources = resources.filter(|resource| !given.iter().any(|given| given.same_shared(resource)));
         }
-        let is_worth = if cycle.worth.0.is_same(&resources) {
-            cycle.worth.1
+        let is_worth = if is_known && known.resources.is_same(&resources) {
+            known.is_worth
         } else {
             reaches(&resources, &self.options.min_allocatable)
         };
-        Left { resources, is_worth }
+        Left { portion: Portion::Part(resources), is_worth }
     }
 
     /// What a framework would be offered of what is left for its role: the eligibility chain.
-    pub(super) fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Left) -> Option<Resources> {
+    pub(super) fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Left) -> Option<Portion> {
         let role = &self.roles[place.0].role;
         let member = self.member(place);
         let framework = &self.frameworks[member.framework].framework;
-        let minimum = framework.offer_filters.get(role);
-        let is_worth = minimum.map_or(left.is_worth, |minimum| reaches(&left.resources, minimum));
-        if !framework.offer_constraints.admit(role, &self.ledger[agent].agent)
-            || !is_worth
-            || !self.is_able(framework, agent)
-        {
+        let account = &self.ledger[agent];
+        let resources = left.portion.of(account.available());
+        let is_worth = own_minimum(framework, role).map_or(left.is_worth, |minimum| reaches(resources, minimum));
+        if !is_worth || !framework.offer_constraints.admit(role, &account.agent) || !self.is_able(framework, agent) {
             return None;
         }
-        let usable = left.resources.filter(|resource| Self::is_usable(framework, resource));
-        let offer = self.cut(stage, place.0, usable)?;
-        let wanted = (offer.is_same(&left.resources) || reaches(&offer, self.minimum(framework, role)))
-            && !self.is_refused(member.number, agent, &offer);
-        wanted.then_some(offer)
-    }
-
-    fn is_refused(&self, member: MemberIx, agent: AgentIx, offer: &Resources) -> bool {
-        match self.refusals.known_content(agent, offer) {
-            Some(content) => content.contains(member),
-            None => self.refusals.refuses(member, agent, offer),
+        if matches!(left.portion, Portion::Whole) && self.quotas.is_empty() {
+            return (!self.refusals.refuses(member.number, agent, resources)).then_some(Portion::Whole);
         }
+        let usable = resources.filter(|resource| Self::is_usable(framework, resource));
+        let offer = self.cut(stage, place.0, usable)?;
+        let wanted = (offer.is_same(resources) || reaches(&offer, self.minimum(framework, role)))
+            && !self.refusals.refuses(member.number, agent, &offer);
+        wanted.then_some(Portion::Part(offer))
     }
 
     /// What an offer to a framework under a role must contain one of.
     pub(super) fn minimum<'a>(&'a self, framework: &'a Framework, role: &Role) -> &'a [Quantities] {
-        framework.offer_filters.get(role).unwrap_or(&self.options.min_allocatable)
+        own_minimum(framework, role).unwrap_or(&self.options.min_allocatable)
     }
 
     /// Whether a framework can deal with a resource of that kind.
@@ -328,13 +373,19 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn is_able(&self, framework: &Framework, agent: AgentIx) -> bool {
         let account = &self.ledger[agent];
         let gpus = self.options.filter_gpu_resources && account.has_gpus();
-        let domains = account.agent.domain.as_ref().zip(self.options.domain.as_ref());
-        let remote = domains.is_some_and(|(agent, home)| agent.region != home.region);
+        let is_away = |home: &Domain| account.agent.domain.as_ref().is_some_and(|domain| domain.region != home.region);
+        let remote = self.options.domain.as_ref().is_some_and(is_away);
         (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
     }
 
-    fn give(&mut self, agent: AgentIx, place: Place, offer: Resources, cycle: &mut Cycle) {
-        self.ledger.offer(agent, &offer);
+    fn give(&mut self, agent: AgentIx, place: Place, portion: Portion, cycle: &mut Cycle) {
+        let offer = match portion {
+            Portion::Whole => self.ledger.offer_whole(agent),
+            Portion::Part(offer) => {
+                self.ledger.offer(agent, &offer);
+                offer
+            }
+        };
         let weighed = self.names.weigh(&offer);
         self.quotas.taken(weighed);
         if !weighed.shared.is_empty() {
@@ -356,10 +407,17 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         cycle.given.push(Holding {
             framework: self.frameworks[framework].framework.id.clone(),
             role: self.roles[place.0].role.clone(),
-            agent: self.ledger[agent].agent.id.clone(),
+            agent: self.ledger[agent].id.clone(),
             resources: offer,
         });
     }
+}
+
+/// What a framework wants instead of the general minimum, if it said so. Most did not.
+#[inline]
+fn own_minimum<'a>(framework: &'a Framework, role: &Role) -> Option<&'a [Quantities]> {
+    let filters = &framework.offer_filters;
+    if filters.is_empty() { None } else { filters.get(role).map(Vec::as_slice) }
 }
 
 /// Whether an offer is worth making: not empty, and one of the minimums is reached.

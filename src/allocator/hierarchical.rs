@@ -373,12 +373,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
+    fn allocate_into(&mut self, at: Time, agent: Option<&AgentId>, offers: &mut Vec<Holding>) {
         match agent {
             Some(id) => {
-                let Some(agent) = self.ledger.find(id) else { return Vec::new() };
+                let Some(agent) = self.ledger.find(id) else { return };
                 self.ledger.unmark(agent);
-                self.run_cycle(at, &mut [agent])
+                self.run_cycle(at, &mut [agent], offers);
             }
             None => {
                 self.settle_quotas();
@@ -387,7 +387,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
                     self.ledger.mark_all();
                 }
                 let mut candidates = self.ledger.take_pending();
-                self.run_cycle(at, &mut candidates)
+                self.run_cycle(at, &mut candidates, offers);
             }
         }
     }

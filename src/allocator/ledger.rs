@@ -17,6 +17,7 @@ pub(crate) type AgentIx = usize;
 /// One agent's account.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
+    pub(crate) id: AgentId,
     /// What the agent says of itself; what it has now is `total`.
     pub(crate) agent: Arc<Agent>,
     /// Its place among the agents: the number of those added before it, ever.
@@ -71,6 +72,7 @@ impl Account {
     }
 
     /// What can be offered now.
+    #[inline]
     pub(crate) fn available(&self) -> &Resources {
         &self.available
     }
@@ -126,6 +128,7 @@ fn unshared(held: &Resources) -> Cow<'_, Resources> {
 impl std::ops::Index<AgentIx> for Ledger {
     type Output = Account;
 
+    #[inline]
     fn index(&self, agent: AgentIx) -> &Account {
         &self.agents[agent]
     }
@@ -147,6 +150,7 @@ impl Ledger {
             self.usual = agent.resources.clone();
         }
         let mut account = Account {
+            id: agent.id.clone(),
             agent: Arc::clone(agent),
             order: self.added,
             active: true,
@@ -204,6 +208,16 @@ impl Ledger {
         }
     }
 
+    /// Moves all that is available into an offer; nothing of it is shared.
+    #[inline]
+    pub(crate) fn offer_whole(&mut self, agent: AgentIx) -> Resources {
+        let account = &mut self.agents[agent];
+        let resources = std::mem::take(&mut account.available);
+        account.offered.insert(&resources);
+        self.list(agent);
+        resources
+    }
+
     /// Ends an offer; `tasks` hold part of it from now on.
     pub(crate) fn end_offer(&mut self, agent: AgentIx, offered: &Resources, tasks: &[&Resources]) {
         self.agents[agent].end_offer(offered, tasks);
@@ -231,6 +245,7 @@ impl Ledger {
     }
 
     /// Puts an agent on the list of those that have something to give, or takes it off.
+    #[inline]
     fn list(&mut self, agent: AgentIx) {
         let account = &mut self.agents[agent];
         match (account.available.is_empty(), account.free_at) {

@@ -67,12 +67,14 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
 impl<Id, T> std::ops::Index<usize> for Registry<Id, T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, ix: usize) -> &T {
         self.slots[ix].as_ref().expect("a number is only kept for as long as its thing is there")
     }
 }
 
 impl<Id, T> std::ops::IndexMut<usize> for Registry<Id, T> {
+    #[inline]
     fn index_mut(&mut self, ix: usize) -> &mut T {
         self.slots[ix].as_mut().expect("a number is only kept for as long as its thing is there")
     }

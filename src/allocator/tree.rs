@@ -73,6 +73,18 @@ struct Node {
     layout: u64,
 }
 
+/// How a node stands among its siblings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) held: &'a Amounts,
+    pub(super) weight: Weight,
+    pub(super) count: u64,
+    /// Larger than that of a sibling just when its name is.
+    pub(super) rank: u64,
+    /// Whether there is an active client at or below it.
+    pub(super) is_awake: bool,
+}
+
 type Shared = IndexMap<(u64, SmolStr), Vec<(Resource, u64)>>;
 
 impl Node {
@@ -148,18 +160,21 @@ impl ShareTree {
 
     /// The nodes right below `node`, in no particular order.
     #[must_use]
+    #[inline]
     pub fn children(&self, node: NodeId) -> &[NodeId] {
         &self.node(node).children
     }
 
     /// The node right above; of the root, the root.
     #[must_use]
+    #[inline]
     pub fn parent(&self, node: NodeId) -> NodeId {
         self.node(node).parent
     }
 
     /// The client at `node`, if it is a leaf that may be served now.
     #[must_use]
+    #[inline]
     pub fn active_client(&self, node: NodeId) -> Option<ClientId> {
         let node = self.node(node);
         node.client.filter(|_| node.active)
@@ -172,6 +187,7 @@ impl ShareTree {
 
     /// The leaf of a client; none if there is no such client any more.
     #[must_use]
+    #[inline]
     pub fn leaf(&self, client: ClientId) -> Option<NodeId> {
         self.clients.get(client.index()).copied().flatten()
     }
@@ -220,18 +236,16 @@ impl ShareTree {
     }
 
     /// The place of `node` in its parent's children.
+    #[inline]
     pub(super) fn slot(&self, node: NodeId) -> usize {
         self.node(node).slot as usize
     }
 
-    /// A number that orders siblings as their names do.
-    pub(super) fn rank(&self, node: NodeId) -> u64 {
-        self.node(node).rank
-    }
-
-    /// Whether there is an active client at or below `node`.
-    pub(super) fn is_awake(&self, node: NodeId) -> bool {
-        self.node(node).awake > 0
+    /// All that decides on the place of `node` among its siblings.
+    #[inline]
+    pub(super) fn standing(&self, node: NodeId) -> Standing<'_> {
+        let Node { held, weight, count, rank, awake, .. } = self.node(node);
+        Standing { held, weight: *weight, count: *count, rank: *rank, is_awake: *awake > 0 }
     }
 
     /// The client at `node`, if it is a leaf.
@@ -240,11 +254,13 @@ impl ShareTree {
     }
 
     /// Whether a client may be served now.
+    #[inline]
     pub(super) fn is_active(&self, client: ClientId) -> bool {
         self.leaf(client).is_some_and(|leaf| self.node(leaf).active)
     }
 
     /// The only client of a tree that has no more.
+    #[inline]
     pub(super) fn only_client(&self) -> Option<ClientId> {
         match *self.node(ROOT).children.as_slice() {
             [only] => self.node(only).client,
@@ -350,6 +366,7 @@ impl ShareTree {
     }
 
     /// Adds to what a client and its ancestors hold, and to how often something was given to them.
+    #[inline]
     pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, gifts: u64) {
         self.up(client, |node| {
             node.count += gifts;
@@ -358,10 +375,12 @@ impl ShareTree {
     }
 
     /// Takes from what a client and its ancestors hold.
+    #[inline]
     pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
         self.up(client, |node| node.release(agent, weighed));
     }
 
+    #[inline]
     fn up(&mut self, client: ClientId, mut change: impl FnMut(&mut Node)) {
         let mut node = self.leaf(client).unwrap_or(ROOT);
         while node != ROOT {

@@ -134,11 +134,13 @@ impl Accounts {
     }
 
     /// More is consumed by a role and all above it.
+    #[inline]
     pub(super) fn consume(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
         self.change(node, |consumed| consumed.add(delta));
     }
 
     /// Less is consumed by a role and all above it.
+    #[inline]
     pub(super) fn give_up(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
         self.change(node, |consumed| consumed.sub(delta));
     }
