@@ -314,11 +314,17 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     pub(super) fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Left) -> Option<Portion> {
         let role = &self.roles[place.0].role;
         let member = self.member(place);
-        let framework = &self.frameworks[member.framework].framework;
-        let account = &self.ledger[agent];
+        let entry = &self.frameworks[member.framework];
+        let (framework, account) = (&entry.framework, &self.ledger[agent]);
         let resources = left.portion.of(account.available());
-        let is_worth = own_minimum(framework, role).map_or(left.is_worth, |minimum| reaches(resources, minimum));
-        if !is_worth || !framework.offer_constraints.admit(role, &account.agent) || !self.is_able(framework, agent) {
+        let is_wanted = if entry.is_choosy {
+            let own_minimum = framework.offer_filters.get(role);
+            own_minimum.map_or(left.is_worth, |minimum| reaches(resources, minimum))
+                && framework.offer_constraints.admit(role, &account.agent)
+        } else {
+            left.is_worth
+        };
+        if !is_wanted || !self.is_able(framework, agent) {
             return None;
         }
         if matches!(left.portion, Portion::Whole) && self.quotas.is_empty() {
@@ -333,7 +339,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// What an offer to a framework under a role must contain one of.
     pub(super) fn minimum<'a>(&'a self, framework: &'a Framework, role: &Role) -> &'a [Quantities] {
-        own_minimum(framework, role).unwrap_or(&self.options.min_allocatable)
+        framework.offer_filters.get(role).map_or(self.options.min_allocatable.as_slice(), Vec::as_slice)
     }
 
     /// Whether a framework can deal with a resource of that kind.
@@ -405,19 +411,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
         self.add_holdings(place, 1);
         cycle.given.push(Holding {
-            framework: self.frameworks[framework].framework.id.clone(),
+            framework: self.frameworks.id(framework).clone(),
             role: self.roles[place.0].role.clone(),
-            agent: self.ledger[agent].id.clone(),
+            agent: self.ledger.id(agent).clone(),
             resources: offer,
         });
     }
-}
-
-/// What a framework wants instead of the general minimum, if it said so. Most did not.
-#[inline]
-fn own_minimum<'a>(framework: &'a Framework, role: &Role) -> Option<&'a [Quantities]> {
-    let filters = &framework.offer_filters;
-    if filters.is_empty() { None } else { filters.get(role).map(Vec::as_slice) }
 }
 
 /// Whether an offer is worth making: not empty, and one of the minimums is reached.

@@ -17,7 +17,6 @@ pub(crate) type AgentIx = usize;
 /// One agent's account.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    pub(crate) id: AgentId,
     /// What the agent says of itself; what it has now is `total`.
     pub(crate) agent: Arc<Agent>,
     /// Its place among the agents: the number of those added before it, ever.
@@ -43,6 +42,8 @@ pub(crate) struct Account {
 pub(crate) struct Ledger {
     agents: Registry<AgentId, Account>,
     added: u64,
+    /// What has changed last.
+    last: AgentIx,
     /// The agents that have something to give, with their place; in no order.
     free: Vec<(u64, AgentIx)>,
     /// All pending agents, and others that are not any more.
@@ -135,8 +136,13 @@ impl std::ops::Index<AgentIx> for Ledger {
 }
 
 impl Ledger {
+    /// The number of an agent. It is most often asked for that of which something has just changed.
     pub(crate) fn find(&self, id: &AgentId) -> Option<AgentIx> {
-        self.agents.find(id)
+        if self.agents.has(self.last, id) { Some(self.last) } else { self.agents.find(id) }
+    }
+
+    pub(crate) fn id(&self, agent: AgentIx) -> &AgentId {
+        self.agents.id(agent)
     }
 
     /// Opens an account for an agent that is not yet known, `held` by its tasks.
@@ -150,7 +156,6 @@ impl Ledger {
             self.usual = agent.resources.clone();
         }
         let mut account = Account {
-            id: agent.id.clone(),
             agent: Arc::clone(agent),
             order: self.added,
             active: true,
@@ -240,6 +245,7 @@ impl Ledger {
     }
 
     fn changed(&mut self, agent: AgentIx) {
+        self.last = agent;
         self.list(agent);
         self.mark(agent);
     }

@@ -62,8 +62,8 @@ struct Node {
     rank: u64,
     weight: Weight,
     held: Amounts,
-    /// How often each shared resource is held, by agent; it weighs once.
-    shared: Shared,
+    /// How often each shared resource is held, by agent; it weighs once. Most hold none.
+    shared: Option<Box<Shared>>,
     count: u64,
     client: Option<ClientId>,
     active: bool,
@@ -97,7 +97,7 @@ impl Node {
             rank: 0,
             weight,
             held: Amounts::default(),
-            shared: Shared::new(),
+            shared: None,
             count: 0,
             client: None,
             active: false,
@@ -109,7 +109,8 @@ impl Node {
     fn charge(&mut self, agent: u64, weighed: &Weighed) {
         self.held.add(&weighed.unshared);
         for (resource, weight) in &weighed.shared {
-            let copies = self.shared.entry((agent, resource.name().into())).or_default();
+            let shared = self.shared.get_or_insert_default();
+            let copies = shared.entry((agent, resource.name().into())).or_default();
             match copies.iter_mut().find(|(known, _)| known.same_shared(resource)) {
                 Some((_, held)) => *held += resource.copies(),
                 None => {
@@ -124,15 +125,16 @@ impl Node {
         self.held.sub(&weighed.unshared);
         for (resource, weight) in &weighed.shared {
             let key = (agent, SmolStr::new(resource.name()));
-            let Some(copies) = self.shared.get_mut(&key) else { continue };
+            let Some(shared) = &mut self.shared else { return };
+            let Some(copies) = shared.get_mut(&key) else { continue };
             let Some(place) = copies.iter().position(|(known, _)| known.same_shared(resource)) else { continue };
             copies[place].1 = copies[place].1.saturating_sub(resource.copies());
             if copies[place].1 == 0 {
                 copies.swap_remove(place);
                 self.held.sub(weight);
             }
-            if self.shared.get(&key).is_some_and(Vec::is_empty) {
-                self.shared.swap_remove(&key);
+            if copies.is_empty() {
+                shared.swap_remove(&key);
             }
         }
     }

@@ -133,11 +133,7 @@ impl OfferConstraints {
 
     /// Whether an agent may be offered under a role.
     #[must_use]
-    #[inline]
     pub fn admit(&self, role: &Role, agent: &Agent) -> bool {
-        if self.is_empty() {
-            return true; // as most do, on the way of every offer
-        }
         let groups = self.roles.get(role);
         groups.is_none_or(|groups| groups.iter().any(|group| group.iter().all(|constraint| constraint.holds(agent))))
     }
