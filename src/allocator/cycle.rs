@@ -211,8 +211,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Asks for the next role in order.
     fn more_roles(&mut self, stage: Stage, agent: AgentIx, is_plain: bool, order: &mut Vec<ClientId>) {
-        if let Some(only) = self.tree.only_client() {
-            order.extend(order.is_empty().then_some(only));
+        if let Some((only, is_active)) = self.tree.only_client() {
+            order.extend((order.is_empty() && is_active).then_some(only));
             return;
         }
         let available = self.ledger[agent].available();
@@ -237,8 +237,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Asks for the next framework of a role in order.
     fn more_members(&mut self, role: RoleIx, agent: AgentIx, order: &mut Vec<ClientId>) {
         let entry = &mut self.roles[role];
-        if let Some(only) = entry.tree.only_client() {
-            order.extend((order.is_empty() && entry.tree.is_active(only)).then_some(only));
+        if let Some((only, is_active)) = entry.tree.only_client() {
+            order.extend((order.is_empty() && is_active).then_some(only));
             return;
         }
         let available = self.ledger[agent].available();

@@ -49,6 +49,8 @@ pub struct ShareTree {
     clients: Vec<Option<NodeId>>,
     free_clients: Vec<ClientId>,
     shape: u64,
+    /// The only client, if there is just one right below the root, and whether it may be served now.
+    only: Option<(ClientId, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -149,6 +151,7 @@ impl Default for ShareTree {
             clients: Vec::new(),
             free_clients: Vec::new(),
             shape: 0,
+            only: None,
         }
     }
 }
@@ -255,19 +258,9 @@ impl ShareTree {
         self.node(node).client
     }
 
-    /// Whether a client may be served now.
-    #[inline]
-    pub(super) fn is_active(&self, client: ClientId) -> bool {
-        self.leaf(client).is_some_and(|leaf| self.node(leaf).active)
-    }
-
-    /// The only client of a tree that has no more.
-    #[inline]
-    pub(super) fn only_client(&self) -> Option<ClientId> {
-        match *self.node(ROOT).children.as_slice() {
-            [only] => self.node(only).client,
-            _ => None,
-        }
+    /// The only client of a tree that has no more, and whether it may be served now.
+    pub(super) fn only_client(&self) -> Option<(ClientId, bool)> {
+        self.only
     }
 
     /// How many node numbers there are, in use or not.
@@ -309,7 +302,7 @@ impl ShareTree {
             node = self.attach(node, VIRTUAL, Weight::ONE);
         }
         self.seat(client, node);
-        self.shape += 1;
+        self.shape_changed();
         client
     }
 
@@ -338,7 +331,15 @@ impl ShareTree {
                 _ => break,
             }
         }
+        self.shape_changed();
+    }
+
+    fn shape_changed(&mut self) {
         self.shape += 1;
+        self.only = match *self.node(ROOT).children.as_slice() {
+            [only] => self.node(only).client.map(|client| (client, self.node(only).active)),
+            _ => None,
+        };
     }
 
     /// The node at the end of a path of names, if there is one.
@@ -363,7 +364,7 @@ impl ShareTree {
         {
             self.node_mut(leaf).active = active;
             self.up(client, |node| if active { node.awake += 1 } else { node.awake -= 1 });
-            self.shape += 1;
+            self.shape_changed();
         }
     }
 
