@@ -52,8 +52,8 @@ pub(crate) struct Ledger {
     pending: usize,
     /// Whether all are that have something to give.
     all_pending: bool,
-    /// What the last agent has that was added: many have the same, and share it.
-    usual: Resources,
+    /// What the last agent has that was added, and what is available of it: many have the same, and share it.
+    usual: (Resources, Resources),
 }
 
 impl Account {
@@ -152,14 +152,14 @@ impl Ledger {
             allocated = allocated.checked_add(resources)?;
         }
         agent.resources.check_types(&allocated)?;
-        if self.usual != agent.resources {
-            self.usual = agent.resources.clone();
+        if self.usual.0 != agent.resources {
+            self.usual.0 = agent.resources.clone();
         }
         let mut account = Account {
             agent: Arc::clone(agent),
             order: self.added,
             active: true,
-            total: self.usual.clone(),
+            total: self.usual.0.clone(),
             offered: Resources::new(),
             allocated,
             available: Resources::new(),
@@ -170,6 +170,10 @@ impl Ledger {
             free_at: None,
         };
         account.settle();
+        if self.usual.1 != account.available {
+            self.usual.1 = account.available.clone();
+        }
+        account.available = self.usual.1.clone();
         let ix = self.agents.insert(agent.id.clone(), account);
         self.added += 1;
         self.changed(ix);

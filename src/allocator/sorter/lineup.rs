@@ -62,9 +62,9 @@ impl Key {
 /// Where a sibling is to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spot {
-    /// At its seat in the line.
+    /// In the line.
     InLine,
-    /// At its seat in the line, but taken out for now.
+    /// In the line, but taken out for now.
     Passed,
     /// At that place of the heap.
     Moved(u32),
@@ -88,16 +88,18 @@ pub(super) struct Lineup {
     clients: Vec<Option<ClientId>>,
     /// By slot.
     spots: Vec<Spot>,
-    /// By slot: the place in the line.
-    seats: Vec<u32>,
-    /// All slots in the order that they once had; the spot of each tells whether it still stands there.
+    /// Slots in the order that they once had; the spot of each tells whether it still stands there.
     line: Vec<u32>,
     /// Nobody stands in the line before this.
     head: usize,
+    /// Nobody was taken out of the line before this.
+    back: usize,
     /// The slots of those that have moved: each is before those at `2 i + 1` and `2 i + 2`.
     heap: Vec<u32>,
     /// How many keys have changed since there is this line.
     changes: usize,
+    /// The next line, while it is made.
+    next: Vec<u32>,
 }
 
 impl Lineup {
@@ -114,23 +116,18 @@ impl Lineup {
         self.clients.clear();
         self.clients.extend(children.iter().map(|child| tree.client(*child)));
         self.spots.clear();
-        self.spots.extend(self.keys.iter().map(|key| if key.plays { Spot::InLine } else { Spot::Out }));
+        self.spots.resize(children.len(), Spot::Out);
         self.heap.clear();
         // The line that there was is the best guess.
-        let (known, all) = (small(self.seats.len()), small(children.len()));
-        self.line.retain(|slot| *slot < all);
-        self.line.extend(known..all);
-        self.seats.resize(children.len(), 0);
-        self.sort(totals);
-    }
-
-    fn sort(&mut self, totals: &Totals) {
-        let keys = &self.keys;
+        let (keys, spots) = (&self.keys, &mut self.spots);
+        let mut is_new = |slot: &u32| {
+            let key = keys.get(*slot as usize).filter(|key| key.plays);
+            key.is_some() && std::mem::replace(&mut spots[*slot as usize], Spot::InLine) == Spot::Out
+        };
+        self.line.retain(&mut is_new);
+        self.line.extend((0..small(children.len())).filter(is_new));
         self.line.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals));
-        for (seat, slot) in self.line.iter().enumerate() {
-            self.seats[*slot as usize] = small(seat);
-        }
-        (self.head, self.changes) = (0, 0);
+        (self.head, self.back, self.changes) = (0, 0, 0);
     }
 
     /// The slot of the first.
@@ -174,7 +171,10 @@ impl Lineup {
     /// Takes the child at a slot out until it is put back.
     pub(super) fn take_out(&mut self, slot: usize, totals: &Totals) {
         match self.spots[slot] {
-            Spot::InLine => self.spots[slot] = Spot::Passed,
+            Spot::InLine => {
+                self.spots[slot] = Spot::Passed;
+                self.back = self.back.min(self.head);
+            }
             Spot::Moved(at) => self.leave(at, totals),
             Spot::Passed | Spot::Out => {}
         }
@@ -185,7 +185,7 @@ impl Lineup {
         match self.spots[slot] {
             Spot::Passed => {
                 self.spots[slot] = Spot::InLine;
-                self.head = self.head.min(self.seats[slot] as usize);
+                self.head = self.head.min(std::mem::replace(&mut self.back, usize::MAX));
             }
             Spot::Out if self.keys[slot].plays => self.join(slot, totals),
             Spot::Out | Spot::InLine | Spot::Moved(_) => {}
@@ -289,11 +289,21 @@ impl Lineup {
 
     /// Those that have moved go back into the line, where they belong now.
     fn line_up(&mut self, totals: &Totals) {
-        let spots = &self.spots;
-        self.line.retain(|slot| !matches!(spots[*slot as usize], Spot::Moved(_)));
-        self.heap.iter().for_each(|slot| self.spots[*slot as usize] = Spot::InLine);
-        self.line.append(&mut self.heap); // often it is in order
-        self.sort(totals);
+        let (keys, spots) = (&self.keys, &self.spots);
+        self.line.retain(|slot| matches!(spots[*slot as usize], Spot::InLine | Spot::Passed));
+        self.heap.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals)); // often it is in order
+        let mut rest = self.line.as_slice();
+        self.next.clear();
+        for &slot in &self.heap {
+            let before = rest.partition_point(|other| keys[*other as usize].is_before(&keys[slot as usize], totals));
+            self.next.extend_from_slice(&rest[..before]);
+            self.next.push(slot);
+            rest = &rest[before..];
+        }
+        self.next.extend_from_slice(rest);
+        std::mem::swap(&mut self.line, &mut self.next);
+        self.heap.drain(..).for_each(|slot| self.spots[slot as usize] = Spot::InLine);
+        (self.head, self.back, self.changes) = (0, 0, 0);
     }
 }
 
