@@ -104,6 +104,12 @@ impl Resources {
         Ok(Self { items: list.into() })
     }
 
+    /// Those of a list in canonical order that are something.
+    pub(crate) fn in_order(mut items: Vec<Resource>) -> Self {
+        items.retain(|item| !item.is_nothing());
+        Self { items: items.into() }
+    }
+
     /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
     ///
     /// # Errors

@@ -54,6 +54,8 @@ struct Known {
     is_worth: bool,
     /// Whether anybody may have them, and each once: nothing of it is reserved, revocable or shared.
     is_open: bool,
+    /// Whether, as far as minimums go, quota divides all of it.
+    is_plain: bool,
 }
 
 /// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
@@ -140,7 +142,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
-        let is_plain = self.is_plain(agent);
+        self.get_to_know(agent, cycle);
+        let is_plain = cycle.known.is_plain;
         if self.ledger[agent].available().is_empty()
             || !self.is_candidate(agent)
             || self.is_known_unwanted(agent)
@@ -219,18 +222,23 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if order.len() < PATIENCE && self.refusals.known_content(agent, available).is_none() {
             return self.sorter.more(&self.tree, &self.totals, order);
         }
+        let accounts = &self.quotas.accounts;
+        if stage == Stage::Guarantees {
+            let lacking = accounts.lacking();
+            let wanted = |client: ClientId| lacking.contains(client.index());
+            return self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
+        }
         let content = self.refusals.content(agent, available);
-        let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
-        let (lacking, closed) = (accounts.lacking(), accounts.closed());
-        let may_be_closed = is_plain && self.choosy == 0;
-        let wanted = |client: ClientId| match stage {
-            Stage::Guarantees => lacking.contains(client.index()),
-            Stage::FairShares if may_be_closed && closed.contains(client.index()) => false,
-            Stage::FairShares => content.is_none_or(|content| {
+        let (roles, role_of, awake) = (&self.roles, &self.role_of, &self.seats.awake);
+        let closed = (is_plain && self.choosy == 0).then(|| accounts.closed());
+        let is_open = |client: ClientId| closed.is_none_or(|closed| !closed.contains(client.index()));
+        let may_want = |client: ClientId| {
+            content.is_none_or(|content| {
                 let members = &roles[role_of[client.index()]].numbers;
-                members.iter().any(|member| seats.awake.contains(*member) && !content.contains(*member))
-            }),
+                members.iter().any(|member| awake.contains(*member) && !content.contains(*member))
+            })
         };
+        let wanted = |client: ClientId| is_open(client) && may_want(client);
         self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
     }
 
@@ -253,11 +261,11 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
     }
 
-    /// Whether, as far as minimums go, quota divides all that is available of an agent.
-    fn is_plain(&self, agent: AgentIx) -> bool {
+    /// Whether, as far as minimums go, quota divides all of these.
+    fn is_plain(&self, available: &Resources) -> bool {
         let is_minimum = |name| self.options.min_allocatable.iter().any(|minimum| !minimum.amount(name).is_zero());
         !self.quotas.is_empty()
-            && self.ledger[agent].available().iter().all(|resource| {
+            && available.iter().all(|resource| {
                 resource.kind().is_none() && (resource.scalar().is_some() || !is_minimum(resource.name()))
             })
     }
@@ -286,6 +294,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             cycle.known = Known {
                 is_worth: reaches(available, &self.options.min_allocatable),
                 is_open: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
+                is_plain: self.is_plain(available),
                 resources: available.clone(),
             };
         }
@@ -360,9 +369,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             (Stage::FairShares, _) => Amounts::default(),
         };
         let firm = left.filter(is_firm);
-        let (guaranteed, extra) = self.quotas.accounts.cut(&self.names, entry.quota, &firm, &unsatisfied);
-        if stage == Stage::Guarantees && guaranteed.is_empty() {
+        let (given, is_guaranteed) = self.quotas.accounts.cut(&self.names, entry.quota, &firm, &unsatisfied);
+        if stage == Stage::Guarantees && !is_guaranteed {
             return None;
+        }
+        if firm.is_same(&left) {
+            return Some(given);
         }
         let mut offer = left.filter(|resource| {
             // With a guarantee come what is reserved to just this role, and what quota is not about.
@@ -370,8 +382,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 resource.role() == Some(&entry.role) || resource.scalar().is_none() || resource.is_revocable();
             !is_firm(resource) && (exactly || stage == Stage::FairShares)
         });
-        offer.insert(&guaranteed);
-        offer.insert(&extra);
+        offer.insert(&given);
         Some(offer)
     }
 

@@ -127,6 +127,35 @@ impl Amounts {
         }
     }
 
+    /// What is left of it when others are taken away.
+    pub(crate) fn less(&self, others: &Self) -> Self {
+        self.with(others, u64::saturating_sub)
+    }
+
+    /// Of each name as much, or as much as of the others, if that is more.
+    pub(crate) fn or_more(&self, others: &Self) -> Self {
+        self.with(others, u64::max)
+    }
+
+    /// The sum.
+    pub(crate) fn and(&self, others: &Self) -> Self {
+        self.with(others, u64::saturating_add)
+    }
+
+    fn with(&self, others: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        let mut amounts = SmallVec::from_slice(&self.0);
+        if amounts.len() < others.0.len() {
+            amounts.resize(others.0.len(), 0);
+        }
+        amounts.iter_mut().enumerate().for_each(|(ix, amount)| *amount = combine(*amount, others.of(ix)));
+        Self(amounts)
+    }
+
+    /// Whether there is no more of any name than of the others.
+    pub(crate) fn is_within(&self, others: &Self) -> bool {
+        self.iter().all(|(ix, amount)| amount <= others.of(ix))
+    }
+
     /// By number; what is not in there is 0.
     pub(crate) fn as_slice(&self) -> &[u64] {
         &self.0

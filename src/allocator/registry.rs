@@ -43,7 +43,8 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
         let hash = hasher.hash_one(&id);
         slots[ix] = Some((id, thing));
         let number = u32::try_from(ix).expect("fewer than 2^32 things fit into memory");
-        self.table.insert_unique(hash, number, |ix| slots[*ix as usize].as_ref().map_or(0, |(id, _)| hasher.hash_one(id)));
+        self.table
+            .insert_unique(hash, number, |ix| slots[*ix as usize].as_ref().map_or(0, |(id, _)| hasher.hash_one(id)));
         ix
     }
 

@@ -279,10 +279,16 @@ impl Lineup {
         if self.heap.len() > self.keys.len().isqrt().max(8) {
             self.line_up(totals);
         }
-        let test = |slot: &u32| self.clients[*slot as usize].is_none_or(wanted);
-        let mut in_line = self.line.iter().skip(self.head).filter(|slot| self.spots[**slot as usize] == Spot::InLine);
-        let unmoved = in_line.find(|slot| test(slot)).copied();
-        let moved = self.heap.iter().filter(|slot| test(slot)).copied();
+        let test = |client: Option<ClientId>| client.is_none_or(wanted);
+        let mut unmoved = None;
+        for &slot in &self.line[self.head..] {
+            let at = slot as usize;
+            if self.spots[at] == Spot::InLine && test(self.clients[at]) {
+                unmoved = Some(slot);
+                break;
+            }
+        }
+        let moved = self.heap.iter().copied().filter(|slot| test(self.clients[*slot as usize]));
         let moved = moved.reduce(|one, other| if self.is_before(other, one, totals) { other } else { one });
         self.earlier(unmoved, moved, totals)
     }
