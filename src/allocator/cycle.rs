@@ -289,17 +289,17 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn get_to_know(&self, agent: AgentIx, cycle: &mut Cycle) {
         let available = self.ledger[agent].available();
         if !cycle.known.resources.is_same(available) {
-            cycle.known = self.look_at_all(available);
+            self.look_at_all(available, &mut cycle.known);
         }
     }
 
-    fn look_at_all(&self, available: &Resources) -> Known {
-        Known {
+    fn look_at_all(&self, available: &Resources, known: &mut Known) {
+        *known = Known {
             is_worth: reaches(available, &self.options.min_allocatable),
             is_open: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
             is_plain: self.is_plain(available),
             resources: available.clone(),
-        }
+        };
     }
 
     /// What a role may have of an agent, less the shared resources that were given in this cycle.

@@ -99,8 +99,12 @@ pub(super) struct Lineup {
     heap: Vec<u32>,
     /// How many keys have changed since there is this line.
     changes: usize,
+    /// How many looks at those that have moved, or at where they once stood, there were since.
+    looks: usize,
     /// The next line, while it is made.
     next: Vec<u32>,
+    /// Places of the heap that are still to be looked at, while somebody is looked for.
+    ahead: Vec<usize>,
 }
 
 impl Lineup {
@@ -128,7 +132,7 @@ impl Lineup {
         self.line.retain(&mut is_new);
         self.line.extend((0..small(children.len())).filter(is_new));
         self.line.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals));
-        (self.head, self.passed, self.changes) = (0, 0, 0);
+        (self.head, self.passed, self.changes, self.looks) = (0, 0, 0, 0);
     }
 
     /// The slot of the first.
@@ -281,25 +285,39 @@ impl Lineup {
         self.spots[slot as usize] = Spot::Moved(small(at));
     }
 
-    /// The slot of the first that is no leaf, or whose client is wanted. O(those before it), which is little each, and
-    /// O(√siblings).
+    /// The slot of the first that is no leaf, or whose client is wanted. O(those before it), which is little each.
     pub(super) fn first_wanted(&mut self, totals: &Totals, wanted: &dyn Fn(ClientId) -> bool) -> Option<usize> {
-        // As many looks at those that have moved, against one at all.
-        if self.heap.len() > self.keys.len().isqrt().max(8) {
+        // So many looks in vain pay for an order of all.
+        if self.looks > self.keys.len() {
             self.line_up(totals);
         }
         let test = |client: Option<ClientId>| client.is_none_or(wanted);
         let mut unmoved = None;
         for &slot in &self.line[self.head..] {
             let at = slot as usize;
-            if self.spots[at] == Spot::InLine && test(self.clients[at]) {
+            if self.spots[at] != Spot::InLine {
+                self.looks += 1;
+            } else if test(self.clients[at]) {
                 unmoved = Some(slot);
                 break;
             }
         }
-        let moved = self.heap.iter().copied().filter(|slot| test(self.clients[*slot as usize]));
-        let moved = moved.reduce(|one, other| if self.is_before(other, one, totals) { other } else { one });
-        self.earlier(unmoved, moved, totals)
+        let mut first = unmoved;
+        // Whoever is below comes later, so nobody needs to look below one who is wanted, or comes too late.
+        self.ahead.extend((!self.heap.is_empty()).then_some(0));
+        while let Some(at) = self.ahead.pop() {
+            self.looks += 1;
+            let slot = self.heap[at];
+            if first.is_some_and(|first| self.is_before(first, slot, totals)) {
+                continue;
+            }
+            if test(self.clients[slot as usize]) {
+                first = Some(slot);
+            } else {
+                self.ahead.extend((2 * at + 1..2 * at + 3).filter(|below| *below < self.heap.len()));
+            }
+        }
+        first.map(|slot| slot as usize)
     }
 
     /// Those that have moved go back into the line, where they belong now.
@@ -320,7 +338,7 @@ impl Lineup {
         self.next.extend_from_slice(rest);
         std::mem::swap(&mut self.line, &mut self.next);
         self.heap.drain(..).for_each(|slot| self.spots[slot as usize] = Spot::InLine);
-        (self.head, self.back, self.changes) = (0, 0, 0);
+        (self.head, self.back, self.changes, self.looks) = (0, 0, 0, 0);
     }
 }
 
