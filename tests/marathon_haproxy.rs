@@ -3,5 +3,5 @@
 
 #[path = "../examples/marathon/haproxy.rs"]
 mod haproxy;
-#[path = "../examples/marathon/service.rs"]
-mod service;
+#[path = "../examples/marathon/service_port.rs"]
+mod service_port;

@@ -2,5 +2,9 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "../examples/marathon/health.rs"]
+mod health;
 #[path = "../examples/marathon/process.rs"]
 mod process;
+#[path = "../examples/marathon/program.rs"]
+mod program;

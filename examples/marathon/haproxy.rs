@@ -3,7 +3,7 @@
 //! One `listen` for each service port, as Marathon's `haproxy-marathon-bridge` writes it; ports that apps do not name are
 //! given out from 10,000 on (Marathon's `local_port_min`), in the order of the apps, and kept for good.
 
-use crate::service::{Mode, Service};
+use crate::service_port::{Mode, ServicePort};
 use apportion::TaskId;
 use indexmap::IndexSet;
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub(crate) struct Haproxy {
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
     pub(crate) app: &'a str,
-    pub(crate) services: &'a [Service],
+    pub(crate) services: &'a [ServicePort],
     pub(crate) servers: Vec<Server<'a>>,
 }
 
@@ -65,7 +65,7 @@ impl Haproxy {
     /// One message for each port that more than one service wants to have.
     pub(crate) fn new<'a>(
         file: &Path,
-        apps: impl IntoIterator<Item = (&'a str, &'a [Service])>,
+        apps: impl IntoIterator<Item = (&'a str, &'a [ServicePort])>,
     ) -> Result<Self, Vec<String>> {
         let (mut wrong, mut named) = (Vec::new(), BTreeMap::new());
         let mut unnamed: IndexSet<(String, usize)> = IndexSet::new();
@@ -130,7 +130,7 @@ impl Haproxy {
         text
     }
 
-    fn listen(&self, entry: &Entry<'_>, index: usize, service: &Service, text: &mut String) -> std::fmt::Result {
+    fn listen(&self, entry: &Entry<'_>, index: usize, service: &ServicePort, text: &mut String) -> std::fmt::Result {
         let app = word(entry.app.trim_start_matches('/'));
         let given = || self.given.get(&(entry.app.to_owned(), index)).copied();
         let Some(port) = service.port.or_else(given).filter(|_| service.tcp) else {
@@ -158,8 +158,8 @@ fn word(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn service(port: Option<u16>) -> Service {
-        Service { port, tcp: true, mode: Mode::Tcp }
+    fn service(port: Option<u16>) -> ServicePort {
+        ServicePort { port, tcp: true, mode: Mode::Tcp }
     }
 
     #[test]

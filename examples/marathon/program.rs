@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long a task that is to end may take, unless the app says otherwise (Mesos' `KillPolicy`).
 const GRACE: Duration = Duration::from_secs(3);
 
+/// Where all agents are, as their tasks run here.
+pub(crate) const HOST: &str = "127.0.0.1";
+
 /// What the tasks of an app run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
@@ -67,12 +70,14 @@ impl Program {
 
     /// The task of a launch, with what its executor is told: as Mesos has it, and its health checks and ports.
     pub(crate) fn task(&self, launch: &Launch, app: &App, version: &str, checks: &Json) -> Task {
-        let mut variables: IndexMap<String, String> = metadata(app, version).collect();
+        let mut variables = metadata(app, version);
         variables.insert("MESOS_TASK_ID".to_owned(), launch.id.to_string());
         variables.extend(launch.env());
+        variables.insert("HOST".to_owned(), HOST.to_owned());
         variables.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let variables = variables.into_iter().map(|(name, value)| json!({"name": name, "value": value}));
-        let mut command = json!({"shell": self.shell.is_some(), "environment": {"variables": variables.collect::<Vec<_>>()}});
+        let mut command =
+            json!({"shell": self.shell.is_some(), "environment": {"variables": variables.collect::<Vec<_>>()}});
         match &self.shell {
             Some(shell) => command["value"] = json!(shell),
             None => {
@@ -97,27 +102,40 @@ fn c_text(node: JsonNode<'_>) -> Result<&'_ str, ReadError> {
 }
 
 /// What a task is told of its app (`TaskBuilder.taskContextEnv`).
-fn metadata(app: &App, version: &str) -> impl Iterator<Item = (String, String)> {
-    const LONGEST: usize = 512;
-    let escaped = |name: &str| {
-        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' };
-        name.chars().map(plain).collect::<String>()
-    };
-    let named = app.labels.iter().filter(|(name, value)| name.len() < LONGEST && value.len() < LONGEST);
-    let labels: Vec<(String, String)> = named.map(|(name, value)| (escaped(name), value.to_string())).collect();
-    let names: Vec<&str> = labels.iter().map(|(name, _)| name.as_str()).collect();
-    let of_app = [
-        ("MARATHON_APP_ID", app.id.to_string()),
-        ("MARATHON_APP_VERSION", version.to_owned()),
-        ("MARATHON_APP_RESOURCE_CPUS", app.cpus.to_string()),
-        ("MARATHON_APP_RESOURCE_MEM", app.mem.to_string()),
-        ("MARATHON_APP_RESOURCE_DISK", app.disk.to_string()),
-        ("MARATHON_APP_RESOURCE_GPUS", app.gpus.to_string()),
-        ("MARATHON_APP_LABELS", names.join(" ")),
-    ];
-    let image = app.image.iter().map(|image| ("MARATHON_APP_DOCKER_IMAGE".to_owned(), image.to_string()));
-    let of_app: Vec<_> = of_app.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(image).collect();
-    of_app.into_iter().chain(labels.into_iter().map(|(name, value)| (format!("MARATHON_APP_LABEL_{name}"), value)))
+fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
+    let mut variables = IndexMap::new();
+    let mut add = |name: &str, value: String| drop(variables.insert(format!("MARATHON_APP_{name}"), value));
+    add("ID", app.id.to_string());
+    add("VERSION", version.to_owned());
+    if let Some(image) = &app.image {
+        add("DOCKER_IMAGE", image.to_string());
+    }
+    let amounts = [("CPUS", app.cpus), ("MEM", app.mem), ("DISK", app.disk), ("GPUS", app.gpus)];
+    for (name, amount) in amounts {
+        add(&format!("RESOURCE_{name}"), amount.to_string());
+    }
+    const LONGEST: usize = 512; // of a label that is told at all
+    let labels = app.labels.iter().filter(|(name, value)| name.len() < LONGEST && value.len() < LONGEST);
+    let mut names = Vec::new();
+    for (name, value) in labels {
+        let name = variable(name);
+        add(&format!("LABEL_{name}"), value.to_string());
+        names.push(name);
+    }
+    add("LABELS", names.join(" "));
+    variables
+}
+
+/// The name of a label in the environment: what stands between letters and digits becomes one `_`.
+fn variable(label: &str) -> String {
+    let mut name = String::new();
+    for letter in label.chars() {
+        let is_plain = letter.is_ascii_alphanumeric() || letter == '_';
+        if is_plain || !name.ends_with('\u{0}') {
+            name.push(if is_plain { letter.to_ascii_uppercase() } else { '\u{0}' });
+        }
+    }
+    name.replace('\u{0}', "_")
 }
 
 /// What an executor is told of the one task that it runs.
@@ -149,7 +167,8 @@ impl Order {
             return Err("the task brings no command".to_owned());
         }
         let variables = command["environment"]["variables"].as_array();
-        let variable = |variable: &Json| Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()));
+        let variable =
+            |variable: &Json| Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()));
         let nanoseconds = whole["kill_policy"]["grace_period"]["nanoseconds"].as_u64();
         let ports: Vec<_> = whole["ports"].as_array().into_iter().flatten().map(Json::as_u64).collect();
         let checks = HealthCheck::read_all(JsonNode::root(&whole), ports.len()).map_err(|error| error.to_string())?;
@@ -176,5 +195,93 @@ impl Order {
         let mut command = Command::new(argv.next().unwrap_or_default());
         command.args(argv).current_dir(sandbox).env("MESOS_SANDBOX", sandbox).envs(&self.env);
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apportion::placement::Planner;
+    use apportion::{Offer, Role};
+
+    fn read(app: Json) -> Result<Program, String> {
+        Program::read(JsonNode::root(&app)).map_err(|error| error.to_string())
+    }
+
+    /// The order for the first task of an app.
+    fn order(json: &Json) -> Order {
+        let app = App::from_json(json).unwrap();
+        let all = "cpus:4;mem:1024;ports:[31000-31999]".parse().unwrap();
+        let offer = Offer::new("o1", "f1", Role::default(), "a1", all);
+        let plan = Planner::new().plan([&app], &[], &[offer]);
+        let program = Program::read(JsonNode::root(json)).unwrap();
+        Order::of(&program.task(&plan.launches[0], &app, "2015-04-02T09:37:00.596Z", &json["healthChecks"])).unwrap()
+    }
+
+    #[test]
+    fn a_task_is_told_what_marathon_tells() {
+        let json = json!({"id": "shop/web", "cmd": "exec serve $PORT0", "cpus": 0.5, "ports": [80, 81],
+            "container": {"docker": {"image": "nginx:1"}}, "labels": {"tier-1--a": "front", "HAPROXY_0_MODE": "http"},
+            "env": {"N": 5, "PORT1": "mine", "X": null}, "healthChecks": [{"portIndex": 1}]});
+        let order = order(&json);
+        assert_eq!(order.argv, ["sh", "-c", "exec serve $PORT0"]);
+        let mut env: Vec<String> = order.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        env.sort_unstable();
+        let expected = [
+            "HOST=127.0.0.1",
+            "MARATHON_APP_DOCKER_IMAGE=nginx:1",
+            "MARATHON_APP_ID=/shop/web",
+            "MARATHON_APP_LABELS=HAPROXY_0_MODE TIER_1_A",
+            "MARATHON_APP_LABEL_HAPROXY_0_MODE=http",
+            "MARATHON_APP_LABEL_TIER_1_A=front",
+            "MARATHON_APP_RESOURCE_CPUS=0.5",
+            "MARATHON_APP_RESOURCE_DISK=0",
+            "MARATHON_APP_RESOURCE_GPUS=0",
+            "MARATHON_APP_RESOURCE_MEM=128",
+            "MARATHON_APP_VERSION=2015-04-02T09:37:00.596Z",
+            "MESOS_TASK_ID=shop_web.1",
+            "N=5",
+            "PORT0=31000",
+            "PORT1=mine",
+            "PORT=31000",
+            "PORTS=31000,31001",
+            "PORT_80=31000",
+            "PORT_81=31001",
+        ];
+        assert_eq!(env, expected);
+        assert_eq!((order.grace, order.checks.len()), (Duration::from_secs(3), 1));
+        assert_eq!(order.ports, [Some(31_000), Some(31_001)]);
+    }
+
+    #[test]
+    fn arguments_are_run_without_a_shell() {
+        let order = order(&json!({"id": "a", "args": ["printf", "%s", "$HOME"], "taskKillGracePeriodSeconds": 0}));
+        assert_eq!((order.argv.len(), order.grace), (3, Duration::ZERO));
+        let output = order.command(&std::env::temp_dir()).output().unwrap();
+        assert_eq!(output.stdout, b"$HOME");
+        let output = order.shell("printf $MESOS_TASK_ID; exit 3", &std::env::temp_dir()).output().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a.1"[..], Some(3)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_path() {
+        let cases = [
+            (json!({"cmd": 1}), "cmd: found 1, expected a text"),
+            (json!({"cmd": "a", "args": ["b"]}), "args: found [\"b\"], expected nothing beside a cmd"),
+            (json!({"args": ["b", 1]}), "args[1]: found 1, expected a text"),
+            (json!({"env": {"A": {"secret": "s"}}}), "env.A: found {\"secret\":\"s\"}, expected a text"),
+            (json!({"env": {"A=B": "c"}}), "env: found {\"A=B\":\"c\"}, expected names without = in them"),
+            (
+                json!({"taskKillGracePeriodSeconds": -1}),
+                "taskKillGracePeriodSeconds: found -1, expected a whole number",
+            ),
+        ];
+        for (app, message) in cases {
+            let error = read(app).unwrap_err();
+            assert!(error.starts_with(message), "{error}");
+        }
+        assert!(read(json!({"cmd": null, "args": []})).unwrap().is_empty());
+        assert!(!read(json!({"cmd": "true"})).unwrap().is_empty());
+        assert_eq!(Order::of(&Task::new("t", "cpus:1".parse().unwrap())), Err("the task brings no command".to_owned()));
     }
 }

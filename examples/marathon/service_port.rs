@@ -1,10 +1,10 @@
-//! [`Service`]: a port of an app as others reach it, whichever hosts its tasks are on.
+//! [`ServicePort`]: a port of an app as others reach it, whichever hosts its tasks are on.
 
 use apportion::placement::{JsonNode, ReadError};
 
 /// What an app says of one of its ports, beside what its tasks take of their hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Service {
+pub(crate) struct ServicePort {
     /// Its number, if the app names one: the `servicePort` of a mapping, the `port` of a definition (Marathon's page
     /// *Ports*).
     pub(crate) port: Option<u16>,
@@ -20,7 +20,7 @@ pub(crate) enum Mode {
     Http,
 }
 
-impl Service {
+impl ServicePort {
     /// Reads one service for each of the ports that an app has, of which there are so many.
     pub(crate) fn read_all(app: JsonNode<'_>, ports: usize) -> Result<Vec<Self>, ReadError> {
         let container = app.get("container");
@@ -103,7 +103,7 @@ mod tests {
     fn read(mut app: Json) -> Result<Vec<Short>, String> {
         app["id"] = "a".into();
         let ports = App::from_json(&app).unwrap().ports.len();
-        let services = Service::read_all(JsonNode::root(&app), ports).map_err(|error| error.to_string())?;
+        let services = ServicePort::read_all(JsonNode::root(&app), ports).map_err(|error| error.to_string())?;
         Ok(services.into_iter().map(|service| (service.port, service.tcp, service.mode.as_str())).collect())
     }
 
