@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "../examples/marathon/attempt.rs"]
+mod attempt;
 #[path = "../examples/marathon/health.rs"]
 mod health;
 #[path = "../examples/marathon/process.rs"]
