@@ -181,6 +181,11 @@ impl Order {
         })
     }
 
+    /// The program that is run.
+    pub(crate) fn name(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+
     /// The command of its task, in that sandbox.
     pub(crate) fn command(&self, sandbox: &Path) -> Command {
         self.prepared(self.argv.iter().map(String::as_str), sandbox)
