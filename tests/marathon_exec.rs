@@ -10,7 +10,7 @@ mod follow;
 mod health;
 #[path = "../examples/marathon/exec/process.rs"]
 mod process;
-#[path = "../examples/marathon/exec/program.rs"]
+#[path = "../examples/marathon/program.rs"]
 mod program;
 #[path = "../examples/marathon/exec/runner.rs"]
 mod runner;

@@ -1,8 +1,8 @@
 //! [`Attempt`]: one health check being made on a task of this machine.
 
 use super::process::{Process, Processes, told};
-use super::program::{HOST, Order};
 use crate::health::Probe;
+use crate::program::{HOST, Order};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;

@@ -2,9 +2,9 @@
 
 use super::attempt::{Attempt, Outcome};
 use super::process::{Process, Processes, told};
-use super::program::Order;
 use super::signal::Bell;
 use crate::health;
+use crate::program::Order;
 use apportion::executor::{Executor, Reports};
 use apportion::{Task, TaskId, TaskState, TaskStatus, Time};
 use std::fs::{self, File};

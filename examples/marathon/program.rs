@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How long a task that is to end may take, unless the app says otherwise (Mesos' `KillPolicy`).
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Where all agents are, as their tasks run here.
+/// Where tasks really run, on whichever agent: here.
 pub(crate) const HOST: &str = "127.0.0.1";
 
 /// What the tasks of an app run.
@@ -73,7 +73,6 @@ impl Program {
         let mut variables = metadata(app, version);
         variables.insert("MESOS_TASK_ID".to_owned(), launch.id.to_string());
         variables.extend(launch.env());
-        variables.insert("HOST".to_owned(), HOST.to_owned());
         variables.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
         let variables = variables.into_iter().map(|(name, value)| json!({"name": name, "value": value}));
         let mut command =
@@ -198,7 +197,7 @@ impl Order {
 
     fn prepared<'a>(&self, mut argv: impl Iterator<Item = &'a str>, sandbox: &Path) -> Command {
         let mut command = Command::new(argv.next().unwrap_or_default());
-        command.args(argv).current_dir(sandbox).env("MESOS_SANDBOX", sandbox).envs(&self.env);
+        command.args(argv).current_dir(sandbox).env("MESOS_SANDBOX", sandbox).envs(&self.env).env("HOST", HOST);
         command
     }
 }
@@ -233,7 +232,7 @@ mod tests {
         let mut env: Vec<String> = order.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         env.sort_unstable();
         let expected = [
-            "HOST=127.0.0.1",
+            "HOST=a1",
             "MARATHON_APP_DOCKER_IMAGE=nginx:1",
             "MARATHON_APP_ID=/shop/web",
             "MARATHON_APP_LABELS=HAPROXY_0_MODE TIER_1_A",
@@ -264,8 +263,8 @@ mod tests {
         assert_eq!((order.argv.len(), order.grace), (3, Duration::ZERO));
         let output = order.command(&std::env::temp_dir()).output().unwrap();
         assert_eq!(output.stdout, b"$HOME");
-        let output = order.shell("printf $MESOS_TASK_ID; exit 3", &std::env::temp_dir()).output().unwrap();
-        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a.1"[..], Some(3)));
+        let output = order.shell("printf $MESOS_TASK_ID@$HOST; exit 3", &std::env::temp_dir()).output().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a.1@127.0.0.1"[..], Some(3)));
     }
 
     #[test]
