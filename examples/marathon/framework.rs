@@ -91,11 +91,6 @@ impl Marathon {
         self.tasks.get(id)
     }
 
-    /// The app of that id.
-    pub(crate) fn app(&self, id: &str) -> Option<&App> {
-        self.apps.get(id)
-    }
-
     /// The apps of which not all instances run, and why.
     pub(crate) fn waiting(&self) -> Vec<Waiting<'_>> {
         let waiting = |app| {
