@@ -1,6 +1,6 @@
 //! What people are shown while it happens, line by line.
 
-use crate::framework::Marathon;
+use crate::framework::{Marathon, News};
 use crate::report::ports;
 use anstyle::{AnsiColor, Style};
 use apportion::{Effect, Emitted, Offer, TaskId, TaskStatus, Time};
@@ -71,9 +71,10 @@ impl<W: Write> Log<W> {
         }
     }
 
-    /// What the framework asked for and did not get.
-    pub(crate) fn refusals(&mut self, at: Time, messages: &[String]) -> io::Result<()> {
-        messages.iter().try_for_each(|message| self.line(at, BAD, "refused", message))
+    /// What the framework has to say.
+    pub(crate) fn news(&mut self, news: &News) -> io::Result<()> {
+        self.flush()?;
+        self.line(news.at, if news.what == "deploy" { BOLD } else { BAD }, news.what, &news.text)
     }
 
     /// The offers that are still to be told.
@@ -97,8 +98,13 @@ impl<W: Write> Log<W> {
 }
 
 fn told(status: &TaskStatus) -> String {
-    let why = status.message.as_deref().or(status.reason.as_deref());
-    format!("{} {}{}", status.task, status.state, why.map(|why| format!(" ({why})")).unwrap_or_default())
+    let health = match status.healthy {
+        Some(true) => " healthy",
+        Some(false) => " unhealthy",
+        None => "",
+    };
+    let why = status.message.as_deref().or(status.reason.as_deref().filter(|_| status.healthy.is_none()));
+    format!("{} {}{health}{}", status.task, status.state, why.map(|why| format!(" ({why})")).unwrap_or_default())
 }
 
 fn rack(marathon: &Marathon, task: &TaskId) -> String {

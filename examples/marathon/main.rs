@@ -12,46 +12,35 @@
 #![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
 mod arguments;
+mod back_off;
+mod census;
 mod cluster;
+mod definition;
+mod dependency;
+mod deployment;
 mod framework;
+mod group;
+mod health;
 mod input;
 mod log;
 mod report;
+mod rollout;
+mod service;
+mod simulated;
 mod stage;
+mod tasks;
 
-use apportion::CommandError;
-use apportion::placement::App;
 use arguments::Arguments;
-use clap::Parser;
-use input::Agents;
+use input::{Act, Input};
 use log::Log;
-use stage::Stage;
+use stage::{Failure, Stage};
 use std::io;
 use std::process::ExitCode;
 
-/// Why the program ends with another status than 0.
-enum Failure {
-    Input(Vec<String>),
-    Output(io::Error),
-}
-
-impl From<CommandError> for Failure {
-    /// The cluster is made of input, so what the master refuses is wrong input.
-    fn from(error: CommandError) -> Self {
-        Self::Input(vec![error.to_string()])
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
-}
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let checked = input::check(&arguments).map_err(Failure::Input);
-    match checked.and_then(|(apps, agents)| run(&arguments, apps, agents)) {
+    let arguments = Arguments::of_program();
+    let input = Input::read(&arguments).map_err(Failure::Input);
+    match input.and_then(|input| run(&arguments, &input)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Input(messages)) => {
             messages.iter().for_each(|message| eprintln!("{message}"));
@@ -66,17 +55,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, apps: Vec<App>, agents: Agents) -> Result<(), Failure> {
+fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
+    // Whether a task runs then is known only when all before has been played: once unseen, before anybody is told anything.
+    if !arguments.json && input.scenes.iter().any(|scene| matches!(scene.act, Act::Sicken(_))) {
+        let mut rehearsal = Stage::<io::Sink>::new(input, None)?;
+        input.scenes.iter().try_for_each(|scene| rehearsal.play(scene))?;
+    }
     let out = anstream::stdout().lock();
-    let mut stage = Stage::new(apps, agents, (!arguments.json).then(|| Log::new(out)))?;
-    stage.play("start")?;
-    for (app, instances) in &arguments.scale {
-        stage.tell(|marathon, calls| marathon.scale(app, *instances, calls));
-        stage.play(&format!("{app} is to have {instances}"))?;
-    }
-    for agent in &arguments.lose {
-        stage.cluster.remove_agent(agent)?;
-        stage.play(&format!("{agent} is lost"))?;
-    }
+    let mut stage = Stage::new(input, (!arguments.json).then(|| Log::new(out)))?;
+    input.scenes.iter().try_for_each(|scene| stage.play(scene))?;
     Ok(stage.end()?)
 }

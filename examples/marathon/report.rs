@@ -1,12 +1,14 @@
 //! What people, and programs, are shown in the end.
 
-use crate::framework::{Instance, Marathon, Waiting};
+use crate::deployment::{Deployment, State};
+use crate::framework::{Marathon, Waiting};
 use crate::log::{BAD, BOLD, SHOWN};
-use apportion::FrameworkId;
+use crate::tasks::Instance;
+use apportion::Time;
 use apportion::placement::{HostPort, Launch};
-use apportion::simulation::Cluster;
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
+use smol_str::SmolStr;
 use std::io::{self, Write};
 
 /// Host ports, each with the port of the container that it leads to, if that is another.
@@ -30,7 +32,7 @@ pub(crate) fn ports(launch: &Launch) -> String {
 pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE"]);
+    table.set_header(["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE", "HEALTH"]);
     for task in marathon.tasks() {
         let rack = task.launch.location.attributes.first("rack").map_or_else(|| "-".to_owned(), ToString::to_string);
         let amount = |name: &str| task.launch.resources.amount(name).to_string();
@@ -43,6 +45,13 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
             amount("mem"),
             ports(&task.launch),
             task.state.to_string(),
+            match task.healthy() {
+                Some(true) => "healthy",
+                Some(false) => "unhealthy",
+                None if task.definition.health.is_empty() => "-",
+                None => "unknown",
+            }
+            .to_owned(),
         ]);
     }
     for column in [4, 5] {
@@ -57,13 +66,26 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
     lines.try_for_each(|line| writeln!(out, "{}", line.trim_end()))
 }
 
+/// The deployments that are not finished, and what they wait for.
+pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
+    for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == State::Running) {
+        let open: Vec<&str> = deployment.open().take(SHOWN).map(SmolStr::as_str).collect();
+        let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
+        writeln!(out)?;
+        writeln!(out, "{BAD}deployment {number}{BAD:#} is not finished: {step}; it waits for {}", open.join(", "))?;
+    }
+    Ok(())
+}
+
 /// Per app, what could not be placed, and why.
 pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Result<()> {
-    for Waiting { app, instances, reasons } in waiting {
+    for Waiting { app, instances, until, reasons } in waiting {
         writeln!(out)?;
         let of = app.instances;
         writeln!(out, "{BAD}{}{BAD:#}: {instances} of {of} could not be placed", app.id)?;
-        if reasons.is_empty() {
+        if let Some(until) = until {
+            writeln!(out, "  it has failed, and is not launched again before {until}s")?;
+        } else if reasons.is_empty() {
             writeln!(out, "  no agent has anything left to offer")?;
         }
         for (agent, reason) in reasons.iter().take(SHOWN) {
@@ -77,8 +99,7 @@ pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Resu
 }
 
 /// The same as one JSON document.
-pub(crate) fn json(cluster: &Cluster<Marathon>, framework: &FrameworkId) -> Json {
-    let Some(marathon) = cluster.scheduler(framework) else { return Json::Null };
+pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
     let task = |task: &Instance| {
         let mut attributes = Map::new();
         for one in &task.launch.location.attributes {
@@ -94,6 +115,8 @@ pub(crate) fn json(cluster: &Cluster<Marathon>, framework: &FrameworkId) -> Json
             "mem": task.launch.resources.amount("mem"),
             "ports": task.launch.ports,
             "state": task.state,
+            "healthy": task.healthy(),
+            "version": task.generation,
         })
     };
     let unplaced = |waiting: Waiting<'_>| {
@@ -102,6 +125,7 @@ pub(crate) fn json(cluster: &Cluster<Marathon>, framework: &FrameworkId) -> Json
     };
     json!({
         "tasks": marathon.tasks().map(task).collect::<Vec<_>>(),
-        "unplaced": marathon.waiting().into_iter().map(unplaced).collect::<Vec<_>>(),
+        "unplaced": marathon.waiting(now).into_iter().map(unplaced).collect::<Vec<_>>(),
+        "deployments": marathon.deployments().iter().map(Deployment::json).collect::<Vec<_>>(),
     })
 }
