@@ -1,0 +1,95 @@
+//! What the command line asks for.
+
+use crate::definition::from_root;
+use apportion::placement::App;
+use apportion::{AgentId, TaskId};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use smol_str::SmolStr;
+use std::path::PathBuf;
+
+/// Runs apps, written for Marathon, in an in-process cluster.
+///
+/// What is to happen once all runs happens in the order in which it stands here, each when the one before has come to rest.
+#[derive(Debug, Parser)]
+pub(crate) struct Arguments {
+    /// The apps and groups of apps, each a file of Marathon's JSON.
+    #[arg(value_name = "FILE.json")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The agents, as a file of JSON.
+    #[arg(long, value_name = "FILE.json", conflicts_with = "agents")]
+    pub(crate) cluster: Option<PathBuf>,
+    /// How many agents to make up, on three racks.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) agents: u16,
+    /// Wants so many instances of an app.
+    #[arg(long, value_name = "APP=N", value_parser = scale)]
+    scale: Vec<(SmolStr, u64)>,
+    /// Wants apps and groups as in that file: tasks whose definition has changed give way to new ones, a few at a time.
+    #[arg(long, value_name = "FILE.json")]
+    update: Vec<PathBuf>,
+    /// Replaces all tasks of an app, a few at a time.
+    #[arg(long, value_name = "APP", value_parser = id)]
+    restart: Vec<SmolStr>,
+    /// Ends an app, or all apps of a group.
+    #[arg(long, value_name = "APP|GROUP", value_parser = id)]
+    stop: Vec<SmolStr>,
+    /// Loses an agent and all tasks on it.
+    #[arg(long, value_name = "AGENT")]
+    lose: Vec<AgentId>,
+    /// Lets the health checks of a task fail.
+    #[arg(long, value_name = "TASK")]
+    sick: Vec<TaskId>,
+    /// Prints one JSON document at the end, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What is to happen once all runs, in order.
+    #[arg(skip)]
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Something that is to happen.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Scale(SmolStr, u64),
+    Update(PathBuf),
+    Restart(SmolStr),
+    Stop(SmolStr),
+    Lose(AgentId),
+    Sick(TaskId),
+}
+
+impl Arguments {
+    /// Those of this program; if they are wrong, it ends here.
+    pub(crate) fn of_program() -> Self {
+        let matches = Self::command().get_matches();
+        let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let mut steps: Vec<(usize, Step)> = Vec::new();
+        let mut add = |name: &str, all: Vec<Step>| steps.extend(places(&matches, name).zip(all));
+        add("scale", arguments.scale.drain(..).map(|(app, instances)| Step::Scale(app, instances)).collect());
+        add("update", arguments.update.drain(..).map(Step::Update).collect());
+        add("restart", arguments.restart.drain(..).map(Step::Restart).collect());
+        add("stop", arguments.stop.drain(..).map(Step::Stop).collect());
+        add("lose", arguments.lose.drain(..).map(Step::Lose).collect());
+        add("sick", arguments.sick.drain(..).map(Step::Sick).collect());
+        steps.sort_by_key(|(place, _)| *place);
+        arguments.steps = steps.into_iter().map(|(_, step)| step).collect();
+        arguments
+    }
+}
+
+/// Where the values of an option stand.
+fn places(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
+    matches.indices_of(name).into_iter().flatten()
+}
+
+fn id(text: &str) -> Result<SmolStr, String> {
+    from_root("/", text).ok_or_else(|| "expected an id such as /shop/db".to_owned())
+}
+
+fn scale(text: &str) -> Result<(SmolStr, u64), String> {
+    let (app, instances) = text.rsplit_once('=').ok_or("expected APP=N, such as /redis=5")?;
+    let most = App::MOST_INSTANCES;
+    let wrong = || format!("found {instances:?}, expected a whole number from 0 to {most}");
+    let number = instances.parse().ok().filter(|number| *number <= most).ok_or_else(wrong)?;
+    Ok((id(app)?, number))
+}
