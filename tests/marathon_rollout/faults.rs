@@ -91,7 +91,9 @@ fn a_status_may_come_twice_or_late() {
     failed.timestamp = Some(20.0);
     let mut good = crate::health::tell(&"web.1".into(), 0, Ok(()));
     good.timestamp = Some(11.0);
-    for status in [&failed, &failed, &failed, &good, &TaskStatus::new("web.1", TaskState::Starting)] {
+    let mut unreachable = TaskStatus::new("web.1", TaskState::Unreachable);
+    unreachable.timestamp = Some(1.0);
+    for status in [&unreachable, &failed, &failed, &failed, &good, &TaskStatus::new("web.1", TaskState::Starting)] {
         cluster.deliver(&id, Event::Update(status.clone()));
     }
     run_for(&mut cluster, 1.0);
