@@ -46,10 +46,10 @@ use simulated::Simulated;
 use std::sync::Arc;
 
 /// All apps of a group, as they are wanted.
-fn target(group: &Json) -> Target {
+fn target(group: &Json) -> Arc<Target> {
     let written = Written::read(JsonNode::root(group), "test.json").unwrap();
     let apps: Apps = written.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
-    Target::new(apps).unwrap()
+    Arc::new(Target::new(apps).unwrap())
 }
 
 /// A framework on so many agents.

@@ -25,7 +25,7 @@ const REFUSAL: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub(crate) struct Marathon {
     /// All that is wanted, once every deployment is done.
-    target: Target,
+    target: Arc<Target>,
     services: IndexMap<SmolStr, Service>,
     tasks: Tasks,
     deployments: Vec<Deployment>,
@@ -61,7 +61,7 @@ impl Marathon {
     ///
     /// A deployment that has still to do with one of the apps that change, with what they need, or with what needs them, is
     /// replaced by the new one, which does the rest of it too. (Marathon does so only when it is forced to, and forgets the rest.)
-    pub(crate) fn deploy(&mut self, target: Target, restart: &[SmolStr], calls: &mut Calls) {
+    pub(crate) fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
         let changes = |id: &&SmolStr| match (self.target.app(id), target.app(id)) {
             (Some(before), Some(after)) => {
                 before.app.instances != after.app.instances || !before.runs_like(after) || restart.contains(*id)

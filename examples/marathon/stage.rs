@@ -8,6 +8,7 @@ use crate::simulated::{SICK, Simulated};
 use apportion::simulation::Cluster;
 use apportion::{Calls, Capability, CommandError, Config, Effect, ExecutorRef, Framework, FrameworkId, TaskId};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long nothing must have happened for the cluster to have come to rest, in virtual time: long enough to be offered again
@@ -69,7 +70,7 @@ impl<W: Write> Stage<W> {
         match &scene.act {
             Act::Deploy { target, restart } => {
                 let restart: Vec<_> = restart.iter().cloned().collect();
-                self.tell(|marathon, calls| marathon.deploy(target.clone(), &restart, calls));
+                self.tell(|marathon, calls| marathon.deploy(Arc::clone(target), &restart, calls));
             }
             Act::Lose(agent) => self.cluster.remove_agent(agent)?,
             Act::Sicken(task) => {

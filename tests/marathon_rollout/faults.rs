@@ -2,9 +2,11 @@
 
 use crate::framework::Marathon;
 use crate::simulated::SICK;
-use crate::{cluster, executor_of, run_for, target};
+use crate::{agent_of, cluster, executor_of, run_for, target};
 use apportion::simulation::Cluster;
-use apportion::{AgentId, Call, Calls, Command, Event, FrameworkId, Scheduler, TaskId, TaskState, TaskStatus, Time};
+use apportion::{
+    AgentId, Call, Calls, Command, Effect, Event, FrameworkId, Scheduler, TaskId, TaskState, TaskStatus, Time,
+};
 use serde_json::{Value as Json, json};
 
 /// A framework that runs these apps on three agents, since ten seconds.
@@ -121,41 +123,19 @@ fn a_running_task_that_nobody_knows_is_killed() {
     assert!(calls.into_vec().is_empty());
 }
 
-/// Loses an agent while the framework decides about its offer.
-#[derive(Debug)]
-struct Rescinding(Marathon);
-
-impl Scheduler for Rescinding {
-    fn offers(&mut self, offers: Vec<apportion::Offer>, calls: &mut Calls) {
-        self.0.offers(offers, calls);
-    }
-
-    fn receive(&mut self, event: Event, calls: &mut Calls) {
-        self.0.receive(event, calls);
-    }
-}
-
 #[test]
 fn an_offer_is_rescinded_as_it_is_accepted() {
-    let (mut cluster, id) = cluster(1, Rescinding(Marathon::default()));
-    let wanted = target(&json!({"id": "/", "apps": [{"id": "web"}]}));
+    let (mut cluster, id) = cluster(1, Marathon::default());
     // The offer has been made, and is on its way; then its agent goes, and the accept comes too late.
-    let offer = std::iter::from_fn(|| cluster.step(Time::from_secs(1))).find_map(|emitted| match emitted.effect {
-        apportion::Effect::Offer(offer) => Some(offer),
-        _ => None,
-    });
-    let offer = offer.unwrap();
-    cluster.tell(&id, |scheduler, calls| scheduler.0.deploy(wanted, &[], calls));
+    let offer_of = |effect| if let Effect::Offer(offer) = effect { Some(offer) } else { None };
+    let offer = std::iter::from_fn(|| cluster.step(Time::from_secs(1))).find_map(|emitted| offer_of(emitted.effect));
+    deploy(&mut cluster, &id, json!([{"id": "web"}]));
     cluster.command(Command::RemoveAgent(AgentId::from("agent-1"))).unwrap();
-    cluster.deliver(&id, Event::Offers(vec![offer]));
+    cluster.deliver(&id, Event::Offers(vec![offer.unwrap()]));
     run_for(&mut cluster, 5.0);
-    let marathon = &cluster.scheduler(&id).unwrap().0;
-    assert_eq!(marathon.tasks().count(), 0); // it was told that its task is lost
-    let refused = |marathon: &Marathon| marathon.waiting(Time::ZERO).len();
-    assert_eq!(refused(marathon), 1);
-    cluster.add_agent(crate::agent_of("agent-2")).unwrap();
+    let marathon = cluster.scheduler(&id).unwrap();
+    assert_eq!((marathon.tasks().count(), marathon.waiting(Time::ZERO).len()), (0, 1)); // it was told that its task is lost
+    cluster.add_agent(agent_of("agent-2")).unwrap();
     run_for(&mut cluster, 5.0);
-    let marathon = &cluster.scheduler(&id).unwrap().0;
-    let tasks: Vec<_> = marathon.tasks().map(|task| (task.launch.id.as_str(), task.is_up())).collect();
-    assert_eq!(tasks, [("web.2", true)]);
+    assert_eq!(tasks(&cluster, &id), [("web.2".to_owned(), TaskState::Running)]);
 }

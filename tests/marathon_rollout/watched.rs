@@ -6,6 +6,7 @@ use crate::framework::Marathon;
 use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A framework that is watched.
 #[derive(Debug, Default)]
@@ -13,7 +14,7 @@ pub(crate) struct Watched {
     pub(crate) marathon: Marathon,
     tasks: BTreeMap<TaskId, Known>,
     ended: BTreeSet<TaskId>,
-    target: Target,
+    target: Arc<Target>,
     /// Apps that have been just as they are wanted, since that last changed.
     complete: BTreeSet<SmolStr>,
     /// The apps as they were when it was last looked at them: number of instances, version.
@@ -42,7 +43,7 @@ impl Known {
 }
 
 impl Watched {
-    pub(crate) fn deploy(&mut self, target: Target, restart: &[SmolStr], calls: &mut Calls) {
+    pub(crate) fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
         for (id, app) in target.apps() {
             let is_same = |before: &Definition| before.runs_like(app) && before.app.instances == app.app.instances;
             if restart.contains(id) || !self.target.app(id).is_some_and(|before| is_same(before)) {
@@ -50,7 +51,7 @@ impl Watched {
             }
         }
         self.complete.retain(|id| target.app(id).is_some());
-        self.target = target.clone();
+        self.target = Arc::clone(&target);
         self.marathon.deploy(target, restart, calls);
         self.judge(calls);
     }
@@ -175,7 +176,8 @@ fn wants(target: &Target, id: &str) -> u64 {
 /// How many must be up, and how many may be there, in whole percents as the tests write them.
 fn bounds(definition: &Definition) -> (u64, u64) {
     let strategy = &definition.json["upgradeStrategy"];
-    let percent = |key: &str| (strategy[key].as_f64().unwrap() * 100.0).round() as u64;
+    let is_percent = |key: &str, percent: u32| strategy[key] == f64::from(percent) / 100.0;
+    let percent = |key: &str| u64::from((0..=100).find(|percent| is_percent(key, *percent)).unwrap());
     let instances = definition.app.instances;
     let least = (instances * percent("minimumHealthCapacity")).div_ceil(100);
     let most = instances + instances * percent("maximumOverCapacity") / 100;
