@@ -1,0 +1,124 @@
+//! [`Machine`]: with `--exec`, tasks are processes of this machine, and time is real.
+#![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
+
+mod attempt;
+mod follow;
+mod process;
+mod runner;
+mod signal;
+
+pub(crate) use follow::Line;
+
+use crate::arguments::Exec;
+use apportion::executor::Executor;
+use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Time};
+use follow::Follower;
+use process::Processes;
+use runner::{Premises, Runner};
+use signal::{Bell, Signal};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+use tempfile::TempDir;
+
+/// How long it is waited at most for something to happen: so late are lines of tasks seen.
+const TURN: Duration = Duration::from_millis(50);
+
+/// This machine, as far as tasks run on it.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    began: Instant,
+    until: Option<Time>,
+    is_interrupted: bool,
+    sender: Sender<Signal>,
+    signals: Receiver<Signal>,
+    premises: Premises,
+    follower: Follower,
+    /// The folder of the sandboxes, if it is to be forgotten.
+    _folder: Option<TempDir>,
+}
+
+impl Machine {
+    /// Makes ready for tasks. From now on Ctrl-C asks for an end, and a second one makes it.
+    pub(crate) fn new(exec: &Exec) -> Result<Self, String> {
+        let unusable = |folder: &PathBuf, error: io::Error| format!("--sandbox {}: {error}", folder.display());
+        let temporary = match &exec.sandbox {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(|error| format!("a folder for the sandboxes: {error}"))?),
+        };
+        let given = exec.sandbox.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
+        let given = given.unwrap_or_default();
+        let whole = fs::create_dir_all(&given).and_then(|()| fs::canonicalize(&given));
+        let folder = whole.map_err(|error| unusable(&given, error))?;
+        let (sender, signals) = mpsc::channel();
+        let processes = Processes::default();
+        signal::listen(sender.clone(), processes.clone(), temporary.as_ref().map(|_| folder.clone()))
+            .map_err(|error| format!("Ctrl-C cannot be listened to: {error}"))?;
+        Ok(Self {
+            began: Instant::now(),
+            until: exec.seconds.map(Time::from_secs),
+            is_interrupted: false,
+            sender,
+            signals,
+            premises: Premises::new(folder, processes),
+            follower: Follower::new(exec.follow.iter().cloned()),
+            _folder: temporary,
+        })
+    }
+
+    /// What starts the executors of tasks.
+    pub(crate) fn starter(
+        &self,
+    ) -> impl FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send + 'static {
+        let (premises, sender) = (self.premises.clone(), self.sender.clone());
+        move |id, _| Some(Box::new(Runner::new(premises.clone(), Bell::new(sender.clone(), id.clone()))))
+    }
+
+    /// The time, in milliseconds since the beginning.
+    pub(crate) fn now(&self) -> Time {
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Time::from_micros(millis.saturating_mul(1000))
+    }
+
+    /// Whether there was a Ctrl-C.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.is_interrupted
+    }
+
+    /// Whether it is to end: it has lasted as long as it was to, or there was a Ctrl-C.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_interrupted || self.until.is_some_and(|until| until <= self.now())
+    }
+
+    /// Waits for what happens next, but not long: an executor that is to be woken, if there is one.
+    pub(crate) fn wait(&mut self, due: Option<Time>) -> Option<ExecutorRef> {
+        let most = due.map_or(TURN, |due| due.since(self.now()).min(TURN));
+        match self.signals.recv_timeout(most) {
+            Ok(Signal::Rung(executor)) => Some(executor),
+            Ok(Signal::Stop) => {
+                self.is_interrupted = true;
+                None
+            }
+            Err(_) => None, // it was long enough
+        }
+    }
+
+    /// Notes who begins to write, and reads what is left of those who have ended.
+    pub(crate) fn note(&mut self, emitted: &Emitted) -> Vec<Line> {
+        match &emitted.effect {
+            Effect::Launch { task, .. } => {
+                let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+                self.follower.begin(app, &task.id, &self.premises.sandbox(&task.id));
+                Vec::new()
+            }
+            Effect::Status { status, .. } if status.state.is_terminal() => self.follower.end(&status.task),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What those who are followed have written.
+    pub(crate) fn lines(&mut self) -> Vec<Line> {
+        self.follower.lines()
+    }
+}
