@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn what_is_not_written_is_as_marathon_has_it() {
         let mut back_off = BackOff::default();
-        let delays = delays(json!({}));
-        assert_eq!(delays, Delays { first: Duration::from_secs(1), factor: 1.15, longest: Duration::from_secs(300) });
-        let waits: Vec<_> = (0..60).map(|_| back_off.failed(&delays, Time::ZERO).as_secs_f64()).collect();
+        let usual = delays(json!({}));
+        assert_eq!(usual, Delays { first: Duration::from_secs(1), factor: 1.15, longest: Duration::from_secs(300) });
+        let waits: Vec<_> = (0..60).map(|_| back_off.failed(&usual, Time::ZERO).as_secs_f64()).collect();
         assert_eq!((waits[0], waits[1], waits[59]), (1.0, 1.15, 300.0));
-        let huge = super::tests::delays(json!({"backoffFactor": 1e300}));
+        let huge = delays(json!({"backoffFactor": 1e300}));
         assert_eq!((0..3).map(|_| back_off.failed(&huge, Time::ZERO)).max(), Some(Time::from_secs(300)));
     }
 

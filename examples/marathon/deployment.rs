@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(deployment.state, State::Running);
         assert!(deployment.advance(Time::from_secs(3)).is_none());
         assert_eq!((deployment.state, deployment.unfinished().count()), (State::Finished, 0));
-        assert_eq!((&deployment.json()["until"], &deployment.json()["totalSteps"]), (&json!(3.0), &json!(4)));
+        assert_eq!((&deployment.json()["until"], &deployment.json()["totalSteps"]), (&json!(3), &json!(4)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ const REFUSAL: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 pub(crate) struct Marathon {
     /// All that is wanted, once every deployment is done.
-    target: Target,
+    target: Arc<Target>,
     services: IndexMap<SmolStr, Service>,
     tasks: Tasks,
     deployments: Vec<Deployment>,
@@ -59,9 +59,9 @@ pub(crate) struct Waiting<'a> {
 impl Marathon {
     /// All these apps are wanted from now on, and no others; and the tasks of those to restart are replaced in any case.
     ///
-    /// A deployment that has still to do with one of the apps that change, or with what they need, is replaced by the new
-    /// one, which does the rest of it too. (Marathon does so only when it is forced to, and forgets the rest.)
-    pub(crate) fn deploy(&mut self, target: Target, restart: &[SmolStr], calls: &mut Calls) {
+    /// A deployment that has still to do with one of the apps that change, with what they need, or with what needs them, is
+    /// replaced by the new one, which does the rest of it too. (Marathon does so only when it is forced to, and forgets the rest.)
+    pub(crate) fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
         let changes = |id: &&SmolStr| match (self.target.app(id), target.app(id)) {
             (Some(before), Some(after)) => {
                 before.app.instances != after.app.instances || !before.runs_like(after) || restart.contains(*id)
@@ -73,7 +73,10 @@ impl Marathon {
         let number = self.deployments.len() + 1;
         loop {
             let needed: IndexSet<SmolStr> = affected.iter().flat_map(|id| target.all_needs(id)).collect();
-            let touches = |id: &SmolStr| affected.contains(id) || needed.contains(id);
+            let touches = |id: &SmolStr| {
+                let needs_it = || target.all_needs(id).iter().any(|needed| affected.contains(needed));
+                affected.contains(id) || needed.contains(id) || needs_it()
+            };
             let Some(other) = self.deployments.iter_mut().find(|other| other.unfinished().any(touches)) else { break };
             affected.extend(other.unfinished().cloned());
             other.end(State::Replaced(number), calls.at());
@@ -134,23 +137,25 @@ impl Marathon {
         let now = calls.at();
         let mut wants_more = false;
         while let Some(id) = self.restless.pop_front() {
-            let Some(service) = self.services.get_mut(&id) else { continue };
-            let next = service.next(now);
-            for number in next.kill {
-                service.census.put(number, Class::Dying);
-                self.tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
-            }
-            wants_more |= next.launch > service.asked;
-            service.asked = next.launch;
-            if service.is_done() {
+            if let Some(service) = self.services.get_mut(&id) {
+                let next = service.next(now);
+                for number in next.kill {
+                    service.census.put(number, Class::Dying);
+                    self.tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
+                }
+                wants_more |= next.launch > service.asked;
+                service.asked = next.launch;
+                if !service.is_done() {
+                    continue;
+                }
                 service.settle();
                 if service.is_stopping {
                     self.services.shift_remove(&id);
                     self.reasons.shift_remove(&id);
                 }
-                self.deployments.iter_mut().for_each(|deployment| deployment.done(&id));
-                self.advance(now);
             }
+            self.deployments.iter_mut().for_each(|deployment| deployment.done(&id));
+            self.advance(now);
         }
         if wants_more || may_fit && self.services.values().any(|service| service.asked > 0) {
             calls.revive();

@@ -42,7 +42,7 @@ pub(crate) struct Scene {
 #[derive(Debug)]
 pub(crate) enum Act {
     /// These apps are wanted, and of one of them new tasks in any case.
-    Deploy { target: Target, restart: Option<SmolStr> },
+    Deploy { target: Arc<Target>, restart: Option<SmolStr> },
     /// An agent is lost.
     Lose(AgentId),
     /// The health checks of a task fail.
@@ -84,8 +84,8 @@ impl Input {
         if !wrong.is_empty() {
             return Err(wrong); // what follows would only be in the way
         }
-        let target = Target::new(apps)?;
-        let mut script = Script { agents: &agents, lost: Vec::new(), target: target.clone(), wrong };
+        let target = Arc::new(Target::new(apps)?);
+        let mut script = Script { agents: &agents, lost: Vec::new(), target: Arc::clone(&target), wrong };
         let mut scenes = vec![Scene { heading: "start".to_owned(), act: Act::Deploy { target, restart: None } }];
         let mut updates = updates.into_iter();
         scenes.extend(arguments.steps.iter().filter_map(|step| script.scene(step, &mut updates)));
@@ -147,7 +147,7 @@ struct Script<'a> {
     agents: &'a Agents,
     lost: Vec<AgentId>,
     /// What is wanted after the steps so far.
-    target: Target,
+    target: Arc<Target>,
     wrong: Vec<String>,
 }
 
@@ -157,7 +157,7 @@ impl Script<'_> {
         match self.act(step, updates) {
             Ok((heading, act)) => {
                 if let Act::Deploy { target, .. } = &act {
-                    self.target = target.clone();
+                    self.target = Arc::clone(target);
                 }
                 Some(Scene { heading, act })
             }
@@ -207,7 +207,7 @@ impl Script<'_> {
                 return Ok((format!("{task} is sick"), Act::Sicken(task.clone())));
             }
         };
-        Ok((heading, Act::Deploy { target: Target::new(apps)?, restart }))
+        Ok((heading, Act::Deploy { target: Arc::new(Target::new(apps)?), restart }))
     }
 
     fn known(&self, option: &str, app: &str) -> Result<&Definition, Vec<String>> {

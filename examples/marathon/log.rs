@@ -118,7 +118,7 @@ fn told(status: &TaskStatus) -> String {
         Some(false) => " unhealthy",
         None => "",
     };
-    let why = status.message.as_deref().or(status.reason.as_deref().filter(|_| status.healthy.is_none()));
+    let why = status.message.as_deref().or_else(|| status.reason.as_deref().filter(|_| status.healthy.is_none()));
     format!("{} {}{health}{}", status.task, status.state, why.map(|why| format!(" ({why})")).unwrap_or_default())
 }
 

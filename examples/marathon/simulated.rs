@@ -19,6 +19,8 @@ pub(crate) struct Simulated {
     /// When each check is made next. One that came out well is not made again: nothing would come of it.
     due: BTreeMap<Time, Vec<usize>>,
     is_sick: bool,
+    /// How many failures are still told: as many as it takes for the task to be given up, or else it could go on for ever.
+    failures: u64,
 }
 
 impl Simulated {
@@ -43,6 +45,10 @@ impl Executor for Simulated {
     fn message(&mut self, data: Vec<u8>, reports: &mut Reports) {
         if data == SICK && !self.is_sick {
             self.is_sick = true;
+            let told = |check: &HealthCheck| {
+                check.max_failures.saturating_add(check.grace.as_secs() / check.interval.as_secs().max(1) + 1)
+            };
+            self.failures = self.checks.iter().map(told).fold(0, u64::saturating_add);
             self.due.clear();
             for (check, interval) in self.checks.iter().map(|check| check.interval).enumerate().collect::<Vec<_>>() {
                 self.plan(check, reports.at() + interval, reports);
@@ -57,7 +63,8 @@ impl Executor for Simulated {
         for check in due.into_values().flatten() {
             let result = if self.is_sick { Err("sick".to_owned()) } else { Ok(()) };
             reports.update(tell(&task, check, result));
-            if self.is_sick {
+            self.failures = self.failures.saturating_sub(1);
+            if self.is_sick && self.failures > 0 {
                 let interval = self.checks[check].interval;
                 self.plan(check, reports.at() + interval, reports);
             }

@@ -1,7 +1,6 @@
 //! Where it all happens: the cluster and its framework, and the log that tells of them.
 
 use crate::arguments::Arguments;
-use crate::dependency::Target;
 use crate::exec::Machine;
 use crate::framework::Marathon;
 use crate::haproxy::{Entry, Haproxy, Server};
@@ -18,6 +17,7 @@ use apportion::{
 use indexmap::IndexMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long nothing must have happened for the cluster to have come to rest, in virtual time: long enough to be offered again
@@ -124,7 +124,7 @@ impl<W: Write> Stage<W> {
         match &scene.act {
             Act::Deploy { target, restart } => {
                 let restart: Vec<_> = restart.iter().cloned().collect();
-                self.tell(|marathon, calls| marathon.deploy(target.clone(), &restart, calls));
+                self.tell(|marathon, calls| marathon.deploy(Arc::clone(target), &restart, calls));
             }
             Act::Lose(agent) => self.cluster.remove_agent(agent)?,
             Act::Sicken(task) => {
@@ -253,7 +253,7 @@ impl<W: Write> Stage<W> {
         self.show()?;
         self.log.as_mut().map_or(Ok(()), Log::gap)?;
         self.heading("all is to end")?;
-        self.tell(|marathon, calls| marathon.deploy(Target::default(), &[], calls));
+        self.tell(|marathon, calls| marathon.deploy(Arc::default(), &[], calls));
         self.live(|marathon, _, _| marathon.tasks().next().is_none())?;
         let is_interrupted = self.props.machine.is_some_and(|machine| machine.is_interrupted());
         if is_interrupted { Err(Failure::Interrupted) } else { Ok(()) }
