@@ -21,6 +21,7 @@ mod signal;
 use serde_json::Value as Json;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -230,6 +231,33 @@ fn the_processes_of_a_lost_agent_end_with_it_and_others_take_their_place() {
 }
 
 #[test]
+fn whoever_has_seen_enough_leaves_nothing_running() {
+    let app = r#"{"id": "a", "cpus": 0.1, "cmd": "exec 3> FIFO; while sleep 0.1; do echo on; done"}"#;
+    let mut run = Run::begin(&[app], &["--follow", "a"]);
+    let writers = run.writers();
+    run.until("a.1 | on");
+    let nobody = File::open("/dev/null").unwrap();
+    run.lines = BufReader::new(ChildStdout::from(OwnedFd::from(nobody))); // the pipe is closed
+    assert_eq!(run.child.wait().unwrap().code(), Some(0));
+    assert_eq!(rest(writers), "");
+}
+
+#[test]
+fn the_shop_of_the_readme_runs() {
+    let mut child = marathon(&["examples/groups/shop.json", "--exec", "--follow", "/shop/front/web"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "shop_front_web.1 | hello from shop_front_web.1"));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let told: Vec<String> = lines.collect();
+    let place =
+        |part: &str| told.iter().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{part}: {told:?}"));
+    assert!(place("shop_front_web.4 TASK_KILLED") < place("kill     shop_data_db.1"));
+    assert!(place("/shop/data/db     agent-1") < place("all is to end"));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn it_lasts_as_long_as_it_is_to_and_programs_are_told_in_json() {
     let app = r#"{"id": "a", "cpus": 0.1, "args": ["sleep", "1000"]}"#;
     let mut run = Run::begin(&[app], &["--for", "1", "--json", "--scale", "a=2"]);
@@ -267,6 +295,7 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
         {"id": "b", "resources": "cpus:1;ports:[1-3]"}, {"id": "c", "resources": "cpus:1;ports:[3-6]"}]}"#,
     );
     let https = file("https.json", r#"{"id": "a", "cmd": "true", "healthChecks": [{}, {"protocol": "HTTPS"}]}"#);
+    let secret = file("secret.json", r#"{"id": "a", "cmd": "true", "env": {"KEY": {"secret": "s"}}}"#);
     let both = file("both.json", r#"{"id": "a", "cmd": "true", "args": ["true"]}"#);
     let not_a_folder = Path::new(&both).join("x");
     let redis = "examples/apps/redis-app.json";
@@ -277,6 +306,8 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
             &["--exec", &https],
             "https.json: /a has a health check [1] of HTTPS, which is not made here, expected HTTP\n",
         ),
+        (&["--exec", &secret], "secret.json: /a has a secret as its KEY; there are no secrets here\n"),
+        (&["--exec", "--sandbox", folder.path().to_str().unwrap()], ".json, expected an empty folder\n"),
         (&[&both], "both.json: args: found [\"true\"], expected nothing beside a cmd\n"),
         (
             &["--exec", "--cluster", &agents],

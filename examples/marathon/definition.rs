@@ -117,8 +117,11 @@ impl Definition {
             let image = self.app.image.as_ref().map(|image| format!("; its image {image} is not run here"));
             return Some(format!("{file}: {id} has no cmd{}", image.unwrap_or_default()));
         }
-        let is_secret = |check: &HealthCheck| matches!(check.probe, Probe::Http { tls: true, .. });
-        let index = self.health.iter().position(is_secret)?;
+        if let Some(name) = self.program.secret() {
+            return Some(format!("{file}: {id} has a secret as its {name}; there are no secrets here"));
+        }
+        let is_encrypted = |check: &HealthCheck| matches!(check.probe, Probe::Http { tls: true, .. });
+        let index = self.health.iter().position(is_encrypted)?;
         Some(format!("{file}: {id} has a health check [{index}] of HTTPS, which is not made here, expected HTTP"))
     }
 

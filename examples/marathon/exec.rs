@@ -1,4 +1,6 @@
 //! [`Machine`]: with `--exec`, tasks are processes of this machine, and time is real.
+//!
+//! No process outlives the program, unless it has left its process group, or the program itself is killed (SIGKILL).
 #![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
 
 mod attempt;
@@ -18,7 +20,7 @@ use process::Processes;
 use runner::{Premises, Runner};
 use signal::{Bell, Signal};
 use smol_str::SmolStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 use std::{fs, io};
@@ -44,20 +46,16 @@ pub(crate) struct Machine {
 impl Machine {
     /// Makes ready for tasks. From now on Ctrl-C asks for an end, and a second one makes it.
     pub(crate) fn new(exec: &Exec, follow: &[SmolStr]) -> Result<Self, String> {
-        let unusable = |folder: &PathBuf, error: io::Error| format!("--sandbox {}: {error}", folder.display());
-        let temporary = match &exec.sandbox {
-            Some(_) => None,
-            None => Some(
-                tempfile::Builder::new()
-                    .prefix("marathon-")
-                    .tempdir()
-                    .map_err(|error| format!("a folder for the sandboxes: {error}"))?,
-            ),
+        let (temporary, given) = match &exec.sandbox {
+            Some(folder) => (None, folder.clone()),
+            None => {
+                let folder = tempfile::Builder::new().prefix("marathon-").tempdir();
+                let folder = folder.map_err(|error| format!("a folder for the sandboxes: {error}"))?;
+                let path = folder.path().to_owned();
+                (Some(folder), path)
+            }
         };
-        let given = exec.sandbox.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
-        let given = given.unwrap_or_default();
-        let whole = fs::create_dir_all(&given).and_then(|()| fs::canonicalize(&given));
-        let folder = whole.map_err(|error| unusable(&given, error))?;
+        let folder = empty(&given).map_err(|error| format!("--sandbox {}: {error}", given.display()))?;
         let (sender, signals) = mpsc::channel();
         let processes = Processes::default();
         signal::listen(sender.clone(), processes.clone(), temporary.as_ref().map(|_| folder.clone()))
@@ -130,5 +128,14 @@ impl Machine {
     /// What those who are followed have written.
     pub(crate) fn lines(&mut self) -> Vec<Line> {
         self.follower.lines()
+    }
+}
+
+/// The full name of a folder, which is made if it is not there. What tasks have left behind would be taken for that of others.
+fn empty(folder: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    match fs::read_dir(folder)?.next() {
+        Some(entry) => Err(io::Error::other(format!("found {}, expected an empty folder", entry?.path().display()))),
+        None => fs::canonicalize(folder),
     }
 }

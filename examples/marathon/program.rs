@@ -25,6 +25,8 @@ pub(crate) struct Program {
     /// A program and its arguments, `args`.
     args: Vec<String>,
     env: IndexMap<String, String>,
+    /// A variable whose value is kept elsewhere.
+    secret: Option<String>,
     /// How long a task may take to end before it is killed.
     grace: Duration,
 }
@@ -42,7 +44,7 @@ impl Program {
                 args.push(c_text(arg)?.to_owned());
             }
         }
-        let mut env = IndexMap::new();
+        let (mut env, mut secret) = (IndexMap::new(), None);
         if let Some(given) = app.get("env") {
             for (name, value) in given.members()? {
                 if name.is_empty() || name.contains(['=', '\0']) {
@@ -51,6 +53,10 @@ impl Program {
                 let text = match value.json() {
                     Json::Number(_) | Json::Bool(_) => value.json().to_string(),
                     Json::Null => continue,
+                    Json::Object(object) if object.contains_key("secret") => {
+                        secret.get_or_insert_with(|| name.to_owned());
+                        continue;
+                    }
                     Json::String(_) | Json::Array(_) | Json::Object(_) => c_text(value)?.to_owned(),
                 };
                 env.insert(name.to_owned(), text);
@@ -60,12 +66,17 @@ impl Program {
             None => GRACE,
             Some(given) => Duration::from_secs(given.whole(86_400)?),
         };
-        Ok(Self { shell, args, env, grace })
+        Ok(Self { shell, args, env, secret, grace })
     }
 
     /// Whether there is nothing to run: what runs is in an image.
     pub(crate) fn is_empty(&self) -> bool {
         self.shell.is_none() && self.args.is_empty()
+    }
+
+    /// A variable of its environment that is a secret, of which there are none here.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.secret.as_deref()
     }
 
     /// The task of a launch, with what its executor is told: as Mesos has it, and its health checks and ports.
@@ -276,7 +287,7 @@ mod tests {
             (json!({"cmd": 1}), "cmd: found 1, expected a text"),
             (json!({"cmd": "a", "args": ["b"]}), "args: found [\"b\"], expected nothing beside a cmd"),
             (json!({"args": ["b", 1]}), "args[1]: found 1, expected a text"),
-            (json!({"env": {"A": {"secret": "s"}}}), "env.A: found {\"secret\":\"s\"}, expected a text"),
+            (json!({"env": {"A": ["s"]}}), "env.A: found [\"s\"], expected a text"),
             (json!({"env": {"A=B": "c"}}), "env: found {\"A=B\":\"c\"}, expected names without = in them"),
             (
                 json!({"taskKillGracePeriodSeconds": -1}),
@@ -288,7 +299,8 @@ mod tests {
             assert!(error.starts_with(message), "{error}");
         }
         assert!(read(json!({"cmd": null, "args": []})).unwrap().is_empty());
-        assert!(!read(json!({"cmd": "true"})).unwrap().is_empty());
+        let secret = read(json!({"cmd": "true", "env": {"A": "b", "C": {"secret": "s"}}})).unwrap();
+        assert_eq!((secret.is_empty(), secret.secret()), (false, Some("C")));
         assert_eq!(Order::of(&Task::new("t", "cpus:1".parse().unwrap())), Err("the task brings no command".to_owned()));
     }
 }

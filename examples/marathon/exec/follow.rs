@@ -86,7 +86,7 @@ impl Tail {
             self.file = File::open(&self.path).ok();
         }
         let Some(file) = &mut self.file else { return };
-        let mut piece = vec![0; LONGEST];
+        let mut piece = [0; 8192];
         loop {
             let read = match file.read(&mut piece) {
                 Ok(0) => break,
