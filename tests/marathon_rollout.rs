@@ -19,10 +19,14 @@ mod framework;
 mod group;
 #[path = "../examples/marathon/health.rs"]
 mod health;
+#[path = "../examples/marathon/program.rs"]
+mod program;
 #[path = "../examples/marathon/rollout.rs"]
 mod rollout;
 #[path = "../examples/marathon/service.rs"]
 mod service;
+#[path = "../examples/marathon/service_port.rs"]
+mod service_port;
 #[path = "../examples/marathon/simulated.rs"]
 mod simulated;
 #[path = "../examples/marathon/tasks.rs"]

@@ -37,14 +37,36 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "AGENT")]
     lose: Vec<AgentId>,
     /// Lets the health checks of a task fail.
-    #[arg(long, value_name = "TASK")]
+    #[arg(long, value_name = "TASK", conflicts_with = "is_wanted")]
     sick: Vec<TaskId>,
+    /// Writes the configuration of a HAProxy that leads to all tasks that are up, anew whenever it changes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) haproxy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) exec: Exec,
     /// Prints one JSON document at the end, and nothing else.
     #[arg(long)]
     pub(crate) json: bool,
     /// What is to happen once all runs, in order.
     #[arg(skip)]
     pub(crate) steps: Vec<Step>,
+}
+
+/// How tasks are really run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Exec {
+    /// Runs the cmd of each app in processes of this machine, until Ctrl-C.
+    #[arg(long = "exec")]
+    pub(crate) is_wanted: bool,
+    /// Ends after so many seconds.
+    #[arg(long = "for", value_name = "SECONDS", requires = "is_wanted", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+    /// Where each task has a folder of its own, with its output; unless named, one that is removed at the end.
+    #[arg(long, value_name = "FOLDER", requires = "is_wanted")]
+    pub(crate) sandbox: Option<PathBuf>,
+    /// Shows what a task writes, or all tasks of an app.
+    #[arg(long, value_name = "APP|TASK", requires = "is_wanted", conflicts_with = "json")]
+    pub(crate) follow: Vec<SmolStr>,
 }
 
 /// Something that is to happen.

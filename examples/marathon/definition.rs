@@ -3,8 +3,10 @@
 //! Keys and defaults are those of Marathon's class `AppDefinition` and of its page *Application Deployments*.
 
 use crate::back_off::Delays;
-use crate::health::HealthCheck;
+use crate::health::{HealthCheck, Probe};
+use crate::program::Program;
 use crate::rollout::Capacity;
+use crate::service_port::ServicePort;
 use apportion::Task;
 use apportion::placement::{App, JsonNode, Launch, ReadError};
 use indexmap::IndexMap;
@@ -22,6 +24,10 @@ pub(crate) struct Definition {
     pub(crate) file: SmolStr,
     pub(crate) app: App,
     pub(crate) health: Vec<HealthCheck>,
+    /// What its tasks run, where they really do.
+    pub(crate) program: Program,
+    /// Its ports, as others reach them.
+    pub(crate) ports: Vec<ServicePort>,
     /// What must be up before it: its own dependencies and those of its groups.
     pub(crate) dependencies: Vec<Dependency>,
     /// Marathon's `upgradeStrategy`.
@@ -78,6 +84,8 @@ impl Definition {
         }
         Ok(Self {
             file: file.into(),
+            program: Program::read(node)?,
+            ports: ServicePort::read_all(node, app.ports.len())?,
             health,
             dependencies,
             capacity: Capacity::read(node)?,
@@ -102,12 +110,21 @@ impl Definition {
         self.json == other.json && ids(&self.dependencies) == ids(&other.dependencies)
     }
 
-    /// The task of a launch, with what its executor needs to know.
-    pub(crate) fn task(&self, launch: &Launch) -> Task {
-        match self.json.get("healthChecks") {
-            Some(checks) => launch.task().detail("healthChecks", checks.clone()),
-            None => launch.task(),
+    /// Why its tasks cannot really run, if they cannot.
+    pub(crate) fn why_not_run(&self) -> Option<String> {
+        let (file, id) = (&self.file, &self.app.id);
+        if self.program.is_empty() {
+            let image = self.app.image.as_ref().map(|image| format!("; its image {image} is not run here"));
+            return Some(format!("{file}: {id} has no cmd{}", image.unwrap_or_default()));
         }
+        let is_secret = |check: &HealthCheck| matches!(check.probe, Probe::Http { tls: true, .. });
+        let index = self.health.iter().position(is_secret)?;
+        Some(format!("{file}: {id} has a health check [{index}] of HTTPS, which is not made here, expected HTTP"))
+    }
+
+    /// The task of a launch, with what its executor needs to know.
+    pub(crate) fn task(&self, launch: &Launch, version: &str) -> Task {
+        self.program.task(launch, &self.app, version, self.json.get("healthChecks"))
     }
 }
 

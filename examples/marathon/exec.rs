@@ -10,12 +10,14 @@ mod signal;
 pub(crate) use follow::Line;
 
 use crate::arguments::Exec;
+use crate::program::HOST;
 use apportion::executor::Executor;
 use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Time};
 use follow::Follower;
 use process::Processes;
 use runner::{Premises, Runner};
 use signal::{Bell, Signal};
+use smol_str::SmolStr;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -41,11 +43,16 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Makes ready for tasks. From now on Ctrl-C asks for an end, and a second one makes it.
-    pub(crate) fn new(exec: &Exec) -> Result<Self, String> {
+    pub(crate) fn new(exec: &Exec, follow: &[SmolStr]) -> Result<Self, String> {
         let unusable = |folder: &PathBuf, error: io::Error| format!("--sandbox {}: {error}", folder.display());
         let temporary = match &exec.sandbox {
             Some(_) => None,
-            None => Some(tempfile::tempdir().map_err(|error| format!("a folder for the sandboxes: {error}"))?),
+            None => Some(
+                tempfile::Builder::new()
+                    .prefix("marathon-")
+                    .tempdir()
+                    .map_err(|error| format!("a folder for the sandboxes: {error}"))?,
+            ),
         };
         let given = exec.sandbox.clone().or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
         let given = given.unwrap_or_default();
@@ -62,7 +69,7 @@ impl Machine {
             sender,
             signals,
             premises: Premises::new(folder, processes),
-            follower: Follower::new(exec.follow.iter().cloned()),
+            follower: Follower::new(follow.iter().cloned()),
             _folder: temporary,
         })
     }
@@ -74,6 +81,9 @@ impl Machine {
         let (premises, sender) = (self.premises.clone(), self.sender.clone());
         move |id, _| Some(Box::new(Runner::new(premises.clone(), Bell::new(sender.clone(), id.clone()))))
     }
+
+    /// Where all tasks are, whichever agent they are on.
+    pub(crate) const HOST: &str = HOST;
 
     /// The time, in milliseconds since the beginning.
     pub(crate) fn now(&self) -> Time {
@@ -106,15 +116,15 @@ impl Machine {
 
     /// Notes who begins to write, and reads what is left of those who have ended.
     pub(crate) fn note(&mut self, emitted: &Emitted) -> Vec<Line> {
-        match &emitted.effect {
-            Effect::Launch { task, .. } => {
-                let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-                self.follower.begin(app, &task.id, &self.premises.sandbox(&task.id));
-                Vec::new()
-            }
-            Effect::Status { status, .. } if status.state.is_terminal() => self.follower.end(&status.task),
-            _ => Vec::new(),
+        if let Effect::Launch { task, .. } = &emitted.effect {
+            let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default();
+            self.follower.begin(app, &task.id, &self.premises.sandbox(&task.id));
+        } else if let Effect::Status { status, .. } = &emitted.effect
+            && status.state.is_terminal()
+        {
+            return self.follower.end(&status.task);
         }
+        Vec::new()
     }
 
     /// What those who are followed have written.

@@ -6,7 +6,7 @@ use crate::definition::Definition;
 use crate::dependency::Target;
 use crate::deployment::{Action, Deployment, Kind, State};
 use crate::service::Service;
-use crate::tasks::{Heard, Instance, Tasks};
+use crate::tasks::{Heard, Instance, Tasks, version_text};
 use apportion::placement::{App, Load, Obstacle, Plan, Planner, Strategy};
 use apportion::{
     Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskStatus, Time,
@@ -188,6 +188,12 @@ impl Marathon {
         self.services.values()
     }
 
+    /// Whether all is as it should be.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_open = self.deployments.iter().any(|deployment| deployment.state == State::Running);
+        !is_open && self.services.values().all(Service::is_done)
+    }
+
     /// The apps of which more instances could be launched if there were a place, or had they not failed; and why.
     pub(crate) fn waiting(&self, now: Time) -> Vec<Waiting<'_>> {
         let waiting = |service: &'_ Service| {
@@ -262,7 +268,8 @@ impl Scheduler for Marathon {
         let mut launches: IndexMap<OfferId, Vec<Task>> = IndexMap::new();
         for launch in &plan.launches {
             let Some(service) = self.services.get_mut(&launch.app) else { continue };
-            launches.entry(launch.offer.clone()).or_default().push(service.definition.task(launch));
+            let task = service.definition.task(launch, &version_text(service.generation));
+            launches.entry(launch.offer.clone()).or_default().push(task);
             let number = self.tasks.launch(launch.clone(), Arc::clone(&service.definition), service.generation);
             service.census.put(number, Class::Starting);
             service.asked = service.asked.saturating_sub(1);

@@ -32,10 +32,21 @@ defaults
   default-server init-addr last,libc,none
 ";
 
+/// HAProxy's own page, as the bridge has it, so that there is something to listen to even without an app.
+const STATS_PORT: u16 = 9090;
+const STATS: &str = "
+listen stats
+  bind 127.0.0.1:9090
+  mode http
+  stats enable
+";
+
 /// A configuration file, and what it was given last.
 #[derive(Debug)]
 pub(crate) struct Haproxy {
     file: PathBuf,
+    /// Whether no app wants the port of its own page.
+    has_stats: bool,
     /// The ports that were given out, by app and index.
     given: BTreeMap<(String, usize), u16>,
     written: Option<String>,
@@ -95,7 +106,8 @@ impl Haproxy {
                 given.len()
             ));
         }
-        if wrong.is_empty() { Ok(Self { file: file.to_owned(), given, written: None }) } else { Err(wrong) }
+        let has_stats = !named.contains_key(&STATS_PORT);
+        if wrong.is_empty() { Ok(Self { file: file.to_owned(), has_stats, given, written: None }) } else { Err(wrong) }
     }
 
     /// The file.
@@ -120,7 +132,7 @@ impl Haproxy {
     }
 
     fn text<'a>(&self, entries: impl IntoIterator<Item = Entry<'a>>) -> String {
-        let mut text = HEAD.to_owned();
+        let mut text = format!("{HEAD}{}", if self.has_stats { STATS } else { "" });
         for entry in entries {
             for (index, service) in entry.services.iter().enumerate() {
                 // Writing into a text cannot fail.

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Arguments, Step};
 use crate::cluster;
-use crate::definition::{Apps, Definition};
+use crate::definition::{Apps, Definition, from_root};
 use crate::dependency::Target;
 use crate::group::{Written, is_within};
 use apportion::placement::{App, JsonNode, TextError, read_json};
@@ -28,6 +28,8 @@ pub(crate) type Agents = IndexMap<AgentId, Agent>;
 pub(crate) struct Input {
     pub(crate) agents: Agents,
     pub(crate) scenes: Vec<Scene>,
+    /// The apps and tasks whose output is shown.
+    pub(crate) follow: Vec<SmolStr>,
 }
 
 /// Something that happens, and what is told of it.
@@ -54,6 +56,7 @@ impl Input {
         let mut apps = Apps::new();
         let files = arguments.files.iter().map(|file| (file.display().to_string(), text(file)));
         let own = APPS.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
+        let own = own.take(if arguments.exec.is_wanted { 1 } else { APPS.len() }); // the others are images
         let files: Vec<_> = if arguments.files.is_empty() { own.collect() } else { files.collect() };
         for (file, text) in files {
             match text.and_then(|text| read(&file, &text)) {
@@ -62,7 +65,7 @@ impl Input {
             }
         }
         let agents = match &arguments.cluster {
-            None => cluster::made_up(arguments.agents),
+            None => cluster::made_up(arguments.agents, arguments.exec.is_wanted),
             Some(file) => cluster::read(file).unwrap_or_else(|message| {
                 wrong.push(message);
                 Agents::new()
@@ -86,7 +89,32 @@ impl Input {
         let mut scenes = vec![Scene { heading: "start".to_owned(), act: Act::Deploy { target, restart: None } }];
         let mut updates = updates.into_iter();
         scenes.extend(arguments.steps.iter().filter_map(|step| script.scene(step, &mut updates)));
-        if script.wrong.is_empty() { Ok(Self { agents, scenes }) } else { Err(script.wrong) }
+        let mut wrong = script.wrong;
+        let mut input = Self { agents, scenes, follow: Vec::new() };
+        if arguments.exec.is_wanted {
+            wrong.extend(input.definitions().filter_map(Definition::why_not_run));
+            wrong.extend(arguments.cluster.iter().flat_map(|file| cluster::clashes(file, &input.agents)));
+            for name in &arguments.exec.follow {
+                match input.followed(name) {
+                    Ok(id) => input.follow.push(id),
+                    Err(message) => wrong.push(message),
+                }
+            }
+        }
+        let mut once = BTreeSet::new();
+        wrong.retain(|message| once.insert(message.clone())); // of several versions the same is said
+        if wrong.is_empty() { Ok(input) } else { Err(wrong) }
+    }
+
+    /// The app or task of that name, if there may be one.
+    fn followed(&self, name: &str) -> Result<SmolStr, String> {
+        let ids = || self.definitions().map(|definition| &definition.app.id);
+        let app = from_root("/", name).filter(|app| ids().any(|id| id == app));
+        let task = || ids().any(|id| is_task_of(name, id)).then(|| SmolStr::new(name));
+        let known = || some(&mut ids().map(SmolStr::as_str).collect::<BTreeSet<_>>().into_iter());
+        let unknown =
+            || format!("--follow: there is no app or task {name}, expected one of {}, or of their tasks", known());
+        app.or_else(task).ok_or_else(unknown)
     }
 
     /// The roles that the apps need, each once.
@@ -220,9 +248,7 @@ impl Script<'_> {
 
     /// Whether it is the name of a task that can be sick; if such a task runs is seen when it is time.
     fn can_be_sick(&self, task: &TaskId) -> Result<(), Vec<String>> {
-        let (name, number) = task.as_str().rsplit_once('.').unwrap_or_default();
-        let named = |id: &str| id.trim_start_matches('/').replace('/', "_") == name;
-        let app = self.target.apps().iter().find(|(id, _)| named(id) && number.parse::<u64>().is_ok());
+        let app = self.target.apps().iter().find(|(id, _)| is_task_of(task.as_str(), id));
         let Some((id, definition)) = app else {
             return Err(vec![format!(
                 "--sick: there is no app of a task {task}, expected one such as redis.1 or shop_db.2"
@@ -233,6 +259,12 @@ impl Script<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a task of an app could have that name.
+fn is_task_of(task: &str, app: &str) -> bool {
+    let (name, number) = task.rsplit_once('.').unwrap_or_default();
+    app.trim_start_matches('/').replace('/', "_") == name && number.parse::<u64>().is_ok()
 }
 
 /// Adds the apps of a file; tells of ids that were there before.

@@ -1,10 +1,12 @@
 //! What people are shown while it happens, line by line.
 
+use crate::exec::Line;
 use crate::framework::{Marathon, News};
 use crate::report::ports;
 use anstyle::{AnsiColor, Style};
 use apportion::{Effect, Emitted, Offer, TaskId, TaskStatus, Time};
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Of many lines alike, only so many are shown.
 pub(crate) const SHOWN: usize = 12;
@@ -75,6 +77,19 @@ impl<W: Write> Log<W> {
     pub(crate) fn news(&mut self, news: &News) -> io::Result<()> {
         self.flush()?;
         self.line(news.at, if news.what == "deploy" { BOLD } else { BAD }, news.what, &news.text)
+    }
+
+    /// What a task has written.
+    pub(crate) fn written(&mut self, line: &Line) -> io::Result<()> {
+        self.flush()?;
+        let style = if line.is_error { BAD } else { Style::new() };
+        writeln!(self.out, "{style}{}{style:#} | {}", line.task, line.text)
+    }
+
+    /// A file was written.
+    pub(crate) fn file(&mut self, at: Time, what: &str, file: &Path) -> io::Result<()> {
+        self.flush()?;
+        self.line(at, DIM, what, &format!("{} is written", file.display()))
     }
 
     /// The offers that are still to be told.

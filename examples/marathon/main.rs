@@ -18,14 +18,20 @@ mod cluster;
 mod definition;
 mod dependency;
 mod deployment;
+#[cfg_attr(not(unix), path = "exec/elsewhere.rs")]
+mod exec;
 mod framework;
 mod group;
+mod haproxy;
 mod health;
 mod input;
 mod log;
+#[cfg_attr(not(unix), allow(dead_code, reason = "tasks are only told of what they would run"))]
+mod program;
 mod report;
 mod rollout;
 mod service;
+mod service_port;
 mod simulated;
 mod stage;
 mod tasks;
@@ -33,7 +39,7 @@ mod tasks;
 use arguments::Arguments;
 use input::{Act, Input};
 use log::Log;
-use stage::{Failure, Stage};
+use stage::{Failure, Props, Stage};
 use std::io;
 use std::process::ExitCode;
 
@@ -52,17 +58,26 @@ fn main() -> ExitCode {
             eprintln!("standard output: {error}");
             ExitCode::FAILURE
         }
+        Err(Failure::File(file, error)) => {
+            eprintln!("{}: {error}", file.display());
+            ExitCode::FAILURE
+        }
+        Err(Failure::Interrupted) => {
+            eprintln!("interrupted; all tasks have ended");
+            ExitCode::from(130)
+        }
     }
 }
 
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
     // Whether a task runs then is known only when all before has been played: once unseen, before anybody is told anything.
     if !arguments.json && input.scenes.iter().any(|scene| matches!(scene.act, Act::Sicken(_))) {
-        let mut rehearsal = Stage::<io::Sink>::new(input, None)?;
+        let mut rehearsal = Stage::<io::Sink>::new(input, Props::default(), None)?;
         input.scenes.iter().try_for_each(|scene| rehearsal.play(scene))?;
     }
+    let props = Props::new(arguments, input).map_err(Failure::Input)?;
     let out = anstream::stdout().lock();
-    let mut stage = Stage::new(input, (!arguments.json).then(|| Log::new(out)))?;
+    let mut stage = Stage::new(input, props, (!arguments.json).then(|| Log::new(out)))?;
     input.scenes.iter().try_for_each(|scene| stage.play(scene))?;
-    Ok(stage.end()?)
+    stage.end()
 }

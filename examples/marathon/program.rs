@@ -69,7 +69,7 @@ impl Program {
     }
 
     /// The task of a launch, with what its executor is told: as Mesos has it, and its health checks and ports.
-    pub(crate) fn task(&self, launch: &Launch, app: &App, version: &str, checks: &Json) -> Task {
+    pub(crate) fn task(&self, launch: &Launch, app: &App, version: &str, checks: Option<&Json>) -> Task {
         let mut variables = metadata(app, version);
         variables.insert("MESOS_TASK_ID".to_owned(), launch.id.to_string());
         variables.extend(launch.env());
@@ -85,12 +85,15 @@ impl Program {
             }
         }
         let nanoseconds = u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX);
-        launch
+        let task = launch
             .task()
             .detail("command", command)
             .detail("kill_policy", json!({"grace_period": {"nanoseconds": nanoseconds}}))
-            .detail("healthChecks", checks.clone())
-            .detail("ports", json!(launch.ports))
+            .detail("ports", json!(launch.ports));
+        match checks {
+            Some(checks) => task.detail("healthChecks", checks.clone()),
+            None => task,
+        }
     }
 }
 
@@ -219,7 +222,7 @@ mod tests {
         let offer = Offer::new("o1", "f1", Role::default(), "a1", all);
         let plan = Planner::new().plan([&app], &[], &[offer]);
         let program = Program::read(JsonNode::root(json)).unwrap();
-        Order::of(&program.task(&plan.launches[0], &app, "2015-04-02T09:37:00.596Z", &json["healthChecks"])).unwrap()
+        Order::of(&program.task(&plan.launches[0], &app, "2015-04-02T09:37:00.596Z", json.get("healthChecks"))).unwrap()
     }
 
     #[test]

@@ -1,19 +1,34 @@
 //! Where it all happens: the cluster and its framework, and the log that tells of them.
 
+use crate::arguments::Arguments;
+use crate::exec::Machine;
 use crate::framework::Marathon;
+use crate::haproxy::{Entry, Haproxy, Server};
 use crate::input::{Act, Input, Scene};
 use crate::log::Log;
 use crate::report;
 use crate::simulated::{SICK, Simulated};
+use crate::tasks::Instance;
+use apportion::executor::Executor;
 use apportion::simulation::Cluster;
-use apportion::{Calls, Capability, CommandError, Config, Effect, ExecutorRef, Framework, FrameworkId, TaskId};
+use apportion::{
+    Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Time,
+};
+use indexmap::IndexMap;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long nothing must have happened for the cluster to have come to rest, in virtual time: long enough to be offered again
 /// what was refused for a while, and longer than from one health check to the next.
 const REST: Duration = Duration::from_secs(60);
+
+/// How often the master looks for something to offer where time is real.
+const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What starts the executors of tasks.
+type Start = dyn FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send;
 
 /// Why a scene could not be played.
 #[derive(Debug)]
@@ -22,6 +37,10 @@ pub(crate) enum Failure {
     Input(Vec<String>),
     /// Nobody can be told.
     Output(io::Error),
+    /// A file cannot be written.
+    File(PathBuf, io::Error),
+    /// There was a Ctrl-C.
+    Interrupted,
 }
 
 impl From<CommandError> for Failure {
@@ -37,17 +56,50 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What there is beside the cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Props {
+    /// Where tasks really run, if they do.
+    machine: Option<Machine>,
+    haproxy: Option<Haproxy>,
+}
+
+impl Props {
+    /// What is asked for; what is wrong with it is told all at once.
+    pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
+        let services = || input.definitions().map(|app| (app.app.id.as_str(), app.ports.as_slice()));
+        let mut haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, services())).transpose()?;
+        if let Some(haproxy) = &mut haproxy {
+            let written = haproxy.write([]);
+            written.map_err(|error| vec![format!("--haproxy {}: {error}", haproxy.file().display())])?;
+        }
+        let machine = arguments.exec.is_wanted.then(|| Machine::new(&arguments.exec, &input.follow));
+        Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy })
+    }
+}
+
 /// Where it all happens, and who tells of it.
 pub(crate) struct Stage<W> {
     cluster: Cluster<Marathon>,
     framework: FrameworkId,
     log: Option<Log<W>>,
     rest: Duration,
+    props: Props,
+    /// Since when HAProxy may lead elsewhere than it should.
+    stale: Option<Time>,
 }
 
 impl<W: Write> Stage<W> {
-    pub(crate) fn new(input: &Input, log: Option<Log<W>>) -> Result<Self, CommandError> {
-        let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::new(Simulated::default())));
+    pub(crate) fn new(input: &Input, props: Props, log: Option<Log<W>>) -> Result<Self, CommandError> {
+        let mut config = Config::default();
+        let start: Box<Start> = match &props.machine {
+            Some(machine) => {
+                config.allocation_interval = ALLOCATION_INTERVAL;
+                Box::new(machine.starter())
+            }
+            None => Box::new(|_, _| Some(Box::new(Simulated::default()))),
+        };
+        let mut cluster = Cluster::new(config).with_executors(start);
         let mut framework =
             Framework::new("marathon").capability(Capability::GpuResources).capability(Capability::RegionAware);
         for role in input.roles() {
@@ -59,14 +111,16 @@ impl<W: Write> Stage<W> {
         }
         cluster.add_framework(framework, Marathon::default())?;
         let rest = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
-        Ok(Self { cluster, framework: id, log, rest })
+        Ok(Self { cluster, framework: id, log, rest, props, stale: None })
     }
 
     /// Lets something happen, and all that comes of it.
     pub(crate) fn play(&mut self, scene: &Scene) -> Result<(), Failure> {
-        if let Some(log) = &mut self.log {
-            log.heading(&scene.heading)?;
+        if self.props.machine.as_ref().is_some_and(Machine::is_over) {
+            return Ok(self.heading(&format!("not any more: {}", scene.heading))?);
         }
+        self.heading(&scene.heading)?;
+        self.stale = Some(self.cluster.now());
         match &scene.act {
             Act::Deploy { target, restart } => {
                 let restart: Vec<_> = restart.iter().cloned().collect();
@@ -80,7 +134,11 @@ impl<W: Write> Stage<W> {
                 self.cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
             }
         }
-        Ok(self.come_to_rest()?)
+        self.come_to_rest()
+    }
+
+    fn heading(&mut self, text: &str) -> io::Result<()> {
+        self.log.as_mut().map_or(Ok(()), |log| log.heading(text))
     }
 
     fn tell(&mut self, act: impl FnOnce(&mut Marathon, &mut Calls)) {
@@ -91,21 +149,85 @@ impl<W: Write> Stage<W> {
         self.cluster.executors().find(|executor| self.cluster.tasks_of(executor).any(|own| own == task)).cloned()
     }
 
-    /// Lets everything happen until nothing has for a while.
-    fn come_to_rest(&mut self) -> io::Result<()> {
+    /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be.
+    fn come_to_rest(&mut self) -> Result<(), Failure> {
+        let rest = self.rest;
+        if self.props.machine.is_some() {
+            return self.live(|marathon, machine, idle| machine.is_over() || marathon.is_settled() || idle >= rest);
+        }
         let mut until = self.cluster.now() + REST;
+        while let Some(last) = self.happen(until)? {
+            until = until.max(last + rest);
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen that happens by then, and tells of it: when a task was last heard of.
+    fn happen(&mut self, until: Time) -> Result<Option<Time>, Failure> {
+        let mut last = None;
         loop {
             let emitted = self.cluster.step(until);
             self.tell_news()?;
+            let now = emitted.as_ref().map(|emitted| emitted.at);
+            if self.stale.is_some_and(|since| now != Some(since)) {
+                self.publish()?;
+            }
             let Some(emitted) = emitted else { break };
             if matches!(emitted.effect, Effect::Launch { .. } | Effect::Status { .. } | Effect::Kill { .. }) {
-                until = until.max(emitted.at + self.rest);
+                (last, self.stale) = (now, now);
             }
+            let lines = self.props.machine.as_mut().map(|machine| machine.note(&emitted)).unwrap_or_default();
             if let (Some(log), Some(marathon)) = (&mut self.log, self.cluster.scheduler(&self.framework)) {
+                lines.iter().try_for_each(|line| log.written(line))?;
                 log.tell(&emitted, marathon)?;
             }
         }
-        self.log.as_mut().map_or(Ok(()), Log::flush)
+        self.log.as_mut().map_or(Ok(()), Log::flush)?;
+        Ok(last)
+    }
+
+    /// Lets everything happen as it really does, until that says that it is enough; it is told, too, for how long no task was
+    /// heard of.
+    fn live(&mut self, is_enough: impl Fn(&Marathon, &Machine, Duration) -> bool) -> Result<(), Failure> {
+        let mut last = self.cluster.now();
+        loop {
+            let Some(machine) = &mut self.props.machine else { return Ok(()) };
+            let (now, lines) = (machine.now().max(self.cluster.now()), machine.lines());
+            if let Some(log) = &mut self.log {
+                lines.iter().try_for_each(|line| log.written(line))?;
+            }
+            last = self.happen(now)?.unwrap_or(last);
+            let Some(machine) = &mut self.props.machine else { return Ok(()) };
+            let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
+            if is_enough(marathon, machine, now.since(last)) {
+                return Ok(());
+            }
+            if let Some(executor) = machine.wait(self.cluster.next_due()) {
+                self.cluster.act(&executor, |executor, reports| executor.woken(reports));
+            }
+        }
+    }
+
+    /// Has HAProxy lead to all tasks that are up.
+    fn publish(&mut self) -> Result<(), Failure> {
+        self.stale = None;
+        let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
+        let Some(haproxy) = &mut self.props.haproxy else { return Ok(()) };
+        let is_here = self.props.machine.is_some();
+        let mut servers: IndexMap<&str, Vec<Server<'_>>> = IndexMap::new();
+        for Instance { launch, .. } in marathon.tasks().filter(|task| task.is_up()) {
+            let host = if is_here { Machine::HOST } else { launch.location.hostname.as_str() };
+            servers.entry(&launch.app).or_default().push(Server { task: &launch.id, host, ports: &launch.ports });
+        }
+        let entries = marathon.services().map(|service| {
+            let app = service.definition.app.id.as_str();
+            Entry { app, services: &service.definition.ports, servers: servers.swap_remove(app).unwrap_or_default() }
+        });
+        let is_new = haproxy.write(entries).map_err(|error| Failure::File(haproxy.file().to_owned(), error))?;
+        if let Some(log) = self.log.as_mut().filter(|_| is_new) {
+            log.file(self.cluster.now(), "haproxy", haproxy.file())?;
+        }
+        Ok(())
     }
 
     fn tell_news(&mut self) -> io::Result<()> {
@@ -114,14 +236,34 @@ impl<W: Write> Stage<W> {
         self.log.as_mut().map_or(Ok(()), |log| news.iter().try_for_each(|news| log.news(news)))
     }
 
-    /// Learns why what waits still has to, and shows what came of it all.
-    pub(crate) fn end(mut self) -> io::Result<()> {
-        self.tell(Marathon::ask_again);
-        self.cluster.run_until(self.cluster.now() + REST);
+    /// Learns why what waits still has to, and shows what came of it all. What really runs does so as long as it is to, and is
+    /// then ended.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        self.live(|_, machine, _| machine.is_over())?;
+        if self.props.machine.is_none() {
+            self.tell(Marathon::ask_again);
+            self.cluster.run_until(self.cluster.now() + REST);
+            return Ok(self.show()?);
+        }
+        let now = self.cluster.now();
+        if self.cluster.scheduler(&self.framework).is_some_and(|marathon| !marathon.waiting(now).is_empty()) {
+            self.tell(Marathon::ask_again);
+            self.live(|_, machine, _| machine.now() >= now + 2 * ALLOCATION_INTERVAL)?;
+        }
+        self.show()?;
+        self.log.as_mut().map_or(Ok(()), Log::gap)?;
+        self.heading("all is to end")?;
+        self.tell(|marathon, calls| marathon.deploy(Arc::default(), &[], calls));
+        self.live(|marathon, _, _| marathon.tasks().next().is_none())?;
+        let is_interrupted = self.props.machine.is_some_and(|machine| machine.is_interrupted());
+        if is_interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+    }
+
+    fn show(&mut self) -> io::Result<()> {
         let now = self.cluster.now();
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
-        match self.log {
-            Some(mut log) => {
+        match &mut self.log {
+            Some(log) => {
                 log.gap()?;
                 let out = log.out();
                 report::table(marathon, out)?;

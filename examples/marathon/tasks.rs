@@ -158,9 +158,12 @@ impl Tasks {
     }
 }
 
-/// A version of an app as the planner compares them. Marathon's are moments; these are counted, as several may be of one
-/// moment.
+/// A version of an app as tasks are told. Marathon's are moments; these are counted, as several may be of one moment.
+pub(crate) fn version_text(generation: u32) -> String {
+    format!("1970-01-01T00:00:{:02}.{:09}Z", generation / 1_000_000_000, generation % 1_000_000_000)
+}
+
+/// The same as the planner compares them.
 pub(crate) fn version(generation: u32) -> Version {
-    let text = format!("1970-01-01T00:00:{:02}.{:09}Z", generation / 1_000_000_000, generation % 1_000_000_000);
-    text.parse().expect("it is a time")
+    version_text(generation).parse().expect("it is a time")
 }

@@ -85,6 +85,7 @@ impl Processes {
     }
 
     /// How many run.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.lock().groups.len()
     }

@@ -220,7 +220,6 @@ mod tests {
     use apportion::ExecutorRef;
     use apportion::executor::Call;
     use serde_json::{Value as Json, json};
-    use std::time::Instant;
 
     /// A runner of one task, in a folder of its own.
     struct Scene {
@@ -228,7 +227,7 @@ mod tests {
         signals: Receiver<Signal>,
         folder: tempfile::TempDir,
         processes: Processes,
-        began: Instant,
+        turns: u64,
     }
 
     impl Scene {
@@ -237,15 +236,17 @@ mod tests {
             let (sender, signals) = mpsc::channel();
             let bell = Bell::new(sender, ExecutorRef::new("f", "a", "e"));
             let runner = Runner::new(Premises::new(folder.path().to_owned(), processes.clone()), bell);
-            let mut scene = Self { runner, signals, folder, processes, began: Instant::now() };
+            let mut scene = Self { runner, signals, folder, processes, turns: 0 };
             let task = Task::new("t.1", "cpus:1".parse().unwrap());
             let task = task.detail("command", json!({"value": script})).detail("healthChecks", checks);
             let said = scene.act(|runner, reports| runner.launch(task, reports));
             (scene, said)
         }
 
+        /// Lets something happen, a while after what was before.
         fn act(&mut self, act: impl FnOnce(&mut Runner, &mut Reports)) -> Vec<TaskStatus> {
-            let mut reports = Reports::new(Time::from_micros(self.began.elapsed().as_micros() as u64));
+            self.turns += 1;
+            let mut reports = Reports::new(Time::from_micros(20_000 * self.turns));
             act(&mut self.runner, &mut reports);
             let status = |call| {
                 let Call::Update(status) = call else { panic!("{call:?}") };
@@ -254,7 +255,7 @@ mod tests {
             reports.into_vec().into_iter().map(status).collect()
         }
 
-        /// Wakes it until it has something to tell.
+        /// Wakes it again and again, as time goes by, until it has something to tell.
         fn next(&mut self) -> Vec<TaskStatus> {
             loop {
                 let _ = self.signals.recv_timeout(Duration::from_millis(20));
@@ -359,6 +360,7 @@ mod tests {
         let (mut scene, _) = Scene::new("sleep 1000 & wait", check);
         while !scene.folder.path().join("t.1/begun").exists() {
             assert!(scene.act(Runner::woken).is_empty());
+            std::thread::sleep(Duration::from_millis(1));
         }
         assert_eq!(scene.processes.count(), 2);
         drop(scene.runner);
