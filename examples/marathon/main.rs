@@ -1,14 +1,21 @@
 //! A Marathon-like framework in an in-process cluster: apps in, tasks on agents out.
 //!
 //! ```text
-//! cargo run --release --example marathon -- [APP.json ...] [--cluster FILE.json | --agents N]
-//!     [--scale /redis=5] [--lose agent-2] [--json]
+//! cargo run --release --example marathon -- [FILE.json ...] [--cluster FILE.json | --agents N] [--json]
+//!     [--scale /redis=5] [--update FILE.json] [--restart APP] [--stop APP|GROUP] [--lose agent-2] [--sick TASK]
+//!     [--haproxy FILE] [--exec [--follow APP|TASK] [--for SECONDS] [--sandbox FOLDER]]
 //! ```
 //!
-//! Without an app it runs `simple`, `redis-unique` and `nginx-bridge-port` of `examples/apps`. A cluster
+//! A file is an app or a group of apps. Without one it runs `simple`, `redis-unique` and `nginx-bridge-port` of
+//! `examples/apps`, or with `--exec` the first of these, as the others are images. A cluster
 //! file is `{"agents": [{"id": "a1", "resources": "cpus:4;mem:1024;ports:[31000-32000]"}]}`; an agent may
-//! also have `hostname`, `attributes`, and `region` with `zone`. Wrong input ends in exit status 2,
-//! with nothing launched and nothing on standard output.
+//! also have `hostname`, `attributes`, and `region` with `zone`.
+//!
+//! Tasks are simulated, in virtual time, or with `--exec` are processes of this machine, in real time, until Ctrl-C: then all
+//! are ended, what others need last. A second Ctrl-C kills them.
+//!
+//! Exit status: 0; 1 when the output or the file for HAProxy cannot be written; 2 for wrong input, with nothing launched and
+//! nothing on standard output; 130 after Ctrl-C.
 #![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
 mod arguments;
