@@ -136,7 +136,11 @@ fn what_cannot_be_written_is_refused_before_anything_happens() {
     let cases: [(&Path, &[&str], &str); 4] = [
         (&nowhere, &[], "--haproxy "),
         (&file, &[&one, &two], "--haproxy: 80 is the service port of /a [0] and of /b [0]\n"),
-        (&file, &[&one, "--update", &two], "--haproxy: 80 is the service port of /a [0] and of /b [0]\n"),
+        (
+            &file,
+            &["--update", &one, "--update", &two],
+            "--haproxy: 80 is the service port of /nginx [0] and of /a [0]\n",
+        ),
         (&file, &[&mode], "mode.json: labels.HAPROXY_0_MODE: found \"ftp\", expected tcp or http\n"),
     ];
     for (file, arguments, message) in cases {

@@ -6,8 +6,8 @@
 use crate::service_port::{Mode, ServicePort};
 use apportion::TaskId;
 use indexmap::IndexSet;
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -69,45 +69,40 @@ pub(crate) struct Server<'a> {
 }
 
 impl Haproxy {
-    /// For these apps, which are all that there will ever be; an app may come several times, in several versions.
+    /// For all that is ever wanted, at one time after another.
     ///
     /// # Errors
     ///
-    /// One message for each port that more than one service wants to have.
-    pub(crate) fn new<'a>(
-        file: &Path,
-        apps: impl IntoIterator<Item = (&'a str, &'a [ServicePort])>,
-    ) -> Result<Self, Vec<String>> {
-        let (mut wrong, mut named) = (Vec::new(), BTreeMap::new());
+    /// One message for each number that is wanted by more than one port at a time.
+    pub(crate) fn new<'a, Apps>(file: &Path, wanted: impl IntoIterator<Item = Apps>) -> Result<Self, Vec<String>>
+    where
+        Apps: IntoIterator<Item = (&'a str, &'a [ServicePort])>,
+    {
+        let (mut wrong, mut numbers) = (IndexSet::new(), BTreeSet::new());
         let mut unnamed: IndexSet<(String, usize)> = IndexSet::new();
-        for (app, services) in apps {
-            for (index, service) in services.iter().enumerate().filter(|(_, service)| service.tcp) {
-                let this = (app.to_owned(), index);
-                match service.port {
-                    None => drop(unnamed.insert(this)),
-                    Some(port) => {
-                        let first = named.entry(port).or_insert_with(|| this.clone());
-                        if *first != this {
-                            let ((one, i), (other, j)) = (first, this);
-                            wrong.push(format!(
-                                "--haproxy: {port} is the service port of {one} [{i}] and of {other} [{j}]"
-                            ));
-                        }
-                    }
+        for apps in wanted {
+            let mut named = BTreeMap::new();
+            for (app, index, service) in apps.into_iter().flat_map(tcp) {
+                let Some(port) = service.port else {
+                    unnamed.insert((app.to_owned(), index));
+                    continue;
+                };
+                numbers.insert(port);
+                if let Some((other, i)) = named.insert(port, (app, index)) {
+                    let both = format!("of {other} [{i}] and of {app} [{index}]");
+                    wrong.insert(format!("--haproxy: {port} is the service port {both}"));
                 }
             }
         }
-        let free = (FIRST..=u16::MAX).filter(|port| !named.contains_key(port));
+        let free = (FIRST..=u16::MAX).filter(|port| !numbers.contains(port));
         let given: BTreeMap<_, _> = unnamed.iter().cloned().zip(free).collect();
         if given.len() < unnamed.len() {
-            wrong.push(format!(
-                "--haproxy: found {} service ports without a number, expected at most {}",
-                unnamed.len(),
-                given.len()
-            ));
+            let (found, most) = (unnamed.len(), given.len());
+            wrong.insert(format!("--haproxy: found {found} service ports without a number, expected at most {most}"));
         }
-        let has_stats = !named.contains_key(&STATS_PORT);
-        if wrong.is_empty() { Ok(Self { file: file.to_owned(), has_stats, given, written: None }) } else { Err(wrong) }
+        let has_stats = !numbers.contains(&STATS_PORT);
+        let this = Self { file: file.to_owned(), has_stats, given, written: None };
+        if wrong.is_empty() { Ok(this) } else { Err(wrong.into_iter().collect()) }
     }
 
     /// The file.
@@ -133,31 +128,48 @@ impl Haproxy {
 
     fn text<'a>(&self, entries: impl IntoIterator<Item = Entry<'a>>) -> String {
         let mut text = format!("{HEAD}{}", if self.has_stats { STATS } else { "" });
+        let mut taken = BTreeSet::new();
         for entry in entries {
             for (index, service) in entry.services.iter().enumerate() {
                 // Writing into a text cannot fail.
-                let _ = self.listen(&entry, index, service, &mut text);
+                let _ = match self.port(entry.app, index, service) {
+                    None => writeln!(text, "\n# {}: port {index} is left out, as it is of UDP", name(entry.app)),
+                    Some(port) if taken.insert(port) => listen(&entry, (index, port, service.mode), &mut text),
+                    // The one that has it is about to go.
+                    Some(port) => writeln!(text, "\n# {}: port {index} waits for {port}", name(entry.app)),
+                };
             }
         }
         text
     }
 
-    fn listen(&self, entry: &Entry<'_>, index: usize, service: &ServicePort, text: &mut String) -> std::fmt::Result {
-        let app = word(entry.app.trim_start_matches('/'));
-        let given = || self.given.get(&(entry.app.to_owned(), index)).copied();
-        let Some(port) = service.port.or_else(given).filter(|_| service.tcp) else {
-            return writeln!(text, "\n# {app}: port {index} is left out, as it is of UDP");
-        };
-        let mode = service.mode;
-        writeln!(text, "\nlisten {app}-{port}\n  bind 0.0.0.0:{port}\n  mode {}", mode.as_str())?;
-        writeln!(text, "  option {}\n  balance leastconn", if mode == Mode::Http { "httplog" } else { "tcplog" })?;
-        for server in &entry.servers {
-            if let Some(port) = server.ports.get(index).copied().flatten() {
-                writeln!(text, "  server {} {}:{port} check", word(server.task.as_str()), word(server.host))?;
-            }
-        }
-        Ok(())
+    /// The number of a service port, if it is of TCP.
+    fn port(&self, app: &str, index: usize, service: &ServicePort) -> Option<u16> {
+        let given = || self.given.get(&(app.to_owned(), index)).copied();
+        service.port.or_else(given).filter(|_| service.tcp)
     }
+}
+
+/// The ports of an app that are of TCP, each with its index.
+fn tcp<'a>((app, services): (&'a str, &'a [ServicePort])) -> impl Iterator<Item = (&'a str, usize, &'a ServicePort)> {
+    let all = services.iter().enumerate().map(move |(index, service)| (app, index, service));
+    all.filter(|(_, _, service)| service.tcp)
+}
+
+fn listen(entry: &Entry<'_>, (index, port, mode): (usize, u16, Mode), text: &mut String) -> fmt::Result {
+    writeln!(text, "\nlisten {}-{port}\n  bind 0.0.0.0:{port}\n  mode {}", name(entry.app), mode.as_str())?;
+    writeln!(text, "  option {}\n  balance leastconn", if mode == Mode::Http { "httplog" } else { "tcplog" })?;
+    for server in &entry.servers {
+        if let Some(port) = server.ports.get(index).copied().flatten() {
+            writeln!(text, "  server {} {}:{port} check", word(server.task.as_str()), word(server.host))?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of an app.
+fn name(app: &str) -> String {
+    word(app.trim_start_matches('/'))
 }
 
 /// A name with nothing in it that HAProxy's grammar could trip over.
@@ -177,28 +189,32 @@ mod tests {
     #[test]
     fn ports_without_a_number_are_the_first_that_nobody_names() {
         let (open, fixed) = ([service(None), service(None)], [service(Some(10_001))]);
-        let apps = [("/b", &open[..]), ("/a", &open[..1]), ("/c", &fixed[..]), ("/b", &open[..])];
-        let haproxy = Haproxy::new(Path::new("x"), apps).unwrap();
+        let wanted = [vec![("/b", &open[..]), ("/a", &open[..1])], vec![("/c", &fixed[..]), ("/b", &open[..])]];
+        let haproxy = Haproxy::new(Path::new("x"), wanted).unwrap();
         let given: Vec<_> = haproxy.given.iter().map(|((app, index), port)| (app.as_str(), *index, *port)).collect();
         assert_eq!(given, [("/a", 0, 10_003), ("/b", 0, 10_000), ("/b", 1, 10_002)]);
     }
 
     #[test]
-    fn one_number_is_of_one_service() {
+    fn one_number_is_of_one_service_at_a_time() {
         let (one, two) = ([service(Some(80))], [service(Some(80)), service(Some(80))]);
-        assert!(Haproxy::new(Path::new("x"), [("/a", &one[..]), ("/a", &one[..])]).is_ok()); // two versions of it
-        let wrong = Haproxy::new(Path::new("x"), [("/a", &one[..]), ("/b", &two[..])]).unwrap_err();
-        let message = |index| format!("--haproxy: 80 is the service port of /a [0] and of /b [{index}]");
-        assert_eq!(wrong, [message(0), message(1)]);
+        let both = || vec![("/a", &one[..]), ("/b", &two[..])];
+        let wrong = Haproxy::new(Path::new("x"), [both(), both()]).unwrap_err();
+        let message = |one, other| format!("--haproxy: 80 is the service port of {one} and of {other}");
+        assert_eq!(wrong, [message("/a [0]", "/b [0]"), message("/b [0]", "/b [1]")]);
+        let haproxy = Haproxy::new(Path::new("x"), [[("/a", &one[..])], [("/b", &one[..])]]).unwrap();
+        let entry = |app| Entry { app, services: &one, servers: Vec::new() };
+        let text = haproxy.text([entry("/a"), entry("/b")]);
+        assert!(text.contains("\nlisten a-80\n") && text.ends_with("\n# b: port 0 waits for 80\n"), "{text}");
         let many = vec![service(None); 60_000];
-        let wrong = Haproxy::new(Path::new("x"), [("/a", &many[..])]).unwrap_err();
+        let wrong = Haproxy::new(Path::new("x"), [[("/a", &many[..])]]).unwrap_err();
         assert_eq!(wrong, ["--haproxy: found 60000 service ports without a number, expected at most 55536"]);
     }
 
     #[test]
     fn names_are_such_that_the_grammar_holds() {
         let (services, task) = ([service(Some(80))], TaskId::from("a b\nc.1"));
-        let haproxy = Haproxy::new(Path::new("x"), []).unwrap();
+        let haproxy = Haproxy::new(Path::new("x"), [[]]).unwrap();
         let servers = vec![Server { task: &task, host: "h\n", ports: &[Some(1)] }];
         let text = haproxy.text([Entry { app: "/x/a b\nlisten y", services: &services, servers }]);
         assert!(
@@ -212,7 +228,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("haproxy.cfg");
         let services = [service(None)];
-        let mut haproxy = Haproxy::new(&file, [("/a", &services[..])]).unwrap();
+        let mut haproxy = Haproxy::new(&file, [[("/a", &services[..])]]).unwrap();
         let task = TaskId::from("a.1");
         let entry = |ports| {
             let server = Server { task: &task, host: "h", ports };
@@ -227,7 +243,7 @@ mod tests {
             )
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1); // nothing is left beside it
-        let mut nowhere = Haproxy::new(&folder.path().join("no/such.cfg"), []).unwrap();
+        let mut nowhere = Haproxy::new(&folder.path().join("no/such.cfg"), [[]]).unwrap();
         assert_eq!(nowhere.write([]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

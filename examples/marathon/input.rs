@@ -133,11 +133,16 @@ impl Input {
 
     /// All versions of all apps.
     pub(crate) fn definitions(&self) -> impl Iterator<Item = &Definition> {
+        self.targets().flatten()
+    }
+
+    /// The apps that are wanted, at one time after another.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = impl Iterator<Item = &Definition>> {
         let targets = self.scenes.iter().filter_map(|scene| match &scene.act {
             Act::Deploy { target, .. } => Some(target),
             Act::Lose(_) | Act::Sicken(_) => None,
         });
-        targets.flat_map(|target| target.apps().values()).map(Arc::as_ref)
+        targets.map(|target| target.apps().values().map(Arc::as_ref))
     }
 }
 

@@ -67,8 +67,8 @@ pub(crate) struct Props {
 impl Props {
     /// What is asked for; what is wrong with it is told all at once.
     pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
-        let services = || input.definitions().map(|app| (app.app.id.as_str(), app.ports.as_slice()));
-        let mut haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, services())).transpose()?;
+        let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.ports.as_slice())));
+        let mut haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, wanted)).transpose()?;
         if let Some(haproxy) = &mut haproxy {
             let written = haproxy.write([]);
             written.map_err(|error| vec![format!("--haproxy {}: {error}", haproxy.file().display())])?;
