@@ -210,9 +210,8 @@ fn a_second_ctrl_c_ends_all_at_once() {
     run.interrupt();
     run.until("kill     a.1 on ");
     run.interrupt();
-    assert_eq!(run.end(), Some(130));
+    assert_eq!(run.end(), Some(130)); // long before its grace period is over
     assert_eq!(rest(writers.into_inner()), "");
-    assert!(!run.told.contains("a.1 TASK_KILLED"), "{}", run.told);
 }
 
 #[test]
