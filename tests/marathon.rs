@@ -377,3 +377,26 @@ fn what_needs_an_app_that_does_not_come_up_waits_until_that_is_changed() {
     let states: Vec<_> = document["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
     assert_eq!(states, ["replaced by 2", "finished"]);
 }
+
+#[test]
+fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
+    let readme = include_str!("../README.md");
+    let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release --example marathon"));
+    let simulated: Vec<&str> = commands.filter(|arguments| !arguments.contains("--exec")).collect();
+    assert!(simulated.len() >= 3);
+    for command in simulated {
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let document = json(&arguments);
+        let deployments = document["deployments"].as_array().unwrap();
+        let is_done = |deployment: &Json| deployment["state"] == "finished";
+        assert!(deployments.iter().all(is_done) || arguments.contains(&"/redis=7"), "{document}"); // of six hosts
+        for task in document["tasks"].as_array().unwrap() {
+            assert_eq!((&task["state"], task["healthy"] == false), (&"TASK_RUNNING".into(), false), "{task}");
+        }
+        if arguments.contains(&SHOP) {
+            let count = |app| each(&document, app, "/id").len();
+            assert_eq!([count("/shop/data/db"), count("/shop/data/cache"), count("/shop/front/web")], [3, 1, 4]);
+            assert_eq!((deployments.len(), each(&document, "/shop/data/db", "/id")[0]), (2, &"shop_data_db.2".into()));
+        }
+    }
+}
