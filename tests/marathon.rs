@@ -187,6 +187,15 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--scale", "/nope=2"], &["/nope", "/ubuntu, /redis, /nginx"]),
         (&["--scale", "redis"], &["APP=N"]),
         (&["--scale", "redis=-1"], &["whole number"]),
+        (&["--scale", "redis=x-1"], &["found \"-1\", expected a number from 0 to 1000"]),
+        (
+            &[SHOP, "--scale", "/shop=2"],
+            &["--scale: found /shop=2, expected one of its apps, or /shop=x2, as it is a group"],
+        ),
+        (
+            &["--scale", "/redis=1000000", "--scale", "/redis=x1.5"],
+            &["/redis would have 1500000 instances, expected at most"],
+        ),
         (&["--lose", "agent-7"], &["agent-7", "agent-1"]),
         (&["--lose", "agent-2", "--lose", "agent-2"], &["agent-2 is lost already"]),
         (&["--agents", "0"], &["--agents"]),
@@ -301,6 +310,19 @@ fn an_update_scales_what_is_only_scaled_and_replaces_what_has_changed_within_its
         assert!(there.len() <= 5 && (!all_were_up || up.len() >= 3), "{line}: {up:?} of {there:?}");
     }
     assert!(all_were_up && up.len() == 4 && up == there);
+}
+
+#[test]
+fn a_group_is_scaled_as_one() {
+    let count = |arguments: &[&str]| {
+        let document = json(&[&[SHOP], arguments].concat());
+        ["/shop/data/db", "/shop/data/cache", "/shop/front/web"].map(|app| each(&document, app, "/id").len())
+    };
+    assert_eq!(count(&["--scale", "/shop=x1.5"]), [3, 2, 6]);
+    assert_eq!(
+        count(&["--scale", "/shop=x2", "--scale", "/shop/data=x0.5", "--scale", "/shop/front/web=1"]),
+        [2, 1, 1]
+    );
 }
 
 #[test]

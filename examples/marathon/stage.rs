@@ -67,11 +67,7 @@ impl Props {
     /// What is asked for; what is wrong with it is told all at once.
     pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
         let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.ports.as_slice())));
-        let mut haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, wanted)).transpose()?;
-        if let Some(haproxy) = &mut haproxy {
-            let written = haproxy.write([]);
-            written.map_err(|error| vec![format!("--haproxy {}: {error}", haproxy.file().display())])?;
-        }
+        let haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, wanted)).transpose()?;
         let machine = arguments.exec.is_wanted.then(|| Machine::new(&arguments.exec, &input.follow));
         Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy })
     }
@@ -90,7 +86,7 @@ pub(crate) struct Stage<W> {
 }
 
 impl<W: Write> Stage<W> {
-    pub(crate) fn new(input: &Input, props: Props, log: Option<Log<W>>) -> Result<Self, CommandError> {
+    pub(crate) fn new(input: &Input, mut props: Props, log: Option<Log<W>>) -> Result<Self, Failure> {
         let mut config = Config::default();
         let start: Box<Start> = match &props.machine {
             Some(machine) => {
@@ -110,6 +106,11 @@ impl<W: Write> Stage<W> {
             cluster.add_agent(agent.clone())?;
         }
         cluster.add_framework(framework, Marathon::default())?;
+        if let Some(haproxy) = &mut props.haproxy {
+            let written = haproxy.write([]);
+            let wrong = |error| vec![format!("--haproxy {}: {error}", haproxy.file().display())];
+            written.map_err(|error| Failure::Input(wrong(error)))?;
+        }
         let patience = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
         Ok(Self { cluster, framework: id, log, patience, props, stale: None })
     }
