@@ -255,8 +255,17 @@ pub trait Allocator: fmt::Debug + Send {
     fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError>;
 
     /// Decides who is offered what now: of one agent, or of all of which anything changed since they were last
-    /// looked at. What is decided is held, in offers, from then on; in the order of deciding.
-    fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding>;
+    /// looked at. What is decided is held, in offers, from then on; appended to `offers` in the order of deciding.
+    ///
+    /// Who allocates often keeps one list for all times, so that no memory has to be found.
+    fn allocate_into(&mut self, at: Time, agent: Option<&AgentId>, offers: &mut Vec<Holding>);
+
+    /// The same, in a list of its own.
+    fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
+        let mut offers = Vec::new();
+        self.allocate_into(at, agent, &mut offers);
+        offers
+    }
 
     /// Whether an allocation for all agents could come to anything new.
     fn has_pending(&self) -> bool;

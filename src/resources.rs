@@ -104,6 +104,12 @@ impl Resources {
         Ok(Self { items: list.into() })
     }
 
+    /// Those of a list in canonical order that are something.
+    pub(crate) fn in_order(mut items: Vec<Resource>) -> Self {
+        items.retain(|item| !item.is_nothing());
+        Self { items: items.into() }
+    }
+
     /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
     ///
     /// # Errors
@@ -206,6 +212,7 @@ impl Resources {
     }
 
     /// Whether `other` is a copy of this, made and left as it is; false says nothing.
+    #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.items.same(&other.items)
     }
@@ -225,6 +232,7 @@ impl Resources {
 
     /// Whether there is nothing.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

@@ -187,6 +187,15 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--scale", "/nope=2"], &["/nope", "/ubuntu, /redis, /nginx"]),
         (&["--scale", "redis"], &["APP=N"]),
         (&["--scale", "redis=-1"], &["whole number"]),
+        (&["--scale", "redis=x-1"], &["found \"-1\", expected a number from 0 to 1000"]),
+        (
+            &[SHOP, "--scale", "/shop=2"],
+            &["--scale: found /shop=2, expected one of its apps, or /shop=x2, as it is a group"],
+        ),
+        (
+            &["--scale", "/redis=1000000", "--scale", "/redis=x1.5"],
+            &["/redis would have 1500000 instances, expected at most"],
+        ),
         (&["--lose", "agent-7"], &["agent-7", "agent-1"]),
         (&["--lose", "agent-2", "--lose", "agent-2"], &["agent-2 is lost already"]),
         (&["--agents", "0"], &["--agents"]),
@@ -304,6 +313,19 @@ fn an_update_scales_what_is_only_scaled_and_replaces_what_has_changed_within_its
 }
 
 #[test]
+fn a_group_is_scaled_as_one() {
+    let count = |arguments: &[&str]| {
+        let document = json(&[&[SHOP], arguments].concat());
+        ["/shop/data/db", "/shop/data/cache", "/shop/front/web"].map(|app| each(&document, app, "/id").len())
+    };
+    assert_eq!(count(&["--scale", "/shop=x1.5"]), [3, 2, 6]);
+    assert_eq!(
+        count(&["--scale", "/shop=x2", "--scale", "/shop/data=x0.5", "--scale", "/shop/front/web=1"]),
+        [2, 1, 1]
+    );
+}
+
+#[test]
 fn a_restart_replaces_all_tasks_and_what_is_stopped_ends() {
     let document = json(&["--restart", "/redis", "--stop", "nginx", "--scale", "/ubuntu=0"]);
     assert_eq!(each(&document, "/redis", "/id"), ["redis.3", "redis.4"]);
@@ -376,4 +398,27 @@ fn what_needs_an_app_that_does_not_come_up_waits_until_that_is_changed() {
     assert_eq!(each(&document, "/shop/web", "/id"), ["shop_web.1"]);
     let states: Vec<_> = document["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
     assert_eq!(states, ["replaced by 2", "finished"]);
+}
+
+#[test]
+fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
+    let readme = include_str!("../README.md");
+    let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release --example marathon"));
+    let simulated: Vec<&str> = commands.filter(|arguments| !arguments.contains("--exec")).collect();
+    assert!(simulated.len() >= 3);
+    for command in simulated {
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let document = json(&arguments);
+        let deployments = document["deployments"].as_array().unwrap();
+        let is_done = |deployment: &Json| deployment["state"] == "finished";
+        assert!(deployments.iter().all(is_done) || arguments.contains(&"/redis=7"), "{document}"); // of six hosts
+        for task in document["tasks"].as_array().unwrap() {
+            assert_eq!((&task["state"], task["healthy"] == false), (&"TASK_RUNNING".into(), false), "{task}");
+        }
+        if arguments.contains(&SHOP) {
+            let count = |app| each(&document, app, "/id").len();
+            assert_eq!([count("/shop/data/db"), count("/shop/data/cache"), count("/shop/front/web")], [3, 1, 4]);
+            assert_eq!((deployments.len(), each(&document, "/shop/data/db", "/id")[0]), (2, &"shop_data_db.2".into()));
+        }
+    }
 }

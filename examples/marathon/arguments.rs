@@ -6,6 +6,7 @@ use apportion::{AgentId, TaskId};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use smol_str::SmolStr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Runs apps, written for Marathon, in an in-process cluster.
 ///
@@ -21,9 +22,9 @@ pub(crate) struct Arguments {
     /// How many agents to make up, on three racks.
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) agents: u16,
-    /// Wants so many instances of an app.
-    #[arg(long, value_name = "APP=N", value_parser = scale)]
-    scale: Vec<(SmolStr, u64)>,
+    /// Wants so many instances of an app, or so many times as many of all apps of a group.
+    #[arg(long, value_name = "APP=N|GROUP=xN", value_parser = scale)]
+    scale: Vec<(SmolStr, Amount)>,
     /// Wants apps and groups as in that file: tasks whose definition has changed give way to new ones, a few at a time.
     #[arg(long, value_name = "FILE.json")]
     update: Vec<PathBuf>,
@@ -72,7 +73,7 @@ pub(crate) struct Exec {
 /// Something that is to happen.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    Scale(SmolStr, u64),
+    Scale(SmolStr, Amount),
     Update(PathBuf),
     Restart(SmolStr),
     Stop(SmolStr),
@@ -87,7 +88,7 @@ impl Arguments {
         let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let mut steps: Vec<(usize, Step)> = Vec::new();
         let mut add = |name: &str, all: Vec<Step>| steps.extend(places(&matches, name).zip(all));
-        add("scale", arguments.scale.drain(..).map(|(app, instances)| Step::Scale(app, instances)).collect());
+        add("scale", arguments.scale.drain(..).map(|(id, amount)| Step::Scale(id, amount)).collect());
         add("update", arguments.update.drain(..).map(Step::Update).collect());
         add("restart", arguments.restart.drain(..).map(Step::Restart).collect());
         add("stop", arguments.stop.drain(..).map(Step::Stop).collect());
@@ -108,10 +109,46 @@ fn id(text: &str) -> Result<SmolStr, String> {
     from_root("/", text).ok_or_else(|| "expected an id such as /shop/db".to_owned())
 }
 
-fn scale(text: &str) -> Result<(SmolStr, u64), String> {
-    let (app, instances) = text.rsplit_once('=').ok_or("expected APP=N, such as /redis=5")?;
-    let most = App::MOST_INSTANCES;
-    let wrong = || format!("found {instances:?}, expected a whole number from 0 to {most}");
-    let number = instances.parse().ok().filter(|number| *number <= most).ok_or_else(wrong)?;
-    Ok((id(app)?, number))
+fn scale(text: &str) -> Result<(SmolStr, Amount), String> {
+    let (name, amount) =
+        text.rsplit_once('=').ok_or("expected APP=N, such as /redis=5, or GROUP=xN, such as /shop=x2")?;
+    Ok((id(name)?, amount.parse()?))
+}
+
+/// How many instances are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Amount {
+    To(u64),
+    /// So many times as many as before, in millionths (Marathon's `scaleBy` of groups).
+    By(u64),
+}
+
+impl Amount {
+    const WHOLE: u64 = 1_000_000;
+
+    /// How many that are where there were so many; a part of one is one.
+    pub(crate) fn of(self, before: u64) -> u64 {
+        match self {
+            Self::To(instances) => instances,
+            Self::By(factor) => before.saturating_mul(factor).div_ceil(Self::WHOLE),
+        }
+    }
+}
+
+impl FromStr for Amount {
+    type Err = String;
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the bounds")]
+    fn from_str(text: &str) -> Result<Self, String> {
+        const MOST: f64 = 1000.0;
+        if let Some(factor) = text.strip_prefix('x') {
+            let number: Option<f64> = factor.parse().ok().filter(|factor| (0.0..=MOST).contains(factor));
+            let number = number.ok_or_else(|| format!("found {factor:?}, expected a number from 0 to {MOST}"))?;
+            return Ok(Self::By((number * Self::WHOLE as f64).round() as u64));
+        }
+        let most = App::MOST_INSTANCES;
+        let number = text.parse().ok().filter(|number| *number <= most);
+        let number = number.ok_or_else(|| format!("found {text:?}, expected a whole number from 0 to {most}"))?;
+        Ok(Self::To(number))
+    }
 }

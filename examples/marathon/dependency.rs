@@ -12,7 +12,9 @@ use std::sync::Arc;
 pub(crate) struct Target {
     apps: Apps,
     /// By app, what must be up before it, directly.
-    needs: IndexMap<SmolStr, IndexSet<SmolStr>>,
+    needs: Others,
+    /// By app, what it must be up before, directly.
+    needed_by: Others,
     /// By app, the longest way through what it needs: 0 if it needs nothing.
     depths: IndexMap<SmolStr, usize>,
 }
@@ -21,7 +23,7 @@ impl Target {
     /// These apps, and no others. It fails with all that is wrong: dependencies on what is not there, or a circle.
     pub(crate) fn new(apps: Apps) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
-        let mut needs: IndexMap<SmolStr, IndexSet<SmolStr>> = IndexMap::new();
+        let mut needs = Others::new();
         for (id, app) in &apps {
             let needed = needs.entry(id.clone()).or_default();
             for dependency in &app.dependencies {
@@ -43,8 +45,12 @@ impl Target {
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        match depths(&needs) {
-            Ok(depths) => Ok(Self { apps, needs, depths }),
+        let mut needed_by = Others::new();
+        for (id, needed) in needs.iter().flat_map(|(id, all)| all.iter().map(move |needed| (id, needed))) {
+            needed_by.entry(needed.clone()).or_default().insert(id.clone());
+        }
+        match depths(&needs, &needed_by) {
+            Ok(depths) => Ok(Self { apps, needs, needed_by, depths }),
             Err(circle) => {
                 let names: Vec<&str> = circle.iter().map(SmolStr::as_str).collect();
                 let file = circle.first().and_then(|id| apps.get(id)).map_or("", |app| &app.file);
@@ -70,19 +76,29 @@ impl Target {
         self.depths.get(id).copied().unwrap_or(0)
     }
 
-    /// All that must be up before an app, however far.
-    pub(crate) fn all_needs(&self, id: &str) -> IndexSet<SmolStr> {
-        let mut all: IndexSet<SmolStr> = IndexSet::new();
-        let mut open = vec![id];
-        while let Some(next) = open.pop() {
-            for needed in self.needs.get(next).into_iter().flatten() {
-                if all.insert(needed.clone()) {
-                    open.push(needed);
-                }
+    /// These apps, all that they need, and all that needs them, however far.
+    pub(crate) fn related(&self, ids: &IndexSet<SmolStr>) -> IndexSet<SmolStr> {
+        let names = || ids.iter().map(SmolStr::as_str);
+        let (needs, needed_by) = (all_from(names(), &self.needs), all_from(names(), &self.needed_by));
+        ids.iter().cloned().chain(needs).chain(needed_by).collect()
+    }
+}
+
+/// By app, others.
+type Others = IndexMap<SmolStr, IndexSet<SmolStr>>;
+
+/// All that one comes to from these apps.
+fn all_from<'a>(ids: impl IntoIterator<Item = &'a str>, others: &'a Others) -> IndexSet<SmolStr> {
+    let mut all: IndexSet<SmolStr> = IndexSet::new();
+    let mut open: Vec<&str> = ids.into_iter().collect();
+    while let Some(next) = open.pop() {
+        for other in others.get(next).into_iter().flatten() {
+            if all.insert(other.clone()) {
+                open.push(other);
             }
         }
-        all
     }
+    all
 }
 
 /// The first ids of apps, and of the groups that they are in.
@@ -98,15 +114,8 @@ fn known(apps: &Apps) -> String {
 }
 
 /// By app, the longest way through what it needs; or a circle, which ends with the app that it begins with.
-fn depths(needs: &IndexMap<SmolStr, IndexSet<SmolStr>>) -> Result<IndexMap<SmolStr, usize>, Vec<SmolStr>> {
-    let mut needed_by: IndexMap<&SmolStr, Vec<&SmolStr>> = IndexMap::new();
-    let mut open: BTreeMap<&SmolStr, usize> = BTreeMap::new();
-    for (id, all) in needs {
-        open.insert(id, all.len());
-        for needed in all {
-            needed_by.entry(needed).or_default().push(id);
-        }
-    }
+fn depths(needs: &Others, needed_by: &Others) -> Result<IndexMap<SmolStr, usize>, Vec<SmolStr>> {
+    let mut open: BTreeMap<&SmolStr, usize> = needs.iter().map(|(id, all)| (id, all.len())).collect();
     let mut depths: IndexMap<SmolStr, usize> = IndexMap::new();
     let mut ready: Vec<&SmolStr> = open.iter().filter(|(_, left)| **left == 0).map(|(id, _)| *id).collect();
     while let Some(id) = ready.pop() {
@@ -114,7 +123,7 @@ fn depths(needs: &IndexMap<SmolStr, IndexSet<SmolStr>>) -> Result<IndexMap<SmolS
         depths.insert(id.clone(), before.map_or(0, |depth| depth + 1));
         open.remove(id);
         for other in needed_by.get(id).into_iter().flatten() {
-            if let Some(left) = open.get_mut(*other) {
+            if let Some(left) = open.get_mut(other) {
                 *left -= 1;
                 if *left == 0 {
                     ready.push(other);
@@ -142,6 +151,7 @@ mod tests {
     use crate::group::Written;
     use apportion::placement::JsonNode;
     use serde_json::{Value as Json, json};
+    use std::collections::BTreeSet;
 
     fn target(json: &Json) -> Result<Target, Vec<String>> {
         let written = Written::read(JsonNode::root(json), "shop.json").unwrap();
@@ -156,10 +166,10 @@ mod tests {
         let target = target.unwrap();
         let depths = ["/web", "/mail", "/shop/api", "/shop/db"].map(|id| target.depth(id));
         assert_eq!(depths, [2, 0, 1, 0]);
-        let mut all: Vec<_> = target.all_needs("/web").into_iter().collect();
-        all.sort();
-        assert_eq!(all, ["/mail", "/shop/api", "/shop/db"]);
-        assert!(target.all_needs("/mail").is_empty());
+        let related = |id: &str| target.related(&IndexSet::from([id.into()])).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(related("/shop/api"), ["/shop/api", "/shop/db", "/web"].map(SmolStr::from).into());
+        assert_eq!(related("/mail"), ["/mail", "/web"].map(SmolStr::from).into());
+        assert_eq!(related("/web").len(), 4);
     }
 
     #[test]

@@ -71,12 +71,9 @@ impl Marathon {
         let both = self.target.apps().keys().chain(target.apps().keys());
         let mut affected: IndexSet<SmolStr> = both.filter(changes).cloned().collect();
         let number = self.deployments.len() + 1;
-        loop {
-            let needed: IndexSet<SmolStr> = affected.iter().flat_map(|id| target.all_needs(id)).collect();
-            let touches = |id: &SmolStr| {
-                let needs_it = || target.all_needs(id).iter().any(|needed| affected.contains(needed));
-                affected.contains(id) || needed.contains(id) || needs_it()
-            };
+        while self.deployments.iter().any(|other| other.state == State::Running) {
+            let related = target.related(&affected);
+            let touches = |id: &SmolStr| related.contains(id);
             let Some(other) = self.deployments.iter_mut().find(|other| other.unfinished().any(touches)) else { break };
             affected.extend(other.unfinished().cloned());
             other.end(State::Replaced(number), calls.at());

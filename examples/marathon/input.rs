@@ -1,6 +1,6 @@
 //! The files and options that were given, read and checked before anything happens.
 
-use crate::arguments::{Arguments, Step};
+use crate::arguments::{Amount, Arguments, Step};
 use crate::cluster;
 use crate::definition::{Apps, Definition, from_root};
 use crate::dependency::Target;
@@ -177,10 +177,22 @@ impl Script<'_> {
         let mut apps = self.target.apps().clone();
         let mut restart = None;
         let heading = match step {
-            Step::Scale(app, instances) => {
-                let definition = self.known("--scale", app)?.scaled(*instances);
-                apps.insert(app.clone(), Arc::new(definition));
-                format!("{app} is to have {instances}")
+            Step::Scale(id, amount) => {
+                for app in self.scalable(id, *amount)? {
+                    let before = self.known("--scale", &app)?;
+                    let instances = amount.of(before.app.instances);
+                    if instances > App::MOST_INSTANCES {
+                        let most = App::MOST_INSTANCES;
+                        return Err(vec![format!(
+                            "--scale: {app} would have {instances} instances, expected at most {most}"
+                        )]);
+                    }
+                    apps.insert(app, Arc::new(before.scaled(instances)));
+                }
+                match amount {
+                    Amount::To(instances) => format!("{id} is to have {instances}"),
+                    Amount::By(_) => format!("{id} is to be scaled"),
+                }
             }
             Step::Update(file) => {
                 if let Some(written) = updates.next() {
@@ -219,6 +231,20 @@ impl Script<'_> {
         let known = || some(&mut self.target.apps().keys().map(SmolStr::as_str));
         let unknown = || vec![format!("{option}: there is no app {app}, expected one of {}", known())];
         self.target.app(app).map(Arc::as_ref).ok_or_else(unknown)
+    }
+
+    /// The apps that are scaled: one, or all of a group, if it is said how many times as many there are to be.
+    fn scalable(&self, id: &str, amount: Amount) -> Result<Vec<SmolStr>, Vec<String>> {
+        let within: Vec<SmolStr> = self.target.apps().keys().filter(|app| is_within(app, id)).cloned().collect();
+        match (within.as_slice(), amount) {
+            ([], _) => self.known("--scale", id).map(|_| Vec::new()),
+            ([app], _) if app == id => Ok(within),
+            (_, Amount::To(instances)) if self.target.app(id).is_none() => Err(vec![format!(
+                "--scale: found {id}={instances}, expected one of its apps, or {id}=x2, as it is a group"
+            )]),
+            (_, Amount::To(_)) => Ok(vec![id.into()]),
+            (_, Amount::By(_)) => Ok(within),
+        }
     }
 
     /// Whether nothing of what is left needs what is to end.

@@ -20,8 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long nothing must have happened for the cluster to have come to rest, in virtual time: long enough to be offered again
-/// what was refused for a while, and longer than from one health check to the next.
+/// How long nothing must have happened for the cluster to have come to rest.
 const REST: Duration = Duration::from_secs(60);
 
 /// How often the master looks for something to offer where time is real.
@@ -79,7 +78,8 @@ pub(crate) struct Stage<W> {
     cluster: Cluster<Marathon>,
     framework: FrameworkId,
     log: Option<Log<W>>,
-    rest: Duration,
+    /// The same where health checks are waited for: longer than from one to the next.
+    patience: Duration,
     props: Props,
     /// Since when HAProxy may lead elsewhere than it should.
     stale: Option<Time>,
@@ -111,8 +111,8 @@ impl<W: Write> Stage<W> {
             let wrong = |error| vec![format!("--haproxy {}: {error}", haproxy.file().display())];
             written.map_err(|error| Failure::Input(wrong(error)))?;
         }
-        let rest = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
-        Ok(Self { cluster, framework: id, log, rest, props, stale: None })
+        let patience = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
+        Ok(Self { cluster, framework: id, log, patience, props, stale: None })
     }
 
     /// Lets something happen, and all that comes of it.
@@ -135,7 +135,7 @@ impl<W: Write> Stage<W> {
                 self.cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
             }
         }
-        self.come_to_rest()
+        self.come_to_rest(matches!(scene.act, Act::Sicken(_)))
     }
 
     fn heading(&mut self, text: &str) -> io::Result<()> {
@@ -151,12 +151,12 @@ impl<W: Write> Stage<W> {
     }
 
     /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be.
-    fn come_to_rest(&mut self) -> Result<(), Failure> {
-        let rest = self.rest;
+    fn come_to_rest(&mut self, is_sick: bool) -> Result<(), Failure> {
+        let rest = if is_sick || self.props.machine.is_some() { self.patience } else { REST };
         if self.props.machine.is_some() {
             return self.live(|marathon, machine, idle| machine.is_over() || marathon.is_settled() || idle >= rest);
         }
-        let mut until = self.cluster.now() + REST;
+        let mut until = self.cluster.now() + rest;
         while let Some(last) = self.happen(until)? {
             until = until.max(last + rest);
         }

@@ -135,10 +135,9 @@ impl Cluster {
 
     /// Allocates one agent, or all, and reads what is offered; tells how much it is, in thousandths.
     pub(crate) fn offer(&mut self, agent: Option<&AgentId>) -> u64 {
-        let offers = self.allocator.allocate(self.now, agent);
-        let milli = read(&offers);
-        self.live.extend(offers);
-        milli
+        let before = self.live.len();
+        self.allocator.allocate_into(self.now, agent, &mut self.live);
+        read(&self.live[before..])
     }
 
     /// A second passes, and all agents are allocated.
@@ -147,27 +146,22 @@ impl Cluster {
         if self.allocator.next_expiry().is_some_and(|end| end <= self.now) {
             self.allocator.expire(self.now);
         }
-        let ((offers, milli), seconds) = timed(|| {
-            let offers = self.allocator.allocate(self.now, None);
-            let milli = read(&offers);
-            (offers, milli)
-        });
-        let given = Given { seconds, offers: offers.len(), milli };
-        self.live.extend(offers);
-        given
+        let before = self.live.len();
+        let (milli, seconds) = timed(|| self.offer(None));
+        Given { seconds, offers: self.live.len() - before, milli }
     }
 
     /// Gives back all that is offered; with a refusal for that long, if there is one. Tells how long that took.
     pub(crate) fn give_back(&mut self, refusal: Option<Duration>) -> Result<f64, Failure> {
         let until = refusal.map(|span| self.now.as_micros().saturating_add(micros(span))).map(Time::from_micros);
-        let offers = std::mem::take(&mut self.live);
         let (done, seconds) = timed(|| {
-            offers.iter().try_for_each(|offer| {
+            self.live.iter().try_for_each(|offer| {
                 self.allocator.end_offer(offer, &[])?;
                 until.map_or(Ok(()), |until| self.allocator.refuse(offer, until))
             })
         });
         done?;
+        self.live.clear();
         Ok(seconds)
     }
 }

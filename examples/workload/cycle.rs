@@ -4,7 +4,7 @@ use crate::Arguments;
 use crate::cluster::{Cluster, MACHINE, milli};
 use crate::report::{Failure, Latency, Report, Step, expect};
 use apportion::Resources;
-use apportion::allocator::Allocator;
+use apportion::allocator::{Allocator, Holding};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -62,12 +62,12 @@ pub(crate) fn event(arguments: &Arguments, report: &Report) -> Result<(), Failur
         cluster.batch().expect("cycle", arguments.agents(), all)?;
     }
     let mut draw = fastrand::Rng::with_seed(arguments.seed);
-    let (mut back, mut again, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut back, mut again, mut whole, mut offers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..arguments.rounds(5) {
         let first = whole.len();
         for _ in 0..EVENTS {
             let place = draw.usize(..cluster.live.len());
-            let (ended, offered) = one_event(&mut cluster, place, all / arguments.agents() as u64)?;
+            let (ended, offered) = one_event(&mut cluster, place, &mut offers, all / arguments.agents() as u64)?;
             back.push(ended);
             again.push(offered);
             whole.push(ended + offered);
@@ -92,17 +92,22 @@ pub(crate) fn event(arguments: &Arguments, report: &Report) -> Result<(), Failur
 }
 
 /// Tells how long giving back took, and how long allocating again.
-fn one_event(cluster: &mut Cluster, place: usize, expected: u64) -> Result<(Duration, Duration), Failure> {
+fn one_event(
+    cluster: &mut Cluster,
+    place: usize,
+    offers: &mut Vec<Holding>,
+    expected: u64,
+) -> Result<(Duration, Duration), Failure> {
     let offer = &cluster.live[place];
     let start = Instant::now();
     cluster.allocator.end_offer(offer, &[])?;
     let ended = start.elapsed();
-    let offers = cluster.allocator.allocate(cluster.now, Some(&offer.agent));
-    let milli = crate::cluster::read(&offers);
+    cluster.allocator.allocate_into(cluster.now, Some(&offer.agent), offers);
+    let milli = crate::cluster::read(offers);
     let offered = start.elapsed() - ended;
     expect("event", "offers", offers.len() as u64, 1)?;
     expect("event", "thousandths of scalars", milli, expected)?;
-    if let Some(offer) = offers.into_iter().next() {
+    if let Some(offer) = offers.pop() {
         cluster.live[place] = offer;
     }
     Ok((ended, offered))

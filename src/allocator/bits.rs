@@ -37,6 +37,7 @@ impl Bits {
         self.len
     }
 
+    #[inline]
     pub(super) fn contains(&self, number: usize) -> bool {
         self.words.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }

@@ -12,6 +12,7 @@ use super::names::{Amounts, is_firm};
 use super::roster::{MemberIx, Place, RoleIx};
 use super::sorter::Sorter;
 use super::tree::ClientId;
+use crate::agent::Domain;
 use crate::draw::{draw, draw_for};
 use crate::framework::{Capability, Framework};
 use crate::resources::{Quantities, Resource, Resources};
@@ -33,7 +34,7 @@ pub(super) enum Stage {
 pub(super) struct Cycle {
     /// When it is: what is drawn at random is drawn for it.
     at: Time,
-    /// What was given so far, in that order.
+    /// What was given, in that order; last of all what was given so far in this cycle.
     given: Vec<Holding>,
     /// Which of these was given to whom of what, if both stages may give the same: it is one offer.
     merged: Option<IndexMap<(MemberIx, AgentIx), usize, foldhash::fast::RandomState>>,
@@ -41,8 +42,20 @@ pub(super) struct Cycle {
     shared: IndexMap<AgentIx, Vec<Resource>, foldhash::fast::RandomState>,
     /// Who could still be given something; none if the sorter does not ask.
     demand: Option<Demand>,
-    /// What was last found to reach the general minimum, or not to.
-    worth: (Resources, bool),
+    /// What is known of the resources that were looked at last: many agents have the same.
+    known: Known,
+}
+
+/// What is to be known of resources before they are offered to anybody.
+#[derive(Debug, Default)]
+struct Known {
+    resources: Resources,
+    /// Whether they reach the general minimum.
+    is_worth: bool,
+    /// Whether anybody may have them, and each once: nothing of it is reserved, revocable or shared.
+    is_open: bool,
+    /// Whether, as far as minimums go, quota divides all of it.
+    is_plain: bool,
 }
 
 /// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
@@ -53,30 +66,55 @@ pub(super) struct Queues {
 }
 
 impl Cycle {
-    pub(super) fn new(at: Time) -> Self {
-        Self { at, ..Self::default() }
+    pub(super) fn new(at: Time, given: Vec<Holding>) -> Self {
+        Self { at, given, ..Self::default() }
+    }
+}
+
+/// What somebody may have of an agent.
+#[derive(Debug, Clone)]
+pub(super) enum Portion {
+    /// All that is available, which is [open](Known::is_open). Most often it is, and then no list has to be made or shared.
+    Whole,
+    /// Some of it.
+    Part(Resources),
+}
+
+impl Portion {
+    pub(super) fn of<'a>(&'a self, available: &'a Resources) -> &'a Resources {
+        match self {
+            Self::Whole => available,
+            Self::Part(resources) => resources,
+        }
     }
 }
 
 /// What is left of an agent for a role.
 pub(super) struct Left {
-    pub(super) resources: Resources,
+    pub(super) portion: Portion,
     /// Whether it reaches the general minimum.
     is_worth: bool,
+}
+
+impl Left {
+    fn is_empty(&self) -> bool {
+        matches!(&self.portion, Portion::Part(resources) if resources.is_empty())
+    }
 }
 
 /// After so many clients who did not take anything, only those who may are asked for.
 const PATIENCE: usize = 4;
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
-    /// Gives what is available on these agents to whoever comes first and may have it.
-    pub(super) fn run_cycle(&mut self, at: Time, candidates: &mut [AgentIx]) -> Vec<Holding> {
+    /// Gives what is available on these agents to whoever comes first and may have it; appends that to `given`.
+    pub(super) fn run_cycle(&mut self, at: Time, candidates: &mut [AgentIx], given: &mut Vec<Holding>) {
         self.settle_quotas();
         let keeps_free = self.quotas.accounts.keeps_free();
         if let AgentOrder::Shuffle(seed) = self.options.agent_order {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), self.ledger[*agent].order));
         }
-        let mut cycle = Cycle::new(at);
+        let before = given.len();
+        let mut cycle = Cycle::new(at, std::mem::take(given));
         if self.sorter.asks_for_demand() {
             cycle.demand = Some(self.survey(&cycle));
         }
@@ -97,14 +135,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             self.ledger.mark(*agent);
         }
         // What a guarantee was kept free for may be had by others once the guarantee is met.
-        if keeps_free && !cycle.given.is_empty() {
+        if keeps_free && cycle.given.len() > before {
             self.ledger.mark_all();
         }
-        cycle.given
+        *given = cycle.given;
     }
 
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
-        let is_plain = self.is_plain(agent);
+        self.get_to_know(agent, cycle);
+        let is_plain = cycle.known.is_plain;
         if self.ledger[agent].available().is_empty()
             || !self.is_candidate(agent)
             || self.is_known_unwanted(agent)
@@ -142,12 +181,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     fn visit_role(&mut self, stage: Stage, agent: AgentIx, role: RoleIx, cycle: &mut Cycle) {
+        self.get_to_know(agent, cycle);
         let mut left = self.left_for(role, agent, cycle);
-        if left.resources.is_empty() {
+        if left.is_empty() {
             return;
-        }
-        if !cycle.worth.0.is_same(&left.resources) {
-            cycle.worth = (left.resources.clone(), left.is_worth);
         }
         let entry = &mut self.roles[role];
         if entry.sorter.draws() {
@@ -161,13 +198,13 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 self.more_members(role, agent, &mut members);
             }
             let Some(&client) = members.get(next) else { break };
-            if let Some(offer) = self.share(stage, agent, (role, client), &left) {
-                self.give(agent, (role, client), offer, cycle);
+            if let Some(portion) = self.share(stage, agent, (role, client), &left) {
+                self.give(agent, (role, client), portion, cycle);
                 if self.ledger[agent].available().is_empty() {
                     break;
                 }
                 left = self.left_for(role, agent, cycle);
-                if left.resources.is_empty() {
+                if left.is_empty() {
                     break;
                 }
             }
@@ -177,34 +214,39 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Asks for the next role in order.
     fn more_roles(&mut self, stage: Stage, agent: AgentIx, is_plain: bool, order: &mut Vec<ClientId>) {
-        if let Some(only) = self.tree.only_client() {
-            order.extend(order.is_empty().then_some(only));
+        if let Some((only, is_active)) = self.tree.only_client() {
+            order.extend((order.is_empty() && is_active).then_some(only));
             return;
         }
         let available = self.ledger[agent].available();
         if order.len() < PATIENCE && self.refusals.known_content(agent, available).is_none() {
             return self.sorter.more(&self.tree, &self.totals, order);
         }
+        let accounts = &self.quotas.accounts;
+        if stage == Stage::Guarantees {
+            let lacking = accounts.lacking();
+            let wanted = |client: ClientId| lacking.contains(client.index());
+            return self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
+        }
         let content = self.refusals.content(agent, available);
-        let (roles, role_of, seats, accounts) = (&self.roles, &self.role_of, &self.seats, &self.quotas.accounts);
-        let (lacking, closed) = (accounts.lacking(), accounts.closed());
-        let may_be_closed = is_plain && self.choosy == 0;
-        let wanted = |client: ClientId| match stage {
-            Stage::Guarantees => lacking.contains(client.index()),
-            Stage::FairShares if may_be_closed && closed.contains(client.index()) => false,
-            Stage::FairShares => content.is_none_or(|content| {
+        let (roles, role_of, awake) = (&self.roles, &self.role_of, &self.seats.awake);
+        let closed = (is_plain && self.choosy == 0).then(|| accounts.closed());
+        let is_open = |client: ClientId| closed.is_none_or(|closed| !closed.contains(client.index()));
+        let may_want = |client: ClientId| {
+            content.is_none_or(|content| {
                 let members = &roles[role_of[client.index()]].numbers;
-                members.iter().any(|member| seats.awake.contains(*member) && !content.contains(*member))
-            }),
+                members.iter().any(|member| awake.contains(*member) && !content.contains(*member))
+            })
         };
+        let wanted = |client: ClientId| is_open(client) && may_want(client);
         self.sorter.more_of(&wanted, &self.tree, &self.totals, order);
     }
 
     /// Asks for the next framework of a role in order.
     fn more_members(&mut self, role: RoleIx, agent: AgentIx, order: &mut Vec<ClientId>) {
         let entry = &mut self.roles[role];
-        if let Some(only) = entry.tree.only_client() {
-            order.extend((order.is_empty() && entry.tree.is_active(only)).then_some(only));
+        if let Some((only, is_active)) = entry.tree.only_client() {
+            order.extend((order.is_empty() && is_active).then_some(only));
             return;
         }
         let available = self.ledger[agent].available();
@@ -219,11 +261,11 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
     }
 
-    /// Whether, as far as minimums go, quota divides all that is available of an agent.
-    fn is_plain(&self, agent: AgentIx) -> bool {
+    /// Whether, as far as minimums go, quota divides all of these.
+    fn is_plain(&self, available: &Resources) -> bool {
         let is_minimum = |name| self.options.min_allocatable.iter().any(|minimum| !minimum.amount(name).is_zero());
         !self.quotas.is_empty()
-            && self.ledger[agent].available().iter().all(|resource| {
+            && available.iter().all(|resource| {
                 resource.kind().is_none() && (resource.scalar().is_some() || !is_minimum(resource.name()))
             })
     }
@@ -245,50 +287,68 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         self.quotas.accounts.lacking().contains(self.roles[role].client.index())
     }
 
+    /// Looks at what is available of an agent, if it is something else than what was looked at last.
+    fn get_to_know(&self, agent: AgentIx, cycle: &mut Cycle) {
+        let available = self.ledger[agent].available();
+        if !cycle.known.resources.is_same(available) {
+            cycle.known = Known {
+                is_worth: reaches(available, &self.options.min_allocatable),
+                is_open: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
+                is_plain: self.is_plain(available),
+                resources: available.clone(),
+            };
+        }
+    }
+
     /// What a role may have of an agent, less the shared resources that were given in this cycle.
     pub(super) fn left_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle) -> Left {
-        let mut resources = self.ledger[agent].available().for_role(&self.roles[role].role);
+        let (available, known) = (self.ledger[agent].available(), &cycle.known);
+        let is_known = known.resources.is_same(available);
+        if is_known && known.is_open {
+            return Left { portion: Portion::Whole, is_worth: known.is_worth };
+        }
+        let mut resources = available.for_role(&self.roles[role].role);
         if let Some(given) = cycle.shared.get(&agent) {
             resources = resources.filter(|resource| !given.iter().any(|given| given.same_shared(resource)));
         }
-        let is_worth = if cycle.worth.0.is_same(&resources) {
-            cycle.worth.1
+        let is_worth = if is_known && known.resources.is_same(&resources) {
+            known.is_worth
         } else {
             reaches(&resources, &self.options.min_allocatable)
         };
-        Left { resources, is_worth }
+        Left { portion: Portion::Part(resources), is_worth }
     }
 
     /// What a framework would be offered of what is left for its role: the eligibility chain.
-    pub(super) fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Left) -> Option<Resources> {
+    pub(super) fn share(&self, stage: Stage, agent: AgentIx, place: Place, left: &Left) -> Option<Portion> {
         let role = &self.roles[place.0].role;
         let member = self.member(place);
-        let framework = &self.frameworks[member.framework].framework;
-        let minimum = framework.offer_filters.get(role);
-        let is_worth = minimum.map_or(left.is_worth, |minimum| reaches(&left.resources, minimum));
-        if !framework.offer_constraints.admit(role, &self.ledger[agent].agent)
-            || !is_worth
-            || !self.is_able(framework, agent)
-        {
+        let entry = &self.frameworks[member.framework];
+        let (framework, account) = (&entry.framework, &self.ledger[agent]);
+        let resources = left.portion.of(account.available());
+        let is_wanted = if entry.is_choosy {
+            let own_minimum = framework.offer_filters.get(role);
+            own_minimum.map_or(left.is_worth, |minimum| reaches(resources, minimum))
+                && framework.offer_constraints.admit(role, &account.agent)
+        } else {
+            left.is_worth
+        };
+        if !is_wanted || !self.is_able(framework, agent) {
             return None;
         }
-        let usable = left.resources.filter(|resource| Self::is_usable(framework, resource));
-        let offer = self.cut(stage, place.0, usable)?;
-        let wanted = (offer.is_same(&left.resources) || reaches(&offer, self.minimum(framework, role)))
-            && !self.is_refused(member.number, agent, &offer);
-        wanted.then_some(offer)
-    }
-
-    fn is_refused(&self, member: MemberIx, agent: AgentIx, offer: &Resources) -> bool {
-        match self.refusals.known_content(agent, offer) {
-            Some(content) => content.contains(member),
-            None => self.refusals.refuses(member, agent, offer),
+        if matches!(left.portion, Portion::Whole) && self.quotas.is_empty() {
+            return (!self.refusals.refuses(member.number, agent, resources)).then_some(Portion::Whole);
         }
+        let usable = resources.filter(|resource| Self::is_usable(framework, resource));
+        let offer = self.cut(stage, place.0, usable)?;
+        let wanted = (offer.is_same(resources) || reaches(&offer, self.minimum(framework, role)))
+            && !self.refusals.refuses(member.number, agent, &offer);
+        wanted.then_some(Portion::Part(offer))
     }
 
     /// What an offer to a framework under a role must contain one of.
     pub(super) fn minimum<'a>(&'a self, framework: &'a Framework, role: &Role) -> &'a [Quantities] {
-        framework.offer_filters.get(role).unwrap_or(&self.options.min_allocatable)
+        framework.offer_filters.get(role).map_or(self.options.min_allocatable.as_slice(), Vec::as_slice)
     }
 
     /// Whether a framework can deal with a resource of that kind.
@@ -309,9 +369,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             (Stage::FairShares, _) => Amounts::default(),
         };
         let firm = left.filter(is_firm);
-        let (guaranteed, extra) = self.quotas.accounts.cut(&self.names, entry.quota, &firm, &unsatisfied);
-        if stage == Stage::Guarantees && guaranteed.is_empty() {
+        let (given, is_guaranteed) = self.quotas.accounts.cut(&self.names, entry.quota, &firm, &unsatisfied);
+        if stage == Stage::Guarantees && !is_guaranteed {
             return None;
+        }
+        if firm.is_same(&left) {
+            return Some(given);
         }
         let mut offer = left.filter(|resource| {
             // With a guarantee come what is reserved to just this role, and what quota is not about.
@@ -319,8 +382,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 resource.role() == Some(&entry.role) || resource.scalar().is_none() || resource.is_revocable();
             !is_firm(resource) && (exactly || stage == Stage::FairShares)
         });
-        offer.insert(&guaranteed);
-        offer.insert(&extra);
+        offer.insert(&given);
         Some(offer)
     }
 
@@ -328,13 +390,19 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn is_able(&self, framework: &Framework, agent: AgentIx) -> bool {
         let account = &self.ledger[agent];
         let gpus = self.options.filter_gpu_resources && account.has_gpus();
-        let domains = account.agent.domain.as_ref().zip(self.options.domain.as_ref());
-        let remote = domains.is_some_and(|(agent, home)| agent.region != home.region);
+        let is_away = |home: &Domain| account.agent.domain.as_ref().is_some_and(|domain| domain.region != home.region);
+        let remote = self.options.domain.as_ref().is_some_and(is_away);
         (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
     }
 
-    fn give(&mut self, agent: AgentIx, place: Place, offer: Resources, cycle: &mut Cycle) {
-        self.ledger.offer(agent, &offer);
+    fn give(&mut self, agent: AgentIx, place: Place, portion: Portion, cycle: &mut Cycle) {
+        let offer = match portion {
+            Portion::Whole => self.ledger.offer_whole(agent),
+            Portion::Part(offer) => {
+                self.ledger.offer(agent, &offer);
+                offer
+            }
+        };
         let weighed = self.names.weigh(&offer);
         self.quotas.taken(weighed);
         if !weighed.shared.is_empty() {
@@ -354,9 +422,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
         self.add_holdings(place, 1);
         cycle.given.push(Holding {
-            framework: self.frameworks[framework].framework.id.clone(),
+            framework: self.frameworks.id(framework).clone(),
             role: self.roles[place.0].role.clone(),
-            agent: self.ledger[agent].agent.id.clone(),
+            agent: self.ledger.id(agent).clone(),
             resources: offer,
         });
     }

@@ -310,7 +310,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         let asked = self.framework_of(place).id.clone();
         let own_role = self.roles[place.0].role.clone();
         loop {
-            let decided = self.clone().run_cycle(at, &mut [agent]);
+            let mut decided = Vec::new();
+            self.clone().run_cycle(at, &mut [agent], &mut decided);
             let Some(first) = decided.first() else { return };
             if decided.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
                 return;

@@ -43,6 +43,14 @@ impl Refused {
         self.of(member).iter().find(|refusal| refusal.resources.contains(resources))
     }
 
+    fn holds(&self, member: MemberIx, resources: &Resources) -> bool {
+        if self.whole == *resources {
+            self.content.contains(member)
+        } else {
+            self.first(small(member), resources).is_some()
+        }
+    }
+
     /// Has `content` tell of `available`.
     fn look_at(&mut self, available: &Resources) {
         if self.whole != *available {
@@ -136,8 +144,10 @@ impl Refusals {
     }
 
     /// Whether an offer of these resources is contained in one that was turned down.
+    #[inline]
     pub(crate) fn refuses(&self, member: MemberIx, agent: AgentIx, resources: &Resources) -> bool {
-        self.first(member, agent, resources).is_some()
+        let refused = self.agents.get(agent).and_then(Option::as_ref);
+        refused.is_some_and(|refused| refused.holds(member, resources))
     }
 
     /// The first refusal that contains these resources: until when it holds, and what was refused.
@@ -154,6 +164,7 @@ impl Refusals {
     }
 
     /// Who has turned down these resources of an agent, if that is known without a look at each refusal.
+    #[inline]
     pub(crate) fn known_content(&self, agent: AgentIx, resources: &Resources) -> Option<&Bits> {
         let refused = self.agents.get(agent)?.as_ref()?;
         (refused.whole == *resources).then_some(&refused.content)

@@ -19,7 +19,6 @@ use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -97,7 +96,7 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) tree: ShareTree,
     pub(super) role_of: Vec<RoleIx>,
     pub(super) seats: Seats,
-    /// How many frameworks have minimums of their own.
+    /// How many frameworks have minimums or constraints of their own.
     pub(super) choosy: usize,
     pub(super) queues: Queues,
     pub(super) sorter: R,
@@ -224,9 +223,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         if self.frameworks.find(&framework.id).is_some() {
             return Err(AllocatorError::FrameworkExists(framework.id.clone()));
         }
-        let entry = FrameworkEntry { framework: Arc::clone(framework), active: true, places: SmallVec::new() };
+        let entry = FrameworkEntry::new(Arc::clone(framework));
+        self.choosy += usize::from(entry.is_choosy);
         let ix = self.frameworks.insert(framework.id.clone(), entry);
-        self.choosy += usize::from(!framework.offer_filters.is_empty());
         self.subscribe(ix);
         self.adopt(held);
         self.ledger.mark_all();
@@ -258,7 +257,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             self.leave_if_done(place);
         }
         if let Some((_, entry)) = self.frameworks.remove(framework) {
-            self.choosy -= usize::from(!entry.framework.offer_filters.is_empty());
+            self.choosy -= usize::from(entry.is_choosy);
         }
         Ok(())
     }
@@ -373,12 +372,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn allocate(&mut self, at: Time, agent: Option<&AgentId>) -> Vec<Holding> {
+    fn allocate_into(&mut self, at: Time, agent: Option<&AgentId>, offers: &mut Vec<Holding>) {
         match agent {
             Some(id) => {
-                let Some(agent) = self.ledger.find(id) else { return Vec::new() };
+                let Some(agent) = self.ledger.find(id) else { return };
                 self.ledger.unmark(agent);
-                self.run_cycle(at, &mut [agent])
+                self.run_cycle(at, &mut [agent], offers);
             }
             None => {
                 self.settle_quotas();
@@ -387,7 +386,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
                     self.ledger.mark_all();
                 }
                 let mut candidates = self.ledger.take_pending();
-                self.run_cycle(at, &mut candidates)
+                self.run_cycle(at, &mut candidates, offers);
             }
         }
     }

@@ -42,6 +42,8 @@ pub(crate) struct Account {
 pub(crate) struct Ledger {
     agents: Registry<AgentId, Account>,
     added: u64,
+    /// What has changed last.
+    last: AgentIx,
     /// The agents that have something to give, with their place; in no order.
     free: Vec<(u64, AgentIx)>,
     /// All pending agents, and others that are not any more.
@@ -50,8 +52,8 @@ pub(crate) struct Ledger {
     pending: usize,
     /// Whether all are that have something to give.
     all_pending: bool,
-    /// What the last agent has that was added: many have the same, and share it.
-    usual: Resources,
+    /// What the last agent has that was added, and what is available of it: many have the same, and share it.
+    usual: (Resources, Resources),
 }
 
 impl Account {
@@ -71,6 +73,7 @@ impl Account {
     }
 
     /// What can be offered now.
+    #[inline]
     pub(crate) fn available(&self) -> &Resources {
         &self.available
     }
@@ -126,14 +129,20 @@ fn unshared(held: &Resources) -> Cow<'_, Resources> {
 impl std::ops::Index<AgentIx> for Ledger {
     type Output = Account;
 
+    #[inline]
     fn index(&self, agent: AgentIx) -> &Account {
         &self.agents[agent]
     }
 }
 
 impl Ledger {
+    /// The number of an agent. It is most often asked for that of which something has just changed.
     pub(crate) fn find(&self, id: &AgentId) -> Option<AgentIx> {
-        self.agents.find(id)
+        if self.agents.has(self.last, id) { Some(self.last) } else { self.agents.find(id) }
+    }
+
+    pub(crate) fn id(&self, agent: AgentIx) -> &AgentId {
+        self.agents.id(agent)
     }
 
     /// Opens an account for an agent that is not yet known, `held` by its tasks.
@@ -143,14 +152,14 @@ impl Ledger {
             allocated = allocated.checked_add(resources)?;
         }
         agent.resources.check_types(&allocated)?;
-        if self.usual != agent.resources {
-            self.usual = agent.resources.clone();
+        if self.usual.0 != agent.resources {
+            self.usual.0 = agent.resources.clone();
         }
         let mut account = Account {
             agent: Arc::clone(agent),
             order: self.added,
             active: true,
-            total: self.usual.clone(),
+            total: self.usual.0.clone(),
             offered: Resources::new(),
             allocated,
             available: Resources::new(),
@@ -161,6 +170,10 @@ impl Ledger {
             free_at: None,
         };
         account.settle();
+        if self.usual.1 != account.available {
+            self.usual.1 = account.available.clone();
+        }
+        account.available = self.usual.1.clone();
         let ix = self.agents.insert(agent.id.clone(), account);
         self.added += 1;
         self.changed(ix);
@@ -204,6 +217,16 @@ impl Ledger {
         }
     }
 
+    /// Moves all that is available into an offer; nothing of it is shared.
+    #[inline]
+    pub(crate) fn offer_whole(&mut self, agent: AgentIx) -> Resources {
+        let account = &mut self.agents[agent];
+        let resources = std::mem::take(&mut account.available);
+        account.offered.insert(&resources);
+        self.list(agent);
+        resources
+    }
+
     /// Ends an offer; `tasks` hold part of it from now on.
     pub(crate) fn end_offer(&mut self, agent: AgentIx, offered: &Resources, tasks: &[&Resources]) {
         self.agents[agent].end_offer(offered, tasks);
@@ -226,11 +249,13 @@ impl Ledger {
     }
 
     fn changed(&mut self, agent: AgentIx) {
+        self.last = agent;
         self.list(agent);
         self.mark(agent);
     }
 
     /// Puts an agent on the list of those that have something to give, or takes it off.
+    #[inline]
     fn list(&mut self, agent: AgentIx) {
         let account = &mut self.agents[agent];
         match (account.available.is_empty(), account.free_at) {

@@ -45,24 +45,29 @@ impl Names {
     }
 
     /// Weighs resources; the same ones again at no cost.
+    #[inline]
     pub(crate) fn weigh(&mut self, resources: &Resources) -> &Weighed {
         if !self.last.0.is_same(resources) {
-            let mut weighed = Weighed::default();
-            for resource in resources {
-                let Some(amount) = resource.scalar() else { continue };
-                let entry = (self.intern(resource.name()), amount.as_milli());
-                if is_firm(resource) {
-                    weighed.firm.push(entry);
-                }
-                if resource.is_shared() {
-                    weighed.shared.push((resource.clone(), Delta::from_elem(entry, 1)));
-                } else {
-                    weighed.unshared.push(entry);
-                }
-            }
-            self.last = (resources.clone(), weighed);
+            self.weigh_anew(resources);
         }
         &self.last.1
+    }
+
+    fn weigh_anew(&mut self, resources: &Resources) {
+        let mut weighed = Weighed::default();
+        for resource in resources {
+            let Some(amount) = resource.scalar() else { continue };
+            let entry = (self.intern(resource.name()), amount.as_milli());
+            if is_firm(resource) {
+                weighed.firm.push(entry);
+            }
+            if resource.is_shared() {
+                weighed.shared.push((resource.clone(), Delta::from_elem(entry, 1)));
+            } else {
+                weighed.unshared.push(entry);
+            }
+        }
+        self.last = (resources.clone(), weighed);
     }
 
     /// All scalars, a shared one once.
@@ -95,21 +100,60 @@ impl Amounts {
         self.0.get(ix).copied().unwrap_or(0)
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, delta: &[(NameIx, u64)]) {
-        for &(ix, amount) in delta {
-            if self.0.len() <= ix {
-                self.0.resize(ix + 1, 0);
+        let amounts = self.0.as_mut_slice();
+        for (place, &(ix, amount)) in delta.iter().enumerate() {
+            match amounts.get_mut(ix) {
+                Some(mine) => *mine = mine.saturating_add(amount),
+                None => return self.add_new(&delta[place..]),
             }
-            self.0[ix] = self.0[ix].saturating_add(amount);
         }
     }
 
+    #[cold]
+    fn add_new(&mut self, delta: &[(NameIx, u64)]) {
+        self.0.resize(delta.iter().map(|(ix, _)| ix + 1).max().unwrap_or(0).max(self.0.len()), 0);
+        self.add(delta);
+    }
+
+    #[inline]
     pub(crate) fn sub(&mut self, delta: &[(NameIx, u64)]) {
+        let amounts = self.0.as_mut_slice();
         for &(ix, amount) in delta {
-            if let Some(mine) = self.0.get_mut(ix) {
+            if let Some(mine) = amounts.get_mut(ix) {
                 *mine = mine.saturating_sub(amount);
             }
         }
+    }
+
+    /// What is left of it when others are taken away.
+    pub(crate) fn less(&self, others: &Self) -> Self {
+        self.with(others, u64::saturating_sub)
+    }
+
+    /// Of each name as much, or as much as of the others, if that is more.
+    pub(crate) fn or_more(&self, others: &Self) -> Self {
+        self.with(others, u64::max)
+    }
+
+    /// The sum.
+    pub(crate) fn and(&self, others: &Self) -> Self {
+        self.with(others, u64::saturating_add)
+    }
+
+    fn with(&self, others: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        let mut amounts = SmallVec::from_slice(&self.0);
+        if amounts.len() < others.0.len() {
+            amounts.resize(others.0.len(), 0);
+        }
+        amounts.iter_mut().enumerate().for_each(|(ix, amount)| *amount = combine(*amount, others.of(ix)));
+        Self(amounts)
+    }
+
+    /// Whether there is no more of any name than of the others.
+    pub(crate) fn is_within(&self, others: &Self) -> bool {
+        self.iter().all(|(ix, amount)| amount <= others.of(ix))
     }
 
     /// By number; what is not in there is 0.

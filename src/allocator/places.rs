@@ -58,9 +58,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// What a framework says of itself is something else now.
     pub(super) fn replace_framework(&mut self, ix: FrameworkIx, framework: Arc<Framework>) {
-        self.choosy += usize::from(!framework.offer_filters.is_empty());
-        let before = std::mem::replace(&mut self.frameworks[ix].framework, framework);
-        self.choosy -= usize::from(!before.offer_filters.is_empty());
+        let entry = &mut self.frameworks[ix];
+        self.choosy -= usize::from(entry.is_choosy);
+        entry.replace(framework);
+        self.choosy += usize::from(entry.is_choosy);
     }
 
     pub(super) fn is_framework_active(&self, place: Place) -> bool {
@@ -97,7 +98,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
         let ix = self.roles.find(role).unwrap_or_else(|| self.open_role(role));
         let entry = &mut self.roles[ix];
-        let id = &self.frameworks[framework].framework.id;
+        let id = self.frameworks.id(framework);
         let client = entry.tree.add(std::iter::once(id.as_str()), |_| Weight::ONE);
         if entry.members.len() <= client.index() {
             entry.members.resize_with(client.index() + 1, || None);

@@ -84,6 +84,7 @@ pub(super) struct Quotas {
 
 impl Quotas {
     /// Whether no role has quota.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.set.is_empty()
     }
@@ -156,16 +157,19 @@ impl Quotas {
     }
 
     /// Resources are in somebody's hands, whoever that is.
+    #[inline]
     pub(super) fn taken(&mut self, weighed: &Weighed) {
         self.accounts.held.add(&weighed.firm);
     }
 
     /// Resources are in nobody's hands any more.
+    #[inline]
     pub(super) fn returned(&mut self, weighed: &Weighed) {
         self.accounts.held.sub(&weighed.firm);
     }
 
     /// A framework holds more under a role, whose nearest account is `node`.
+    #[inline]
     pub(super) fn charge(&mut self, node: Option<NodeIx>, weighed: &Weighed) {
         if !self.stale {
             self.accounts.consume(node, &weighed.firm);
@@ -173,6 +177,7 @@ impl Quotas {
     }
 
     /// A framework holds less under a role.
+    #[inline]
     pub(super) fn release(&mut self, node: Option<NodeIx>, weighed: &Weighed) {
         if !self.stale {
             self.accounts.give_up(node, &weighed.firm);

@@ -1,25 +1,36 @@
 //! [`Registry`]: ids outside, dense numbers inside.
 
-use indexmap::IndexMap;
-use std::hash::Hash;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hash};
 
 /// Things by their id, and by a dense number that stays theirs until they are removed.
+///
+/// The table holds numbers alone, so that a thing is found by its id with little memory looked at besides its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry<Id, T> {
-    index: IndexMap<Id, usize, foldhash::fast::RandomState>,
-    slots: Vec<Option<T>>,
+    table: HashTable<u32>,
+    hasher: foldhash::fast::FixedState,
+    slots: Vec<Option<(Id, T)>>,
     free: Vec<usize>,
 }
 
 impl<Id, T> Default for Registry<Id, T> {
     fn default() -> Self {
-        Self { index: IndexMap::default(), slots: Vec::new(), free: Vec::new() }
+        let hasher = foldhash::fast::FixedState::default();
+        Self { table: HashTable::new(), hasher, slots: Vec::new(), free: Vec::new() }
     }
 }
 
 impl<Id: Hash + Eq, T> Registry<Id, T> {
     pub(crate) fn find(&self, id: &Id) -> Option<usize> {
-        self.index.get(id).copied()
+        let found = self.table.find(self.hasher.hash_one(id), |ix| self.has(*ix as usize, id));
+        found.map(|ix| *ix as usize)
+    }
+
+    /// Whether a number is that of an id.
+    #[inline]
+    pub(crate) fn has(&self, ix: usize, id: &Id) -> bool {
+        matches!(self.slots.get(ix), Some(Some((known, _))) if known == id)
     }
 
     /// Adds something under an id that is not yet taken.
@@ -28,52 +39,68 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[ix] = Some(thing);
-        self.index.insert(id, ix);
+        let (slots, hasher) = (&mut self.slots, &self.hasher);
+        let hash = hasher.hash_one(&id);
+        slots[ix] = Some((id, thing));
+        let number = u32::try_from(ix).expect("fewer than 2^32 things fit into memory");
+        self.table
+            .insert_unique(hash, number, |ix| slots[*ix as usize].as_ref().map_or(0, |(id, _)| hasher.hash_one(id)));
         ix
     }
 
     pub(crate) fn remove(&mut self, id: &Id) -> Option<(usize, T)> {
-        let ix = self.index.swap_remove(id)?;
+        let hash = self.hasher.hash_one(id);
+        let slots = &self.slots;
+        let is_it = |ix: &u32| matches!(&slots[*ix as usize], Some((known, _)) if known == id);
+        let (ix, _) = self.table.find_entry(hash, is_it).ok()?.remove();
+        let ix = ix as usize;
         self.free.push(ix);
-        self.slots[ix].take().map(|thing| (ix, thing))
+        self.slots[ix].take().map(|(_, thing)| (ix, thing))
+    }
+
+    /// The id of a number that is in use.
+    #[inline]
+    pub(crate) fn id(&self, ix: usize) -> &Id {
+        &self.slots[ix].as_ref().expect("a number is only kept for as long as its thing is there").0
     }
 
     /// The thing of a number, if there is one.
     pub(crate) fn get_mut(&mut self, ix: usize) -> Option<&mut T> {
-        self.slots.get_mut(ix).and_then(Option::as_mut)
+        self.slots.get_mut(ix)?.as_mut().map(|(_, thing)| thing)
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        self.table.len()
     }
 
     /// All things by their number, from the lowest.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, slot.as_ref()?)))
+        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, &slot.as_ref()?.1)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
-        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| Some((ix, slot.as_mut()?)))
+        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| Some((ix, &mut slot.as_mut()?.1)))
     }
 
-    /// All ids, in no particular order.
+    /// All ids, by their number.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
-        self.index.keys()
+        self.slots.iter().flatten().map(|(id, _)| id)
     }
 }
 
 impl<Id, T> std::ops::Index<usize> for Registry<Id, T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, ix: usize) -> &T {
-        self.slots[ix].as_ref().expect("a number is only kept for as long as its thing is there")
+        &self.slots[ix].as_ref().expect("a number is only kept for as long as its thing is there").1
     }
 }
 
 impl<Id, T> std::ops::IndexMut<usize> for Registry<Id, T> {
+    #[inline]
     fn index_mut(&mut self, ix: usize) -> &mut T {
-        self.slots[ix].as_mut().expect("a number is only kept for as long as its thing is there")
+        &mut self.slots[ix].as_mut().expect("a number is only kept for as long as its thing is there").1
     }
 }

@@ -18,9 +18,29 @@ pub(super) type FrameworkIx = usize;
 #[derive(Debug, Clone)]
 pub(super) struct FrameworkEntry {
     pub(super) framework: Arc<Framework>,
+    /// Whether it has minimums or constraints of its own.
+    pub(super) is_choosy: bool,
     pub(super) active: bool,
     /// Its places in the roles that it has, or has left but still holds something under.
     pub(super) places: SmallVec<[(RoleIx, ClientId); 1]>,
+}
+
+impl FrameworkEntry {
+    pub(super) fn new(framework: Arc<Framework>) -> Self {
+        let mut entry = Self { framework, is_choosy: false, active: true, places: SmallVec::new() };
+        entry.look_at();
+        entry
+    }
+
+    fn look_at(&mut self) {
+        self.is_choosy = !self.framework.offer_filters.is_empty() || !self.framework.offer_constraints.is_empty();
+    }
+
+    /// What it says of itself is something else now.
+    pub(super) fn replace(&mut self, framework: Arc<Framework>) {
+        self.framework = framework;
+        self.look_at();
+    }
 }
 
 #[derive(Debug, Clone)]

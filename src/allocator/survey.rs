@@ -24,13 +24,13 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if self.is_candidate(agent) {
             for (role, entry) in self.roles.iter() {
                 let left = self.left_for(role, agent, cycle);
-                let mut offers = entry
+                let mut portions = entry
                     .tree
                     .active_clients()
                     .filter_map(|client| self.share(Stage::FairShares, agent, (role, client), &left));
-                if let Some(offer) = offers.next() {
+                if let Some(portion) = portions.next() {
                     remainder.clients.push(entry.client);
-                    remainder.names.extend(self.enough(&offer));
+                    remainder.names.extend(self.enough(portion.of(self.ledger[agent].available())));
                 }
             }
         }

@@ -49,6 +49,8 @@ pub struct ShareTree {
     clients: Vec<Option<NodeId>>,
     free_clients: Vec<ClientId>,
     shape: u64,
+    /// The only client, if there is just one right below the root, and whether it may be served now.
+    only: Option<(ClientId, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -62,8 +64,8 @@ struct Node {
     rank: u64,
     weight: Weight,
     held: Amounts,
-    /// How often each shared resource is held, by agent; it weighs once.
-    shared: Shared,
+    /// How often each shared resource is held, by agent; it weighs once. Most hold none.
+    shared: Option<Box<Shared>>,
     count: u64,
     client: Option<ClientId>,
     active: bool,
@@ -71,6 +73,18 @@ struct Node {
     awake: u32,
     /// The tree's shape when a child last came or went, changed its weight, or became or ceased to be a leaf.
     layout: u64,
+}
+
+/// How a node stands among its siblings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) held: &'a Amounts,
+    pub(super) weight: Weight,
+    pub(super) count: u64,
+    /// Larger than that of a sibling just when its name is.
+    pub(super) rank: u64,
+    /// Whether there is an active client at or below it.
+    pub(super) is_awake: bool,
 }
 
 type Shared = IndexMap<(u64, SmolStr), Vec<(Resource, u64)>>;
@@ -85,7 +99,7 @@ impl Node {
             rank: 0,
             weight,
             held: Amounts::default(),
-            shared: Shared::new(),
+            shared: None,
             count: 0,
             client: None,
             active: false,
@@ -97,7 +111,8 @@ impl Node {
     fn charge(&mut self, agent: u64, weighed: &Weighed) {
         self.held.add(&weighed.unshared);
         for (resource, weight) in &weighed.shared {
-            let copies = self.shared.entry((agent, resource.name().into())).or_default();
+            let shared = self.shared.get_or_insert_default();
+            let copies = shared.entry((agent, resource.name().into())).or_default();
             match copies.iter_mut().find(|(known, _)| known.same_shared(resource)) {
                 Some((_, held)) => *held += resource.copies(),
                 None => {
@@ -112,15 +127,16 @@ impl Node {
         self.held.sub(&weighed.unshared);
         for (resource, weight) in &weighed.shared {
             let key = (agent, SmolStr::new(resource.name()));
-            let Some(copies) = self.shared.get_mut(&key) else { continue };
+            let Some(shared) = &mut self.shared else { return };
+            let Some(copies) = shared.get_mut(&key) else { continue };
             let Some(place) = copies.iter().position(|(known, _)| known.same_shared(resource)) else { continue };
             copies[place].1 = copies[place].1.saturating_sub(resource.copies());
             if copies[place].1 == 0 {
                 copies.swap_remove(place);
                 self.held.sub(weight);
             }
-            if self.shared.get(&key).is_some_and(Vec::is_empty) {
-                self.shared.swap_remove(&key);
+            if copies.is_empty() {
+                shared.swap_remove(&key);
             }
         }
     }
@@ -135,6 +151,7 @@ impl Default for ShareTree {
             clients: Vec::new(),
             free_clients: Vec::new(),
             shape: 0,
+            only: None,
         }
     }
 }
@@ -148,18 +165,21 @@ impl ShareTree {
 
     /// The nodes right below `node`, in no particular order.
     #[must_use]
+    #[inline]
     pub fn children(&self, node: NodeId) -> &[NodeId] {
         &self.node(node).children
     }
 
     /// The node right above; of the root, the root.
     #[must_use]
+    #[inline]
     pub fn parent(&self, node: NodeId) -> NodeId {
         self.node(node).parent
     }
 
     /// The client at `node`, if it is a leaf that may be served now.
     #[must_use]
+    #[inline]
     pub fn active_client(&self, node: NodeId) -> Option<ClientId> {
         let node = self.node(node);
         node.client.filter(|_| node.active)
@@ -172,6 +192,7 @@ impl ShareTree {
 
     /// The leaf of a client; none if there is no such client any more.
     #[must_use]
+    #[inline]
     pub fn leaf(&self, client: ClientId) -> Option<NodeId> {
         self.clients.get(client.index()).copied().flatten()
     }
@@ -220,18 +241,16 @@ impl ShareTree {
     }
 
     /// The place of `node` in its parent's children.
+    #[inline]
     pub(super) fn slot(&self, node: NodeId) -> usize {
         self.node(node).slot as usize
     }
 
-    /// A number that orders siblings as their names do.
-    pub(super) fn rank(&self, node: NodeId) -> u64 {
-        self.node(node).rank
-    }
-
-    /// Whether there is an active client at or below `node`.
-    pub(super) fn is_awake(&self, node: NodeId) -> bool {
-        self.node(node).awake > 0
+    /// All that decides on the place of `node` among its siblings.
+    #[inline]
+    pub(super) fn standing(&self, node: NodeId) -> Standing<'_> {
+        let Node { held, weight, count, rank, awake, .. } = self.node(node);
+        Standing { held, weight: *weight, count: *count, rank: *rank, is_awake: *awake > 0 }
     }
 
     /// The client at `node`, if it is a leaf.
@@ -239,17 +258,9 @@ impl ShareTree {
         self.node(node).client
     }
 
-    /// Whether a client may be served now.
-    pub(super) fn is_active(&self, client: ClientId) -> bool {
-        self.leaf(client).is_some_and(|leaf| self.node(leaf).active)
-    }
-
-    /// The only client of a tree that has no more.
-    pub(super) fn only_client(&self) -> Option<ClientId> {
-        match *self.node(ROOT).children.as_slice() {
-            [only] => self.node(only).client,
-            _ => None,
-        }
+    /// The only client of a tree that has no more, and whether it may be served now.
+    pub(super) fn only_client(&self) -> Option<(ClientId, bool)> {
+        self.only
     }
 
     /// How many node numbers there are, in use or not.
@@ -291,7 +302,7 @@ impl ShareTree {
             node = self.attach(node, VIRTUAL, Weight::ONE);
         }
         self.seat(client, node);
-        self.shape += 1;
+        self.shape_changed();
         client
     }
 
@@ -320,7 +331,15 @@ impl ShareTree {
                 _ => break,
             }
         }
+        self.shape_changed();
+    }
+
+    fn shape_changed(&mut self) {
         self.shape += 1;
+        self.only = match *self.node(ROOT).children.as_slice() {
+            [only] => self.node(only).client.map(|client| (client, self.node(only).active)),
+            _ => None,
+        };
     }
 
     /// The node at the end of a path of names, if there is one.
@@ -345,11 +364,12 @@ impl ShareTree {
         {
             self.node_mut(leaf).active = active;
             self.up(client, |node| if active { node.awake += 1 } else { node.awake -= 1 });
-            self.shape += 1;
+            self.shape_changed();
         }
     }
 
     /// Adds to what a client and its ancestors hold, and to how often something was given to them.
+    #[inline]
     pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, gifts: u64) {
         self.up(client, |node| {
             node.count += gifts;
@@ -358,10 +378,12 @@ impl ShareTree {
     }
 
     /// Takes from what a client and its ancestors hold.
+    #[inline]
     pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
         self.up(client, |node| node.release(agent, weighed));
     }
 
+    #[inline]
     fn up(&mut self, client: ClientId, mut change: impl FnMut(&mut Node)) {
         let mut node = self.leaf(client).unwrap_or(ROOT);
         while node != ROOT {

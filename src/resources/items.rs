@@ -22,6 +22,7 @@ impl Items {
     }
 
     /// Whether both are one and the same, without a look at the entries; false says nothing.
+    #[inline]
     pub(super) fn same(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
@@ -38,6 +39,7 @@ impl Items {
 impl Deref for Items {
     type Target = [Resource];
 
+    #[inline]
     fn deref(&self) -> &[Resource] {
         self.0.as_deref().map_or(&[], Vec::as_slice)
     }

@@ -139,3 +139,31 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     run_for(&mut cluster, 5.0);
     assert_eq!(tasks(&cluster, &id), [("web.2".to_owned(), TaskState::Running)]);
 }
+
+#[test]
+fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
+    let app = |cpus: f64| {
+        let strategy = json!({"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0});
+        json!([{"id": "web", "instances": 4, "cpus": cpus, "upgradeStrategy": strategy, "maxLaunchDelaySeconds": 2,
+            "healthChecks": [{}]}])
+    };
+    let (mut cluster, id) = running(app(1.0));
+    deploy(&mut cluster, &id, app(2.0));
+    for _ in 0..100 {
+        run_for(&mut cluster, 0.5); // a task is looked at after a second
+        let old = ["web.1", "web.2", "web.3", "web.4"].map(TaskId::from);
+        let new: Vec<_> =
+            cluster.executors().filter(|of| !cluster.tasks_of(of).any(|task| old.contains(task))).cloned().collect();
+        new.iter().for_each(|executor| cluster.end_executor(executor, 1));
+    }
+    let marathon = cluster.scheduler(&id).unwrap();
+    let old: Vec<_> = marathon.tasks().filter(|task| task.is_up()).map(|task| task.launch.id.as_str()).collect();
+    assert_eq!(old, ["web.1", "web.2"]); // the youngest two have made room
+    assert_eq!(marathon.deployments()[1].json()["state"], "running");
+    deploy(&mut cluster, &id, app(1.0)); // back again
+    run_for(&mut cluster, 10.0);
+    let marathon = cluster.scheduler(&id).unwrap();
+    assert_eq!(marathon.tasks().filter(|task| task.is_up()).count(), 4);
+    let states: Vec<_> = marathon.deployments().iter().map(|one| one.json()["state"].clone()).collect();
+    assert_eq!(states, ["finished", "replaced by 3", "finished"]);
+}

@@ -115,7 +115,7 @@ impl Watched {
         self.complete.extend(complete);
         for (id, now) in &services {
             if self.adopted.get(id) != Some(now) {
-                for needed in self.target.all_needs(id) {
+                for needed in needs(&self.target, id) {
                     assert!(self.complete.contains(&needed), "{id} has changed before {needed} is up");
                 }
             }
@@ -171,6 +171,12 @@ impl Watched {
 
 fn wants(target: &Target, id: &str) -> u64 {
     target.app(id).map_or(0, |app| app.app.instances)
+}
+
+/// All that an app needs, however far.
+fn needs(target: &Target, id: &str) -> BTreeSet<SmolStr> {
+    let direct = target.app(id).into_iter().flat_map(|app| &app.dependencies);
+    direct.flat_map(|needed| needs(target, &needed.id).into_iter().chain([needed.id.clone()])).collect()
 }
 
 /// How many must be up, and how many may be there, in whole percents as the tests write them.

@@ -9,6 +9,7 @@ use crate::allocator::tree::ClientId;
 use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use indexmap::IndexMap;
+use smallvec::SmallVec;
 
 /// The dense number of a role with quota.
 pub(in crate::allocator) type NodeIx = usize;
@@ -134,11 +135,13 @@ impl Accounts {
     }
 
     /// More is consumed by a role and all above it.
+    #[inline]
     pub(super) fn consume(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
         self.change(node, |consumed| consumed.add(delta));
     }
 
     /// Less is consumed by a role and all above it.
+    #[inline]
     pub(super) fn give_up(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
         self.change(node, |consumed| consumed.sub(delta));
     }
@@ -156,7 +159,7 @@ impl Accounts {
     /// Notes whether a role lacks some of its guarantee, and whether its limits leave anything.
     fn look_at(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
-        let lacks = !self.unsatisfied(ix).is_empty();
+        let lacks = !node.guarantee.is_within(&node.consumed);
         let too_little = |(name, amount): &(NameIx, u64)| {
             let mut limits = node.limits.iter().filter(|(limited, _)| limited == name);
             limits.any(|(_, limit)| limit.saturating_sub(node.consumed.of(*name)) < *amount)
@@ -185,19 +188,18 @@ impl Accounts {
     /// Brings what is kept free for a role in line with what it lacks, and what is kept free above it.
     fn update_need(&mut self, ix: NodeIx) {
         let node = &self.nodes[ix];
-        let need = larger(&minus(&node.guarantee, &node.consumed), &node.below);
-        let parent = node.parent;
-        let old = std::mem::replace(&mut self.nodes[ix].need, need.clone());
-        if old != need {
-            let above = parent.map_or(&mut self.required, |parent| &mut self.nodes[parent].below);
-            above.sub(&old.iter().collect::<Delta>());
-            above.add(&need.iter().collect::<Delta>());
+        let need = node.guarantee.less(&node.consumed).or_more(&node.below);
+        if need == node.need {
+            return;
         }
+        let (parent, old) = (node.parent, std::mem::replace(&mut self.nodes[ix].need, need.clone()));
+        let above = parent.map_or(&mut self.required, |parent| &mut self.nodes[parent].below);
+        *above = above.less(&old).and(&need);
     }
 
     /// What a role lacks of its own guarantee.
     pub(in crate::allocator) fn unsatisfied(&self, node: NodeIx) -> Amounts {
-        minus(&self.nodes[node].guarantee, &self.nodes[node].consumed)
+        self.nodes[node].guarantee.less(&self.nodes[node].consumed)
     }
 
     /// The roles with a framework that lack some of their own guarantee, by their client in the tree of roles.
@@ -230,35 +232,48 @@ impl Accounts {
         limits.min()
     }
 
-    /// The most of a name that a role may be given beyond its guarantee; none = as much as there is.
-    fn bound(&self, node: Option<NodeIx>, name: NameIx, given: u64) -> Option<u64> {
-        let limit = self.limit_left(node, name).map(|left| left.saturating_sub(given));
-        // What is given for the guarantee comes off both headroom and requirement.
-        let required = !self.required.is_empty();
-        let free = required.then(|| self.headroom(name).saturating_sub(self.required.of(name)));
-        limit.into_iter().chain(free).min()
-    }
-
-    /// What a role may be given of firm resources: as far as it lacks its guarantee, and beyond it as
-    /// far as limits and the guarantees of others allow. The first part by itself comes first.
+    /// What a role may be given of firm resources, and whether any of it is for its guarantee: as much as it lacks of that,
+    /// and beyond it as far as limits and the guarantees of others allow.
     pub(in crate::allocator) fn cut(
         &self,
         names: &Names,
         node: Option<NodeIx>,
         firm: &Resources,
         unsatisfied: &Amounts,
-    ) -> (Resources, Resources) {
-        let name = |resource: &Resource| names.find(resource.name());
-        // A limit further up holds for guarantees too: the role's own is never below what it lacks.
-        let lacking = |resource: &Resource| {
-            let (lacks, left) = name(resource).map_or((0, None), |ix| (unsatisfied.of(ix), self.limit_left(node, ix)));
-            Some(left.map_or(lacks, |left| lacks.min(left)))
-        };
-        let guaranteed = if unsatisfied.is_empty() { Resources::new() } else { chop(firm, lacking) };
-        let rest = firm.saturating_sub(&guaranteed);
-        let given = |resource: &Resource| guaranteed.amount(resource.name()).as_milli();
-        let extra = chop(&rest, |resource| self.bound(node, name(resource)?, given(resource)));
-        (guaranteed, extra)
+    ) -> (Resources, bool) {
+        let (mut given, mut is_whole, mut is_guaranteed) = (Vec::with_capacity(firm.iter().len()), true, false);
+        for alike in firm.iter().as_slice().chunk_by(|a, b| a.name() == b.name()) {
+            let Some(name) = names.find(alike[0].name()) else {
+                given.extend_from_slice(alike);
+                continue;
+            };
+            let limit = self.limit_left(node, name);
+            // A limit further up holds for guarantees too: the role's own is never below what it lacks.
+            let mut lacking = unsatisfied.of(name).min(limit.unwrap_or(u64::MAX));
+            let guaranteed: SmallVec<[u64; 4]> =
+                alike.iter().map(|resource| take(resource, amount(resource), &mut lacking)).collect();
+            let sum = guaranteed.iter().fold(0_u64, |sum, amount| sum.saturating_add(*amount));
+            is_guaranteed |= sum > 0;
+            let mut extra = self.extra(name, limit, sum);
+            for (resource, guaranteed) in alike.iter().zip(guaranteed) {
+                let all = amount(resource);
+                let taken = guaranteed + take(resource, all - guaranteed, &mut extra);
+                is_whole &= taken == all;
+                given.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
+            }
+        }
+        (if is_whole { firm.clone() } else { Resources::in_order(given) }, is_guaranteed)
+    }
+
+    /// The most of a name that a role may be given beyond what it is given for its guarantee.
+    fn extra(&self, name: NameIx, limit: Option<u64>, guaranteed: u64) -> u64 {
+        let limit = limit.map_or(u64::MAX, |left| left.saturating_sub(guaranteed));
+        // What is given for the guarantee comes off both headroom and requirement.
+        if self.required.is_empty() {
+            limit
+        } else {
+            limit.min(self.headroom(name).saturating_sub(self.required.of(name)))
+        }
     }
 
     /// What keeps a role from being given all of these: the first name that a limit, or else the
@@ -286,7 +301,7 @@ impl Accounts {
             let (free, required) = (self.headroom(name), self.required.of(name));
             let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
             let roles = || needy.map(|ix| self.role(ix)).collect();
-            // As in `bound`: what is free is looked at only while anything at all is kept free.
+            // As in `extra`: what is free is looked at only while anything at all is kept free.
             let held_back = !self.required.is_empty() && free.saturating_sub(required) < amount;
             held_back.then(|| Barrier::Headroom { name, free, required, roles: roles() })
         };
@@ -298,34 +313,14 @@ impl Accounts {
     }
 }
 
-/// Cuts scalars so that each name stays within its target; none = whole. What can only be had whole
-/// is taken if it fits. Resources of a name use up its target in canonical order.
-fn chop(resources: &Resources, target: impl Fn(&Resource) -> Option<u64>) -> Resources {
-    let mut cut = Vec::new();
-    let (mut name, mut used) = (None, 0_u64);
-    for resource in resources {
-        if name != Some(resource.name()) {
-            (name, used) = (Some(resource.name()), 0);
-        }
-        let amount = resource.scalar().unwrap_or_default().as_milli();
-        let left = target(resource).map_or(amount, |target| target.saturating_sub(used));
-        let taken = if resource.is_indivisible() && left < amount { 0 } else { amount.min(left) };
-        used += taken;
-        cut.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
-    }
-    Resources::try_from_iter(cut).expect("no more than what it was cut from")
+fn amount(resource: &Resource) -> u64 {
+    resource.scalar().unwrap_or_default().as_milli()
 }
 
-fn minus(from: &Amounts, less: &Amounts) -> Amounts {
-    let mut rest = from.clone();
-    rest.sub(&less.iter().collect::<Delta>());
-    rest
-}
-
-fn larger(a: &Amounts, b: &Amounts) -> Amounts {
-    let mut max = a.clone();
-    for (ix, amount) in b.iter() {
-        max.add(&[(ix, amount.saturating_sub(a.of(ix)))]);
-    }
-    max
+/// Takes so much of a resource, as far as there is left to be taken; what can only be had whole, if it fits. Resources of a
+/// name use it up in canonical order.
+fn take(resource: &Resource, amount: u64, left: &mut u64) -> u64 {
+    let taken = if resource.is_indivisible() && *left < amount { 0 } else { amount.min(*left) };
+    *left -= taken;
+    taken
 }

@@ -1,7 +1,7 @@
 //! [`Drf`]: dominant resource fairness.
 
 use super::Sorter;
-use super::tournament::{Key, Tournament};
+use super::lineup::{Key, Lineup};
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 
@@ -12,13 +12,13 @@ use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 /// the weight. Siblings are sorted at every level and the tree is walked depth first. Shares are
 /// compared as exact fractions; Mesos divides doubles, so that equal shares there may differ.
 ///
-/// The order is kept, not made: siblings play a tournament, in which one that was charged plays again, in
-/// O(log siblings) comparisons. Each client that is asked for costs as much. When siblings come or go, or the cluster's
-/// totals change other than all alike, the siblings concerned play anew the next time they are looked at.
+/// The order is kept, not made: a sibling that was charged moves, in O(log siblings) comparisons at most, and in one if
+/// it goes behind all others. Each client that is asked for costs as much. When siblings come or go, or the cluster's
+/// totals change other than all alike, the siblings concerned line up anew the next time they are looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Drf {
     /// By node number: its children.
-    tournaments: Vec<Tournament>,
+    lineups: Vec<Lineup>,
     /// The totals that all keys are of: those of now, or others of which they are a multiple.
     totals: Totals,
     /// Goes up when the keys are to be of other totals.
@@ -27,7 +27,7 @@ pub struct Drf {
     charged: Vec<ClientId>,
     /// The nodes from the root to where the walk is.
     path: Vec<NodeId>,
-    /// The nodes that the walk has passed, and taken out of their tournaments.
+    /// The nodes that the walk has passed, and taken out of their lineups.
     passed: Vec<NodeId>,
     /// The leaf where the walk is, which is taken out when it goes on.
     at: Option<NodeId>,
@@ -44,11 +44,11 @@ impl Drf {
             }
             self.totals.take_version_of(totals);
         }
-        if self.tournaments.len() < tree.capacity() {
-            self.tournaments.resize_with(tree.capacity(), Tournament::default);
+        if self.lineups.len() < tree.capacity() {
+            self.lineups.resize_with(tree.capacity(), Lineup::default);
         }
         while let Some(node) = self.passed.pop() {
-            self.refresh(tree, node);
+            self.put_back(tree, node);
         }
         let mut charged = std::mem::take(&mut self.charged);
         for client in charged.drain(..) {
@@ -68,27 +68,37 @@ impl Drf {
         (tree.layout(node), self.basis)
     }
 
-    /// Has a node play again among its siblings, if that tournament is not to be rebuilt anyway.
+    /// Has a node move to where it belongs among its siblings, if these are not to line up anew anyway.
+    #[inline]
     fn refresh(&mut self, tree: &ShareTree, node: NodeId) {
-        let parent = tree.parent(node);
-        let stamp = self.stamp(tree, parent);
-        let tournament = &mut self.tournaments[parent.index()];
-        if tournament.is_of(stamp) {
-            tournament.set(tree.slot(node), Key::of(tree, &self.totals, node), &self.totals);
+        let stamp = self.stamp(tree, tree.parent(node));
+        let lineup = &mut self.lineups[tree.parent(node).index()];
+        if lineup.is_of(stamp) {
+            lineup.set(tree.slot(node), Key::of(tree.standing(node), &self.totals), &self.totals);
         }
     }
 
-    /// Has the tournament of a node's children be of this moment.
+    /// Puts a node back that was passed, if its siblings are not to line up anew anyway.
+    fn put_back(&mut self, tree: &ShareTree, node: NodeId) {
+        let stamp = self.stamp(tree, tree.parent(node));
+        let lineup = &mut self.lineups[tree.parent(node).index()];
+        if lineup.is_of(stamp) {
+            lineup.put_back(tree.slot(node), &self.totals);
+        }
+    }
+
+    /// Has the lineup of a node's children be of this moment.
+    #[inline]
     fn bring_up(&mut self, tree: &ShareTree, node: NodeId) {
         let stamp = self.stamp(tree, node);
-        let tournament = &mut self.tournaments[node.index()];
-        if !tournament.is_of(stamp) {
-            tournament.rebuild(stamp, tree, &self.totals, node);
+        let lineup = &mut self.lineups[node.index()];
+        if !lineup.is_of(stamp) {
+            lineup.rebuild(stamp, tree, &self.totals, node);
         }
     }
 
     fn pass(&mut self, tree: &ShareTree, node: NodeId) {
-        self.tournaments[tree.parent(node).index()].take_out(tree.slot(node), &self.totals);
+        self.lineups[tree.parent(node).index()].take_out(tree.slot(node), &self.totals);
         self.passed.push(node);
     }
 
@@ -100,10 +110,10 @@ impl Drf {
         loop {
             let node = *self.path.last()?;
             self.bring_up(tree, node);
-            let tournament = &mut self.tournaments[node.index()];
+            let lineup = &mut self.lineups[node.index()];
             let first = match wanted {
-                None => tournament.first(),
-                Some(wanted) => tournament.first_wanted(&self.totals, wanted),
+                None => lineup.first(&self.totals),
+                Some(wanted) => lineup.first_wanted(&self.totals, wanted),
             };
             match first {
                 Some(slot) => {
@@ -131,6 +141,7 @@ impl Sorter for Drf {
         order.extend(std::iter::from_fn(|| self.next(tree, None)));
     }
 
+    #[inline]
     fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
         if order.is_empty() {
             self.start(tree, totals);
@@ -151,6 +162,7 @@ impl Sorter for Drf {
         order.extend(self.next(tree, Some(wanted)));
     }
 
+    #[inline]
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         if self.charged.last() == Some(&client) {
             return;

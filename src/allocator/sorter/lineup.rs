@@ -1,0 +1,318 @@
+//! [`Lineup`]: siblings, of which the first is always known.
+
+use crate::allocator::share::{Share, Totals, Weight};
+use crate::allocator::tree::{ClientId, NodeId, ShareTree, Standing};
+use std::cmp::Ordering;
+
+/// By what siblings are ordered: smaller share, then fewer gifts, then smaller name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Key {
+    /// The share, for a first comparison that almost always decides.
+    approx: f64,
+    /// What is held of the dominant resource, in thousandths; 0 of the first one if nothing is held.
+    held: u64,
+    count: u64,
+    rank: u64,
+    weight: Weight,
+    resource: u32,
+    /// Whether it is awake.
+    plays: bool,
+}
+
+impl Key {
+    #[inline]
+    pub(super) fn of(standing: Standing<'_>, totals: &Totals) -> Self {
+        let Standing { held, weight, count, rank, is_awake: plays } = standing;
+        let (resource, held, of) = totals.dominant(held);
+        Self { approx: Share::quotient(held, of, weight), held, count, rank, weight, resource: small(resource), plays }
+    }
+
+    fn cmp(&self, other: &Self, totals: &Totals) -> Ordering {
+        match (self.rank == other.rank, self.is_before(other, totals)) {
+            (true, _) => Ordering::Equal, // no two siblings have the same name
+            (false, true) => Ordering::Less,
+            (false, false) => Ordering::Greater,
+        }
+    }
+
+    /// In the hot loop: one comparison after the other, until one decides.
+    #[inline]
+    fn is_before(&self, other: &Self, totals: &Totals) -> bool {
+        if Share::clearly_differ(self.approx, other.approx) {
+            return self.approx < other.approx;
+        }
+        if self.resource == other.resource && self.weight == other.weight {
+            return (self.held, self.count, self.rank) < (other.held, other.count, other.rank);
+        }
+        self.is_exactly_before(other, totals)
+    }
+
+    /// The same for shares of different resources that may well be equal.
+    #[cold]
+    fn is_exactly_before(&self, other: &Self, totals: &Totals) -> bool {
+        let by_share = self.share(totals).cmp(&other.share(totals));
+        by_share.then_with(|| (self.count, self.rank).cmp(&(other.count, other.rank))) == Ordering::Less
+    }
+
+    fn share(&self, totals: &Totals) -> Share {
+        Share::new(self.held, totals.fair(self.resource as usize), self.weight)
+    }
+}
+
+/// Where a sibling is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spot {
+    /// In the line.
+    InLine,
+    /// In the line, but taken out for now.
+    Passed,
+    /// At that place of the heap.
+    Moved(u32),
+    /// Nowhere: asleep, or taken out for now.
+    Out,
+}
+
+/// The children of one node: a *line*, in the order of some moment, and a heap of those that have moved since. The first
+/// of all is the first of either.
+///
+/// Whoever is given something goes behind most others, and to the end of a heap at one comparison. Once the whole line has
+/// moved, the heap is sorted to be the next line; when all were served in turn, it is in order already. So a gift costs a
+/// few comparisons in the long run while shares grow alike, and O(log siblings) in any case.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lineup {
+    /// Of what state of the tree and the totals it is.
+    stamp: Option<(u64, u64)>,
+    /// By slot.
+    keys: Vec<Key>,
+    /// By slot: the clients, where the children are leaves.
+    clients: Vec<Option<ClientId>>,
+    /// By slot.
+    spots: Vec<Spot>,
+    /// Slots in the order that they once had; the spot of each tells whether it still stands there.
+    line: Vec<u32>,
+    /// Nobody stands in the line before this.
+    head: usize,
+    /// Nobody was taken out of the line before this.
+    back: usize,
+    /// The slots of those that have moved: each is before those at `2 i + 1` and `2 i + 2`.
+    heap: Vec<u32>,
+    /// How many keys have changed since there is this line.
+    changes: usize,
+    /// The next line, while it is made.
+    next: Vec<u32>,
+}
+
+impl Lineup {
+    pub(super) fn is_of(&self, stamp: (u64, u64)) -> bool {
+        self.stamp == Some(stamp)
+    }
+
+    /// All children of a node line up anew. O(children · log children); O(children) as long as the order is nearly the same.
+    pub(super) fn rebuild(&mut self, stamp: (u64, u64), tree: &ShareTree, totals: &Totals, node: NodeId) {
+        let children = tree.children(node);
+        self.stamp = Some(stamp);
+        self.keys.clear();
+        self.keys.extend(children.iter().map(|child| Key::of(tree.standing(*child), totals)));
+        self.clients.clear();
+        self.clients.extend(children.iter().map(|child| tree.client(*child)));
+        self.spots.clear();
+        self.spots.resize(children.len(), Spot::Out);
+        self.heap.clear();
+        // The line that there was is the best guess.
+        let (keys, spots) = (&self.keys, &mut self.spots);
+        let mut is_new = |slot: &u32| {
+            let key = keys.get(*slot as usize).filter(|key| key.plays);
+            key.is_some() && std::mem::replace(&mut spots[*slot as usize], Spot::InLine) == Spot::Out
+        };
+        self.line.retain(&mut is_new);
+        self.line.extend((0..small(children.len())).filter(is_new));
+        self.line.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals));
+        (self.head, self.back, self.changes) = (0, 0, 0);
+    }
+
+    /// The slot of the first.
+    #[inline]
+    pub(super) fn first(&mut self, totals: &Totals) -> Option<usize> {
+        let slot = self.first_in_line().or_else(|| {
+            // So many changes pay for an order of all.
+            if self.heap.len() > 1 && self.changes >= self.keys.len() {
+                self.line_up(totals);
+            }
+            self.first_in_line()
+        });
+        self.earlier(slot, self.heap.first().copied(), totals)
+    }
+
+    #[inline]
+    fn first_in_line(&mut self) -> Option<u32> {
+        loop {
+            let slot = *self.line.get(self.head)?;
+            if self.spots[slot as usize] == Spot::InLine {
+                return Some(slot);
+            }
+            self.head += 1;
+        }
+    }
+
+    #[inline]
+    fn earlier(&self, one: Option<u32>, other: Option<u32>, totals: &Totals) -> Option<usize> {
+        let first = match (one, other) {
+            (Some(one), Some(other)) if self.is_before(other, one, totals) => Some(other),
+            (one, other) => one.or(other),
+        };
+        first.map(|slot| slot as usize)
+    }
+
+    #[inline]
+    fn is_before(&self, one: u32, other: u32, totals: &Totals) -> bool {
+        self.keys[one as usize].is_before(&self.keys[other as usize], totals)
+    }
+
+    /// Takes the child at a slot out until it is put back.
+    pub(super) fn take_out(&mut self, slot: usize, totals: &Totals) {
+        match self.spots[slot] {
+            Spot::InLine => {
+                self.spots[slot] = Spot::Passed;
+                self.back = self.back.min(self.head);
+            }
+            Spot::Moved(at) => self.leave(at, totals),
+            Spot::Passed | Spot::Out => {}
+        }
+    }
+
+    /// Puts the child at a slot back where it was.
+    pub(super) fn put_back(&mut self, slot: usize, totals: &Totals) {
+        match self.spots[slot] {
+            Spot::Passed => {
+                self.spots[slot] = Spot::InLine;
+                self.head = self.head.min(std::mem::replace(&mut self.back, usize::MAX));
+            }
+            Spot::Out if self.keys[slot].plays => self.join(slot, totals),
+            Spot::Out | Spot::InLine | Spot::Moved(_) => {}
+        }
+    }
+
+    /// Changes the key of the child at a slot.
+    #[inline]
+    pub(super) fn set(&mut self, slot: usize, key: Key, totals: &Totals) {
+        if self.keys[slot] == key {
+            return;
+        }
+        self.keys[slot] = key;
+        self.changes += 1;
+        match self.spots[slot] {
+            Spot::Moved(at) if key.plays => {
+                self.rise(at as usize, totals);
+                self.sink(at as usize, totals);
+            }
+            Spot::Moved(at) => self.leave(at, totals),
+            Spot::InLine | Spot::Passed | Spot::Out if key.plays => self.join(slot, totals),
+            Spot::InLine | Spot::Passed | Spot::Out => self.spots[slot] = Spot::Out,
+        }
+    }
+
+    /// To the end of the heap, and from there to where it belongs.
+    #[inline]
+    fn join(&mut self, slot: usize, totals: &Totals) {
+        self.heap.push(small(slot));
+        self.rise(self.heap.len() - 1, totals);
+    }
+
+    /// Out of the heap; the last one takes its place.
+    fn leave(&mut self, at: u32, totals: &Totals) {
+        let at = at as usize;
+        let slot = self.heap.swap_remove(at);
+        self.spots[slot as usize] = Spot::Out;
+        if at < self.heap.len() {
+            self.rise(at, totals);
+            self.sink(at, totals);
+        }
+    }
+
+    /// Up to where nobody above comes later.
+    #[inline]
+    fn rise(&mut self, mut at: usize, totals: &Totals) {
+        let slot = self.heap[at];
+        while at > 0 {
+            let above = (at - 1) / 2;
+            let other = self.heap[above];
+            if !self.is_before(slot, other, totals) {
+                break;
+            }
+            self.place(other, at);
+            at = above;
+        }
+        self.place(slot, at);
+    }
+
+    /// Down to where nobody below comes earlier.
+    fn sink(&mut self, mut at: usize, totals: &Totals) {
+        let slot = self.heap[at];
+        loop {
+            let mut below = 2 * at + 1;
+            let Some(&one) = self.heap.get(below) else { break };
+            let mut first = one;
+            if let Some(&other) = self.heap.get(below + 1)
+                && self.is_before(other, one, totals)
+            {
+                (first, below) = (other, below + 1);
+            }
+            if !self.is_before(first, slot, totals) {
+                break;
+            }
+            self.place(first, at);
+            at = below;
+        }
+        self.place(slot, at);
+    }
+
+    #[inline]
+    fn place(&mut self, slot: u32, at: usize) {
+        self.heap[at] = slot;
+        self.spots[slot as usize] = Spot::Moved(small(at));
+    }
+
+    /// The slot of the first that is no leaf, or whose client is wanted. O(those before it), which is little each, and
+    /// O(√siblings).
+    pub(super) fn first_wanted(&mut self, totals: &Totals, wanted: &dyn Fn(ClientId) -> bool) -> Option<usize> {
+        // As many looks at those that have moved, against one at all.
+        if self.heap.len() > self.keys.len().isqrt().max(8) {
+            self.line_up(totals);
+        }
+        let test = |client: Option<ClientId>| client.is_none_or(wanted);
+        let mut unmoved = None;
+        for &slot in &self.line[self.head..] {
+            let at = slot as usize;
+            if self.spots[at] == Spot::InLine && test(self.clients[at]) {
+                unmoved = Some(slot);
+                break;
+            }
+        }
+        let moved = self.heap.iter().copied().filter(|slot| test(self.clients[*slot as usize]));
+        let moved = moved.reduce(|one, other| if self.is_before(other, one, totals) { other } else { one });
+        self.earlier(unmoved, moved, totals)
+    }
+
+    /// Those that have moved go back into the line, where they belong now.
+    fn line_up(&mut self, totals: &Totals) {
+        let (keys, spots) = (&self.keys, &self.spots);
+        self.line.retain(|slot| matches!(spots[*slot as usize], Spot::InLine | Spot::Passed));
+        self.heap.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals)); // often it is in order
+        let mut rest = self.line.as_slice();
+        self.next.clear();
+        for &slot in &self.heap {
+            let before = rest.partition_point(|other| keys[*other as usize].is_before(&keys[slot as usize], totals));
+            self.next.extend_from_slice(&rest[..before]);
+            self.next.push(slot);
+            rest = &rest[before..];
+        }
+        self.next.extend_from_slice(rest);
+        std::mem::swap(&mut self.line, &mut self.next);
+        self.heap.drain(..).for_each(|slot| self.spots[slot as usize] = Spot::InLine);
+        (self.head, self.back, self.changes) = (0, 0, 0);
+    }
+}
+
+fn small(slot: usize) -> u32 {
+    u32::try_from(slot).expect("fewer than 2^32 nodes fit into memory")
+}
