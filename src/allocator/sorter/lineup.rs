@@ -190,7 +190,7 @@ impl Lineup {
                 self.head = self.head.min(self.back);
                 self.passed -= 1;
             }
-            Spot::Out if self.keys[slot].plays => self.join(slot, totals),
+            Spot::Out if self.keys[slot].awake => self.join(slot, totals),
             Spot::Out | Spot::InLine | Spot::Moved(_) => {}
         }
     }
