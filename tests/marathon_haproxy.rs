@@ -21,6 +21,18 @@ fn marathon(file: &Path, arguments: &[&str]) -> Output {
     command.output().unwrap()
 }
 
+/// Agents that are named by their addresses, so that HAProxy need not look for them.
+fn agents(folder: &Path) -> String {
+    let agent = |number| {
+        let resources = "cpus:4;mem:1024;ports:[31000-32000]";
+        format!(r#"{{"id": "a{number}", "hostname": "192.0.2.{number}", "resources": "{resources}"}}"#)
+    };
+    let agents: Vec<String> = (1..=6).map(agent).collect();
+    let file = folder.join("agents.json");
+    fs::write(&file, format!(r#"{{"agents": [{}]}}"#, agents.join(", "))).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
 /// What HAProxy says of a file, if it is installed.
 fn judge(file: &Path) {
     match Command::new("haproxy").arg("-c").arg("-f").arg(file).output() {
@@ -50,7 +62,8 @@ fn there_is_one_listen_for_each_service_port() {
     let folder = tempfile::tempdir().unwrap();
     let (shop, file) = (folder.path().join("shop.json"), folder.path().join("haproxy.cfg"));
     fs::write(&shop, SHOP).unwrap();
-    let output = marathon(&file, &[shop.to_str().unwrap(), "examples/apps/nginx-bridge-port-app.json"]);
+    let apps = [shop.to_str().unwrap(), "examples/apps/nginx-bridge-port-app.json"];
+    let output = marathon(&file, &[&apps[..], &["--cluster", &agents(folder.path())]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let expected = "
 listen shop_db-5432
@@ -58,22 +71,22 @@ listen shop_db-5432
   mode tcp
   option tcplog
   balance leastconn
-  server shop_db.1 agent-1:31000 check
+  server shop_db.1 192.0.2.1:31000 check
 
 listen shop_db-10000
   bind 0.0.0.0:10000
   mode tcp
   option tcplog
   balance leastconn
-  server shop_db.1 agent-1:31001 check
+  server shop_db.1 192.0.2.1:31001 check
 
 listen nginx-80
   bind 0.0.0.0:80
   mode tcp
   option tcplog
   balance leastconn
-  server nginx.1 agent-3:31000 check
-  server nginx.2 agent-5:31000 check
+  server nginx.1 192.0.2.2:31000 check
+  server nginx.2 192.0.2.3:31000 check
 
 # shop_dns: port 0 is left out, as it is of UDP
 
@@ -82,15 +95,15 @@ listen shop_dns-10001
   mode tcp
   option tcplog
   balance leastconn
-  server shop_dns.1 agent-3:31002 check
+  server shop_dns.1 192.0.2.4:31001 check
 
 listen shop_web-10002
   bind 0.0.0.0:10002
   mode http
   option httplog
   balance leastconn
-  server shop_web.1 agent-5:31001 check
-  server shop_web.2 agent-1:31002 check
+  server shop_web.1 192.0.2.5:31000 check
+  server shop_web.2 192.0.2.6:31000 check
 ";
     assert_eq!(listens(&file), expected);
     judge(&file);
@@ -103,8 +116,9 @@ fn only_tasks_that_are_up_are_led_to() {
     let folder = tempfile::tempdir().unwrap();
     let (shop, file) = (folder.path().join("shop.json"), folder.path().join("haproxy.cfg"));
     fs::write(&shop, SHOP).unwrap();
+    let agents = agents(folder.path());
     let servers = |arguments: &[&str]| {
-        let output = marathon(&file, &[&[shop.to_str().unwrap()], arguments].concat());
+        let output = marathon(&file, &[&[shop.to_str().unwrap(), "--cluster", &agents], arguments].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         judge(&file);
         let text = listens(&file);
