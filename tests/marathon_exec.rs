@@ -296,6 +296,7 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
     );
     let https = file("https.json", r#"{"id": "a", "cmd": "true", "healthChecks": [{}, {"protocol": "HTTPS"}]}"#);
     let secret = file("secret.json", r#"{"id": "a", "cmd": "true", "env": {"KEY": {"secret": "s"}}}"#);
+    let files = file("files.json", r#"{"id": "a", "cmd": "true", "uris": ["http://localhost/a.tar.gz"]}"#);
     let both = file("both.json", r#"{"id": "a", "cmd": "true", "args": ["true"]}"#);
     let not_a_folder = Path::new(&both).join("x");
     let redis = "examples/apps/redis-app.json";
@@ -307,6 +308,7 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
             "https.json: /a has a health check [1] of HTTPS, which is not made here, expected HTTP\n",
         ),
         (&["--exec", &secret], "secret.json: /a has a secret as its KEY; there are no secrets here\n"),
+        (&["--exec", &files], "files.json: /a has uris; nothing is fetched here\n"),
         (&["--exec", "--sandbox", folder.path().to_str().unwrap()], ".json, expected an empty folder\n"),
         (&[&both], "both.json: args: found [\"true\"], expected nothing beside a cmd\n"),
         (

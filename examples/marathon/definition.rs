@@ -120,6 +120,10 @@ impl Definition {
         if let Some(name) = self.program.secret() {
             return Some(format!("{file}: {id} has a secret as its {name}; there are no secrets here"));
         }
+        let wants_files = |key: &&str| self.json[*key].as_array().is_some_and(|files| !files.is_empty());
+        if let Some(key) = ["fetch", "uris"].into_iter().find(wants_files) {
+            return Some(format!("{file}: {id} has {key}; nothing is fetched here"));
+        }
         let is_encrypted = |check: &HealthCheck| matches!(check.probe, Probe::Http { tls: true, .. });
         let index = self.health.iter().position(is_encrypted)?;
         Some(format!("{file}: {id} has a health check [{index}] of HTTPS, which is not made here, expected HTTP"))

@@ -1,6 +1,8 @@
 //! [`Program`]: what the tasks of an app run, and [`Order`]: what the executor of one of them is told of it.
 //!
-//! Keys and variables are those of Marathon's class `AppDefinition` and of its page *Task Environment Variables*.
+//! It runs in no container: an app's user and limits are passed over, of its image only the name is told, and what its
+//! tasks should listen on is `$PORT0`, not the port of a container. Keys and variables are those of Marathon's class
+//! `AppDefinition` and of its page *Task Environment Variables*.
 
 use crate::health::HealthCheck;
 use apportion::Task;
