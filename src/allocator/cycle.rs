@@ -44,6 +44,7 @@ pub(super) struct Cycle {
     demand: Option<Demand>,
     /// What is known of the resources that were looked at last: many agents have the same.
     known: Known,
+    queues: Queues,
 }
 
 /// What is to be known of resources before they are offered to anybody.
@@ -66,8 +67,8 @@ pub(super) struct Queues {
 }
 
 impl Cycle {
-    pub(super) fn new(at: Time, given: Vec<Holding>) -> Self {
-        Self { at, given, ..Self::default() }
+    fn new(at: Time, given: Vec<Holding>, queues: Queues) -> Self {
+        Self { at, given, queues, ..Self::default() }
     }
 }
 
@@ -114,7 +115,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             candidates.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), self.ledger[*agent].order));
         }
         let before = given.len();
-        let mut cycle = Cycle::new(at, std::mem::take(given));
+        let mut cycle = Cycle::new(at, std::mem::take(given), std::mem::take(&mut self.queues));
         if self.sorter.asks_for_demand() {
             cycle.demand = Some(self.survey(&cycle));
         }
@@ -138,7 +139,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if keeps_free && cycle.given.len() > before {
             self.ledger.mark_all();
         }
-        *given = cycle.given;
+        (*given, self.queues) = (cycle.given, cycle.queues);
     }
 
     fn visit(&mut self, stage: Stage, agent: AgentIx, cycle: &mut Cycle) {
@@ -158,13 +159,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         if let Some(demand) = &cycle.demand {
             self.sorter.demand(demand);
         }
-        let mut roles = std::mem::take(&mut self.queues.roles);
-        roles.clear();
+        cycle.queues.roles.clear();
         for next in 0.. {
-            if next == roles.len() {
-                self.more_roles(stage, agent, is_plain, &mut roles);
+            if next == cycle.queues.roles.len() {
+                self.more_roles(stage, agent, is_plain, &mut cycle.queues.roles);
             }
-            let Some(role) = roles.get(next) else { break };
+            let Some(role) = cycle.queues.roles.get(next) else { break };
             let role = self.role_of[role.index()];
             if stage == Stage::FairShares || self.lacks_guarantee(role) {
                 self.visit_role(stage, agent, role, cycle);
@@ -173,7 +173,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 }
             }
         }
-        self.queues.roles = roles;
         if let Some(mut demand) = cycle.demand.take() {
             self.look_at(agent, cycle, &mut demand);
             cycle.demand = Some(demand);
@@ -191,13 +190,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             let number = draw(cycle.at.as_micros(), self.ledger[agent].order);
             entry.sorter.draw(draw_for(number, entry.role.as_str()));
         }
-        let mut members = std::mem::take(&mut self.queues.members);
-        members.clear();
+        cycle.queues.members.clear();
         for next in 0.. {
-            if next == members.len() {
-                self.more_members(role, agent, &mut members);
+            if next == cycle.queues.members.len() {
+                self.more_members(role, agent, &mut cycle.queues.members);
             }
-            let Some(&client) = members.get(next) else { break };
+            let Some(&client) = cycle.queues.members.get(next) else { break };
             if let Some(portion) = self.share(stage, agent, (role, client), &left) {
                 self.give(agent, (role, client), portion, cycle);
                 if self.ledger[agent].available().is_empty() {
@@ -209,7 +207,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 }
             }
         }
-        self.queues.members = members;
     }
 
     /// Asks for the next role in order.
@@ -288,25 +285,38 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// Looks at what is available of an agent, if it is something else than what was looked at last.
+    #[inline]
     fn get_to_know(&self, agent: AgentIx, cycle: &mut Cycle) {
         let available = self.ledger[agent].available();
         if !cycle.known.resources.is_same(available) {
-            cycle.known = Known {
-                is_worth: reaches(available, &self.options.min_allocatable),
-                is_open: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
-                is_plain: self.is_plain(available),
-                resources: available.clone(),
-            };
+            cycle.known = self.look_at_all(available);
+        }
+    }
+
+    fn look_at_all(&self, available: &Resources) -> Known {
+        Known {
+            is_worth: reaches(available, &self.options.min_allocatable),
+            is_open: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
+            is_plain: self.is_plain(available),
+            resources: available.clone(),
         }
     }
 
     /// What a role may have of an agent, less the shared resources that were given in this cycle.
+    #[inline]
     pub(super) fn left_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle) -> Left {
-        let (available, known) = (self.ledger[agent].available(), &cycle.known);
-        let is_known = known.resources.is_same(available);
+        let known = &cycle.known;
+        let is_known = known.resources.is_same(self.ledger[agent].available());
         if is_known && known.is_open {
-            return Left { portion: Portion::Whole, is_worth: known.is_worth };
+            Left { portion: Portion::Whole, is_worth: known.is_worth }
+        } else {
+            self.part_for(role, agent, cycle, is_known)
         }
+    }
+
+    /// The same, where some of it may be for others.
+    fn part_for(&self, role: RoleIx, agent: AgentIx, cycle: &Cycle, is_known: bool) -> Left {
+        let (available, known) = (self.ledger[agent].available(), &cycle.known);
         let mut resources = available.for_role(&self.roles[role].role);
         if let Some(given) = cycle.shared.get(&agent) {
             resources = resources.filter(|resource| !given.iter().any(|given| given.same_shared(resource)));

@@ -33,8 +33,10 @@ pub(crate) struct Account {
     pending: bool,
     /// Whether it stands in the ledger's queue.
     queued: bool,
-    /// Its place in the ledger's `free`, if it has something to give.
-    free_at: Option<usize>,
+    /// Whether it is counted among those that have something to give.
+    free: bool,
+    /// Whether it is on the ledger's list of these.
+    listed: bool,
 }
 
 /// What each agent has, and how much of it is offered and allocated.
@@ -44,8 +46,10 @@ pub(crate) struct Ledger {
     added: u64,
     /// What has changed last.
     last: AgentIx,
-    /// The agents that have something to give, with their place; in no order.
-    free: Vec<(u64, AgentIx)>,
+    /// How many agents have something to give.
+    free: usize,
+    /// All that have something to give, and others that have not any more.
+    list: Vec<AgentIx>,
     /// All pending agents, and others that are not any more.
     queue: Vec<AgentIx>,
     /// How many agents are pending.
@@ -126,6 +130,13 @@ fn unshared(held: &Resources) -> Cow<'_, Resources> {
     }
 }
 
+/// Agents in the order of their places, each once.
+fn in_order(mut agents: Vec<(u64, AgentIx)>) -> Vec<AgentIx> {
+    agents.sort_unstable();
+    agents.dedup();
+    agents.into_iter().map(|(_, agent)| agent).collect()
+}
+
 impl std::ops::Index<AgentIx> for Ledger {
     type Output = Account;
 
@@ -167,7 +178,8 @@ impl Ledger {
             covered: false,
             pending: false,
             queued: false,
-            free_at: None,
+            free: false,
+            listed: false,
         };
         account.settle();
         if self.usual.1 != account.available {
@@ -185,7 +197,7 @@ impl Ledger {
         if let Some(ix) = self.find(id) {
             self.unmark(ix);
             self.agents[ix].available = Resources::new();
-            self.list(ix);
+            self.count(ix);
             self.agents.remove(id);
         }
     }
@@ -213,7 +225,7 @@ impl Ledger {
         account.offered.insert(resources);
         account.available.remove(&unshared(resources));
         if account.available.is_empty() {
-            self.list(agent);
+            self.count(agent);
         }
     }
 
@@ -223,7 +235,7 @@ impl Ledger {
         let account = &mut self.agents[agent];
         let resources = std::mem::take(&mut account.available);
         account.offered.insert(&resources);
-        self.list(agent);
+        self.count(agent);
         resources
     }
 
@@ -250,27 +262,23 @@ impl Ledger {
 
     fn changed(&mut self, agent: AgentIx) {
         self.last = agent;
-        self.list(agent);
+        self.count(agent);
         self.mark(agent);
     }
 
-    /// Puts an agent on the list of those that have something to give, or takes it off.
+    /// Counts an agent among those that have something to give, or does so no longer.
     #[inline]
-    fn list(&mut self, agent: AgentIx) {
+    fn count(&mut self, agent: AgentIx) {
         let account = &mut self.agents[agent];
-        match (account.available.is_empty(), account.free_at) {
-            (false, None) => {
-                account.free_at = Some(self.free.len());
-                self.free.push((account.order, agent));
+        let free = !account.available.is_empty();
+        if free != std::mem::replace(&mut account.free, free) {
+            self.free = if free { self.free + 1 } else { self.free - 1 };
+        }
+        if free && !std::mem::replace(&mut account.listed, true) {
+            self.list.push(agent);
+            if self.list.len() > 2 * self.agents.len() + 64 {
+                self.strike();
             }
-            (true, Some(at)) => {
-                account.free_at = None;
-                self.free.swap_remove(at);
-                if let Some(&(_, moved)) = self.free.get(at) {
-                    self.agents[moved].free_at = Some(at);
-                }
-            }
-            (false, Some(_)) | (true, None) => {}
         }
     }
 
@@ -311,9 +319,24 @@ impl Ledger {
 
     /// The agents that have something to give, in the order in which they were added.
     pub(crate) fn with_available(&self) -> Vec<AgentIx> {
-        let mut free = self.free.clone();
-        free.sort_unstable();
-        free.into_iter().map(|(_, agent)| agent).collect()
+        let listed = self.list.iter().filter_map(|agent| Some((self.agents.get(*agent)?, *agent)));
+        in_order(listed.filter(|(account, _)| account.free).map(|(account, agent)| (account.order, agent)).collect())
+    }
+
+    /// Strikes those from the list that are gone or have nothing to give.
+    fn strike(&mut self) {
+        let mut list = std::mem::take(&mut self.list);
+        for agent in &list {
+            if let Some(account) = self.agents.get_mut(*agent) {
+                account.listed = false;
+            }
+        }
+        // Whoever stands in it twice, for another one that had the number before, stays once.
+        list.retain(|agent| {
+            let account = self.agents.get_mut(*agent).filter(|account| account.free);
+            account.is_some_and(|account| !std::mem::replace(&mut account.listed, true))
+        });
+        self.list = list;
     }
 
     /// The agents to be looked at, in the order in which they were added; they no longer are afterwards.
@@ -328,10 +351,10 @@ impl Ledger {
         }
         self.pending = 0;
         if std::mem::take(&mut self.all_pending) {
+            self.strike();
             return self.with_available();
         }
-        pending.sort_unstable();
-        pending.into_iter().map(|(_, agent)| agent).collect()
+        in_order(pending)
     }
 
     /// The agent is being looked at: until something changes, nobody wants more of it.
@@ -342,6 +365,45 @@ impl Ledger {
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        self.pending > 0 || (self.all_pending && !self.free.is_empty())
+        self.pending > 0 || (self.all_pending && self.free > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(id: &str) -> Arc<Agent> {
+        Arc::new(Agent::new(id, "cpus:1".parse().unwrap()))
+    }
+
+    #[test]
+    fn who_has_the_number_of_another_is_listed_once() {
+        let mut ledger = Ledger::default();
+        for id in ["a", "b"] {
+            ledger.open(&agent(id), &[]).unwrap();
+        }
+        ledger.close(&"a".into());
+        let again = ledger.open(&agent("c"), &[]).unwrap();
+        assert_eq!(ledger.with_available(), [1, again], "in the order in which they came");
+        ledger.mark_all();
+        assert_eq!(ledger.take_pending(), [1, again]);
+        assert_eq!(ledger.list.len(), 2);
+    }
+
+    #[test]
+    fn who_has_nothing_left_is_not_looked_at_again() {
+        let mut ledger = Ledger::default();
+        let agents = ["a", "b"].map(|id| ledger.open(&agent(id), &[]).unwrap());
+        ledger.take_pending();
+        let offer = ledger.offer_whole(agents[0]);
+        ledger.mark_all();
+        assert_eq!(ledger.take_pending(), [agents[1]]);
+        ledger.end_offer(agents[0], &offer, &[&offer]);
+        ledger.mark_all();
+        assert_eq!(ledger.take_pending(), [agents[1]], "a task has it all");
+        ledger.offer_whole(agents[1]);
+        ledger.mark_all();
+        assert!(!ledger.has_pending(), "nobody has anything to give");
     }
 }

@@ -171,7 +171,7 @@ impl Quotas {
     /// A framework holds more under a role, whose nearest account is `node`.
     #[inline]
     pub(super) fn charge(&mut self, node: Option<NodeIx>, weighed: &Weighed) {
-        if !self.stale {
+        if !self.stale && node.is_some() {
             self.accounts.consume(node, &weighed.firm);
         }
     }
@@ -179,7 +179,7 @@ impl Quotas {
     /// A framework holds less under a role.
     #[inline]
     pub(super) fn release(&mut self, node: Option<NodeIx>, weighed: &Weighed) {
-        if !self.stale {
+        if !self.stale && node.is_some() {
             self.accounts.give_up(node, &weighed.firm);
         }
     }

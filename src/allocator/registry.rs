@@ -65,6 +65,11 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
     }
 
     /// The thing of a number, if there is one.
+    pub(crate) fn get(&self, ix: usize) -> Option<&T> {
+        self.slots.get(ix)?.as_ref().map(|(_, thing)| thing)
+    }
+
+    /// The same, to be changed.
     pub(crate) fn get_mut(&mut self, ix: usize) -> Option<&mut T> {
         self.slots.get_mut(ix)?.as_mut().map(|(_, thing)| thing)
     }
@@ -102,5 +107,23 @@ impl<Id, T> std::ops::IndexMut<usize> for Registry<Id, T> {
     #[inline]
     fn index_mut(&mut self, ix: usize) -> &mut T {
         &mut self.slots[ix].as_mut().expect("a number is only kept for as long as its thing is there").1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_used_again_and_leads_to_its_new_thing() {
+        let mut registry = Registry::default();
+        let numbers = ["a", "b", "c"].map(|id| registry.insert(id, id.to_uppercase()));
+        assert_eq!(numbers, [0, 1, 2]);
+        assert_eq!(registry.remove(&"b"), Some((1, "B".to_owned())));
+        assert_eq!((registry.find(&"b"), registry.remove(&"b"), registry.len()), (None, None, 2));
+        assert_eq!(registry.insert("d", "D".to_owned()), 1);
+        assert!(registry.has(1, &"d") && !registry.has(1, &"b") && !registry.has(7, &"d"));
+        assert_eq!(registry.ids().collect::<Vec<_>>(), [&"a", &"d", &"c"]);
+        assert_eq!((registry.find(&"d"), registry[1].as_str()), (Some(1), "D"));
     }
 }

@@ -108,8 +108,15 @@ impl Node {
         }
     }
 
+    #[inline]
     fn charge(&mut self, agent: u64, weighed: &Weighed) {
         self.held.add(&weighed.unshared);
+        if !weighed.shared.is_empty() {
+            self.charge_shared(agent, weighed);
+        }
+    }
+
+    fn charge_shared(&mut self, agent: u64, weighed: &Weighed) {
         for (resource, weight) in &weighed.shared {
             let shared = self.shared.get_or_insert_default();
             let copies = shared.entry((agent, resource.name().into())).or_default();
@@ -123,8 +130,15 @@ impl Node {
         }
     }
 
+    #[inline]
     fn release(&mut self, agent: u64, weighed: &Weighed) {
         self.held.sub(&weighed.unshared);
+        if !weighed.shared.is_empty() {
+            self.release_shared(agent, weighed);
+        }
+    }
+
+    fn release_shared(&mut self, agent: u64, weighed: &Weighed) {
         for (resource, weight) in &weighed.shared {
             let key = (agent, SmolStr::new(resource.name()));
             let Some(shared) = &mut self.shared else { return };

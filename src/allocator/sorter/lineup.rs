@@ -92,7 +92,8 @@ pub(super) struct Lineup {
     line: Vec<u32>,
     /// Nobody stands in the line before this.
     head: usize,
-    /// Nobody was taken out of the line before this.
+    /// How many are in the line but taken out, none of them before `back`.
+    passed: usize,
     back: usize,
     /// The slots of those that have moved: each is before those at `2 i + 1` and `2 i + 2`.
     heap: Vec<u32>,
@@ -127,7 +128,7 @@ impl Lineup {
         self.line.retain(&mut is_new);
         self.line.extend((0..small(children.len())).filter(is_new));
         self.line.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals));
-        (self.head, self.back, self.changes) = (0, 0, 0);
+        (self.head, self.passed, self.changes) = (0, 0, 0);
     }
 
     /// The slot of the first.
@@ -173,7 +174,8 @@ impl Lineup {
         match self.spots[slot] {
             Spot::InLine => {
                 self.spots[slot] = Spot::Passed;
-                self.back = self.back.min(self.head);
+                self.back = if self.passed == 0 { self.head } else { self.back.min(self.head) };
+                self.passed += 1;
             }
             Spot::Moved(at) => self.leave(at, totals),
             Spot::Passed | Spot::Out => {}
@@ -185,7 +187,8 @@ impl Lineup {
         match self.spots[slot] {
             Spot::Passed => {
                 self.spots[slot] = Spot::InLine;
-                self.head = self.head.min(std::mem::replace(&mut self.back, usize::MAX));
+                self.head = self.head.min(self.back);
+                self.passed -= 1;
             }
             Spot::Out if self.keys[slot].plays => self.join(slot, totals),
             Spot::Out | Spot::InLine | Spot::Moved(_) => {}
@@ -200,6 +203,7 @@ impl Lineup {
         }
         self.keys[slot] = key;
         self.changes += 1;
+        self.passed -= usize::from(self.spots[slot] == Spot::Passed);
         match self.spots[slot] {
             Spot::Moved(at) if key.plays => {
                 self.rise(at as usize, totals);
@@ -214,8 +218,14 @@ impl Lineup {
     /// To the end of the heap, and from there to where it belongs.
     #[inline]
     fn join(&mut self, slot: usize, totals: &Totals) {
+        let at = self.heap.len();
         self.heap.push(small(slot));
-        self.rise(self.heap.len() - 1, totals);
+        // Most go behind all others.
+        if at > 0 && self.is_before(small(slot), self.heap[(at - 1) / 2], totals) {
+            self.rise(at, totals);
+        } else {
+            self.spots[slot] = Spot::Moved(small(at));
+        }
     }
 
     /// Out of the heap; the last one takes its place.
@@ -230,7 +240,6 @@ impl Lineup {
     }
 
     /// Up to where nobody above comes later.
-    #[inline]
     fn rise(&mut self, mut at: usize, totals: &Totals) {
         let slot = self.heap[at];
         while at > 0 {
@@ -297,7 +306,9 @@ impl Lineup {
     fn line_up(&mut self, totals: &Totals) {
         let (keys, spots) = (&self.keys, &self.spots);
         self.line.retain(|slot| matches!(spots[*slot as usize], Spot::InLine | Spot::Passed));
-        self.heap.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals)); // often it is in order
+        if !self.heap.is_sorted_by(|a, b| keys[*a as usize].is_before(&keys[*b as usize], totals)) {
+            self.heap.sort_by(|a, b| keys[*a as usize].cmp(&keys[*b as usize], totals));
+        }
         let mut rest = self.line.as_slice();
         self.next.clear();
         for &slot in &self.heap {
@@ -315,4 +326,106 @@ impl Lineup {
 
 fn small(slot: usize) -> u32 {
     u32::try_from(slot).expect("fewer than 2^32 nodes fit into memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(held: u32, rank: usize, plays: bool) -> Key {
+        Key {
+            approx: f64::from(held),
+            held: held.into(),
+            count: 0,
+            rank: rank as u64,
+            weight: Weight::ONE,
+            resource: 0,
+            plays,
+        }
+    }
+
+    /// So many siblings who hold nothing, in the order of their slots.
+    fn lineup(siblings: usize) -> (Lineup, Totals) {
+        let totals = Totals::default();
+        let mut tree = ShareTree::default();
+        for sibling in 0..siblings {
+            let client = tree.add(std::iter::once(format!("{sibling:03}").as_str()), |_| Weight::ONE);
+            tree.set_active(client, true);
+        }
+        let mut lineup = Lineup::default();
+        lineup.rebuild((0, 0), &tree, &totals, tree.root());
+        for slot in 0..siblings {
+            lineup.set(slot, key(0, slot, true), &totals);
+        }
+        (lineup, totals)
+    }
+
+    /// What happens to a sibling.
+    #[derive(Debug, Clone, Copy)]
+    enum Event {
+        Holds(u32),
+        Sleeps,
+        IsTakenOut,
+        IsPutBack,
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            4 => (0..6_u32).prop_map(Event::Holds),
+            1 => Just(Event::Sleeps),
+            3 => Just(Event::IsTakenOut),
+            3 => Just(Event::IsPutBack),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_look_at_all(events in prop::collection::vec((event(), 0..40_usize, 0..40_usize), 1..300)) {
+            let (mut lineup, totals) = lineup(40);
+            let mut plain: Vec<(u32, bool, bool)> = vec![(0, true, false); 40]; // held, awake, taken out
+            for (event, slot, unwanted) in events {
+                let (held, awake, out) = &mut plain[slot];
+                match event {
+                    Event::IsTakenOut if *awake => {
+                        lineup.take_out(slot, &totals);
+                        *out = true;
+                    }
+                    Event::IsTakenOut => {}
+                    Event::IsPutBack => {
+                        lineup.put_back(slot, &totals);
+                        *out = false;
+                    }
+                    // As the sorter does it: who was taken out is put back before its key changes.
+                    Event::Holds(_) | Event::Sleeps => {
+                        lineup.put_back(slot, &totals);
+                        *out = false;
+                        if let Event::Holds(amount) = event {
+                            (*held, *awake) = (amount, true);
+                        } else {
+                            *awake = false;
+                        }
+                        lineup.set(slot, key(*held, slot, *awake), &totals);
+                    }
+                }
+                let standing = |slot: &usize| plain[*slot].1 && !plain[*slot].2;
+                let first = |wanted: &dyn Fn(usize) -> bool| {
+                    (0..40).filter(standing).filter(|slot| wanted(*slot)).min_by_key(|slot| (plain[*slot].0, *slot))
+                };
+                prop_assert_eq!(lineup.first(&totals), first(&|_| true));
+                let wanted = |client: ClientId| client.index() >= unwanted;
+                prop_assert_eq!(lineup.first_wanted(&totals, &wanted), first(&|slot| slot >= unwanted));
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_is_served_in_turn_stays_in_order() {
+        let (mut lineup, totals) = lineup(100);
+        for gift in 0..1_000_usize {
+            let first = lineup.first(&totals);
+            assert_eq!(first, Some(gift % 100));
+            lineup.set(gift % 100, key(u32::try_from(gift / 100).unwrap() + 1, gift % 100, true), &totals);
+        }
+    }
 }
