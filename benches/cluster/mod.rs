@@ -56,18 +56,16 @@ impl Cluster {
 
     /// Allocates all agents; tells how many offers that made.
     pub(crate) fn cycle(&mut self) -> usize {
-        let offers = self.allocator.allocate(Time::ZERO, None);
-        let made = offers.len();
-        self.live.extend(offers);
-        made
+        let before = self.live.len();
+        self.allocator.allocate_into(Time::ZERO, None, &mut self.live);
+        self.live.len() - before
     }
 
     /// Gives back one offer and allocates its agent again.
     #[allow(dead_code, reason = "of the benches that have this module, one needs it")]
     pub(crate) fn event(&mut self, place: usize) {
-        let offer = &mut self.live[place];
-        self.allocator.end_offer(offer, &[]).expect("a live offer");
-        let mut offers = self.allocator.allocate(Time::ZERO, Some(&offer.agent));
-        *offer = offers.pop().expect("one offer");
+        self.allocator.end_offer(&self.live[place], &[]).expect("a live offer");
+        let offer = self.live.swap_remove(place);
+        self.allocator.allocate_into(Time::ZERO, Some(&offer.agent), &mut self.live);
     }
 }

@@ -16,15 +16,15 @@ pub(super) struct Key {
     weight: Weight,
     resource: u32,
     /// Whether it is awake.
-    plays: bool,
+    awake: bool,
 }
 
 impl Key {
     #[inline]
     pub(super) fn of(standing: Standing<'_>, totals: &Totals) -> Self {
-        let Standing { held, weight, count, rank, is_awake: plays } = standing;
+        let Standing { held, weight, count, rank, is_awake: awake } = standing;
         let (resource, held, of) = totals.dominant(held);
-        Self { approx: Share::quotient(held, of, weight), held, count, rank, weight, resource: small(resource), plays }
+        Self { approx: Share::quotient(held, of, weight), held, count, rank, weight, resource: small(resource), awake }
     }
 
     fn cmp(&self, other: &Self, totals: &Totals) -> Ordering {
@@ -122,7 +122,7 @@ impl Lineup {
         // The line that there was is the best guess.
         let (keys, spots) = (&self.keys, &mut self.spots);
         let mut is_new = |slot: &u32| {
-            let key = keys.get(*slot as usize).filter(|key| key.plays);
+            let key = keys.get(*slot as usize).filter(|key| key.awake);
             key.is_some() && std::mem::replace(&mut spots[*slot as usize], Spot::InLine) == Spot::Out
         };
         self.line.retain(&mut is_new);
@@ -190,7 +190,7 @@ impl Lineup {
                 self.head = self.head.min(self.back);
                 self.passed -= 1;
             }
-            Spot::Out if self.keys[slot].plays => self.join(slot, totals),
+            Spot::Out if self.keys[slot].awake => self.join(slot, totals),
             Spot::Out | Spot::InLine | Spot::Moved(_) => {}
         }
     }
@@ -205,12 +205,12 @@ impl Lineup {
         self.changes += 1;
         self.passed -= usize::from(self.spots[slot] == Spot::Passed);
         match self.spots[slot] {
-            Spot::Moved(at) if key.plays => {
+            Spot::Moved(at) if key.awake => {
                 self.rise(at as usize, totals);
                 self.sink(at as usize, totals);
             }
             Spot::Moved(at) => self.leave(at, totals),
-            Spot::InLine | Spot::Passed | Spot::Out if key.plays => self.join(slot, totals),
+            Spot::InLine | Spot::Passed | Spot::Out if key.awake => self.join(slot, totals),
             Spot::InLine | Spot::Passed | Spot::Out => self.spots[slot] = Spot::Out,
         }
     }
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn key(held: u32, rank: usize, plays: bool) -> Key {
+    fn key(held: u32, rank: usize, awake: bool) -> Key {
         Key {
             approx: f64::from(held),
             held: held.into(),
@@ -341,7 +341,7 @@ mod tests {
             rank: rank as u64,
             weight: Weight::ONE,
             resource: 0,
-            plays,
+            awake,
         }
     }
 
