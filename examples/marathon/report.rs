@@ -77,15 +77,21 @@ pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Resul
     Ok(())
 }
 
-/// Per app, what could not be placed, and why.
+/// Per app, what could not be placed, and why; or how long it waits because it has failed.
 pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Result<()> {
     for Waiting { app, instances, until, reasons } in waiting {
         writeln!(out)?;
         let of = app.instances;
-        writeln!(out, "{BAD}{}{BAD:#}: {instances} of {of} could not be placed", app.id)?;
         if let Some(until) = until {
-            writeln!(out, "  it has failed, and is not launched again before {until}s")?;
-        } else if reasons.is_empty() {
+            writeln!(
+                out,
+                "{BAD}{}{BAD:#}: {instances} of {of} not launched again before {until}s, as they failed",
+                app.id
+            )?;
+            continue;
+        }
+        writeln!(out, "{BAD}{}{BAD:#}: {instances} of {of} could not be placed", app.id)?;
+        if reasons.is_empty() {
             writeln!(out, "  no agent has anything left to offer")?;
         }
         for (agent, reason) in reasons.iter().take(SHOWN) {
@@ -121,7 +127,11 @@ pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
     };
     let unplaced = |waiting: Waiting<'_>| {
         let reasons: Vec<_> = waiting.reasons.iter().map(|(_, reason)| reason).collect();
-        json!({"app": waiting.app.id, "instances": waiting.instances, "reasons": reasons})
+        let mut unplaced = json!({"app": waiting.app.id, "instances": waiting.instances, "reasons": reasons});
+        if let Some(until) = waiting.until {
+            unplaced["until"] = json!(until);
+        }
+        unplaced
     };
     json!({
         "tasks": marathon.tasks().map(task).collect::<Vec<_>>(),

@@ -167,3 +167,24 @@ fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
     let states: Vec<_> = marathon.deployments().iter().map(|one| one.json()["state"].clone()).collect();
     assert_eq!(states, ["finished", "replaced by 3", "finished"]);
 }
+
+#[test]
+fn it_is_the_same_through_the_messages_of_mesos() {
+    let app =
+        |greeting: &str| json!([{"id": "web", "instances": 3, "env": {"GREETING": greeting}, "healthChecks": [{}]}]);
+    let run = |mut cluster: Cluster<Marathon>, id: FrameworkId| {
+        deploy(&mut cluster, &id, app("hello"));
+        run_for(&mut cluster, 10.0);
+        deploy(&mut cluster, &id, app("good day"));
+        let dead = executor_of(&cluster, &"web.2".into());
+        cluster.end_executor(&dead, 9);
+        run_for(&mut cluster, 20.0);
+        let marathon = cluster.scheduler(&id).unwrap();
+        assert_eq!(marathon.tasks().filter(|task| task.is_up()).count(), 3);
+        let deployments: Vec<Json> = marathon.deployments().iter().map(|deployment| deployment.json()).collect();
+        (tasks(&cluster, &id), deployments)
+    };
+    let (by_value, id) = cluster(3, Marathon::default());
+    let (by_json, _) = cluster(3, Marathon::default());
+    assert_eq!(run(by_value, id.clone()), run(by_json.through_json(), id));
+}
