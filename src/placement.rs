@@ -38,7 +38,7 @@ pub use near_miss::{Change, NearMiss};
 pub use plan::{GroupShortage, Launch, Plan, Unplaced};
 pub use ports::{HostPort, PortRequest, PortShortage};
 pub use problem::Problem;
-pub use reader::{ReadError, ReadFault, TextError};
+pub use reader::{Node as JsonNode, ReadError, ReadFault, TextError};
 pub use running::Running;
 pub use spread::Spread;
 pub use syntax::{SyntaxError, SyntaxFault, read_json};

@@ -171,6 +171,12 @@ fn wrong_input_ends_before_anything_is_launched() {
         r#"{"agents": [{"id": "a", "resources": "cpus:1"}, {"id": "a", "resources": "cpus:1"}]}"#,
     );
     let nobody = file(&folder, "nobody.json", r#"{"agents": []}"#);
+    let group = r#"{"id": "a", "groups": [{"id": "b", "apps": [{"id": "c"}, {"id": "d", "cpus": "many"}]}]}"#;
+    let group = file(&folder, "group.json", group);
+    let circle = r#"{"id": "a", "apps": [{"id": "b", "dependencies": ["c"]}, {"id": "c", "dependencies": ["/a/b"]}]}"#;
+    let circle = file(&folder, "circle.json", circle);
+    let unknown = file(&folder, "unknown.json", r#"{"id": "/lone/app", "dependencies": ["../nope"]}"#);
+    let health = file(&folder, "health.json", r#"{"id": "a", "healthChecks": [{"protocol": "UDP"}]}"#);
     let redis = ["examples/apps/redis-app.json", "examples/apps/redis-unique-app.json"];
     let cases: &[(&[&str], &[&str])] = &[
         (&[&comma], &["redis-app.json:4:3: found '\"', expected `,` or `}`"]),
@@ -181,6 +187,15 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--scale", "/nope=2"], &["/nope", "/ubuntu, /redis, /nginx"]),
         (&["--scale", "redis"], &["APP=N"]),
         (&["--scale", "redis=-1"], &["whole number"]),
+        (&["--scale", "redis=x-1"], &["found \"-1\", expected a number from 0 to 1000"]),
+        (
+            &[SHOP, "--scale", "/shop=2"],
+            &["--scale: found /shop=2, expected one of its apps, or /shop=x2, as it is a group"],
+        ),
+        (
+            &["--scale", "/redis=1000000", "--scale", "/redis=x1.5"],
+            &["/redis would have 1500000 instances, expected at most"],
+        ),
         (&["--lose", "agent-7"], &["agent-7", "agent-1"]),
         (&["--lose", "agent-2", "--lose", "agent-2"], &["agent-2 is lost already"]),
         (&["--agents", "0"], &["--agents"]),
@@ -192,6 +207,29 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--cluster", &twice], &["twice.json: agents[1]: ", "\"a\""]),
         (&["--cluster", &nobody], &["nobody.json: agents: ", "at least one"]),
         (&["--what"], &["--what"]),
+        (&[&group], &["group.json: groups[0].apps[1].cpus: found \"many\", expected a number"]),
+        (&[&circle], &["circle.json: found dependencies in a circle, /a/b needs /a/c needs /a/b: expected an order"]),
+        (&[&unknown], &["unknown.json: dependencies[0]: found \"../nope\", expected an app or a group: one of /lone"]),
+        (&[&health], &["health.json: healthChecks[0].protocol: found \"UDP\", expected HTTP"]),
+        (
+            &[&group, &comma, &path, "--update", &health],
+            &["group.json: ", "redis-app.json:4", "path.json: ", "health.json: "],
+        ),
+        (&["--update", "no/such.json"], &["no/such.json: "]),
+        (&["--update", &unknown], &["unknown.json: dependencies[0]: ", "one of /ubuntu, /redis, /nginx"]),
+        (&["--restart", "/nope"], &["--restart: there is no app /nope, expected one of /ubuntu, /redis, /nginx"]),
+        (&["--stop", "/nope"], &["--stop: there is no app or group /nope"]),
+        (
+            &["--stop", "/redis", "--scale", "/redis=2"],
+            &["--scale: there is no app /redis, expected one of /ubuntu, /nginx"],
+        ),
+        (
+            &[SHOP, "--stop", "/shop/data"],
+            &["--stop: /shop/data is needed by /shop/front/web, expected /shop/front/web to end before"],
+        ),
+        (&["--sick", "redis"], &["--sick: there is no app of a task redis"]),
+        (&["--sick", "redis.1"], &["--sick: /redis has no healthChecks"]),
+        (&[SHOP, "--sick", "shop_data_db.3"], &["--sick: shop_data_db.3 does not run then"]),
     ];
     for (arguments, messages) in cases {
         let output = marathon(arguments);
@@ -200,6 +238,187 @@ fn wrong_input_ends_before_anything_is_launched() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
         for message in *messages {
             assert!(told.contains(message), "{arguments:?}: {message} is not in: {told}");
+        }
+    }
+}
+
+const SHOP: &str = "examples/groups/shop.json";
+const SHOP_2: &str = "examples/groups/shop-2.json";
+
+/// What it tells people, but for the offers.
+fn log(arguments: &[&str]) -> Vec<String> {
+    let output = marathon(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter(|line| !line.contains("  offer  ")).map(str::to_owned).collect()
+}
+
+/// Where the only line with all of these words stands.
+fn line(log: &[String], words: &[&str]) -> usize {
+    let has_all = |line: &String| words.iter().all(|word| line.contains(word));
+    let found: Vec<usize> = log.iter().enumerate().filter(|(_, line)| has_all(line)).map(|(place, _)| place).collect();
+    assert_eq!(found.len(), 1, "{words:?}: {log:#?}");
+    found[0]
+}
+
+#[test]
+fn what_a_group_needs_is_up_before_it_is_started() {
+    let log = log(&[SHOP]);
+    let first = line(&log, &["deploy   1: step 1 of 2: start /shop/data/db (2), start /shop/data/cache (1)"]);
+    let second = line(&log, &["deploy   1: step 2 of 2: start /shop/front/web (4)"]);
+    let end = line(&log, &["deploy   1: finished"]);
+    for task in ["shop_data_db.1", "shop_data_db.2"] {
+        let healthy = line(&log, &["status", task, "TASK_RUNNING healthy"]);
+        assert!(first < line(&log, &["launch", task]) && healthy < second, "{task}");
+    }
+    for task in 1..=4 {
+        let task = format!("shop_front_web.{task}");
+        assert!(second < line(&log, &["launch", &task]), "{task}");
+        assert!(line(&log, &["status", &task, "TASK_RUNNING healthy"]) < end, "{task}");
+    }
+    let document = json(&[SHOP]);
+    assert_eq!(each(&document, "/shop/front/web", "/healthy"), [true; 4]);
+    assert_eq!(each(&document, "/shop/data/cache", "/healthy"), [&Json::Null]);
+    let deployment = &document["deployments"][0];
+    assert_eq!((&deployment["state"], &deployment["currentActions"]), (&"finished".into(), &serde_json::json!([])));
+    let step = serde_json::json!({"actions": [{"action": "StartApplication", "app": "/shop/front/web"}]});
+    assert_eq!(deployment["steps"][1], step);
+}
+
+#[test]
+fn an_update_scales_what_is_only_scaled_and_replaces_what_has_changed_within_its_capacity() {
+    let document = json(&[SHOP, "--update", SHOP_2]);
+    assert_eq!(each(&document, "/shop/data/db", "/id"), ["shop_data_db.1", "shop_data_db.2", "shop_data_db.3"]);
+    let new: BTreeSet<String> = (5..=8).map(|number| format!("shop_front_web.{number}")).collect();
+    assert!(different(&each(&document, "/shop/front/web", "/id")).into_iter().eq(&new));
+    let steps = &document["deployments"][1]["steps"];
+    assert_eq!(steps[0]["actions"], serde_json::json!([{"action": "ScaleApplication", "app": "/shop/data/db"}]));
+    assert_eq!(steps[1]["actions"], serde_json::json!([{"action": "RestartApplication", "app": "/shop/front/web"}]));
+
+    // 4 instances, minimumHealthCapacity 0.75, maximumOverCapacity 0.25: from the log alone.
+    let (mut there, mut up, mut all_were_up) = (BTreeSet::new(), BTreeSet::new(), false);
+    for line in log(&[SHOP, "--update", SHOP_2]) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [_, "launch", task, ..] if task.starts_with("shop_front_web") => drop(there.insert((*task).to_owned())),
+            [_, "kill", task, ..] => drop(up.remove(*task)),
+            [_, "status", task, _, "healthy"] if there.contains(*task) => drop(up.insert((*task).to_owned())),
+            [_, "status", task, "TASK_KILLED"] => drop(there.remove(*task)),
+            _ => {}
+        }
+        all_were_up |= up.len() == 4;
+        assert!(there.len() <= 5 && (!all_were_up || up.len() >= 3), "{line}: {up:?} of {there:?}");
+    }
+    assert!(all_were_up && up.len() == 4 && up == there);
+}
+
+#[test]
+fn a_group_is_scaled_as_one() {
+    let count = |arguments: &[&str]| {
+        let document = json(&[&[SHOP], arguments].concat());
+        ["/shop/data/db", "/shop/data/cache", "/shop/front/web"].map(|app| each(&document, app, "/id").len())
+    };
+    assert_eq!(count(&["--scale", "/shop=x1.5"]), [3, 2, 6]);
+    assert_eq!(
+        count(&["--scale", "/shop=x2", "--scale", "/shop/data=x0.5", "--scale", "/shop/front/web=1"]),
+        [2, 1, 1]
+    );
+}
+
+#[test]
+fn a_restart_replaces_all_tasks_and_what_is_stopped_ends() {
+    let document = json(&["--restart", "/redis", "--stop", "nginx", "--scale", "/ubuntu=0"]);
+    assert_eq!(each(&document, "/redis", "/id"), ["redis.3", "redis.4"]);
+    assert_eq!(different(&each(&document, "/redis", "/hostname")).len(), 2); // old tasks are no obstacle to new ones
+    assert_eq!(document["tasks"].as_array().unwrap().len(), 2);
+    let kinds: Vec<_> = document["deployments"].as_array().unwrap().iter().skip(1).collect();
+    let kinds: Vec<_> = kinds.iter().map(|one| &one["steps"][0]["actions"][0]["action"]).collect();
+    assert_eq!(kinds, ["RestartApplication", "StopApplication", "ScaleApplication"]);
+    let group = log(&[SHOP, "--stop", "/shop"]);
+    let web = line(&group, &["deploy   2: step 1 of 2: stop /shop/front/web"]);
+    let data = line(&group, &["deploy   2: step 2 of 2: stop /shop/data/db, stop /shop/data/cache"]);
+    assert!(web < line(&group, &["kill", "shop_front_web.1"]) && data < line(&group, &["kill", "shop_data_db.1"]));
+    assert!(line(&group, &["status", "shop_front_web.1 TASK_KILLED"]) < data);
+    assert_eq!(json(&[SHOP, "--stop", "/shop"])["tasks"], serde_json::json!([]));
+}
+
+#[test]
+fn a_group_that_is_updated_loses_what_it_no_longer_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let only = file(&folder, "only.json", r#"{"id": "/shop", "apps": [{"id": "mail", "instances": 2}]}"#);
+    let document = json(&[SHOP, "examples/apps/redis-app.json", "--update", &only]);
+    let apps: BTreeSet<&str> =
+        different(&document["tasks"].as_array().unwrap().iter().map(|task| &task["app"]).collect::<Vec<_>>());
+    assert_eq!(apps, ["/redis", "/shop/mail"].into());
+}
+
+#[test]
+fn a_task_that_fails_its_health_checks_is_replaced() {
+    let arguments = [SHOP, "--sick", "shop_data_db.1"];
+    let log = log(&arguments);
+    let sick = line(&log, &["shop_data_db.1 is sick"]);
+    let failures = log.iter().filter(|line| line.contains("shop_data_db.1 TASK_RUNNING unhealthy")).count();
+    assert_eq!(failures, 3);
+    let kill = line(&log, &["kill", "shop_data_db.1"]);
+    let again = line(&log, &["status", "shop_data_db.3", "healthy"]);
+    assert!(sick < kill && kill < again);
+    let document = json(&arguments);
+    assert_eq!(each(&document, "/shop/data/db", "/id"), ["shop_data_db.2", "shop_data_db.3"]);
+    assert_eq!(each(&document, "/shop/data/db", "/healthy"), [true; 2]);
+}
+
+#[test]
+fn steps_are_played_in_the_order_in_which_they_stand() {
+    let first = json(&["--scale", "redis=1", "--restart", "/redis", "--scale", "redis=3"]);
+    assert_eq!(each(&first, "/redis", "/id"), ["redis.3", "redis.4", "redis.5"]);
+    let then = json(&["--restart", "/redis", "--scale", "redis=1", "--scale", "redis=3"]);
+    assert_eq!(each(&then, "/redis", "/id"), ["redis.3", "redis.5", "redis.6"]);
+}
+
+#[test]
+fn what_needs_an_app_that_does_not_come_up_waits_until_that_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = |cpus: &str| {
+        let db = format!(r#"{{"id": "db", "cpus": {cpus}}}"#);
+        format!(r#"{{"id": "shop", "apps": [{db}, {{"id": "web", "dependencies": ["db"]}}]}}"#)
+    };
+    let big = file(&folder, "big.json", &shop("99"));
+    let document = json(&[&big]);
+    assert_eq!(document["tasks"], serde_json::json!([]));
+    assert_eq!(
+        (&document["unplaced"][0]["app"], document["unplaced"].as_array().unwrap().len()),
+        (&"/shop/db".into(), 1)
+    );
+    let deployment = &document["deployments"][0];
+    assert_eq!((&deployment["state"], &deployment["currentStep"]), (&"running".into(), &1.into()));
+    let told = log(&[&big]);
+    line(&told, &["deployment 1 is not finished: step 1 of 2: start /shop/db (1); it waits for /shop/db"]);
+    let small = file(&folder, "small.json", &shop("1"));
+    let document = json(&[&big, "--update", &small]);
+    assert_eq!(each(&document, "/shop/web", "/id"), ["shop_web.1"]);
+    let states: Vec<_> = document["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["replaced by 2", "finished"]);
+}
+
+#[test]
+fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
+    let readme = include_str!("../README.md");
+    let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release --example marathon"));
+    let simulated: Vec<&str> = commands.filter(|arguments| !arguments.contains("--exec")).collect();
+    assert!(simulated.len() >= 3);
+    for command in simulated {
+        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let document = json(&arguments);
+        let deployments = document["deployments"].as_array().unwrap();
+        let is_done = |deployment: &Json| deployment["state"] == "finished";
+        assert!(deployments.iter().all(is_done) || arguments.contains(&"/redis=7"), "{document}"); // of six hosts
+        for task in document["tasks"].as_array().unwrap() {
+            assert_eq!((&task["state"], task["healthy"] == false), (&"TASK_RUNNING".into(), false), "{task}");
+        }
+        if arguments.contains(&SHOP) {
+            let count = |app| each(&document, app, "/id").len();
+            assert_eq!([count("/shop/data/db"), count("/shop/data/cache"), count("/shop/front/web")], [3, 1, 4]);
+            assert_eq!((deployments.len(), each(&document, "/shop/data/db", "/id")[0]), (2, &"shop_data_db.2".into()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The agents: six on three racks, or those of a file.
 
 use apportion::placement::read_json;
-use apportion::{Agent, AgentId, Attributes, Resources};
+use apportion::{Agent, AgentId, Attributes, Ranges, Resources};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::Path;
@@ -25,15 +25,23 @@ struct WrittenAgent {
     zone: Option<String>,
 }
 
-/// So many agents on three racks, large and small ones.
-pub(crate) fn made_up(count: u16) -> IndexMap<AgentId, Agent> {
+/// So many agents on three racks, large and small ones. If they are all on one machine, each has ports of its own.
+pub(crate) fn made_up(count: u16, on_one_machine: bool) -> IndexMap<AgentId, Agent> {
+    // From where dynamic ports begin to where those of outgoing connections do, if that is enough.
+    let (first, each) = (31_000, (1768 / count).max(3));
+    let ports = |number: u16| match on_one_machine {
+        true => (first + (number - 1) * each)..=(first + number * each - 1),
+        false => first..=32_000,
+    };
     let agent = |number: u16| {
         let id = format!("agent-{number}");
         let rack = (number - 1) % 3 + 1;
         let (resources, disk) = match number % 2 {
-            0 => ("cpus:4;mem:14861;disk:35164;ports:[31000-32000]", "hdd"),
-            _ => ("cpus:8;mem:30976;disk:70328;ports:[31000-32000]", "ssd"),
+            0 => ("cpus:4;mem:14861;disk:35164", "hdd"),
+            _ => ("cpus:8;mem:30976;disk:70328", "ssd"),
         };
+        let ports = ports(number);
+        let resources = format!("{resources};ports:[{}-{}]", ports.start(), ports.end());
         let agent = Agent::new(id.as_str(), resources.parse().expect("they are written above"));
         agent
             .attribute("rack", format!("rack-{rack}").as_str())
@@ -73,6 +81,23 @@ pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
         }
     }
     Ok(agents)
+}
+
+/// Which agents of a file cannot be on one machine, as others have the same ports.
+pub(crate) fn clashes(file: &Path, agents: &IndexMap<AgentId, Agent>) -> Vec<String> {
+    let (mut taken, mut wrong) = (Ranges::default(), Vec::new());
+    for (i, agent) in agents.values().enumerate() {
+        let ports = agent.resources.ranges("ports");
+        let (mut free, mut shared) = (ports.clone(), ports.clone());
+        free.remove(&taken);
+        shared.remove(&free);
+        if !shared.is_empty() {
+            let place = format!("{}: agents[{i}].resources", file.display());
+            wrong.push(format!("{place}: ports {shared} are of another agent too, expected others: with --exec all agents are on this machine"));
+        }
+        taken.insert(&ports);
+    }
+    wrong
 }
 
 /// The place comes first, as in all messages about a file.

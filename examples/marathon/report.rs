@@ -1,124 +1,20 @@
-//! What people, and programs, are shown.
+//! What people, and programs, are shown in the end.
 
-use crate::framework::{Instance, Marathon, Waiting};
-use anstyle::{AnsiColor, Style};
-use apportion::placement::{App, HostPort};
-use apportion::simulation::Cluster;
-use apportion::{Effect, Emitted, FrameworkId, Offer, TaskId, TaskStatus, Time};
+use crate::deployment::{Deployment, State};
+use crate::framework::{Marathon, Waiting};
+use crate::log::{BAD, BOLD, SHOWN};
+use crate::tasks::Instance;
+use apportion::Time;
+use apportion::placement::{HostPort, Launch};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
+use smol_str::SmolStr;
 use std::io::{self, Write};
 
-/// Of many lines alike, only so many are shown.
-const SHOWN: usize = 12;
-
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default();
-
-/// Tells what happens, line by line, as it happens.
-pub(crate) struct Log<W> {
-    out: W,
-    /// Offers that arrived last, one after another.
-    offers: Vec<(Time, Offer)>,
-}
-
-impl<W: Write> Log<W> {
-    pub(crate) fn new(out: W) -> Self {
-        Self { out, offers: Vec::new() }
-    }
-
-    /// Where it is told.
-    pub(crate) fn out(&mut self) -> &mut W {
-        &mut self.out
-    }
-
-    /// A part of the story.
-    pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
-        self.flush()?;
-        writeln!(self.out, "{BOLD}{text}{BOLD:#}")
-    }
-
-    /// The end of the story: what follows stands apart.
-    pub(crate) fn gap(&mut self) -> io::Result<()> {
-        self.flush()?;
-        writeln!(self.out)
-    }
-
-    /// One thing that happened.
-    pub(crate) fn tell(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
-        if let Effect::Offer(offer) = &emitted.effect {
-            self.offers.push((emitted.at, offer.clone()));
-            return Ok(());
-        }
-        self.flush()?;
-        match &emitted.effect {
-            Effect::Launch { agent, task, .. } => {
-                let place = format!("{} on {agent}{}", task.id, rack(marathon, &task.id));
-                let amounts = task.resources.filter(|resource| resource.name() != "ports");
-                let text = format!("{place}  {amounts}{}", ports_of(marathon, &task.id));
-                self.line(emitted.at, GOOD, "launch", &text)
-            }
-            Effect::Status { status, .. } => {
-                let style = if status.state.is_terminal() { BAD } else { GOOD };
-                self.line(emitted.at, style, "status", &told(status))
-            }
-            Effect::Kill { agent, task, .. } => self.line(emitted.at, BAD, "kill", &format!("{task} on {agent}")),
-            Effect::Rescind { offer, .. } => self.line(emitted.at, DIM, "rescind", offer.as_str()),
-            Effect::OperationFailed { operation, error, .. } => {
-                self.line(emitted.at, BAD, "refused", &format!("{operation}: {error}"))
-            }
-            // There is no maintenance here, and nothing else that a framework of this kind would see.
-            Effect::Offer(_) | Effect::InverseOffer(_) | Effect::RescindInverseOffer { .. } | _ => Ok(()),
-        }
-    }
-
-    /// What the framework asked for and did not get.
-    pub(crate) fn refusals(&mut self, at: Time, messages: &[String]) -> io::Result<()> {
-        messages.iter().try_for_each(|message| self.line(at, BAD, "refused", message))
-    }
-
-    /// The offers that are still to be told.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        let offers = std::mem::take(&mut self.offers);
-        for (at, offer) in offers.iter().take(SHOWN) {
-            let attributes =
-                if offer.attributes.is_empty() { String::new() } else { format!("  {}", offer.attributes) };
-            let text = format!("{} of {}  {}{attributes}", offer.id, offer.agent, offer.resources);
-            self.line(*at, DIM, "offer", &text)?;
-        }
-        match (offers.len().saturating_sub(SHOWN), offers.last()) {
-            (0, _) | (_, None) => Ok(()),
-            (more, Some((at, _))) => self.line(*at, DIM, "offer", &format!("and {more} more")),
-        }
-    }
-
-    fn line(&mut self, at: Time, style: Style, what: &str, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{:>8}  {style}{what:<7}{style:#}  {text}", format!("{at}s"))
-    }
-}
-
-fn told(status: &TaskStatus) -> String {
-    let why = status.message.as_deref().or(status.reason.as_deref());
-    format!("{} {}{}", status.task, status.state, why.map(|why| format!(" ({why})")).unwrap_or_default())
-}
-
-fn rack(marathon: &Marathon, task: &TaskId) -> String {
-    let rack = marathon.task(task).and_then(|task| task.launch.location.attributes.first("rack"));
-    rack.map(|rack| format!(" ({rack})")).unwrap_or_default()
-}
-
-fn ports_of(marathon: &Marathon, task: &TaskId) -> String {
-    let task = marathon.task(task).filter(|task| !task.launch.ports.is_empty());
-    task.map(|task| format!("  ports {}", ports(task, marathon.app(&task.launch.app)))).unwrap_or_default()
-}
-
 /// Host ports, each with the port of the container that it leads to, if that is another.
-fn ports(task: &Instance, app: Option<&App>) -> String {
-    let requests = app.map(|app| app.ports.as_slice()).unwrap_or_default();
+pub(crate) fn ports(launch: &Launch) -> String {
     let port = |(i, host): (usize, &Option<u64>)| {
-        let request = requests.get(i);
+        let request = launch.requests.get(i);
         let inner = request.map(|request| u64::from(request.number)).filter(|number| *number != 0);
         match (host, inner) {
             (Some(host), Some(inner)) if *host != inner => format!("{host}->{inner}"),
@@ -129,14 +25,14 @@ fn ports(task: &Instance, app: Option<&App>) -> String {
             (None, _) => "-".to_owned(),
         }
     };
-    task.launch.ports.iter().enumerate().map(port).collect::<Vec<_>>().join(",")
+    launch.ports.iter().enumerate().map(port).collect::<Vec<_>>().join(",")
 }
 
 /// All tasks, as `mesos ps` lists them.
 pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE"]);
+    table.set_header(["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE", "HEALTH"]);
     for task in marathon.tasks() {
         let rack = task.launch.location.attributes.first("rack").map_or_else(|| "-".to_owned(), ToString::to_string);
         let amount = |name: &str| task.launch.resources.amount(name).to_string();
@@ -147,8 +43,15 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
             rack,
             amount("cpus"),
             amount("mem"),
-            ports(task, marathon.app(&task.launch.app)),
+            ports(&task.launch),
             task.state.to_string(),
+            match task.healthy() {
+                Some(true) => "healthy",
+                Some(false) => "unhealthy",
+                None if task.definition.health.is_empty() => "-",
+                None => "unknown",
+            }
+            .to_owned(),
         ]);
     }
     for column in [4, 5] {
@@ -163,11 +66,30 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
     lines.try_for_each(|line| writeln!(out, "{}", line.trim_end()))
 }
 
-/// Per app, what could not be placed, and why.
+/// The deployments that are not finished, and what they wait for.
+pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
+    for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == State::Running) {
+        let open: Vec<&str> = deployment.open().take(SHOWN).map(SmolStr::as_str).collect();
+        let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
+        writeln!(out)?;
+        writeln!(out, "{BAD}deployment {number}{BAD:#} is not finished: {step}; it waits for {}", open.join(", "))?;
+    }
+    Ok(())
+}
+
+/// Per app, what could not be placed, and why; or how long it waits because it has failed.
 pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Result<()> {
-    for Waiting { app, instances, reasons } in waiting {
+    for Waiting { app, instances, until, reasons } in waiting {
         writeln!(out)?;
         let of = app.instances;
+        if let Some(until) = until {
+            writeln!(
+                out,
+                "{BAD}{}{BAD:#}: {instances} of {of} not launched again before {until}s, as they failed",
+                app.id
+            )?;
+            continue;
+        }
         writeln!(out, "{BAD}{}{BAD:#}: {instances} of {of} could not be placed", app.id)?;
         if reasons.is_empty() {
             writeln!(out, "  no agent has anything left to offer")?;
@@ -183,8 +105,7 @@ pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Resu
 }
 
 /// The same as one JSON document.
-pub(crate) fn json(cluster: &Cluster<Marathon>, framework: &FrameworkId) -> Json {
-    let Some(marathon) = cluster.scheduler(framework) else { return Json::Null };
+pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
     let task = |task: &Instance| {
         let mut attributes = Map::new();
         for one in &task.launch.location.attributes {
@@ -200,14 +121,21 @@ pub(crate) fn json(cluster: &Cluster<Marathon>, framework: &FrameworkId) -> Json
             "mem": task.launch.resources.amount("mem"),
             "ports": task.launch.ports,
             "state": task.state,
+            "healthy": task.healthy(),
+            "version": task.generation,
         })
     };
     let unplaced = |waiting: Waiting<'_>| {
         let reasons: Vec<_> = waiting.reasons.iter().map(|(_, reason)| reason).collect();
-        json!({"app": waiting.app.id, "instances": waiting.instances, "reasons": reasons})
+        let mut unplaced = json!({"app": waiting.app.id, "instances": waiting.instances, "reasons": reasons});
+        if let Some(until) = waiting.until {
+            unplaced["until"] = json!(until);
+        }
+        unplaced
     };
     json!({
         "tasks": marathon.tasks().map(task).collect::<Vec<_>>(),
-        "unplaced": marathon.waiting().into_iter().map(unplaced).collect::<Vec<_>>(),
+        "unplaced": marathon.waiting(now).into_iter().map(unplaced).collect::<Vec<_>>(),
+        "deployments": marathon.deployments().iter().map(Deployment::json).collect::<Vec<_>>(),
     })
 }

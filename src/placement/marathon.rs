@@ -28,7 +28,12 @@ impl App {
         Self::read(Node::root(json))
     }
 
-    pub(super) fn read(node: Node<'_>) -> Result<Self, ReadError> {
+    /// The same, of an app within a document: errors tell the way to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::from_json`].
+    pub fn read(node: Node<'_>) -> Result<Self, ReadError> {
         node.object()?;
         let id = node.required("id", "the id of the app")?;
         if id.name()?.trim_matches('/').is_empty() {

@@ -92,9 +92,31 @@ impl fmt::Display for Prefix<'_> {
     }
 }
 
-/// A JSON value, and the way to it.
+/// A JSON value, and the way to it, so that an error says where.
+///
+/// Whoever wants more of an app than its placement (health checks, dependencies, ...) reads it with this, and its user
+/// sees one kind of error for all.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::placement::{JsonNode, ReadError};
+/// use serde_json::json;
+///
+/// fn interval(app: JsonNode<'_>) -> Result<Option<u64>, ReadError> {
+///     let checks = app.required("healthChecks", "a list of health checks")?;
+///     let first = checks.items("a list of health checks")?.next();
+///     first.and_then(|check| check.get("intervalSeconds").map(|seconds| seconds.whole(3600))).transpose()
+/// }
+///
+/// let json = json!({"healthChecks": [{"intervalSeconds": "10"}]});
+/// assert_eq!(interval(JsonNode::root(&json)), Ok(Some(10)));
+/// let json = json!({"healthChecks": [{"intervalSeconds": -1}]});
+/// let error = interval(JsonNode::root(&json)).unwrap_err().to_string();
+/// assert_eq!(error, "healthChecks[0].intervalSeconds: found -1, expected a whole number from 0 to 3600");
+/// ```
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Node<'a> {
+pub struct Node<'a> {
     json: &'a Json,
     path: Path<'a>,
 }
@@ -118,19 +140,27 @@ impl fmt::Display for Path<'_> {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(json: &'a Json) -> Self {
+    /// The whole of a document.
+    #[must_use]
+    pub fn root(json: &'a Json) -> Self {
         Self { json, path: Path::Root }
     }
 
-    pub(super) fn json(&self) -> &'a Json {
+    /// The value.
+    #[must_use]
+    pub fn json(&self) -> &'a Json {
         self.json
     }
 
-    pub(super) fn error(&self, fault: impl Into<ReadFault>) -> ReadError {
+    /// An error about this value.
+    #[must_use]
+    pub fn error(&self, fault: impl Into<ReadFault>) -> ReadError {
         ReadError { path: self.path.to_string(), fault: fault.into() }
     }
 
-    pub(super) fn wrong(&self, expected: impl Into<String>) -> ReadError {
+    /// The error that it is not what is expected here; a long value is cut short.
+    #[must_use]
+    pub fn wrong(&self, expected: impl Into<String>) -> ReadError {
         const LONGEST: usize = 80;
         let mut found = self.json.to_string();
         if let Some((end, _)) = found.char_indices().nth(LONGEST) {
@@ -140,12 +170,21 @@ impl<'a> Node<'a> {
         self.error(ReadFault::Wrong { found, expected: expected.into() })
     }
 
-    pub(super) fn object(&self) -> Result<&'a Map<String, Json>, ReadError> {
+    /// Its members.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is no object.
+    pub fn object(&self) -> Result<&'a Map<String, Json>, ReadError> {
         self.json.as_object().ok_or_else(|| self.wrong("an object"))
     }
 
     /// Refuses an object with any other key.
-    pub(super) fn only(&self, known: &[&'static str]) -> Result<(), ReadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] for any other key, and when it is no object.
+    pub fn only(&self, known: &[&'static str]) -> Result<(), ReadError> {
         match self.object()?.keys().find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(self.error(ReadFault::UnknownKey { found: key.clone(), known: known.to_vec() })),
@@ -153,42 +192,75 @@ impl<'a> Node<'a> {
     }
 
     /// The value of a key; `null` counts as not there.
-    pub(super) fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
+    #[must_use]
+    pub fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
         let json = self.json.get(key).filter(|json| !json.is_null())?;
         Some(Node { json, path: Path::Key(&self.path, key) })
     }
 
-    pub(super) fn required<'s>(&'s self, key: &'s str, expected: &'static str) -> Result<Node<'s>, ReadError> {
+    /// The value of a key that must be there; `null` counts as not there.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is not.
+    pub fn required<'s>(&'s self, key: &'s str, expected: &'static str) -> Result<Node<'s>, ReadError> {
         let missing = || Node { json: &Json::Null, path: Path::Key(&self.path, key) };
         self.get(key).ok_or_else(|| missing().error(ReadFault::Missing(expected)))
     }
 
-    pub(super) fn items<'s>(&'s self, expected: &str) -> Result<impl Iterator<Item = Node<'s>>, ReadError> {
+    /// The items of a list.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is no list.
+    pub fn items<'s>(&'s self, expected: &str) -> Result<impl Iterator<Item = Node<'s>>, ReadError> {
         let items = self.json.as_array().ok_or_else(|| self.wrong(expected))?;
         Ok(items.iter().enumerate().map(|(i, json)| Node { json, path: Path::Item(&self.path, i) }))
     }
 
     /// The members of an object, each with its own path.
-    pub(super) fn members<'s>(&'s self) -> Result<impl Iterator<Item = (&'s str, Node<'s>)>, ReadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is no object.
+    pub fn members<'s>(&'s self) -> Result<impl Iterator<Item = (&'s str, Node<'s>)>, ReadError> {
         let members = self.object()?.iter();
         Ok(members.map(|(key, json)| (key.as_str(), Node { json, path: Path::Key(&self.path, key) })))
     }
 
-    pub(super) fn text(&self) -> Result<&'a str, ReadError> {
+    /// A text.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is none.
+    pub fn text(&self) -> Result<&'a str, ReadError> {
         self.json.as_str().ok_or_else(|| self.wrong("a text"))
     }
 
     /// A text that is not empty.
-    pub(super) fn name(&self) -> Result<&'a str, ReadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is none.
+    pub fn name(&self) -> Result<&'a str, ReadError> {
         self.json.as_str().filter(|text| !text.is_empty()).ok_or_else(|| self.wrong("a text that is not empty"))
     }
 
-    pub(super) fn boolean(&self) -> Result<bool, ReadError> {
+    /// A truth value.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is none.
+    pub fn boolean(&self) -> Result<bool, ReadError> {
         self.json.as_bool().ok_or_else(|| self.wrong("true or false"))
     }
 
     /// A number, or a text that is one.
-    pub(super) fn number(&self) -> Result<f64, ReadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is none, or not finite.
+    pub fn number(&self) -> Result<f64, ReadError> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
         let number = match self.json {
             Json::Number(number) => number.as_f64(),
@@ -199,8 +271,12 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number from 0 to `most`, or a text that is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is none of these.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within both bounds")]
-    pub(super) fn whole(&self, most: u64) -> Result<u64, ReadError> {
+    pub fn whole(&self, most: u64) -> Result<u64, ReadError> {
         let number = match self.json {
             Json::Number(number) => {
                 let double = number.as_f64().filter(|double| double.fract() == 0.0 && (0.0..9e15).contains(double));
@@ -217,7 +293,11 @@ impl<'a> Node<'a> {
     }
 
     /// An amount of a resource, or a text that is one.
-    pub(super) fn scalar(&self) -> Result<Scalar, ReadError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when it is none.
+    pub fn scalar(&self) -> Result<Scalar, ReadError> {
         let amount = match self.json {
             Json::Number(number) => number.to_string().parse().ok(),
             Json::String(text) => text.parse().ok(),

@@ -9,6 +9,7 @@ use crate::time::Time;
 use crate::uuid::Uuid;
 use crate::v1::Form;
 use indexmap::{IndexMap, IndexSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Starts the executor of that description; none if it cannot be started.
@@ -17,7 +18,9 @@ pub(super) type Start = dyn FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn
 /// All executors on all agents.
 pub(super) struct Executors {
     start: Box<Start>,
-    running: IndexMap<ExecutorRef, Running>,
+    /// In order of starting: by the number that each was given then.
+    running: BTreeMap<u64, (ExecutorRef, Running)>,
+    numbers: IndexMap<ExecutorRef, u64>,
     started: u64,
     by_task: IndexMap<(FrameworkId, TaskId), ExecutorRef>,
     /// Statuses that no scheduler has acknowledged yet, and whose they are.
@@ -47,7 +50,14 @@ pub(super) type Introduce<'a> = dyn Fn(ExecutorInfo) -> Subscribed + 'a;
 
 impl Executors {
     pub(super) fn new(start: Box<Start>) -> Self {
-        Self { start, running: IndexMap::new(), started: 0, by_task: IndexMap::new(), unacknowledged: IndexMap::new() }
+        Self {
+            start,
+            running: BTreeMap::new(),
+            numbers: IndexMap::new(),
+            started: 0,
+            by_task: IndexMap::new(),
+            unacknowledged: IndexMap::new(),
+        }
     }
 
     /// Starts a task, and its executor if that does not run yet.
@@ -71,7 +81,7 @@ impl Executors {
         let own = info.is_none();
         let info = info.unwrap_or_else(|| ExecutorInfo::new(task.id.as_str()));
         let id = ExecutorRef { framework, agent, executor: info.id.clone() };
-        if !self.running.contains_key(&id) {
+        if !self.numbers.contains_key(&id) {
             let Some(executor) = (self.start)(&id, &info) else {
                 let why = TaskStatus::new(task.id, TaskState::Failed).reason("REASON_CONTAINER_LAUNCH_FAILED");
                 outcome.tell(id.framework, of_agent(why.message("the executor cannot be started"), at));
@@ -79,10 +89,12 @@ impl Executors {
             };
             self.started += 1;
             let session = Session::new(id.executor.clone(), executor, seed(&id, self.started));
-            self.running.insert(id.clone(), Running { session, form: form.clone(), tasks: IndexSet::new(), own });
+            let running = Running { session, form: form.clone(), tasks: IndexSet::new(), own };
+            self.running.insert(self.started, (id.clone(), running));
+            self.numbers.insert(id.clone(), self.started);
             self.hand(&id, wire, Event::Subscribed(Box::new(introduce(info))), at, &mut outcome);
         }
-        if let Some(running) = self.running.get_mut(&id) {
+        if let Some(running) = self.of_mut(&id) {
             running.tasks.insert(task.id.clone());
             self.by_task.insert((id.framework.clone(), task.id.clone()), id.clone());
         }
@@ -111,7 +123,7 @@ impl Executors {
         act: impl FnOnce(&mut Box<dyn Executor>, &mut Reports),
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        if let Some(running) = self.running.get_mut(id) {
+        if let Some(running) = self.of_mut(id) {
             let reports = running.session.act(at, act);
             self.take(id, wire, reports, at, &mut outcome);
         }
@@ -121,7 +133,7 @@ impl Executors {
     /// An executor ends: what it ran has failed.
     pub(super) fn end(&mut self, id: &ExecutorRef, status: i32, at: Time) -> Outcome {
         let mut outcome = Outcome::default();
-        let Some(running) = self.running.shift_remove(id) else { return outcome };
+        let Some(running) = self.remove(id) else { return outcome };
         for task in running.tasks {
             self.by_task.swap_remove(&(id.framework.clone(), task.clone()));
             let failed = TaskStatus::new(task, TaskState::Failed).reason("REASON_EXECUTOR_TERMINATED");
@@ -133,7 +145,8 @@ impl Executors {
 
     /// Whatever was there of that kind is gone without a word: an agent was lost, a framework has left.
     pub(super) fn drop_all(&mut self, gone: impl Fn(&ExecutorRef) -> bool) {
-        self.running.retain(|id, _| !gone(id));
+        self.running.retain(|_, (id, _)| !gone(id));
+        self.numbers.retain(|id, _| !gone(id));
         self.by_task.retain(|_, id| !gone(id));
         self.unacknowledged.retain(|_, id| !gone(id));
     }
@@ -149,16 +162,29 @@ impl Executors {
 
     /// The executors that run, in order of starting.
     pub(super) fn running(&self) -> impl Iterator<Item = &ExecutorRef> {
-        self.running.keys()
+        self.running.values().map(|(id, _)| id)
     }
 
     /// The tasks of an executor, in order of launching.
     pub(super) fn tasks(&self, id: &ExecutorRef) -> impl Iterator<Item = &TaskId> {
-        self.running.get(id).into_iter().flat_map(|running| &running.tasks)
+        self.of(id).into_iter().flat_map(|running| &running.tasks)
+    }
+
+    fn of(&self, id: &ExecutorRef) -> Option<&Running> {
+        self.running.get(self.numbers.get(id)?).map(|(_, running)| running)
+    }
+
+    fn of_mut(&mut self, id: &ExecutorRef) -> Option<&mut Running> {
+        self.running.get_mut(self.numbers.get(id)?).map(|(_, running)| running)
+    }
+
+    fn remove(&mut self, id: &ExecutorRef) -> Option<Running> {
+        let number = self.numbers.swap_remove(id)?;
+        self.running.remove(&number).map(|(_, running)| running)
     }
 
     fn hand(&mut self, id: &ExecutorRef, wire: Wire, event: Event, at: Time, outcome: &mut Outcome) {
-        if let Some(running) = self.running.get_mut(id) {
+        if let Some(running) = self.of_mut(id) {
             let event = wire.executor_event(&running.form, event);
             let reports = running.session.receive(event, at);
             self.take(id, wire, reports, at, outcome);
@@ -169,7 +195,7 @@ impl Executors {
     fn take(&mut self, id: &ExecutorRef, wire: Wire, reports: Reports, at: Time, outcome: &mut Outcome) {
         outcome.wakes.extend(reports.wakes().iter().map(|wake| (*wake, id.clone())));
         for call in reports.into_vec() {
-            let Some(running) = self.running.get(id) else { return };
+            let Some(running) = self.of(id) else { return };
             let said = match wire.executor_call(&running.form, &id.framework, &id.executor, call) {
                 Ok(call) => call,
                 Err(error) => {
@@ -186,7 +212,7 @@ impl Executors {
     }
 
     fn update(&mut self, id: &ExecutorRef, wire: Wire, status: TaskStatus, at: Time, outcome: &mut Outcome) {
-        let Some(running) = self.running.get_mut(id) else { return };
+        let Some(running) = self.of_mut(id) else { return };
         let (task, ended) = (status.task.clone(), status.state.is_terminal());
         let (own, uuid) = (running.own, status.uuid);
         if ended {
@@ -199,7 +225,7 @@ impl Executors {
             self.hand(id, wire, Event::Acknowledged { task, uuid }, at, outcome);
         }
         if ended && own {
-            self.running.shift_remove(id);
+            self.remove(id);
         }
     }
 }

@@ -1,0 +1,154 @@
+//! What the command line asks for.
+
+use crate::definition::from_root;
+use apportion::placement::App;
+use apportion::{AgentId, TaskId};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use smol_str::SmolStr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Runs apps, written for Marathon, in an in-process cluster.
+///
+/// What is to happen once all runs happens in the order in which it stands here, each when the one before has come to rest.
+#[derive(Debug, Parser)]
+pub(crate) struct Arguments {
+    /// The apps and groups of apps, each a file of Marathon's JSON.
+    #[arg(value_name = "FILE.json")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The agents, as a file of JSON.
+    #[arg(long, value_name = "FILE.json", conflicts_with = "agents")]
+    pub(crate) cluster: Option<PathBuf>,
+    /// How many agents to make up, on three racks.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) agents: u16,
+    /// Wants so many instances of an app, or so many times as many of all apps of a group.
+    #[arg(long, value_name = "APP=N|GROUP=xN", value_parser = scale)]
+    scale: Vec<(SmolStr, Amount)>,
+    /// Wants apps and groups as in that file: tasks whose definition has changed give way to new ones, a few at a time.
+    #[arg(long, value_name = "FILE.json")]
+    update: Vec<PathBuf>,
+    /// Replaces all tasks of an app, a few at a time.
+    #[arg(long, value_name = "APP", value_parser = id)]
+    restart: Vec<SmolStr>,
+    /// Ends an app, or all apps of a group.
+    #[arg(long, value_name = "APP|GROUP", value_parser = id)]
+    stop: Vec<SmolStr>,
+    /// Loses an agent and all tasks on it.
+    #[arg(long, value_name = "AGENT")]
+    lose: Vec<AgentId>,
+    /// Lets the health checks of a task fail.
+    #[arg(long, value_name = "TASK", conflicts_with = "is_wanted")]
+    sick: Vec<TaskId>,
+    /// Writes the configuration of a HAProxy that leads to all tasks that are up, anew whenever it changes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) haproxy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) exec: Exec,
+    /// Prints one JSON document at the end, and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What is to happen once all runs, in order.
+    #[arg(skip)]
+    pub(crate) steps: Vec<Step>,
+}
+
+/// How tasks are really run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Exec {
+    /// Runs the cmd of each app in processes of this machine, until Ctrl-C.
+    #[arg(long = "exec")]
+    pub(crate) is_wanted: bool,
+    /// Ends after so many seconds.
+    #[arg(long = "for", value_name = "SECONDS", requires = "is_wanted", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+    /// Where each task has a folder of its own, with its output; unless named, one that is removed at the end.
+    #[arg(long, value_name = "FOLDER", requires = "is_wanted")]
+    pub(crate) sandbox: Option<PathBuf>,
+    /// Shows what a task writes, or all tasks of an app.
+    #[arg(long, value_name = "APP|TASK", requires = "is_wanted", conflicts_with = "json")]
+    pub(crate) follow: Vec<SmolStr>,
+}
+
+/// Something that is to happen.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Scale(SmolStr, Amount),
+    Update(PathBuf),
+    Restart(SmolStr),
+    Stop(SmolStr),
+    Lose(AgentId),
+    Sick(TaskId),
+}
+
+impl Arguments {
+    /// Those of this program; if they are wrong, it ends here.
+    pub(crate) fn of_program() -> Self {
+        let matches = Self::command().get_matches();
+        let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let mut steps: Vec<(usize, Step)> = Vec::new();
+        let mut add = |name: &str, all: Vec<Step>| steps.extend(places(&matches, name).zip(all));
+        add("scale", arguments.scale.drain(..).map(|(id, amount)| Step::Scale(id, amount)).collect());
+        add("update", arguments.update.drain(..).map(Step::Update).collect());
+        add("restart", arguments.restart.drain(..).map(Step::Restart).collect());
+        add("stop", arguments.stop.drain(..).map(Step::Stop).collect());
+        add("lose", arguments.lose.drain(..).map(Step::Lose).collect());
+        add("sick", arguments.sick.drain(..).map(Step::Sick).collect());
+        steps.sort_by_key(|(place, _)| *place);
+        arguments.steps = steps.into_iter().map(|(_, step)| step).collect();
+        arguments
+    }
+}
+
+/// Where the values of an option stand.
+fn places(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
+    matches.indices_of(name).into_iter().flatten()
+}
+
+fn id(text: &str) -> Result<SmolStr, String> {
+    from_root("/", text).ok_or_else(|| "expected an id such as /shop/db".to_owned())
+}
+
+fn scale(text: &str) -> Result<(SmolStr, Amount), String> {
+    let (name, amount) =
+        text.rsplit_once('=').ok_or("expected APP=N, such as /redis=5, or GROUP=xN, such as /shop=x2")?;
+    Ok((id(name)?, amount.parse()?))
+}
+
+/// How many instances are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Amount {
+    To(u64),
+    /// So many times as many as before, in millionths (Marathon's `scaleBy` of groups).
+    By(u64),
+}
+
+impl Amount {
+    const WHOLE: u64 = 1_000_000;
+
+    /// How many that are where there were so many; a part of one is one.
+    pub(crate) fn of(self, before: u64) -> u64 {
+        match self {
+            Self::To(instances) => instances,
+            Self::By(factor) => before.saturating_mul(factor).div_ceil(Self::WHOLE),
+        }
+    }
+}
+
+impl FromStr for Amount {
+    type Err = String;
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the bounds")]
+    fn from_str(text: &str) -> Result<Self, String> {
+        const MOST: f64 = 1000.0;
+        if let Some(factor) = text.strip_prefix('x') {
+            let number: Option<f64> = factor.parse().ok().filter(|factor| (0.0..=MOST).contains(factor));
+            let number = number.ok_or_else(|| format!("found {factor:?}, expected a number from 0 to {MOST}"))?;
+            return Ok(Self::By((number * Self::WHOLE as f64).round() as u64));
+        }
+        let most = App::MOST_INSTANCES;
+        let number = text.parse().ok().filter(|number| *number <= most);
+        let number = number.ok_or_else(|| format!("found {text:?}, expected a whole number from 0 to {most}"))?;
+        Ok(Self::To(number))
+    }
+}

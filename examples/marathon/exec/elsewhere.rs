@@ -1,0 +1,58 @@
+//! [`Machine`] where there is no Unix: no tasks really run.
+#![expect(clippy::needless_pass_by_ref_mut, reason = "the methods are those of Unix")]
+
+use crate::arguments::Exec;
+use apportion::executor::Executor;
+use apportion::{Emitted, ExecutorInfo, ExecutorRef, TaskId, Time};
+use smol_str::SmolStr;
+
+/// A machine on which tasks run: there is none.
+#[derive(Debug)]
+pub(crate) enum Machine {}
+
+/// A line of a task's output: there is none.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) task: TaskId,
+    pub(crate) is_error: bool,
+    pub(crate) text: String,
+}
+
+impl Machine {
+    pub(crate) const HOST: &str = crate::program::HOST;
+
+    /// Says that there is none.
+    pub(crate) fn new(_: &Exec, _: &[SmolStr]) -> Result<Self, String> {
+        Err("--exec: tasks run on Unix only".to_owned())
+    }
+
+    pub(crate) fn starter(
+        &self,
+    ) -> impl FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send + 'static {
+        |_, _| None
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        match *self {}
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn wait(&mut self, _: Option<Time>) -> Option<ExecutorRef> {
+        match *self {}
+    }
+
+    pub(crate) fn note(&mut self, _: &Emitted) -> Vec<Line> {
+        match *self {}
+    }
+
+    pub(crate) fn lines(&mut self) -> Vec<Line> {
+        match *self {}
+    }
+}

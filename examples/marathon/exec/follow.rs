@@ -1,0 +1,171 @@
+//! [`Follower`]: reads what tasks write, line by line, while they run.
+
+use apportion::TaskId;
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// The longest line that is waited for; a longer one comes in parts.
+const LONGEST: usize = 64 * 1024;
+
+/// Follows the output of some tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Follower {
+    /// Apps and tasks by their ids.
+    wanted: Vec<SmolStr>,
+    tails: IndexMap<TaskId, [Tail; 2]>,
+}
+
+/// A line of a task's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) task: TaskId,
+    pub(crate) is_error: bool,
+    pub(crate) text: String,
+}
+
+/// How far a file has been read.
+#[derive(Debug)]
+struct Tail {
+    path: PathBuf,
+    file: Option<File>,
+    /// The beginning of a line.
+    rest: Vec<u8>,
+}
+
+impl Follower {
+    /// Follows the tasks of these ids, and those of apps of these ids.
+    pub(crate) fn new(wanted: impl IntoIterator<Item = SmolStr>) -> Self {
+        Self { wanted: wanted.into_iter().collect(), tails: IndexMap::new() }
+    }
+
+    /// A task is launched, and will write in its sandbox.
+    pub(crate) fn begin(&mut self, app: &str, task: &TaskId, sandbox: &Path) {
+        if self.wanted.iter().any(|wanted| wanted == app || wanted == task.as_str()) {
+            let tails = ["stdout", "stderr"].map(|name| Tail::new(sandbox.join(name)));
+            self.tails.insert(task.clone(), tails);
+        }
+    }
+
+    /// What was written since this was last asked, task by task.
+    pub(crate) fn lines(&mut self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for (task, tails) in &mut self.tails {
+            take(task, tails, false, &mut lines);
+        }
+        lines
+    }
+
+    /// A task has ended: what is left to read of it.
+    pub(crate) fn end(&mut self, task: &TaskId) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if let Some(mut tails) = self.tails.shift_remove(task) {
+            take(task, &mut tails, true, &mut lines);
+        }
+        lines
+    }
+}
+
+fn take(task: &TaskId, tails: &mut [Tail; 2], is_end: bool, lines: &mut Vec<Line>) {
+    for (tail, is_error) in tails.iter_mut().zip([false, true]) {
+        let line = |text| Line { task: task.clone(), is_error, text };
+        tail.read(is_end, |text| lines.push(line(text)));
+    }
+}
+
+impl Tail {
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None, rest: Vec::new() }
+    }
+
+    /// Reads what is there now. What cannot be read is not followed: the file is the task's own.
+    fn read(&mut self, is_end: bool, mut line: impl FnMut(String)) {
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok();
+        }
+        let Some(file) = &mut self.file else { return };
+        let mut piece = [0; 8192];
+        loop {
+            let read = match file.read(&mut piece) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            for part in piece[..read].split_inclusive(|byte| *byte == b'\n') {
+                self.rest.extend_from_slice(part);
+                if part.ends_with(b"\n") || self.rest.len() >= LONGEST {
+                    line(text_of(&mut self.rest));
+                }
+            }
+        }
+        if is_end && !self.rest.is_empty() {
+            line(text_of(&mut self.rest));
+        }
+    }
+}
+
+/// A line without its end, of bytes that are then forgotten.
+fn text_of(bytes: &mut Vec<u8>) -> String {
+    let text = String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
+    bytes.clear();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+
+    fn texts(lines: &[Line]) -> Vec<&str> {
+        lines.iter().map(|line| line.text.as_str()).collect()
+    }
+
+    #[test]
+    fn lines_come_when_they_are_whole_and_the_rest_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut follower = Follower::new(["/web".into(), "db.2".into()]);
+        let task = TaskId::from("web.1");
+        follower.begin("/web", &task, folder.path());
+        assert!(follower.lines().is_empty()); // it has not started yet
+        let mut stdout = File::create(folder.path().join("stdout")).unwrap();
+        let mut stderr = File::create(folder.path().join("stderr")).unwrap();
+        stdout.write_all(b"one\r\ntw").unwrap();
+        stderr.write_all(b"bad \xff\n").unwrap();
+        let lines = follower.lines();
+        assert_eq!(texts(&lines), ["one", "bad \u{fffd}"]);
+        assert_eq!(lines.iter().map(|line| line.is_error).collect::<Vec<_>>(), [false, true]);
+        stdout.write_all(b"o\n\nthree").unwrap();
+        assert_eq!(texts(&follower.lines()), ["two", ""]);
+        assert!(follower.lines().is_empty());
+        assert_eq!(texts(&follower.end(&task)), ["three"]);
+        assert!(follower.end(&task).is_empty() && follower.lines().is_empty());
+    }
+
+    #[test]
+    fn a_line_without_an_end_comes_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut follower = Follower::new(["/web".into()]);
+        let task = TaskId::from("web.1");
+        follower.begin("/web", &task, folder.path());
+        fs::write(folder.path().join("stdout"), "x".repeat(3 * LONGEST + 1)).unwrap();
+        let lines: Vec<usize> = follower.lines().iter().map(|line| line.text.len()).collect();
+        assert_eq!(lines, [LONGEST; 3]);
+        assert_eq!(texts(&follower.end(&task)), ["x"]);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("stdout"), "x\n").unwrap();
+        let mut follower = Follower::new(["/web".into(), "db.2".into()]);
+        for (app, task) in [("/web", "web.7"), ("/db", "db.1"), ("/db", "db.2"), ("/webs", "webs.1")] {
+            follower.begin(app, &task.into(), folder.path());
+        }
+        let tasks: Vec<_> = follower.lines().into_iter().map(|line| line.task.to_string()).collect();
+        assert_eq!(tasks, ["web.7", "db.2"]);
+    }
+}

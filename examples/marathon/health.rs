@@ -1,0 +1,396 @@
+//! [`HealthCheck`]: how an app's tasks are looked at; [`Health`]: what that has come to, task by task.
+//!
+//! Keys, defaults and rules are those of Marathon's page *Health Checks* and its classes `HealthCheck`, `Health` and
+//! `HealthCheckActor`. Whoever makes the checks tells each result; what follows from it is decided here, by Marathon.
+
+use apportion::placement::{JsonNode, ReadError};
+use apportion::{TaskId, TaskState, TaskStatus, Time};
+use serde_json::json;
+use std::time::Duration;
+
+/// The longest time that may be written, in seconds: a year.
+const LONGEST: u64 = 365 * 86_400;
+
+/// When a task is first looked at, if its interval is not shorter (Marathon's `FirstHealthCheckTime`).
+const FIRST: Duration = Duration::from_secs(1);
+
+/// The label of a status that tells the result of a check: which one it was.
+const LABEL: &str = "health-check";
+
+/// One of an app's `healthChecks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HealthCheck {
+    pub(crate) probe: Probe,
+    /// How long after its start a task that was never healthy may fail.
+    pub(crate) grace: Duration,
+    /// The time from one check to the next.
+    pub(crate) interval: Duration,
+    /// What takes longer has failed.
+    pub(crate) timeout: Duration,
+    /// With so many failures in a row the task is killed; 0 = never.
+    pub(crate) max_failures: u64,
+}
+
+/// What is done to learn whether a task is healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// A request must be answered with a status from 200 to 399.
+    Http { tls: bool, path: String, port: Port, ignore_1xx: bool },
+    /// A connection must come about.
+    Tcp { port: Port },
+    /// A shell command must end with 0.
+    Command(String),
+}
+
+/// The port that is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// This one.
+    Number(u16),
+    /// The task's port of that index.
+    Index(usize),
+}
+
+impl HealthCheck {
+    /// Reads the `healthChecks` of an app that has so many ports. The checks that Mesos makes for Marathon (`MESOS_HTTP`,
+    /// ...) are made like Marathon's own.
+    pub(crate) fn read_all(app: JsonNode<'_>, ports: usize) -> Result<Vec<Self>, ReadError> {
+        let Some(checks) = app.get("healthChecks") else { return Ok(Vec::new()) };
+        checks.items("a list of health checks")?.map(|check| Self::read(check, ports)).collect()
+    }
+
+    fn read(check: JsonNode<'_>, ports: usize) -> Result<Self, ReadError> {
+        check.object()?;
+        let seconds = |key: &str, least: u64, default: u64| {
+            let given = check.get(key).map(|given| match given.whole(LONGEST) {
+                Ok(seconds) if seconds >= least => Ok(seconds),
+                _ => Err(given.wrong(format!("a whole number of seconds from {least} to {LONGEST}"))),
+            });
+            given.transpose().map(|given| Duration::from_secs(given.unwrap_or(default)))
+        };
+        let failures = check.get("maxConsecutiveFailures").map(|failures| failures.whole(1_000_000)).transpose()?;
+        Ok(Self {
+            probe: Probe::read(check, ports)?,
+            grace: seconds("gracePeriodSeconds", 0, 300)?,
+            interval: seconds("intervalSeconds", 1, 60)?,
+            timeout: seconds("timeoutSeconds", 1, 20)?,
+            max_failures: failures.unwrap_or(3),
+        })
+    }
+
+    /// How long after its start a task is looked at for the first time.
+    pub(crate) fn first(&self) -> Duration {
+        self.interval.min(FIRST)
+    }
+}
+
+impl Probe {
+    fn read(check: JsonNode<'_>, ports: usize) -> Result<Self, ReadError> {
+        const PROTOCOLS: &str = "HTTP, HTTPS, TCP, COMMAND, MESOS_HTTP, MESOS_HTTPS or MESOS_TCP";
+        let protocol = check.get("protocol");
+        let name = protocol.map(|protocol| protocol.text()).transpose()?.unwrap_or("HTTP");
+        let unused = |keys: &[&str]| match keys.iter().find_map(|key| check.get(key)) {
+            Some(given) => Err(given.wrong(format!("nothing: a check of {name} has none"))),
+            None => Ok(()),
+        };
+        match name {
+            "HTTP" | "HTTPS" | "MESOS_HTTP" | "MESOS_HTTPS" => {
+                unused(&["command"])?;
+                let path = match check.get("path") {
+                    None => "/",
+                    Some(path) => {
+                        let text = path.text()?;
+                        let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+                        if is_path { text } else { return Err(path.wrong("a path such as /health")) }
+                    }
+                };
+                let ignore_1xx = check.get("ignoreHttp1xx").map(|ignore| ignore.boolean()).transpose()?;
+                Ok(Self::Http {
+                    tls: name.ends_with('S'),
+                    path: path.to_owned(),
+                    port: Port::read(check, ports)?,
+                    ignore_1xx: ignore_1xx.unwrap_or(false),
+                })
+            }
+            "TCP" | "MESOS_TCP" => {
+                unused(&["command", "path"])?;
+                Ok(Self::Tcp { port: Port::read(check, ports)? })
+            }
+            "COMMAND" => {
+                unused(&["path", "port"])?;
+                let command = check.required("command", "an object with the command as its value")?;
+                command.object()?;
+                Ok(Self::Command(command.required("value", "a shell command")?.name()?.to_owned()))
+            }
+            _ => Err(protocol.unwrap_or(check).wrong(PROTOCOLS)),
+        }
+    }
+}
+
+impl Port {
+    fn read(check: JsonNode<'_>, ports: usize) -> Result<Self, ReadError> {
+        if let Some(port) = check.get("port") {
+            if let Some(index) = check.get("portIndex") {
+                return Err(index.wrong("nothing beside a port"));
+            }
+            let number = port.whole(u16::MAX.into()).ok().and_then(|number| u16::try_from(number).ok());
+            let number = number.filter(|number| *number > 0).ok_or_else(|| port.wrong("a port from 1 to 65535"))?;
+            return Ok(Self::Number(number));
+        }
+        let Some(index) = check.get("portIndex") else {
+            let none = || check.wrong("a port, as the app has none of its own");
+            return if ports > 0 { Ok(Self::Index(0)) } else { Err(none()) };
+        };
+        let number = index.whole(u32::MAX.into()).ok().and_then(|number| usize::try_from(number).ok());
+        let is_there = number.filter(|number| *number < ports);
+        is_there.map(Self::Index).ok_or_else(|| index.wrong(format!("the index of one of the app's {ports} ports")))
+    }
+
+    /// The port of a task that has these ports on its host; none if that port is not on the host.
+    pub(crate) fn of(self, ports: &[Option<u64>]) -> Option<u16> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Index(index) => ports.get(index).copied().flatten().and_then(|number| u16::try_from(number).ok()),
+        }
+    }
+}
+
+/// The status by which whoever made a check tells its result: of a running task, by the check's index in the app.
+pub(crate) fn tell(task: &TaskId, check: usize, result: Result<(), String>) -> TaskStatus {
+    let mut status =
+        TaskStatus::new(task.clone(), TaskState::Running).reason("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED");
+    status.healthy = Some(result.is_ok());
+    if let Err(why) = result {
+        status.message = Some(format!("health check {check}: {why}").into());
+    }
+    let labels = json!({"labels": [{"key": LABEL, "value": check.to_string()}]});
+    status.details.insert("labels".to_owned(), labels);
+    status
+}
+
+/// Whose result a status tells: the index of the check; the first one, if it does not say.
+fn told(status: &TaskStatus) -> usize {
+    let labels = status.details.get("labels").and_then(|labels| labels["labels"].as_array());
+    let label = labels.into_iter().flatten().find(|label| label["key"] == LABEL);
+    label.and_then(|label| label["value"].as_str()).and_then(|index| index.parse().ok()).unwrap_or(0)
+}
+
+/// How a running task is doing, by all checks of its app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A check has not had a result that counts yet.
+    Unknown,
+    /// The last result of each check was good, or there are no checks.
+    Healthy,
+    /// The last result of some check was bad.
+    Unhealthy,
+    /// Some check has failed as often in a row as it may: the task is to be killed, and replaced.
+    Hopeless,
+}
+
+/// The results of the checks of one task.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    started: Time,
+    tracks: Vec<Track>,
+}
+
+/// The results of one check.
+#[derive(Debug, Clone, Default)]
+struct Track {
+    grace: Duration,
+    max_failures: u64,
+    /// The last result that counts, good or bad.
+    last: Option<bool>,
+    ever_good: bool,
+    /// Bad results in a row.
+    failures: u64,
+    /// When the last result came about.
+    heard: Option<Time>,
+}
+
+impl Health {
+    /// Of a task that runs since then.
+    pub(crate) fn new(checks: &[HealthCheck], started: Time) -> Self {
+        let track =
+            |check: &HealthCheck| Track { grace: check.grace, max_failures: check.max_failures, ..Track::default() };
+        Self { started, tracks: checks.iter().map(track).collect() }
+    }
+
+    /// Takes note of a status. One that tells no result, or one that is not newer than the last of that check, changes
+    /// nothing: so it may come twice, or late. A result is of the moment that its status names, or else of now.
+    pub(crate) fn hear(&mut self, status: &TaskStatus, now: Time) {
+        let at = status.timestamp.and_then(|secs| Time::try_from_secs_f64(secs).ok()).unwrap_or(now);
+        if let (Some(good), TaskState::Running) = (status.healthy, status.state) {
+            self.result(told(status), good, at);
+        }
+    }
+
+    /// Takes note of the result of a check at that moment. Failures in the grace period do not count, as long as the task
+    /// was never healthy.
+    pub(crate) fn result(&mut self, check: usize, good: bool, at: Time) {
+        let Some(track) = self.tracks.get_mut(check).filter(|track| track.heard < Some(at)) else { return };
+        track.heard = Some(at);
+        if good {
+            track.ever_good = true;
+            track.failures = 0;
+        } else if !track.ever_good && at < self.started + track.grace {
+            return;
+        } else {
+            track.failures = track.failures.saturating_add(1);
+        }
+        track.last = Some(good);
+    }
+
+    /// What all results so far come to.
+    ///
+    /// `HealthCheckActor` counts a failure only after it has compared, so that it kills with one failure more than its
+    /// documentation says; this is what the documentation says, and Mesos does.
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.tracks.iter().any(|track| track.max_failures > 0 && track.failures >= track.max_failures) {
+            Verdict::Hopeless
+        } else if self.tracks.iter().any(|track| track.last == Some(false)) {
+            Verdict::Unhealthy
+        } else if self.tracks.iter().any(|track| track.last.is_none()) {
+            Verdict::Unknown
+        } else {
+            Verdict::Healthy
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value as Json;
+
+    fn read(checks: Json) -> Result<Vec<HealthCheck>, String> {
+        let app = json!({"healthChecks": checks});
+        HealthCheck::read_all(JsonNode::root(&app), 2).map_err(|error| error.to_string())
+    }
+
+    fn secs(number: u64) -> Time {
+        Time::from_secs(number)
+    }
+
+    #[test]
+    fn what_is_not_written_is_as_marathon_has_it() {
+        let checks = read(json!([{}, {"protocol": "MESOS_TCP", "port": "80"}, {"protocol": "COMMAND",
+            "command": {"value": "true"}, "intervalSeconds": 5, "timeoutSeconds": 4, "gracePeriodSeconds": 0,
+            "maxConsecutiveFailures": 0}]));
+        let checks = checks.unwrap();
+        let http = Probe::Http { tls: false, path: "/".to_owned(), port: Port::Index(0), ignore_1xx: false };
+        let times = |check: &HealthCheck| [check.grace, check.interval, check.timeout].map(|time| time.as_secs());
+        assert_eq!((&checks[0].probe, times(&checks[0]), checks[0].max_failures), (&http, [300, 60, 20], 3));
+        assert_eq!(checks[1].probe, Probe::Tcp { port: Port::Number(80) });
+        assert_eq!(checks[2].probe, Probe::Command("true".to_owned()));
+        assert_eq!((times(&checks[2]), checks[2].max_failures), ([0, 5, 4], 0));
+        assert_eq!(HealthCheck::read_all(JsonNode::root(&json!({"healthChecks": null})), 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_path() {
+        let cases = [
+            (json!({}), "healthChecks: found {}, expected a list of health checks"),
+            (json!([1]), "healthChecks[0]: found 1, expected an object"),
+            (json!([{}, {"protocol": "UDP"}]), "healthChecks[1].protocol: found \"UDP\", expected HTTP, HTTPS, TCP"),
+            (json!([{"path": "health"}]), "healthChecks[0].path: found \"health\", expected a path such as /health"),
+            (json!([{"portIndex": 2}]), "healthChecks[0].portIndex: found 2, expected the index of one of the app's 2"),
+            (json!([{"portIndex": 0, "port": 80}]), "healthChecks[0].portIndex: found 0, expected nothing beside"),
+            (json!([{"port": 0}]), "healthChecks[0].port: found 0, expected a port from 1 to 65535"),
+            (json!([{"intervalSeconds": 0}]), "healthChecks[0].intervalSeconds: found 0, expected a whole number of"),
+            (json!([{"timeoutSeconds": -1}]), "healthChecks[0].timeoutSeconds: found -1, expected a whole number"),
+            (json!([{"gracePeriodSeconds": 1e18}]), "healthChecks[0].gracePeriodSeconds: found 1e+18, expected"),
+            (json!([{"maxConsecutiveFailures": 0.5}]), "healthChecks[0].maxConsecutiveFailures: found 0.5, expected"),
+            (json!([{"protocol": "COMMAND"}]), "healthChecks[0].command: is not there: expected an object"),
+            (json!([{"protocol": "COMMAND", "command": {}}]), "healthChecks[0].command.value: is not there"),
+            (json!([{"protocol": "COMMAND", "command": {"value": "x"}, "path": "/"}]), "expected nothing: a check of"),
+            (
+                json!([{"protocol": "TCP", "command": {"value": "x"}}]),
+                "healthChecks[0].command: found {\"value\":\"x\"}",
+            ),
+        ];
+        for (checks, message) in cases {
+            let error = read(checks.clone()).unwrap_err();
+            assert!(error.contains(message), "{checks}: {error}");
+        }
+        let app = json!({"healthChecks": [{}]});
+        let error = HealthCheck::read_all(JsonNode::root(&app), 0).unwrap_err().to_string();
+        assert_eq!(error, "healthChecks[0]: found {}, expected a port, as the app has none of its own");
+    }
+
+    #[test]
+    fn failures_count_from_the_first_success_or_the_end_of_the_grace_period() {
+        let checks = read(json!([{"gracePeriodSeconds": 10}])).unwrap();
+        let mut health = Health::new(&checks, secs(100));
+        for at in [101, 105, 109] {
+            health.result(0, false, secs(at));
+            assert_eq!(health.verdict(), Verdict::Unknown);
+        }
+        let mut late = health.clone();
+        for (at, verdict) in [(110, Verdict::Unhealthy), (111, Verdict::Unhealthy), (112, Verdict::Hopeless)] {
+            late.result(0, false, secs(at));
+            assert_eq!(late.verdict(), verdict, "{at}");
+        }
+        health.result(0, true, Time::from_micros(109_500_000));
+        assert_eq!(health.verdict(), Verdict::Healthy);
+        health.result(0, false, Time::from_micros(109_700_000)); // within the grace period, and it has been healthy
+        assert_eq!(health.verdict(), Verdict::Unhealthy);
+        health.result(0, true, secs(110));
+        for (at, verdict) in [(111, Verdict::Unhealthy), (112, Verdict::Unhealthy), (113, Verdict::Hopeless)] {
+            health.result(0, false, secs(at));
+            assert_eq!(health.verdict(), verdict, "{at}");
+        }
+    }
+
+    #[test]
+    fn all_checks_must_be_good_and_one_that_never_kills_does_not() {
+        let never = json!({"gracePeriodSeconds": 0, "maxConsecutiveFailures": 0});
+        let checks = read(json!([never, {"gracePeriodSeconds": 0, "maxConsecutiveFailures": 1}])).unwrap();
+        let mut health = Health::new(&checks, secs(0));
+        health.result(0, true, secs(1));
+        assert_eq!(health.verdict(), Verdict::Unknown);
+        health.result(1, true, secs(1));
+        assert_eq!(health.verdict(), Verdict::Healthy);
+        (2..20).for_each(|at| health.result(0, false, secs(at)));
+        assert_eq!(health.verdict(), Verdict::Unhealthy);
+        health.result(1, false, secs(2));
+        assert_eq!(health.verdict(), Verdict::Hopeless);
+        health.result(7, false, secs(20)); // there is no such check
+        assert_eq!(Health::new(&[], secs(0)).verdict(), Verdict::Healthy);
+    }
+
+    #[test]
+    fn a_status_counts_once_and_only_if_it_is_new() {
+        let checks = read(json!([{"gracePeriodSeconds": 0}, {"gracePeriodSeconds": 0}])).unwrap();
+        let mut health = Health::new(&checks, secs(0));
+        let status = |check, good: bool, at: f64| {
+            let mut status = tell(&"t1".into(), check, if good { Ok(()) } else { Err("no answer".to_owned()) });
+            status.timestamp = Some(at);
+            status
+        };
+        health.hear(&status(0, true, 1.0), secs(1));
+        let bad = status(1, false, 1.0);
+        assert_eq!(bad.message.as_deref(), Some("health check 1: no answer"));
+        (1..9).for_each(|now| health.hear(&bad, secs(now)));
+        assert_eq!(health.verdict(), Verdict::Unhealthy); // it was told eight times, and is one failure
+        health.hear(&status(1, true, 3.0), secs(3));
+        health.hear(&status(1, false, 2.0), secs(4)); // late
+        assert_eq!(health.verdict(), Verdict::Healthy);
+        let mut ended = status(1, false, 5.0);
+        ended.state = TaskState::Finished;
+        health.hear(&ended, secs(5));
+        health.hear(&TaskStatus::new("t1", TaskState::Running), secs(5));
+        assert_eq!(health.verdict(), Verdict::Healthy);
+    }
+
+    #[test]
+    fn a_port_is_a_number_or_one_of_the_tasks() {
+        let ports = [Some(31_000), None];
+        let of = |port: Port| port.of(&ports);
+        assert_eq!(
+            [Port::Number(8), Port::Index(0), Port::Index(1), Port::Index(2)].map(of),
+            [Some(8), Some(31_000), None, None]
+        );
+    }
+}

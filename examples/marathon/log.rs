@@ -1,0 +1,133 @@
+//! What people are shown while it happens, line by line.
+
+use crate::exec::Line;
+use crate::framework::{Marathon, News};
+use crate::report::ports;
+use anstyle::{AnsiColor, Style};
+use apportion::{Effect, Emitted, Offer, TaskId, TaskStatus, Time};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Of many lines alike, only so many are shown.
+pub(crate) const SHOWN: usize = 12;
+
+pub(crate) const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+
+/// Tells what happens, line by line, as it happens.
+pub(crate) struct Log<W> {
+    out: W,
+    /// Offers that arrived last, one after another.
+    offers: Vec<(Time, Offer)>,
+}
+
+impl<W: Write> Log<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { out, offers: Vec::new() }
+    }
+
+    /// Where it is told.
+    pub(crate) fn out(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// A part of the story.
+    pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
+        self.flush()?;
+        writeln!(self.out, "{BOLD}{text}{BOLD:#}")
+    }
+
+    /// The end of the story: what follows stands apart.
+    pub(crate) fn gap(&mut self) -> io::Result<()> {
+        self.flush()?;
+        writeln!(self.out)
+    }
+
+    /// One thing that happened.
+    pub(crate) fn tell(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
+        if let Effect::Offer(offer) = &emitted.effect {
+            self.offers.push((emitted.at, offer.clone()));
+            return Ok(());
+        }
+        self.flush()?;
+        match &emitted.effect {
+            Effect::Launch { agent, task, .. } => {
+                let place = format!("{} on {agent}{}", task.id, rack(marathon, &task.id));
+                let amounts = task.resources.filter(|resource| resource.name() != "ports");
+                let text = format!("{place}  {amounts}{}", ports_of(marathon, &task.id));
+                self.line(emitted.at, GOOD, "launch", &text)
+            }
+            Effect::Status { status, .. } => {
+                let style = if status.state.is_terminal() { BAD } else { GOOD };
+                self.line(emitted.at, style, "status", &told(status))
+            }
+            Effect::Kill { agent, task, .. } => self.line(emitted.at, BAD, "kill", &format!("{task} on {agent}")),
+            Effect::Rescind { offer, .. } => self.line(emitted.at, DIM, "rescind", offer.as_str()),
+            Effect::OperationFailed { operation, error, .. } => {
+                self.line(emitted.at, BAD, "refused", &format!("{operation}: {error}"))
+            }
+            // There is no maintenance here, and nothing else that a framework of this kind would see.
+            Effect::Offer(_) | Effect::InverseOffer(_) | Effect::RescindInverseOffer { .. } | _ => Ok(()),
+        }
+    }
+
+    /// What the framework has to say.
+    pub(crate) fn news(&mut self, news: &News) -> io::Result<()> {
+        self.flush()?;
+        self.line(news.at, if news.what == "deploy" { BOLD } else { BAD }, news.what, &news.text)
+    }
+
+    /// What a task has written.
+    pub(crate) fn written(&mut self, line: &Line) -> io::Result<()> {
+        self.flush()?;
+        let style = if line.is_error { BAD } else { Style::new() };
+        writeln!(self.out, "{style}{}{style:#} | {}", line.task, line.text)
+    }
+
+    /// A file was written.
+    pub(crate) fn file(&mut self, at: Time, what: &str, file: &Path) -> io::Result<()> {
+        self.flush()?;
+        self.line(at, DIM, what, &format!("{} is written", file.display()))
+    }
+
+    /// The offers that are still to be told.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let offers = std::mem::take(&mut self.offers);
+        for (at, offer) in offers.iter().take(SHOWN) {
+            let attributes =
+                if offer.attributes.is_empty() { String::new() } else { format!("  {}", offer.attributes) };
+            let text = format!("{} of {}  {}{attributes}", offer.id, offer.agent, offer.resources);
+            self.line(*at, DIM, "offer", &text)?;
+        }
+        match (offers.len().saturating_sub(SHOWN), offers.last()) {
+            (0, _) | (_, None) => Ok(()),
+            (more, Some((at, _))) => self.line(*at, DIM, "offer", &format!("and {more} more")),
+        }
+    }
+
+    fn line(&mut self, at: Time, style: Style, what: &str, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{:>8}  {style}{what:<7}{style:#}  {text}", format!("{at}s"))
+    }
+}
+
+fn told(status: &TaskStatus) -> String {
+    let health = match status.healthy {
+        Some(true) => " healthy",
+        Some(false) => " unhealthy",
+        None => "",
+    };
+    let why = status.message.as_deref().or_else(|| status.reason.as_deref().filter(|_| status.healthy.is_none()));
+    format!("{} {}{health}{}", status.task, status.state, why.map(|why| format!(" ({why})")).unwrap_or_default())
+}
+
+fn rack(marathon: &Marathon, task: &TaskId) -> String {
+    let rack = marathon.task(task).and_then(|task| task.launch.location.attributes.first("rack"));
+    rack.map(|rack| format!(" ({rack})")).unwrap_or_default()
+}
+
+fn ports_of(marathon: &Marathon, task: &TaskId) -> String {
+    let task = marathon.task(task).filter(|task| !task.launch.ports.is_empty());
+    task.map(|task| format!("  ports {}", ports(&task.launch))).unwrap_or_default()
+}

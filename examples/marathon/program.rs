@@ -1,0 +1,308 @@
+//! [`Program`]: what the tasks of an app run, and [`Order`]: what the executor of one of them is told of it.
+//!
+//! It runs in no container: an app's user and limits are passed over, of its image only the name is told, and what its
+//! tasks should listen on is `$PORT0`, not the port of a container. Keys and variables are those of Marathon's class
+//! `AppDefinition` and of its page *Task Environment Variables*.
+
+use crate::health::HealthCheck;
+use apportion::Task;
+use apportion::placement::{App, JsonNode, Launch, ReadError};
+use indexmap::IndexMap;
+use serde_json::{Value as Json, json};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a task that is to end may take, unless the app says otherwise (Mesos' `KillPolicy`).
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Where tasks really run, on whichever agent: here.
+pub(crate) const HOST: &str = "127.0.0.1";
+
+/// What the tasks of an app run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// A shell command, `cmd`.
+    shell: Option<String>,
+    /// A program and its arguments, `args`.
+    args: Vec<String>,
+    env: IndexMap<String, String>,
+    /// A variable whose value is kept elsewhere.
+    secret: Option<String>,
+    /// How long a task may take to end before it is killed.
+    grace: Duration,
+}
+
+impl Program {
+    /// Reads what an app runs, whose image is looked at by nobody.
+    pub(crate) fn read(app: JsonNode<'_>) -> Result<Self, ReadError> {
+        let shell = app.get("cmd").map(|cmd| Ok::<_, ReadError>(c_text(cmd)?.to_owned())).transpose()?;
+        let mut args = Vec::new();
+        if let Some(given) = app.get("args") {
+            if shell.is_some() {
+                return Err(given.wrong("nothing beside a cmd"));
+            }
+            for arg in given.items("a list of texts")? {
+                args.push(c_text(arg)?.to_owned());
+            }
+        }
+        let (mut env, mut secret) = (IndexMap::new(), None);
+        if let Some(given) = app.get("env") {
+            for (name, value) in given.members()? {
+                if name.is_empty() || name.contains(['=', '\0']) {
+                    return Err(given.wrong("names without = in them"));
+                }
+                let text = match value.json() {
+                    Json::Number(_) | Json::Bool(_) => value.json().to_string(),
+                    Json::Null => continue,
+                    Json::Object(object) if object.contains_key("secret") => {
+                        secret.get_or_insert_with(|| name.to_owned());
+                        continue;
+                    }
+                    Json::String(_) | Json::Array(_) | Json::Object(_) => c_text(value)?.to_owned(),
+                };
+                env.insert(name.to_owned(), text);
+            }
+        }
+        let grace = match app.get("taskKillGracePeriodSeconds") {
+            None => GRACE,
+            Some(given) => Duration::from_secs(given.whole(86_400)?),
+        };
+        Ok(Self { shell, args, env, secret, grace })
+    }
+
+    /// Whether there is nothing to run: what runs is in an image.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shell.is_none() && self.args.is_empty()
+    }
+
+    /// A variable of its environment that is a secret, of which there are none here.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.secret.as_deref()
+    }
+
+    /// The task of a launch, with what its executor is told: as Mesos has it, and its health checks and ports.
+    pub(crate) fn task(&self, launch: &Launch, app: &App, version: &str, checks: Option<&Json>) -> Task {
+        let mut variables = metadata(app, version);
+        variables.insert("MESOS_TASK_ID".to_owned(), launch.id.to_string());
+        variables.extend(launch.env());
+        variables.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let variables = variables.into_iter().map(|(name, value)| json!({"name": name, "value": value}));
+        let mut command =
+            json!({"shell": self.shell.is_some(), "environment": {"variables": variables.collect::<Vec<_>>()}});
+        match &self.shell {
+            Some(shell) => command["value"] = json!(shell),
+            None => {
+                command["value"] = json!(self.args.first());
+                command["arguments"] = json!(self.args);
+            }
+        }
+        let nanoseconds = u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX);
+        let task = launch
+            .task()
+            .detail("command", command)
+            .detail("kill_policy", json!({"grace_period": {"nanoseconds": nanoseconds}}))
+            .detail("ports", json!(launch.ports));
+        match checks {
+            Some(checks) => task.detail("healthChecks", checks.clone()),
+            None => task,
+        }
+    }
+}
+
+/// A text as programs take it.
+fn c_text(node: JsonNode<'_>) -> Result<&'_ str, ReadError> {
+    let text = node.json().as_str().filter(|text| !text.contains('\0'));
+    text.ok_or_else(|| node.wrong("a text"))
+}
+
+/// What a task is told of its app (`TaskBuilder.taskContextEnv`).
+fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
+    let mut variables = IndexMap::new();
+    let mut add = |name: &str, value: String| drop(variables.insert(format!("MARATHON_APP_{name}"), value));
+    add("ID", app.id.to_string());
+    add("VERSION", version.to_owned());
+    if let Some(image) = &app.image {
+        add("DOCKER_IMAGE", image.to_string());
+    }
+    let amounts = [("CPUS", app.cpus), ("MEM", app.mem), ("DISK", app.disk), ("GPUS", app.gpus)];
+    for (name, amount) in amounts {
+        add(&format!("RESOURCE_{name}"), amount.to_string());
+    }
+    const LONGEST: usize = 512; // of a label that is told at all
+    let labels = app.labels.iter().filter(|(name, value)| name.len() < LONGEST && value.len() < LONGEST);
+    let mut names = Vec::new();
+    for (name, value) in labels {
+        let name = variable(name);
+        add(&format!("LABEL_{name}"), value.to_string());
+        names.push(name);
+    }
+    add("LABELS", names.join(" "));
+    variables
+}
+
+/// The name of a label in the environment: what stands between letters and digits becomes one `_`.
+fn variable(label: &str) -> String {
+    let mut name = String::new();
+    for letter in label.chars() {
+        let is_plain = letter.is_ascii_alphanumeric() || letter == '_';
+        if is_plain || !name.ends_with('\u{0}') {
+            name.push(if is_plain { letter.to_ascii_uppercase() } else { '\u{0}' });
+        }
+    }
+    name.replace('\u{0}', "_")
+}
+
+/// What an executor is told of the one task that it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order {
+    /// The program and its arguments.
+    argv: Vec<String>,
+    env: IndexMap<String, String>,
+    pub(crate) grace: Duration,
+    pub(crate) checks: Vec<HealthCheck>,
+    pub(crate) ports: Vec<Option<u64>>,
+}
+
+impl Order {
+    /// Reads what a task brings; a text says what is missing.
+    pub(crate) fn of(task: &Task) -> Result<Self, String> {
+        let whole = Json::Object(task.details.clone());
+        let texts = |list: &Json| -> Vec<String> {
+            list.as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
+        };
+        let command = &whole["command"];
+        let value = command["value"].as_str();
+        let argv = match value {
+            Some(value) if command["shell"] != false => ["sh", "-c", value].map(str::to_owned).into(),
+            Some(_) => texts(&command["arguments"]),
+            None => Vec::new(),
+        };
+        if argv.is_empty() {
+            return Err("the task brings no command".to_owned());
+        }
+        let variables = command["environment"]["variables"].as_array();
+        let variable =
+            |variable: &Json| Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()));
+        let nanoseconds = whole["kill_policy"]["grace_period"]["nanoseconds"].as_u64();
+        let ports: Vec<_> = whole["ports"].as_array().into_iter().flatten().map(Json::as_u64).collect();
+        let checks = HealthCheck::read_all(JsonNode::root(&whole), ports.len()).map_err(|error| error.to_string())?;
+        Ok(Self {
+            argv,
+            env: variables.into_iter().flatten().filter_map(variable).collect(),
+            grace: nanoseconds.map_or(GRACE, Duration::from_nanos),
+            checks,
+            ports,
+        })
+    }
+
+    /// The program that is run.
+    pub(crate) fn name(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+
+    /// The command of its task, in that sandbox.
+    pub(crate) fn command(&self, sandbox: &Path) -> Command {
+        self.prepared(self.argv.iter().map(String::as_str), sandbox)
+    }
+
+    /// A shell command where its task runs.
+    pub(crate) fn shell(&self, script: &str, sandbox: &Path) -> Command {
+        self.prepared(["sh", "-c", script].into_iter(), sandbox)
+    }
+
+    fn prepared<'a>(&self, mut argv: impl Iterator<Item = &'a str>, sandbox: &Path) -> Command {
+        let mut command = Command::new(argv.next().unwrap_or_default());
+        command.args(argv).current_dir(sandbox).env("MESOS_SANDBOX", sandbox).envs(&self.env).env("HOST", HOST);
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apportion::placement::Planner;
+    use apportion::{Offer, Role};
+
+    fn read(app: Json) -> Result<Program, String> {
+        Program::read(JsonNode::root(&app)).map_err(|error| error.to_string())
+    }
+
+    /// The order for the first task of an app.
+    fn order(json: &Json) -> Order {
+        let app = App::from_json(json).unwrap();
+        let all = "cpus:4;mem:1024;ports:[31000-31999]".parse().unwrap();
+        let offer = Offer::new("o1", "f1", Role::default(), "a1", all);
+        let plan = Planner::new().plan([&app], &[], &[offer]);
+        let program = Program::read(JsonNode::root(json)).unwrap();
+        Order::of(&program.task(&plan.launches[0], &app, "2015-04-02T09:37:00.596Z", json.get("healthChecks"))).unwrap()
+    }
+
+    #[test]
+    fn a_task_is_told_what_marathon_tells() {
+        let json = json!({"id": "shop/web", "cmd": "exec serve $PORT0", "cpus": 0.5, "ports": [80, 81],
+            "container": {"docker": {"image": "nginx:1"}}, "labels": {"tier-1--a": "front", "HAPROXY_0_MODE": "http"},
+            "env": {"N": 5, "PORT1": "mine", "X": null}, "healthChecks": [{"portIndex": 1}]});
+        let order = order(&json);
+        assert_eq!(order.argv, ["sh", "-c", "exec serve $PORT0"]);
+        let mut env: Vec<String> = order.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        env.sort_unstable();
+        let expected = [
+            "HOST=a1",
+            "MARATHON_APP_DOCKER_IMAGE=nginx:1",
+            "MARATHON_APP_ID=/shop/web",
+            "MARATHON_APP_LABELS=HAPROXY_0_MODE TIER_1_A",
+            "MARATHON_APP_LABEL_HAPROXY_0_MODE=http",
+            "MARATHON_APP_LABEL_TIER_1_A=front",
+            "MARATHON_APP_RESOURCE_CPUS=0.5",
+            "MARATHON_APP_RESOURCE_DISK=0",
+            "MARATHON_APP_RESOURCE_GPUS=0",
+            "MARATHON_APP_RESOURCE_MEM=128",
+            "MARATHON_APP_VERSION=2015-04-02T09:37:00.596Z",
+            "MESOS_TASK_ID=shop_web.1",
+            "N=5",
+            "PORT0=31000",
+            "PORT1=mine",
+            "PORT=31000",
+            "PORTS=31000,31001",
+            "PORT_80=31000",
+            "PORT_81=31001",
+        ];
+        assert_eq!(env, expected);
+        assert_eq!((order.grace, order.checks.len()), (Duration::from_secs(3), 1));
+        assert_eq!(order.ports, [Some(31_000), Some(31_001)]);
+    }
+
+    #[test]
+    fn arguments_are_run_without_a_shell() {
+        let order = order(&json!({"id": "a", "args": ["printf", "%s", "$HOME"], "taskKillGracePeriodSeconds": 0}));
+        assert_eq!((order.argv.len(), order.grace), (3, Duration::ZERO));
+        let output = order.command(&std::env::temp_dir()).output().unwrap();
+        assert_eq!(output.stdout, b"$HOME");
+        let output = order.shell("printf $MESOS_TASK_ID@$HOST; exit 3", &std::env::temp_dir()).output().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a.1@127.0.0.1"[..], Some(3)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_path() {
+        let cases = [
+            (json!({"cmd": 1}), "cmd: found 1, expected a text"),
+            (json!({"cmd": "a", "args": ["b"]}), "args: found [\"b\"], expected nothing beside a cmd"),
+            (json!({"args": ["b", 1]}), "args[1]: found 1, expected a text"),
+            (json!({"env": {"A": ["s"]}}), "env.A: found [\"s\"], expected a text"),
+            (json!({"env": {"A=B": "c"}}), "env: found {\"A=B\":\"c\"}, expected names without = in them"),
+            (
+                json!({"taskKillGracePeriodSeconds": -1}),
+                "taskKillGracePeriodSeconds: found -1, expected a whole number",
+            ),
+        ];
+        for (app, message) in cases {
+            let error = read(app).unwrap_err();
+            assert!(error.starts_with(message), "{error}");
+        }
+        assert!(read(json!({"cmd": null, "args": []})).unwrap().is_empty());
+        let secret = read(json!({"cmd": "true", "env": {"A": "b", "C": {"secret": "s"}}})).unwrap();
+        assert_eq!((secret.is_empty(), secret.secret()), (false, Some("C")));
+        assert_eq!(Order::of(&Task::new("t", "cpus:1".parse().unwrap())), Err("the task brings no command".to_owned()));
+    }
+}

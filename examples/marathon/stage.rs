@@ -1,0 +1,283 @@
+//! Where it all happens: the cluster and its framework, and the log that tells of them.
+
+use crate::arguments::Arguments;
+use crate::exec::Machine;
+use crate::framework::Marathon;
+use crate::haproxy::{Entry, Haproxy, Server};
+use crate::input::{Act, Input, Scene};
+use crate::log::Log;
+use crate::report;
+use crate::simulated::{SICK, Simulated};
+use crate::tasks::Instance;
+use apportion::executor::Executor;
+use apportion::simulation::Cluster;
+use apportion::{
+    Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Time,
+};
+use indexmap::IndexMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long nothing must have happened for the cluster to have come to rest.
+const REST: Duration = Duration::from_secs(60);
+
+/// How often the master looks for something to offer where time is real.
+const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What starts the executors of tasks.
+type Start = dyn FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send;
+
+/// Why a scene could not be played.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was asked for makes no sense.
+    Input(Vec<String>),
+    /// Nobody can be told.
+    Output(io::Error),
+    /// A file cannot be written.
+    File(PathBuf, io::Error),
+    /// There was a Ctrl-C.
+    Interrupted,
+}
+
+impl From<CommandError> for Failure {
+    /// The cluster is made of input, so what the master refuses is wrong input.
+    fn from(error: CommandError) -> Self {
+        Self::Input(vec![error.to_string()])
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// What there is beside the cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Props {
+    /// Where tasks really run, if they do.
+    machine: Option<Machine>,
+    haproxy: Option<Haproxy>,
+}
+
+impl Props {
+    /// What is asked for; what is wrong with it is told all at once.
+    pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
+        let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.ports.as_slice())));
+        let haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, wanted)).transpose()?;
+        let machine = arguments.exec.is_wanted.then(|| Machine::new(&arguments.exec, &input.follow));
+        Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy })
+    }
+}
+
+/// Where it all happens, and who tells of it.
+pub(crate) struct Stage<W> {
+    cluster: Cluster<Marathon>,
+    framework: FrameworkId,
+    log: Option<Log<W>>,
+    /// The same where health checks are waited for: longer than from one to the next.
+    patience: Duration,
+    props: Props,
+    /// Since when HAProxy may lead elsewhere than it should.
+    stale: Option<Time>,
+}
+
+impl<W: Write> Stage<W> {
+    pub(crate) fn new(input: &Input, mut props: Props, log: Option<Log<W>>) -> Result<Self, Failure> {
+        let mut config = Config::default();
+        let start: Box<Start> = match &props.machine {
+            Some(machine) => {
+                config.allocation_interval = ALLOCATION_INTERVAL;
+                Box::new(machine.starter())
+            }
+            None => Box::new(|_, _| Some(Box::new(Simulated::default()))),
+        };
+        let mut cluster = Cluster::new(config).with_executors(start);
+        let mut framework =
+            Framework::new("marathon").capability(Capability::GpuResources).capability(Capability::RegionAware);
+        for role in input.roles() {
+            framework = framework.role(role);
+        }
+        let id = framework.id.clone();
+        for agent in input.agents.values() {
+            cluster.add_agent(agent.clone())?;
+        }
+        cluster.add_framework(framework, Marathon::default())?;
+        if let Some(haproxy) = &mut props.haproxy {
+            let written = haproxy.write([]);
+            let wrong = |error| vec![format!("--haproxy {}: {error}", haproxy.file().display())];
+            written.map_err(|error| Failure::Input(wrong(error)))?;
+        }
+        let patience = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
+        Ok(Self { cluster, framework: id, log, patience, props, stale: None })
+    }
+
+    /// Lets something happen, and all that comes of it.
+    pub(crate) fn play(&mut self, scene: &Scene) -> Result<(), Failure> {
+        if self.props.machine.as_ref().is_some_and(Machine::is_over) {
+            return Ok(self.heading(&format!("not any more: {}", scene.heading))?);
+        }
+        self.heading(&scene.heading)?;
+        self.stale = Some(self.cluster.now());
+        match &scene.act {
+            Act::Deploy { target, restart } => {
+                let restart: Vec<_> = restart.iter().cloned().collect();
+                self.tell(|marathon, calls| marathon.deploy(Arc::clone(target), &restart, calls));
+            }
+            Act::Lose(agent) => self.cluster.remove_agent(agent)?,
+            Act::Sicken(task) => {
+                let executor = self.executor_of(task).ok_or_else(|| {
+                    Failure::Input(vec![format!("--sick: {task} does not run then, expected a task that does")])
+                })?;
+                self.cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
+            }
+        }
+        self.come_to_rest(matches!(scene.act, Act::Sicken(_)))
+    }
+
+    fn heading(&mut self, text: &str) -> io::Result<()> {
+        self.log.as_mut().map_or(Ok(()), |log| log.heading(text))
+    }
+
+    fn tell(&mut self, act: impl FnOnce(&mut Marathon, &mut Calls)) {
+        self.cluster.tell(&self.framework, act);
+    }
+
+    fn executor_of(&self, task: &TaskId) -> Option<ExecutorRef> {
+        self.cluster.executors().find(|executor| self.cluster.tasks_of(executor).any(|own| own == task)).cloned()
+    }
+
+    /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be.
+    fn come_to_rest(&mut self, is_sick: bool) -> Result<(), Failure> {
+        let rest = if is_sick || self.props.machine.is_some() { self.patience } else { REST };
+        if self.props.machine.is_some() {
+            return self.live(|marathon, machine, idle| machine.is_over() || marathon.is_settled() || idle >= rest);
+        }
+        let mut until = self.cluster.now() + rest;
+        while let Some(last) = self.happen(until)? {
+            until = until.max(last + rest);
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen that happens by then, and tells of it: when a task was last heard of.
+    fn happen(&mut self, until: Time) -> Result<Option<Time>, Failure> {
+        let mut last = None;
+        loop {
+            let emitted = self.cluster.step(until);
+            self.tell_news()?;
+            let now = emitted.as_ref().map(|emitted| emitted.at);
+            if self.stale.is_some_and(|since| now != Some(since)) {
+                self.publish()?;
+            }
+            let Some(emitted) = emitted else { break };
+            if matches!(emitted.effect, Effect::Launch { .. } | Effect::Status { .. } | Effect::Kill { .. }) {
+                (last, self.stale) = (now, now);
+            }
+            let lines = self.props.machine.as_mut().map(|machine| machine.note(&emitted)).unwrap_or_default();
+            if let (Some(log), Some(marathon)) = (&mut self.log, self.cluster.scheduler(&self.framework)) {
+                lines.iter().try_for_each(|line| log.written(line))?;
+                log.tell(&emitted, marathon)?;
+            }
+        }
+        self.log.as_mut().map_or(Ok(()), Log::flush)?;
+        Ok(last)
+    }
+
+    /// Lets everything happen as it really does, until that says that it is enough; it is told, too, for how long no task was
+    /// heard of.
+    fn live(&mut self, is_enough: impl Fn(&Marathon, &Machine, Duration) -> bool) -> Result<(), Failure> {
+        let mut last = self.cluster.now();
+        loop {
+            let Some(machine) = &mut self.props.machine else { return Ok(()) };
+            let (now, lines) = (machine.now().max(self.cluster.now()), machine.lines());
+            if let Some(log) = &mut self.log {
+                lines.iter().try_for_each(|line| log.written(line))?;
+            }
+            last = self.happen(now)?.unwrap_or(last);
+            let Some(machine) = &mut self.props.machine else { return Ok(()) };
+            let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
+            if is_enough(marathon, machine, now.since(last)) {
+                return Ok(());
+            }
+            if let Some(executor) = machine.wait(self.cluster.next_due()) {
+                self.cluster.act(&executor, |executor, reports| executor.woken(reports));
+            }
+        }
+    }
+
+    /// Has HAProxy lead to all tasks that are up.
+    fn publish(&mut self) -> Result<(), Failure> {
+        self.stale = None;
+        let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
+        let Some(haproxy) = &mut self.props.haproxy else { return Ok(()) };
+        let is_here = self.props.machine.is_some();
+        let mut servers: IndexMap<&str, Vec<Server<'_>>> = IndexMap::new();
+        for Instance { launch, .. } in marathon.tasks().filter(|task| task.is_up()) {
+            let host = if is_here { Machine::HOST } else { launch.location.hostname.as_str() };
+            servers.entry(&launch.app).or_default().push(Server { task: &launch.id, host, ports: &launch.ports });
+        }
+        let entries = marathon.services().map(|service| {
+            let app = service.definition.app.id.as_str();
+            Entry { app, services: &service.definition.ports, servers: servers.swap_remove(app).unwrap_or_default() }
+        });
+        let is_new = haproxy.write(entries).map_err(|error| Failure::File(haproxy.file().to_owned(), error))?;
+        if let Some(log) = self.log.as_mut().filter(|_| is_new) {
+            log.file(self.cluster.now(), "haproxy", haproxy.file())?;
+        }
+        Ok(())
+    }
+
+    fn tell_news(&mut self) -> io::Result<()> {
+        let mut news = Vec::new();
+        self.tell(|marathon, _| news = marathon.take_news());
+        self.log.as_mut().map_or(Ok(()), |log| news.iter().try_for_each(|news| log.news(news)))
+    }
+
+    /// Learns why what waits still has to, and shows what came of it all. What really runs does so as long as it is to, and is
+    /// then ended.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        self.live(|_, machine, _| machine.is_over())?;
+        if self.props.machine.is_none() {
+            self.tell(Marathon::ask_again);
+            self.cluster.run_until(self.cluster.now() + REST);
+            return Ok(self.show()?);
+        }
+        let now = self.cluster.now();
+        if self.cluster.scheduler(&self.framework).is_some_and(|marathon| !marathon.waiting(now).is_empty()) {
+            self.tell(Marathon::ask_again);
+            self.live(|_, machine, _| machine.now() >= now + 2 * ALLOCATION_INTERVAL)?;
+        }
+        self.show()?;
+        self.log.as_mut().map_or(Ok(()), Log::gap)?;
+        self.heading("all is to end")?;
+        self.tell(|marathon, calls| marathon.deploy(Arc::default(), &[], calls));
+        self.live(|marathon, _, _| marathon.tasks().next().is_none())?;
+        let is_interrupted = self.props.machine.is_some_and(|machine| machine.is_interrupted());
+        if is_interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+    }
+
+    fn show(&mut self) -> io::Result<()> {
+        let now = self.cluster.now();
+        let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
+        match &mut self.log {
+            Some(log) => {
+                log.gap()?;
+                let out = log.out();
+                report::table(marathon, out)?;
+                report::unfinished(marathon, out)?;
+                report::waiting(&marathon.waiting(now), out)?;
+                out.flush()
+            }
+            None => {
+                let mut out = io::stdout().lock();
+                serde_json::to_writer_pretty(&mut out, &report::json(marathon, now))?;
+                writeln!(out)?;
+                out.flush()
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! [`Watched`]: a framework under the eyes of a plain model, which knows what it knows, and judges each call it makes.
+
+use crate::definition::Definition;
+use crate::dependency::Target;
+use crate::framework::Marathon;
+use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A framework that is watched.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) marathon: Marathon,
+    tasks: BTreeMap<TaskId, Known>,
+    ended: BTreeSet<TaskId>,
+    target: Arc<Target>,
+    /// Apps that have been just as they are wanted, since that last changed.
+    complete: BTreeSet<SmolStr>,
+    /// The apps as they were when it was last looked at them: number of instances, version.
+    adopted: BTreeMap<SmolStr, (u64, u32)>,
+    /// News that came, to be told again.
+    pub(crate) told: Vec<TaskStatus>,
+}
+
+/// A task as the model has it.
+#[derive(Debug)]
+struct Known {
+    app: SmolStr,
+    version: u32,
+    runs: bool,
+    has_checks: bool,
+    healthy: bool,
+    is_dying: bool,
+    heard: f64,
+    heard_health: f64,
+}
+
+impl Known {
+    fn is_up(&self) -> bool {
+        self.runs && !self.is_dying && (self.healthy || !self.has_checks)
+    }
+}
+
+impl Watched {
+    pub(crate) fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
+        for (id, app) in target.apps() {
+            let is_same = |before: &Definition| before.runs_like(app) && before.app.instances == app.app.instances;
+            if restart.contains(id) || !self.target.app(id).is_some_and(|before| is_same(before)) {
+                self.complete.remove(id);
+            }
+        }
+        self.complete.retain(|id| target.app(id).is_some());
+        self.target = Arc::clone(&target);
+        self.marathon.deploy(target, restart, calls);
+        self.judge(calls);
+    }
+
+    /// All is as it is wanted, and nothing besides.
+    pub(crate) fn check_all_is_as_wanted(&self) {
+        for (id, wanted) in self.target.apps() {
+            let up = self.tasks.values().filter(|task| task.app == *id && task.is_up()).count() as u64;
+            assert_eq!(up, wanted.app.instances, "{id}: {self:#?}");
+        }
+        let wanted: u64 = self.target.apps().values().map(|app| app.app.instances).sum();
+        assert_eq!(self.tasks.len() as u64, wanted);
+        for task in self.marathon.tasks() {
+            let wanted = self.target.app(&task.launch.app).unwrap();
+            assert!(task.definition.runs_like(wanted) && task.launch.resources.amount("cpus") == wanted.app.cpus);
+        }
+        for deployment in self.marathon.deployments() {
+            assert_ne!(deployment.json()["state"], "running", "{}", deployment.json());
+        }
+    }
+
+    /// How many tasks an app has of a kind.
+    fn count(&self, app: &str, of: impl Fn(&Known) -> bool) -> u64 {
+        self.tasks.values().filter(|task| task.app == app && of(task)).count() as u64
+    }
+
+    fn hear(&mut self, status: &TaskStatus) {
+        self.told.push(status.clone());
+        if status.state.is_terminal() {
+            self.tasks.remove(&status.task);
+            self.ended.insert(status.task.clone());
+        } else if let Some(task) = self.tasks.get_mut(&status.task) {
+            let at = status.timestamp.unwrap_or(task.heard);
+            if at >= task.heard {
+                task.heard = at;
+                task.runs |= status.state == TaskState::Running;
+            }
+            if let Some(healthy) = status.healthy.filter(|_| at > task.heard_health) {
+                (task.healthy, task.heard_health) = (healthy, at);
+            }
+        }
+    }
+
+    /// Judges the calls that were just made, and the steps that were just begun.
+    fn judge(&mut self, calls: &Calls) {
+        let services: BTreeMap<SmolStr, (u64, u32)> = self
+            .marathon
+            .services()
+            .map(|service| (service.definition.app.id.clone(), (service.definition.app.instances, service.generation)))
+            .collect();
+        let complete = |id: &&SmolStr| {
+            let Some((instances, version)) = services.get(*id) else { return false };
+            let is_target = self.marathon.services().any(|service| {
+                let wanted = self.target.app(id);
+                service.definition.app.id == **id && wanted.is_some_and(|wanted| service.definition.runs_like(wanted))
+            });
+            let up = self.count(id, |task| task.is_up() && task.version == *version);
+            is_target && up == *instances && self.count(id, |_| true) == up && wants(&self.target, id) == up
+        };
+        let complete: Vec<SmolStr> = self.target.apps().keys().filter(complete).cloned().collect();
+        self.complete.extend(complete);
+        for (id, now) in &services {
+            if self.adopted.get(id) != Some(now) {
+                for needed in needs(&self.target, id) {
+                    assert!(self.complete.contains(&needed), "{id} has changed before {needed} is up");
+                }
+            }
+        }
+        self.adopted = services;
+        for call in calls.as_slice() {
+            if let Call::Kill(kill) = call {
+                self.judge_kill(&kill.task);
+            } else if let Call::Accept(accept) = call {
+                accept.tasks().for_each(|task| self.judge_launch(&task.id));
+            }
+        }
+    }
+
+    fn judge_kill(&mut self, id: &TaskId) {
+        let Some(task) = self.tasks.get(id) else { return };
+        let (app, version, is_up) = (task.app.clone(), task.version, task.is_up());
+        if let Some(service) = self.marathon.services().find(|service| service.definition.app.id == app)
+            && is_up
+            && !service.is_stopping
+        {
+            let (least, _) = bounds(&service.definition);
+            if version == service.generation {
+                let live = self.count(&app, |task| task.version == version && !task.is_dying);
+                assert!(live > service.definition.app.instances, "{id} of {live} is killed, and is no surplus");
+            } else {
+                let up = self.count(&app, Known::is_up);
+                assert!(up > least, "{id} is killed, one of {up} that are up; {least} must be");
+            }
+        }
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.is_dying = true;
+        }
+    }
+
+    fn judge_launch(&mut self, id: &TaskId) {
+        assert!(!self.ended.contains(id) && !self.tasks.contains_key(id), "{id} is used twice");
+        let task = self.marathon.task(id).unwrap();
+        let (app, version) = (task.launch.app.clone(), task.generation);
+        let has_checks = !task.definition.health.is_empty();
+        let service = self.marathon.services().find(|service| service.definition.app.id == app).unwrap();
+        assert!(!service.is_stopping && version == service.generation);
+        let (_, most) = bounds(&service.definition);
+        let instances = service.definition.app.instances;
+        let (runs, healthy, is_dying) = (false, false, false);
+        let (heard, heard_health) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+        let known = Known { app: app.clone(), version, runs, has_checks, healthy, is_dying, heard, heard_health };
+        self.tasks.insert(id.clone(), known);
+        assert!(self.count(&app, |_| true) <= most, "{id} is one more than {most}");
+        assert!(self.count(&app, |task| task.version == version && !task.is_dying) <= instances, "{id} is not wanted");
+    }
+}
+
+fn wants(target: &Target, id: &str) -> u64 {
+    target.app(id).map_or(0, |app| app.app.instances)
+}
+
+/// All that an app needs, however far.
+fn needs(target: &Target, id: &str) -> BTreeSet<SmolStr> {
+    let direct = target.app(id).into_iter().flat_map(|app| &app.dependencies);
+    direct.flat_map(|needed| needs(target, &needed.id).into_iter().chain([needed.id.clone()])).collect()
+}
+
+/// How many must be up, and how many may be there, in whole percents as the tests write them.
+fn bounds(definition: &Definition) -> (u64, u64) {
+    let strategy = &definition.json["upgradeStrategy"];
+    let is_percent = |key: &str, percent: u32| strategy[key] == f64::from(percent) / 100.0;
+    let percent = |key: &str| u64::from((0..=100).find(|percent| is_percent(key, *percent)).unwrap());
+    let instances = definition.app.instances;
+    let least = (instances * percent("minimumHealthCapacity")).div_ceil(100);
+    let most = instances + instances * percent("maximumOverCapacity") / 100;
+    (least, if least == most { most + 1 } else { most })
+}
+
+impl Scheduler for Watched {
+    fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+        self.marathon.offers(offers, calls);
+    }
+
+    fn receive(&mut self, event: Event, calls: &mut Calls) {
+        if let Event::Update(status) = &event {
+            self.hear(status);
+        }
+        self.marathon.receive(event, calls);
+        self.judge(calls);
+    }
+
+    fn woken(&mut self, calls: &mut Calls) {
+        self.marathon.woken(calls);
+        self.judge(calls);
+    }
+}
