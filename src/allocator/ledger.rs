@@ -130,13 +130,6 @@ fn unshared(held: &Resources) -> Cow<'_, Resources> {
     }
 }
 
-/// Agents in the order of their places, each once.
-fn in_order(mut agents: Vec<(u64, AgentIx)>) -> Vec<AgentIx> {
-    agents.sort_unstable();
-    agents.dedup();
-    agents.into_iter().map(|(_, agent)| agent).collect()
-}
-
 impl std::ops::Index<AgentIx> for Ledger {
     type Output = Account;
 
@@ -312,49 +305,57 @@ impl Ledger {
         }
     }
 
-    /// Has every agent with something to give looked at in the next batch. O(1).
+    /// Has every agent with something to give looked at in the next batch. O(1), in the mean of many: whoever is struck from
+    /// the list was put there before.
     pub(crate) fn mark_all(&mut self) {
         self.all_pending = true;
+        if self.list.len() > 2 * self.free + 64 {
+            self.strike();
+        }
     }
 
     /// The agents that have something to give, in the order in which they were added.
     pub(crate) fn with_available(&self) -> Vec<AgentIx> {
-        let listed = self.list.iter().filter_map(|agent| Some((self.agents.get(*agent)?, *agent)));
-        in_order(listed.filter(|(account, _)| account.free).map(|(account, agent)| (account.order, agent)).collect())
+        let is_free = |agent: &AgentIx| self.agents.get(*agent).is_some_and(|account| account.free);
+        self.in_order(self.list.iter().copied().filter(is_free).collect())
+    }
+
+    /// Agents in the order of their places, each once: a number that was used again may stand in a list twice.
+    fn in_order(&self, mut agents: Vec<AgentIx>) -> Vec<AgentIx> {
+        if !agents.is_sorted_by_key(|agent| self.agents[*agent].order) {
+            agents.sort_by_cached_key(|agent| self.agents[*agent].order);
+        }
+        agents.dedup();
+        agents
     }
 
     /// Strikes those from the list that are gone or have nothing to give.
     fn strike(&mut self) {
         let mut list = std::mem::take(&mut self.list);
-        for agent in &list {
-            if let Some(account) = self.agents.get_mut(*agent) {
-                account.listed = false;
-            }
-        }
-        // Whoever stands in it twice, for another one that had the number before, stays once.
         list.retain(|agent| {
-            let account = self.agents.get_mut(*agent).filter(|account| account.free);
-            account.is_some_and(|account| !std::mem::replace(&mut account.listed, true))
+            let Some(account) = self.agents.get_mut(*agent) else { return false };
+            account.listed = account.free;
+            account.free
         });
-        self.list = list;
+        self.list = self.in_order(list);
     }
 
     /// The agents to be looked at, in the order in which they were added; they no longer are afterwards.
     pub(crate) fn take_pending(&mut self) -> Vec<AgentIx> {
-        let mut pending = Vec::with_capacity(self.pending);
-        for agent in std::mem::take(&mut self.queue) {
+        let (mut queue, mut pending) = (std::mem::take(&mut self.queue), Vec::with_capacity(self.pending));
+        for agent in queue.drain(..) {
             let Some(account) = self.agents.get_mut(agent) else { continue };
             account.queued = false;
             if std::mem::replace(&mut account.pending, false) {
-                pending.push((account.order, agent));
+                pending.push(agent);
             }
         }
-        self.pending = 0;
+        (self.queue, self.pending) = (queue, 0);
         if std::mem::take(&mut self.all_pending) {
             self.strike();
-            return self.with_available();
+            return self.list.clone();
         }
-        in_order(pending)
+        self.in_order(pending)
     }
 
     /// The agent is being looked at: until something changes, nobody wants more of it.

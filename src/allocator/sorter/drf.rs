@@ -17,8 +17,8 @@ use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 /// totals change other than all alike, the siblings concerned line up anew the next time they are looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Drf {
-    /// By node number: its children.
-    lineups: Vec<Lineup>,
+    /// By node number: its children, where it has any that were asked for.
+    lineups: Vec<Option<Box<Lineup>>>,
     /// The totals that all keys are of: those of now, or others of which they are a multiple.
     totals: Totals,
     /// Goes up when the keys are to be of other totals.
@@ -45,7 +45,7 @@ impl Drf {
             self.totals.take_version_of(totals);
         }
         if self.lineups.len() < tree.capacity() {
-            self.lineups.resize_with(tree.capacity(), Lineup::default);
+            self.lineups.resize_with(tree.capacity(), || None);
         }
         while let Some(node) = self.passed.pop() {
             self.put_back(tree, node);
@@ -72,8 +72,9 @@ impl Drf {
     #[inline]
     fn refresh(&mut self, tree: &ShareTree, node: NodeId) {
         let stamp = self.stamp(tree, tree.parent(node));
-        let lineup = &mut self.lineups[tree.parent(node).index()];
-        if lineup.is_of(stamp) {
+        if let Some(lineup) = &mut self.lineups[tree.parent(node).index()]
+            && lineup.is_of(stamp)
+        {
             lineup.set(tree.slot(node), Key::of(tree.standing(node), &self.totals), &self.totals);
         }
     }
@@ -81,25 +82,18 @@ impl Drf {
     /// Puts a node back that was passed, if its siblings are not to line up anew anyway.
     fn put_back(&mut self, tree: &ShareTree, node: NodeId) {
         let stamp = self.stamp(tree, tree.parent(node));
-        let lineup = &mut self.lineups[tree.parent(node).index()];
-        if lineup.is_of(stamp) {
+        if let Some(lineup) = &mut self.lineups[tree.parent(node).index()]
+            && lineup.is_of(stamp)
+        {
             lineup.put_back(tree.slot(node), &self.totals);
         }
     }
 
-    /// Has the lineup of a node's children be of this moment.
-    #[inline]
-    fn bring_up(&mut self, tree: &ShareTree, node: NodeId) {
-        let stamp = self.stamp(tree, node);
-        let lineup = &mut self.lineups[node.index()];
-        if !lineup.is_of(stamp) {
-            lineup.rebuild(stamp, tree, &self.totals, node);
-        }
-    }
-
     fn pass(&mut self, tree: &ShareTree, node: NodeId) {
-        self.lineups[tree.parent(node).index()].take_out(tree.slot(node), &self.totals);
-        self.passed.push(node);
+        if let Some(lineup) = &mut self.lineups[tree.parent(node).index()] {
+            lineup.take_out(tree.slot(node), &self.totals);
+            self.passed.push(node);
+        }
     }
 
     /// The next client of the walk; of those who are `wanted`, if that is said.
@@ -109,8 +103,11 @@ impl Drf {
         }
         loop {
             let node = *self.path.last()?;
-            self.bring_up(tree, node);
-            let lineup = &mut self.lineups[node.index()];
+            let stamp = self.stamp(tree, node);
+            let lineup = self.lineups[node.index()].get_or_insert_default();
+            if !lineup.is_of(stamp) {
+                lineup.rebuild(stamp, tree, &self.totals, node);
+            }
             let first = match wanted {
                 None => lineup.first(&self.totals),
                 Some(wanted) => lineup.first_wanted(&self.totals, wanted),
