@@ -339,7 +339,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let is_wanted = if entry.is_choosy {
             let own_minimum = framework.offer_filters.get(role);
             own_minimum.map_or(left.is_worth, |minimum| reaches(resources, minimum))
-                && framework.offer_constraints.admit(role, &account.agent)
+                && framework.offer_constraints.admit(role, account.agent())
         } else {
             left.is_worth
         };
@@ -400,7 +400,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn is_able(&self, framework: &Framework, agent: AgentIx) -> bool {
         let account = &self.ledger[agent];
         let gpus = self.options.filter_gpu_resources && account.has_gpus();
-        let is_away = |home: &Domain| account.agent.domain.as_ref().is_some_and(|domain| domain.region != home.region);
+        let is_away =
+            |home: &Domain| account.agent().domain.as_ref().is_some_and(|domain| domain.region != home.region);
         let remote = self.options.domain.as_ref().is_some_and(is_away);
         (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
     }

@@ -186,7 +186,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
             return Some(Reason::AgentInactive);
         }
         if !self.is_candidate(agent) {
-            return Some(Reason::NotWhitelisted { hostname: account.agent.hostname.clone() });
+            return Some(Reason::NotWhitelisted { hostname: account.agent().hostname.clone() });
         }
         if !self.is_framework_active(place) {
             return Some(Reason::FrameworkInactive);
@@ -194,7 +194,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         if self.is_suppressed(place) {
             return Some(Reason::Suppressed);
         }
-        if !framework.offer_constraints.admit(role, &account.agent) {
+        if !framework.offer_constraints.admit(role, account.agent()) {
             return Some(Reason::OfferConstraints);
         }
         if account.available().is_empty() {
@@ -231,7 +231,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         if self.options.filter_gpu_resources && account.has_gpus() && lacks(Capability::GpuResources) {
             return Some(Reason::Capability { capability: Capability::GpuResources });
         }
-        if let Some((agent, master)) = account.agent.domain.as_ref().zip(self.options.domain.as_ref())
+        if let Some((agent, master)) = account.agent().domain.as_ref().zip(self.options.domain.as_ref())
             && agent.region != master.region
             && lacks(Capability::RegionAware)
         {

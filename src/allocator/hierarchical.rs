@@ -139,7 +139,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Whether an agent may be offered to anyone.
     pub(super) fn is_candidate(&self, agent: AgentIx) -> bool {
         let account = &self.ledger[agent];
-        account.active && self.whitelist.as_ref().is_none_or(|hosts| hosts.contains(&account.agent.hostname))
+        account.active && self.whitelist.as_ref().is_none_or(|hosts| hosts.contains(&account.agent().hostname))
     }
 
     /// An agent's total has changed, and with it what there is to share and to guarantee.
@@ -193,7 +193,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
         let ix = self.find_agent(&agent.id)?;
         self.check_totals(agent, Some(ix))?;
-        let before = Arc::clone(&self.ledger[ix].agent);
+        let before = Arc::clone(self.ledger[ix].agent());
         let old = self.ledger[ix].total().clone();
         let updated = self.ledger.update(ix, agent);
         updated.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;

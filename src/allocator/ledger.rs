@@ -14,17 +14,14 @@ use std::sync::Arc;
 /// The dense number of an agent.
 pub(crate) type AgentIx = usize;
 
-/// One agent's account.
+/// One agent's account. What every offer looks at fits, with the agent's id, into a line of the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
-    /// What the agent says of itself; what it has now is `total`.
-    pub(crate) agent: Arc<Agent>,
+    base: Box<Base>,
     /// Its place among the agents: the number of those added before it, ever.
     pub(crate) order: u64,
     pub(crate) active: bool,
-    total: Resources,
     offered: Resources,
-    allocated: Resources,
     available: Resources,
     has_gpus: bool,
     /// Whether the total contains all that is held: then what is given back is available again, without a look at the rest.
@@ -37,6 +34,14 @@ pub(crate) struct Account {
     free: bool,
     /// Whether it is on the ledger's list of these.
     listed: bool,
+}
+
+/// What is seldom looked at.
+#[derive(Debug, Clone)]
+struct Base {
+    agent: Arc<Agent>,
+    total: Resources,
+    allocated: Resources,
 }
 
 /// What each agent has, and how much of it is offered and allocated.
@@ -61,9 +66,14 @@ pub(crate) struct Ledger {
 }
 
 impl Account {
+    /// What the agent says of itself; what it has now is its total.
+    pub(crate) fn agent(&self) -> &Arc<Agent> {
+        &self.base.agent
+    }
+
     /// All that the agent has.
     pub(crate) fn total(&self) -> &Resources {
-        &self.total
+        &self.base.total
     }
 
     /// What is in live offers.
@@ -73,7 +83,7 @@ impl Account {
 
     /// What tasks hold.
     pub(crate) fn allocated(&self) -> &Resources {
-        &self.allocated
+        &self.base.allocated
     }
 
     /// What can be offered now.
@@ -89,9 +99,10 @@ impl Account {
 
     /// Total less what is held; where more is held than there is, nothing is left of it.
     fn settle(&mut self) {
-        self.has_gpus = !self.total.amount("gpus").is_zero();
-        let (offered, allocated) = (unshared(&self.offered), unshared(&self.allocated));
-        let mut available = self.total.clone();
+        let Base { total, allocated, .. } = &*self.base;
+        self.has_gpus = !total.amount("gpus").is_zero();
+        let (offered, allocated) = (unshared(&self.offered), unshared(allocated));
+        let mut available = total.clone();
         // One after the other: a port that is held twice is in the total, but not in what the first leaves over.
         self.covered = available.contains(&offered);
         available.remove(&offered);
@@ -103,7 +114,7 @@ impl Account {
     /// Ends an offer of which tasks hold part from now on.
     fn end_offer(&mut self, offered: &Resources, tasks: &[&Resources]) {
         self.offered.remove(offered);
-        tasks.iter().for_each(|task| self.allocated.insert(task));
+        tasks.iter().for_each(|task| self.base.allocated.insert(task));
         let mut rest = unshared(offered).into_owned();
         let taken = tasks.iter().all(|task| {
             let task = unshared(task);
@@ -116,7 +127,7 @@ impl Account {
     }
 
     fn end_task(&mut self, resources: &Resources) {
-        self.allocated.remove(resources);
+        self.base.allocated.remove(resources);
         if self.covered { self.available.insert(&unshared(resources)) } else { self.settle() }
     }
 }
@@ -160,12 +171,10 @@ impl Ledger {
             self.usual.0 = agent.resources.clone();
         }
         let mut account = Account {
-            agent: Arc::clone(agent),
+            base: Box::new(Base { agent: Arc::clone(agent), total: self.usual.0.clone(), allocated }),
             order: self.added,
             active: true,
-            total: self.usual.0.clone(),
             offered: Resources::new(),
-            allocated,
             available: Resources::new(),
             has_gpus: false,
             covered: false,
@@ -204,9 +213,9 @@ impl Ledger {
     pub(crate) fn update(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), SumError> {
         let account = &mut self.agents[ix];
         agent.resources.check_types(&account.offered)?;
-        agent.resources.check_types(&account.allocated)?;
-        account.total = agent.resources.clone();
-        account.agent = Arc::clone(agent);
+        agent.resources.check_types(account.allocated())?;
+        account.base.total = agent.resources.clone();
+        account.base.agent = Arc::clone(agent);
         account.settle();
         self.changed(ix);
         Ok(())
@@ -241,8 +250,8 @@ impl Ledger {
     /// Makes one part of an agent's total into another.
     pub(crate) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
         let account = &mut self.agents[agent];
-        account.total.remove(&conversion.consumed);
-        account.total.insert(&conversion.converted);
+        account.base.total.remove(&conversion.consumed);
+        account.base.total.insert(&conversion.converted);
         account.settle();
         self.changed(agent);
     }
@@ -376,6 +385,11 @@ mod tests {
 
     fn agent(id: &str) -> Arc<Agent> {
         Arc::new(Agent::new(id, "cpus:1".parse().unwrap()))
+    }
+
+    #[test]
+    fn an_account_with_its_id_is_a_line_of_the_cache() {
+        assert!(size_of::<Option<(AgentId, Account)>>() <= 64);
     }
 
     #[test]

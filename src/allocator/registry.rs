@@ -10,9 +10,14 @@ use std::hash::{BuildHasher, Hash};
 pub(crate) struct Registry<Id, T> {
     table: HashTable<u32>,
     hasher: foldhash::fast::FixedState,
-    slots: Vec<Option<(Id, T)>>,
+    slots: Vec<Slot<Id, T>>,
     free: Vec<usize>,
 }
+
+/// Begins where a line of the cache does.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Slot<Id, T>(Option<(Id, T)>);
 
 impl<Id, T> Default for Registry<Id, T> {
     fn default() -> Self {
@@ -30,48 +35,48 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
     /// Whether a number is that of an id.
     #[inline]
     pub(crate) fn has(&self, ix: usize, id: &Id) -> bool {
-        matches!(self.slots.get(ix), Some(Some((known, _))) if known == id)
+        matches!(self.slots.get(ix), Some(Slot(Some((known, _)))) if known == id)
     }
 
     /// Adds something under an id that is not yet taken.
     pub(crate) fn insert(&mut self, id: Id, thing: T) -> usize {
         let ix = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
+            self.slots.push(Slot(None));
             self.slots.len() - 1
         });
         let (slots, hasher) = (&mut self.slots, &self.hasher);
         let hash = hasher.hash_one(&id);
-        slots[ix] = Some((id, thing));
+        slots[ix] = Slot(Some((id, thing)));
         let number = u32::try_from(ix).expect("fewer than 2^32 things fit into memory");
         self.table
-            .insert_unique(hash, number, |ix| slots[*ix as usize].as_ref().map_or(0, |(id, _)| hasher.hash_one(id)));
+            .insert_unique(hash, number, |ix| slots[*ix as usize].0.as_ref().map_or(0, |(id, _)| hasher.hash_one(id)));
         ix
     }
 
     pub(crate) fn remove(&mut self, id: &Id) -> Option<(usize, T)> {
         let hash = self.hasher.hash_one(id);
         let slots = &self.slots;
-        let is_it = |ix: &u32| matches!(&slots[*ix as usize], Some((known, _)) if known == id);
+        let is_it = |ix: &u32| matches!(&slots[*ix as usize], Slot(Some((known, _))) if known == id);
         let (ix, _) = self.table.find_entry(hash, is_it).ok()?.remove();
         let ix = ix as usize;
         self.free.push(ix);
-        self.slots[ix].take().map(|(_, thing)| (ix, thing))
+        self.slots[ix].0.take().map(|(_, thing)| (ix, thing))
     }
 
     /// The id of a number that is in use.
     #[inline]
     pub(crate) fn id(&self, ix: usize) -> &Id {
-        &self.slots[ix].as_ref().expect("a number is only kept for as long as its thing is there").0
+        &self.slots[ix].0.as_ref().expect("a number is only kept for as long as its thing is there").0
     }
 
     /// The thing of a number, if there is one.
     pub(crate) fn get(&self, ix: usize) -> Option<&T> {
-        self.slots.get(ix)?.as_ref().map(|(_, thing)| thing)
+        self.slots.get(ix)?.0.as_ref().map(|(_, thing)| thing)
     }
 
     /// The same, to be changed.
     pub(crate) fn get_mut(&mut self, ix: usize) -> Option<&mut T> {
-        self.slots.get_mut(ix)?.as_mut().map(|(_, thing)| thing)
+        self.slots.get_mut(ix)?.0.as_mut().map(|(_, thing)| thing)
     }
 
     /// How many there are.
@@ -81,16 +86,16 @@ impl<Id: Hash + Eq, T> Registry<Id, T> {
 
     /// All things by their number, from the lowest.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, &slot.as_ref()?.1)))
+        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, &slot.0.as_ref()?.1)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
-        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| Some((ix, &mut slot.as_mut()?.1)))
+        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| Some((ix, &mut slot.0.as_mut()?.1)))
     }
 
     /// All ids, by their number.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
-        self.slots.iter().flatten().map(|(id, _)| id)
+        self.slots.iter().filter_map(|slot| slot.0.as_ref()).map(|(id, _)| id)
     }
 }
 
@@ -99,14 +104,14 @@ impl<Id, T> std::ops::Index<usize> for Registry<Id, T> {
 
     #[inline]
     fn index(&self, ix: usize) -> &T {
-        &self.slots[ix].as_ref().expect("a number is only kept for as long as its thing is there").1
+        &self.slots[ix].0.as_ref().expect("a number is only kept for as long as its thing is there").1
     }
 }
 
 impl<Id, T> std::ops::IndexMut<usize> for Registry<Id, T> {
     #[inline]
     fn index_mut(&mut self, ix: usize) -> &mut T {
-        &mut self.slots[ix].as_mut().expect("a number is only kept for as long as its thing is there").1
+        &mut self.slots[ix].0.as_mut().expect("a number is only kept for as long as its thing is there").1
     }
 }
 
