@@ -12,6 +12,7 @@ mod fitness;
 mod grammar;
 mod group;
 mod marathon;
+mod miss;
 mod near_miss;
 mod plan;
 mod ports;

@@ -10,7 +10,7 @@ use super::hierarchical::{AgentOrder, Hierarchical};
 use super::ledger::AgentIx;
 use super::names::{Amounts, is_firm};
 use super::roster::{MemberIx, Place, RoleIx};
-use super::sorter::Sorter;
+use super::sorter::{Queues, Sorter};
 use super::tree::ClientId;
 use crate::agent::Domain;
 use crate::draw::{draw, draw_for};
@@ -57,13 +57,6 @@ struct Known {
     is_open: bool,
     /// Whether, as far as minimums go, quota divides all of it.
     is_plain: bool,
-}
-
-/// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Queues {
-    roles: Vec<ClientId>,
-    members: Vec<ClientId>,
 }
 
 impl Cycle {

@@ -1,6 +1,5 @@
 //! [`Hierarchical`]: what happens to agents, frameworks and roles. Who stands where is in `roster`, the deciding in `cycle`.
 
-use super::cycle::Queues;
 use super::filter::Refusals;
 use super::ledger::{AgentIx, Ledger};
 use super::names::Names;
@@ -8,7 +7,7 @@ use super::quota::{Quota, QuotaError, Quotas};
 use super::registry::Registry;
 use super::roster::{FrameworkEntry, RoleEntry, RoleIx, Seats};
 use super::share::{Totals, Weight};
-use super::sorter::{Sorter, SorterChoice};
+use super::sorter::{Queues, Sorter, SorterChoice};
 use super::tree::ShareTree;
 use super::{AgentAccount, Allocator, AllocatorError, Holding, Reason, RoleAccount};
 use crate::agent::{Agent, Domain};

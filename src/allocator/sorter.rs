@@ -141,6 +141,13 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
     }
 }
 
+/// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queues {
+    pub(super) roles: Vec<ClientId>,
+    pub(super) members: Vec<ClientId>,
+}
+
 /// Appends the active clients of a tree, siblings sorted by `compare`, all of a subtree before the next sibling.
 ///
 /// O(n log n) comparisons for n nodes.
