@@ -101,7 +101,8 @@ impl Machine {
 
     /// Waits for what happens next, but not long: an executor that is to be woken, if there is one.
     pub(crate) fn wait(&mut self, due: Option<Time>) -> Option<ExecutorRef> {
-        let most = due.map_or(TURN, |due| due.since(self.now()).min(TURN));
+        let turn = if self.follower.is_behind() { Duration::ZERO } else { TURN };
+        let most = due.map_or(turn, |due| due.since(self.now()).min(turn));
         match self.signals.recv_timeout(most) {
             Ok(Signal::Rung(executor)) => Some(executor),
             Ok(Signal::Stop) => {

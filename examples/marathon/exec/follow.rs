@@ -4,11 +4,17 @@ use apportion::TaskId;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// The longest line that is waited for; a longer one comes in parts.
 const LONGEST: usize = 64 * 1024;
+
+/// How much of a file is read at once: a task that writes without end must not keep all others waiting.
+const AT_ONCE: u64 = 64 * 1024;
+
+/// How much is still read of a file once its task has ended; if more is left, it is the end of it.
+const AT_END: u64 = 1024 * 1024;
 
 /// Follows the output of some tasks.
 #[derive(Debug, Default)]
@@ -33,6 +39,8 @@ struct Tail {
     file: Option<File>,
     /// The beginning of a line.
     rest: Vec<u8>,
+    /// Whether there may be more to read.
+    is_behind: bool,
 }
 
 impl Follower {
@@ -58,6 +66,11 @@ impl Follower {
         lines
     }
 
+    /// Whether more was written than was read so far.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.tails.values().flatten().any(|tail| tail.is_behind)
+    }
+
     /// A task has ended: what is left to read of it.
     pub(crate) fn end(&mut self, task: &TaskId) -> Vec<Line> {
         let mut lines = Vec::new();
@@ -77,15 +90,25 @@ fn take(task: &TaskId, tails: &mut [Tail; 2], is_end: bool, lines: &mut Vec<Line
 
 impl Tail {
     fn new(path: PathBuf) -> Self {
-        Self { path, file: None, rest: Vec::new() }
+        Self { path, file: None, rest: Vec::new(), is_behind: false }
     }
 
-    /// Reads what is there now. What cannot be read is not followed: the file is the task's own.
+    /// Reads what is there now, or the first part of it. What cannot be read is not followed: the file is the task's own.
     fn read(&mut self, is_end: bool, mut line: impl FnMut(String)) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok();
         }
         let Some(file) = &mut self.file else { return };
+        if is_end
+            && let Ok(passed) = pass_over(file, AT_END)
+            && passed > 0
+        {
+            if !self.rest.is_empty() {
+                line(text_of(&mut self.rest));
+            }
+            line(format!("[{passed} bytes are not shown]"));
+        }
+        let mut file = file.take(if is_end { AT_END } else { AT_ONCE });
         let mut piece = [0; 8192];
         loop {
             let read = match file.read(&mut piece) {
@@ -101,10 +124,19 @@ impl Tail {
                 }
             }
         }
+        self.is_behind = file.limit() == 0;
         if is_end && !self.rest.is_empty() {
             line(text_of(&mut self.rest));
         }
     }
+}
+
+/// Passes over what stands before so many bytes of the end: how much that is.
+fn pass_over(file: &mut File, end: u64) -> io::Result<u64> {
+    let (at, all) = (file.stream_position()?, file.metadata()?.len());
+    let passed = all.saturating_sub(at).saturating_sub(end);
+    file.seek(SeekFrom::Start(at + passed))?;
+    Ok(passed)
 }
 
 /// A line without its end, of bytes that are then forgotten.
@@ -152,9 +184,32 @@ mod tests {
         let task = TaskId::from("web.1");
         follower.begin("/web", &task, folder.path());
         fs::write(folder.path().join("stdout"), "x".repeat(3 * LONGEST + 1)).unwrap();
-        let lines: Vec<usize> = follower.lines().iter().map(|line| line.text.len()).collect();
+        let lines = (0..4).flat_map(|_| follower.lines());
+        let lines: Vec<usize> = lines.map(|line| line.text.len()).collect();
         assert_eq!(lines, [LONGEST; 3]);
         assert_eq!(texts(&follower.end(&task)), ["x"]);
+    }
+
+    #[test]
+    fn a_task_that_writes_much_is_read_in_parts_and_at_last_only_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut follower = Follower::new(["/web".into()]);
+        let task = TaskId::from("web.1");
+        follower.begin("/web", &task, folder.path());
+        let mut stdout = File::create(folder.path().join("stdout")).unwrap();
+        let at_once = usize::try_from(AT_ONCE).unwrap();
+        stdout.write_all(&b"y\n".repeat(at_once)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(follower.lines().len(), at_once / 2);
+            assert!(follower.is_behind());
+        }
+        assert!(follower.lines().is_empty() && !follower.is_behind());
+        let at_end = usize::try_from(AT_END).unwrap();
+        stdout.write_all(&b"n\n".repeat(at_once)).unwrap();
+        stdout.write_all(&b"z\n".repeat(at_end / 2)).unwrap();
+        let lines = follower.end(&task);
+        assert_eq!(texts(&lines[..2]), [&format!("[{} bytes are not shown]", 2 * at_once), "z"]);
+        assert_eq!(lines.len(), 1 + at_end / 2);
     }
 
     #[test]
