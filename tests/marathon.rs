@@ -401,6 +401,21 @@ fn what_needs_an_app_that_does_not_come_up_waits_until_that_is_changed() {
 }
 
 #[test]
+fn a_restart_that_has_to_wait_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = r#"{"id": "shop", "apps": [{"id": "db", "cpus": 1}, {"id": "web", "dependencies": ["db"]}]}"#;
+    let shop = file(&folder, "shop.json", shop);
+    // There is no place for so many: the restart waits, and is then done by the deployment after the next.
+    let waits = [&shop, "--scale", "/shop/db=99", "--restart", "/shop/web"];
+    let document = json(&waits);
+    assert_eq!(each(&document, "/shop/web", "/id"), ["shop_web.1"]);
+    let document = json(&[&waits[..], &["--scale", "/shop/db=98", "--scale", "/shop/db=1"]].concat());
+    assert_eq!(each(&document, "/shop/web", "/id"), ["shop_web.2"]);
+    let states: Vec<_> = document["deployments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["finished", "replaced by 3", "replaced by 4", "replaced by 5", "finished"]);
+}
+
+#[test]
 fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
     let readme = include_str!("../README.md");
     let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release --example marathon"));

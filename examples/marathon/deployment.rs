@@ -128,9 +128,14 @@ impl Deployment {
 
     /// The apps that it has still to do something about.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = &SmolStr> {
-        let later = if self.state == State::Running { self.steps.get(self.begun..) } else { None };
         let open = self.open.iter().filter(|_| self.state == State::Running);
-        open.chain(later.into_iter().flatten().flatten().map(|action| &action.app))
+        open.chain(self.later().map(|action| &action.app))
+    }
+
+    /// The actions that it has still to begin.
+    pub(crate) fn later(&self) -> impl Iterator<Item = &Action> {
+        let later = if self.state == State::Running { self.steps.get(self.begun..) } else { None };
+        later.into_iter().flatten().flatten()
     }
 
     /// The step that it is at, for people; none before the first.

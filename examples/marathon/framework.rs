@@ -71,11 +71,19 @@ impl Marathon {
         let both = self.target.apps().keys().chain(target.apps().keys());
         let mut affected: IndexSet<SmolStr> = both.filter(changes).cloned().collect();
         let number = self.deployments.len() + 1;
+        let mut restart = restart.to_vec();
         while self.deployments.iter().any(|other| other.state == State::Running) {
             let related = target.related(&affected);
             let touches = |id: &SmolStr| related.contains(id);
             let Some(other) = self.deployments.iter_mut().find(|other| other.unfinished().any(touches)) else { break };
             affected.extend(other.unfinished().cloned());
+            // A restart for its own sake shows in no definition.
+            let is_wish = |action: &&Action| {
+                let is_alike =
+                    |service: &Service| action.to.as_ref().is_some_and(|to| service.definition.runs_like(to));
+                action.kind == Kind::Restart && self.services.get(&action.app).is_some_and(is_alike)
+            };
+            restart.extend(other.later().filter(is_wish).map(|action| action.app.clone()));
             other.end(State::Replaced(number), calls.at());
             let text = format!("{}: replaced by {number}", other.number);
             self.news.push(News { at: calls.at(), what: "deploy", text });
