@@ -116,12 +116,17 @@ impl Haproxy {
         if self.written.as_ref() == Some(&text) {
             return Ok(false);
         }
-        let mut name = self.file.file_name().unwrap_or_default().to_owned();
+        let target = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone()); // a link stays one
+        if fs::metadata(&target).is_ok_and(|old| !old.is_file()) {
+            // Renamed over, a device or a pipe would be gone.
+            return Err(io::Error::other("it is there and is no file, expected one that may be written anew"));
+        }
+        let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(".new");
-        let new = self.file.with_file_name(name);
+        let new = target.with_file_name(name);
         let mut file = File::create(&new)?;
         let put = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        put.and_then(|()| fs::rename(&new, &self.file)).inspect_err(|_| drop(fs::remove_file(&new)))?;
+        put.and_then(|()| fs::rename(&new, &target)).inspect_err(|_| drop(fs::remove_file(&new)))?;
         self.written = Some(text);
         Ok(true)
     }
@@ -243,6 +248,8 @@ mod tests {
             )
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1); // nothing is left beside it
+        let mut no_file = Haproxy::new(folder.path(), [[]]).unwrap();
+        assert!(no_file.write([]).unwrap_err().to_string().starts_with("it is there and is no file"));
         let mut nowhere = Haproxy::new(&folder.path().join("no/such.cfg"), [[]]).unwrap();
         assert_eq!(nowhere.write([]).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
