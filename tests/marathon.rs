@@ -161,6 +161,7 @@ fn wrong_input_ends_before_anything_is_launched() {
     let talk = "{\n  \"container\": { \"type\": \"DOCKER\", \"docker\": { \"image\": \"redis\" } },\n  \"id\": \"redis\"\n  \"instances\": \"2\"\n}\n";
     let comma = file(&folder, "redis-app.json", talk);
     let path = file(&folder, "path.json", r#"{"id": "a", "constraints": [["a", "IS", "b"], ["a", "EQUALS", "b"]]}"#);
+    let list = file(&folder, "list.json", "[[]]");
     let key =
         file(&folder, "key.json", "{\"agents\": [\n{\"id\": \"a\", \"resources\": \"cpus:1\", \"rack\": \"r1\"}]}");
     let resources = file(&folder, "resources.json", "{\"agents\": [{\"id\": \"a\", \"resources\": \"cpus:many\"}]}");
@@ -205,6 +206,7 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--cluster", &resources], &["resources.json:1:", "cpus:many"]),
         (&["--cluster", &syntax], &["syntax.json:2:1: found '}', expected a value"]),
         (&["--cluster", &twice], &["twice.json: agents[1]: ", "\"a\""]),
+        (&["--cluster", &list], &["list.json: found [[]], expected an object"]),
         (&["--cluster", &nobody], &["nobody.json: agents: ", "at least one"]),
         (&["--what"], &["--what"]),
         (&[&group], &["group.json: groups[0].apps[1].cpus: found \"many\", expected a number"]),

@@ -1,6 +1,6 @@
 //! The agents: six on three racks, or those of a file.
 
-use apportion::placement::read_json;
+use apportion::placement::{JsonNode, TextError, read_json};
 use apportion::{Agent, AgentId, Attributes, Ranges, Resources};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -56,6 +56,8 @@ pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
     let name = file.display();
     let text = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
     let json = read_json(&text).map_err(|error| format!("{name}:{error}"))?;
+    let wrong = |error| TextError::from(error).in_file(&name.to_string()).to_string();
+    JsonNode::root(&json).object().map_err(wrong)?; // serde would take a list for one
     let written: Written = serde_json::from_slice(&text).map_err(|error| at(&name.to_string(), &error))?;
     if written.agents.is_empty() {
         return Err(format!("{name}: agents: found {}, expected at least one", json["agents"]));
