@@ -219,6 +219,10 @@ fn wrong_input_ends_before_anything_is_launched() {
         ),
         (&["--update", "no/such.json"], &["no/such.json: "]),
         (&["--update", &unknown], &["unknown.json: dependencies[0]: ", "one of /ubuntu, /redis, /nginx"]),
+        (
+            &["--stop", "/", "--restart", "/redis"],
+            &["--restart: there is no app /redis, expected nothing, as there are none"],
+        ),
         (&["--restart", "/nope"], &["--restart: there is no app /nope, expected one of /ubuntu, /redis, /nginx"]),
         (&["--stop", "/nope"], &["--stop: there is no app or group /nope"]),
         (

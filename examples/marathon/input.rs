@@ -111,9 +111,8 @@ impl Input {
         let ids = || self.definitions().map(|definition| &definition.app.id);
         let app = from_root("/", name).filter(|app| ids().any(|id| id == app));
         let task = || ids().any(|id| is_task_of(name, id)).then(|| SmolStr::new(name));
-        let known = || some(&mut ids().map(SmolStr::as_str).collect::<BTreeSet<_>>().into_iter());
-        let unknown =
-            || format!("--follow: there is no app or task {name}, expected one of {}, or of their tasks", known());
+        let known = || one_of(&mut ids().map(SmolStr::as_str).collect::<BTreeSet<_>>().into_iter());
+        let unknown = || format!("--follow: there is no app or task {name}, expected {}, or of their tasks", known());
         app.or_else(task).ok_or_else(unknown)
     }
 
@@ -228,8 +227,8 @@ impl Script<'_> {
     }
 
     fn known(&self, option: &str, app: &str) -> Result<&Definition, Vec<String>> {
-        let known = || some(&mut self.target.apps().keys().map(SmolStr::as_str));
-        let unknown = || vec![format!("{option}: there is no app {app}, expected one of {}", known())];
+        let known = || one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
+        let unknown = || vec![format!("{option}: there is no app {app}, expected {}", known())];
         self.target.app(app).map(Arc::as_ref).ok_or_else(unknown)
     }
 
@@ -250,10 +249,8 @@ impl Script<'_> {
     /// Whether nothing of what is left needs what is to end.
     fn can_stop(&self, id: &str, left: &Apps) -> Result<(), Vec<String>> {
         if left.len() == self.target.apps().len() {
-            let known = some(&mut self.target.apps().keys().map(SmolStr::as_str));
-            return Err(vec![format!(
-                "--stop: there is no app or group {id}, expected one of {known}, or their groups"
-            )]);
+            let known = one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
+            return Err(vec![format!("--stop: there is no app or group {id}, expected {known}, or their groups")]);
         }
         let mut needed = Vec::new();
         for (app, definition) in left {
@@ -267,8 +264,8 @@ impl Script<'_> {
 
     fn lose(&mut self, agent: &AgentId) -> Result<(), Vec<String>> {
         if !self.agents.contains_key(agent) {
-            let known = some(&mut self.agents.keys().map(AgentId::as_str));
-            return Err(vec![format!("--lose: there is no agent {agent}, expected one of {known}")]);
+            let known = one_of(&mut self.agents.keys().map(AgentId::as_str));
+            return Err(vec![format!("--lose: there is no agent {agent}, expected {known}")]);
         }
         if self.lost.contains(agent) {
             return Err(vec![format!("--lose: {agent} is lost already")]);
@@ -320,7 +317,10 @@ fn read(file: &str, text: &str) -> Result<Written, String> {
     Written::read(JsonNode::root(&json), file).map_err(|error| TextError::from(error).in_file(file).to_string())
 }
 
-/// The first of some names.
-fn some(names: &mut dyn Iterator<Item = &str>) -> String {
-    names.take(12).collect::<Vec<_>>().join(", ")
+/// The first of some names, as what is expected.
+fn one_of(mut names: &mut dyn Iterator<Item = &str>) -> String {
+    const SHOWN: usize = 12;
+    let mut first: Vec<&str> = (&mut names).take(SHOWN).collect();
+    first.extend(names.next().map(|_| "..."));
+    if first.is_empty() { "nothing, as there are none".to_owned() } else { format!("one of {}", first.join(", ")) }
 }
