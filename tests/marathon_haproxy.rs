@@ -147,13 +147,18 @@ fn what_cannot_be_written_is_refused_before_anything_happens() {
     let mode = write("mode.json", r#"{"id": "c", "labels": {"HAPROXY_0_MODE": "ftp"}}"#);
     let nowhere = folder.path().join("no/such/folder/haproxy.cfg");
     let file = folder.path().join("haproxy.cfg");
-    let cases: [(&Path, &[&str], &str); 4] = [
+    let cases: [(&Path, &[&str], &str); 5] = [
         (&nowhere, &[], "--haproxy "),
         (&file, &[&one, &two], "--haproxy: 80 is the service port of /a [0] and of /b [0]\n"),
         (
             &file,
             &["--update", &one, "--update", &two],
             "--haproxy: 80 is the service port of /nginx [0] and of /a [0]\n",
+        ),
+        (
+            &file,
+            &["examples/groups/shop.json", "--json", "--sick", "shop_data_db.9"],
+            "--sick: shop_data_db.9 does not",
         ),
         (&file, &[&mode], "mode.json: labels.HAPROXY_0_MODE: found \"ftp\", expected tcp or http\n"),
     ];

@@ -78,7 +78,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
     // Whether a task runs then is known only when all before has been played: once unseen, before anybody is told anything.
-    if !arguments.json && input.scenes.iter().any(|scene| matches!(scene.act, Act::Sicken(_))) {
+    let is_told = !arguments.json || arguments.haproxy.is_some();
+    if is_told && input.scenes.iter().any(|scene| matches!(scene.act, Act::Sicken(_))) {
         let mut rehearsal = Stage::<io::Sink>::new(input, Props::default(), None)?;
         input.scenes.iter().try_for_each(|scene| rehearsal.play(scene))?;
     }
