@@ -45,6 +45,7 @@ fn group(
     let id = node.required("id", "the id of the group")?;
     let name = from_root(parent, id.name()?).filter(|name| is_within(name, parent));
     let name = name.ok_or_else(|| id.wrong(format!("an id within {parent}")))?;
+    only_plain(&id)?;
     let mut dependencies = inherited.to_vec();
     dependencies.extend(Dependency::read_all(node, &name)?);
     if let Some(own) = node.get("apps") {
@@ -69,9 +70,20 @@ fn app(node: JsonNode<'_>, file: &str, parent: &str, inherited: &[Dependency]) -
     };
     let name = from_root(parent, id.name()?).filter(|name| is_within(name, parent) && name != parent);
     let name = name.ok_or_else(expected)?;
+    only_plain(&id)?;
     // What an app that stands alone depends on is relative to the group that its id names.
     let group = name.rsplit_once('/').map_or("/", |(group, _)| group).to_owned();
     Definition::read(node, (file, name, &group), inherited)
+}
+
+/// Refuses an id that Marathon would (`pathType` of its schema of apps, but for where hyphens and dots may stand): two apps
+/// that differ in `/` and `_` alone would have tasks of the same names.
+fn only_plain(id: &JsonNode<'_>) -> Result<(), ReadError> {
+    let is_plain = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"-./".contains(&letter);
+    if id.name()?.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(id.wrong("an id of small letters, digits, hyphens and dots"))
 }
 
 #[cfg(test)]
@@ -115,6 +127,8 @@ mod tests {
         let cases = [
             (json!([]), "found [], expected an object"),
             (json!({"apps": []}), "id: is not there: expected the id of the group"),
+            (json!({"id": "a_b"}), "id: found \"a_b\", expected an id of small letters, digits, hyphens and dots"),
+            (json!({"id": "A", "apps": []}), "id: found \"A\", expected an id of small letters"),
             (json!({"id": "a", "apps": {}}), "apps: found {}, expected a list of apps"),
             (json!({"id": "a", "apps": [{}]}), "apps[0].id: is not there: expected the id of the app"),
             (json!({"id": "a", "apps": [{"id": "/b"}]}), "apps[0].id: found \"/b\", expected an id within /a"),
