@@ -188,6 +188,7 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--scale", "/nope=2"], &["/nope", "/ubuntu, /redis, /nginx"]),
         (&["--scale", "redis"], &["APP=N"]),
         (&["--scale", "redis=-1"], &["whole number"]),
+        (&["--scale", "=3"], &["an id such as"]),
         (&["--scale", "redis=x-1"], &["found \"-1\", expected a number from 0 to 1000"]),
         (
             &[SHOP, "--scale", "/shop=2"],

@@ -106,7 +106,8 @@ fn places(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
 }
 
 fn id(text: &str) -> Result<SmolStr, String> {
-    from_root("/", text).ok_or_else(|| "expected an id such as /shop/db".to_owned())
+    let id = from_root("/", text).filter(|_| !text.is_empty());
+    id.ok_or_else(|| "expected an id such as /shop/db".to_owned())
 }
 
 fn scale(text: &str) -> Result<(SmolStr, Amount), String> {

@@ -199,6 +199,11 @@ impl Marathon {
         !is_open && self.services.values().all(Service::is_done)
     }
 
+    /// Whether there is an app whose tasks have failed and are not launched again yet.
+    pub(crate) fn backs_off(&self, now: Time) -> bool {
+        self.services.values().any(|service| service.back_off.until(now).is_some())
+    }
+
     /// The apps of which more instances could be launched if there were a place, or had they not failed; and why.
     pub(crate) fn waiting(&self, now: Time) -> Vec<Waiting<'_>> {
         let waiting = |service: &'_ Service| {

@@ -150,11 +150,16 @@ impl<W: Write> Stage<W> {
         self.cluster.executors().find(|executor| self.cluster.tasks_of(executor).any(|own| own == task)).cloned()
     }
 
-    /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be.
+    /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be. There, what
+    /// fails again and again is not waited for any longer than twice that while.
     fn come_to_rest(&mut self, is_sick: bool) -> Result<(), Failure> {
         let rest = if is_sick || self.props.machine.is_some() { self.patience } else { REST };
-        if self.props.machine.is_some() {
-            return self.live(|marathon, machine, idle| machine.is_over() || marathon.is_settled() || idle >= rest);
+        if let Some(machine) = &self.props.machine {
+            let latest = machine.now() + 2 * rest;
+            return self.live(|marathon, machine, idle| {
+                let is_hopeless = || machine.now() >= latest && marathon.backs_off(machine.now());
+                machine.is_over() || marathon.is_settled() || idle >= rest || is_hopeless()
+            });
         }
         let mut until = self.cluster.now() + rest;
         while let Some(last) = self.happen(until)? {
