@@ -233,7 +233,9 @@ impl Refusals {
                 |agent: &u32| agents[*agent as usize].as_ref().is_some_and(|it| !it.of(small(member)).is_empty());
             list.sort_unstable();
             list.dedup();
-            list.retain(|agent| agents.len() > *agent as usize && refuses(agent));
+            list.retain(refuses);
+            // Not again before as many have come.
+            list.reserve(list.len() + 1);
         }
         list.push(agent);
     }
@@ -243,6 +245,9 @@ impl Refusals {
         let (agents, listed) = (&self.agents, &mut self.listed);
         if *listed > 2 * self.live + 64 {
             self.ends.retain(|until, list| {
+                // Whoever refused more of the same agent until the same end is named again.
+                list.sort_unstable();
+                list.dedup();
                 list.retain(|(member, agent)| Self::is_live(agents, *member, *agent, *until));
                 !list.is_empty()
             });
@@ -290,6 +295,36 @@ mod tests {
         assert_eq!((refusals.live, refusals.next_end()), (1, Some(Time::from_secs(3))));
         refusals.refuse(0, 0, &parse("cpus:2"), Time::from_secs(4), &Resources::new());
         assert_eq!(refusals.live, 1);
+    }
+
+    #[test]
+    fn who_turns_down_again_and_again_is_listed_once() {
+        let mut refusals = Refusals::default();
+        for amount in 1..1_000 {
+            refusals.refuse(0, 0, &parse(&format!("cpus:{amount}")), Time::MAX, &Resources::new());
+        }
+        for _ in 1..1_000 {
+            refusals.refuse(1, 0, &parse("cpus:1"), Time::MAX, &Resources::new());
+            refusals.forget_member(1);
+        }
+        assert_eq!(refusals.live, 1);
+        assert!(refusals.listed <= 2 + 64, "{}", refusals.listed);
+    }
+
+    #[test]
+    fn the_list_of_a_members_agents_is_weeded_seldom() {
+        let mut refusals = Refusals::default();
+        for agent in 0..63 {
+            refusals.refuse(0, agent, &parse("cpus:1"), Time::from_secs(agent as u64), &Resources::new());
+        }
+        let mut weeded = 0;
+        for agent in 0..63 {
+            refusals.expire(Time::from_secs(agent as u64), |_| ());
+            let before = refusals.members[0].len();
+            refusals.refuse(0, agent, &parse("cpus:1"), Time::from_secs(64 + agent as u64), &Resources::new());
+            weeded += usize::from(refusals.members[0].len() <= before);
+        }
+        assert!(weeded <= 2, "{weeded} times for 63 refusals");
     }
 
     #[test]
