@@ -141,6 +141,17 @@ fn unshared(held: &Resources) -> Cow<'_, Resources> {
     }
 }
 
+/// The same resources, in one place for many agents. Disks have none: equal ones may still be mounted in their own ways.
+fn pooled(resources: &Resources, usual: &mut Resources) -> Resources {
+    if resources.iter().filter_map(Resource::kind).any(|kind| kind.disk.is_some()) {
+        return resources.clone();
+    }
+    if usual != resources {
+        *usual = resources.clone();
+    }
+    usual.clone()
+}
+
 impl std::ops::Index<AgentIx> for Ledger {
     type Output = Account;
 
@@ -167,11 +178,12 @@ impl Ledger {
             allocated = allocated.checked_add(resources)?;
         }
         agent.resources.check_types(&allocated)?;
-        if self.usual.0 != agent.resources {
-            self.usual.0 = agent.resources.clone();
-        }
         let mut account = Account {
-            base: Box::new(Base { agent: Arc::clone(agent), total: self.usual.0.clone(), allocated }),
+            base: Box::new(Base {
+                agent: Arc::clone(agent),
+                total: pooled(&agent.resources, &mut self.usual.0),
+                allocated,
+            }),
             order: self.added,
             active: true,
             offered: Resources::new(),
@@ -184,10 +196,7 @@ impl Ledger {
             listed: false,
         };
         account.settle();
-        if self.usual.1 != account.available {
-            self.usual.1 = account.available.clone();
-        }
-        account.available = self.usual.1.clone();
+        account.available = pooled(&account.available, &mut self.usual.1);
         let ix = self.agents.insert(agent.id.clone(), account);
         self.added += 1;
         self.changed(ix);
@@ -390,6 +399,22 @@ mod tests {
     #[test]
     fn an_account_with_its_id_is_a_line_of_the_cache() {
         assert!(size_of::<Option<(AgentId, Account)>>() <= 64);
+    }
+
+    #[test]
+    fn equal_volumes_are_each_mounted_in_their_own_way() {
+        let mut ledger = Ledger::default();
+        for (id, path) in [("a", "data"), ("b", "other")] {
+            let volume = serde_json::json!([{
+                "name": "disk", "type": "SCALAR", "scalar": {"value": 5.0}, "reservations": [{"type": "STATIC", "role": "web"}],
+                "disk": {"persistence": {"id": "v1"}, "volume": {"container_path": path, "mode": "RW"}},
+            }]);
+            let resources: Resources = serde_json::from_value(volume).unwrap();
+            let agent = ledger.open(&Arc::new(Agent::new(id, resources)), &[]).unwrap();
+            for mine in [ledger[agent].total(), ledger[agent].available()] {
+                assert_eq!(serde_json::to_value(mine).unwrap()[0]["disk"]["volume"]["container_path"], path);
+            }
+        }
     }
 
     #[test]
