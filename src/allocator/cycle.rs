@@ -438,3 +438,30 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 pub(super) fn reaches(resources: &Resources, minimum: &[Quantities]) -> bool {
     !resources.is_empty() && (minimum.is_empty() || minimum.iter().any(|minimum| resources.reaches(minimum)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Agent;
+    use crate::allocator::{Allocator, Drf, Options, Quota};
+    use crate::framework::OfferConstraints;
+    use crate::resources::{Limits, Scalar};
+    use std::sync::Arc;
+
+    #[test]
+    fn nobody_may_have_more_whatever_the_constraints() {
+        let mut allocator = Hierarchical::new(Options::default(), Drf::default(), Drf::default());
+        let role = Role::new("a").unwrap();
+        let mut framework = Framework::new("f").role(role.clone());
+        let constraint = serde_json::json!({"selector": {"attribute_name": "rack"}, "predicate": {"exists": {}}});
+        let groups =
+            serde_json::json!({"role_constraints": {"a": {"groups": [{"attribute_constraints": [constraint]}]}}});
+        framework.offer_constraints = OfferConstraints::from_v1(groups).unwrap();
+        allocator.add_framework(&Arc::new(framework), &[]).unwrap();
+        let none = Limits::from_iter([("cpus", Scalar::ZERO), ("mem", Scalar::ZERO)]);
+        allocator.set_quota(&role, Quota::new(Quantities::new(), none)).unwrap();
+        allocator.add_agent(&Arc::new(Agent::new("x", "cpus:1;mem:64".parse().unwrap())), &[]).unwrap();
+        assert_eq!(allocator.allocate(Time::ZERO, None), []);
+        assert!(allocator.nobody_may_have_more());
+    }
+}

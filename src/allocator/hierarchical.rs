@@ -95,7 +95,7 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) tree: ShareTree,
     pub(super) role_of: Vec<RoleIx>,
     pub(super) seats: Seats,
-    /// How many frameworks have minimums or constraints of their own.
+    /// How many frameworks have minimums of their own.
     pub(super) choosy: usize,
     pub(super) queues: Queues,
     pub(super) sorter: R,
@@ -223,7 +223,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             return Err(AllocatorError::FrameworkExists(framework.id.clone()));
         }
         let entry = FrameworkEntry::new(Arc::clone(framework));
-        self.choosy += usize::from(entry.is_choosy);
+        self.choosy += usize::from(entry.has_minimums());
         let ix = self.frameworks.insert(framework.id.clone(), entry);
         self.subscribe(ix);
         self.adopt(held);
@@ -256,7 +256,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             self.leave_if_done(place);
         }
         if let Some((_, entry)) = self.frameworks.remove(framework) {
-            self.choosy -= usize::from(entry.is_choosy);
+            self.choosy -= usize::from(entry.has_minimums());
         }
         Ok(())
     }

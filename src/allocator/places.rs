@@ -59,9 +59,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// What a framework says of itself is something else now.
     pub(super) fn replace_framework(&mut self, ix: FrameworkIx, framework: Arc<Framework>) {
         let entry = &mut self.frameworks[ix];
-        self.choosy -= usize::from(entry.is_choosy);
+        self.choosy -= usize::from(entry.has_minimums());
         entry.replace(framework);
-        self.choosy += usize::from(entry.is_choosy);
+        self.choosy += usize::from(entry.has_minimums());
     }
 
     pub(super) fn is_framework_active(&self, place: Place) -> bool {

@@ -36,6 +36,11 @@ impl FrameworkEntry {
         self.is_choosy = !self.framework.offer_filters.is_empty() || !self.framework.offer_constraints.is_empty();
     }
 
+    /// Whether it has minimums of its own: then the limits of a role alone do not tell what is too little for it.
+    pub(super) fn has_minimums(&self) -> bool {
+        !self.framework.offer_filters.is_empty()
+    }
+
     /// What it says of itself is something else now.
     pub(super) fn replace(&mut self, framework: Arc<Framework>) {
         self.framework = framework;
