@@ -14,7 +14,8 @@ use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 ///
 /// The order is kept, not made: a sibling that was charged moves, in O(log siblings) comparisons at most, and in one if
 /// it goes behind all others. Each client that is asked for costs as much. When siblings come or go, or the cluster's
-/// totals change other than all alike, the siblings concerned line up anew the next time they are looked at.
+/// totals change other than all alike, the siblings concerned line up anew the next time they are looked at. So a sorter
+/// that wraps this one, for one tree, has to hand on [`Sorter::charged`] too.
 #[derive(Debug, Clone, Default)]
 pub struct Drf {
     /// By node number: its children, where it has any that were asked for.
