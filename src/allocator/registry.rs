@@ -9,7 +9,8 @@ use std::hash::{BuildHasher, Hash};
 #[derive(Debug, Clone)]
 pub(crate) struct Registry<Id, T> {
     table: HashTable<u32>,
-    hasher: foldhash::fast::FixedState,
+    /// Of a seed of its own, so that nobody can choose ids that collide; no order comes of it.
+    hasher: foldhash::fast::RandomState,
     slots: Vec<Slot<Id, T>>,
     free: Vec<usize>,
 }
@@ -21,7 +22,7 @@ struct Slot<Id, T>(Option<(Id, T)>);
 
 impl<Id, T> Default for Registry<Id, T> {
     fn default() -> Self {
-        let hasher = foldhash::fast::FixedState::default();
+        let hasher = foldhash::fast::RandomState::default();
         Self { table: HashTable::new(), hasher, slots: Vec::new(), free: Vec::new() }
     }
 }
