@@ -164,6 +164,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
                 if self.ledger[agent].available().is_empty() {
                     break;
                 }
+                self.get_to_know(agent, cycle);
             }
         }
         if let Some(mut demand) = cycle.demand.take() {
@@ -173,7 +174,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     fn visit_role(&mut self, stage: Stage, agent: AgentIx, role: RoleIx, cycle: &mut Cycle) {
-        self.get_to_know(agent, cycle);
         let mut left = self.left_for(role, agent, cycle);
         if left.is_empty() {
             return;

@@ -65,27 +65,17 @@ impl Drf {
         self.path.push(tree.root());
     }
 
-    fn stamp(&self, tree: &ShareTree, node: NodeId) -> (u64, u64) {
-        (tree.layout(node), self.basis)
-    }
-
     /// Has a node move to where it belongs among its siblings, if these are not to line up anew anyway.
     #[inline]
     fn refresh(&mut self, tree: &ShareTree, node: NodeId) {
-        let stamp = self.stamp(tree, tree.parent(node));
-        if let Some(lineup) = &mut self.lineups[tree.parent(node).index()]
-            && lineup.is_of(stamp)
-        {
+        if let Some(lineup) = current(&mut self.lineups, tree, tree.parent(node), self.basis) {
             lineup.set(tree.slot(node), Key::of(tree.standing(node), &self.totals), &self.totals);
         }
     }
 
     /// Puts a node back that was passed, if its siblings are not to line up anew anyway.
     fn put_back(&mut self, tree: &ShareTree, node: NodeId) {
-        let stamp = self.stamp(tree, tree.parent(node));
-        if let Some(lineup) = &mut self.lineups[tree.parent(node).index()]
-            && lineup.is_of(stamp)
-        {
+        if let Some(lineup) = current(&mut self.lineups, tree, tree.parent(node), self.basis) {
             lineup.put_back(tree.slot(node), &self.totals);
         }
     }
@@ -104,7 +94,7 @@ impl Drf {
         }
         loop {
             let node = *self.path.last()?;
-            let stamp = self.stamp(tree, node);
+            let stamp = (tree.layout(node), self.basis);
             let lineup = self.lineups[node.index()].get_or_insert_default();
             if !lineup.is_of(stamp) {
                 lineup.rebuild(stamp, tree, &self.totals, node);
@@ -131,6 +121,17 @@ impl Drf {
             }
         }
     }
+}
+
+/// The lineup of a node's children, if it is of this moment.
+#[inline]
+fn current<'l>(
+    lineups: &'l mut [Option<Box<Lineup>>],
+    tree: &ShareTree,
+    node: NodeId,
+    basis: u64,
+) -> Option<&'l mut Lineup> {
+    lineups[node.index()].as_deref_mut().filter(|lineup| lineup.is_of((tree.layout(node), basis)))
 }
 
 impl Sorter for Drf {
@@ -165,7 +166,7 @@ impl Sorter for Drf {
         if self.charged.last() == Some(&client) {
             return;
         }
-        // Beyond this, playing anew is cheaper, and the list must not grow without bound.
+        // Beyond this, lining up anew is cheaper, and the list must not grow without bound.
         if self.charged.len() > tree.capacity() {
             self.charged.clear();
             self.basis += 1;

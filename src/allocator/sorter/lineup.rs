@@ -210,14 +210,11 @@ impl Lineup {
         self.keys[slot] = key;
         self.changes += 1;
         self.passed -= usize::from(self.spots[slot] == Spot::Passed);
-        match self.spots[slot] {
-            Spot::Moved(at) if key.awake => {
-                self.rise(at as usize, totals);
-                self.sink(at as usize, totals);
-            }
-            Spot::Moved(at) => self.leave(at, totals),
-            Spot::InLine | Spot::Passed | Spot::Out if key.awake => self.join(slot, totals),
-            Spot::InLine | Spot::Passed | Spot::Out => self.spots[slot] = Spot::Out,
+        match (self.spots[slot], key.awake) {
+            (Spot::Moved(at), true) => self.settle(at as usize, totals),
+            (Spot::Moved(at), false) => self.leave(at, totals),
+            (_, true) => self.join(slot, totals),
+            (_, false) => self.spots[slot] = Spot::Out,
         }
     }
 
@@ -240,9 +237,14 @@ impl Lineup {
         let slot = self.heap.swap_remove(at);
         self.spots[slot as usize] = Spot::Out;
         if at < self.heap.len() {
-            self.rise(at, totals);
-            self.sink(at, totals);
+            self.settle(at, totals);
         }
+    }
+
+    /// Up or down the heap, to where it belongs now.
+    fn settle(&mut self, at: usize, totals: &Totals) {
+        self.rise(at, totals);
+        self.sink(at, totals);
     }
 
     /// Up to where nobody above comes later.
