@@ -70,7 +70,7 @@ impl Scheduler for User {
 
 /// An instance: how much there is of two resources, and what a task of each user needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Instance {
+struct Instance {
     source: &'static str,
     capacity: [u64; 2],
     demands: [[u64; 2]; 2],
@@ -81,7 +81,7 @@ const fn instance(source: &'static str, capacity: [u64; 2], demands: [[u64; 2]; 
 }
 
 /// Those of the paper, each so many times as large.
-pub(crate) const INSTANCES: [Instance; 6] = [
+const INSTANCES: [Instance; 6] = [
     instance("section 4.1", [9, 18], [[1, 4], [3, 1]]),
     instance("section 4.1, 25 times", [225, 450], [[1, 4], [3, 1]]),
     instance("theorem 1", [30, 30], [[1, 3], [1, 1]]),
@@ -109,7 +109,7 @@ impl Instance {
         Ok(ids.map(launched))
     }
 
-    pub(crate) fn row(&self) -> Result<[String; 5], Box<dyn Error>> {
+    fn row(&self) -> Result<[String; 5], Box<dyn Error>> {
         let pair = |[cpus, mem]: [u64; 2]| format!("<{cpus}, {mem}>");
         let tasks = |[one, two]: [usize; 2]| format!("{one}, {two}");
         Ok([
@@ -122,7 +122,7 @@ impl Instance {
     }
 }
 
-pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["INSTANCE", "CAPACITY", "TASKS OF USER 1, USER 2", "ASSET FAIRNESS", "DRF"]);
@@ -131,4 +131,25 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{table}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DRF, section 5.1 and theorems 1 to 3.
+    #[test]
+    fn tasks_are_those_of_the_paper() {
+        let rows: Vec<_> = INSTANCES.iter().map(|instance| instance.row().expect("an instance")).collect();
+        let tasks: Vec<_> = rows.iter().map(|row| (row[3].as_str(), row[4].as_str())).collect();
+        let expected = [
+            ("3, 2", "3, 2"),       // section 4.1, whole tasks
+            ("63, 54", "75, 50"),   // 63/25, 54/25 and 3, 2
+            ("6, 12", "5, 15"),     // theorem 1
+            ("24, 24", "28, 21"),   // theorem 2: 3, 3 and 7/2, 21/8
+            ("88, 264", "77, 308"), // theorem 3: <44, 22>, <33, 33> and 77/8, 77/2
+            ("84, 280", "77, 308"), // then <42, 21>, <35, 35> and no change
+        ];
+        assert_eq!(tasks, expected);
+    }
 }

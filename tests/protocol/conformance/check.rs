@@ -23,7 +23,7 @@
 //!
 //! Resources are compared by value, in whichever form they are written. The order of effects is not checked.
 
-use crate::run::{Check, Effect, Run};
+use super::run::{Check, Effect, Run};
 use apportion::{Quantities, Resources, Scalar};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};

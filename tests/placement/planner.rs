@@ -6,12 +6,9 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what a match here does not name makes no difference to it")]
 #![expect(clippy::cast_precision_loss, reason = "few tasks are few enough for a double")]
 
-#[path = "planner/gangs.rs"]
 mod gangs;
 mod matcher;
-#[path = "planner/near_misses.rs"]
 mod near_misses;
-#[path = "planner/problems.rs"]
 mod problems;
 
 use apportion::placement::{Plan, Problem};

@@ -6,15 +6,7 @@
 //! own page, `hdrf.rs`.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[path = "golden/allocator.rs"]
 mod allocator;
-#[path = "golden/paper.rs"]
 mod paper;
-#[path = "golden/sorter.rs"]
 mod sorter;
-#[path = "golden/user.rs"]
 mod user;
-
-/// The example program, to run it and to look at what it computes.
-#[path = "../examples/asset_fairness.rs"]
-mod asset_fairness;

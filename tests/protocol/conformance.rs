@@ -6,11 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-#[path = "conformance/case.rs"]
 mod case;
-#[path = "conformance/check.rs"]
 mod check;
-#[path = "conformance/run.rs"]
 mod run;
 
 use case::failure;

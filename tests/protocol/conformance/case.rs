@@ -10,8 +10,8 @@
 //! - `{"decline_all": {"refuse_seconds": S}}`: declines all live offers;
 //! - `{"expect": {CHECK: ...}}`: see `check.rs`.
 
-use crate::check::expect;
-use crate::run::{Check, Run, replay};
+use super::check::expect;
+use super::run::{Check, Run, replay};
 use serde_json::{Map, Value as Json, json};
 
 /// Why a case does not hold; none if it does.

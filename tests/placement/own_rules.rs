@@ -19,7 +19,7 @@ fn the_program_takes_licences_and_prices_into_account() {
         assert!(told.contains(line), "{told}");
     }
     assert!(told.contains("on-demand: Licences(2): all 2 licences are in use on other hosts"), "{told}");
-    let source = include_str!("../examples/own_rules.rs");
+    let source = include_str!("../../examples/own_rules.rs");
     assert!(source.lines().count() < 80);
 }
 

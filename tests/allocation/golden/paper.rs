@@ -1,7 +1,6 @@
 //! Papers: the DRF paper's instances, and one of the H-DRF paper on which all variants agree.
 
-use crate::asset_fairness;
-use crate::user::{Instance, Pick, pool};
+use super::user::{Instance, Pick, pool};
 use apportion::allocator::{Drf, Hdrf, SorterChoice};
 
 /// The running example: A needs most of the memory, B of the cpus.
@@ -52,23 +51,6 @@ fn weights_count_the_dominant_share_less() {
     assert_eq!(weighted(1, 1.0, 2.0).filled(), [3, 2]);
     assert_eq!(weighted(13, 2.0, 1.0).filled(), [54, 18]);
     assert_eq!(weighted(5, 1.0, 2.0).filled(), [9, 12]);
-}
-
-/// DRF, section 5.1 and theorems 1 to 3, as the example program has them.
-#[test]
-fn asset_fairness_as_the_paper_has_it() {
-    let told: Vec<_> = asset_fairness::INSTANCES.iter().map(|instance| instance.row().unwrap()).collect();
-    let told: Vec<_> = told.iter().map(|row| (row[3].as_str(), row[4].as_str())).collect();
-    let expected = [
-        ("3, 2", "3, 2"),       // section 4.1, whole tasks
-        ("63, 54", "75, 50"),   // 63/25, 54/25 and 3, 2
-        ("6, 12", "5, 15"),     // theorem 1
-        ("24, 24", "28, 21"),   // theorem 2: 3, 3 and 7/2, 21/8
-        ("88, 264", "77, 308"), // theorem 3: <44, 22>, <33, 33> and 77/8, 77/2
-        ("84, 280", "77, 308"), // then <42, 21>, <35, 35> and no change
-    ];
-    assert_eq!(told, expected);
-    asset_fairness::main().unwrap();
 }
 
 /// DRF, theorem 2: with whole tasks the paper's 7/2 and 21/8 are 3 each, less than one task away.

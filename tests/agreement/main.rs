@@ -5,15 +5,10 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "what a match here does not name makes no difference to it")]
 
-#[path = "agreement/found.rs"]
 mod found;
-#[path = "agreement/generate.rs"]
 mod generate;
-#[path = "agreement/invariants.rs"]
 mod invariants;
-#[path = "agreement/kinds.rs"]
 mod kinds;
-#[path = "agreement/limits.rs"]
 mod limits;
 mod reference;
 

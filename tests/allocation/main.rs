@@ -1,0 +1,7 @@
+//! Level one: results of the literature, reasons of the allocator, and journals that mean no good.
+
+mod explain;
+mod explain_property;
+mod golden;
+mod hdrf;
+mod hostile;
