@@ -1,7 +1,8 @@
 //! The master against a plain reference, on random sequences of commands: the same effects at the same
 //! times, and after every command all that must hold.
 //!
-//! `PROPTEST_CASES=1000000 cargo test --release --test agreement` runs as many as one likes.
+//! By default a short tier runs. `PROPTEST_CASES=10000 cargo test --test agreement` runs ten times as many sequences, and
+//! crowds in proportion; any other number does too.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "what a match here does not name makes no difference to it")]
 
@@ -11,6 +12,8 @@ mod invariants;
 mod kinds;
 mod limits;
 mod reference;
+#[path = "../tier/mod.rs"]
+mod tier;
 
 use apportion::journal::{self, Replay};
 use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, TaskStatus, Time};
@@ -23,26 +26,66 @@ use reference::Reference;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tier::tier;
 
-/// Sequences of commands to try, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 10_000;
+/// Number of command sequences in the short tier.
+const CASES: u32 = 1_000;
+/// Number of tests that share a property's cases, so that each core judges a part of them.
+const SHARDS: u32 = 4;
+/// Sequences for each crowd: a crowd is twenty times as long.
+const SEQUENCES_PER_CROWD: u32 = 20;
+/// The most crowds that are tried, however many sequences are.
+const MAX_CROWDS: u32 = 5_000;
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn master_and_reference_agree(options in any::<[u8; 6]>(), moves in moves(), twin_at in 0_usize..30) {
-        run(options, &moves, twin_at)?;
-    }
+/// A test for each shard; what they share is a function `shard`.
+macro_rules! shards {
+    () => {
+        shards!(first 0, second 1, third 2, fourth 3);
+    };
+    ($($name:ident $number:literal),+) => {
+        $(
+            #[test]
+            fn $name() {
+                shard($number);
+            }
+        )+
+    };
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: (config().cases / 20).min(5_000), ..config() })]
+mod master_and_reference_agree {
+    use super::{agree, moves};
 
-    #[test]
-    fn they_agree_where_crowds_turn_down_most_of_it(options in any::<[u8; 6]>(), moves in crowds(), twin_at in 0_usize..100) {
-        run(options, &moves, twin_at)?;
+    fn shard(shard: u32) {
+        agree(shard, |cases| cases, moves(), 30);
     }
+
+    shards!();
+}
+
+/// Many frameworks that decline most of what they are offered.
+mod master_and_reference_agree_on_crowds {
+    use super::{MAX_CROWDS, SEQUENCES_PER_CROWD, agree, crowds};
+
+    fn shard(shard: u32) {
+        agree(shard, |cases| (cases / SEQUENCES_PER_CROWD).min(MAX_CROWDS), crowds(), 100);
+    }
+
+    shards!();
+}
+
+/// Runs one shard of the property that master and reference agree: `total` says how many cases all shards have
+/// together, given the number of the tier; a copy of the master is taken before one of the first `twin_before` commands.
+fn agree(shard: u32, total: fn(u32) -> u32, moves: impl Strategy<Value = Vec<Move>>, twin_before: usize) {
+    let mut config = tier(CASES);
+    config.max_shrink_iters = 20_000;
+    config.cases = total(config.cases).div_ceil(SHARDS);
+    if let RngSeed::Fixed(seed) = config.rng_seed {
+        config.rng_seed = RngSeed::Fixed(seed.wrapping_add(u64::from(shard)));
+    }
+    let cases = (any::<[u8; 6]>(), moves, 0..twin_before);
+    let judged =
+        TestRunner::new(config).run(&cases, |(options, moves, twin_at)| run(options, &moves, twin_at).map(drop));
+    judged.unwrap_or_else(|disagreement| panic!("{disagreement}"));
 }
 
 /// What is never taken, or never comes out, would be judged by nobody.
@@ -70,17 +113,6 @@ const COMMANDS: &str = "accept accept_inverse_offer activate_agent activate_fram
     deactivate_agent deactivate_framework decline decline_inverse_offer kill operate reconcile remove_agent \
     remove_framework revive set_maintenance set_quota set_weight set_whitelist suppress task_status update_agent \
     update_framework";
-
-fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    // By default always the same sequences, so that a change is judged by nothing else; more of them, or
-    // a `PROPTEST_RNG_SEED`, explore.
-    let (cases, rng_seed) = match (default.cases, default.rng_seed) {
-        (256, RngSeed::Random) => (CASES, RngSeed::Fixed(1)),
-        (cases, rng_seed) => (cases, rng_seed),
-    };
-    ProptestConfig { cases, rng_seed, failure_persistence: None, max_shrink_iters: 20_000, ..default }
-}
 
 /// Options of the master, and the journal line that says the same.
 fn configure(options: [u8; 6]) -> (Config, String) {

@@ -6,13 +6,13 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "what cannot be left out ends the walk")]
 
+use crate::tier::tier;
 use apportion::allocator::{Allocator, Hierarchical, Holding, Options, Quota, Reason, SorterChoice};
 use apportion::{
     Agent, AgentId, Capability, Domain, Framework, FrameworkId, Limits, OfferConstraints, Quantities, Resources, Role,
     Scalar, Time,
 };
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -265,7 +265,7 @@ fn kinds(reasons: &[Reason]) -> Vec<&'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Default::default() })]
+    #![proptest_config(tier(2_000))]
 
     #[test]
     fn each_reason_taken_away_leaves_the_next_one_or_the_offer(mut spec in spec(), framework in 0_usize..3, agent in 0_usize..2) {

@@ -5,3 +5,5 @@ mod explain_property;
 mod golden;
 mod hdrf;
 mod hostile;
+#[path = "../tier/mod.rs"]
+mod tier;

@@ -3,3 +3,5 @@
 mod own_rules;
 mod place;
 mod planner;
+#[path = "../tier/mod.rs"]
+mod tier;

@@ -2,6 +2,7 @@
 //! it may, treats them like those that are built in.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use crate::tier::tier;
 use apportion::constraint::{Candidate, Clause, Condition, Constraint, Placed, Reach, Verdict};
 use apportion::placement::{App, Fitness, Plan, Planner, Prospect, Strategy};
 use apportion::{Offer, OfferId, Role};
@@ -119,7 +120,7 @@ fn clause() -> impl Generator<Value = Clause> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tier(1_000))]
 
     #[test]
     fn rules_of_ones_own_are_treated_like_those_that_are_built_in(

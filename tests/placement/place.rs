@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+use crate::tier::tier;
 use apportion::constraint::Location;
 use apportion::placement::{App, Launch, Plan, Problem};
 use apportion::{Ranges, Resources};
@@ -336,7 +337,7 @@ fn odd_value() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tier(2_000))]
 
     /// Whatever is written, it ends in a plan that makes sense or in an error.
     #[test]

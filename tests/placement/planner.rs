@@ -1,6 +1,6 @@
 //! The planner against a slow, obvious matcher, on random problems: the same launches, ports, ids, declines and reasons.
 //!
-//! `PROPTEST_CASES=100000 cargo test --release --test planner` tries as many as one likes.
+//! `PROPTEST_CASES=100000 cargo test --release --test placement planner` tries as many as one likes.
 
 #![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test may fail")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "what a match here does not name makes no difference to it")]
@@ -11,15 +11,15 @@ mod matcher;
 mod near_misses;
 mod problems;
 
+use crate::tier::tier;
 use apportion::placement::{Plan, Problem};
 use matcher::Answer;
 use problems::problem;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::collections::BTreeSet;
 
-/// Problems to try, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 3_000;
+/// Number of problems in the short tier.
+const CASES: u32 = 1_000;
 
 /// A plan in the matcher's words.
 fn told(plan: &Plan) -> Answer {
@@ -45,19 +45,8 @@ fn told(plan: &Plan) -> Answer {
     }
 }
 
-/// How many problems to try, and which.
-fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    // By default always the same problems, so that a change is judged by nothing else.
-    let (cases, rng_seed) = match (default.cases, default.rng_seed) {
-        (256, RngSeed::Random) => (CASES, RngSeed::Fixed(1)),
-        (cases, rng_seed) => (cases, rng_seed),
-    };
-    ProptestConfig { cases, rng_seed, failure_persistence: None, ..default }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(tier(CASES))]
 
     #[test]
     fn planner_and_matcher_agree(problem in problem()) {

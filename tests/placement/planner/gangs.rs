@@ -1,6 +1,7 @@
 //! Gangs: all tasks of a group are launched, or none.
 
-use super::{config, matcher, problem, told};
+use super::{CASES, matcher, problem, told};
+use crate::tier::tier;
 use apportion::placement::{Plan, Problem};
 use apportion::{OfferId, TaskId};
 use proptest::prelude::*;
@@ -97,7 +98,7 @@ fn what_runs_already_is_not_waited_for() {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(tier(CASES))]
 
     /// Of a group all are launched or none; an app alone in its group is launched as ever, or not at all; and what a group
     /// that was given up leaves is as if it had never been there.

@@ -1,6 +1,7 @@
 //! Near misses are true: with the change the task is placed, with anything less it is not.
 
-use super::{config, problem};
+use super::{CASES, problem};
+use crate::tier::tier;
 use apportion::constraint::{Clause, Condition, Field};
 use apportion::placement::{Change, Launch, NearMiss, Plan, Problem, Unplaced, VolumeSource};
 use apportion::{Attributes, DiskType, Domain, Offer, Resources, Role, Scalar};
@@ -135,7 +136,7 @@ fn can_be_tried(problem: &Problem, near: &NearMiss, app: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(tier(CASES))]
 
     #[test]
     fn near_misses_are_true_and_the_smallest(json in problem()) {
