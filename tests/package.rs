@@ -1,4 +1,5 @@
-//! What users rely on without a word: what can be sent to threads, kept behind a pointer, and shown on pages.
+//! The package as its users find it: what it depends on, what can be sent to threads or kept behind a pointer, what the
+//! README shows.
 
 use apportion::allocator::{Allocator, Hierarchical, Sorter};
 use apportion::constraint::Constraint;
@@ -7,6 +8,8 @@ use apportion::placement::Fitness;
 use apportion::{
     Accept, Command, CommandError, Effect, Framework, Master, Offer, Resource, Resources, Scheduler, Task,
 };
+use std::collections::BTreeSet;
+use std::process::Command as Process;
 
 #[test]
 fn values_and_machines_go_to_other_threads() {
@@ -42,4 +45,48 @@ fn what_is_handed_around_stays_small() {
     assert_eq!(size_of::<Resources>(), size_of::<usize>());
     assert!(size_of::<Resource>() <= 72, "{}", size_of::<Resource>());
     assert!(size_of::<Effect>() <= 320, "{}", size_of::<Effect>());
+}
+
+/// The crates that the library may depend on, directly or not: none of them does I/O, starts a thread or reads a clock.
+const PURE: [&str; 27] = [
+    "aho-corasick",
+    "apportion",
+    "base64",
+    "equivalent",
+    "foldhash",
+    "hashbrown",
+    "indexmap",
+    "itoa",
+    "libm",
+    "memchr",
+    "proc-macro2",
+    "quote",
+    "regex",
+    "regex-automata",
+    "regex-syntax",
+    "ryu",
+    "serde",
+    "serde_core",
+    "serde_derive",
+    "serde_json",
+    "smallvec",
+    "smol_str",
+    "syn",
+    "thiserror",
+    "thiserror-impl",
+    "unicode-ident",
+    "zmij",
+];
+
+#[test]
+fn no_dependency_does_io() {
+    let tree = ["tree", "--offline", "--package", "apportion", "--edges", "normal", "--prefix", "none"];
+    let output = Process::new(env!("CARGO")).args(tree).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = output.expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8_lossy(&output.stdout).into_owned();
+    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(crates.contains("apportion") && crates.contains("serde"), "{tree}");
+    let unknown: Vec<&&str> = crates.iter().filter(|name| !PURE.contains(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} came into the tree: see that they do no I/O");
 }
