@@ -2,19 +2,19 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-#[path = "../examples/marathon/exec/attempt.rs"]
+#[path = "../src/bin/marathon/exec/attempt.rs"]
 mod attempt;
-#[path = "../examples/marathon/exec/follow.rs"]
+#[path = "../src/bin/marathon/exec/follow.rs"]
 mod follow;
-#[path = "../examples/marathon/health.rs"]
+#[path = "../src/bin/marathon/health.rs"]
 mod health;
-#[path = "../examples/marathon/exec/process.rs"]
+#[path = "../src/bin/marathon/exec/process.rs"]
 mod process;
-#[path = "../examples/marathon/program.rs"]
+#[path = "../src/bin/marathon/program.rs"]
 mod program;
-#[path = "../examples/marathon/exec/runner.rs"]
+#[path = "../src/bin/marathon/exec/runner.rs"]
 mod runner;
-#[path = "../examples/marathon/exec/signal.rs"]
+#[path = "../src/bin/marathon/exec/signal.rs"]
 #[expect(dead_code, reason = "the program uses all of it")]
 mod signal;
 
@@ -26,11 +26,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// The program, which cargo builds beside the tests, where the crate is.
+/// The program, run where the crate is.
 fn marathon(arguments: &[&str]) -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("examples/marathon");
-    let mut command = Command::new(program);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marathon"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }
@@ -244,7 +242,7 @@ fn whoever_has_seen_enough_leaves_nothing_running() {
 
 #[test]
 fn the_shop_of_the_readme_runs() {
-    let mut child = marathon(&["examples/groups/shop.json", "--exec", "--follow", "/shop/front/web"]);
+    let mut child = marathon(&["groups/shop.json", "--exec", "--follow", "/shop/front/web"]);
     let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line == "shop_front_web.1 | hello from shop_front_web.1"));
@@ -299,9 +297,9 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
     let files = file("files.json", r#"{"id": "a", "cmd": "true", "uris": ["http://localhost/a.tar.gz"]}"#);
     let both = file("both.json", r#"{"id": "a", "cmd": "true", "args": ["true"]}"#);
     let not_a_folder = Path::new(&both).join("x");
-    let redis = "examples/apps/redis-app.json";
+    let redis = "apps/redis-app.json";
     let cases: &[(&[&str], &str)] = &[
-        (&["--exec", redis], "examples/apps/redis-app.json: /redis has no cmd; its image redis is not run here\n"),
+        (&["--exec", redis], "apps/redis-app.json: /redis has no cmd; its image redis is not run here\n"),
         (&["--exec", "--scale", "ubuntu=3", redis], "--scale: there is no app /ubuntu"),
         (
             &["--exec", &https],

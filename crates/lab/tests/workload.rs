@@ -2,15 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// The program, built beside this test.
+/// Runs the program.
 fn run(arguments: &[&str]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let profile: PathBuf = test.ancestors().nth(2).unwrap().into();
-    let program = profile.join("examples").join(format!("workload{}", std::env::consts::EXE_SUFFIX));
-    Command::new(program).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_workload")).args(arguments).output().unwrap()
 }
 
 /// The offers of each round.

@@ -1,22 +1,19 @@
 //! What the program `marathon` writes for HAProxy.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and say what it could not do")]
 
-#[path = "../examples/marathon/haproxy.rs"]
+#[path = "../src/bin/marathon/haproxy.rs"]
 #[expect(dead_code, reason = "the program uses all of it")]
 mod haproxy;
-#[path = "../examples/marathon/service_port.rs"]
+#[path = "../src/bin/marathon/service_port.rs"]
 mod service_port;
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::{fs, io};
 
-/// Runs the program, which cargo builds beside the tests, where the crate is; it writes into that file.
+/// Runs the program where the crate is; it writes into that file.
 fn marathon(file: &Path, arguments: &[&str]) -> Output {
-    let tests = std::env::current_exe().unwrap();
-    let name = format!("marathon{}", std::env::consts::EXE_SUFFIX);
-    let program = tests.ancestors().nth(2).unwrap().join("examples").join(name);
-    let mut command = Command::new(program);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marathon"));
     command.arg("--haproxy").arg(file).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
     command.output().unwrap()
 }
@@ -62,7 +59,7 @@ fn there_is_one_listen_for_each_service_port() {
     let folder = tempfile::tempdir().unwrap();
     let (shop, file) = (folder.path().join("shop.json"), folder.path().join("haproxy.cfg"));
     fs::write(&shop, SHOP).unwrap();
-    let apps = [shop.to_str().unwrap(), "examples/apps/nginx-bridge-port-app.json"];
+    let apps = [shop.to_str().unwrap(), "apps/nginx-bridge-port-app.json"];
     let output = marathon(&file, &[&apps[..], &["--cluster", &agents(folder.path())]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let expected = "
@@ -155,11 +152,7 @@ fn what_cannot_be_written_is_refused_before_anything_happens() {
             &["--update", &one, "--update", &two],
             "--haproxy: 80 is the service port of /nginx [0] and of /a [0]\n",
         ),
-        (
-            &file,
-            &["examples/groups/shop.json", "--json", "--sick", "shop_data_db.9"],
-            "--sick: shop_data_db.9 does not",
-        ),
+        (&file, &["groups/shop.json", "--json", "--sick", "shop_data_db.9"], "--sick: shop_data_db.9 does not"),
         (&file, &[&mode], "mode.json: labels.HAPROXY_0_MODE: found \"ftp\", expected tcp or http\n"),
     ];
     for (file, arguments, message) in cases {

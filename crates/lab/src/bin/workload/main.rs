@@ -1,7 +1,7 @@
 //! Allocator workloads of fixed size, timed: those that Mesos' own allocator was measured with.
 //!
 //! ```text
-//! cargo run --release --example workload -- NAME [--agents N] [--frameworks F] [--roles R]
+//! cargo run --release -p apportion-lab --bin workload -- NAME [--agents N] [--frameworks F] [--roles R]
 //!     [--rounds K] [--seed S] [--json]
 //! ```
 //!

@@ -3,33 +3,33 @@
 #![expect(dead_code, reason = "what shows it all is in the program")]
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[path = "../examples/marathon/back_off.rs"]
+#[path = "../src/bin/marathon/back_off.rs"]
 mod back_off;
-#[path = "../examples/marathon/census.rs"]
+#[path = "../src/bin/marathon/census.rs"]
 mod census;
-#[path = "../examples/marathon/definition.rs"]
+#[path = "../src/bin/marathon/definition.rs"]
 mod definition;
-#[path = "../examples/marathon/dependency.rs"]
+#[path = "../src/bin/marathon/dependency.rs"]
 mod dependency;
-#[path = "../examples/marathon/deployment.rs"]
+#[path = "../src/bin/marathon/deployment.rs"]
 mod deployment;
-#[path = "../examples/marathon/framework.rs"]
+#[path = "../src/bin/marathon/framework.rs"]
 mod framework;
-#[path = "../examples/marathon/group.rs"]
+#[path = "../src/bin/marathon/group.rs"]
 mod group;
-#[path = "../examples/marathon/health.rs"]
+#[path = "../src/bin/marathon/health.rs"]
 mod health;
-#[path = "../examples/marathon/program.rs"]
+#[path = "../src/bin/marathon/program.rs"]
 mod program;
-#[path = "../examples/marathon/rollout.rs"]
+#[path = "../src/bin/marathon/rollout.rs"]
 mod rollout;
-#[path = "../examples/marathon/service.rs"]
+#[path = "../src/bin/marathon/service.rs"]
 mod service;
-#[path = "../examples/marathon/service_port.rs"]
+#[path = "../src/bin/marathon/service_port.rs"]
 mod service_port;
-#[path = "../examples/marathon/simulated.rs"]
+#[path = "../src/bin/marathon/simulated.rs"]
 mod simulated;
-#[path = "../examples/marathon/tasks.rs"]
+#[path = "../src/bin/marathon/tasks.rs"]
 mod tasks;
 
 #[path = "marathon_rollout/faults.rs"]

@@ -2,22 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use apportion::journal::Replay;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-/// An example program, built beside this test.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-}
 
 #[test]
 fn the_recording_of_a_trace_replays_to_the_same_bytes() {
     let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces/openb");
     let folder = tempfile::tempdir().unwrap();
     let (journal, effects) = (folder.path().join("run.jsonl"), folder.path().join("out.jsonl"));
-    let run = Command::new(example("openb"))
+    let run = Command::new(env!("CARGO_BIN_EXE_openb"))
         .args([trace.join("nodes.csv"), trace.join("pods.csv")])
         .arg("--journal")
         .arg(&journal)

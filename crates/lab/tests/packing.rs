@@ -6,12 +6,9 @@ use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The program, built beside this test.
+/// Runs the program.
 fn packing(arguments: &[&str]) -> Output {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let program = profile.join("examples").join(format!("packing{}", std::env::consts::EXE_SUFFIX));
-    Command::new(program).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_packing")).args(arguments).output().unwrap()
 }
 
 fn trace(file: &str) -> PathBuf {

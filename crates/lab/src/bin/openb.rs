@@ -4,7 +4,7 @@
 //! its own. GPUs are taken as one amount per node, so a share of one GPU is a share of the amount.
 //!
 //! ```text
-//! cargo run --release --example openb -- NODES.csv PODS.csv --journal run.jsonl --effects out.jsonl
+//! cargo run --release -p apportion-lab --bin openb -- NODES.csv PODS.csv --journal run.jsonl --effects out.jsonl
 //! cargo run --release --example replay -- run.jsonl | cmp - out.jsonl
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]

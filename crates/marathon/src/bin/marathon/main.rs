@@ -1,13 +1,13 @@
 //! A Marathon-like framework in an in-process cluster: apps in, tasks on agents out.
 //!
 //! ```text
-//! cargo run --release --example marathon -- [FILE.json ...] [--cluster FILE.json | --agents N] [--json]
+//! cargo run --release -p apportion-marathon -- [FILE.json ...] [--cluster FILE.json | --agents N] [--json]
 //!     [--scale /redis=5] [--update FILE.json] [--restart APP] [--stop APP|GROUP] [--lose agent-2] [--sick TASK]
 //!     [--haproxy FILE] [--exec [--follow APP|TASK] [--for SECONDS] [--sandbox FOLDER]]
 //! ```
 //!
 //! A file is an app or a group of apps. Without one it runs `simple`, `redis-unique` and `nginx-bridge-port` of
-//! `examples/apps`, or with `--exec` the first of these, as the others are images. A cluster
+//! `crates/marathon/apps`, or with `--exec` the first of these, as the others are images. A cluster
 //! file is `{"agents": [{"id": "a1", "resources": "cpus:4;mem:1024;ports:[31000-32000]"}]}`; an agent may
 //! also have `hostname`, `attributes`, and `region` with `zone`.
 //!

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// The apps that run when none is given: the talk's, but for two more of the id `redis`.
 const APPS: [(&str, &str); 3] = [
-    ("examples/apps/simple-app.json", include_str!("../apps/simple-app.json")),
-    ("examples/apps/redis-unique-app.json", include_str!("../apps/redis-unique-app.json")),
-    ("examples/apps/nginx-bridge-port-app.json", include_str!("../apps/nginx-bridge-port-app.json")),
+    ("crates/marathon/apps/simple-app.json", include_str!("../../../apps/simple-app.json")),
+    ("crates/marathon/apps/redis-unique-app.json", include_str!("../../../apps/redis-unique-app.json")),
+    ("crates/marathon/apps/nginx-bridge-port-app.json", include_str!("../../../apps/nginx-bridge-port-app.json")),
 ];
 
 pub(crate) type Agents = IndexMap<AgentId, Agent>;

@@ -7,11 +7,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// Runs the program, which cargo builds beside the tests, where the crate is.
+/// Runs the program where the crate is.
 fn marathon(arguments: &[&str]) -> Output {
-    let tests = std::env::current_exe().unwrap();
-    let name = format!("marathon{}", std::env::consts::EXE_SUFFIX);
-    let program = tests.ancestors().nth(2).unwrap().join("examples").join(name);
+    let program = env!("CARGO_BIN_EXE_marathon");
     Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
 }
 
@@ -74,7 +72,7 @@ fn people_see_offers_launches_and_a_table() {
 
 #[test]
 fn the_seventh_of_seven_unique_instances_waits() {
-    let document = json(&["examples/apps/redis-unique-app.json", "--scale", "/redis=7"]);
+    let document = json(&["apps/redis-unique-app.json", "--scale", "/redis=7"]);
     assert_eq!(different(&each(&document, "/redis", "/hostname")).len(), 6);
     let waiting = &document["unplaced"][0];
     assert_eq!((&waiting["app"], &waiting["instances"]), (&"/redis".into(), &1.into()));
@@ -84,22 +82,22 @@ fn the_seventh_of_seven_unique_instances_waits() {
         assert_eq!(reason["kind"], "constraint");
         assert!(reason["detail"].as_str().unwrap().starts_with("hostname UNIQUE: "), "{reason}");
     }
-    let output = marathon(&["examples/apps/redis-unique-app.json", "--scale", "redis=7"]);
+    let output = marathon(&["apps/redis-unique-app.json", "--scale", "redis=7"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("/redis: 1 of 7 could not be placed\n  agent-1: constraint: hostname UNIQUE: "), "{text}");
 }
 
 #[test]
 fn a_cluster_constraint_keeps_to_its_rack() {
-    let document = json(&["examples/apps/redis-bridge-app.json", "--scale", "redis=9"]);
+    let document = json(&["apps/redis-bridge-app.json", "--scale", "redis=9"]);
     assert_eq!(each(&document, "/redis", "/attributes/rack"), ["rack-2"; 9]);
 }
 
 #[test]
 fn the_loss_of_an_agent_is_survived_within_the_constraints() {
-    let before = json(&["examples/apps/redis-unique-app.json", "--scale", "redis=5"]);
+    let before = json(&["apps/redis-unique-app.json", "--scale", "redis=5"]);
     let lost = each(&before, "/redis", "/agent")[0].as_str().unwrap().to_owned();
-    let after = json(&["examples/apps/redis-unique-app.json", "--scale", "redis=5", "--lose", &lost]);
+    let after = json(&["apps/redis-unique-app.json", "--scale", "redis=5", "--lose", &lost]);
     let hosts = each(&after, "/redis", "/hostname");
     let hosts = different(&hosts);
     assert!(hosts.len() == 5 && !hosts.contains(lost.as_str()), "{hosts:?}");
@@ -107,7 +105,7 @@ fn the_loss_of_an_agent_is_survived_within_the_constraints() {
         different(&each(document, "/redis", "/id")).into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
     };
     assert_eq!(ids(&before).intersection(&ids(&after)).count(), 4); // and the fifth has a new id
-    let six = json(&["examples/apps/redis-unique-app.json", "--scale", "redis=6", "--lose", &lost]);
+    let six = json(&["apps/redis-unique-app.json", "--scale", "redis=6", "--lose", &lost]);
     assert_eq!(six["unplaced"][0]["instances"], 1);
 }
 
@@ -178,10 +176,10 @@ fn wrong_input_ends_before_anything_is_launched() {
     let circle = file(&folder, "circle.json", circle);
     let unknown = file(&folder, "unknown.json", r#"{"id": "/lone/app", "dependencies": ["../nope"]}"#);
     let health = file(&folder, "health.json", r#"{"id": "a", "healthChecks": [{"protocol": "UDP"}]}"#);
-    let redis = ["examples/apps/redis-app.json", "examples/apps/redis-unique-app.json"];
+    let redis = ["apps/redis-app.json", "apps/redis-unique-app.json"];
     let cases: &[(&[&str], &[&str])] = &[
         (&[&comma], &["redis-app.json:4:3: found '\"', expected `,` or `}`"]),
-        (&["examples/apps/simple-app.json", &comma], &["redis-app.json:4:3: "]),
+        (&["apps/simple-app.json", &comma], &["redis-app.json:4:3: "]),
         (&[&path], &["path.json: constraints[1]: \"EQUALS\" is not an operator"]),
         (&redis, &[redis[0], redis[1], "/redis"]),
         (&["no/such.json"], &["no/such.json: "]),
@@ -249,8 +247,8 @@ fn wrong_input_ends_before_anything_is_launched() {
     }
 }
 
-const SHOP: &str = "examples/groups/shop.json";
-const SHOP_2: &str = "examples/groups/shop-2.json";
+const SHOP: &str = "groups/shop.json";
+const SHOP_2: &str = "groups/shop-2.json";
 
 /// What it tells people, but for the offers.
 fn log(arguments: &[&str]) -> Vec<String> {
@@ -353,7 +351,7 @@ fn a_restart_replaces_all_tasks_and_what_is_stopped_ends() {
 fn a_group_that_is_updated_loses_what_it_no_longer_has() {
     let folder = tempfile::tempdir().unwrap();
     let only = file(&folder, "only.json", r#"{"id": "/shop", "apps": [{"id": "mail", "instances": 2}]}"#);
-    let document = json(&[SHOP, "examples/apps/redis-app.json", "--update", &only]);
+    let document = json(&[SHOP, "apps/redis-app.json", "--update", &only]);
     let apps: BTreeSet<&str> =
         different(&document["tasks"].as_array().unwrap().iter().map(|task| &task["app"]).collect::<Vec<_>>());
     assert_eq!(apps, ["/redis", "/shop/mail"].into());
@@ -424,12 +422,13 @@ fn a_restart_that_has_to_wait_is_not_forgotten() {
 
 #[test]
 fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
-    let readme = include_str!("../README.md");
-    let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release --example marathon"));
+    let readme = include_str!("../../../README.md");
+    let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release -p apportion-marathon"));
     let simulated: Vec<&str> = commands.filter(|arguments| !arguments.contains("--exec")).collect();
     assert!(simulated.len() >= 3);
     for command in simulated {
-        let arguments: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let words = command.split_whitespace().skip(1);
+        let arguments: Vec<&str> = words.map(|word| word.strip_prefix("crates/marathon/").unwrap_or(word)).collect();
         let document = json(&arguments);
         let deployments = document["deployments"].as_array().unwrap();
         let is_done = |deployment: &Json| deployment["state"] == "finished";

@@ -5,7 +5,7 @@
 //! resource fairness. The run is drawn as it goes, and then compared with the same work on a cluster cut in two, as in
 //! section 6 of the Mesos paper (Hindman et al., NSDI'11). Its closed forms are held against the simulator at the end.
 //!
-//! `cargo run --release --example hadoop_and_mpi -- --svg shares.svg`
+//! `cargo run --release -p apportion-lab --bin hadoop-and-mpi -- --svg shares.svg`
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
 mod program;

@@ -1,6 +1,6 @@
 //! Packs the openb trace: how much of a cluster's GPUs is in use when pods keep arriving?
 //!
-//!     cargo run --release --example packing -- [--nodes CSV] [--pods CSV] [--orders TXT | --seed S]
+//!     cargo run --release -p apportion-lab --bin packing -- [--nodes CSV] [--pods CSV] [--orders TXT | --seed S]
 //!                                              [--policy NAME] [--json]
 //!
 //! The trace is Alibaba's GPU cluster of 2023, the protocol that of Weng et al., *Beware of Fragmentation: Scheduling

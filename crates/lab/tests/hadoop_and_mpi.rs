@@ -2,7 +2,7 @@
 //! simulator agrees with the closed forms of the Mesos paper.
 #![expect(dead_code, reason = "the program has more than a test needs")]
 
-#[path = "../examples/hadoop_and_mpi/program.rs"]
+#[path = "../src/bin/hadoop-and-mpi/program.rs"]
 mod program;
 
 use program::theory::CASES;
