@@ -1,8 +1,8 @@
 //! What the command line asks for.
 
-use crate::definition::from_root;
 use apportion::placement::App;
 use apportion::{AgentId, TaskId};
+use apportion_marathon::from_root;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use smol_str::SmolStr;
 use std::path::PathBuf;

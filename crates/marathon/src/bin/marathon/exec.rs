@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
 
 mod attempt;
+mod command;
 mod follow;
 mod process;
 mod runner;
@@ -12,7 +13,6 @@ mod signal;
 pub(crate) use follow::Line;
 
 use crate::arguments::Exec;
-use crate::program::HOST;
 use apportion::executor::Executor;
 use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Time};
 use follow::Follower;
@@ -25,6 +25,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 use tempfile::TempDir;
+
+/// Where tasks really run, on whichever agent: here.
+const HOST: &str = "127.0.0.1";
 
 /// How long it is waited at most for something to happen: so late are lines of tasks seen.
 const TURN: Duration = Duration::from_millis(50);

@@ -2,11 +2,9 @@
 
 use crate::arguments::{Amount, Arguments, Step};
 use crate::cluster;
-use crate::definition::{Apps, Definition, from_root};
-use crate::dependency::Target;
-use crate::group::{Written, is_within};
 use apportion::placement::{App, JsonNode, TextError, read_json};
 use apportion::{Agent, AgentId, Role, TaskId};
+use apportion_marathon::{Apps, Definition, Target, Written, from_root, is_within};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;

@@ -1,10 +1,10 @@
 //! What people are shown while it happens, line by line.
 
 use crate::exec::Line;
-use crate::framework::{Marathon, News};
 use crate::report::ports;
 use anstyle::{AnsiColor, Style};
 use apportion::{Effect, Emitted, Offer, TaskId, TaskStatus, Time};
+use apportion_marathon::{Marathon, News};
 use std::io::{self, Write};
 use std::path::Path;
 

@@ -19,29 +19,14 @@
 #![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
 mod arguments;
-mod back_off;
-mod census;
 mod cluster;
-mod definition;
-mod dependency;
-mod deployment;
 #[cfg_attr(not(unix), path = "exec/elsewhere.rs")]
 mod exec;
-mod framework;
-mod group;
 mod haproxy;
-mod health;
 mod input;
 mod log;
-#[cfg_attr(not(unix), allow(dead_code, reason = "tasks are only told of what they would run"))]
-mod program;
 mod report;
-mod rollout;
-mod service;
-mod service_port;
-mod simulated;
 mod stage;
-mod tasks;
 
 use arguments::Arguments;
 use input::{Act, Input};

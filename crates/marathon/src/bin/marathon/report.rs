@@ -1,11 +1,9 @@
 //! What people, and programs, are shown in the end.
 
-use crate::deployment::{Deployment, State};
-use crate::framework::{Marathon, Waiting};
 use crate::log::{BAD, BOLD, SHOWN};
-use crate::tasks::Instance;
 use apportion::Time;
 use apportion::placement::{HostPort, Launch};
+use apportion_marathon::{Deployment, Instance, Marathon, State, Waiting};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
 use smol_str::SmolStr;
@@ -79,7 +77,7 @@ pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Resul
 
 /// Per app, what could not be placed, and why; or how long it waits because it has failed.
 pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Result<()> {
-    for Waiting { app, instances, until, reasons } in waiting {
+    for Waiting { app, instances, until, reasons, .. } in waiting {
         writeln!(out)?;
         let of = app.instances;
         if let Some(until) = until {

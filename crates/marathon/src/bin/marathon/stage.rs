@@ -2,18 +2,16 @@
 
 use crate::arguments::Arguments;
 use crate::exec::Machine;
-use crate::framework::Marathon;
-use crate::haproxy::{Entry, Haproxy, Server};
+use crate::haproxy::HaproxyFile;
 use crate::input::{Act, Input, Scene};
 use crate::log::Log;
 use crate::report;
-use crate::simulated::{SICK, Simulated};
-use crate::tasks::Instance;
 use apportion::executor::Executor;
 use apportion::simulation::Cluster;
 use apportion::{
     Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Time,
 };
+use apportion_marathon::{Entry, Instance, Marathon, SICK, Server, Simulated};
 use indexmap::IndexMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -60,14 +58,14 @@ impl From<io::Error> for Failure {
 pub(crate) struct Props {
     /// Where tasks really run, if they do.
     machine: Option<Machine>,
-    haproxy: Option<Haproxy>,
+    haproxy: Option<HaproxyFile>,
 }
 
 impl Props {
     /// What is asked for; what is wrong with it is told all at once.
     pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
         let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.ports.as_slice())));
-        let haproxy = arguments.haproxy.as_ref().map(|file| Haproxy::new(file, wanted)).transpose()?;
+        let haproxy = arguments.haproxy.as_ref().map(|file| HaproxyFile::new(file, wanted)).transpose()?;
         let machine = arguments.exec.is_wanted.then(|| Machine::new(&arguments.exec, &input.follow));
         Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy })
     }

@@ -1,8 +1,9 @@
 //! [`Attempt`]: one health check being made on a task of this machine.
 
+use super::HOST;
+use super::command::shell;
 use super::process::{Process, Processes, told};
-use crate::health::Probe;
-use crate::program::{HOST, Order};
+use apportion_marathon::{Order, Probe};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -31,7 +32,7 @@ impl Attempt {
     ) -> io::Result<Self> {
         let (port, request) = match probe {
             Probe::Command(script) => {
-                let mut command = order.shell(script, sandbox);
+                let mut command = shell(order, script, sandbox);
                 command.stdout(Stdio::null()).stderr(Stdio::null());
                 let result = |status: ExitStatus| if status.success() { Ok(()) } else { Err(told(status)) };
                 let process = processes.start(command, move |status| done(Some(result(status))))?;
@@ -76,8 +77,8 @@ fn request_path(port: u16, path: &str, timeout: Duration, ignore_1xx: bool) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::Port;
     use apportion::Task;
+    use apportion_marathon::Port;
     use serde_json::json;
     use std::io::{Read, Write};
     use std::net::TcpListener;

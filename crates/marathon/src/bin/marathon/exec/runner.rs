@@ -1,12 +1,12 @@
 //! [`Runner`]: the executor of one task, which it runs as processes of this machine.
 
 use super::attempt::{Attempt, Outcome};
+use super::command::command;
 use super::process::{Process, Processes, told};
 use super::signal::Bell;
-use crate::health;
-use crate::program::Order;
 use apportion::executor::{Executor, Reports};
 use apportion::{Task, TaskId, TaskState, TaskStatus, Time};
+use apportion_marathon::{Order, tell};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl Runner {
         let sandbox = self.premises.sandbox(&task.id);
         let text = |error: io::Error| format!("{}: {error}", sandbox.display());
         let (stdout, stderr) = output(&sandbox).map_err(text)?;
-        let mut command = order.command(&sandbox);
+        let mut command = command(&order, &sandbox);
         command.stdout(stdout).stderr(stderr);
         let (news, bell) = (self.sender.clone(), self.bell.clone());
         let process = self.premises.processes.start(command, move |status| {
@@ -202,7 +202,7 @@ impl Track {
         let Some(result) = outcome else { return };
         let was_good = std::mem::replace(&mut self.is_good, result.is_ok());
         if !(was_good && self.is_good) {
-            reports.update(health::tell(task, index, result));
+            reports.update(tell(task, index, result));
         }
     }
 }

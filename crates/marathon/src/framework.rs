@@ -23,7 +23,7 @@ const REFUSAL: Duration = Duration::from_secs(120);
 
 /// A small Marathon.
 #[derive(Debug, Default)]
-pub(crate) struct Marathon {
+pub struct Marathon {
     /// All that is wanted, once every deployment is done.
     target: Arc<Target>,
     services: IndexMap<SmolStr, Service>,
@@ -40,20 +40,22 @@ pub(crate) struct Marathon {
 
 /// Something to be told that is no effect of the master.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct News {
-    pub(crate) at: Time,
-    pub(crate) what: &'static str,
-    pub(crate) text: String,
+#[non_exhaustive]
+pub struct News {
+    pub at: Time,
+    pub what: &'static str,
+    pub text: String,
 }
 
 /// Instances of an app that have to wait.
 #[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    pub(crate) app: &'a App,
-    pub(crate) instances: u64,
+#[non_exhaustive]
+pub struct Waiting<'a> {
+    pub app: &'a App,
+    pub instances: u64,
     /// Until when it backs off, if it does.
-    pub(crate) until: Option<Time>,
-    pub(crate) reasons: Vec<(&'a AgentId, &'a Obstacle)>,
+    pub until: Option<Time>,
+    pub reasons: Vec<(&'a AgentId, &'a Obstacle)>,
 }
 
 impl Marathon {
@@ -61,7 +63,7 @@ impl Marathon {
     ///
     /// A deployment that has still to do with one of the apps that change, with what they need, or with what needs them, is
     /// replaced by the new one, which does the rest of it too. (Marathon does so only when it is forced to, and forgets the rest.)
-    pub(crate) fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
+    pub fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
         let changes = |id: &&SmolStr| match (self.target.app(id), target.app(id)) {
             (Some(before), Some(after)) => {
                 before.app.instances != after.app.instances || !before.runs_like(after) || restart.contains(*id)
@@ -168,44 +170,44 @@ impl Marathon {
     }
 
     /// Asks for all offers once more, to learn why the last of them will not do.
-    pub(crate) fn ask_again(&mut self, calls: &mut Calls) {
+    pub fn ask_again(&mut self, calls: &mut Calls) {
         self.reasons.clear();
         calls.revive();
     }
 
     /// Its tasks, in the order of their launch.
-    pub(crate) fn tasks(&self) -> impl Iterator<Item = &Instance> {
+    pub fn tasks(&self) -> impl Iterator<Item = &Instance> {
         self.tasks.iter()
     }
 
     /// A task that has not ended.
-    pub(crate) fn task(&self, id: &TaskId) -> Option<&Instance> {
+    pub fn task(&self, id: &TaskId) -> Option<&Instance> {
         self.tasks.by_id(id)
     }
 
     /// All deployments, the first one first.
-    pub(crate) fn deployments(&self) -> &[Deployment] {
+    pub fn deployments(&self) -> &[Deployment] {
         &self.deployments
     }
 
     /// The apps that run, as they are now; what a deployment has not come to yet is not among them.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &Service> {
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.services.values()
     }
 
     /// Whether all is as it should be.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         let is_open = self.deployments.iter().any(|deployment| deployment.state == State::Running);
         !is_open && self.services.values().all(Service::is_done)
     }
 
     /// Whether there is an app whose tasks have failed and are not launched again yet.
-    pub(crate) fn backs_off(&self, now: Time) -> bool {
+    pub fn backs_off(&self, now: Time) -> bool {
         self.services.values().any(|service| service.back_off.until(now).is_some())
     }
 
     /// The apps of which more instances could be launched if there were a place, or had they not failed; and why.
-    pub(crate) fn waiting(&self, now: Time) -> Vec<Waiting<'_>> {
+    pub fn waiting(&self, now: Time) -> Vec<Waiting<'_>> {
         let waiting = |service: &'_ Service| {
             let app = &service.definition.app;
             let agents = self.reasons.get(&app.id).into_iter().flatten();
@@ -218,7 +220,7 @@ impl Marathon {
     }
 
     /// What has happened, since this was last asked.
-    pub(crate) fn take_news(&mut self) -> Vec<News> {
+    pub fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 

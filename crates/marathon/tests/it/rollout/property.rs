@@ -1,12 +1,12 @@
 //! Random apps that need one another, changed again and again, while tasks fail, executors die, agents are lost, and news come
 //! twice: at no moment a bound is broken by the framework, what is needed comes first, and in the end what is wanted runs.
 
-use crate::simulated::SICK;
-use crate::watched::Watched;
-use crate::{agent_of, cluster, run_for, target};
+use super::watched::Watched;
+use super::{agent_of, cluster, run_for, target};
 use apportion::executor::Reports;
 use apportion::simulation::Cluster;
 use apportion::{Event, ExecutorRef, FrameworkId, TaskId};
+use apportion_marathon::SICK;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;

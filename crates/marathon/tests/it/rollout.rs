@@ -1,52 +1,15 @@
 //! The framework of the program `marathon`: what it does when things go wrong, and, whatever goes wrong, that it keeps within
-//! the bounds of its deployments. The rooms' own tests run here too.
-#![expect(dead_code, reason = "what shows it all is in the program")]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+//! the bounds of its deployments.
 
-#[path = "../src/bin/marathon/back_off.rs"]
-mod back_off;
-#[path = "../src/bin/marathon/census.rs"]
-mod census;
-#[path = "../src/bin/marathon/definition.rs"]
-mod definition;
-#[path = "../src/bin/marathon/dependency.rs"]
-mod dependency;
-#[path = "../src/bin/marathon/deployment.rs"]
-mod deployment;
-#[path = "../src/bin/marathon/framework.rs"]
-mod framework;
-#[path = "../src/bin/marathon/group.rs"]
-mod group;
-#[path = "../src/bin/marathon/health.rs"]
-mod health;
-#[path = "../src/bin/marathon/program.rs"]
-mod program;
-#[path = "../src/bin/marathon/rollout.rs"]
-mod rollout;
-#[path = "../src/bin/marathon/service.rs"]
-mod service;
-#[path = "../src/bin/marathon/service_port.rs"]
-mod service_port;
-#[path = "../src/bin/marathon/simulated.rs"]
-mod simulated;
-#[path = "../src/bin/marathon/tasks.rs"]
-mod tasks;
-
-#[path = "marathon_rollout/faults.rs"]
 mod faults;
-#[path = "marathon_rollout/property.rs"]
 mod property;
-#[path = "marathon_rollout/watched.rs"]
 mod watched;
 
 use apportion::placement::JsonNode;
 use apportion::simulation::Cluster;
 use apportion::{Agent, Config, ExecutorRef, Framework, FrameworkId, Role, Scheduler, TaskId};
-use definition::Apps;
-use dependency::Target;
-use group::Written;
+use apportion_marathon::{Apps, Simulated, Target, Written};
 use serde_json::Value as Json;
-use simulated::Simulated;
 use std::sync::Arc;
 
 /// All apps of a group, as they are wanted.

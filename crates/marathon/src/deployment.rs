@@ -65,7 +65,8 @@ impl fmt::Display for Action {
 
 /// How far a deployment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+#[non_exhaustive]
+pub enum State {
     Running,
     /// All is as it should be.
     Finished,
@@ -75,10 +76,10 @@ pub(crate) enum State {
 
 /// A change of apps, in steps.
 #[derive(Debug, Clone)]
-pub(crate) struct Deployment {
+pub struct Deployment {
     /// The first has 1.
-    pub(crate) number: usize,
-    pub(crate) state: State,
+    pub number: usize,
+    pub state: State,
     steps: Vec<Vec<Action>>,
     /// How many steps have begun.
     begun: usize,
@@ -139,7 +140,7 @@ impl Deployment {
     }
 
     /// The step that it is at, for people; none before the first.
-    pub(crate) fn step(&self) -> Option<String> {
+    pub fn step(&self) -> Option<String> {
         let actions = self.steps.get(self.begun.checked_sub(1)?)?;
         const SHOWN: usize = 12;
         let mut shown: Vec<String> = actions.iter().take(SHOWN).map(Action::to_string).collect();
@@ -150,12 +151,12 @@ impl Deployment {
     }
 
     /// The apps of the step that it is at that are not done.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &SmolStr> {
+    pub fn open(&self) -> impl Iterator<Item = &SmolStr> {
         self.open.iter()
     }
 
     /// By the names of Marathon's `/v2/deployments`, with what has become of it.
-    pub(crate) fn json(&self) -> Json {
+    pub fn json(&self) -> Json {
         let apps: BTreeSet<&SmolStr> = self.steps.iter().flatten().map(|action| &action.app).collect();
         let step = |step: &Vec<Action>| json!({"actions": step.iter().map(Action::json).collect::<Vec<_>>()});
         let current = self.steps.iter().take(self.begun).next_back().into_iter().flatten();

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 /// An app that runs.
 #[derive(Debug)]
-pub(crate) struct Service {
-    pub(crate) definition: Arc<Definition>,
+pub struct Service {
+    pub definition: Arc<Definition>,
     /// The version that its new tasks are of.
-    pub(crate) generation: u32,
+    pub generation: u32,
     pub(crate) census: Census,
     pub(crate) back_off: BackOff,
     /// How many launches offers were asked for.
@@ -22,7 +22,7 @@ pub(crate) struct Service {
     /// Whether tasks of an older version give way.
     is_rolling: bool,
     /// Whether it is to end.
-    pub(crate) is_stopping: bool,
+    pub is_stopping: bool,
 }
 
 impl Service {

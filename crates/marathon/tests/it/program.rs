@@ -1,7 +1,5 @@
 //! The program `marathon`: what it launches where, what it says of the rest, and what it refuses.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -422,7 +420,7 @@ fn a_restart_that_has_to_wait_is_not_forgotten() {
 
 #[test]
 fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
-    let readme = include_str!("../../../README.md");
+    let readme = include_str!("../../../../README.md");
     let commands = readme.lines().filter_map(|line| line.strip_prefix("$ cargo run --release -p apportion-marathon"));
     let simulated: Vec<&str> = commands.filter(|arguments| !arguments.contains("--exec")).collect();
     assert!(simulated.len() >= 3);

@@ -9,15 +9,10 @@ use apportion::Task;
 use apportion::placement::{App, JsonNode, Launch, ReadError};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// How long a task that is to end may take, unless the app says otherwise (Mesos' `KillPolicy`).
 const GRACE: Duration = Duration::from_secs(3);
-
-/// Where tasks really run, on whichever agent: here.
-pub(crate) const HOST: &str = "127.0.0.1";
 
 /// What the tasks of an app run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,18 +150,18 @@ fn variable(label: &str) -> String {
 
 /// What an executor is told of the one task that it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
+pub struct Order {
     /// The program and its arguments.
     argv: Vec<String>,
     env: IndexMap<String, String>,
-    pub(crate) grace: Duration,
-    pub(crate) checks: Vec<HealthCheck>,
-    pub(crate) ports: Vec<Option<u64>>,
+    pub grace: Duration,
+    pub checks: Vec<HealthCheck>,
+    pub ports: Vec<Option<u64>>,
 }
 
 impl Order {
     /// Reads what a task brings; a text says what is missing.
-    pub(crate) fn of(task: &Task) -> Result<Self, String> {
+    pub fn of(task: &Task) -> Result<Self, String> {
         let whole = Json::Object(task.details.clone());
         let texts = |list: &Json| -> Vec<String> {
             list.as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
@@ -197,24 +192,18 @@ impl Order {
     }
 
     /// The program that is run.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
     }
 
-    /// The command of its task, in that sandbox.
-    pub(crate) fn command(&self, sandbox: &Path) -> Command {
-        self.prepared(self.argv.iter().map(String::as_str), sandbox)
+    /// The program and its arguments.
+    pub fn argv(&self) -> &[String] {
+        &self.argv
     }
 
-    /// A shell command where its task runs.
-    pub(crate) fn shell(&self, script: &str, sandbox: &Path) -> Command {
-        self.prepared(["sh", "-c", script].into_iter(), sandbox)
-    }
-
-    fn prepared<'a>(&self, mut argv: impl Iterator<Item = &'a str>, sandbox: &Path) -> Command {
-        let mut command = Command::new(argv.next().unwrap_or_default());
-        command.args(argv).current_dir(sandbox).env("MESOS_SANDBOX", sandbox).envs(&self.env).env("HOST", HOST);
-        command
+    /// The variables of its environment.
+    pub fn env(&self) -> &IndexMap<String, String> {
+        &self.env
     }
 }
 
@@ -276,11 +265,8 @@ mod tests {
     #[test]
     fn arguments_are_run_without_a_shell() {
         let order = order(&json!({"id": "a", "args": ["printf", "%s", "$HOME"], "taskKillGracePeriodSeconds": 0}));
-        assert_eq!((order.argv.len(), order.grace), (3, Duration::ZERO));
-        let output = order.command(&std::env::temp_dir()).output().unwrap();
-        assert_eq!(output.stdout, b"$HOME");
-        let output = order.shell("printf $MESOS_TASK_ID@$HOST; exit 3", &std::env::temp_dir()).output().unwrap();
-        assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a.1@127.0.0.1"[..], Some(3)));
+        assert_eq!(order.argv, ["printf", "%s", "$HOME"]);
+        assert_eq!(order.grace, Duration::ZERO);
     }
 
     #[test]

@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 /// A task that was launched and has not ended.
 #[derive(Debug)]
-pub(crate) struct Instance {
-    pub(crate) launch: Launch,
-    pub(crate) state: TaskState,
+pub struct Instance {
+    pub launch: Launch,
+    pub state: TaskState,
     /// The version of its app that it is of: the later the version, the greater.
-    pub(crate) generation: u32,
+    pub generation: u32,
     /// How the app was when it was launched.
-    pub(crate) definition: Arc<Definition>,
+    pub definition: Arc<Definition>,
     /// Whether it was told to end.
-    pub(crate) is_killed: bool,
+    pub is_killed: bool,
     running: Running,
     /// How it is doing, since it runs.
     health: Option<Health>,
@@ -31,7 +31,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// Whether it is healthy; none if that is not looked at, or not known yet.
-    pub(crate) fn healthy(&self) -> Option<bool> {
+    pub fn healthy(&self) -> Option<bool> {
         let health = self.health.as_ref().filter(|_| !self.definition.health.is_empty())?;
         match health.verdict() {
             Verdict::Unknown => None,
@@ -41,7 +41,7 @@ impl Instance {
     }
 
     /// Whether it runs, and is healthy if that is looked at, and is to stay.
-    pub(crate) fn is_up(&self) -> bool {
+    pub fn is_up(&self) -> bool {
         let is_well = self.definition.health.is_empty() || self.healthy() == Some(true);
         self.state == TaskState::Running && !self.is_killed && is_well
     }

@@ -1,22 +1,4 @@
 //! The program `marathon` with `--exec`: real processes, their output, their health, and their end.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
-#[path = "../src/bin/marathon/exec/attempt.rs"]
-mod attempt;
-#[path = "../src/bin/marathon/exec/follow.rs"]
-mod follow;
-#[path = "../src/bin/marathon/health.rs"]
-mod health;
-#[path = "../src/bin/marathon/exec/process.rs"]
-mod process;
-#[path = "../src/bin/marathon/program.rs"]
-mod program;
-#[path = "../src/bin/marathon/exec/runner.rs"]
-mod runner;
-#[path = "../src/bin/marathon/exec/signal.rs"]
-#[expect(dead_code, reason = "the program uses all of it")]
-mod signal;
 
 use serde_json::Value as Json;
 use std::fs::{self, File};

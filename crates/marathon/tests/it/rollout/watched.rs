@@ -1,9 +1,7 @@
 //! [`Watched`]: a framework under the eyes of a plain model, which knows what it knows, and judges each call it makes.
 
-use crate::definition::Definition;
-use crate::dependency::Target;
-use crate::framework::Marathon;
 use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus};
+use apportion_marathon::{Definition, Marathon, Target};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -19,21 +19,23 @@ const LABEL: &str = "health-check";
 
 /// One of an app's `healthChecks`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HealthCheck {
-    pub(crate) probe: Probe,
+#[non_exhaustive]
+pub struct HealthCheck {
+    pub probe: Probe,
     /// How long after its start a task that was never healthy may fail.
-    pub(crate) grace: Duration,
+    pub grace: Duration,
     /// The time from one check to the next.
-    pub(crate) interval: Duration,
+    pub interval: Duration,
     /// What takes longer has failed.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// With so many failures in a row the task is killed; 0 = never.
-    pub(crate) max_failures: u64,
+    pub max_failures: u64,
 }
 
 /// What is done to learn whether a task is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Probe {
+#[expect(clippy::exhaustive_enums, reason = "whoever makes the checks must know all of them")]
+pub enum Probe {
     /// A request must be answered with a status from 200 to 399.
     Http { tls: bool, path: String, port: Port, ignore_1xx: bool },
     /// A connection must come about.
@@ -44,7 +46,8 @@ pub(crate) enum Probe {
 
 /// The port that is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Port {
+#[expect(clippy::exhaustive_enums, reason = "whoever makes the checks must know all of them")]
+pub enum Port {
     /// This one.
     Number(u16),
     /// The task's port of that index.
@@ -79,7 +82,7 @@ impl HealthCheck {
     }
 
     /// How long after its start a task is looked at for the first time.
-    pub(crate) fn first(&self) -> Duration {
+    pub fn first(&self) -> Duration {
         self.interval.min(FIRST)
     }
 }
@@ -147,7 +150,7 @@ impl Port {
     }
 
     /// The port of a task that has these ports on its host; none if that port is not on the host.
-    pub(crate) fn of(self, ports: &[Option<u64>]) -> Option<u16> {
+    pub fn of(self, ports: &[Option<u64>]) -> Option<u16> {
         match self {
             Self::Number(number) => Some(number),
             Self::Index(index) => ports.get(index).copied().flatten().and_then(|number| u16::try_from(number).ok()),
@@ -156,7 +159,7 @@ impl Port {
 }
 
 /// The status by which whoever made a check tells its result: of a running task, by the check's index in the app.
-pub(crate) fn tell(task: &TaskId, check: usize, result: Result<(), String>) -> TaskStatus {
+pub fn tell(task: &TaskId, check: usize, result: Result<(), String>) -> TaskStatus {
     let mut status =
         TaskStatus::new(task.clone(), TaskState::Running).reason("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED");
     status.healthy = Some(result.is_ok());

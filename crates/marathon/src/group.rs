@@ -9,16 +9,17 @@ use smol_str::SmolStr;
 
 /// What a file is about.
 #[derive(Debug, Clone)]
-pub(crate) struct Written {
+#[non_exhaustive]
+pub struct Written {
     /// The id of the group, if it is one.
-    pub(crate) group: Option<SmolStr>,
+    pub group: Option<SmolStr>,
     /// Its apps, or the one app that it is.
-    pub(crate) apps: Vec<Definition>,
+    pub apps: Vec<Definition>,
 }
 
 impl Written {
     /// Reads an app or a group: a group is what has `apps` or `groups`.
-    pub(crate) fn read(node: JsonNode<'_>, file: &str) -> Result<Self, ReadError> {
+    pub fn read(node: JsonNode<'_>, file: &str) -> Result<Self, ReadError> {
         let object = node.object()?;
         let mut apps = Vec::new();
         if !object.contains_key("apps") && !object.contains_key("groups") {
@@ -31,7 +32,7 @@ impl Written {
 }
 
 /// Whether an id is of a group, or of something within it.
-pub(crate) fn is_within(id: &str, group: &str) -> bool {
+pub fn is_within(id: &str, group: &str) -> bool {
     group == "/" || id.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

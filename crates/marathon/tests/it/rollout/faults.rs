@@ -1,12 +1,11 @@
 //! What goes wrong in a cluster, one by one.
 
-use crate::framework::Marathon;
-use crate::simulated::SICK;
-use crate::{agent_of, cluster, executor_of, run_for, target};
+use super::{agent_of, cluster, executor_of, run_for, target};
 use apportion::simulation::Cluster;
 use apportion::{
     AgentId, Call, Calls, Command, Effect, Event, FrameworkId, Scheduler, TaskId, TaskState, TaskStatus, Time,
 };
+use apportion_marathon::{Marathon, SICK, tell};
 use serde_json::{Value as Json, json};
 
 /// A framework that runs these apps on three agents, since ten seconds.
@@ -89,9 +88,9 @@ fn a_status_may_come_twice_or_late() {
     let executor = executor_of(&cluster, &"web.1".into());
     cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
     run_for(&mut cluster, 10.5);
-    let mut failed = crate::health::tell(&"web.1".into(), 0, Err("sick".to_owned()));
+    let mut failed = tell(&"web.1".into(), 0, Err("sick".to_owned()));
     failed.timestamp = Some(20.0);
-    let mut good = crate::health::tell(&"web.1".into(), 0, Ok(()));
+    let mut good = tell(&"web.1".into(), 0, Ok(()));
     good.timestamp = Some(11.0);
     let mut unreachable = TaskStatus::new("web.1", TaskState::Unreachable);
     unreachable.timestamp = Some(1.0);

@@ -4,18 +4,20 @@ use apportion::placement::{JsonNode, ReadError};
 
 /// What an app says of one of its ports, beside what its tasks take of their hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ServicePort {
+#[non_exhaustive]
+pub struct ServicePort {
     /// Its number, if the app names one: the `servicePort` of a mapping, the `port` of a definition (Marathon's page
     /// *Ports*).
-    pub(crate) port: Option<u16>,
+    pub port: Option<u16>,
     /// Whether it is of TCP, perhaps beside UDP.
-    pub(crate) tcp: bool,
-    pub(crate) mode: Mode,
+    pub tcp: bool,
+    pub mode: Mode,
 }
 
 /// What a proxy understands of a connection (`HAPROXY_0_MODE`, as marathon-lb has it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+#[non_exhaustive]
+pub enum Mode {
     Tcp,
     Http,
 }

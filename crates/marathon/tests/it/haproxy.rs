@@ -1,11 +1,5 @@
 //! What the program `marathon` writes for HAProxy.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and say what it could not do")]
-
-#[path = "../src/bin/marathon/haproxy.rs"]
-#[expect(dead_code, reason = "the program uses all of it")]
-mod haproxy;
-#[path = "../src/bin/marathon/service_port.rs"]
-mod service_port;
+#![expect(clippy::print_stderr, reason = "a test says what it could not do")]
 
 use std::path::Path;
 use std::process::{Command, Output};

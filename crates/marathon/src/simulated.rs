@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The message after which all health checks of a task fail.
-pub(crate) const SICK: &[u8] = b"sick";
+pub const SICK: &[u8] = b"sick";
 
 /// Runs one task, in words only.
 #[derive(Debug, Default)]
-pub(crate) struct Simulated {
+pub struct Simulated {
     task: Option<TaskId>,
     checks: Vec<HealthCheck>,
     /// When each check is made next. One that came out well is not made again: nothing would come of it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// All apps that are to run, in an order in which they can be started.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Target {
+pub struct Target {
     apps: Apps,
     /// By app, what must be up before it, directly.
     needs: Others,
@@ -21,7 +21,7 @@ pub(crate) struct Target {
 
 impl Target {
     /// These apps, and no others. It fails with all that is wrong: dependencies on what is not there, or a circle.
-    pub(crate) fn new(apps: Apps) -> Result<Self, Vec<String>> {
+    pub fn new(apps: Apps) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
         let mut needs = Others::new();
         for (id, app) in &apps {
@@ -63,11 +63,11 @@ impl Target {
     }
 
     /// The apps, as they were written.
-    pub(crate) fn apps(&self) -> &Apps {
+    pub fn apps(&self) -> &Apps {
         &self.apps
     }
 
-    pub(crate) fn app(&self, id: &str) -> Option<&Arc<Definition>> {
+    pub fn app(&self, id: &str) -> Option<&Arc<Definition>> {
         self.apps.get(id)
     }
 

@@ -15,37 +15,38 @@ use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// Apps by their ids, each as it is to run.
-pub(crate) type Apps = IndexMap<SmolStr, Arc<Definition>>;
+pub type Apps = IndexMap<SmolStr, Arc<Definition>>;
 
 /// An app, as it is to run.
 #[derive(Debug, Clone)]
-pub(crate) struct Definition {
+pub struct Definition {
     /// Which file it is from.
-    pub(crate) file: SmolStr,
-    pub(crate) app: App,
-    pub(crate) health: Vec<HealthCheck>,
+    pub file: SmolStr,
+    pub app: App,
+    pub health: Vec<HealthCheck>,
     /// What its tasks run, where they really do.
     pub(crate) program: Program,
     /// Its ports, as others reach them.
-    pub(crate) ports: Vec<ServicePort>,
+    pub ports: Vec<ServicePort>,
     /// What must be up before it: its own dependencies and those of its groups.
-    pub(crate) dependencies: Vec<Dependency>,
+    pub dependencies: Vec<Dependency>,
     /// Marathon's `upgradeStrategy`.
     pub(crate) capacity: Capacity,
     /// How long it is not launched again after it has failed.
     pub(crate) delays: Delays,
     pub(crate) kill_first: KillFirst,
     /// All that was written, but for what may change without a restart.
-    pub(crate) json: Json,
+    pub json: Json,
 }
 
 /// An app or a group that must be up before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Dependency {
+#[non_exhaustive]
+pub struct Dependency {
     /// Its id, from the root.
-    pub(crate) id: SmolStr,
+    pub id: SmolStr,
     /// Where it was written, and how: `groups[0].dependencies[1]: found "../db"`.
-    pub(crate) place: String,
+    pub place: String,
 }
 
 /// Which of its instances an app gives up first (Marathon's `killSelection`).
@@ -97,7 +98,7 @@ impl Definition {
     }
 
     /// The same, with so many instances.
-    pub(crate) fn scaled(&self, instances: u64) -> Self {
+    pub fn scaled(&self, instances: u64) -> Self {
         let mut scaled = self.clone();
         scaled.app.instances = instances;
         scaled
@@ -105,13 +106,13 @@ impl Definition {
 
     /// Whether its tasks would run on unchanged: what differs, if anything, is how many there are
     /// (`AppDefinition.isUpgrade`).
-    pub(crate) fn runs_like(&self, other: &Self) -> bool {
+    pub fn runs_like(&self, other: &Self) -> bool {
         let ids = |all: &[Dependency]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
         self.json == other.json && ids(&self.dependencies) == ids(&other.dependencies)
     }
 
     /// Why its tasks cannot really run, if they cannot.
-    pub(crate) fn why_not_run(&self) -> Option<String> {
+    pub fn why_not_run(&self) -> Option<String> {
         let (file, id) = (&self.file, &self.app.id);
         if self.program.is_empty() {
             let image = self.app.image.as_ref().map(|image| format!("; its image {image} is not run here"));
@@ -151,7 +152,7 @@ impl Dependency {
 }
 
 /// An id from the root, of one that may be relative to a group; none if it leads out of the root (`PathId.canonicalPath`).
-pub(crate) fn from_root(group: &str, id: &str) -> Option<SmolStr> {
+pub fn from_root(group: &str, id: &str) -> Option<SmolStr> {
     let base = if id.starts_with('/') { "" } else { group };
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(id.split('/')) {
