@@ -1,6 +1,6 @@
 //! Like Hadoop: many short map tasks where their data lies, then reduces.
 
-use crate::program::worker::task;
+use crate::worker::task;
 use apportion::scheduler::{Pace, TaskIds};
 use apportion::{Accept, AgentId, Calls, Offer, Resources, Scheduler, TaskId, TaskState, TaskStatus, Time};
 use indexmap::IndexMap;

@@ -8,11 +8,18 @@
 //! `cargo run --release -p apportion-lab --bin hadoop-and-mpi -- --svg shares.svg`
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
-mod program;
+mod hadoop;
+mod mpi;
+mod picture;
+mod run;
+#[cfg(test)]
+mod tests;
+mod theory;
+mod worker;
 
 use clap::Parser;
 use comfy_table::Table;
-use program::{Who, picture, run, theory};
+use run::{Who, run};
 use std::error::Error;
 use std::path::PathBuf;
 

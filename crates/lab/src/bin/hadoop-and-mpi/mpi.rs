@@ -1,6 +1,6 @@
 //! Like MPI: gangs of equal ranks, all or none.
 
-use crate::program::worker::task;
+use crate::worker::task;
 use apportion::scheduler::{Pace, TaskIds};
 use apportion::{
     Accept, AgentId, Calls, ExecutorId, Filters, Offer, OfferId, Resources, Scheduler, TaskId, TaskState, TaskStatus,

@@ -1,6 +1,6 @@
 //! The picture of the talk: agents, their executors and tasks; and the shares as they change.
 
-use crate::program::Party;
+use crate::run::Party;
 use apportion::simulation::Cluster;
 use apportion::{TaskId, Time};
 use plotters::prelude::{

@@ -3,7 +3,7 @@
 //! A job wants `k` slots that others hold; it gets each when the task on it ends. Task times have the mean `T`, constant or
 //! exponential; the job's work is `βkT`. An elastic job uses slots as it gets them, a rigid one needs all of them.
 
-use crate::program::worker::{Worker, task};
+use crate::worker::{Worker, task};
 use apportion::simulation::Cluster;
 use apportion::{
     Accept, Agent, AgentId, Calls, Config, Filters, Framework, Offer, Resources, Role, Scheduler, TaskId, TaskStatus,

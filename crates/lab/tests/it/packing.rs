@@ -1,6 +1,5 @@
 //! The openb trace is packed as published: BestFit, FGD and the others to the digit, chance within a band, and ours
 //! above them.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};

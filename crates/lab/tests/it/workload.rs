@@ -1,5 +1,4 @@
 //! The workload program makes just the offers that each workload has to come to, and tells them line by line.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use serde_json::Value;
 use std::process::{Command, Output};

@@ -1,12 +1,9 @@
 //! Hadoop and MPI on one cluster: both complete, share alike while both want more, and are faster than apart; and the
 //! simulator agrees with the closed forms of the Mesos paper.
-#![expect(dead_code, reason = "the program has more than a test needs")]
 
-#[path = "../src/bin/hadoop-and-mpi/program.rs"]
-mod program;
-
-use program::theory::CASES;
-use program::{Who, picture, run};
+use crate::picture;
+use crate::run::{Who, run};
+use crate::theory::CASES;
 
 #[test]
 fn both_complete_share_alike_and_are_faster_than_apart() {

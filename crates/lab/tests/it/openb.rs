@@ -1,5 +1,4 @@
 //! A cut of a real trace runs through the master, and its recording replays to the same bytes.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use apportion::journal::Replay;
 use std::path::Path;

@@ -1,23 +1,13 @@
 //! The run, shared and apart.
 
-#[path = "hadoop.rs"]
-mod hadoop;
-#[path = "mpi.rs"]
-mod mpi;
-#[path = "picture.rs"]
-pub(crate) mod picture;
-#[path = "theory.rs"]
-pub(crate) mod theory;
-#[path = "worker.rs"]
-pub(crate) mod worker;
-
+use crate::hadoop::{Hadoop, Job};
+use crate::mpi::{Mpi, Shape};
+use crate::picture::Sample;
+use crate::worker::Worker;
 use apportion::simulation::Cluster;
 use apportion::{
     Agent, AgentId, AgentState, Calls, Config, Event, Framework, FrameworkId, Offer, Resources, Role, Scheduler, Time,
 };
-use hadoop::{Hadoop, Job};
-use mpi::{Mpi, Shape};
-use picture::Sample;
 use std::error::Error;
 use std::time::Duration;
 
@@ -81,7 +71,7 @@ pub(crate) fn run(
     who: Who,
     mut watch: impl FnMut(&Cluster<Party>, Time),
 ) -> Result<Outcome, Box<dyn Error>> {
-    let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::<worker::Worker>::default()));
+    let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::<Worker>::default()));
     let (hadoop, mpi) = (FrameworkId::from("hadoop"), FrameworkId::from("mpi"));
     let share = if who == Who::Both { 1 } else { 2 };
     if who != Who::OnlyMpi {
