@@ -1,11 +1,11 @@
-//! [`Definition`]: an app as its author writes it. What the planner makes of it is its `app`; the rest is Marathon's.
+//! [`AppDefinition`]: an app as its author writes it. Its [`App`] is what the planner reads; the rest is for the framework.
 //!
 //! Keys and defaults are those of Marathon's class `AppDefinition` and of its page *Application Deployments*.
 
-use crate::back_off::Delays;
+use crate::backoff::BackoffStrategy;
 use crate::health::{HealthCheck, Probe};
 use crate::program::Program;
-use crate::rollout::Capacity;
+use crate::rollout::UpgradeStrategy;
 use crate::service_port::ServicePort;
 use apportion::Task;
 use apportion::placement::{App, JsonNode, Launch, ReadError};
@@ -14,51 +14,51 @@ use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// Apps by their ids, each as it is to run.
-pub type Apps = IndexMap<SmolStr, Arc<Definition>>;
+/// The definitions of apps, by app id.
+pub type Apps = IndexMap<SmolStr, Arc<AppDefinition>>;
 
-/// An app, as it is to run.
+/// The definition of an app.
 #[derive(Debug, Clone)]
-pub struct Definition {
-    /// Which file it is from.
+pub struct AppDefinition {
+    /// The name of the file that it was read from, for messages.
     pub file: SmolStr,
+    /// The part that the planner reads: id, instances, resources, constraints, ports, volumes.
     pub app: App,
-    pub health: Vec<HealthCheck>,
-    /// What its tasks run, where they really do.
+    /// The app's `healthChecks`.
+    pub health_checks: Vec<HealthCheck>,
+    /// The command of its tasks.
     pub(crate) program: Program,
-    /// Its ports, as others reach them.
-    pub ports: Vec<ServicePort>,
-    /// What must be up before it: its own dependencies and those of its groups.
+    /// Its service ports, one for each port of [`app`](Self::app).
+    pub service_ports: Vec<ServicePort>,
+    /// Its own `dependencies` and those of its groups.
     pub dependencies: Vec<Dependency>,
-    /// Marathon's `upgradeStrategy`.
-    pub(crate) capacity: Capacity,
-    /// How long it is not launched again after it has failed.
-    pub(crate) delays: Delays,
-    pub(crate) kill_first: KillFirst,
-    /// All that was written, but for what may change without a restart.
+    pub(crate) upgrade_strategy: UpgradeStrategy,
+    pub(crate) backoff: BackoffStrategy,
+    pub(crate) kill_selection: KillSelection,
+    /// The JSON that it was read from, without the keys that change no task: `id`, `instances`, `version`, `versionInfo`.
     pub json: Json,
 }
 
-/// An app or a group that must be up before.
+/// An app or a group that must be up before another app starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dependency {
     /// Its id, from the root.
     pub id: SmolStr,
-    /// Where it was written, and how: `groups[0].dependencies[1]: found "../db"`.
-    pub place: String,
+    /// Its place and text in the file, for messages: `groups[0].dependencies[1]: found "../db"`.
+    pub source: String,
 }
 
-/// Which of its instances an app gives up first (Marathon's `killSelection`).
+/// The order in which an app's instances are killed (Marathon's `killSelection`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum KillFirst {
+pub(crate) enum KillSelection {
     #[default]
-    Youngest,
-    Oldest,
+    YoungestFirst,
+    OldestFirst,
 }
 
-impl Definition {
-    /// Reads an app of that id, which depends on what is given and on what it says itself; its ids are relative to `group`.
+impl AppDefinition {
+    /// Reads an app. Its `dependencies` are relative to `group`, and are added to the inherited ones.
     pub(crate) fn read(
         node: JsonNode<'_>,
         (file, id, group): (&str, SmolStr, &str),
@@ -66,14 +66,14 @@ impl Definition {
     ) -> Result<Self, ReadError> {
         let mut app = App::read(node)?;
         app.id = id;
-        let health = HealthCheck::read_all(node, app.ports.len())?;
+        let health_checks = HealthCheck::read_all(node, app.ports.len())?;
         let mut dependencies = inherited.to_vec();
         dependencies.extend(Dependency::read_all(node, group)?);
-        let kill_first = match node.get("killSelection") {
-            None => KillFirst::default(),
+        let kill_selection = match node.get("killSelection") {
+            None => KillSelection::default(),
             Some(selection) => match selection.text()? {
-                "YOUNGEST_FIRST" => KillFirst::Youngest,
-                "OLDEST_FIRST" => KillFirst::Oldest,
+                "YOUNGEST_FIRST" => KillSelection::YoungestFirst,
+                "OLDEST_FIRST" => KillSelection::OldestFirst,
                 _ => return Err(selection.wrong("YOUNGEST_FIRST or OLDEST_FIRST")),
             },
         };
@@ -86,33 +86,34 @@ impl Definition {
         Ok(Self {
             file: file.into(),
             program: Program::read(node)?,
-            ports: ServicePort::read_all(node, app.ports.len())?,
-            health,
+            service_ports: ServicePort::read_all(node, app.ports.len())?,
+            health_checks,
             dependencies,
-            capacity: Capacity::read(node)?,
-            delays: Delays::read(node)?,
-            kill_first,
+            upgrade_strategy: UpgradeStrategy::read(node)?,
+            backoff: BackoffStrategy::read(node)?,
+            kill_selection,
             json,
             app,
         })
     }
 
-    /// The same, with so many instances.
+    /// Returns the same definition with that number of instances.
     pub fn scaled(&self, instances: u64) -> Self {
         let mut scaled = self.clone();
         scaled.app.instances = instances;
         scaled
     }
 
-    /// Whether its tasks would run on unchanged: what differs, if anything, is how many there are
-    /// (`AppDefinition.isUpgrade`).
-    pub fn runs_like(&self, other: &Self) -> bool {
+    /// Returns whether tasks of `before` must be replaced by tasks of this definition (`AppDefinition.isUpgrade`). If not,
+    /// the two differ at most in the number of instances.
+    pub fn is_upgrade_of(&self, before: &Self) -> bool {
         let ids = |all: &[Dependency]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
-        self.json == other.json && ids(&self.dependencies) == ids(&other.dependencies)
+        self.json != before.json || ids(&self.dependencies) != ids(&before.dependencies)
     }
 
-    /// Why its tasks cannot really run, if they cannot.
-    pub fn why_not_run(&self) -> Option<String> {
+    /// Returns why its tasks cannot run as processes of this machine, unless they can: it has no command, a secret, files to
+    /// fetch, or a health check over HTTPS.
+    pub fn exec_obstacle(&self) -> Option<String> {
         let (file, id) = (&self.file, &self.app.id);
         if self.program.is_empty() {
             let image = self.app.image.as_ref().map(|image| format!("; its image {image} is not run here"));
@@ -126,33 +127,41 @@ impl Definition {
             return Some(format!("{file}: {id} has {key}; nothing is fetched here"));
         }
         let is_encrypted = |check: &HealthCheck| matches!(check.probe, Probe::Http { tls: true, .. });
-        let index = self.health.iter().position(is_encrypted)?;
+        let index = self.health_checks.iter().position(is_encrypted)?;
         Some(format!("{file}: {id} has a health check [{index}] of HTTPS, which is not made here, expected HTTP"))
     }
 
-    /// The task of a launch, with what its executor needs to know.
+    /// Returns the task of a launch, with the details that its executor needs.
     pub(crate) fn task(&self, launch: &Launch, version: &str) -> Task {
         self.program.task(launch, &self.app, version, self.json.get("healthChecks"))
     }
 }
 
 impl Dependency {
-    /// Reads the `dependencies` of an app or a group; they are relative to that group.
+    /// Reads the `dependencies` of an app or a group, relative to that group.
     pub(crate) fn read_all(node: JsonNode<'_>, group: &str) -> Result<Vec<Self>, ReadError> {
         let Some(dependencies) = node.get("dependencies") else { return Ok(Vec::new()) };
         let one = |node: JsonNode<'_>| {
             let found = node.name()?;
-            let id = from_root(group, found).filter(|id| id != "/");
+            let id = canonical_path(group, found).filter(|id| id != "/");
             let id = id.ok_or_else(|| node.wrong("the id of an app or a group"))?;
-            let place = node.wrong("").to_string();
-            Ok(Self { id, place: place.trim_end_matches(", expected ").to_owned() })
+            let source = node.wrong("").to_string();
+            Ok(Self { id, source: source.trim_end_matches(", expected ").to_owned() })
         };
         dependencies.items("a list of ids")?.map(one).collect()
     }
 }
 
-/// An id from the root, of one that may be relative to a group; none if it leads out of the root (`PathId.canonicalPath`).
-pub fn from_root(group: &str, id: &str) -> Option<SmolStr> {
+/// Returns the absolute form of an id that may be relative to a group; `None` if it leads out of the root
+/// (`PathId.canonicalPath`).
+///
+/// ```
+/// use apportion_marathon::canonical_path;
+///
+/// assert_eq!(canonical_path("/shop/front", "../db").as_deref(), Some("/shop/db"));
+/// assert_eq!(canonical_path("/", ".."), None);
+/// ```
+pub fn canonical_path(group: &str, id: &str) -> Option<SmolStr> {
     let base = if id.starts_with('/') { "" } else { group };
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(id.split('/')) {
@@ -170,9 +179,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(json: &Json) -> Result<Definition, String> {
+    fn read(json: &Json) -> Result<AppDefinition, String> {
         let node = JsonNode::root(json);
-        Definition::read(node, ("app.json", "/shop/web".into(), "/shop"), &[]).map_err(|error| error.to_string())
+        AppDefinition::read(node, ("app.json", "/shop/web".into(), "/shop"), &[]).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -187,7 +196,7 @@ mod tests {
             ("/", "..", None),
         ];
         for (group, id, expected) in cases {
-            assert_eq!(from_root(group, id).as_deref(), expected, "{group} {id}");
+            assert_eq!(canonical_path(group, id).as_deref(), expected, "{group} {id}");
         }
     }
 
@@ -220,14 +229,14 @@ mod tests {
         let definition = read(&app).unwrap();
         assert_eq!(
             definition.dependencies,
-            [Dependency { id: "/shop/db".into(), place: "dependencies[0]: found \"db\"".into() }]
+            [Dependency { id: "/shop/db".into(), source: "dependencies[0]: found \"db\"".into() }]
         );
         let with = |key: &str, value: Json| {
             let mut app = app.clone();
             app[key] = value;
-            read(&app).unwrap().runs_like(&definition)
+            read(&app).unwrap().is_upgrade_of(&definition)
         };
-        assert!(with("instances", 5.into()) && with("id", "/shop/web".into()));
-        assert!(!with("cpus", 2.into()) && !with("env", json!({"A": "b"})) && !with("dependencies", json!([])));
+        assert!(!with("instances", 5.into()) && !with("id", "/shop/web".into()));
+        assert!(with("cpus", 2.into()) && with("env", json!({"A": "b"})) && with("dependencies", json!([])));
     }
 }

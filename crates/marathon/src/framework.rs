@@ -1,12 +1,13 @@
-//! The framework: keeps what is wanted running, wherever the planner finds a place, and changes it in deployments.
+//! [`Marathon`]: the scheduler. It keeps the wanted apps running wherever the planner finds a place, and changes them in
+//! deployments.
 
-use crate::back_off::is_failure;
-use crate::census::Class;
-use crate::definition::Definition;
-use crate::dependency::Target;
-use crate::deployment::{Action, Deployment, Kind, State};
-use crate::service::Service;
-use crate::tasks::{Heard, Instance, Tasks, version_text};
+use crate::backoff::is_failure;
+use crate::definition::AppDefinition;
+use crate::deployment::{Action, ActionKind, Deployment, DeploymentState};
+use crate::phases::Phase;
+use crate::root_group::RootGroup;
+use crate::running_app::RunningApp;
+use crate::tracker::{Instance, InstanceTracker, StatusOutcome, version_text};
 use apportion::placement::{App, Load, Obstacle, Plan, Planner, Strategy};
 use apportion::{
     Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskStatus, Time,
@@ -17,56 +18,92 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an offer that is of no use is not wanted again (Marathon's `decline_offer_duration`); whatever makes
-/// offers useful again revives them.
+/// How long a declined offer is refused (Marathon's `decline_offer_duration`). Whatever makes offers useful again revives
+/// them.
 const REFUSAL: Duration = Duration::from_secs(120);
 
-/// A small Marathon.
+/// A small Marathon: a [`Scheduler`] that runs the apps of a [`RootGroup`].
+///
+/// [`deploy`](Self::deploy) is the only command; the rest follows from offers, status updates and time.
+///
+/// ```
+/// use apportion::placement::JsonNode;
+/// use apportion::simulation::Cluster;
+/// use apportion::{Agent, Config, Framework, Role, Time};
+/// use apportion_marathon::{Document, Marathon, RootGroup, SimulatedExecutor};
+/// use std::sync::Arc;
+///
+/// let json = serde_json::json!({"id": "/web", "instances": 2, "cpus": 1});
+/// let document = Document::read(JsonNode::root(&json), "web.json")?;
+/// let apps = document.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
+/// let target = Arc::new(RootGroup::new(apps).map_err(|messages| messages.join("; "))?);
+///
+/// let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::new(SimulatedExecutor::default())));
+/// cluster.add_agent(Agent::new("a1", "cpus:4;mem:1024;ports:[31000-31009]".parse()?))?;
+/// let framework = Framework::new("marathon").role(Role::default());
+/// let id = framework.id.clone();
+/// cluster.add_framework(framework, Marathon::default())?;
+/// cluster.tell(&id, |marathon, calls| marathon.deploy(target, &[], calls));
+/// cluster.run_until(Time::from_secs(10));
+///
+/// let marathon = cluster.scheduler(&id).ok_or("no framework")?;
+/// assert!(marathon.is_settled());
+/// assert_eq!(marathon.tasks().filter(|task| task.is_up()).count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Marathon {
-    /// All that is wanted, once every deployment is done.
-    target: Arc<Target>,
-    services: IndexMap<SmolStr, Service>,
-    tasks: Tasks,
+    /// The apps that are wanted when every deployment is finished.
+    target: Arc<RootGroup>,
+    running: IndexMap<SmolStr, RunningApp>,
+    tasks: InstanceTracker,
     deployments: Vec<Deployment>,
-    /// How many versions of apps there have been.
+    /// The number of versions of apps so far.
     versions: u32,
-    /// Apps that may have something to do.
-    restless: VecDeque<SmolStr>,
-    /// By app and agent, why the last offer of that agent would not do.
-    reasons: IndexMap<SmolStr, IndexMap<AgentId, Vec<Obstacle>>>,
-    news: Vec<News>,
+    /// The queue of dirty apps: those that may have something to kill, to launch or to complete.
+    dirty: VecDeque<SmolStr>,
+    /// By app and agent, why the last offer of that agent did not fit.
+    obstacles: IndexMap<SmolStr, IndexMap<AgentId, Vec<Obstacle>>>,
+    notices: Vec<Notice>,
 }
 
-/// Something to be told that is no effect of the master.
+/// Something that the framework reports to its users, beside the master's effects.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct News {
+pub struct Notice {
+    /// When it happened.
     pub at: Time,
-    pub what: &'static str,
+    /// `deploy`, `health`, `backoff` or `refused`.
+    pub topic: &'static str,
+    /// A sentence for people.
     pub text: String,
 }
 
-/// Instances of an app that have to wait.
+/// Instances of an app that are due to be launched, as in Marathon's launch queue (`/v2/queue`).
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Waiting<'a> {
+pub struct QueueItem<'a> {
+    /// The app.
     pub app: &'a App,
+    /// The number of instances; at least 1.
     pub instances: u64,
-    /// Until when it backs off, if it does.
+    /// The end of the launch delay, if there is one.
     pub until: Option<Time>,
+    /// Per agent, why its last offer did not fit.
     pub reasons: Vec<(&'a AgentId, &'a Obstacle)>,
 }
 
 impl Marathon {
-    /// All these apps are wanted from now on, and no others; and the tasks of those to restart are replaced in any case.
+    /// Replaces the wanted apps by those of `target`, in a new deployment. All instances of the apps in `restart` are
+    /// replaced, even if their definitions have not changed.
     ///
-    /// A deployment that has still to do with one of the apps that change, with what they need, or with what needs them, is
-    /// replaced by the new one, which does the rest of it too. (Marathon does so only when it is forced to, and forgets the rest.)
-    pub fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
+    /// A running deployment is replaced by the new one if it has still to change one of the apps that the new one changes,
+    /// one of their dependencies or one of their dependents. The new deployment then completes it too. (Marathon replaces a
+    /// deployment only if forced to, and drops the rest of it.)
+    pub fn deploy(&mut self, target: Arc<RootGroup>, restart: &[SmolStr], calls: &mut Calls) {
         let changes = |id: &&SmolStr| match (self.target.app(id), target.app(id)) {
             (Some(before), Some(after)) => {
-                before.app.instances != after.app.instances || !before.runs_like(after) || restart.contains(*id)
+                before.app.instances != after.app.instances || after.is_upgrade_of(before) || restart.contains(*id)
             }
             _ => true,
         };
@@ -74,164 +111,176 @@ impl Marathon {
         let mut affected: IndexSet<SmolStr> = both.filter(changes).cloned().collect();
         let number = self.deployments.len() + 1;
         let mut restart = restart.to_vec();
-        while self.deployments.iter().any(|other| other.state == State::Running) {
-            let related = target.related(&affected);
-            let touches = |id: &SmolStr| related.contains(id);
-            let Some(other) = self.deployments.iter_mut().find(|other| other.unfinished().any(touches)) else { break };
-            affected.extend(other.unfinished().cloned());
-            // A restart for its own sake shows in no definition.
-            let is_wish = |action: &&Action| {
-                let is_alike =
-                    |service: &Service| action.to.as_ref().is_some_and(|to| service.definition.runs_like(to));
-                action.kind == Kind::Restart && self.services.get(&action.app).is_some_and(is_alike)
-            };
-            restart.extend(other.later().filter(is_wish).map(|action| action.app.clone()));
-            other.end(State::Replaced(number), calls.at());
-            let text = format!("{}: replaced by {number}", other.number);
-            self.news.push(News { at: calls.at(), what: "deploy", text });
-        }
+        self.replace_conflicting(number, &target, (&mut affected, &mut restart), calls.at());
         let action = |id: SmolStr| {
             let to = target.app(&id).cloned();
-            let kind = self.kind(&id, to.as_deref(), restart.contains(&id))?;
-            let depth = if to.is_some() { target.depth(&id) } else { self.target.depth(&id) };
-            Some(Action { app: id, kind, to, depth })
+            let kind = self.action_kind(&id, to.as_deref(), restart.contains(&id))?;
+            let level = if to.is_some() { target.level(&id) } else { self.target.level(&id) };
+            Some(Action { app: id, kind, to, level })
         };
         let is_change = !affected.is_empty();
         let actions: Vec<Action> = affected.into_iter().filter_map(action).collect();
         self.target = target;
         if is_change {
             self.deployments.push(Deployment::new(number, actions, calls.at()));
-            self.advance(calls.at());
+            self.advance_deployments(calls.at());
         }
-        self.work(false, calls);
+        self.process_dirty(false, calls);
     }
 
-    /// What has to be done so that an app is like that.
-    fn kind(&self, id: &str, to: Option<&Definition>, restart: bool) -> Option<Kind> {
-        match (self.services.get(id), to) {
+    /// Ends the running deployments that conflict with a new one, and adds their unfinished apps and restarts to it.
+    fn replace_conflicting(
+        &mut self,
+        number: usize,
+        target: &RootGroup,
+        (affected, restart): (&mut IndexSet<SmolStr>, &mut Vec<SmolStr>),
+        at: Time,
+    ) {
+        while self.deployments.iter().any(|other| other.state == DeploymentState::Running) {
+            let connected = target.connected(affected);
+            let conflicts = |id: &SmolStr| connected.contains(id);
+            let other = self.deployments.iter_mut().find(|other| other.unfinished_apps().any(conflicts));
+            let Some(other) = other else { break };
+            affected.extend(other.unfinished_apps().cloned());
+            // A restart for its own sake shows in no definition.
+            let is_own_sake = |action: &&Action| {
+                let is_alike =
+                    |app: &RunningApp| action.to.as_ref().is_some_and(|to| !to.is_upgrade_of(&app.definition));
+                action.kind == ActionKind::Restart && self.running.get(&action.app).is_some_and(is_alike)
+            };
+            restart.extend(other.remaining().filter(is_own_sake).map(|action| action.app.clone()));
+            other.end(DeploymentState::Replaced(number), at);
+            let text = format!("{}: replaced by {number}", other.number);
+            self.notices.push(Notice { at, topic: "deploy", text });
+        }
+    }
+
+    /// Returns the kind of action that brings an app to a definition; `None` if the app neither runs nor is wanted.
+    fn action_kind(&self, id: &str, to: Option<&AppDefinition>, restart: bool) -> Option<ActionKind> {
+        match (self.running.get(id), to) {
             (None, None) => None,
-            (None, Some(_)) => Some(Kind::Start),
-            (Some(_), None) => Some(Kind::Stop),
-            (Some(service), Some(to)) => {
-                let differs = restart || service.is_stopping || !service.definition.runs_like(to);
-                Some(if differs { Kind::Restart } else { Kind::Scale })
+            (None, Some(_)) => Some(ActionKind::Start),
+            (Some(_), None) => Some(ActionKind::Stop),
+            (Some(app), Some(to)) => {
+                let differs = restart || app.is_stopping || to.is_upgrade_of(&app.definition);
+                Some(if differs { ActionKind::Restart } else { ActionKind::Scale })
             }
         }
     }
 
-    /// Begins whatever steps can begin.
-    fn advance(&mut self, at: Time) {
-        let mut tell = |text: String| self.news.push(News { at, what: "deploy", text });
+    /// Starts the next step of each deployment whose last step is complete.
+    fn advance_deployments(&mut self, at: Time) {
+        let mut notify = |text: String| self.notices.push(Notice { at, topic: "deploy", text });
         for deployment in &mut self.deployments {
-            if deployment.state != State::Running {
+            if deployment.state != DeploymentState::Running {
                 continue;
             }
             if let Some(actions) = deployment.advance(at) {
                 for action in actions {
-                    carry_out(action, &mut self.services, &mut self.versions);
-                    self.restless.push_back(action.app.clone());
+                    apply(action, &mut self.running, &mut self.versions);
+                    self.dirty.push_back(action.app.clone());
                 }
-                tell(format!("{}: {}", deployment.number, deployment.step().unwrap_or_default()));
-            } else if deployment.state == State::Finished {
-                tell(format!("{}: finished", deployment.number));
+                notify(format!("{}: {}", deployment.number, deployment.step().unwrap_or_default()));
+            } else if deployment.state == DeploymentState::Finished {
+                notify(format!("{}: finished", deployment.number));
             }
         }
     }
 
-    /// Does what is to be done about all apps that may need something, and asks for offers where more is wanted than before,
-    /// or where it may find a place that it did not find before.
-    fn work(&mut self, may_fit: bool, calls: &mut Calls) {
+    /// Kills what is due in all dirty apps, and completes their actions. Revives offers if more launches are due than before,
+    /// or if `may_fit` says that a launch that is due may now find a place.
+    fn process_dirty(&mut self, may_fit: bool, calls: &mut Calls) {
         let now = calls.at();
         let mut wants_more = false;
-        while let Some(id) = self.restless.pop_front() {
-            if let Some(service) = self.services.get_mut(&id) {
-                let next = service.next(now);
-                for number in next.kill {
-                    service.census.put(number, Class::Dying);
+        while let Some(id) = self.dirty.pop_front() {
+            if let Some(app) = self.running.get_mut(&id) {
+                let step = app.next_step(now);
+                for number in step.kill {
+                    app.instances.set(number, Phase::Killed);
                     self.tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
                 }
-                wants_more |= next.launch > service.asked;
-                service.asked = next.launch;
-                if !service.is_done() {
+                wants_more |= step.launch > app.requested;
+                app.requested = step.launch;
+                if !app.is_done() {
                     continue;
                 }
-                service.settle();
-                if service.is_stopping {
-                    self.services.shift_remove(&id);
-                    self.reasons.shift_remove(&id);
+                app.finish_rollout();
+                if app.is_stopping {
+                    self.running.shift_remove(&id);
+                    self.obstacles.shift_remove(&id);
                 }
             }
-            self.deployments.iter_mut().for_each(|deployment| deployment.done(&id));
-            self.advance(now);
+            self.deployments.iter_mut().for_each(|deployment| deployment.complete(&id));
+            self.advance_deployments(now);
         }
-        if wants_more || may_fit && self.services.values().any(|service| service.asked > 0) {
+        if wants_more || may_fit && self.running.values().any(|app| app.requested > 0) {
             calls.revive();
         }
     }
 
-    /// Asks for all offers once more, to learn why the last of them will not do.
-    pub fn ask_again(&mut self, calls: &mut Calls) {
-        self.reasons.clear();
+    /// Revives all offers, so that [`queue`](Self::queue) has a current reason for each agent.
+    pub fn revive_offers(&mut self, calls: &mut Calls) {
+        self.obstacles.clear();
         calls.revive();
     }
 
-    /// Its tasks, in the order of their launch.
+    /// Returns the tasks that have not ended, in the order of their launch.
     pub fn tasks(&self) -> impl Iterator<Item = &Instance> {
         self.tasks.iter()
     }
 
-    /// A task that has not ended.
+    /// Returns a task that has not ended.
     pub fn task(&self, id: &TaskId) -> Option<&Instance> {
         self.tasks.by_id(id)
     }
 
-    /// All deployments, the first one first.
+    /// Returns all deployments, in order of their numbers.
     pub fn deployments(&self) -> &[Deployment] {
         &self.deployments
     }
 
-    /// The apps that run, as they are now; what a deployment has not come to yet is not among them.
-    pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.services.values()
+    /// Returns the apps that run. Actions of a deployment that have not started are not part of them.
+    pub fn running_apps(&self) -> impl Iterator<Item = &RunningApp> {
+        self.running.values()
     }
 
-    /// Whether all is as it should be.
+    /// Returns whether all deployments have ended, and exactly the wanted instances are up.
     pub fn is_settled(&self) -> bool {
-        let is_open = self.deployments.iter().any(|deployment| deployment.state == State::Running);
-        !is_open && self.services.values().all(Service::is_done)
+        let is_open = self.deployments.iter().any(|deployment| deployment.state == DeploymentState::Running);
+        !is_open && self.running.values().all(RunningApp::is_done)
     }
 
-    /// Whether there is an app whose tasks have failed and are not launched again yet.
-    pub fn backs_off(&self, now: Time) -> bool {
-        self.services.values().any(|service| service.back_off.until(now).is_some())
+    /// Returns whether the launch delay of some app has not ended.
+    pub fn is_backing_off(&self, now: Time) -> bool {
+        self.running.values().any(|app| app.launch_delay.until(now).is_some())
     }
 
-    /// The apps of which more instances could be launched if there were a place, or had they not failed; and why.
-    pub fn waiting(&self, now: Time) -> Vec<Waiting<'_>> {
-        let waiting = |service: &'_ Service| {
-            let app = &service.definition.app;
-            let agents = self.reasons.get(&app.id).into_iter().flatten();
+    /// Returns the launch queue: the apps with launches that are due, and why they wait.
+    pub fn queue(&self, now: Time) -> Vec<QueueItem<'_>> {
+        let item = |running: &'_ RunningApp| {
+            let app = &running.definition.app;
+            let agents = self.obstacles.get(&app.id).into_iter().flatten();
             let reasons = agents.flat_map(|(agent, reasons)| reasons.iter().map(move |reason| (agent, reason)));
-            (service.due().launch, service.back_off.until(now), reasons.collect())
+            (running.required().launch, running.launch_delay.until(now), reasons.collect())
         };
-        let all = self.services.values().map(|service| (&service.definition.app, waiting(service)));
-        let all = all.map(|(app, (instances, until, reasons))| Waiting { app, instances, until, reasons });
-        all.filter(|waiting| waiting.instances > 0).collect()
+        let all = self.running.values().map(|running| (&running.definition.app, item(running)));
+        let all = all.map(|(app, (instances, until, reasons))| QueueItem { app, instances, until, reasons });
+        all.filter(|item| item.instances > 0).collect()
     }
 
-    /// What has happened, since this was last asked.
-    pub fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    /// Returns the notices since the last call, and forgets them.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
     }
 
-    fn note(&mut self, plan: &Plan, offers: &[Offer]) {
+    fn record_obstacles(&mut self, plan: &Plan, offers: &[Offer]) {
         let agents: IndexMap<&OfferId, &AgentId> = offers.iter().map(|offer| (&offer.id, &offer.agent)).collect();
-        for waiting in &plan.unplaced {
-            let by_agent = self.reasons.entry(waiting.app.clone()).or_default();
+        for unplaced in &plan.unplaced {
+            let by_agent = self.obstacles.entry(unplaced.app.clone()).or_default();
             for agent in agents.values() {
                 by_agent.insert((*agent).clone(), Vec::new());
             }
-            for reason in &waiting.reasons {
+            for reason in &unplaced.reasons {
                 if let Some(reasons) = agents.get(&reason.offer).and_then(|agent| by_agent.get_mut(*agent)) {
                     reasons.push(reason.clone());
                 }
@@ -239,33 +288,33 @@ impl Marathon {
         }
     }
 
-    /// The apps as the planner is to see them now.
-    fn apps(&self, now: Time) -> Vec<App> {
-        let mut new: IndexMap<&str, u64> = IndexMap::new();
+    /// Returns the apps as the planner needs them now.
+    fn planned_apps(&self, now: Time) -> Vec<App> {
+        let mut present: IndexMap<&str, u64> = IndexMap::new();
         for task in self.tasks.iter() {
-            let service = self.services.get(&task.launch.app);
-            if service.is_some_and(|service| service.generation == task.generation) {
-                *new.entry(&task.launch.app).or_default() += 1;
+            let app = self.running.get(&task.launch.app);
+            if app.is_some_and(|app| app.generation == task.generation) {
+                *present.entry(&task.launch.app).or_default() += 1;
             }
         }
-        let app = |(id, service): (&SmolStr, &Service)| {
-            service.app(service.next(now).launch, new.get(id.as_str()).copied().unwrap_or(0))
+        let planned = |(id, app): (&SmolStr, &RunningApp)| {
+            app.planned(app.next_step(now).launch, present.get(id.as_str()).copied().unwrap_or(0))
         };
-        self.services.iter().map(app).collect()
+        self.running.iter().map(planned).collect()
     }
 }
 
-/// Begins an action.
-fn carry_out(action: &Action, services: &mut IndexMap<SmolStr, Service>, versions: &mut u32) {
-    let service = services.get_mut(&action.app);
+/// Starts an action.
+fn apply(action: &Action, running: &mut IndexMap<SmolStr, RunningApp>, versions: &mut u32) {
+    let app = running.get_mut(&action.app);
     match (action.kind, &action.to) {
-        (Kind::Stop, _) | (_, None) => service.into_iter().for_each(Service::stop),
-        (Kind::Scale, Some(to)) => service.into_iter().for_each(|service| service.scale(Arc::clone(to))),
-        (Kind::Start | Kind::Restart, Some(to)) => {
+        (ActionKind::Stop, _) | (_, None) => app.into_iter().for_each(RunningApp::stop),
+        (ActionKind::Scale, Some(to)) => app.into_iter().for_each(|app| app.scale(Arc::clone(to))),
+        (ActionKind::Start | ActionKind::Restart, Some(to)) => {
             *versions += 1;
-            match service {
-                Some(service) => service.restart(Arc::clone(to), *versions),
-                None => drop(services.insert(action.app.clone(), Service::new(Arc::clone(to), *versions))),
+            match app {
+                Some(app) => app.restart(Arc::clone(to), *versions),
+                None => drop(running.insert(action.app.clone(), RunningApp::new(Arc::clone(to), *versions))),
             }
         }
     }
@@ -273,20 +322,20 @@ fn carry_out(action: &Action, services: &mut IndexMap<SmolStr, Service>, version
 
 impl Scheduler for Marathon {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-        let apps = self.apps(calls.at());
+        let apps = self.planned_apps(calls.at());
         let mut planner = Planner::new().at(calls.at()).strategy(Strategy::Spread(Load::Both));
         planner.taken.clone_from(self.tasks.ended());
         let plan = planner.plan(&apps, &self.tasks.running(), &offers);
         let mut launches: IndexMap<OfferId, Vec<Task>> = IndexMap::new();
         for launch in &plan.launches {
-            let Some(service) = self.services.get_mut(&launch.app) else { continue };
-            let task = service.definition.task(launch, &version_text(service.generation));
+            let Some(app) = self.running.get_mut(&launch.app) else { continue };
+            let task = app.definition.task(launch, &version_text(app.generation));
             launches.entry(launch.offer.clone()).or_default().push(task);
-            let number = self.tasks.launch(launch.clone(), Arc::clone(&service.definition), service.generation);
-            service.census.put(number, Class::Starting);
-            service.asked = service.asked.saturating_sub(1);
+            let number = self.tasks.launch(launch.clone(), Arc::clone(&app.definition), app.generation);
+            app.instances.set(number, Phase::Starting);
+            app.requested = app.requested.saturating_sub(1);
         }
-        self.note(&plan, &offers);
+        self.record_obstacles(&plan, &offers);
         for (offer, tasks) in launches {
             let accept = Accept::to([offer]).then(Operation::Launch(tasks));
             calls.accept(accept.refuse_rest_for(REFUSAL));
@@ -301,45 +350,45 @@ impl Scheduler for Marathon {
 
     fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
         let now = calls.at();
-        match self.tasks.hear(&status, now) {
-            Heard::Nothing => {}
-            // A task of nobody's would run for ever.
-            Heard::Stranger => calls.kill(status.task),
-            Heard::Changed(number) => {
+        match self.tasks.apply(&status, now) {
+            StatusOutcome::Ignored => {}
+            // No app owns the task, so it would run for ever.
+            StatusOutcome::Unknown => calls.kill(status.task),
+            StatusOutcome::Changed(number) => {
                 let Some(task) = self.tasks.get(number) else { return };
-                let Some(service) = self.services.get_mut(&task.launch.app) else { return };
-                self.restless.push_back(task.launch.app.clone());
-                if task.is_hopeless() && !task.is_killed {
+                let Some(app) = self.running.get_mut(&task.launch.app) else { return };
+                self.dirty.push_back(task.launch.app.clone());
+                if task.must_be_replaced() && !task.is_killed {
                     let text = format!("{} has failed its health checks too often", status.task);
-                    self.news.push(News { at: now, what: "health", text });
-                    service.census.put(number, Class::Dying);
+                    self.notices.push(Notice { at: now, topic: "health", text });
+                    app.instances.set(number, Phase::Killed);
                     self.tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
                 } else {
-                    service.census.put(number, service.class(task));
+                    app.instances.set(number, app.phase(task));
                 }
-                self.work(false, calls);
+                self.process_dirty(false, calls);
             }
-            Heard::Ended(number, task) => {
-                let Some(service) = self.services.get_mut(&task.launch.app) else { return };
-                service.census.remove(number);
-                if !task.is_killed && task.generation == service.generation && is_failure(status.state) {
-                    let until = service.back_off.failed(&service.definition.delays, now);
+            StatusOutcome::Ended(number, task) => {
+                let Some(app) = self.running.get_mut(&task.launch.app) else { return };
+                app.instances.remove(number);
+                if !task.is_killed && task.generation == app.generation && is_failure(status.state) {
+                    let until = app.launch_delay.record_failure(&app.definition.backoff, now);
                     let text = format!("{} is not launched before {until}s", task.launch.app);
-                    self.news.push(News { at: now, what: "backoff", text });
+                    self.notices.push(Notice { at: now, topic: "backoff", text });
                     calls.wake_at(until);
                 }
-                self.restless.push_back(task.launch.app.clone());
-                self.work(true, calls);
+                self.dirty.push_back(task.launch.app.clone());
+                self.process_dirty(true, calls);
             }
         }
     }
 
     fn woken(&mut self, calls: &mut Calls) {
-        self.restless.extend(self.services.keys().cloned());
-        self.work(false, calls);
+        self.dirty.extend(self.running.keys().cloned());
+        self.process_dirty(false, calls);
     }
 
     fn rejected(&mut self, message: String, calls: &mut Calls) {
-        self.news.push(News { at: calls.at(), what: "refused", text: message });
+        self.notices.push(Notice { at: calls.at(), topic: "refused", text: message });
     }
 }

@@ -1,24 +1,29 @@
-//! Reads groups: a tree of apps, as it is put to Marathon's `/v2/groups`.
+//! Reads groups: a tree of apps, as a client puts it to Marathon's `/v2/groups`.
 //!
-//! `{"id": "/shop", "dependencies": ["/mail"], "apps": [...], "groups": [...]}`: ids are relative to the group that they stand
-//! in, and what a group depends on, all apps within it do (Marathon's page *Application Groups*).
+//! `{"id": "/shop", "dependencies": ["/mail"], "apps": [...], "groups": [...]}`: ids are relative to the enclosing group, and a
+//! dependency of a group is one of all apps within it (Marathon's page *Application Groups*).
 
-use crate::definition::{Definition, Dependency, from_root};
+use crate::definition::{AppDefinition, Dependency, canonical_path};
 use apportion::placement::{JsonNode, ReadError};
 use smol_str::SmolStr;
 
-/// What a file is about.
+/// The content of one document: an app, or a group of apps.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Written {
-    /// The id of the group, if it is one.
+pub struct Document {
+    /// The id of the group; `None` if the document is an app.
     pub group: Option<SmolStr>,
-    /// Its apps, or the one app that it is.
-    pub apps: Vec<Definition>,
+    /// All apps within the group, or the one app.
+    pub apps: Vec<AppDefinition>,
 }
 
-impl Written {
-    /// Reads an app or a group: a group is what has `apps` or `groups`.
+impl Document {
+    /// Reads an app or a group: an object that has `apps` or `groups` is a group. `file` is the name of the document in
+    /// messages.
+    ///
+    /// # Errors
+    ///
+    /// A [`ReadError`] with the place of the first value that is wrong.
     pub fn read(node: JsonNode<'_>, file: &str) -> Result<Self, ReadError> {
         let object = node.object()?;
         let mut apps = Vec::new();
@@ -31,7 +36,7 @@ impl Written {
     }
 }
 
-/// Whether an id is of a group, or of something within it.
+/// Returns whether an id is that of the group, or of an app or a group within it.
 pub fn is_within(id: &str, group: &str) -> bool {
     group == "/" || id.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -40,13 +45,13 @@ fn group(
     node: JsonNode<'_>,
     (file, parent): (&str, &str),
     inherited: &[Dependency],
-    apps: &mut Vec<Definition>,
+    apps: &mut Vec<AppDefinition>,
 ) -> Result<SmolStr, ReadError> {
     node.only(&["id", "dependencies", "apps", "groups", "version"])?;
     let id = node.required("id", "the id of the group")?;
-    let name = from_root(parent, id.name()?).filter(|name| is_within(name, parent));
+    let name = canonical_path(parent, id.name()?).filter(|name| is_within(name, parent));
     let name = name.ok_or_else(|| id.wrong(format!("an id within {parent}")))?;
-    only_plain(&id)?;
+    check_id(&id)?;
     let mut dependencies = inherited.to_vec();
     dependencies.extend(Dependency::read_all(node, &name)?);
     if let Some(own) = node.get("apps") {
@@ -62,24 +67,24 @@ fn group(
     Ok(name)
 }
 
-fn app(node: JsonNode<'_>, file: &str, parent: &str, inherited: &[Dependency]) -> Result<Definition, ReadError> {
+fn app(node: JsonNode<'_>, file: &str, parent: &str, inherited: &[Dependency]) -> Result<AppDefinition, ReadError> {
     node.object()?;
     let id = node.required("id", "the id of the app")?;
     let expected = || match parent {
         "/" => id.wrong("the id of the app"),
         _ => id.wrong(format!("an id within {parent}")),
     };
-    let name = from_root(parent, id.name()?).filter(|name| is_within(name, parent) && name != parent);
+    let name = canonical_path(parent, id.name()?).filter(|name| is_within(name, parent) && name != parent);
     let name = name.ok_or_else(expected)?;
-    only_plain(&id)?;
-    // What an app that stands alone depends on is relative to the group that its id names.
+    check_id(&id)?;
+    // The dependencies of an app without a group around it are relative to the group that its id names.
     let group = name.rsplit_once('/').map_or("/", |(group, _)| group).to_owned();
-    Definition::read(node, (file, name, &group), inherited)
+    AppDefinition::read(node, (file, name, &group), inherited)
 }
 
-/// Refuses an id that Marathon would (`pathType` of its schema of apps, but for where hyphens and dots may stand): two apps
-/// that differ in `/` and `_` alone would have tasks of the same names.
-fn only_plain(id: &JsonNode<'_>) -> Result<(), ReadError> {
+/// Rejects an id that Marathon would reject (`pathType` of its schema of apps, except for the places of hyphens and dots).
+/// Task ids are made of app ids with `/` replaced by `_`: two apps that differ in these alone would share task ids.
+fn check_id(id: &JsonNode<'_>) -> Result<(), ReadError> {
     let is_plain = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"-./".contains(&letter);
     if id.name()?.bytes().all(is_plain) {
         return Ok(());
@@ -92,8 +97,8 @@ mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
 
-    fn read(json: &Json) -> Result<Written, String> {
-        Written::read(JsonNode::root(json), "shop.json").map_err(|error| error.to_string())
+    fn read(json: &Json) -> Result<Document, String> {
+        Document::read(JsonNode::root(json), "shop.json").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -114,7 +119,7 @@ mod tests {
             ("/shop/front/cache", vec!["/mail", "/shop/db"]),
         ];
         assert_eq!(apps, expected);
-        assert_eq!(written.apps[1].dependencies[1].place, "groups[0].dependencies[0]: found \"../db\"");
+        assert_eq!(written.apps[1].dependencies[1].source, "groups[0].dependencies[0]: found \"../db\"");
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! [`Haproxy`]: the configuration of a HAProxy that leads to the running tasks of all apps.
+//! [`HaproxyConfig`]: the configuration of a HAProxy that balances each service port over the tasks that are up.
 //!
-//! One `listen` for each service port, as Marathon's `haproxy-marathon-bridge` writes it; ports that apps do not name are
-//! given out from 10,000 on (Marathon's `local_port_min`), in the order of the apps, and kept for good.
+//! One `listen` section for each service port, as Marathon's `haproxy-marathon-bridge` writes it. Ports that apps do not
+//! number are assigned from 10,000 on (Marathon's `local_port_min`), in the order of the apps, and never change.
 
-use crate::service_port::{Mode, ServicePort};
+use crate::service_port::{ProxyMode, ServicePort};
 use apportion::TaskId;
 use indexmap::IndexSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
-/// The first service port that is given out.
-const FIRST: u16 = 10_000;
+/// The first service port that is assigned.
+const FIRST_PORT: u16 = 10_000;
 
-/// The part that is always the same. A host whose name is not known yet is no error: its servers are down.
+/// The constant part. A host name that cannot be resolved yet is no error: its servers are down.
 const HEAD: &str = "\
 # The services of Marathon's apps, written anew whenever they change.
 global
@@ -29,7 +29,7 @@ defaults
   default-server init-addr last,libc,none
 ";
 
-/// HAProxy's own page, as the bridge has it, so that there is something to listen to even without an app.
+/// HAProxy's statistics page, as the bridge has it. HAProxy does not start without any `listen` section.
 const STATS_PORT: u16 = 9090;
 const STATS: &str = "
 listen stats
@@ -38,39 +38,46 @@ listen stats
   stats enable
 ";
 
-/// A configuration, and the ports that were given out in it.
+/// The configuration: the assigned ports, and the text for the tasks that are up at some moment.
 #[derive(Debug)]
-pub struct Haproxy {
-    /// Whether no app wants the port of its own page.
+pub struct HaproxyConfig {
+    /// Whether the statistics page has its port: no app names the same one.
     has_stats: bool,
-    /// The ports that were given out, by app and index.
-    given: BTreeMap<(String, usize), u16>,
+    /// The assigned ports, by app and index.
+    assigned: BTreeMap<(String, usize), u16>,
 }
 
-/// An app, and its tasks that can be reached.
+/// An app with the tasks that are up.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "whoever knows the tasks builds it")]
-pub struct Entry<'a> {
+#[expect(clippy::exhaustive_structs, reason = "callers build it")]
+pub struct AppBackend<'a> {
+    /// The id of the app.
     pub app: &'a str,
+    /// Its service ports.
     pub services: &'a [ServicePort],
+    /// Its tasks that are up.
     pub servers: Vec<Server<'a>>,
 }
 
-/// A task where it can be reached: its host, and its ports there as they stand in the app.
+/// A task that is up.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "whoever knows the tasks builds it")]
+#[expect(clippy::exhaustive_structs, reason = "callers build it")]
 pub struct Server<'a> {
+    /// The id of the task.
     pub task: &'a TaskId,
+    /// The name or address of its host.
     pub host: &'a str,
+    /// Its host ports, in the order of the app's ports; `None` where a port is not on the host.
     pub ports: &'a [Option<u64>],
 }
 
-impl Haproxy {
-    /// For all that is ever wanted, at one time after another.
+impl HaproxyConfig {
+    /// Returns the configuration for a sequence of wanted sets of apps, each of which replaces the one before.
     ///
     /// # Errors
     ///
-    /// One message for each number that is wanted by more than one port at a time.
+    /// One message for each number that two service ports of the same set have, and one if there are more service ports
+    /// without a number than can be assigned.
     pub fn new<'a, Apps>(wanted: impl IntoIterator<Item = Apps>) -> Result<Self, Vec<String>>
     where
         Apps: IntoIterator<Item = (&'a str, &'a [ServicePort])>,
@@ -91,28 +98,28 @@ impl Haproxy {
                 }
             }
         }
-        let free = (FIRST..=u16::MAX).filter(|port| !numbers.contains(port));
-        let given: BTreeMap<_, _> = unnamed.iter().cloned().zip(free).collect();
-        if given.len() < unnamed.len() {
-            let (found, most) = (unnamed.len(), given.len());
+        let free = (FIRST_PORT..=u16::MAX).filter(|port| !numbers.contains(port));
+        let assigned: BTreeMap<_, _> = unnamed.iter().cloned().zip(free).collect();
+        if assigned.len() < unnamed.len() {
+            let (found, most) = (unnamed.len(), assigned.len());
             wrong.insert(format!("found {found} service ports without a number, expected at most {most}"));
         }
         let has_stats = !numbers.contains(&STATS_PORT);
-        let this = Self { has_stats, given };
+        let this = Self { has_stats, assigned };
         if wrong.is_empty() { Ok(this) } else { Err(wrong.into_iter().collect()) }
     }
 
-    /// The text of the configuration, with these apps as they are now.
-    pub fn text<'a>(&self, entries: impl IntoIterator<Item = Entry<'a>>) -> String {
+    /// Returns the text of the configuration file for these apps.
+    pub fn text<'a>(&self, entries: impl IntoIterator<Item = AppBackend<'a>>) -> String {
         let mut text = format!("{HEAD}{}", if self.has_stats { STATS } else { "" });
         let mut taken = BTreeSet::new();
         for entry in entries {
             for (index, service) in entry.services.iter().enumerate() {
-                // Writing into a text cannot fail.
+                // Writing to a String cannot fail.
                 let _ = match self.port(entry.app, index, service) {
                     None => writeln!(text, "\n# {}: port {index} is left out, as it is of UDP", name(entry.app)),
                     Some(port) if taken.insert(port) => listen(&entry, (index, port, service.mode), &mut text),
-                    // The one that has it is about to go.
+                    // The app that has it is about to stop.
                     Some(port) => writeln!(text, "\n# {}: port {index} waits for {port}", name(entry.app)),
                 };
             }
@@ -120,22 +127,22 @@ impl Haproxy {
         text
     }
 
-    /// The number of a service port, if it is of TCP.
+    /// Returns the number of a service port; `None` if it is not TCP.
     fn port(&self, app: &str, index: usize, service: &ServicePort) -> Option<u16> {
-        let given = || self.given.get(&(app.to_owned(), index)).copied();
-        service.port.or_else(given).filter(|_| service.tcp)
+        let assigned = || self.assigned.get(&(app.to_owned(), index)).copied();
+        service.port.or_else(assigned).filter(|_| service.tcp)
     }
 }
 
-/// The ports of an app that are of TCP, each with its index.
+/// Returns the TCP service ports of an app, with their indices.
 fn tcp<'a>((app, services): (&'a str, &'a [ServicePort])) -> impl Iterator<Item = (&'a str, usize, &'a ServicePort)> {
     let all = services.iter().enumerate().map(move |(index, service)| (app, index, service));
     all.filter(|(_, _, service)| service.tcp)
 }
 
-fn listen(entry: &Entry<'_>, (index, port, mode): (usize, u16, Mode), text: &mut String) -> fmt::Result {
+fn listen(entry: &AppBackend<'_>, (index, port, mode): (usize, u16, ProxyMode), text: &mut String) -> fmt::Result {
     writeln!(text, "\nlisten {}-{port}\n  bind 0.0.0.0:{port}\n  mode {}", name(entry.app), mode.as_str())?;
-    writeln!(text, "  option {}\n  balance leastconn", if mode == Mode::Http { "httplog" } else { "tcplog" })?;
+    writeln!(text, "  option {}\n  balance leastconn", if mode == ProxyMode::Http { "httplog" } else { "tcplog" })?;
     for server in &entry.servers {
         if let Some(port) = server.ports.get(index).copied().flatten() {
             writeln!(text, "  server {} {}:{port} check", word(server.task.as_str()), word(server.host))?;
@@ -144,12 +151,12 @@ fn listen(entry: &Entry<'_>, (index, port, mode): (usize, u16, Mode), text: &mut
     Ok(())
 }
 
-/// The name of an app.
+/// Returns the name of an app in the configuration.
 fn name(app: &str) -> String {
     word(app.trim_start_matches('/'))
 }
 
-/// A name with nothing in it that HAProxy's grammar could trip over.
+/// Returns a name with `_` for every character that has a meaning in HAProxy's grammar.
 fn word(name: &str) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || ".:-".contains(letter) { letter } else { '_' };
     name.chars().map(plain).collect()
@@ -160,40 +167,41 @@ mod tests {
     use super::*;
 
     fn service(port: Option<u16>) -> ServicePort {
-        ServicePort { port, tcp: true, mode: Mode::Tcp }
+        ServicePort { port, tcp: true, mode: ProxyMode::Tcp }
     }
 
     #[test]
     fn ports_without_a_number_are_the_first_that_nobody_names() {
         let (open, fixed) = ([service(None), service(None)], [service(Some(10_001))]);
         let wanted = [vec![("/b", &open[..]), ("/a", &open[..1])], vec![("/c", &fixed[..]), ("/b", &open[..])]];
-        let haproxy = Haproxy::new(wanted).unwrap();
-        let given: Vec<_> = haproxy.given.iter().map(|((app, index), port)| (app.as_str(), *index, *port)).collect();
-        assert_eq!(given, [("/a", 0, 10_003), ("/b", 0, 10_000), ("/b", 1, 10_002)]);
+        let haproxy = HaproxyConfig::new(wanted).unwrap();
+        let assigned: Vec<_> =
+            haproxy.assigned.iter().map(|((app, index), port)| (app.as_str(), *index, *port)).collect();
+        assert_eq!(assigned, [("/a", 0, 10_003), ("/b", 0, 10_000), ("/b", 1, 10_002)]);
     }
 
     #[test]
     fn one_number_is_of_one_service_at_a_time() {
         let (one, two) = ([service(Some(80))], [service(Some(80)), service(Some(80))]);
         let both = || vec![("/a", &one[..]), ("/b", &two[..])];
-        let wrong = Haproxy::new([both(), both()]).unwrap_err();
+        let wrong = HaproxyConfig::new([both(), both()]).unwrap_err();
         let message = |one, other| format!("80 is the service port of {one} and of {other}");
         assert_eq!(wrong, [message("/a [0]", "/b [0]"), message("/b [0]", "/b [1]")]);
-        let haproxy = Haproxy::new([[("/a", &one[..])], [("/b", &one[..])]]).unwrap();
-        let entry = |app| Entry { app, services: &one, servers: Vec::new() };
+        let haproxy = HaproxyConfig::new([[("/a", &one[..])], [("/b", &one[..])]]).unwrap();
+        let entry = |app| AppBackend { app, services: &one, servers: Vec::new() };
         let text = haproxy.text([entry("/a"), entry("/b")]);
         assert!(text.contains("\nlisten a-80\n") && text.ends_with("\n# b: port 0 waits for 80\n"), "{text}");
         let many = vec![service(None); 60_000];
-        let wrong = Haproxy::new([[("/a", &many[..])]]).unwrap_err();
+        let wrong = HaproxyConfig::new([[("/a", &many[..])]]).unwrap_err();
         assert_eq!(wrong, ["found 60000 service ports without a number, expected at most 55536"]);
     }
 
     #[test]
     fn names_are_such_that_the_grammar_holds() {
         let (services, task) = ([service(Some(80))], TaskId::from("a b\nc.1"));
-        let haproxy = Haproxy::new([[]]).unwrap();
+        let haproxy = HaproxyConfig::new([[]]).unwrap();
         let servers = vec![Server { task: &task, host: "h\n", ports: &[Some(1)] }];
-        let text = haproxy.text([Entry { app: "/x/a b\nlisten y", services: &services, servers }]);
+        let text = haproxy.text([AppBackend { app: "/x/a b\nlisten y", services: &services, servers }]);
         assert!(
             text.contains("\nlisten x_a_b_listen_y-80\n") && text.ends_with("  server a_b_c.1 h_:1 check\n"),
             "{text}"

@@ -1,62 +1,76 @@
-//! [`HealthCheck`]: how an app's tasks are looked at; [`Health`]: what that has come to, task by task.
+//! [`HealthCheck`]: a health check of an app; [`Health`]: the results of the checks of one task.
 //!
 //! Keys, defaults and rules are those of Marathon's page *Health Checks* and its classes `HealthCheck`, `Health` and
-//! `HealthCheckActor`. Whoever makes the checks tells each result; what follows from it is decided here, by Marathon.
+//! `HealthCheckActor`. The executor makes the checks and reports each result in a status update; what follows from the
+//! results is decided here.
 
 use apportion::placement::{JsonNode, ReadError};
 use apportion::{TaskId, TaskState, TaskStatus, Time};
 use serde_json::json;
 use std::time::Duration;
 
-/// The longest time that may be written, in seconds: a year.
-const LONGEST: u64 = 365 * 86_400;
+/// The longest duration that may be written, in seconds: a year.
+const MAX_SECONDS: u64 = 365 * 86_400;
 
-/// When a task is first looked at, if its interval is not shorter (Marathon's `FirstHealthCheckTime`).
-const FIRST: Duration = Duration::from_secs(1);
+/// The longest time from the start of a task to its first check (Marathon's `FirstHealthCheckTime`).
+const FIRST_CHECK: Duration = Duration::from_secs(1);
 
-/// The label of a status that tells the result of a check: which one it was.
+/// The label of a status update that has the index of the check whose result it reports.
 const LABEL: &str = "health-check";
 
 /// One of an app's `healthChecks`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthCheck {
+    /// The request, connection or command.
     pub probe: Probe,
-    /// How long after its start a task that was never healthy may fail.
+    /// `gracePeriodSeconds`: from the start of a task that was never healthy, for how long failures do not count.
     pub grace: Duration,
-    /// The time from one check to the next.
+    /// `intervalSeconds`: the time from one check to the next.
     pub interval: Duration,
-    /// What takes longer has failed.
+    /// `timeoutSeconds`: a check that takes longer fails.
     pub timeout: Duration,
-    /// With so many failures in a row the task is killed; 0 = never.
+    /// `maxConsecutiveFailures`: with that many failures in a row the task is killed; 0 = never.
     pub max_failures: u64,
 }
 
-/// What is done to learn whether a task is healthy.
+/// The kind of a health check (Marathon's `protocol`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever makes the checks must know all of them")]
+#[expect(clippy::exhaustive_enums, reason = "an executor has to handle all of them")]
 pub enum Probe {
-    /// A request must be answered with a status from 200 to 399.
-    Http { tls: bool, path: String, port: Port, ignore_1xx: bool },
-    /// A connection must come about.
-    Tcp { port: Port },
-    /// A shell command must end with 0.
+    /// A GET request must be answered with a status from 200 to 399.
+    Http {
+        /// Whether the request is HTTPS.
+        tls: bool,
+        /// The path, which begins with `/`.
+        path: String,
+        /// The port of the task.
+        port: PortRef,
+        /// Whether a status from 100 to 199 is no result (`ignoreHttp1xx`) instead of a failure.
+        ignore_1xx: bool,
+    },
+    /// A connection must be accepted.
+    Tcp {
+        /// The port of the task.
+        port: PortRef,
+    },
+    /// A shell command must exit with status 0.
     Command(String),
 }
 
-/// The port that is looked at.
+/// The port of a health check (`port` or `portIndex`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever makes the checks must know all of them")]
-pub enum Port {
-    /// This one.
+#[expect(clippy::exhaustive_enums, reason = "an executor has to handle all of them")]
+pub enum PortRef {
+    /// A fixed number.
     Number(u16),
-    /// The task's port of that index.
+    /// The port of the task with that index.
     Index(usize),
 }
 
 impl HealthCheck {
-    /// Reads the `healthChecks` of an app that has so many ports. The checks that Mesos makes for Marathon (`MESOS_HTTP`,
-    /// ...) are made like Marathon's own.
+    /// Reads the `healthChecks` of an app that has `ports` ports. `MESOS_HTTP`, `MESOS_HTTPS` and `MESOS_TCP`, which Mesos
+    /// makes for Marathon, are read as `HTTP`, `HTTPS` and `TCP`.
     pub(crate) fn read_all(app: JsonNode<'_>, ports: usize) -> Result<Vec<Self>, ReadError> {
         let Some(checks) = app.get("healthChecks") else { return Ok(Vec::new()) };
         checks.items("a list of health checks")?.map(|check| Self::read(check, ports)).collect()
@@ -65,9 +79,9 @@ impl HealthCheck {
     fn read(check: JsonNode<'_>, ports: usize) -> Result<Self, ReadError> {
         check.object()?;
         let seconds = |key: &str, least: u64, default: u64| {
-            let given = check.get(key).map(|given| match given.whole(LONGEST) {
+            let given = check.get(key).map(|given| match given.whole(MAX_SECONDS) {
                 Ok(seconds) if seconds >= least => Ok(seconds),
-                _ => Err(given.wrong(format!("a whole number of seconds from {least} to {LONGEST}"))),
+                _ => Err(given.wrong(format!("a whole number of seconds from {least} to {MAX_SECONDS}"))),
             });
             given.transpose().map(|given| Duration::from_secs(given.unwrap_or(default)))
         };
@@ -81,9 +95,9 @@ impl HealthCheck {
         })
     }
 
-    /// How long after its start a task is looked at for the first time.
+    /// Returns the time from the start of a task to its first check.
     pub fn first(&self) -> Duration {
-        self.interval.min(FIRST)
+        self.interval.min(FIRST_CHECK)
     }
 }
 
@@ -111,13 +125,13 @@ impl Probe {
                 Ok(Self::Http {
                     tls: name.ends_with('S'),
                     path: path.to_owned(),
-                    port: Port::read(check, ports)?,
+                    port: PortRef::read(check, ports)?,
                     ignore_1xx: ignore_1xx.unwrap_or(false),
                 })
             }
             "TCP" | "MESOS_TCP" => {
                 unused(&["command", "path"])?;
-                Ok(Self::Tcp { port: Port::read(check, ports)? })
+                Ok(Self::Tcp { port: PortRef::read(check, ports)? })
             }
             "COMMAND" => {
                 unused(&["path", "port"])?;
@@ -130,7 +144,7 @@ impl Probe {
     }
 }
 
-impl Port {
+impl PortRef {
     fn read(check: JsonNode<'_>, ports: usize) -> Result<Self, ReadError> {
         if let Some(port) = check.get("port") {
             if let Some(index) = check.get("portIndex") {
@@ -149,7 +163,7 @@ impl Port {
         is_there.map(Self::Index).ok_or_else(|| index.wrong(format!("the index of one of the app's {ports} ports")))
     }
 
-    /// The port of a task that has these ports on its host; none if that port is not on the host.
+    /// Returns the port of a task with these host ports; `None` if the port is not on the host.
     pub fn of(self, ports: &[Option<u64>]) -> Option<u16> {
         match self {
             Self::Number(number) => Some(number),
@@ -158,8 +172,9 @@ impl Port {
     }
 }
 
-/// The status by which whoever made a check tells its result: of a running task, by the check's index in the app.
-pub fn tell(task: &TaskId, check: usize, result: Result<(), String>) -> TaskStatus {
+/// Returns the status update that reports the result of a check of a running task. `check` is the index of the check in its
+/// app; the error says why the task is not healthy.
+pub fn result_status(task: &TaskId, check: usize, result: Result<(), String>) -> TaskStatus {
     let mut status =
         TaskStatus::new(task.clone(), TaskState::Running).reason("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED");
     status.healthy = Some(result.is_ok());
@@ -171,90 +186,93 @@ pub fn tell(task: &TaskId, check: usize, result: Result<(), String>) -> TaskStat
     status
 }
 
-/// Whose result a status tells: the index of the check; the first one, if it does not say.
-fn told(status: &TaskStatus) -> usize {
+/// Returns the index of the check whose result a status update reports; 0 if it does not say.
+fn check_index(status: &TaskStatus) -> usize {
     let labels = status.details.get("labels").and_then(|labels| labels["labels"].as_array());
     let label = labels.into_iter().flatten().find(|label| label["key"] == LABEL);
     label.and_then(|label| label["value"].as_str()).and_then(|index| index.parse().ok()).unwrap_or(0)
 }
 
-/// How a running task is doing, by all checks of its app.
+/// The health of a running task, by all checks of its app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// A check has not had a result that counts yet.
+    /// Some check has no result that counts yet.
     Unknown,
-    /// The last result of each check was good, or there are no checks.
+    /// The last result of each check is a success, or there are no checks.
     Healthy,
-    /// The last result of some check was bad.
+    /// The last result of some check is a failure.
     Unhealthy,
-    /// Some check has failed as often in a row as it may: the task is to be killed, and replaced.
-    Hopeless,
+    /// Some check has failed `maxConsecutiveFailures` times in a row: the task has to be killed and replaced.
+    TooManyFailures,
 }
 
 /// The results of the checks of one task.
 #[derive(Debug, Clone)]
 pub(crate) struct Health {
     started: Time,
-    tracks: Vec<Track>,
+    records: Vec<CheckRecord>,
 }
 
 /// The results of one check.
 #[derive(Debug, Clone, Default)]
-struct Track {
+struct CheckRecord {
     grace: Duration,
     max_failures: u64,
-    /// The last result that counts, good or bad.
+    /// The last result that counts: whether it is a success.
     last: Option<bool>,
-    ever_good: bool,
-    /// Bad results in a row.
+    was_healthy: bool,
+    /// The number of failures in a row.
     failures: u64,
-    /// When the last result came about.
-    heard: Option<Time>,
+    /// The time of the last result.
+    last_at: Option<Time>,
 }
 
 impl Health {
-    /// Of a task that runs since then.
+    /// Returns the health of a task that runs since `started`.
     pub(crate) fn new(checks: &[HealthCheck], started: Time) -> Self {
-        let track =
-            |check: &HealthCheck| Track { grace: check.grace, max_failures: check.max_failures, ..Track::default() };
-        Self { started, tracks: checks.iter().map(track).collect() }
+        let record = |check: &HealthCheck| CheckRecord {
+            grace: check.grace,
+            max_failures: check.max_failures,
+            ..CheckRecord::default()
+        };
+        Self { started, records: checks.iter().map(record).collect() }
     }
 
-    /// Takes note of a status. One that tells no result, or one that is not newer than the last of that check, changes
-    /// nothing: so it may come twice, or late. A result is of the moment that its status names, or else of now.
-    pub(crate) fn hear(&mut self, status: &TaskStatus, now: Time) {
+    /// Applies a status update. An update without a result, or with one that is not newer than the last of its check, changes
+    /// nothing, so that updates may come twice or late. A result is of the time in its update, or else of now.
+    pub(crate) fn apply(&mut self, status: &TaskStatus, now: Time) {
         let at = status.timestamp.and_then(|secs| Time::try_from_secs_f64(secs).ok()).unwrap_or(now);
         if let (Some(good), TaskState::Running) = (status.healthy, status.state) {
-            self.result(told(status), good, at);
+            self.record_result(check_index(status), good, at);
         }
     }
 
-    /// Takes note of the result of a check at that moment. Failures in the grace period do not count, as long as the task
-    /// was never healthy.
-    pub(crate) fn result(&mut self, check: usize, good: bool, at: Time) {
-        let Some(track) = self.tracks.get_mut(check).filter(|track| track.heard < Some(at)) else { return };
-        track.heard = Some(at);
+    /// Records the result of a check at that time. Failures within the grace period do not count as long as the check never
+    /// succeeded.
+    pub(crate) fn record_result(&mut self, check: usize, good: bool, at: Time) {
+        let Some(record) = self.records.get_mut(check).filter(|record| record.last_at < Some(at)) else { return };
+        record.last_at = Some(at);
         if good {
-            track.ever_good = true;
-            track.failures = 0;
-        } else if !track.ever_good && at < self.started + track.grace {
+            record.was_healthy = true;
+            record.failures = 0;
+        } else if !record.was_healthy && at < self.started + record.grace {
             return;
         } else {
-            track.failures = track.failures.saturating_add(1);
+            record.failures = record.failures.saturating_add(1);
         }
-        track.last = Some(good);
+        record.last = Some(good);
     }
 
-    /// What all results so far come to.
+    /// Returns the verdict on all results so far.
     ///
-    /// `HealthCheckActor` counts a failure only after it has compared, so that it kills with one failure more than its
-    /// documentation says; this is what the documentation says, and Mesos does.
+    /// `HealthCheckActor` compares before it counts a failure, so it kills with one failure more than its documentation says.
+    /// Here it is as documented, and as Mesos does it.
     pub(crate) fn verdict(&self) -> Verdict {
-        if self.tracks.iter().any(|track| track.max_failures > 0 && track.failures >= track.max_failures) {
-            Verdict::Hopeless
-        } else if self.tracks.iter().any(|track| track.last == Some(false)) {
+        if self.records.iter().any(|record| record.max_failures > 0 && record.failures >= record.max_failures) {
+            Verdict::TooManyFailures
+        } else if self.records.iter().any(|record| record.last == Some(false)) {
             Verdict::Unhealthy
-        } else if self.tracks.iter().any(|track| track.last.is_none()) {
+        } else if self.records.iter().any(|record| record.last.is_none()) {
             Verdict::Unknown
         } else {
             Verdict::Healthy
@@ -282,10 +300,10 @@ mod tests {
             "command": {"value": "true"}, "intervalSeconds": 5, "timeoutSeconds": 4, "gracePeriodSeconds": 0,
             "maxConsecutiveFailures": 0}]));
         let checks = checks.unwrap();
-        let http = Probe::Http { tls: false, path: "/".to_owned(), port: Port::Index(0), ignore_1xx: false };
+        let http = Probe::Http { tls: false, path: "/".to_owned(), port: PortRef::Index(0), ignore_1xx: false };
         let times = |check: &HealthCheck| [check.grace, check.interval, check.timeout].map(|time| time.as_secs());
         assert_eq!((&checks[0].probe, times(&checks[0]), checks[0].max_failures), (&http, [300, 60, 20], 3));
-        assert_eq!(checks[1].probe, Probe::Tcp { port: Port::Number(80) });
+        assert_eq!(checks[1].probe, Probe::Tcp { port: PortRef::Number(80) });
         assert_eq!(checks[2].probe, Probe::Command("true".to_owned()));
         assert_eq!((times(&checks[2]), checks[2].max_failures), ([0, 5, 4], 0));
         assert_eq!(HealthCheck::read_all(JsonNode::root(&json!({"healthChecks": null})), 0), Ok(vec![]));
@@ -327,21 +345,21 @@ mod tests {
         let checks = read(json!([{"gracePeriodSeconds": 10}])).unwrap();
         let mut health = Health::new(&checks, secs(100));
         for at in [101, 105, 109] {
-            health.result(0, false, secs(at));
+            health.record_result(0, false, secs(at));
             assert_eq!(health.verdict(), Verdict::Unknown);
         }
         let mut late = health.clone();
-        for (at, verdict) in [(110, Verdict::Unhealthy), (111, Verdict::Unhealthy), (112, Verdict::Hopeless)] {
-            late.result(0, false, secs(at));
+        for (at, verdict) in [(110, Verdict::Unhealthy), (111, Verdict::Unhealthy), (112, Verdict::TooManyFailures)] {
+            late.record_result(0, false, secs(at));
             assert_eq!(late.verdict(), verdict, "{at}");
         }
-        health.result(0, true, Time::from_micros(109_500_000));
+        health.record_result(0, true, Time::from_micros(109_500_000));
         assert_eq!(health.verdict(), Verdict::Healthy);
-        health.result(0, false, Time::from_micros(109_700_000)); // within the grace period, and it has been healthy
+        health.record_result(0, false, Time::from_micros(109_700_000)); // within the grace period, and it has been healthy
         assert_eq!(health.verdict(), Verdict::Unhealthy);
-        health.result(0, true, secs(110));
-        for (at, verdict) in [(111, Verdict::Unhealthy), (112, Verdict::Unhealthy), (113, Verdict::Hopeless)] {
-            health.result(0, false, secs(at));
+        health.record_result(0, true, secs(110));
+        for (at, verdict) in [(111, Verdict::Unhealthy), (112, Verdict::Unhealthy), (113, Verdict::TooManyFailures)] {
+            health.record_result(0, false, secs(at));
             assert_eq!(health.verdict(), verdict, "{at}");
         }
     }
@@ -351,15 +369,15 @@ mod tests {
         let never = json!({"gracePeriodSeconds": 0, "maxConsecutiveFailures": 0});
         let checks = read(json!([never, {"gracePeriodSeconds": 0, "maxConsecutiveFailures": 1}])).unwrap();
         let mut health = Health::new(&checks, secs(0));
-        health.result(0, true, secs(1));
+        health.record_result(0, true, secs(1));
         assert_eq!(health.verdict(), Verdict::Unknown);
-        health.result(1, true, secs(1));
+        health.record_result(1, true, secs(1));
         assert_eq!(health.verdict(), Verdict::Healthy);
-        (2..20).for_each(|at| health.result(0, false, secs(at)));
+        (2..20).for_each(|at| health.record_result(0, false, secs(at)));
         assert_eq!(health.verdict(), Verdict::Unhealthy);
-        health.result(1, false, secs(2));
-        assert_eq!(health.verdict(), Verdict::Hopeless);
-        health.result(7, false, secs(20)); // there is no such check
+        health.record_result(1, false, secs(2));
+        assert_eq!(health.verdict(), Verdict::TooManyFailures);
+        health.record_result(7, false, secs(20)); // there is no such check
         assert_eq!(Health::new(&[], secs(0)).verdict(), Verdict::Healthy);
     }
 
@@ -368,31 +386,32 @@ mod tests {
         let checks = read(json!([{"gracePeriodSeconds": 0}, {"gracePeriodSeconds": 0}])).unwrap();
         let mut health = Health::new(&checks, secs(0));
         let status = |check, good: bool, at: f64| {
-            let mut status = tell(&"t1".into(), check, if good { Ok(()) } else { Err("no answer".to_owned()) });
+            let mut status =
+                result_status(&"t1".into(), check, if good { Ok(()) } else { Err("no answer".to_owned()) });
             status.timestamp = Some(at);
             status
         };
-        health.hear(&status(0, true, 1.0), secs(1));
+        health.apply(&status(0, true, 1.0), secs(1));
         let bad = status(1, false, 1.0);
         assert_eq!(bad.message.as_deref(), Some("health check 1: no answer"));
-        (1..9).for_each(|now| health.hear(&bad, secs(now)));
+        (1..9).for_each(|now| health.apply(&bad, secs(now)));
         assert_eq!(health.verdict(), Verdict::Unhealthy); // it was told eight times, and is one failure
-        health.hear(&status(1, true, 3.0), secs(3));
-        health.hear(&status(1, false, 2.0), secs(4)); // late
+        health.apply(&status(1, true, 3.0), secs(3));
+        health.apply(&status(1, false, 2.0), secs(4)); // late
         assert_eq!(health.verdict(), Verdict::Healthy);
         let mut ended = status(1, false, 5.0);
         ended.state = TaskState::Finished;
-        health.hear(&ended, secs(5));
-        health.hear(&TaskStatus::new("t1", TaskState::Running), secs(5));
+        health.apply(&ended, secs(5));
+        health.apply(&TaskStatus::new("t1", TaskState::Running), secs(5));
         assert_eq!(health.verdict(), Verdict::Healthy);
     }
 
     #[test]
     fn a_port_is_a_number_or_one_of_the_tasks() {
         let ports = [Some(31_000), None];
-        let of = |port: Port| port.of(&ports);
+        let of = |port: PortRef| port.of(&ports);
         assert_eq!(
-            [Port::Number(8), Port::Index(0), Port::Index(1), Port::Index(2)].map(of),
+            [PortRef::Number(8), PortRef::Index(0), PortRef::Index(1), PortRef::Index(2)].map(of),
             [Some(8), Some(31_000), None, None]
         );
     }

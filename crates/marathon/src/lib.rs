@@ -1,40 +1,50 @@
-//! A small Marathon: the framework that keeps apps running on a cluster, on the protocol of [`apportion`].
+//! A small Marathon: a framework that keeps apps running on a cluster, on [`apportion`].
 //!
-//! [`Written`] reads Marathon's JSON of an app or a group; a [`Target`] is all the apps that are wanted, with their
-//! dependencies. [`Marathon`] is the scheduler: it changes what runs in [`Deployment`]s, step by step, within the bounds of
-//! each app's `upgradeStrategy`, replaces what fails its health checks, and waits longer and longer before it launches again
-//! what keeps failing.
+//! [`Document`] reads Marathon's JSON of an app or a group. A [`RootGroup`] is all the apps that are wanted, with their
+//! dependency graph. [`Marathon`] is the scheduler that runs them: it changes what runs in [`Deployment`]s, step by step,
+//! within the bounds of each app's `upgradeStrategy`; it replaces tasks that fail their health checks; and it launches an
+//! app that keeps failing after longer and longer delays.
 //!
-//! The library does no I/O: time comes in with the calls, and launches go out as tasks. Whoever runs them reads an
-//! [`Order`] and makes its [`HealthCheck`]s; [`Simulated`] is an executor that only says what a task would. The program
-//! `marathon` of this package runs both kinds.
-#![expect(missing_docs, reason = "the rooms are described in the next step")]
+//! The library does no I/O: time comes in with the calls, and launches go out as tasks. An executor reads the
+//! [`TaskCommand`] of a task, runs it, makes its [`HealthCheck`]s and reports them by [`result_status`].
+//! [`SimulatedExecutor`] runs nothing and reports what a task would. The program `marathon` of this package runs tasks in
+//! either way.
+//!
+//! | module | purpose |
+//! | --- | --- |
+//! | `group` `definition` `root_group` | documents; apps; all wanted apps and their dependency graph |
+//! | `framework` `running_app` | the scheduler; an app that runs, at its present version |
+//! | `deployment` | a change of apps, in steps |
+//! | `rollout` `phases` | which instances are killed and launched; the instances of an app by phase |
+//! | `tracker` `health` `backoff` | instances and their status updates; health checks; launch delays |
+//! | `program` `simulated` | the command of a task; an executor that runs nothing |
+//! | `service_port` `haproxy` | ports at which clients reach apps; the text of HAProxy's configuration |
 
-mod back_off;
-mod census;
+mod backoff;
 mod definition;
-mod dependency;
 mod deployment;
 mod framework;
 mod group;
 mod haproxy;
 mod health;
+mod phases;
 mod program;
 mod rollout;
-mod service;
+mod root_group;
+mod running_app;
 mod service_port;
 mod simulated;
-mod tasks;
+mod tracker;
 
-pub use definition::{Apps, Definition, Dependency, from_root};
-pub use dependency::Target;
-pub use deployment::{Deployment, State};
-pub use framework::{Marathon, News, Waiting};
-pub use group::{Written, is_within};
-pub use haproxy::{Entry, Haproxy, Server};
-pub use health::{HealthCheck, Port, Probe, tell};
-pub use program::Order;
-pub use service::Service;
-pub use service_port::{Mode, ServicePort};
-pub use simulated::{SICK, Simulated};
-pub use tasks::Instance;
+pub use definition::{AppDefinition, Apps, Dependency, canonical_path};
+pub use deployment::{Deployment, DeploymentState};
+pub use framework::{Marathon, Notice, QueueItem};
+pub use group::{Document, is_within};
+pub use haproxy::{AppBackend, HaproxyConfig, Server};
+pub use health::{HealthCheck, PortRef, Probe, result_status};
+pub use program::TaskCommand;
+pub use root_group::RootGroup;
+pub use running_app::RunningApp;
+pub use service_port::{ProxyMode, ServicePort};
+pub use simulated::{FAIL_CHECKS, SimulatedExecutor};
+pub use tracker::Instance;

@@ -1,8 +1,8 @@
-//! [`Program`]: what the tasks of an app run, and [`Order`]: what the executor of one of them is told of it.
+//! [`Program`]: the command of an app; [`TaskCommand`]: the same for one task, as its executor reads it.
 //!
-//! It runs in no container: an app's user and limits are passed over, of its image only the name is told, and what its
-//! tasks should listen on is `$PORT0`, not the port of a container. Keys and variables are those of Marathon's class
-//! `AppDefinition` and of its page *Task Environment Variables*.
+//! Tasks run without a container: the user and the limits of an app are ignored, its image is only a variable, and a task
+//! listens on `$PORT0`, not on a port of a container. Keys and variables are those of Marathon's class `AppDefinition` and of
+//! its page *Task Environment Variables*.
 
 use crate::health::HealthCheck;
 use apportion::Task;
@@ -11,10 +11,10 @@ use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// How long a task that is to end may take, unless the app says otherwise (Mesos' `KillPolicy`).
-const GRACE: Duration = Duration::from_secs(3);
+/// The time from SIGTERM to SIGKILL, unless the app has its own (Mesos' `KillPolicy`).
+const DEFAULT_GRACE: Duration = Duration::from_secs(3);
 
-/// What the tasks of an app run.
+/// The command of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Program {
     /// A shell command, `cmd`.
@@ -22,23 +22,23 @@ pub(crate) struct Program {
     /// A program and its arguments, `args`.
     args: Vec<String>,
     env: IndexMap<String, String>,
-    /// A variable whose value is kept elsewhere.
+    /// The name of a variable whose value is a secret.
     secret: Option<String>,
-    /// How long a task may take to end before it is killed.
+    /// `taskKillGracePeriodSeconds`: the time from SIGTERM to SIGKILL.
     grace: Duration,
 }
 
 impl Program {
-    /// Reads what an app runs, whose image is looked at by nobody.
+    /// Reads `cmd`, `args`, `env` and `taskKillGracePeriodSeconds` of an app.
     pub(crate) fn read(app: JsonNode<'_>) -> Result<Self, ReadError> {
-        let shell = app.get("cmd").map(|cmd| Ok::<_, ReadError>(c_text(cmd)?.to_owned())).transpose()?;
+        let shell = app.get("cmd").map(|cmd| Ok::<_, ReadError>(c_string(cmd)?.to_owned())).transpose()?;
         let mut args = Vec::new();
         if let Some(given) = app.get("args") {
             if shell.is_some() {
                 return Err(given.wrong("nothing beside a cmd"));
             }
             for arg in given.items("a list of texts")? {
-                args.push(c_text(arg)?.to_owned());
+                args.push(c_string(arg)?.to_owned());
             }
         }
         let (mut env, mut secret) = (IndexMap::new(), None);
@@ -54,29 +54,30 @@ impl Program {
                         secret.get_or_insert_with(|| name.to_owned());
                         continue;
                     }
-                    Json::String(_) | Json::Array(_) | Json::Object(_) => c_text(value)?.to_owned(),
+                    Json::String(_) | Json::Array(_) | Json::Object(_) => c_string(value)?.to_owned(),
                 };
                 env.insert(name.to_owned(), text);
             }
         }
         let grace = match app.get("taskKillGracePeriodSeconds") {
-            None => GRACE,
+            None => DEFAULT_GRACE,
             Some(given) => Duration::from_secs(given.whole(86_400)?),
         };
         Ok(Self { shell, args, env, secret, grace })
     }
 
-    /// Whether there is nothing to run: what runs is in an image.
+    /// Returns whether there is no command, because the image has it.
     pub(crate) fn is_empty(&self) -> bool {
         self.shell.is_none() && self.args.is_empty()
     }
 
-    /// A variable of its environment that is a secret, of which there are none here.
+    /// Returns the name of a variable that is a secret, if there is one.
     pub(crate) fn secret(&self) -> Option<&str> {
         self.secret.as_deref()
     }
 
-    /// The task of a launch, with what its executor is told: as Mesos has it, and its health checks and ports.
+    /// Returns the task of a launch. Its details have the command and the kill policy in Mesos' form, the ports, and the health
+    /// checks.
     pub(crate) fn task(&self, launch: &Launch, app: &App, version: &str, checks: Option<&Json>) -> Task {
         let mut variables = metadata(app, version);
         variables.insert("MESOS_TASK_ID".to_owned(), launch.id.to_string());
@@ -105,13 +106,13 @@ impl Program {
     }
 }
 
-/// A text as programs take it.
-fn c_text(node: JsonNode<'_>) -> Result<&'_ str, ReadError> {
+/// Reads a text without a NUL, which no process could take.
+fn c_string(node: JsonNode<'_>) -> Result<&'_ str, ReadError> {
     let text = node.json().as_str().filter(|text| !text.contains('\0'));
     text.ok_or_else(|| node.wrong("a text"))
 }
 
-/// What a task is told of its app (`TaskBuilder.taskContextEnv`).
+/// Returns the variables about the app in the environment of a task (`TaskBuilder.taskContextEnv`).
 fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
     let mut variables = IndexMap::new();
     let mut add = |name: &str, value: String| drop(variables.insert(format!("MARATHON_APP_{name}"), value));
@@ -124,8 +125,8 @@ fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
     for (name, amount) in amounts {
         add(&format!("RESOURCE_{name}"), amount.to_string());
     }
-    const LONGEST: usize = 512; // of a label that is told at all
-    let labels = app.labels.iter().filter(|(name, value)| name.len() < LONGEST && value.len() < LONGEST);
+    const MAX_LABEL_LEN: usize = 512; // longer names and values are left out
+    let labels = app.labels.iter().filter(|(name, value)| name.len() < MAX_LABEL_LEN && value.len() < MAX_LABEL_LEN);
     let mut names = Vec::new();
     for (name, value) in labels {
         let name = variable(name);
@@ -136,7 +137,7 @@ fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
     variables
 }
 
-/// The name of a label in the environment: what stands between letters and digits becomes one `_`.
+/// Returns the name of a label in the environment: each run of other characters than letters, digits and `_` becomes one `_`.
 fn variable(label: &str) -> String {
     let mut name = String::new();
     for letter in label.chars() {
@@ -148,20 +149,27 @@ fn variable(label: &str) -> String {
     name.replace('\u{0}', "_")
 }
 
-/// What an executor is told of the one task that it runs.
+/// The command of one task: argument vector, environment, health checks, ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
-    /// The program and its arguments.
+pub struct TaskCommand {
+    /// The program, followed by its arguments.
     argv: Vec<String>,
     env: IndexMap<String, String>,
+    /// The time from SIGTERM to SIGKILL.
     pub grace: Duration,
-    pub checks: Vec<HealthCheck>,
+    /// The health checks that the executor has to make.
+    pub health_checks: Vec<HealthCheck>,
+    /// The host ports of the task, in the order of the app's ports; `None` where a port is not on the host.
     pub ports: Vec<Option<u64>>,
 }
 
-impl Order {
-    /// Reads what a task brings; a text says what is missing.
-    pub fn of(task: &Task) -> Result<Self, String> {
+impl TaskCommand {
+    /// Reads the details of a task.
+    ///
+    /// # Errors
+    ///
+    /// A message, if the task has no command or a wrong health check.
+    pub fn from_task(task: &Task) -> Result<Self, String> {
         let whole = Json::Object(task.details.clone());
         let texts = |list: &Json| -> Vec<String> {
             list.as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
@@ -181,27 +189,28 @@ impl Order {
             |variable: &Json| Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned()));
         let nanoseconds = whole["kill_policy"]["grace_period"]["nanoseconds"].as_u64();
         let ports: Vec<_> = whole["ports"].as_array().into_iter().flatten().map(Json::as_u64).collect();
-        let checks = HealthCheck::read_all(JsonNode::root(&whole), ports.len()).map_err(|error| error.to_string())?;
+        let health_checks =
+            HealthCheck::read_all(JsonNode::root(&whole), ports.len()).map_err(|error| error.to_string())?;
         Ok(Self {
             argv,
             env: variables.into_iter().flatten().filter_map(variable).collect(),
-            grace: nanoseconds.map_or(GRACE, Duration::from_nanos),
-            checks,
+            grace: nanoseconds.map_or(DEFAULT_GRACE, Duration::from_nanos),
+            health_checks,
             ports,
         })
     }
 
-    /// The program that is run.
-    pub fn name(&self) -> &str {
+    /// Returns the program.
+    pub fn program(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
     }
 
-    /// The program and its arguments.
+    /// Returns the program, followed by its arguments.
     pub fn argv(&self) -> &[String] {
         &self.argv
     }
 
-    /// The variables of its environment.
+    /// Returns the variables of its environment.
     pub fn env(&self) -> &IndexMap<String, String> {
         &self.env
     }
@@ -218,13 +227,19 @@ mod tests {
     }
 
     /// The order for the first task of an app.
-    fn order(json: &Json) -> Order {
+    fn command(json: &Json) -> TaskCommand {
         let app = App::from_json(json).unwrap();
         let all = "cpus:4;mem:1024;ports:[31000-31999]".parse().unwrap();
         let offer = Offer::new("o1", "f1", Role::default(), "a1", all);
         let plan = Planner::new().plan([&app], &[], &[offer]);
         let program = Program::read(JsonNode::root(json)).unwrap();
-        Order::of(&program.task(&plan.launches[0], &app, "2015-04-02T09:37:00.596Z", json.get("healthChecks"))).unwrap()
+        TaskCommand::from_task(&program.task(
+            &plan.launches[0],
+            &app,
+            "2015-04-02T09:37:00.596Z",
+            json.get("healthChecks"),
+        ))
+        .unwrap()
     }
 
     #[test]
@@ -232,9 +247,9 @@ mod tests {
         let json = json!({"id": "shop/web", "cmd": "exec serve $PORT0", "cpus": 0.5, "ports": [80, 81],
             "container": {"docker": {"image": "nginx:1"}}, "labels": {"tier-1--a": "front", "HAPROXY_0_MODE": "http"},
             "env": {"N": 5, "PORT1": "mine", "X": null}, "healthChecks": [{"portIndex": 1}]});
-        let order = order(&json);
-        assert_eq!(order.argv, ["sh", "-c", "exec serve $PORT0"]);
-        let mut env: Vec<String> = order.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let command = command(&json);
+        assert_eq!(command.argv, ["sh", "-c", "exec serve $PORT0"]);
+        let mut env: Vec<String> = command.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         env.sort_unstable();
         let expected = [
             "HOST=a1",
@@ -258,15 +273,15 @@ mod tests {
             "PORT_81=31001",
         ];
         assert_eq!(env, expected);
-        assert_eq!((order.grace, order.checks.len()), (Duration::from_secs(3), 1));
-        assert_eq!(order.ports, [Some(31_000), Some(31_001)]);
+        assert_eq!((command.grace, command.health_checks.len()), (Duration::from_secs(3), 1));
+        assert_eq!(command.ports, [Some(31_000), Some(31_001)]);
     }
 
     #[test]
     fn arguments_are_run_without_a_shell() {
-        let order = order(&json!({"id": "a", "args": ["printf", "%s", "$HOME"], "taskKillGracePeriodSeconds": 0}));
-        assert_eq!(order.argv, ["printf", "%s", "$HOME"]);
-        assert_eq!(order.grace, Duration::ZERO);
+        let command = command(&json!({"id": "a", "args": ["printf", "%s", "$HOME"], "taskKillGracePeriodSeconds": 0}));
+        assert_eq!(command.argv, ["printf", "%s", "$HOME"]);
+        assert_eq!(command.grace, Duration::ZERO);
     }
 
     #[test]
@@ -289,6 +304,9 @@ mod tests {
         assert!(read(json!({"cmd": null, "args": []})).unwrap().is_empty());
         let secret = read(json!({"cmd": "true", "env": {"A": "b", "C": {"secret": "s"}}})).unwrap();
         assert_eq!((secret.is_empty(), secret.secret()), (false, Some("C")));
-        assert_eq!(Order::of(&Task::new("t", "cpus:1".parse().unwrap())), Err("the task brings no command".to_owned()));
+        assert_eq!(
+            TaskCommand::from_task(&Task::new("t", "cpus:1".parse().unwrap())),
+            Err("the task brings no command".to_owned())
+        );
     }
 }

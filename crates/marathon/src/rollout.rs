@@ -1,98 +1,102 @@
-//! How the tasks of an app give way to others: how many at once there may be, and how many up there must be.
+//! Rolling upgrades: which instances of an app are killed, and how many launched, within the bounds of its upgrade strategy.
 //!
-//! The rules of Marathon's class `TaskReplaceActor` (`computeRestartStrategy`), kept at every moment rather than counted out
-//! at the beginning: so they hold too when tasks fail, and when a change comes before the last one is done.
+//! The rules of Marathon's class `TaskReplaceActor` (`computeRestartStrategy`). Marathon counts them out once, when a restart
+//! begins; here they hold at every moment, also when tasks fail and when a change comes before the last one is complete.
 
-use crate::census::{Census, Class};
-use crate::definition::{Definition, KillFirst};
+use crate::definition::{AppDefinition, KillSelection};
+use crate::phases::{InstancesByPhase, Phase};
 use apportion::placement::{JsonNode, ReadError};
 
 /// Marathon's `upgradeStrategy`, in millionths of the instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Capacity {
-    /// So many must be up: `minimumHealthCapacity`.
-    healthy: u64,
-    /// So many more may be there: `maximumOverCapacity`.
-    over: u64,
+pub(crate) struct UpgradeStrategy {
+    /// `minimumHealthCapacity`: the share of the instances that stays up.
+    minimum_health: u64,
+    /// `maximumOverCapacity`: the share of the instances that may exist in addition.
+    maximum_over: u64,
 }
 
-const WHOLE: u64 = 1_000_000;
+/// A share of 1, in millionths.
+const ONE: u64 = 1_000_000;
 
-impl Capacity {
-    /// Reads that of an app.
+impl UpgradeStrategy {
+    /// Reads the upgrade strategy of an app; both shares default to 1.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a million")]
     pub(crate) fn read(app: JsonNode<'_>) -> Result<Self, ReadError> {
-        let Some(strategy) = app.get("upgradeStrategy") else { return Ok(Self { healthy: WHOLE, over: WHOLE }) };
+        let Some(strategy) = app.get("upgradeStrategy") else {
+            return Ok(Self { minimum_health: ONE, maximum_over: ONE });
+        };
         strategy.only(&["minimumHealthCapacity", "maximumOverCapacity"])?;
         let share = |key: &str| match strategy.get(key) {
-            None => Ok(WHOLE),
+            None => Ok(ONE),
             Some(given) => match given.number() {
-                Ok(share) if (0.0..=1.0).contains(&share) => Ok((share * WHOLE as f64).round() as u64),
+                Ok(share) if (0.0..=1.0).contains(&share) => Ok((share * ONE as f64).round() as u64),
                 _ => Err(given.wrong("a number from 0 to 1")),
             },
         };
-        Ok(Self { healthy: share("minimumHealthCapacity")?, over: share("maximumOverCapacity")? })
+        let minimum_health = share("minimumHealthCapacity")?;
+        Ok(Self { minimum_health, maximum_over: share("maximumOverCapacity")? })
     }
 }
 
-/// What must hold while old tasks give way to new ones.
+/// The bounds on the instances of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// So many new tasks are wanted.
-    pub(crate) wanted: u64,
-    /// So many tasks must be up, as far as it depends on us.
-    pub(crate) least: u64,
-    /// So many tasks may be there at once.
-    pub(crate) most: u64,
+    /// The number of instances of the present version that are wanted.
+    pub(crate) target: u64,
+    /// The number of instances below which no kill may bring those that are up.
+    pub(crate) min_up: u64,
+    /// The number of instances, of all versions, that no launch may exceed.
+    pub(crate) max_total: u64,
 }
 
 impl Bounds {
-    /// The bounds of an app while its old tasks are replaced.
+    /// Returns the bounds of an app while its old instances are replaced.
     ///
-    /// Where all must be up and none may be there besides, nothing could ever begin. Then one more may be there; or, of an app
-    /// whose volumes tie it to its places, one fewer must be up.
-    pub(crate) fn rolling(definition: &Definition) -> Self {
-        let (wanted, capacity) = (definition.app.instances, definition.capacity);
-        let mut least = wanted.saturating_mul(capacity.healthy).div_ceil(WHOLE);
-        let mut most = wanted.saturating_add(wanted.saturating_mul(capacity.over) / WHOLE);
-        if least == most && wanted > 0 {
-            if definition.app.volumes.is_empty() { most += 1 } else { least -= 1 }
+    /// Were all to stay up and none to exist in addition, no replacement could begin. Then one more may exist; or, if the
+    /// app has volumes, which tie its instances to their agents, one fewer must be up.
+    pub(crate) fn rolling(definition: &AppDefinition) -> Self {
+        let (target, strategy) = (definition.app.instances, definition.upgrade_strategy);
+        let mut min_up = target.saturating_mul(strategy.minimum_health).div_ceil(ONE);
+        let mut max_total = target.saturating_add(target.saturating_mul(strategy.maximum_over) / ONE);
+        if min_up == max_total && target > 0 {
+            if definition.app.volumes.is_empty() { max_total += 1 } else { min_up -= 1 }
         }
-        Self { wanted, least, most }
+        Self { target, min_up, max_total }
     }
 
-    /// The bounds of an app that has no old tasks.
-    pub(crate) fn steady(wanted: u64) -> Self {
-        Self { wanted, least: 0, most: wanted }
+    /// Returns the bounds of an app that is only started, scaled or stopped.
+    pub(crate) fn steady(target: u64) -> Self {
+        Self { target, min_up: 0, max_total: target }
     }
 
-    /// The tasks to kill now, by their numbers, and how many may be launched.
-    pub(crate) fn next(&self, census: &Census, kill_first: KillFirst) -> Next {
+    /// Returns the instances to kill now, and the number that may be launched.
+    pub(crate) fn step(&self, instances: &InstancesByPhase, kill_selection: KillSelection) -> RolloutStep {
         let mut kill = Vec::new();
-        let mut take = |class: Class, count: u64| {
+        let mut select = |phase: Phase, count: u64| {
             let before = kill.len();
-            kill.extend(census.first(class, count, kill_first));
+            kill.extend(instances.select(phase, count, kill_selection));
             (kill.len() - before) as u64
         };
-        // What has not come up yet is no loss.
-        let surplus = census.count(Class::Starting) + census.count(Class::Up);
-        let surplus = surplus.saturating_sub(self.wanted);
-        let unborn = take(Class::Starting, surplus);
-        let ended = take(Class::Up, surplus - unborn);
-        take(Class::OldDown, u64::MAX);
-        let up = census.count(Class::Up) - ended + census.count(Class::OldUp);
-        take(Class::OldUp, up.saturating_sub(self.least));
-        let wanted = (self.wanted + surplus).saturating_sub(census.count(Class::Starting) + census.count(Class::Up));
-        Next { kill, launch: wanted.min(self.most.saturating_sub(census.all())) }
+        let present = instances.count(Phase::Starting) + instances.count(Phase::Up);
+        let surplus = present.saturating_sub(self.target);
+        // Instances that are not up go first: killing them costs no capacity.
+        let not_started = select(Phase::Starting, surplus);
+        let killed_up = select(Phase::Up, surplus - not_started);
+        select(Phase::OldDown, u64::MAX);
+        let up = instances.count(Phase::Up) - killed_up + instances.count(Phase::OldUp);
+        select(Phase::OldUp, up.saturating_sub(self.min_up));
+        let missing = (self.target + surplus).saturating_sub(present);
+        RolloutStep { kill, launch: missing.min(self.max_total.saturating_sub(instances.total())) }
     }
 }
 
-/// What is to be done now.
+/// The kills and launches that are due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Next {
-    /// The numbers of the tasks to kill.
+pub(crate) struct RolloutStep {
+    /// The instances to kill, by their numbers.
     pub(crate) kill: Vec<u64>,
-    /// How many tasks may be launched.
+    /// The number of instances that may be launched.
     pub(crate) launch: u64,
 }
 
@@ -107,9 +111,9 @@ mod tests {
     }
 
     fn of(app: &serde_json::Value) -> (u64, u64) {
-        let definition = Definition::read(JsonNode::root(app), ("a.json", "/a".into(), "/"), &[]).unwrap();
+        let definition = AppDefinition::read(JsonNode::root(app), ("a.json", "/a".into(), "/"), &[]).unwrap();
         let bounds = Bounds::rolling(&definition);
-        (bounds.least, bounds.most)
+        (bounds.min_up, bounds.max_total)
     }
 
     #[test]
@@ -134,32 +138,38 @@ mod tests {
 
     #[test]
     fn one_gives_way_for_each_that_comes_up() {
-        let mut census = Census::default();
-        (1..=4).for_each(|task| census.put(task, Class::OldUp));
-        let bounds = Bounds { wanted: 4, least: 3, most: 5 };
-        assert_eq!(bounds.next(&census, KillFirst::Youngest), Next { kill: vec![4], launch: 1 });
-        assert_eq!(bounds.next(&census, KillFirst::Oldest).kill, [1]);
-        census.put(4, Class::Dying);
-        census.put(5, Class::Starting);
-        assert_eq!(bounds.next(&census, KillFirst::Youngest), Next { kill: vec![], launch: 0 }); // five are there
-        census.put(5, Class::Up);
-        assert_eq!(bounds.next(&census, KillFirst::Youngest), Next { kill: vec![3], launch: 0 });
-        census.remove(4);
-        assert_eq!(bounds.next(&census, KillFirst::Youngest), Next { kill: vec![3], launch: 1 });
-        census.put(3, Class::OldDown); // no loss, and no gain
-        assert_eq!(bounds.next(&census, KillFirst::Youngest), Next { kill: vec![3], launch: 1 });
+        let mut instances = InstancesByPhase::default();
+        (1..=4).for_each(|task| instances.set(task, Phase::OldUp));
+        let bounds = Bounds { target: 4, min_up: 3, max_total: 5 };
+        assert_eq!(bounds.step(&instances, KillSelection::YoungestFirst), RolloutStep { kill: vec![4], launch: 1 });
+        assert_eq!(bounds.step(&instances, KillSelection::OldestFirst).kill, [1]);
+        instances.set(4, Phase::Killed);
+        instances.set(5, Phase::Starting);
+        assert_eq!(bounds.step(&instances, KillSelection::YoungestFirst), RolloutStep { kill: vec![], launch: 0 }); // five are there
+        instances.set(5, Phase::Up);
+        assert_eq!(bounds.step(&instances, KillSelection::YoungestFirst), RolloutStep { kill: vec![3], launch: 0 });
+        instances.remove(4);
+        assert_eq!(bounds.step(&instances, KillSelection::YoungestFirst), RolloutStep { kill: vec![3], launch: 1 });
+        instances.set(3, Phase::OldDown); // no loss, and no gain
+        assert_eq!(bounds.step(&instances, KillSelection::YoungestFirst), RolloutStep { kill: vec![3], launch: 1 });
     }
 
     #[test]
     fn without_old_tasks_there_are_as_many_as_are_wanted() {
-        let mut census = Census::default();
-        census.put(1, Class::Up);
-        census.put(2, Class::Starting);
-        census.put(3, Class::Up);
-        assert_eq!(Bounds::steady(5).next(&census, KillFirst::Youngest), Next { kill: vec![], launch: 2 });
-        assert_eq!(Bounds::steady(1).next(&census, KillFirst::Youngest), Next { kill: vec![2, 3], launch: 0 });
-        assert_eq!(Bounds::steady(0).next(&census, KillFirst::Oldest).kill, [2, 1, 3]);
-        census.put(3, Class::Dying); // its place is free only when it has ended
-        assert_eq!(Bounds::steady(3).next(&census, KillFirst::Youngest).launch, 0);
+        let mut instances = InstancesByPhase::default();
+        instances.set(1, Phase::Up);
+        instances.set(2, Phase::Starting);
+        instances.set(3, Phase::Up);
+        assert_eq!(
+            Bounds::steady(5).step(&instances, KillSelection::YoungestFirst),
+            RolloutStep { kill: vec![], launch: 2 }
+        );
+        assert_eq!(
+            Bounds::steady(1).step(&instances, KillSelection::YoungestFirst),
+            RolloutStep { kill: vec![2, 3], launch: 0 }
+        );
+        assert_eq!(Bounds::steady(0).step(&instances, KillSelection::OldestFirst).kill, [2, 1, 3]);
+        instances.set(3, Phase::Killed); // its place is free only when it has ended
+        assert_eq!(Bounds::steady(3).step(&instances, KillSelection::YoungestFirst).launch, 0);
     }
 }

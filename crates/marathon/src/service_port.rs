@@ -1,29 +1,32 @@
-//! [`ServicePort`]: a port of an app as others reach it, whichever hosts its tasks are on.
+//! [`ServicePort`]: a port of an app at which clients reach it through a proxy, whichever hosts its tasks are on.
 
 use apportion::placement::{JsonNode, ReadError};
 
-/// What an app says of one of its ports, beside what its tasks take of their hosts.
+/// A service port of an app: the port of the proxy in front of one of its ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServicePort {
-    /// Its number, if the app names one: the `servicePort` of a mapping, the `port` of a definition (Marathon's page
-    /// *Ports*).
+    /// Its number, if the app names one: the `servicePort` of a port mapping or the `port` of a port definition (Marathon's
+    /// page *Ports*).
     pub port: Option<u16>,
-    /// Whether it is of TCP, perhaps beside UDP.
+    /// Whether its protocol includes TCP.
     pub tcp: bool,
-    pub mode: Mode,
+    /// The protocol that a proxy speaks on it.
+    pub mode: ProxyMode,
 }
 
-/// What a proxy understands of a connection (`HAPROXY_0_MODE`, as marathon-lb has it).
+/// The protocol that a proxy speaks (the label `HAPROXY_0_MODE` of marathon-lb).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum ProxyMode {
+    /// Forwards bytes.
     Tcp,
+    /// Understands requests.
     Http,
 }
 
 impl ServicePort {
-    /// Reads one service for each of the ports that an app has, of which there are so many.
+    /// Reads the service ports of an app that has `ports` ports: one for each.
     pub(crate) fn read_all(app: JsonNode<'_>, ports: usize) -> Result<Vec<Self>, ReadError> {
         let container = app.get("container");
         let docker = container.as_ref().and_then(|container| container.get("docker"));
@@ -44,25 +47,25 @@ impl ServicePort {
             }
             None => Vec::new(),
         };
-        services.resize(ports, Self { port: None, tcp: true, mode: Mode::Tcp });
+        services.resize(ports, Self { port: None, tcp: true, mode: ProxyMode::Tcp });
         if let Some(labels) = app.get("labels") {
             for (index, service) in services.iter_mut().enumerate() {
                 if let Some(mode) = labels.get(&format!("HAPROXY_{index}_MODE")) {
-                    service.mode = Mode::read(mode)?;
+                    service.mode = ProxyMode::read(mode)?;
                 }
             }
         }
         Ok(services)
     }
 
-    /// Of a number, or of an object with the number under that key.
+    /// Reads a number, or an object with the number under that key.
     fn read(port: JsonNode<'_>, key: &str) -> Result<Self, ReadError> {
         let number = |port: JsonNode<'_>| {
             let number = port.whole(u16::MAX.into()).ok().and_then(|number| u16::try_from(number).ok());
             number.map(|number| Some(number).filter(|number| *number > 0)).ok_or_else(|| port.wrong("a port"))
         };
         if !port.json().is_object() {
-            return Ok(Self { port: number(port)?, tcp: true, mode: Mode::Tcp });
+            return Ok(Self { port: number(port)?, tcp: true, mode: ProxyMode::Tcp });
         }
         let tcp = match port.get("protocol") {
             None => true,
@@ -72,11 +75,11 @@ impl ServicePort {
                 _ => return Err(protocol.wrong("tcp, udp or udp,tcp")),
             },
         };
-        Ok(Self { port: port.get(key).map(number).transpose()?.flatten(), tcp, mode: Mode::Tcp })
+        Ok(Self { port: port.get(key).map(number).transpose()?.flatten(), tcp, mode: ProxyMode::Tcp })
     }
 }
 
-impl Mode {
+impl ProxyMode {
     fn read(label: JsonNode<'_>) -> Result<Self, ReadError> {
         match label.json().as_str() {
             Some("tcp") => Ok(Self::Tcp),
@@ -85,7 +88,7 @@ impl Mode {
         }
     }
 
-    /// HAProxy's name of it.
+    /// Returns HAProxy's name of it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",

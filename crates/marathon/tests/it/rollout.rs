@@ -8,20 +8,21 @@ mod watched;
 use apportion::placement::JsonNode;
 use apportion::simulation::Cluster;
 use apportion::{Agent, Config, ExecutorRef, Framework, FrameworkId, Role, Scheduler, TaskId};
-use apportion_marathon::{Apps, Simulated, Target, Written};
+use apportion_marathon::{Apps, Document, RootGroup, SimulatedExecutor};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
 /// All apps of a group, as they are wanted.
-fn target(group: &Json) -> Arc<Target> {
-    let written = Written::read(JsonNode::root(group), "test.json").unwrap();
+fn target(group: &Json) -> Arc<RootGroup> {
+    let written = Document::read(JsonNode::root(group), "test.json").unwrap();
     let apps: Apps = written.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
-    Arc::new(Target::new(apps).unwrap())
+    Arc::new(RootGroup::new(apps).unwrap())
 }
 
 /// A framework on so many agents.
 fn cluster<S: Scheduler>(agents: usize, scheduler: S) -> (Cluster<S>, FrameworkId) {
-    let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::new(Simulated::default())));
+    let mut cluster =
+        Cluster::new(Config::default()).with_executors(|_, _| Some(Box::new(SimulatedExecutor::default())));
     for agent in 1..=agents {
         cluster.add_agent(agent_of(&format!("agent-{agent}"))).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use apportion::placement::App;
 use apportion::{AgentId, TaskId};
-use apportion_marathon::from_root;
+use apportion_marathon::canonical_path;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use smol_str::SmolStr;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "AGENT")]
     lose: Vec<AgentId>,
     /// Lets the health checks of a task fail.
-    #[arg(long, value_name = "TASK", conflicts_with = "is_wanted")]
+    #[arg(long, value_name = "TASK", conflicts_with = "is_enabled")]
     sick: Vec<TaskId>,
     /// Writes the configuration of a HAProxy that leads to all tasks that are up, anew whenever it changes.
     #[arg(long, value_name = "FILE")]
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
     /// What is to happen once all runs, in order.
     #[arg(skip)]
-    pub(crate) steps: Vec<Step>,
+    pub(crate) changes: Vec<Change>,
 }
 
 /// How tasks are really run.
@@ -58,21 +58,21 @@ pub(crate) struct Arguments {
 pub(crate) struct Exec {
     /// Runs the cmd of each app in processes of this machine, until Ctrl-C.
     #[arg(long = "exec")]
-    pub(crate) is_wanted: bool,
+    pub(crate) is_enabled: bool,
     /// Ends after so many seconds.
-    #[arg(long = "for", value_name = "SECONDS", requires = "is_wanted", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "for", value_name = "SECONDS", requires = "is_enabled", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
     /// Where each task has a folder of its own, with its output; unless named, one that is removed at the end.
-    #[arg(long, value_name = "FOLDER", requires = "is_wanted")]
+    #[arg(long, value_name = "FOLDER", requires = "is_enabled")]
     pub(crate) sandbox: Option<PathBuf>,
     /// Shows what a task writes, or all tasks of an app.
-    #[arg(long, value_name = "APP|TASK", requires = "is_wanted", conflicts_with = "json")]
+    #[arg(long, value_name = "APP|TASK", requires = "is_enabled", conflicts_with = "json")]
     pub(crate) follow: Vec<SmolStr>,
 }
 
 /// Something that is to happen.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub(crate) enum Change {
     Scale(SmolStr, Amount),
     Update(PathBuf),
     Restart(SmolStr),
@@ -86,27 +86,27 @@ impl Arguments {
     pub(crate) fn of_program() -> Self {
         let matches = Self::command().get_matches();
         let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let mut steps: Vec<(usize, Step)> = Vec::new();
-        let mut add = |name: &str, all: Vec<Step>| steps.extend(places(&matches, name).zip(all));
-        add("scale", arguments.scale.drain(..).map(|(id, amount)| Step::Scale(id, amount)).collect());
-        add("update", arguments.update.drain(..).map(Step::Update).collect());
-        add("restart", arguments.restart.drain(..).map(Step::Restart).collect());
-        add("stop", arguments.stop.drain(..).map(Step::Stop).collect());
-        add("lose", arguments.lose.drain(..).map(Step::Lose).collect());
-        add("sick", arguments.sick.drain(..).map(Step::Sick).collect());
-        steps.sort_by_key(|(place, _)| *place);
-        arguments.steps = steps.into_iter().map(|(_, step)| step).collect();
+        let mut changes: Vec<(usize, Change)> = Vec::new();
+        let mut add = |name: &str, all: Vec<Change>| changes.extend(indices(&matches, name).zip(all));
+        add("scale", arguments.scale.drain(..).map(|(id, amount)| Change::Scale(id, amount)).collect());
+        add("update", arguments.update.drain(..).map(Change::Update).collect());
+        add("restart", arguments.restart.drain(..).map(Change::Restart).collect());
+        add("stop", arguments.stop.drain(..).map(Change::Stop).collect());
+        add("lose", arguments.lose.drain(..).map(Change::Lose).collect());
+        add("sick", arguments.sick.drain(..).map(Change::Sick).collect());
+        changes.sort_by_key(|(index, _)| *index);
+        arguments.changes = changes.into_iter().map(|(_, step)| step).collect();
         arguments
     }
 }
 
 /// Where the values of an option stand.
-fn places(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
+fn indices(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
     matches.indices_of(name).into_iter().flatten()
 }
 
 fn id(text: &str) -> Result<SmolStr, String> {
-    let id = from_root("/", text).filter(|_| !text.is_empty());
+    let id = canonical_path("/", text).filter(|_| !text.is_empty());
     id.ok_or_else(|| "expected an id such as /shop/db".to_owned())
 }
 

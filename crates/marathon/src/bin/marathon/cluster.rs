@@ -9,13 +9,13 @@ use std::path::Path;
 /// A file that describes a cluster.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
-    agents: Vec<WrittenAgent>,
+struct ClusterFile {
+    agents: Vec<AgentEntry>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenAgent {
+struct AgentEntry {
     id: AgentId,
     hostname: Option<String>,
     resources: Resources,
@@ -26,7 +26,7 @@ struct WrittenAgent {
 }
 
 /// So many agents on three racks, large and small ones. If they are all on one machine, each has ports of its own.
-pub(crate) fn made_up(count: u16, on_one_machine: bool) -> IndexMap<AgentId, Agent> {
+pub(crate) fn generate(count: u16, on_one_machine: bool) -> IndexMap<AgentId, Agent> {
     // From where dynamic ports begin to where those of outgoing connections do, if that is enough.
     let (first, each) = (31_000, (1768 / count).max(3));
     let ports = |number: u16| match on_one_machine {
@@ -58,7 +58,7 @@ pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
     let json = read_json(&text).map_err(|error| format!("{name}:{error}"))?;
     let wrong = |error| TextError::from(error).in_file(&name.to_string()).to_string();
     JsonNode::root(&json).object().map_err(wrong)?; // serde would take a list for one
-    let written: Written = serde_json::from_slice(&text).map_err(|error| at(&name.to_string(), &error))?;
+    let written: ClusterFile = serde_json::from_slice(&text).map_err(|error| at(&name.to_string(), &error))?;
     if written.agents.is_empty() {
         return Err(format!("{name}: agents: found {}, expected at least one", json["agents"]));
     }
@@ -86,7 +86,7 @@ pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
 }
 
 /// Which agents of a file cannot be on one machine, as others have the same ports.
-pub(crate) fn clashes(file: &Path, agents: &IndexMap<AgentId, Agent>) -> Vec<String> {
+pub(crate) fn port_clashes(file: &Path, agents: &IndexMap<AgentId, Agent>) -> Vec<String> {
     let (mut taken, mut wrong) = (Ranges::default(), Vec::new());
     for (i, agent) in agents.values().enumerate() {
         let ports = agent.resources.ranges("ports");

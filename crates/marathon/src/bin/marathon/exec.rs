@@ -1,13 +1,13 @@
-//! [`Machine`]: with `--exec`, tasks are processes of this machine, and time is real.
+//! [`Machine`]: with `--exec`, tasks are processes of this machine, in real time.
 //!
-//! No process outlives the program, unless it has left its process group, or the program itself is killed (SIGKILL).
+//! No process outlives this program, unless it has left its process group, or this program is killed by SIGKILL.
 #![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
 
 mod attempt;
 mod command;
+mod executor;
 mod follow;
 mod process;
-mod runner;
 mod signal;
 
 pub(crate) use follow::Line;
@@ -15,10 +15,10 @@ pub(crate) use follow::Line;
 use crate::arguments::Exec;
 use apportion::executor::Executor;
 use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Time};
+use executor::{ProcessExecutor, SandboxRoot};
 use follow::Follower;
 use process::Processes;
-use runner::{Premises, Runner};
-use signal::{Bell, Signal};
+use signal::{Signal, Waker};
 use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 use tempfile::TempDir;
 
-/// Where tasks really run, on whichever agent: here.
+/// The host of all tasks, whichever agent they are on.
 const HOST: &str = "127.0.0.1";
 
-/// How long it is waited at most for something to happen: so late are lines of tasks seen.
-const TURN: Duration = Duration::from_millis(50);
+/// The longest wait for an event, and so the longest delay of a followed line.
+const MAX_WAIT: Duration = Duration::from_millis(50);
 
-/// This machine, as far as tasks run on it.
+/// This machine as the host of tasks.
 #[derive(Debug)]
 pub(crate) struct Machine {
     began: Instant,
@@ -40,14 +40,14 @@ pub(crate) struct Machine {
     is_interrupted: bool,
     sender: Sender<Signal>,
     signals: Receiver<Signal>,
-    premises: Premises,
+    sandboxes: SandboxRoot,
     follower: Follower,
-    /// The folder of the sandboxes, if it is to be forgotten.
+    /// The temporary folder of the sandboxes, if the user named none.
     _folder: Option<TempDir>,
 }
 
 impl Machine {
-    /// Makes ready for tasks. From now on Ctrl-C asks for an end, and a second one makes it.
+    /// Prepares the sandboxes. From now on the first Ctrl-C interrupts, and the second one kills.
     pub(crate) fn new(exec: &Exec, follow: &[SmolStr]) -> Result<Self, String> {
         let (temporary, given) = match &exec.sandbox {
             Some(folder) => (None, folder.clone()),
@@ -69,58 +69,58 @@ impl Machine {
             is_interrupted: false,
             sender,
             signals,
-            premises: Premises::new(folder, processes),
+            sandboxes: SandboxRoot::new(folder, processes),
             follower: Follower::new(follow.iter().cloned()),
             _folder: temporary,
         })
     }
 
-    /// What starts the executors of tasks.
+    /// Returns a function that starts the executor of a task.
     pub(crate) fn starter(
         &self,
     ) -> impl FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send + 'static {
-        let (premises, sender) = (self.premises.clone(), self.sender.clone());
-        move |id, _| Some(Box::new(Runner::new(premises.clone(), Bell::new(sender.clone(), id.clone()))))
+        let (sandboxes, sender) = (self.sandboxes.clone(), self.sender.clone());
+        move |id, _| Some(Box::new(ProcessExecutor::new(sandboxes.clone(), Waker::new(sender.clone(), id.clone()))))
     }
 
-    /// Where all tasks are, whichever agent they are on.
+    /// The host of all tasks, whichever agent they are on.
     pub(crate) const HOST: &str = HOST;
 
-    /// The time, in milliseconds since the beginning.
+    /// Returns the time since the start of the program, in whole milliseconds.
     pub(crate) fn now(&self) -> Time {
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Time::from_micros(millis.saturating_mul(1000))
     }
 
-    /// Whether there was a Ctrl-C.
+    /// Returns whether there was a Ctrl-C.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.is_interrupted
     }
 
-    /// Whether it is to end: it has lasted as long as it was to, or there was a Ctrl-C.
+    /// Returns whether the run is over: by Ctrl-C, or by `--for`.
     pub(crate) fn is_over(&self) -> bool {
         self.is_interrupted || self.until.is_some_and(|until| until <= self.now())
     }
 
-    /// Waits for what happens next, but not long: an executor that is to be woken, if there is one.
+    /// Waits for the next event, until `due` or for a moment. Returns the executor to wake, if there is one.
     pub(crate) fn wait(&mut self, due: Option<Time>) -> Option<ExecutorRef> {
-        let turn = if self.follower.is_behind() { Duration::ZERO } else { TURN };
+        let turn = if self.follower.is_behind() { Duration::ZERO } else { MAX_WAIT };
         let most = due.map_or(turn, |due| due.since(self.now()).min(turn));
         match self.signals.recv_timeout(most) {
-            Ok(Signal::Rung(executor)) => Some(executor),
+            Ok(Signal::Wake(executor)) => Some(executor),
             Ok(Signal::Stop) => {
                 self.is_interrupted = true;
                 None
             }
-            Err(_) => None, // it was long enough
+            Err(_) => None, // timed out
         }
     }
 
-    /// Notes who begins to write, and reads what is left of those who have ended.
+    /// Begins to follow a task that is launched. Returns the last lines of one that has ended.
     pub(crate) fn note(&mut self, emitted: &Emitted) -> Vec<Line> {
         if let Effect::Launch { task, .. } = &emitted.effect {
             let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-            self.follower.begin(app, &task.id, &self.premises.sandbox(&task.id));
+            self.follower.begin(app, &task.id, &self.sandboxes.sandbox(&task.id));
         } else if let Effect::Status { status, .. } = &emitted.effect
             && status.state.is_terminal()
         {
@@ -129,13 +129,14 @@ impl Machine {
         Vec::new()
     }
 
-    /// What those who are followed have written.
+    /// Returns the new lines of all followed tasks.
     pub(crate) fn lines(&mut self) -> Vec<Line> {
         self.follower.lines()
     }
 }
 
-/// The full name of a folder, which is made if it is not there. What tasks have left behind would be taken for that of others.
+/// Creates a folder unless it exists, and returns its absolute path. The folder must be empty: files of earlier tasks would
+/// be taken for those of new ones.
 fn empty(folder: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     match fs::read_dir(folder)?.next() {

@@ -1,6 +1,6 @@
 //! [`HaproxyFile`]: the configuration of a HAProxy, in a file that is replaced whenever it changes.
 
-use apportion_marathon::{Entry, Haproxy, ServicePort};
+use apportion_marathon::{AppBackend, HaproxyConfig, ServicePort};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct HaproxyFile {
     file: PathBuf,
-    config: Haproxy,
+    config: HaproxyConfig,
     written: Option<String>,
 }
 
@@ -19,7 +19,7 @@ impl HaproxyFile {
     where
         Apps: IntoIterator<Item = (&'a str, &'a [ServicePort])>,
     {
-        let config = Haproxy::new(wanted);
+        let config = HaproxyConfig::new(wanted);
         let config =
             config.map_err(|wrong| wrong.iter().map(|wrong| format!("--haproxy: {wrong}")).collect::<Vec<_>>())?;
         Ok(Self { file: file.to_owned(), config, written: None })
@@ -31,7 +31,7 @@ impl HaproxyFile {
     }
 
     /// Writes the file, if it would change. Whoever reads it meanwhile sees all of the old or all of the new one.
-    pub(crate) fn write<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> io::Result<bool> {
+    pub(crate) fn write<'a>(&mut self, entries: impl IntoIterator<Item = AppBackend<'a>>) -> io::Result<bool> {
         let text = self.config.text(entries);
         if self.written.as_ref() == Some(&text) {
             return Ok(false);
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use apportion::TaskId;
     use apportion::placement::JsonNode;
-    use apportion_marathon::{Server, Written};
+    use apportion_marathon::{Document, Server};
     use serde_json::json;
 
     #[test]
@@ -65,13 +65,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("haproxy.cfg");
         let app = json!({"id": "/a", "ports": [0]});
-        let document = Written::read(JsonNode::root(&app), "a.json").unwrap();
-        let services = &document.apps[0].ports;
+        let document = Document::read(JsonNode::root(&app), "a.json").unwrap();
+        let services = &document.apps[0].service_ports;
         let mut haproxy = HaproxyFile::new(&file, [[("/a", &services[..])]]).unwrap();
         let task = TaskId::from("a.1");
         let entry = |ports| {
             let server = Server { task: &task, host: "h", ports };
-            [Entry { app: "/a", services, servers: vec![server] }]
+            [AppBackend { app: "/a", services, servers: vec![server] }]
         };
         assert!(haproxy.write(entry(&[Some(31_000)])).unwrap());
         assert!(!haproxy.write(entry(&[Some(31_000)])).unwrap());

@@ -1,10 +1,10 @@
 //! The files and options that were given, read and checked before anything happens.
 
-use crate::arguments::{Amount, Arguments, Step};
+use crate::arguments::{Amount, Arguments, Change};
 use crate::cluster;
 use apportion::placement::{App, JsonNode, TextError, read_json};
 use apportion::{Agent, AgentId, Role, TaskId};
-use apportion_marathon::{Apps, Definition, Target, Written, from_root, is_within};
+use apportion_marathon::{AppDefinition, Apps, Document, RootGroup, canonical_path, is_within};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
@@ -25,26 +25,26 @@ pub(crate) type Agents = IndexMap<AgentId, Agent>;
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) agents: Agents,
-    pub(crate) scenes: Vec<Scene>,
+    pub(crate) steps: Vec<Step>,
     /// The apps and tasks whose output is shown.
     pub(crate) follow: Vec<SmolStr>,
 }
 
 /// Something that happens, and what is told of it.
 #[derive(Debug)]
-pub(crate) struct Scene {
+pub(crate) struct Step {
     pub(crate) heading: String,
-    pub(crate) act: Act,
+    pub(crate) action: Action,
 }
 
 #[derive(Debug)]
-pub(crate) enum Act {
+pub(crate) enum Action {
     /// These apps are wanted, and of one of them new tasks in any case.
-    Deploy { target: Arc<Target>, restart: Option<SmolStr> },
+    Deploy { target: Arc<RootGroup>, restart: Option<SmolStr> },
     /// An agent is lost.
     Lose(AgentId),
     /// The health checks of a task fail.
-    Sicken(TaskId),
+    FailChecks(TaskId),
 }
 
 impl Input {
@@ -54,7 +54,7 @@ impl Input {
         let mut apps = Apps::new();
         let files = arguments.files.iter().map(|file| (file.display().to_string(), text(file)));
         let own = APPS.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
-        let own = own.take(if arguments.exec.is_wanted { 1 } else { APPS.len() }); // the others are images
+        let own = own.take(if arguments.exec.is_enabled { 1 } else { APPS.len() }); // the others are images
         let files: Vec<_> = if arguments.files.is_empty() { own.collect() } else { files.collect() };
         for (file, text) in files {
             match text.and_then(|text| read(&file, &text)) {
@@ -63,15 +63,15 @@ impl Input {
             }
         }
         let agents = match &arguments.cluster {
-            None => cluster::made_up(arguments.agents, arguments.exec.is_wanted),
+            None => cluster::generate(arguments.agents, arguments.exec.is_enabled),
             Some(file) => cluster::read(file).unwrap_or_else(|message| {
                 wrong.push(message);
                 Agents::new()
             }),
         };
         let mut updates = Vec::new();
-        for step in &arguments.steps {
-            if let Step::Update(file) = step {
+        for change in &arguments.changes {
+            if let Change::Update(file) = change {
                 let name = file.display().to_string();
                 match text(file).and_then(|text| read(&name, &text)) {
                     Ok(written) => updates.push(written),
@@ -82,16 +82,16 @@ impl Input {
         if !wrong.is_empty() {
             return Err(wrong); // what follows would only be in the way
         }
-        let target = Arc::new(Target::new(apps)?);
-        let mut script = Script { agents: &agents, lost: Vec::new(), target: Arc::clone(&target), wrong };
-        let mut scenes = vec![Scene { heading: "start".to_owned(), act: Act::Deploy { target, restart: None } }];
+        let target = Arc::new(RootGroup::new(apps)?);
+        let mut builder = StepBuilder { agents: &agents, lost: Vec::new(), target: Arc::clone(&target), wrong };
+        let mut steps = vec![Step { heading: "start".to_owned(), action: Action::Deploy { target, restart: None } }];
         let mut updates = updates.into_iter();
-        scenes.extend(arguments.steps.iter().filter_map(|step| script.scene(step, &mut updates)));
-        let mut wrong = script.wrong;
-        let mut input = Self { agents, scenes, follow: Vec::new() };
-        if arguments.exec.is_wanted {
-            wrong.extend(input.definitions().filter_map(Definition::why_not_run));
-            wrong.extend(arguments.cluster.iter().flat_map(|file| cluster::clashes(file, &input.agents)));
+        steps.extend(arguments.changes.iter().filter_map(|change| builder.step(change, &mut updates)));
+        let mut wrong = builder.wrong;
+        let mut input = Self { agents, steps, follow: Vec::new() };
+        if arguments.exec.is_enabled {
+            wrong.extend(input.definitions().filter_map(AppDefinition::exec_obstacle));
+            wrong.extend(arguments.cluster.iter().flat_map(|file| cluster::port_clashes(file, &input.agents)));
             for name in &arguments.exec.follow {
                 match input.followed(name) {
                     Ok(id) => input.follow.push(id),
@@ -107,7 +107,7 @@ impl Input {
     /// The app or task of that name, if there may be one.
     fn followed(&self, name: &str) -> Result<SmolStr, String> {
         let ids = || self.definitions().map(|definition| &definition.app.id);
-        let app = from_root("/", name).filter(|app| ids().any(|id| id == app));
+        let app = canonical_path("/", name).filter(|app| ids().any(|id| id == app));
         let task = || ids().any(|id| is_task_of(name, id)).then(|| SmolStr::new(name));
         let known = || one_of(&mut ids().map(SmolStr::as_str).collect::<BTreeSet<_>>().into_iter());
         let unknown = || format!("--follow: there is no app or task {name}, expected {}, or of their tasks", known());
@@ -125,19 +125,19 @@ impl Input {
 
     /// The longest time from one health check of a task to the next, if there are any.
     pub(crate) fn longest_interval(&self) -> Option<Duration> {
-        self.definitions().flat_map(|definition| &definition.health).map(|check| check.interval).max()
+        self.definitions().flat_map(|definition| &definition.health_checks).map(|check| check.interval).max()
     }
 
     /// All versions of all apps.
-    pub(crate) fn definitions(&self) -> impl Iterator<Item = &Definition> {
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = &AppDefinition> {
         self.targets().flatten()
     }
 
     /// The apps that are wanted, at one time after another.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = impl Iterator<Item = &Definition>> {
-        let targets = self.scenes.iter().filter_map(|scene| match &scene.act {
-            Act::Deploy { target, .. } => Some(target),
-            Act::Lose(_) | Act::Sicken(_) => None,
+    pub(crate) fn targets(&self) -> impl Iterator<Item = impl Iterator<Item = &AppDefinition>> {
+        let targets = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Deploy { target, .. } => Some(target),
+            Action::Lose(_) | Action::FailChecks(_) => None,
         });
         targets.map(|target| target.apps().values().map(Arc::as_ref))
     }
@@ -145,23 +145,23 @@ impl Input {
 
 /// What the steps come to, one by one.
 #[derive(Debug)]
-struct Script<'a> {
+struct StepBuilder<'a> {
     agents: &'a Agents,
     lost: Vec<AgentId>,
     /// What is wanted after the steps so far.
-    target: Arc<Target>,
+    target: Arc<RootGroup>,
     wrong: Vec<String>,
 }
 
-impl Script<'_> {
+impl StepBuilder<'_> {
     /// What a step comes to; none if it is wrong.
-    fn scene(&mut self, step: &Step, updates: &mut impl Iterator<Item = Written>) -> Option<Scene> {
-        match self.act(step, updates) {
-            Ok((heading, act)) => {
-                if let Act::Deploy { target, .. } = &act {
+    fn step(&mut self, change: &Change, updates: &mut impl Iterator<Item = Document>) -> Option<Step> {
+        match self.action(change, updates) {
+            Ok((heading, action)) => {
+                if let Action::Deploy { target, .. } = &action {
                     self.target = Arc::clone(target);
                 }
-                Some(Scene { heading, act })
+                Some(Step { heading, action })
             }
             Err(messages) => {
                 self.wrong.extend(messages);
@@ -170,13 +170,17 @@ impl Script<'_> {
         }
     }
 
-    fn act(&mut self, step: &Step, updates: &mut impl Iterator<Item = Written>) -> Result<(String, Act), Vec<String>> {
+    fn action(
+        &mut self,
+        change: &Change,
+        updates: &mut impl Iterator<Item = Document>,
+    ) -> Result<(String, Action), Vec<String>> {
         let mut apps = self.target.apps().clone();
         let mut restart = None;
-        let heading = match step {
-            Step::Scale(id, amount) => {
+        let heading = match change {
+            Change::Scale(id, amount) => {
                 for app in self.scalable(id, *amount)? {
-                    let before = self.known("--scale", &app)?;
+                    let before = self.app("--scale", &app)?;
                     let instances = amount.of(before.app.instances);
                     if instances > App::MOST_INSTANCES {
                         let most = App::MOST_INSTANCES;
@@ -191,7 +195,7 @@ impl Script<'_> {
                     Amount::By(_) => format!("{id} is to be scaled"),
                 }
             }
-            Step::Update(file) => {
+            Change::Update(file) => {
                 if let Some(written) = updates.next() {
                     let replaced = |id: &str| written.group.as_ref().is_some_and(|group| is_within(id, group));
                     apps.retain(|id, _| !replaced(id) && !written.apps.iter().any(|new| new.app.id == *id));
@@ -202,29 +206,29 @@ impl Script<'_> {
                 }
                 format!("all is to be as in {}", file.display())
             }
-            Step::Restart(app) => {
-                self.known("--restart", app)?;
+            Change::Restart(app) => {
+                self.app("--restart", app)?;
                 restart = Some(app.clone());
                 format!("{app} is to be restarted")
             }
-            Step::Stop(id) => {
+            Change::Stop(id) => {
                 apps.retain(|app, _| !is_within(app, id));
                 self.can_stop(id, &apps)?;
                 format!("{id} is to end")
             }
-            Step::Lose(agent) => {
+            Change::Lose(agent) => {
                 self.lose(agent)?;
-                return Ok((format!("{agent} is lost"), Act::Lose(agent.clone())));
+                return Ok((format!("{agent} is lost"), Action::Lose(agent.clone())));
             }
-            Step::Sick(task) => {
-                self.can_be_sick(task)?;
-                return Ok((format!("{task} is sick"), Act::Sicken(task.clone())));
+            Change::Sick(task) => {
+                self.check_sick(task)?;
+                return Ok((format!("{task} is sick"), Action::FailChecks(task.clone())));
             }
         };
-        Ok((heading, Act::Deploy { target: Arc::new(Target::new(apps)?), restart }))
+        Ok((heading, Action::Deploy { target: Arc::new(RootGroup::new(apps)?), restart }))
     }
 
-    fn known(&self, option: &str, app: &str) -> Result<&Definition, Vec<String>> {
+    fn app(&self, option: &str, app: &str) -> Result<&AppDefinition, Vec<String>> {
         let known = || one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
         let unknown = || vec![format!("{option}: there is no app {app}, expected {}", known())];
         self.target.app(app).map(Arc::as_ref).ok_or_else(unknown)
@@ -234,7 +238,7 @@ impl Script<'_> {
     fn scalable(&self, id: &str, amount: Amount) -> Result<Vec<SmolStr>, Vec<String>> {
         let within: Vec<SmolStr> = self.target.apps().keys().filter(|app| is_within(app, id)).cloned().collect();
         match (within.as_slice(), amount) {
-            ([], _) => self.known("--scale", id).map(|_| Vec::new()),
+            ([], _) => self.app("--scale", id).map(|_| Vec::new()),
             ([app], _) if app == id => Ok(within),
             (_, Amount::To(instances)) if self.target.app(id).is_none() => Err(vec![format!(
                 "--scale: found {id}={instances}, expected one of its apps, or {id}=x2, as it is a group"
@@ -273,14 +277,14 @@ impl Script<'_> {
     }
 
     /// Whether it is the name of a task that can be sick; if such a task runs is seen when it is time.
-    fn can_be_sick(&self, task: &TaskId) -> Result<(), Vec<String>> {
+    fn check_sick(&self, task: &TaskId) -> Result<(), Vec<String>> {
         let app = self.target.apps().iter().find(|(id, _)| is_task_of(task.as_str(), id));
         let Some((id, definition)) = app else {
             return Err(vec![format!(
                 "--sick: there is no app of a task {task}, expected one such as redis.1 or shop_db.2"
             )]);
         };
-        if definition.health.is_empty() {
+        if definition.health_checks.is_empty() {
             return Err(vec![format!("--sick: {id} has no healthChecks, expected a task of an app that has some")]);
         }
         Ok(())
@@ -294,7 +298,7 @@ fn is_task_of(task: &str, app: &str) -> bool {
 }
 
 /// Adds the apps of a file; tells of ids that were there before.
-fn add(apps: &mut Apps, written: Written) -> Vec<String> {
+fn add(apps: &mut Apps, written: Document) -> Vec<String> {
     let mut wrong = Vec::new();
     for definition in written.apps {
         let (id, file) = (definition.app.id.clone(), definition.file.clone());
@@ -310,9 +314,9 @@ fn text(file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn read(file: &str, text: &str) -> Result<Written, String> {
+fn read(file: &str, text: &str) -> Result<Document, String> {
     let json = read_json(text.as_bytes()).map_err(|error| TextError::from(error).in_file(file).to_string())?;
-    Written::read(JsonNode::root(&json), file).map_err(|error| TextError::from(error).in_file(file).to_string())
+    Document::read(JsonNode::root(&json), file).map_err(|error| TextError::from(error).in_file(file).to_string())
 }
 
 /// The first of some names, as what is expected.

@@ -4,7 +4,7 @@ use crate::exec::Line;
 use crate::report::ports;
 use anstyle::{AnsiColor, Style};
 use apportion::{Effect, Emitted, Offer, TaskId, TaskStatus, Time};
-use apportion_marathon::{Marathon, News};
+use apportion_marathon::{Marathon, Notice};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -46,7 +46,7 @@ impl<W: Write> Log<W> {
     }
 
     /// One thing that happened.
-    pub(crate) fn tell(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
+    pub(crate) fn effect(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
         if let Effect::Offer(offer) = &emitted.effect {
             self.offers.push((emitted.at, offer.clone()));
             return Ok(());
@@ -61,7 +61,7 @@ impl<W: Write> Log<W> {
             }
             Effect::Status { status, .. } => {
                 let style = if status.state.is_terminal() { BAD } else { GOOD };
-                self.line(emitted.at, style, "status", &told(status))
+                self.line(emitted.at, style, "status", &status_text(status))
             }
             Effect::Kill { agent, task, .. } => self.line(emitted.at, BAD, "kill", &format!("{task} on {agent}")),
             Effect::Rescind { offer, .. } => self.line(emitted.at, DIM, "rescind", offer.as_str()),
@@ -74,13 +74,13 @@ impl<W: Write> Log<W> {
     }
 
     /// What the framework has to say.
-    pub(crate) fn news(&mut self, news: &News) -> io::Result<()> {
+    pub(crate) fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         self.flush()?;
-        self.line(news.at, if news.what == "deploy" { BOLD } else { BAD }, news.what, &news.text)
+        self.line(notice.at, if notice.topic == "deploy" { BOLD } else { BAD }, notice.topic, &notice.text)
     }
 
     /// What a task has written.
-    pub(crate) fn written(&mut self, line: &Line) -> io::Result<()> {
+    pub(crate) fn output(&mut self, line: &Line) -> io::Result<()> {
         self.flush()?;
         let style = if line.is_error { BAD } else { Style::new() };
         writeln!(self.out, "{style}{}{style:#} | {}", line.task, line.text)
@@ -112,7 +112,7 @@ impl<W: Write> Log<W> {
     }
 }
 
-fn told(status: &TaskStatus) -> String {
+fn status_text(status: &TaskStatus) -> String {
     let health = match status.healthy {
         Some(true) => " healthy",
         Some(false) => " unhealthy",

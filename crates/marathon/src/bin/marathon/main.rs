@@ -11,7 +11,7 @@
 //! file is `{"agents": [{"id": "a1", "resources": "cpus:4;mem:1024;ports:[31000-32000]"}]}`; an agent may
 //! also have `hostname`, `attributes`, and `region` with `zone`.
 //!
-//! Tasks are simulated, in virtual time, or with `--exec` are processes of this machine, in real time, until Ctrl-C: then all
+//! InstanceTracker are simulated, in virtual time, or with `--exec` are processes of this machine, in real time, until Ctrl-C: then all
 //! are ended, what others need last. A second Ctrl-C kills them.
 //!
 //! Exit status: 0; 1 when the output or the file for HAProxy cannot be written; 2 for wrong input, with nothing launched and
@@ -26,12 +26,12 @@ mod haproxy;
 mod input;
 mod log;
 mod report;
-mod stage;
+mod session;
 
 use arguments::Arguments;
-use input::{Act, Input};
+use input::{Action, Input};
 use log::Log;
-use stage::{Failure, Props, Stage};
+use session::{Failure, Resources, Session};
 use std::io;
 use std::process::ExitCode;
 
@@ -64,13 +64,13 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
     // Whether a task runs then is known only when all before has been played: once unseen, before anybody is told anything.
     let is_told = !arguments.json || arguments.haproxy.is_some();
-    if is_told && input.scenes.iter().any(|scene| matches!(scene.act, Act::Sicken(_))) {
-        let mut rehearsal = Stage::<io::Sink>::new(input, Props::default(), None)?;
-        input.scenes.iter().try_for_each(|scene| rehearsal.play(scene))?;
+    if is_told && input.steps.iter().any(|step| matches!(step.action, Action::FailChecks(_))) {
+        let mut dry_run = Session::<io::Sink>::new(input, Resources::default(), None)?;
+        input.steps.iter().try_for_each(|step| dry_run.run(step))?;
     }
-    let props = Props::new(arguments, input).map_err(Failure::Input)?;
+    let resources = Resources::new(arguments, input).map_err(Failure::Input)?;
     let out = anstream::stdout().lock();
-    let mut stage = Stage::new(input, props, (!arguments.json).then(|| Log::new(out)))?;
-    input.scenes.iter().try_for_each(|scene| stage.play(scene))?;
-    stage.end()
+    let mut session = Session::new(input, resources, (!arguments.json).then(|| Log::new(out)))?;
+    input.steps.iter().try_for_each(|step| session.run(step))?;
+    session.finish()
 }

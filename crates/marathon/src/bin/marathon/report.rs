@@ -3,7 +3,7 @@
 use crate::log::{BAD, BOLD, SHOWN};
 use apportion::Time;
 use apportion::placement::{HostPort, Launch};
-use apportion_marathon::{Deployment, Instance, Marathon, State, Waiting};
+use apportion_marathon::{Deployment, DeploymentState, Instance, Marathon, QueueItem};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
 use smol_str::SmolStr;
@@ -46,7 +46,7 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
             match task.healthy() {
                 Some(true) => "healthy",
                 Some(false) => "unhealthy",
-                None if task.definition.health.is_empty() => "-",
+                None if task.definition.health_checks.is_empty() => "-",
                 None => "unknown",
             }
             .to_owned(),
@@ -66,8 +66,8 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
 
 /// The deployments that are not finished, and what they wait for.
 pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
-    for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == State::Running) {
-        let open: Vec<&str> = deployment.open().take(SHOWN).map(SmolStr::as_str).collect();
+    for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == DeploymentState::Running) {
+        let open: Vec<&str> = deployment.pending().take(SHOWN).map(SmolStr::as_str).collect();
         let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
         writeln!(out)?;
         writeln!(out, "{BAD}deployment {number}{BAD:#} is not finished: {step}; it waits for {}", open.join(", "))?;
@@ -76,8 +76,8 @@ pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Resul
 }
 
 /// Per app, what could not be placed, and why; or how long it waits because it has failed.
-pub(crate) fn waiting(waiting: &[Waiting<'_>], out: &mut impl Write) -> io::Result<()> {
-    for Waiting { app, instances, until, reasons, .. } in waiting {
+pub(crate) fn waiting(waiting: &[QueueItem<'_>], out: &mut impl Write) -> io::Result<()> {
+    for QueueItem { app, instances, until, reasons, .. } in waiting {
         writeln!(out)?;
         let of = app.instances;
         if let Some(until) = until {
@@ -123,7 +123,7 @@ pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
             "version": task.generation,
         })
     };
-    let unplaced = |waiting: Waiting<'_>| {
+    let unplaced = |waiting: QueueItem<'_>| {
         let reasons: Vec<_> = waiting.reasons.iter().map(|(_, reason)| reason).collect();
         let mut unplaced = json!({"app": waiting.app.id, "instances": waiting.instances, "reasons": reasons});
         if let Some(until) = waiting.until {
@@ -133,7 +133,7 @@ pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
     };
     json!({
         "tasks": marathon.tasks().map(task).collect::<Vec<_>>(),
-        "unplaced": marathon.waiting(now).into_iter().map(unplaced).collect::<Vec<_>>(),
+        "unplaced": marathon.queue(now).into_iter().map(unplaced).collect::<Vec<_>>(),
         "deployments": marathon.deployments().iter().map(Deployment::json).collect::<Vec<_>>(),
     })
 }

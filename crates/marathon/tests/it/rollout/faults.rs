@@ -5,7 +5,7 @@ use apportion::simulation::Cluster;
 use apportion::{
     AgentId, Call, Calls, Command, Effect, Event, FrameworkId, Scheduler, TaskId, TaskState, TaskStatus, Time,
 };
-use apportion_marathon::{Marathon, SICK, tell};
+use apportion_marathon::{FAIL_CHECKS, Marathon, result_status};
 use serde_json::{Value as Json, json};
 
 /// A framework that runs these apps on three agents, since ten seconds.
@@ -42,7 +42,7 @@ fn an_executor_dies_and_its_task_is_launched_again_after_a_while() {
     let dead = executor_of(&cluster, &"web.3".into());
     cluster.end_executor(&dead, 9);
     run_for(&mut cluster, 9.0);
-    let waiting = cluster.scheduler(&id).unwrap().waiting(cluster.now());
+    let waiting = cluster.scheduler(&id).unwrap().queue(cluster.now());
     assert_eq!((waiting[0].instances, waiting[0].until.is_some()), (1, true));
     run_for(&mut cluster, 2.0);
     assert_eq!(names(&cluster, &id), ["web.2", "web.4"]);
@@ -86,11 +86,11 @@ fn a_status_may_come_twice_or_late() {
         "maxConsecutiveFailures": 3}]}]);
     let (mut cluster, id) = running(app);
     let executor = executor_of(&cluster, &"web.1".into());
-    cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
+    cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports));
     run_for(&mut cluster, 10.5);
-    let mut failed = tell(&"web.1".into(), 0, Err("sick".to_owned()));
+    let mut failed = result_status(&"web.1".into(), 0, Err("sick".to_owned()));
     failed.timestamp = Some(20.0);
-    let mut good = tell(&"web.1".into(), 0, Ok(()));
+    let mut good = result_status(&"web.1".into(), 0, Ok(()));
     good.timestamp = Some(11.0);
     let mut unreachable = TaskStatus::new("web.1", TaskState::Unreachable);
     unreachable.timestamp = Some(1.0);
@@ -133,7 +133,7 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     cluster.deliver(&id, Event::Offers(vec![offer.unwrap()]));
     run_for(&mut cluster, 5.0);
     let marathon = cluster.scheduler(&id).unwrap();
-    assert_eq!((marathon.tasks().count(), marathon.waiting(Time::ZERO).len()), (0, 1)); // it was told that its task is lost
+    assert_eq!((marathon.tasks().count(), marathon.queue(Time::ZERO).len()), (0, 1)); // it was told that its task is lost
     cluster.add_agent(agent_of("agent-2")).unwrap();
     run_for(&mut cluster, 5.0);
     assert_eq!(tasks(&cluster, &id), [("web.2".to_owned(), TaskState::Running)]);

@@ -6,7 +6,7 @@ use super::{agent_of, cluster, run_for, target};
 use apportion::executor::Reports;
 use apportion::simulation::Cluster;
 use apportion::{Event, ExecutorRef, FrameworkId, TaskId};
-use apportion_marathon::SICK;
+use apportion_marathon::FAIL_CHECKS;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
@@ -93,14 +93,14 @@ fn group(apps: &[Option<Wanted>]) -> Json {
     json!({"id": "/all", "apps": apps.iter().enumerate().filter_map(app).collect::<Vec<_>>()})
 }
 
-struct Play {
+struct Run {
     cluster: Cluster<Watched>,
     id: FrameworkId,
     apps: Vec<Option<Wanted>>,
     agents: usize,
 }
 
-impl Play {
+impl Run {
     fn deploy(&mut self, restart: &[SmolStr]) {
         let target = target(&group(&self.apps));
         self.cluster.tell(&self.id, |watched, calls| watched.deploy(target, restart, calls));
@@ -159,7 +159,7 @@ impl Play {
             }
             Turn::Sicken(number) => {
                 if let Some(executor) = self.executor(number) {
-                    self.cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
+                    self.cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports));
                 }
             }
             Turn::LoseAgent(number) => {
@@ -187,10 +187,10 @@ proptest! {
         turns in proptest::collection::vec(turn(), 0..30),
     ) {
         let (cluster, id) = cluster(3, Watched::default());
-        let mut play = Play { cluster, id, apps: apps.into_iter().map(Some).collect(), agents: 3 };
-        play.deploy(&[]);
-        turns.iter().for_each(|turn| play.turn(turn));
-        run_for(&mut play.cluster, 1000.0);
-        play.cluster.scheduler(&play.id).unwrap().check_all_is_as_wanted();
+        let mut run = Run { cluster, id, apps: apps.into_iter().map(Some).collect(), agents: 3 };
+        run.deploy(&[]);
+        turns.iter().for_each(|turn| run.turn(turn));
+        run_for(&mut run.cluster, 1000.0);
+        run.cluster.scheduler(&run.id).unwrap().check_all_is_as_wanted();
     }
 }

@@ -1,7 +1,7 @@
 //! [`Watched`]: a framework under the eyes of a plain model, which knows what it knows, and judges each call it makes.
 
 use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus};
-use apportion_marathon::{Definition, Marathon, Target};
+use apportion_marathon::{AppDefinition, Marathon, RootGroup};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub(crate) struct Watched {
     pub(crate) marathon: Marathon,
     tasks: BTreeMap<TaskId, Known>,
     ended: BTreeSet<TaskId>,
-    target: Arc<Target>,
+    target: Arc<RootGroup>,
     /// Apps that have been just as they are wanted, since that last changed.
     complete: BTreeSet<SmolStr>,
     /// The apps as they were when it was last looked at them: number of instances, version.
@@ -41,9 +41,10 @@ impl Known {
 }
 
 impl Watched {
-    pub(crate) fn deploy(&mut self, target: Arc<Target>, restart: &[SmolStr], calls: &mut Calls) {
+    pub(crate) fn deploy(&mut self, target: Arc<RootGroup>, restart: &[SmolStr], calls: &mut Calls) {
         for (id, app) in target.apps() {
-            let is_same = |before: &Definition| before.runs_like(app) && before.app.instances == app.app.instances;
+            let is_same =
+                |before: &AppDefinition| !app.is_upgrade_of(before) && before.app.instances == app.app.instances;
             if restart.contains(id) || !self.target.app(id).is_some_and(|before| is_same(before)) {
                 self.complete.remove(id);
             }
@@ -64,7 +65,7 @@ impl Watched {
         assert_eq!(self.tasks.len() as u64, wanted);
         for task in self.marathon.tasks() {
             let wanted = self.target.app(&task.launch.app).unwrap();
-            assert!(task.definition.runs_like(wanted) && task.launch.resources.amount("cpus") == wanted.app.cpus);
+            assert!(!wanted.is_upgrade_of(&task.definition) && task.launch.resources.amount("cpus") == wanted.app.cpus);
         }
         for deployment in self.marathon.deployments() {
             assert_ne!(deployment.json()["state"], "running", "{}", deployment.json());
@@ -97,14 +98,15 @@ impl Watched {
     fn judge(&mut self, calls: &Calls) {
         let services: BTreeMap<SmolStr, (u64, u32)> = self
             .marathon
-            .services()
+            .running_apps()
             .map(|service| (service.definition.app.id.clone(), (service.definition.app.instances, service.generation)))
             .collect();
         let complete = |id: &&SmolStr| {
             let Some((instances, version)) = services.get(*id) else { return false };
-            let is_target = self.marathon.services().any(|service| {
+            let is_target = self.marathon.running_apps().any(|service| {
                 let wanted = self.target.app(id);
-                service.definition.app.id == **id && wanted.is_some_and(|wanted| service.definition.runs_like(wanted))
+                service.definition.app.id == **id
+                    && wanted.is_some_and(|wanted| !wanted.is_upgrade_of(&service.definition))
             });
             let up = self.count(id, |task| task.is_up() && task.version == *version);
             is_target && up == *instances && self.count(id, |_| true) == up && wants(&self.target, id) == up
@@ -131,7 +133,7 @@ impl Watched {
     fn judge_kill(&mut self, id: &TaskId) {
         let Some(task) = self.tasks.get(id) else { return };
         let (app, version, is_up) = (task.app.clone(), task.version, task.is_up());
-        if let Some(service) = self.marathon.services().find(|service| service.definition.app.id == app)
+        if let Some(service) = self.marathon.running_apps().find(|service| service.definition.app.id == app)
             && is_up
             && !service.is_stopping
         {
@@ -153,8 +155,8 @@ impl Watched {
         assert!(!self.ended.contains(id) && !self.tasks.contains_key(id), "{id} is used twice");
         let task = self.marathon.task(id).unwrap();
         let (app, version) = (task.launch.app.clone(), task.generation);
-        let has_checks = !task.definition.health.is_empty();
-        let service = self.marathon.services().find(|service| service.definition.app.id == app).unwrap();
+        let has_checks = !task.definition.health_checks.is_empty();
+        let service = self.marathon.running_apps().find(|service| service.definition.app.id == app).unwrap();
         assert!(!service.is_stopping && version == service.generation);
         let (_, most) = bounds(&service.definition);
         let instances = service.definition.app.instances;
@@ -167,18 +169,18 @@ impl Watched {
     }
 }
 
-fn wants(target: &Target, id: &str) -> u64 {
+fn wants(target: &RootGroup, id: &str) -> u64 {
     target.app(id).map_or(0, |app| app.app.instances)
 }
 
 /// All that an app needs, however far.
-fn needs(target: &Target, id: &str) -> BTreeSet<SmolStr> {
+fn needs(target: &RootGroup, id: &str) -> BTreeSet<SmolStr> {
     let direct = target.app(id).into_iter().flat_map(|app| &app.dependencies);
     direct.flat_map(|needed| needs(target, &needed.id).into_iter().chain([needed.id.clone()])).collect()
 }
 
 /// How many must be up, and how many may be there, in whole percents as the tests write them.
-fn bounds(definition: &Definition) -> (u64, u64) {
+fn bounds(definition: &AppDefinition) -> (u64, u64) {
     let strategy = &definition.json["upgradeStrategy"];
     let is_percent = |key: &str, percent: u32| strategy[key] == f64::from(percent) / 100.0;
     let percent = |key: &str| u64::from((0..=100).find(|percent| is_percent(key, *percent)).unwrap());

@@ -1,9 +1,9 @@
-//! [`Attempt`]: one health check being made on a task of this machine.
+//! [`Attempt`]: one execution of a health check on a task of this machine.
 
 use super::HOST;
-use super::command::shell;
-use super::process::{Process, Processes, told};
-use apportion_marathon::{Order, Probe};
+use super::command::of_shell;
+use super::process::{Process, Processes, exit_text};
+use apportion_marathon::{Probe, TaskCommand};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -12,36 +12,36 @@ use std::thread::Builder;
 use std::time::Duration;
 use ureq::Agent;
 
-/// What came of it: why the task is not healthy, if it is not; none if that was not to be learned.
+/// The outcome of an attempt: success, or why the task is not healthy; `None` if the attempt has no result.
 pub(crate) type Outcome = Option<Result<(), String>>;
 
-/// A check on its way. Whoever drops it does not wait for what it would have come to.
+/// An attempt under way. Dropping it kills its command.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     _process: Option<Process>,
 }
 
 impl Attempt {
-    /// Begins; `done` is called on a thread of its own. A command has no end of its own: after the timeout it is to be
-    /// dropped. The others take no longer than that.
+    /// Starts an attempt; `done` is called on another thread. Requests and connections end with the timeout; a command does
+    /// not, and has to be dropped.
     pub(crate) fn begin(
         (probe, timeout): (&Probe, Duration),
-        (order, sandbox): (&Order, &Path),
+        (command, sandbox): (&TaskCommand, &Path),
         processes: &Processes,
         done: impl FnOnce(Outcome) + Send + 'static,
     ) -> io::Result<Self> {
         let (port, request) = match probe {
             Probe::Command(script) => {
-                let mut command = shell(order, script, sandbox);
+                let mut command = of_shell(script, command, sandbox);
                 command.stdout(Stdio::null()).stderr(Stdio::null());
-                let result = |status: ExitStatus| if status.success() { Ok(()) } else { Err(told(status)) };
+                let result = |status: ExitStatus| if status.success() { Ok(()) } else { Err(exit_text(status)) };
                 let process = processes.start(command, move |status| done(Some(result(status))))?;
                 return Ok(Self { _process: Some(process) });
             }
             Probe::Tcp { port } => (port, None),
             Probe::Http { tls: _, path, port, ignore_1xx } => (port, Some((path.clone(), *ignore_1xx))),
         };
-        let port = port.of(&order.ports);
+        let port = port.of(&command.ports);
         Builder::new().name("health check".to_owned()).spawn(move || {
             done(match (port, request) {
                 (None, _) => Some(Err("its port is not on the host".to_owned())),
@@ -78,7 +78,7 @@ fn request_path(port: u16, path: &str, timeout: Duration, ignore_1xx: bool) -> O
 mod tests {
     use super::*;
     use apportion::Task;
-    use apportion_marathon::Port;
+    use apportion_marathon::PortRef;
     use serde_json::json;
     use std::io::{Read, Write};
     use std::net::TcpListener;
@@ -88,11 +88,11 @@ mod tests {
     fn made(probe: &Probe, ports: &[Option<u16>]) -> Outcome {
         let task = Task::new("t", "cpus:1".parse().unwrap());
         let task = task.detail("command", json!({"value": "true"})).detail("ports", json!(ports));
-        let order = Order::of(&task).unwrap();
+        let command = TaskCommand::from_task(&task).unwrap();
         let (sender, done) = mpsc::channel();
         let folder = std::env::temp_dir();
         let what = (probe, Duration::from_secs(5));
-        let attempt = Attempt::begin(what, (&order, &folder), &Processes::default(), move |outcome| {
+        let attempt = Attempt::begin(what, (&command, &folder), &Processes::default(), move |outcome| {
             sender.send(outcome).unwrap();
         });
         let _attempt = attempt.unwrap();
@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn http_is_healthy_from_200_to_399() {
-        let http = |ignore_1xx| Probe::Http { tls: false, path: "/up?x".to_owned(), port: Port::Index(1), ignore_1xx };
+        let http =
+            |ignore_1xx| Probe::Http { tls: false, path: "/up?x".to_owned(), port: PortRef::Index(1), ignore_1xx };
         let cases = [
             ("HTTP/1.1 204 No Content\r\n\r\n", Some(Ok(()))),
             ("HTTP/1.1 302 Found\r\nlocation: /nowhere\r\ncontent-length: 0\r\n\r\n", Some(Ok(()))),
@@ -152,8 +153,8 @@ mod tests {
     fn tcp_is_healthy_if_somebody_listens() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(made(&Probe::Tcp { port: Port::Number(port) }, &[]), Some(Ok(())));
-        assert!(made(&Probe::Tcp { port: Port::Number(silent()) }, &[]).unwrap().unwrap_err().contains("refused"));
+        assert_eq!(made(&Probe::Tcp { port: PortRef::Number(port) }, &[]), Some(Ok(())));
+        assert!(made(&Probe::Tcp { port: PortRef::Number(silent()) }, &[]).unwrap().unwrap_err().contains("refused"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! [`Machine`] where there is no Unix: no tasks really run.
+//! [`Machine`] on systems other than Unix: tasks cannot run as processes.
 #![expect(clippy::needless_pass_by_ref_mut, reason = "the methods are those of Unix")]
 
 use crate::arguments::Exec;
@@ -6,11 +6,11 @@ use apportion::executor::Executor;
 use apportion::{Emitted, ExecutorInfo, ExecutorRef, TaskId, Time};
 use smol_str::SmolStr;
 
-/// A machine on which tasks run: there is none.
+/// There is no such machine.
 #[derive(Debug)]
 pub(crate) enum Machine {}
 
-/// A line of a task's output: there is none.
+/// A line of a task's output; none is ever made.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) task: TaskId,
@@ -21,7 +21,7 @@ pub(crate) struct Line {
 impl Machine {
     pub(crate) const HOST: &str = "127.0.0.1";
 
-    /// Says that there is none.
+    /// Fails.
     pub(crate) fn new(_: &Exec, _: &[SmolStr]) -> Result<Self, String> {
         Err("--exec: tasks run on Unix only".to_owned())
     }

@@ -1,4 +1,4 @@
-//! [`Follower`]: reads what tasks write, line by line, while they run.
+//! [`Follower`]: reads the output of running tasks, line by line, like `tail -f`.
 
 use apportion::TaskId;
 use indexmap::IndexMap;
@@ -7,19 +7,19 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// The longest line that is waited for; a longer one comes in parts.
-const LONGEST: usize = 64 * 1024;
+/// The longest line, in bytes; a longer one is split.
+const MAX_LINE: usize = 64 * 1024;
 
-/// How much of a file is read at once: a task that writes without end must not keep all others waiting.
-const AT_ONCE: u64 = 64 * 1024;
+/// The most bytes read of a file at once, so that a task that writes without end does not block all others.
+const MAX_READ: u64 = 64 * 1024;
 
-/// How much is still read of a file once its task has ended; if more is left, it is the end of it.
-const AT_END: u64 = 1024 * 1024;
+/// The most bytes read of a file once its task has ended; if more are left, the last ones.
+const MAX_READ_AT_END: u64 = 1024 * 1024;
 
 /// Follows the output of some tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Follower {
-    /// Apps and tasks by their ids.
+    /// The ids of the apps and tasks to follow.
     wanted: Vec<SmolStr>,
     tails: IndexMap<TaskId, [Tail; 2]>,
 }
@@ -32,24 +32,24 @@ pub(crate) struct Line {
     pub(crate) text: String,
 }
 
-/// How far a file has been read.
+/// A file, and how far it has been read.
 #[derive(Debug)]
 struct Tail {
     path: PathBuf,
     file: Option<File>,
-    /// The beginning of a line.
+    /// The bytes of an incomplete line.
     rest: Vec<u8>,
-    /// Whether there may be more to read.
+    /// Whether the last read stopped at its limit.
     is_behind: bool,
 }
 
 impl Follower {
-    /// Follows the tasks of these ids, and those of apps of these ids.
+    /// Follows the tasks with these ids, and all tasks of apps with these ids.
     pub(crate) fn new(wanted: impl IntoIterator<Item = SmolStr>) -> Self {
         Self { wanted: wanted.into_iter().collect(), tails: IndexMap::new() }
     }
 
-    /// A task is launched, and will write in its sandbox.
+    /// Begins to follow a task that was launched, if it is wanted.
     pub(crate) fn begin(&mut self, app: &str, task: &TaskId, sandbox: &Path) {
         if self.wanted.iter().any(|wanted| wanted == app || wanted == task.as_str()) {
             let tails = ["stdout", "stderr"].map(|name| Tail::new(sandbox.join(name)));
@@ -57,7 +57,7 @@ impl Follower {
         }
     }
 
-    /// What was written since this was last asked, task by task.
+    /// Returns the lines since the last call, task by task.
     pub(crate) fn lines(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         for (task, tails) in &mut self.tails {
@@ -66,12 +66,12 @@ impl Follower {
         lines
     }
 
-    /// Whether more was written than was read so far.
+    /// Returns whether a file has more than was read of it.
     pub(crate) fn is_behind(&self) -> bool {
         self.tails.values().flatten().any(|tail| tail.is_behind)
     }
 
-    /// A task has ended: what is left to read of it.
+    /// Ends the following of a task. Returns its last lines.
     pub(crate) fn end(&mut self, task: &TaskId) -> Vec<Line> {
         let mut lines = Vec::new();
         if let Some(mut tails) = self.tails.shift_remove(task) {
@@ -93,22 +93,22 @@ impl Tail {
         Self { path, file: None, rest: Vec::new(), is_behind: false }
     }
 
-    /// Reads what is there now, or the first part of it. What cannot be read is not followed: the file is the task's own.
+    /// Reads the next part of the file. Errors are ignored: the file belongs to the task, which may remove it.
     fn read(&mut self, is_end: bool, mut line: impl FnMut(String)) {
         if self.file.is_none() {
             self.file = File::open(&self.path).ok();
         }
         let Some(file) = &mut self.file else { return };
         if is_end
-            && let Ok(passed) = pass_over(file, AT_END)
-            && passed > 0
+            && let Ok(skipped) = skip_to_last(file, MAX_READ_AT_END)
+            && skipped > 0
         {
             if !self.rest.is_empty() {
                 line(text_of(&mut self.rest));
             }
-            line(format!("[{passed} bytes are not shown]"));
+            line(format!("[{skipped} bytes are not shown]"));
         }
-        let mut file = file.take(if is_end { AT_END } else { AT_ONCE });
+        let mut file = file.take(if is_end { MAX_READ_AT_END } else { MAX_READ });
         let mut piece = [0; 8192];
         loop {
             let read = match file.read(&mut piece) {
@@ -119,7 +119,7 @@ impl Tail {
             };
             for part in piece[..read].split_inclusive(|byte| *byte == b'\n') {
                 self.rest.extend_from_slice(part);
-                if part.ends_with(b"\n") || self.rest.len() >= LONGEST {
+                if part.ends_with(b"\n") || self.rest.len() >= MAX_LINE {
                     line(text_of(&mut self.rest));
                 }
             }
@@ -131,15 +131,15 @@ impl Tail {
     }
 }
 
-/// Passes over what stands before so many bytes of the end: how much that is.
-fn pass_over(file: &mut File, end: u64) -> io::Result<u64> {
+/// Skips all but the last `end` bytes. Returns how many it skipped.
+fn skip_to_last(file: &mut File, end: u64) -> io::Result<u64> {
     let (at, all) = (file.stream_position()?, file.metadata()?.len());
-    let passed = all.saturating_sub(at).saturating_sub(end);
-    file.seek(SeekFrom::Start(at + passed))?;
-    Ok(passed)
+    let skipped = all.saturating_sub(at).saturating_sub(end);
+    file.seek(SeekFrom::Start(at + skipped))?;
+    Ok(skipped)
 }
 
-/// A line without its end, of bytes that are then forgotten.
+/// Takes a line out of the buffer, without its line end.
 fn text_of(bytes: &mut Vec<u8>) -> String {
     let text = String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
     bytes.clear();
@@ -183,10 +183,10 @@ mod tests {
         let mut follower = Follower::new(["/web".into()]);
         let task = TaskId::from("web.1");
         follower.begin("/web", &task, folder.path());
-        fs::write(folder.path().join("stdout"), "x".repeat(3 * LONGEST + 1)).unwrap();
+        fs::write(folder.path().join("stdout"), "x".repeat(3 * MAX_LINE + 1)).unwrap();
         let lines = (0..4).flat_map(|_| follower.lines());
         let lines: Vec<usize> = lines.map(|line| line.text.len()).collect();
-        assert_eq!(lines, [LONGEST; 3]);
+        assert_eq!(lines, [MAX_LINE; 3]);
         assert_eq!(texts(&follower.end(&task)), ["x"]);
     }
 
@@ -197,14 +197,14 @@ mod tests {
         let task = TaskId::from("web.1");
         follower.begin("/web", &task, folder.path());
         let mut stdout = File::create(folder.path().join("stdout")).unwrap();
-        let at_once = usize::try_from(AT_ONCE).unwrap();
+        let at_once = usize::try_from(MAX_READ).unwrap();
         stdout.write_all(&b"y\n".repeat(at_once)).unwrap();
         for _ in 0..2 {
             assert_eq!(follower.lines().len(), at_once / 2);
             assert!(follower.is_behind());
         }
         assert!(follower.lines().is_empty() && !follower.is_behind());
-        let at_end = usize::try_from(AT_END).unwrap();
+        let at_end = usize::try_from(MAX_READ_AT_END).unwrap();
         stdout.write_all(&b"n\n".repeat(at_once)).unwrap();
         stdout.write_all(&b"z\n".repeat(at_end / 2)).unwrap();
         let lines = follower.end(&task);

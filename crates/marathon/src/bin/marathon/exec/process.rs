@@ -1,4 +1,4 @@
-//! [`Processes`]: programs that run on this machine, each in a process group of its own, and none of which outlives us.
+//! [`Processes`]: the processes of all tasks, each in a process group of its own. None outlives this program.
 
 use indexmap::IndexSet;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -8,19 +8,19 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::Builder;
 
-/// All that runs here. Clones are of the same.
+/// A handle to the set of running processes; clones share the set.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Processes(Arc<Mutex<Running>>);
 
 #[derive(Debug, Default)]
 struct Running {
-    /// The groups whose first process has not been waited for: until then nobody else is given its number.
+    /// The groups whose leader has not been waited for: until then the system does not reuse its number.
     groups: IndexSet<Pid>,
     closed: bool,
 }
 
-/// A program that was started, with all that it starts itself, unless that leaves its process group. Whoever drops it
-/// kills it.
+/// A started process, with its process group: all processes that it starts, unless they leave the group. Dropping it kills
+/// the group.
 #[derive(Debug)]
 pub(crate) struct Process {
     group: Pid,
@@ -28,8 +28,8 @@ pub(crate) struct Process {
 }
 
 impl Processes {
-    /// Starts a program in a process group of its own, with nothing to read. When it ends, what it has left behind in its
-    /// group is killed, and `ended` is called on a thread of its own.
+    /// Starts a process in a group of its own, with an empty standard input. When it ends, the rest of its group is killed,
+    /// and `ended` is called on another thread.
     pub(crate) fn start(
         &self,
         mut command: Command,
@@ -38,7 +38,7 @@ impl Processes {
         let name = command.get_program().display().to_string();
         let (sender, started) = mpsc::sync_channel(1);
         let all = self.clone();
-        // The thread comes first: without one nobody would notice the end of a process.
+        // The thread comes before the process: without a thread the end of the process would go unnoticed.
         Builder::new().name(name).spawn(move || {
             let child = {
                 let mut running = all.lock();
@@ -59,10 +59,10 @@ impl Processes {
                     return;
                 }
             };
-            drop(command); // and with it our ends of its files
+            drop(command); // closes our ends of its pipes
             let group = Pid::from_child(&child);
             let _ = sender.send(Ok(group));
-            // It ends, but keeps its number until the others of its group are killed.
+            // Wait without reaping: the leader keeps its number until the rest of its group is killed.
             let end = || waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
             let _ = rustix::io::retry_on_intr(end);
             all.signal(group, Signal::KILL);
@@ -75,7 +75,7 @@ impl Processes {
         Ok(Process { group, all: self.clone() })
     }
 
-    /// Kills all, and starts nothing any more.
+    /// Kills all groups. From now on no process can be started.
     pub(crate) fn close(&self) {
         let mut running = self.lock();
         running.closed = true;
@@ -84,7 +84,7 @@ impl Processes {
         }
     }
 
-    /// How many run.
+    /// Returns the number of groups.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.lock().groups.len()
@@ -103,12 +103,12 @@ impl Processes {
 }
 
 impl Process {
-    /// Asks it to end (SIGTERM).
+    /// Sends SIGTERM to the group.
     pub(crate) fn terminate(&self) {
         self.all.signal(self.group, Signal::TERM);
     }
 
-    /// Ends it (SIGKILL).
+    /// Sends SIGKILL to the group.
     pub(crate) fn kill(&self) {
         self.all.signal(self.group, Signal::KILL);
     }
@@ -120,8 +120,8 @@ impl Drop for Process {
     }
 }
 
-/// How a program ended, almost in Mesos' words (`WSTRINGIFY`).
-pub(crate) fn told(status: ExitStatus) -> String {
+/// Returns how a process ended, in words close to those of Mesos (`WSTRINGIFY`).
+pub(crate) fn exit_text(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("exited with status {code}"),
         None => format!("terminated with {status}"),
@@ -165,7 +165,7 @@ mod tests {
             ("kill -ALRM $$", "terminated with signal: 14 (SIGALRM)"),
         ] {
             let (_process, ended, _) = start(&processes, script);
-            assert_eq!(told(ended.recv().unwrap()), words, "{script}");
+            assert_eq!(exit_text(ended.recv().unwrap()), words, "{script}");
         }
         assert_eq!(processes.count(), 0);
         let mut nowhere = Command::new("sh");
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_it_leaves_behind_ends_with_it() {
         let (_process, ended, said) = start(&Processes::default(), "sleep 1000 & sleep 1000 & exit 3");
-        assert_eq!(told(ended.recv().unwrap()), "exited with status 3");
+        assert_eq!(exit_text(ended.recv().unwrap()), "exited with status 3");
         assert_eq!(rest(said), "");
     }
 
@@ -187,7 +187,7 @@ mod tests {
         let (process, ended, mut said) = start(&processes, &format!("trap 'echo bye; exit 4' TERM; {waits}"));
         assert_eq!(line(&mut said), "ready\n");
         process.terminate();
-        assert_eq!(told(ended.recv().unwrap()), "exited with status 4");
+        assert_eq!(exit_text(ended.recv().unwrap()), "exited with status 4");
         assert_eq!(rest(said), "bye\n");
 
         let (process, ended, mut said) = start(&processes, &format!("trap 'echo no' TERM; {waits}"));
@@ -195,7 +195,7 @@ mod tests {
         process.terminate();
         assert_eq!(line(&mut said), "no\n");
         process.kill();
-        assert_eq!(told(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
+        assert_eq!(exit_text(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
         process.kill(); // it has ended: nothing happens
         assert_eq!(rest(said), "");
     }
@@ -205,14 +205,14 @@ mod tests {
         let processes = Processes::default();
         let (process, ended, said) = start(&processes, "sleep 1000 & wait");
         drop(process);
-        assert_eq!(told(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
+        assert_eq!(exit_text(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
         assert_eq!(rest(said), "");
 
         let both = [start(&processes, "sleep 1000"), start(&processes, "sleep 1000 & wait")];
         assert_eq!(processes.count(), 2);
         processes.close();
         for (_process, ended, said) in both {
-            assert_eq!(told(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
+            assert_eq!(exit_text(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
             assert_eq!(rest(said), "");
         }
         let refused = processes.start(Command::new("true"), |_| {}).unwrap_err();

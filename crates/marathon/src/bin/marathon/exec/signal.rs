@@ -1,4 +1,4 @@
-//! [`Signal`]: what happens outside of the cluster, and is to be heard in it.
+//! [`Signal`]: events from outside of the simulated cluster: a thread of an executor, or the user.
 
 use super::process::Processes;
 use apportion::ExecutorRef;
@@ -7,34 +7,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::{fs, process};
 
-/// What happens outside of the cluster.
+/// An event from outside of the cluster.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// An executor has something to tell, and is to be woken.
-    Rung(ExecutorRef),
-    /// The user wants an end.
+    /// The threads of an executor have a message for it.
+    Wake(ExecutorRef),
+    /// Ctrl-C, or SIGTERM.
     Stop,
 }
 
-/// What the threads of an executor ring when it has something to tell.
+/// Wakes an executor from its threads.
 #[derive(Debug, Clone)]
-pub(crate) struct Bell {
+pub(crate) struct Waker {
     sender: Sender<Signal>,
     executor: ExecutorRef,
 }
 
-impl Bell {
-    /// Of that executor.
+impl Waker {
+    /// Returns the waker of an executor.
     pub(crate) fn new(sender: Sender<Signal>, executor: ExecutorRef) -> Self {
         Self { sender, executor }
     }
 
-    pub(crate) fn ring(&self) {
-        let _ = self.sender.send(Signal::Rung(self.executor.clone())); // nobody listens once all is over
+    /// Has the executor woken.
+    pub(crate) fn wake(&self) {
+        let _ = self.sender.send(Signal::Wake(self.executor.clone())); // the receiver is gone at the end of the program
     }
 }
 
-/// Makes a signal of the first Ctrl-C (or SIGTERM), and an end of the second: of all processes, of that folder, and of us.
+/// Sends a signal at the first Ctrl-C (or SIGTERM). The second one kills all processes, removes the folder, and exits.
 pub(crate) fn listen(sender: Sender<Signal>, all: Processes, folder: Option<PathBuf>) -> Result<(), ctrlc::Error> {
     let before = AtomicBool::new(false);
     ctrlc::set_handler(move || {

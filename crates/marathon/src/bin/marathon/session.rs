@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::exec::Machine;
 use crate::haproxy::HaproxyFile;
-use crate::input::{Act, Input, Scene};
+use crate::input::{Action, Input, Step};
 use crate::log::Log;
 use crate::report;
 use apportion::executor::Executor;
@@ -11,7 +11,7 @@ use apportion::simulation::Cluster;
 use apportion::{
     Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Time,
 };
-use apportion_marathon::{Entry, Instance, Marathon, SICK, Server, Simulated};
+use apportion_marathon::{AppBackend, FAIL_CHECKS, Instance, Marathon, Server, SimulatedExecutor};
 use indexmap::IndexMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
 /// What starts the executors of tasks.
 type Start = dyn FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send;
 
-/// Why a scene could not be played.
+/// Why a step could not be played.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// What was asked for makes no sense.
@@ -55,43 +55,43 @@ impl From<io::Error> for Failure {
 
 /// What there is beside the cluster.
 #[derive(Debug, Default)]
-pub(crate) struct Props {
+pub(crate) struct Resources {
     /// Where tasks really run, if they do.
     machine: Option<Machine>,
     haproxy: Option<HaproxyFile>,
 }
 
-impl Props {
+impl Resources {
     /// What is asked for; what is wrong with it is told all at once.
     pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
-        let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.ports.as_slice())));
+        let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.service_ports.as_slice())));
         let haproxy = arguments.haproxy.as_ref().map(|file| HaproxyFile::new(file, wanted)).transpose()?;
-        let machine = arguments.exec.is_wanted.then(|| Machine::new(&arguments.exec, &input.follow));
+        let machine = arguments.exec.is_enabled.then(|| Machine::new(&arguments.exec, &input.follow));
         Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy })
     }
 }
 
 /// Where it all happens, and who tells of it.
-pub(crate) struct Stage<W> {
+pub(crate) struct Session<W> {
     cluster: Cluster<Marathon>,
     framework: FrameworkId,
     log: Option<Log<W>>,
     /// The same where health checks are waited for: longer than from one to the next.
     patience: Duration,
-    props: Props,
+    resources: Resources,
     /// Since when HAProxy may lead elsewhere than it should.
-    stale: Option<Time>,
+    stale_since: Option<Time>,
 }
 
-impl<W: Write> Stage<W> {
-    pub(crate) fn new(input: &Input, mut props: Props, log: Option<Log<W>>) -> Result<Self, Failure> {
+impl<W: Write> Session<W> {
+    pub(crate) fn new(input: &Input, mut resources: Resources, log: Option<Log<W>>) -> Result<Self, Failure> {
         let mut config = Config::default();
-        let start: Box<Start> = match &props.machine {
+        let start: Box<Start> = match &resources.machine {
             Some(machine) => {
                 config.allocation_interval = ALLOCATION_INTERVAL;
                 Box::new(machine.starter())
             }
-            None => Box::new(|_, _| Some(Box::new(Simulated::default()))),
+            None => Box::new(|_, _| Some(Box::new(SimulatedExecutor::default()))),
         };
         let mut cluster = Cluster::new(config).with_executors(start);
         let mut framework =
@@ -104,36 +104,36 @@ impl<W: Write> Stage<W> {
             cluster.add_agent(agent.clone())?;
         }
         cluster.add_framework(framework, Marathon::default())?;
-        if let Some(haproxy) = &mut props.haproxy {
+        if let Some(haproxy) = &mut resources.haproxy {
             let written = haproxy.write([]);
             let wrong = |error| vec![format!("--haproxy {}: {error}", haproxy.file().display())];
             written.map_err(|error| Failure::Input(wrong(error)))?;
         }
         let patience = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
-        Ok(Self { cluster, framework: id, log, patience, props, stale: None })
+        Ok(Self { cluster, framework: id, log, patience, resources, stale_since: None })
     }
 
     /// Lets something happen, and all that comes of it.
-    pub(crate) fn play(&mut self, scene: &Scene) -> Result<(), Failure> {
-        if self.props.machine.as_ref().is_some_and(Machine::is_over) {
-            return Ok(self.heading(&format!("not any more: {}", scene.heading))?);
+    pub(crate) fn run(&mut self, step: &Step) -> Result<(), Failure> {
+        if self.resources.machine.as_ref().is_some_and(Machine::is_over) {
+            return Ok(self.heading(&format!("not any more: {}", step.heading))?);
         }
-        self.heading(&scene.heading)?;
-        self.stale = Some(self.cluster.now());
-        match &scene.act {
-            Act::Deploy { target, restart } => {
+        self.heading(&step.heading)?;
+        self.stale_since = Some(self.cluster.now());
+        match &step.action {
+            Action::Deploy { target, restart } => {
                 let restart: Vec<_> = restart.iter().cloned().collect();
                 self.tell(|marathon, calls| marathon.deploy(Arc::clone(target), &restart, calls));
             }
-            Act::Lose(agent) => self.cluster.remove_agent(agent)?,
-            Act::Sicken(task) => {
+            Action::Lose(agent) => self.cluster.remove_agent(agent)?,
+            Action::FailChecks(task) => {
                 let executor = self.executor_of(task).ok_or_else(|| {
                     Failure::Input(vec![format!("--sick: {task} does not run then, expected a task that does")])
                 })?;
-                self.cluster.act(&executor, |executor, reports| executor.message(SICK.to_vec(), reports));
+                self.cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports));
             }
         }
-        self.come_to_rest(matches!(scene.act, Act::Sicken(_)))
+        self.settle(matches!(step.action, Action::FailChecks(_)))
     }
 
     fn heading(&mut self, text: &str) -> io::Result<()> {
@@ -150,40 +150,40 @@ impl<W: Write> Stage<W> {
 
     /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be. There, what
     /// fails again and again is not waited for any longer than twice that while.
-    fn come_to_rest(&mut self, is_sick: bool) -> Result<(), Failure> {
-        let rest = if is_sick || self.props.machine.is_some() { self.patience } else { REST };
-        if let Some(machine) = &self.props.machine {
+    fn settle(&mut self, checks_fail: bool) -> Result<(), Failure> {
+        let rest = if checks_fail || self.resources.machine.is_some() { self.patience } else { REST };
+        if let Some(machine) = &self.resources.machine {
             let latest = machine.now() + 2 * rest;
-            return self.live(|marathon, machine, idle| {
-                let is_hopeless = || machine.now() >= latest && marathon.backs_off(machine.now());
-                machine.is_over() || marathon.is_settled() || idle >= rest || is_hopeless()
+            return self.run_live(|marathon, machine, idle| {
+                let keeps_failing = || machine.now() >= latest && marathon.is_backing_off(machine.now());
+                machine.is_over() || marathon.is_settled() || idle >= rest || keeps_failing()
             });
         }
         let mut until = self.cluster.now() + rest;
-        while let Some(last) = self.happen(until)? {
+        while let Some(last) = self.process_until(until)? {
             until = until.max(last + rest);
         }
         Ok(())
     }
 
     /// Lets everything happen that happens by then, and tells of it: when a task was last heard of.
-    fn happen(&mut self, until: Time) -> Result<Option<Time>, Failure> {
+    fn process_until(&mut self, until: Time) -> Result<Option<Time>, Failure> {
         let mut last = None;
         loop {
             let emitted = self.cluster.step(until);
-            self.tell_news()?;
+            self.log_notices()?;
             let now = emitted.as_ref().map(|emitted| emitted.at);
-            if self.stale.is_some_and(|since| now != Some(since)) {
-                self.publish()?;
+            if self.stale_since.is_some_and(|since| now != Some(since)) {
+                self.update_haproxy()?;
             }
             let Some(emitted) = emitted else { break };
             if matches!(emitted.effect, Effect::Launch { .. } | Effect::Status { .. } | Effect::Kill { .. }) {
-                (last, self.stale) = (now, now);
+                (last, self.stale_since) = (now, now);
             }
-            let lines = self.props.machine.as_mut().map(|machine| machine.note(&emitted)).unwrap_or_default();
+            let lines = self.resources.machine.as_mut().map(|machine| machine.note(&emitted)).unwrap_or_default();
             if let (Some(log), Some(marathon)) = (&mut self.log, self.cluster.scheduler(&self.framework)) {
-                lines.iter().try_for_each(|line| log.written(line))?;
-                log.tell(&emitted, marathon)?;
+                lines.iter().try_for_each(|line| log.output(line))?;
+                log.effect(&emitted, marathon)?;
             }
         }
         self.log.as_mut().map_or(Ok(()), Log::flush)?;
@@ -192,18 +192,18 @@ impl<W: Write> Stage<W> {
 
     /// Lets everything happen as it really does, until that says that it is enough; it is told, too, for how long no task was
     /// heard of.
-    fn live(&mut self, is_enough: impl Fn(&Marathon, &Machine, Duration) -> bool) -> Result<(), Failure> {
+    fn run_live(&mut self, is_done: impl Fn(&Marathon, &Machine, Duration) -> bool) -> Result<(), Failure> {
         let mut last = self.cluster.now();
         loop {
-            let Some(machine) = &mut self.props.machine else { return Ok(()) };
+            let Some(machine) = &mut self.resources.machine else { return Ok(()) };
             let (now, lines) = (machine.now().max(self.cluster.now()), machine.lines());
             if let Some(log) = &mut self.log {
-                lines.iter().try_for_each(|line| log.written(line))?;
+                lines.iter().try_for_each(|line| log.output(line))?;
             }
-            last = self.happen(now)?.unwrap_or(last);
-            let Some(machine) = &mut self.props.machine else { return Ok(()) };
+            last = self.process_until(now)?.unwrap_or(last);
+            let Some(machine) = &mut self.resources.machine else { return Ok(()) };
             let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
-            if is_enough(marathon, machine, now.since(last)) {
+            if is_done(marathon, machine, now.since(last)) {
                 return Ok(());
             }
             if let Some(executor) = machine.wait(self.cluster.next_due()) {
@@ -213,19 +213,23 @@ impl<W: Write> Stage<W> {
     }
 
     /// Has HAProxy lead to all tasks that are up.
-    fn publish(&mut self) -> Result<(), Failure> {
-        self.stale = None;
+    fn update_haproxy(&mut self) -> Result<(), Failure> {
+        self.stale_since = None;
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
-        let Some(haproxy) = &mut self.props.haproxy else { return Ok(()) };
-        let is_here = self.props.machine.is_some();
+        let Some(haproxy) = &mut self.resources.haproxy else { return Ok(()) };
+        let is_here = self.resources.machine.is_some();
         let mut servers: IndexMap<&str, Vec<Server<'_>>> = IndexMap::new();
         for Instance { launch, .. } in marathon.tasks().filter(|task| task.is_up()) {
             let host = if is_here { Machine::HOST } else { launch.location.hostname.as_str() };
             servers.entry(&launch.app).or_default().push(Server { task: &launch.id, host, ports: &launch.ports });
         }
-        let entries = marathon.services().map(|service| {
+        let entries = marathon.running_apps().map(|service| {
             let app = service.definition.app.id.as_str();
-            Entry { app, services: &service.definition.ports, servers: servers.swap_remove(app).unwrap_or_default() }
+            AppBackend {
+                app,
+                services: &service.definition.service_ports,
+                servers: servers.swap_remove(app).unwrap_or_default(),
+            }
         });
         let is_new = haproxy.write(entries).map_err(|error| Failure::File(haproxy.file().to_owned(), error))?;
         if let Some(log) = self.log.as_mut().filter(|_| is_new) {
@@ -234,36 +238,36 @@ impl<W: Write> Stage<W> {
         Ok(())
     }
 
-    fn tell_news(&mut self) -> io::Result<()> {
-        let mut news = Vec::new();
-        self.tell(|marathon, _| news = marathon.take_news());
-        self.log.as_mut().map_or(Ok(()), |log| news.iter().try_for_each(|news| log.news(news)))
+    fn log_notices(&mut self) -> io::Result<()> {
+        let mut notices = Vec::new();
+        self.tell(|marathon, _| notices = marathon.take_notices());
+        self.log.as_mut().map_or(Ok(()), |log| notices.iter().try_for_each(|notices| log.notice(notices)))
     }
 
     /// Learns why what waits still has to, and shows what came of it all. What really runs does so as long as it is to, and is
     /// then ended.
-    pub(crate) fn end(mut self) -> Result<(), Failure> {
-        self.live(|_, machine, _| machine.is_over())?;
-        if self.props.machine.is_none() {
-            self.tell(Marathon::ask_again);
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.run_live(|_, machine, _| machine.is_over())?;
+        if self.resources.machine.is_none() {
+            self.tell(Marathon::revive_offers);
             self.cluster.run_until(self.cluster.now() + REST);
-            return Ok(self.show()?);
+            return Ok(self.print_report()?);
         }
         let now = self.cluster.now();
-        if self.cluster.scheduler(&self.framework).is_some_and(|marathon| !marathon.waiting(now).is_empty()) {
-            self.tell(Marathon::ask_again);
-            self.live(|_, machine, _| machine.now() >= now + 2 * ALLOCATION_INTERVAL)?;
+        if self.cluster.scheduler(&self.framework).is_some_and(|marathon| !marathon.queue(now).is_empty()) {
+            self.tell(Marathon::revive_offers);
+            self.run_live(|_, machine, _| machine.now() >= now + 2 * ALLOCATION_INTERVAL)?;
         }
-        self.show()?;
+        self.print_report()?;
         self.log.as_mut().map_or(Ok(()), Log::gap)?;
         self.heading("all is to end")?;
         self.tell(|marathon, calls| marathon.deploy(Arc::default(), &[], calls));
-        self.live(|marathon, _, _| marathon.tasks().next().is_none())?;
-        let is_interrupted = self.props.machine.is_some_and(|machine| machine.is_interrupted());
+        self.run_live(|marathon, _, _| marathon.tasks().next().is_none())?;
+        let is_interrupted = self.resources.machine.is_some_and(|machine| machine.is_interrupted());
         if is_interrupted { Err(Failure::Interrupted) } else { Ok(()) }
     }
 
-    fn show(&mut self) -> io::Result<()> {
+    fn print_report(&mut self) -> io::Result<()> {
         let now = self.cluster.now();
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
         match &mut self.log {
@@ -272,7 +276,7 @@ impl<W: Write> Stage<W> {
                 let out = log.out();
                 report::table(marathon, out)?;
                 report::unfinished(marathon, out)?;
-                report::waiting(&marathon.waiting(now), out)?;
+                report::waiting(&marathon.queue(now), out)?;
                 out.flush()
             }
             None => {

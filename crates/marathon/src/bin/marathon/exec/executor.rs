@@ -1,0 +1,376 @@
+//! [`ProcessExecutor`]: an executor that runs one task as processes of this machine.
+
+use super::attempt::{Attempt, Outcome};
+use super::command::of_task;
+use super::process::{Process, Processes, exit_text};
+use super::signal::Waker;
+use apportion::executor::{Executor, Reports};
+use apportion::{Task, TaskId, TaskState, TaskStatus, Time};
+use apportion_marathon::{TaskCommand, result_status};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+/// The folder of all sandboxes, and the processes in them.
+#[derive(Debug, Clone)]
+pub(crate) struct SandboxRoot {
+    folder: PathBuf,
+    processes: Processes,
+}
+
+impl SandboxRoot {
+    /// Returns the root of sandboxes in that folder.
+    pub(crate) fn new(folder: PathBuf, processes: Processes) -> Self {
+        Self { folder, processes }
+    }
+
+    /// Returns the sandbox of a task: its working directory, with its output in the files `stdout` and `stderr`.
+    pub(crate) fn sandbox(&self, task: &TaskId) -> PathBuf {
+        self.folder.join(task.as_str().replace(std::path::is_separator, "_"))
+    }
+}
+
+/// The executor of one task.
+#[derive(Debug)]
+pub(crate) struct ProcessExecutor {
+    sandboxes: SandboxRoot,
+    waker: Waker,
+    sender: Sender<Message>,
+    messages: Receiver<Message>,
+    running: Option<Running>,
+}
+
+/// A message from the thread of a process or of a check.
+#[derive(Debug)]
+enum Message {
+    Ended(ExitStatus),
+    /// The outcome of a health check: the index of the check, and the number of the attempt.
+    Checked {
+        index: usize,
+        number: u64,
+        outcome: Outcome,
+    },
+}
+
+#[derive(Debug)]
+struct Running {
+    id: TaskId,
+    command: TaskCommand,
+    sandbox: PathBuf,
+    process: Process,
+    checks: Vec<CheckState>,
+    /// The time of SIGKILL, once SIGTERM has been sent.
+    until: Option<Time>,
+}
+
+/// The state of one health check.
+#[derive(Debug, Default)]
+struct CheckState {
+    /// The time of the next attempt.
+    due: Time,
+    /// The attempt under way, and its number.
+    attempt: Option<Attempt>,
+    number: u64,
+    /// The time at which the attempt under way has timed out.
+    deadline: Time,
+    is_good: bool,
+}
+
+impl ProcessExecutor {
+    /// Returns an executor without a task. Its threads use the waker when they have a message.
+    pub(crate) fn new(sandboxes: SandboxRoot, waker: Waker) -> Self {
+        let (sender, messages) = mpsc::channel();
+        Self { sandboxes, waker, sender, messages, running: None }
+    }
+
+    fn start(&self, task: &Task, at: Time) -> Result<Running, String> {
+        let command = TaskCommand::from_task(task)?;
+        let sandbox = self.sandboxes.sandbox(&task.id);
+        let text = |error: io::Error| format!("{}: {error}", sandbox.display());
+        let (stdout, stderr) = output(&sandbox).map_err(text)?;
+        let mut process = of_task(&command, &sandbox);
+        process.stdout(stdout).stderr(stderr);
+        let (messages, waker) = (self.sender.clone(), self.waker.clone());
+        let process = self.sandboxes.processes.start(process, move |status| {
+            let _ = messages.send(Message::Ended(status)); // the executor is gone if its agent was lost
+            waker.wake();
+        });
+        let process = process.map_err(|error| format!("{}: {error}", command.program()))?;
+        let checks = command
+            .health_checks
+            .iter()
+            .map(|check| CheckState { due: at + check.first(), ..CheckState::default() })
+            .collect();
+        Ok(Running { id: task.id.clone(), command, sandbox, process, checks, until: None })
+    }
+
+    /// Starts all checks that are due, and fails those that have timed out.
+    fn check(&mut self, reports: &mut Reports) {
+        let Some(running) = self.running.as_mut().filter(|running| running.until.is_none()) else { return };
+        let now = reports.at();
+        for (index, (state, check)) in running.checks.iter_mut().zip(&running.command.health_checks).enumerate() {
+            if state.attempt.is_some() && state.deadline <= now {
+                let why = format!("it took longer than {} s", check.timeout.as_secs());
+                state.take(Some(Err(why)), (&running.id, index), reports);
+            }
+            if state.attempt.is_some() || state.due > now {
+                continue;
+            }
+            (state.due, state.deadline) = (now + check.interval, now + check.timeout);
+            reports.wake_at(state.due);
+            reports.wake_at(state.deadline);
+            state.number += 1;
+            let (messages, waker, number) = (self.sender.clone(), self.waker.clone(), state.number);
+            let done = move |outcome| {
+                let _ = messages.send(Message::Checked { index, number, outcome });
+                waker.wake();
+            };
+            let (what, on) = ((&check.probe, check.timeout), (&running.command, running.sandbox.as_path()));
+            match Attempt::begin(what, on, &self.sandboxes.processes, done) {
+                Ok(attempt) => state.attempt = Some(attempt),
+                Err(error) => state.take(Some(Err(error.to_string())), (&running.id, index), reports),
+            }
+        }
+    }
+}
+
+impl Executor for ProcessExecutor {
+    fn launch(&mut self, task: Task, reports: &mut Reports) {
+        match self.start(&task, reports.at()) {
+            Ok(running) => {
+                reports.running(&task.id);
+                running.checks.iter().for_each(|state| reports.wake_at(state.due));
+                self.running = Some(running);
+            }
+            Err(why) => reports.failed(&task.id, &why),
+        }
+    }
+
+    /// Sends SIGTERM, and SIGKILL after the grace period.
+    fn kill(&mut self, _: TaskId, grace: Option<Duration>, reports: &mut Reports) {
+        let Some(running) = self.running.as_mut().filter(|running| running.until.is_none()) else { return };
+        running.process.terminate();
+        running.checks.clear();
+        let until = reports.at() + grace.unwrap_or(running.command.grace);
+        running.until = Some(until);
+        reports.wake_at(until);
+    }
+
+    fn woken(&mut self, reports: &mut Reports) {
+        for messages in self.messages.try_iter() {
+            match messages {
+                Message::Ended(status) => {
+                    if let Some(running) = self.running.take() {
+                        reports.update(running.ended(status));
+                    }
+                }
+                Message::Checked { index, number, outcome } => {
+                    let Some(running) = &mut self.running else { continue };
+                    let state = running.checks.get_mut(index).filter(|state| state.number == number);
+                    if let Some(state) = state.filter(|state| state.attempt.is_some()) {
+                        state.take(outcome, (&running.id, index), reports);
+                    }
+                }
+            }
+        }
+        if let Some(running) =
+            self.running.as_ref().filter(|running| running.until.is_some_and(|at| at <= reports.at()))
+        {
+            running.process.kill();
+        }
+        self.check(reports);
+    }
+}
+
+impl Running {
+    /// Returns the last status of the task.
+    fn ended(&self, status: ExitStatus) -> TaskStatus {
+        let state = match (self.until, status.success()) {
+            (Some(_), _) => TaskState::Killed,
+            (None, true) => TaskState::Finished,
+            (None, false) => TaskState::Failed,
+        };
+        TaskStatus::new(self.id.clone(), state).message(format!("Command {}", exit_text(status)))
+    }
+}
+
+impl CheckState {
+    /// Completes the attempt under way. Like Mesos' health checker, it reports each failure, and a success only if the last
+    /// result was none.
+    fn take(&mut self, outcome: Outcome, (task, index): (&TaskId, usize), reports: &mut Reports) {
+        self.attempt = None;
+        let Some(result) = outcome else { return };
+        let was_good = std::mem::replace(&mut self.is_good, result.is_ok());
+        if !(was_good && self.is_good) {
+            reports.update(result_status(task, index, result));
+        }
+    }
+}
+
+/// Creates the files for the output of a task, both empty.
+fn output(sandbox: &Path) -> io::Result<(File, File)> {
+    fs::create_dir_all(sandbox)?;
+    Ok((File::create(sandbox.join("stdout"))?, File::create(sandbox.join("stderr"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::signal::Signal;
+    use super::*;
+    use apportion::ExecutorRef;
+    use apportion::executor::Call;
+    use serde_json::{Value as Json, json};
+
+    /// An executor of one task, in a folder of its own.
+    struct Harness {
+        executor: ProcessExecutor,
+        signals: Receiver<Signal>,
+        folder: tempfile::TempDir,
+        processes: Processes,
+        steps: u64,
+    }
+
+    impl Harness {
+        fn new(script: &str, checks: Json) -> (Self, Vec<TaskStatus>) {
+            let (folder, processes) = (tempfile::tempdir().unwrap(), Processes::default());
+            let (sender, signals) = mpsc::channel();
+            let waker = Waker::new(sender, ExecutorRef::new("f", "a", "e"));
+            let executor = ProcessExecutor::new(SandboxRoot::new(folder.path().to_owned(), processes.clone()), waker);
+            let mut harness = Self { executor, signals, folder, processes, steps: 0 };
+            let task = Task::new("t.1", "cpus:1".parse().unwrap());
+            let task = task.detail("command", json!({"value": script})).detail("healthChecks", checks);
+            let said = harness.act(|executor, reports| executor.launch(task, reports));
+            (harness, said)
+        }
+
+        /// Acts on the executor, 20 ms after the last time.
+        fn act(&mut self, act: impl FnOnce(&mut ProcessExecutor, &mut Reports)) -> Vec<TaskStatus> {
+            self.steps += 1;
+            let mut reports = Reports::new(Time::from_micros(20_000 * self.steps));
+            act(&mut self.executor, &mut reports);
+            let status = |call| {
+                let Call::Update(status) = call else { panic!("{call:?}") };
+                *status
+            };
+            reports.into_vec().into_iter().map(status).collect()
+        }
+
+        /// Wakes the executor every 20 ms, until it sends updates.
+        fn next(&mut self) -> Vec<TaskStatus> {
+            loop {
+                let _ = self.signals.recv_timeout(Duration::from_millis(20));
+                let said = self.act(ProcessExecutor::woken);
+                if !said.is_empty() {
+                    return said;
+                }
+            }
+        }
+
+        /// Returns the output of the task, once there is some.
+        fn wrote(&self, file: &str) -> String {
+            loop {
+                let text = fs::read_to_string(self.folder.path().join("t.1").join(file)).unwrap();
+                if !text.is_empty() {
+                    return text;
+                }
+            }
+        }
+    }
+
+    fn short(said: &[TaskStatus]) -> Vec<(TaskState, Option<&str>, Option<bool>)> {
+        said.iter().map(|status| (status.state, status.message.as_deref(), status.healthy)).collect()
+    }
+
+    #[test]
+    fn the_end_of_the_process_is_the_end_of_the_task() {
+        for (script, state, message) in [
+            ("echo out; echo err >&2", TaskState::Finished, "Command exited with status 0"),
+            ("echo out; echo err >&2; exit 3", TaskState::Failed, "Command exited with status 3"),
+            ("echo out; echo err >&2; kill -KILL $$", TaskState::Failed, "Command terminated with signal: 9 (SIGKILL)"),
+        ] {
+            let (mut harness, said) = Harness::new(script, Json::Null);
+            assert_eq!(short(&said), [(TaskState::Running, None, None)]);
+            assert_eq!(short(&harness.next()), [(state, Some(message), None)], "{script}");
+            assert_eq!((harness.wrote("stdout"), harness.wrote("stderr")), ("out\n".to_owned(), "err\n".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_started_has_failed() {
+        let (mut harness, _) = Harness::new("exec sleep 1000", Json::Null);
+        let task = Task::new("t.2", "cpus:1".parse().unwrap());
+        let args = json!({"shell": false, "value": "no/such/program", "arguments": ["no/such/program"]});
+        let said = harness.act(|executor, reports| executor.launch(task.detail("command", args), reports));
+        assert_eq!(said[0].state, TaskState::Failed);
+        assert!(said[0].message.as_ref().unwrap().starts_with("no/such/program: "), "{said:?}");
+        let task = Task::new("t.3", "cpus:1".parse().unwrap()).detail("command", json!({"value": "true"}));
+        fs::write(harness.folder.path().join("t.3"), "").unwrap();
+        let said = harness.act(|executor, reports| executor.launch(task, reports));
+        assert!(said[0].message.as_ref().unwrap().contains("t.3: "), "{said:?}");
+    }
+
+    #[test]
+    fn a_task_may_end_in_its_own_way_until_its_grace_period_is_over() {
+        let kill = |executor: &mut ProcessExecutor, reports: &mut Reports, grace| {
+            executor.kill("t.1".into(), Some(grace), reports)
+        };
+        let waits = "echo ready; while :; do sleep 1000 & wait; done";
+        let (mut harness, _) = Harness::new(&format!("trap 'exit 0' TERM; {waits}"), Json::Null);
+        harness.wrote("stdout");
+        assert!(harness.act(|executor, reports| kill(executor, reports, Duration::MAX)).is_empty());
+        assert_eq!(short(&harness.next()), [(TaskState::Killed, Some("Command exited with status 0"), None)]);
+
+        let (mut harness, _) = Harness::new(&format!("trap '' TERM; {waits}"), Json::Null);
+        harness.wrote("stdout");
+        harness.act(|executor, reports| kill(executor, reports, Duration::from_millis(30)));
+        let said = harness.next();
+        assert_eq!(short(&said), [(TaskState::Killed, Some("Command terminated with signal: 9 (SIGKILL)"), None)]);
+        assert_eq!(harness.processes.count(), 0);
+    }
+
+    #[test]
+    fn health_is_told_when_it_changes_and_at_each_failure() {
+        let check = json!([{"protocol": "COMMAND", "intervalSeconds": 1, "command": {"value": "test ! -e bad"}}]);
+        let (mut harness, _) = Harness::new("exec sleep 1000", check);
+        assert_eq!(short(&harness.next()), [(TaskState::Running, None, Some(true))]);
+        fs::write(harness.folder.path().join("t.1/bad"), "").unwrap();
+        for _ in 0..2 {
+            let why = Some("health check 0: exited with status 1");
+            assert_eq!(short(&harness.next()), [(TaskState::Running, why, Some(false))]);
+        }
+        fs::remove_file(harness.folder.path().join("t.1/bad")).unwrap();
+        assert_eq!(short(&harness.next()), [(TaskState::Running, None, Some(true))]);
+    }
+
+    #[test]
+    fn a_check_that_takes_too_long_has_failed_once_and_is_ended() {
+        let check = json!([{"protocol": "COMMAND", "timeoutSeconds": 1, "command": {"value": "sleep 1000 & wait"}}]);
+        let (mut harness, _) = Harness::new("exec sleep 1000", check);
+        let why = Some("health check 0: it took longer than 1 s");
+        assert_eq!(short(&harness.next()), [(TaskState::Running, why, Some(false))]);
+        // The outcome of an attempt that timed out is ignored: the next update is the end of the task.
+        harness.act(|executor, reports| executor.kill("t.1".into(), None, reports));
+        assert_eq!(harness.next()[0].state, TaskState::Killed);
+        while harness.processes.count() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_executor_that_is_gone_leaves_nothing_behind() {
+        let check = json!([{"protocol": "COMMAND", "command": {"value": "touch begun; sleep 1000"}}]);
+        let (mut harness, _) = Harness::new("sleep 1000 & wait", check);
+        while !harness.folder.path().join("t.1/begun").exists() {
+            assert!(harness.act(ProcessExecutor::woken).is_empty());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(harness.processes.count(), 2);
+        drop(harness.executor);
+        while harness.processes.count() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}

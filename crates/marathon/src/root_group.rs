@@ -1,0 +1,218 @@
+//! [`RootGroup`]: all the apps that are wanted, with their dependency graph.
+
+use crate::definition::{AppDefinition, Apps};
+use crate::group::is_within;
+use indexmap::{IndexMap, IndexSet};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The apps that are wanted, and the acyclic graph of their dependencies.
+#[derive(Debug, Clone, Default)]
+pub struct RootGroup {
+    apps: Apps,
+    /// From an app to its direct dependencies.
+    dependencies: Edges,
+    /// From an app to its direct dependents: the inverse of `dependencies`.
+    dependents: Edges,
+    /// The length of the longest path from an app along its dependencies: 0 if it has none.
+    levels: IndexMap<SmolStr, usize>,
+}
+
+/// Adjacency lists: from an app to others.
+type Edges = IndexMap<SmolStr, IndexSet<SmolStr>>;
+
+impl RootGroup {
+    /// Returns the group of these apps. A dependency on a group is one on all apps within it.
+    ///
+    /// # Errors
+    ///
+    /// One message, which begins with the file, for each dependency on an app or a group that does not exist, or else one
+    /// for a cycle.
+    pub fn new(apps: Apps) -> Result<Self, Vec<String>> {
+        let dependencies = resolve(&apps)?;
+        let mut dependents = Edges::new();
+        for (id, needed) in dependencies.iter().flat_map(|(id, all)| all.iter().map(move |needed| (id, needed))) {
+            dependents.entry(needed.clone()).or_default().insert(id.clone());
+        }
+        match levels(&dependencies, &dependents) {
+            Ok(levels) => Ok(Self { apps, dependencies, dependents, levels }),
+            Err(cycle) => {
+                let names: Vec<&str> = cycle.iter().map(SmolStr::as_str).collect();
+                let file = cycle.first().and_then(|id| apps.get(id)).map_or("", |app| &app.file);
+                Err(vec![format!(
+                    "{file}: found dependencies in a circle, {}: expected an order",
+                    names.join(" needs ")
+                )])
+            }
+        }
+    }
+
+    /// Returns the apps, in the order in which they were given.
+    pub fn apps(&self) -> &Apps {
+        &self.apps
+    }
+
+    /// Returns the app of that id.
+    pub fn app(&self, id: &str) -> Option<&Arc<AppDefinition>> {
+        self.apps.get(id)
+    }
+
+    /// Returns the length of the longest path from an app along its dependencies. An app is of a higher level than any of
+    /// its dependencies.
+    pub(crate) fn level(&self, id: &str) -> usize {
+        self.levels.get(id).copied().unwrap_or(0)
+    }
+
+    /// Returns these apps with all their dependencies and dependents, direct and transitive.
+    pub(crate) fn connected(&self, ids: &IndexSet<SmolStr>) -> IndexSet<SmolStr> {
+        let names = || ids.iter().map(SmolStr::as_str);
+        let (down, up) = (reachable(names(), &self.dependencies), reachable(names(), &self.dependents));
+        ids.iter().cloned().chain(down).chain(up).collect()
+    }
+}
+
+/// Returns the direct dependencies of each app.
+fn resolve(apps: &Apps) -> Result<Edges, Vec<String>> {
+    let mut wrong = Vec::new();
+    let mut edges = Edges::new();
+    for (id, app) in apps {
+        let needed = edges.entry(id.clone()).or_default();
+        for dependency in &app.dependencies {
+            let before = needed.len();
+            if apps.contains_key(&dependency.id) {
+                needed.insert(dependency.id.clone());
+            } else {
+                needed.extend(apps.keys().filter(|other| is_within(other, &dependency.id)).cloned());
+            }
+            let is_known = needed.len() > before || needed.iter().any(|other| is_within(other, &dependency.id));
+            let message = || {
+                format!("{}: {}, expected an app or a group: one of {}", app.file, dependency.source, known_ids(apps))
+            };
+            if !is_known && !wrong.contains(&message()) {
+                wrong.push(message()); // once for a group, not for each of its apps
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(edges) } else { Err(wrong) }
+}
+
+/// Returns everything that can be reached from these apps, by a depth-first search.
+fn reachable<'a>(ids: impl IntoIterator<Item = &'a str>, edges: &'a Edges) -> IndexSet<SmolStr> {
+    let mut found: IndexSet<SmolStr> = IndexSet::new();
+    let mut stack: Vec<&str> = ids.into_iter().collect();
+    while let Some(next) = stack.pop() {
+        for other in edges.get(next).into_iter().flatten() {
+            if found.insert(other.clone()) {
+                stack.push(other);
+            }
+        }
+    }
+    found
+}
+
+/// Returns the first ids of apps and of their groups, for a message.
+fn known_ids(apps: &Apps) -> String {
+    const MAX_SHOWN: usize = 12;
+    let mut ids: IndexSet<&str> = IndexSet::new();
+    for id in apps.keys() {
+        ids.insert(id);
+        ids.extend(id.match_indices('/').skip(1).map(|(end, _)| &id[..end]));
+    }
+    let more = if ids.len() > MAX_SHOWN { ", ..." } else { "" };
+    ids.into_iter().take(MAX_SHOWN).collect::<Vec<_>>().join(", ") + more
+}
+
+/// Returns the level of each app, by Kahn's topological sort; or a cycle, whose last app is its first.
+fn levels(dependencies: &Edges, dependents: &Edges) -> Result<IndexMap<SmolStr, usize>, Vec<SmolStr>> {
+    let mut open: BTreeMap<&SmolStr, usize> = dependencies.iter().map(|(id, all)| (id, all.len())).collect();
+    let mut levels: IndexMap<SmolStr, usize> = IndexMap::new();
+    let mut ready: Vec<&SmolStr> = open.iter().filter(|(_, left)| **left == 0).map(|(id, _)| *id).collect();
+    while let Some(id) = ready.pop() {
+        let below = dependencies[id].iter().filter_map(|needed| levels.get(needed)).max();
+        levels.insert(id.clone(), below.map_or(0, |level| level + 1));
+        open.remove(id);
+        for other in dependents.get(id).into_iter().flatten() {
+            if let Some(left) = open.get_mut(other) {
+                *left -= 1;
+                if *left == 0 {
+                    ready.push(other);
+                }
+            }
+        }
+    }
+    // Each app that is left has a dependency that is left, so a walk along such dependencies comes to an app twice.
+    let Some((first, _)) = open.first_key_value() else { return Ok(levels) };
+    let mut path: IndexSet<SmolStr> = IndexSet::new();
+    let mut next = (*first).clone();
+    while path.insert(next.clone()) {
+        match dependencies[&next].iter().find(|needed| open.contains_key(*needed)) {
+            Some(needed) => next = needed.clone(),
+            None => break,
+        }
+    }
+    let begin = path.get_index_of(&next).unwrap_or(0);
+    Err(path.into_iter().skip(begin).chain([next]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::Document;
+    use apportion::placement::JsonNode;
+    use serde_json::{Value as Json, json};
+    use std::collections::BTreeSet;
+
+    fn target(json: &Json) -> Result<RootGroup, Vec<String>> {
+        let written = Document::read(JsonNode::root(json), "shop.json").unwrap();
+        RootGroup::new(written.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect())
+    }
+
+    #[test]
+    fn what_is_needed_comes_first_however_far() {
+        let target =
+            target(&json!({"id": "/", "apps": [{"id": "web", "dependencies": ["shop", "mail"]}, {"id": "mail"}],
+            "groups": [{"id": "shop", "apps": [{"id": "api", "dependencies": ["db"]}, {"id": "db"}]}]}));
+        let target = target.unwrap();
+        let levels = ["/web", "/mail", "/shop/api", "/shop/db"].map(|id| target.level(id));
+        assert_eq!(levels, [2, 0, 1, 0]);
+        let connected = |id: &str| target.connected(&IndexSet::from([id.into()])).into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(connected("/shop/api"), ["/shop/api", "/shop/db", "/web"].map(SmolStr::from).into());
+        assert_eq!(connected("/mail"), ["/mail", "/web"].map(SmolStr::from).into());
+        assert_eq!(connected("/web").len(), 4);
+    }
+
+    #[test]
+    fn a_circle_is_named() {
+        let apps = json!([{"id": "a", "dependencies": ["b"]}, {"id": "b", "dependencies": ["c"]}, {"id": "free"},
+            {"id": "c", "dependencies": ["free", "b"]}]);
+        let wrong = target(&json!({"id": "/", "apps": apps})).unwrap_err();
+        assert_eq!(wrong, ["shop.json: found dependencies in a circle, /b needs /c needs /b: expected an order"]);
+        let own = target(&json!({"id": "/shop", "dependencies": ["/shop"], "apps": [{"id": "a"}]})).unwrap_err();
+        assert_eq!(own, ["shop.json: found dependencies in a circle, /shop/a needs /shop/a: expected an order"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_once_with_what_is() {
+        let wrong = target(&json!({"id": "/shop", "dependencies": ["../mail"], "apps": [{"id": "a"},
+            {"id": "b", "dependencies": ["c"]}]}));
+        let expected = "expected an app or a group: one of /shop/a, /shop, /shop/b";
+        assert_eq!(
+            wrong.unwrap_err(),
+            [
+                format!("shop.json: dependencies[0]: found \"../mail\", {expected}"),
+                format!("shop.json: apps[1].dependencies[0]: found \"c\", {expected}")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_chain_of_many_apps_is_no_trouble() {
+        let app = |n: u32| match n {
+            0 => json!({"id": "a0"}),
+            _ => json!({"id": format!("a{n}"), "dependencies": [format!("a{}", n - 1)]}),
+        };
+        let target = target(&json!({"id": "/", "apps": (0..20_000).map(app).collect::<Vec<_>>()})).unwrap();
+        assert_eq!(target.level("/a19999"), 19_999);
+    }
+}
