@@ -5,22 +5,22 @@
 //! app, in the words of Marathon and some more; [`Clause`] joins several by and, or, not, and takes
 //! constraints of your own among them; [`Preference`] makes a wish of any of them.
 
-mod combine;
+mod clause;
 mod condition;
 mod field;
 mod limit;
 mod operator;
 mod placed;
-mod soften;
+mod preference;
 mod spread;
 
-pub use combine::Clause;
-pub(crate) use combine::Needs;
+pub use clause::Clause;
+pub(crate) use clause::Needs;
 pub use condition::{Condition, ConditionError};
 pub use field::{Field, FieldError};
 pub use operator::{Comparison, Operand, Operator, Pattern, Wanted};
 pub use placed::{Placed, PlacedTask, Tally};
-pub use soften::{Preference, Weight, WeightError};
+pub use preference::{Preference, Weight, WeightError};
 
 use crate::agent::Agent;
 use crate::attributes::{AttributeValue, Attributes};

@@ -1,11 +1,11 @@
 //! What the two levels hand each other: [`Offer`], the answers to it, and [`Operation`].
 
-mod feedback;
 mod operation;
+mod operation_status;
 
-pub use feedback::{OperationState, OperationStatus};
 pub(crate) use operation::volume_id;
 pub use operation::{Conversion, Operation, OperationError};
+pub use operation_status::{OperationState, OperationStatus};
 
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;

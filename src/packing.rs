@@ -8,20 +8,20 @@
 
 mod baseline;
 mod demand;
-mod descent;
 mod fitness;
 mod fleet;
 mod fragmentation;
 mod machine;
-mod mix;
-mod outlook;
+mod marginal_loss;
+mod rollout;
+mod target_workload;
 
 pub use baseline::Baseline;
 pub use demand::{Demand, DeviceRequest, DeviceRequestError, WHOLE};
-pub use descent::{Descent, Loss, Scale};
 pub use fitness::{DeviceFitness, Fit};
 pub use fleet::{Fleet, PlacedOn};
 pub use fragmentation::Fragmentation;
 pub use machine::{DeviceError, Machine, Taken};
-pub use mix::{Class, Mix};
-pub use outlook::{Horizon, Outlook};
+pub use marginal_loss::{Descent, Loss, Scale};
+pub use rollout::{Horizon, Outlook};
+pub use target_workload::{Class, Mix};

@@ -1,8 +1,8 @@
 //! [`Fragmentation`]: the devices that are idle and yet of no use.
 
-use super::descent::{Descent, Loss, Scale};
 use super::machine::Machine;
-use super::mix::Mix;
+use super::marginal_loss::{Descent, Loss, Scale};
+use super::target_workload::Mix;
 
 /// How much of a machine's idle devices a task of the mix cannot use, on average.
 ///

@@ -1,9 +1,9 @@
 //! [`Outlook`]: the devices that will not have been used in the end.
 
 use super::demand::{Demand, DeviceRequest, WHOLE};
-use super::descent::{Descent, Loss, Scale};
 use super::machine::Machine;
-use super::mix::{Class, Mix};
+use super::marginal_loss::{Descent, Loss, Scale};
+use super::target_workload::{Class, Mix};
 use crate::draw::draw;
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
