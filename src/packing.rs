@@ -1,10 +1,21 @@
-//! Packing tasks onto machines with devices that they share: GPUs in thousandths.
+//! Online multi-dimensional bin packing for tasks that share devices, such as fractions of a GPU.
 //!
-//! A [`Demand`] wants cpus, memory, and nothing, a part of one or some whole devices. A [`Machine`] has so much left of
-//! each device. A [`Fleet`] serves demands from machines by a [`DeviceFitness`]: [`Outlook::fitness`] packs best, next
-//! to it stand [`Fragmentation::gradient_descent`] (FGD) and the fitnesses that it was measured against, [`Baseline`].
+//! A [`Demand`] requests cpus, memory and devices: none, a part of one, or several whole ones. A [`Machine`] records
+//! how much of each device is left. A [`Fleet`] places each demand on the machine that a [`DeviceFitness`] scores
+//! highest. Of the policies here [`RolloutLoss::fitness`] leaves the least of the devices idle on the openb trace. The
+//! others are [`Fragmentation::gradient_descent`] (FGD) and the policies that FGD was evaluated against, [`Baseline`].
 //!
-//! `cargo run --release --example packing` runs them all on a trace of a real cluster.
+//! ```
+//! use apportion::Scalar;
+//! use apportion::packing::{Baseline, Demand, DeviceRequest, Fleet, Machine};
+//!
+//! let machines = vec![Machine::new(Scalar::units(16), Scalar::units(4096), 2); 3];
+//! let mut fleet = Fleet::new(machines, Baseline::BestFit);
+//! let half = Demand::new(Scalar::units(2), Scalar::units(512)).devices(DeviceRequest::new(1, 500)?);
+//! let machines: Vec<usize> = (0..5).filter_map(|_| fleet.place(&half)).map(|placed| placed.machine).collect();
+//! assert_eq!(machines, [0, 0, 0, 0, 1]); // two devices of the first machine hold four halves
+//! # Ok::<(), apportion::packing::DeviceRequestError>(())
+//! ```
 
 mod baseline;
 mod demand;
@@ -21,7 +32,7 @@ pub use demand::{Demand, DeviceRequest, DeviceRequestError, WHOLE};
 pub use fitness::{DeviceFitness, Fit};
 pub use fleet::{Fleet, PlacedOn};
 pub use fragmentation::Fragmentation;
-pub use machine::{DeviceError, Machine, Taken};
-pub use marginal_loss::{Descent, Loss, Scale};
-pub use rollout::{Horizon, Outlook};
-pub use target_workload::{Class, Mix};
+pub use machine::{Allocation, DeviceError, Machine};
+pub use marginal_loss::{Loss, MarginalLoss, Scale};
+pub use rollout::{RolloutConfig, RolloutLoss};
+pub use target_workload::{TargetWorkload, TaskClass};

@@ -1,36 +1,47 @@
-//! [`Baseline`]: the fitnesses that FGD was measured against.
+//! [`Baseline`]: the policies that FGD was evaluated against.
 //!
-//! Formulas, rounding included, are those of the simulator of Weng et al. (USENIX ATC'23), so that its published
-//! results can be had to the digit.
+//! Formulas and rounding are those of the simulator of Weng et al. (USENIX ATC'23), so that its published results are
+//! reproduced to the digit.
 
 use super::demand::{Demand, WHOLE};
 use super::fitness::{DeviceFitness, Fit};
 use super::machine::Machine;
 use crate::draw::draw;
 
-/// The cpus of the largest machine that scores are scaled to, in thousandths.
-const MOST_CPUS: f64 = 128_000.0;
-/// The devices of the largest machine that scores are scaled to, in thousandths.
-const MOST_DEVICES: u32 = 8 * WHOLE;
+/// The cpus that scores are normalised by, those of the largest machine, in thousandths.
+const MAX_CPUS: f64 = 128_000.0;
+/// The devices that scores are normalised by, those of the largest machine, in thousandths.
+const MAX_DEVICES: u32 = 8 * WHOLE;
 
-/// The fitnesses that FGD was measured against.
+/// The policies that FGD was evaluated against.
 ///
-/// Of devices that will do, all but [`Random`](Self::Random) take the one with the least left.
+/// For a part of a device, all but [`Random`](Self::Random) choose the device with the least left that still fits.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Scalar;
+/// use apportion::packing::{Baseline, Demand, DeviceFitness, Machine};
+///
+/// let demand = Demand::new(Scalar::units(4), Scalar::ZERO);
+/// let score = |cpus| Baseline::BestFit.fit(&Machine::new(Scalar::units(cpus), Scalar::ZERO, 0), &demand, 0).score;
+/// assert!(score(8) > score(64));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Baseline {
-    /// Any machine that fits, and any device of it.
+    /// A machine that fits, and a device of it, chosen at random.
     Random,
-    /// Where least is left of cpus and devices together.
+    /// The machine with the least cpus and devices left after placement, normalised and added up.
     BestFit,
-    /// Where the product of what is left and what is wanted is smallest, summed over cpus and devices.
+    /// The machine with the smallest dot product of what is left and what is requested, over cpus and devices.
     ///
-    /// After the alignment score of Grandl et al., *Multi-Resource Packing for Cluster Schedulers*, SIGCOMM'14, turned
-    /// round as the simulator has it.
+    /// The alignment score of Grandl et al., *Multi-Resource Packing for Cluster Schedulers*, SIGCOMM'14, with the sign
+    /// reversed, as in the simulator.
     DotProduct,
-    /// Where tasks of the same kind are: parts of a device, or the same number of whole ones.
+    /// A machine that already serves requests of the same kind: parts of a device, or the same number of whole ones.
     Clustering,
-    /// On devices in use first, then on machines in use, last on whole machines.
+    /// Partly used devices first, then idle devices of machines in use, then idle machines.
     Packing,
 }
 
@@ -43,10 +54,10 @@ impl DeviceFitness for Baseline {
             Self::Clustering => clustering(machine, demand),
             Self::Packing => packing(machine, demand),
         };
-        Fit::new(score, machine.tightest(demand.devices))
+        Fit::new(score, machine.tightest_device(demand.devices))
     }
 
-    fn draws(&self) -> bool {
+    fn is_random(&self) -> bool {
         *self == Self::Random
     }
 }
@@ -61,14 +72,14 @@ fn at_random(machine: &Machine, demand: &Demand, number: u64) -> Fit {
 fn best_fit(machine: &Machine, demand: &Demand) -> i64 {
     let cpus = machine.cpus().saturating_sub(demand.cpus).as_milli();
     let devices = machine.free().saturating_sub(demand.devices.total());
-    whole(100.0 * (1.0 - 0.5 * (number(cpus) / MOST_CPUS + number(devices) / f64::from(MOST_DEVICES))))
+    truncate(100.0 * (1.0 - 0.5 * (number(cpus) / MAX_CPUS + number(devices) / f64::from(MAX_DEVICES))))
 }
 
 fn dot_product(machine: &Machine, demand: &Demand) -> i64 {
     let product = |left: u64, wanted: u64, most: f64| number(left) / most * (number(wanted) / most);
-    let cpus = product(machine.cpus().as_milli(), demand.cpus.as_milli(), MOST_CPUS);
-    let devices = product(machine.free(), demand.devices.total(), f64::from(MOST_DEVICES));
-    whole(100.0 * (1.0 - 0.5 * (cpus + devices)))
+    let cpus = product(machine.cpus().as_milli(), demand.cpus.as_milli(), MAX_CPUS);
+    let devices = product(machine.free(), demand.devices.total(), f64::from(MAX_DEVICES));
+    truncate(100.0 * (1.0 - 0.5 * (cpus + devices)))
 }
 
 fn clustering(machine: &Machine, demand: &Demand) -> i64 {
@@ -77,31 +88,31 @@ fn clustering(machine: &Machine, demand: &Demand) -> i64 {
         return 0;
     }
     let kind = request.kind();
-    let base = match machine.tenants() {
+    let base = match machine.request_kinds() {
         [only] if *only == kind => 75,
         [] => 25,
-        tenants if tenants.contains(&kind) => 50,
+        request_kinds if request_kinds.contains(&kind) => 50,
         _ => 0,
     };
-    let used = f64::from(MOST_DEVICES) - number(machine.free());
-    base + whole(25.0 * used / f64::from(MOST_DEVICES))
+    let used = f64::from(MAX_DEVICES) - number(machine.free());
+    base + truncate(25.0 * used / f64::from(MAX_DEVICES))
 }
 
 fn packing(machine: &Machine, demand: &Demand) -> i64 {
     let (request, devices) = (demand.devices, machine.devices());
-    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     if request.is_none() {
         return 0;
     }
-    if machine.whole() == devices.len() {
-        return (33 - count(devices.len())).max(count(devices.len()));
+    if machine.whole_devices() == devices.len() {
+        return (33 - signed(devices.len())).max(signed(devices.len()));
     }
-    let mut taken: Vec<u32> = devices.iter().copied().filter(|left| *left >= request.each()).collect();
-    taken.sort_unstable();
-    taken.truncate(request.count() as usize);
-    match taken.iter().filter(|left| **left == WHOLE).count() {
-        0 => (100 - taken.iter().map(|left| i64::from(left * 100 / WHOLE)).sum::<i64>() / 10).max(50),
-        whole => (50 - count(whole)).max(33),
+    let mut chosen: Vec<u32> = devices.iter().copied().filter(|left| *left >= request.each()).collect();
+    chosen.sort_unstable();
+    chosen.truncate(request.count() as usize);
+    match chosen.iter().filter(|left| **left == WHOLE).count() {
+        0 => (100 - chosen.iter().map(|left| i64::from(left * 100 / WHOLE)).sum::<i64>() / 10).max(50),
+        whole => (50 - signed(whole)).max(33),
     }
 }
 
@@ -110,9 +121,9 @@ fn number(amount: u64) -> f64 {
     amount as f64
 }
 
-/// Cuts off what is behind the point.
-#[expect(clippy::cast_possible_truncation, reason = "that is what it is for")]
-pub(super) fn whole(score: f64) -> i64 {
+/// Rounds towards zero.
+#[expect(clippy::cast_possible_truncation, reason = "truncation is what the function is for")]
+pub(super) fn truncate(score: f64) -> i64 {
     score as i64
 }
 
@@ -129,26 +140,26 @@ mod tests {
     fn used(demands: &[Demand]) -> Machine {
         let mut machine = Machine::new(Scalar::units(96), Scalar::units(1), 8);
         for demand in demands {
-            let device = machine.tightest(demand.devices);
-            machine.take(demand, device).unwrap();
+            let device = machine.tightest_device(demand.devices);
+            machine.allocate(demand, device).unwrap();
         }
         machine
     }
 
     #[test]
-    fn best_fit_counts_what_is_left_afterwards() {
+    fn best_fit_counts_what_is_left_after_placement() {
         let fit = Baseline::BestFit.fit(&used(&[demand(32, 4, 1000)]), &demand(16, 2, 1000), 0);
         assert_eq!(fit.score, 68); // 100 * (1 - (48 / 128 + 2 / 8) / 2) = 68.75
     }
 
     #[test]
-    fn the_dot_product_counts_what_is_left_before() {
+    fn the_dot_product_counts_what_is_left_before_placement() {
         let fit = Baseline::DotProduct.fit(&used(&[demand(32, 4, 1000)]), &demand(64, 2, 1000), 0);
         assert_eq!(fit.score, 81); // 100 * (1 - (64 / 128 * 64 / 128 + 4 / 8 * 2 / 8) / 2) = 81.25
     }
 
     #[test]
-    fn kinds_cluster() {
+    fn requests_of_one_kind_cluster() {
         let score = |machine: &Machine, demand: &Demand| Baseline::Clustering.fit(machine, demand, 0).score;
         let (part, two) = (demand(1, 1, 500), demand(1, 2, 1000));
         let (parts, both) = (used(&[demand(1, 1, 200)]), used(&[demand(1, 1, 200), demand(1, 2, 1000)]));
@@ -157,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_in_use_go_first() {
+    fn partly_used_devices_come_first() {
         let score = |machine: &Machine, demand: &Demand| Baseline::Packing.fit(machine, demand, 0);
         let machine = used(&[demand(1, 1, 450)]);
         assert_eq!(score(&machine, &demand(1, 1, 500)), Fit::new(95, Some(0))); // 100 - ⌊55 / 10⌋
@@ -167,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_takes_every_device_that_fits_and_no_other() {
+    fn random_chooses_every_device_that_fits_and_no_other() {
         let machine = used(&[demand(1, 1, 900)]);
         let mut seen: Vec<usize> =
             (0..200).filter_map(|n| Baseline::Random.fit(&machine, &demand(1, 1, 500), n).device).collect();

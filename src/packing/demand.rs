@@ -1,15 +1,15 @@
-//! [`Demand`]: what a task wants of a machine and of its devices.
+//! [`Demand`]: the cpus, memory and devices that a task requests.
 
 use crate::resources::Scalar;
 use smol_str::SmolStr;
 
-/// The thousandths of a whole device.
+/// A whole device, in thousandths.
 pub const WHOLE: u32 = 1000;
 
-/// How many devices a task wants, and how much of each: none, a part of one, or whole ones.
+/// A request for devices: none, a part of one, or several whole ones.
 ///
-/// Parts of several devices at once are left out: no scheduler for shared GPUs that we know of grants them, since tasks
-/// that span devices want them whole.
+/// Parts of several devices at once are not supported: no scheduler for shared GPUs that we know of grants them, since
+/// tasks that span devices need them whole.
 ///
 /// # Examples
 ///
@@ -27,81 +27,82 @@ pub struct DeviceRequest {
     count: u32,
 }
 
-/// A number of devices and thousandths that no task may want.
+/// A number of devices and thousandths that is not a valid [`DeviceRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error(
     "{count} devices of {each} thousandths each: expected 0 of 0, 1 of 1 to 999, or 1 to {most} of 1000",
-    most = DeviceRequest::MOST
+    most = DeviceRequest::MAX_DEVICES
 )]
 pub struct DeviceRequestError {
-    /// How many devices.
+    /// The number of devices.
     pub count: u64,
-    /// How much of each.
+    /// The thousandths of each.
     pub each: u64,
 }
 
 impl DeviceRequest {
-    /// No device.
+    /// A request for no device.
     pub const NONE: Self = Self { each: 0, count: 0 };
-    /// The most devices of one machine.
-    pub const MOST: u32 = 256;
-    /// The smallest part of a device; stands for any part where only the kind of request matters.
+    /// The largest number of devices of one machine.
+    pub const MAX_DEVICES: u32 = 256;
+    /// The smallest part of a device. [`Machine::request_kinds`](super::Machine::request_kinds) uses it for every part.
     pub const PART: Self = Self { each: 1, count: 1 };
 
-    /// So many devices, so many thousandths of each.
+    /// Requests `count` devices, `each` thousandths of each.
     ///
     /// # Errors
     ///
-    /// [`DeviceRequestError`] for what is neither nothing, nor a part of one device, nor whole devices.
+    /// [`DeviceRequestError`] unless the request is for nothing, for a part of one device, or for 1 to
+    /// [`MAX_DEVICES`](Self::MAX_DEVICES) whole devices.
     pub fn new(count: u64, each: u64) -> Result<Self, DeviceRequestError> {
         let error = DeviceRequestError { count, each };
         let narrow = |number: u64| u32::try_from(number).map_err(|_| error);
         match (narrow(count)?, narrow(each)?) {
             (0, 0) => Ok(Self::NONE),
             (1, each @ 1..WHOLE) => Ok(Self { each, count: 1 }),
-            (count @ 1..=Self::MOST, WHOLE) => Ok(Self { each: WHOLE, count }),
+            (count @ 1..=Self::MAX_DEVICES, WHOLE) => Ok(Self { each: WHOLE, count }),
             _ => Err(error),
         }
     }
 
-    /// How many devices.
+    /// Returns the number of devices.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.count
     }
 
-    /// How many thousandths of each.
+    /// Returns the thousandths of each device.
     #[must_use]
     pub const fn each(self) -> u32 {
         self.each
     }
 
-    /// How many thousandths in all.
+    /// Returns the thousandths over all devices.
     #[must_use]
     pub fn total(self) -> u64 {
         u64::from(self.count) * u64::from(self.each)
     }
 
-    /// Whether it is for nothing.
+    /// Returns true if the request is for no device.
     #[must_use]
     pub const fn is_none(self) -> bool {
         self.count == 0
     }
 
-    /// Whether it is for a part of a device, of which others may have the rest.
+    /// Returns true if the request is for a part of one device; other tasks may use the rest of it.
     #[must_use]
     pub const fn is_part(self) -> bool {
         0 < self.each && self.each < WHOLE
     }
 
-    /// What kind of request it is: any part of a device is [`DeviceRequest::PART`], whole devices are as they are.
+    /// Returns the kind of the request: [`DeviceRequest::PART`] for any part of a device, else the request itself.
     pub(super) const fn kind(self) -> Self {
         if self.is_part() { Self::PART } else { self }
     }
 }
 
-/// What a task wants: cpus, memory, devices, and of which models these may be.
+/// The cpus, memory and devices that a task requests, and the device models that it can run on.
 ///
 /// # Examples
 ///
@@ -116,41 +117,41 @@ impl DeviceRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Demand {
-    /// Of cpus.
+    /// The cpus.
     pub cpus: Scalar,
-    /// Of memory, in whichever unit the machines have.
+    /// The memory, in the unit that the machines use.
     pub mem: Scalar,
-    /// Of devices.
+    /// The devices.
     pub devices: DeviceRequest,
-    /// The models of device that will do; none: any.
+    /// The device models that the task can run on; empty for any model.
     pub models: Vec<SmolStr>,
 }
 
 impl Demand {
-    /// Of cpus and memory only.
+    /// Requests cpus and memory, no device, and accepts any model.
     #[must_use]
     pub const fn new(cpus: Scalar, mem: Scalar) -> Self {
         Self { cpus, mem, devices: DeviceRequest::NONE, models: Vec::new() }
     }
 
-    /// The same, with these devices.
+    /// Requests these devices.
     #[must_use]
     pub const fn devices(mut self, devices: DeviceRequest) -> Self {
         self.devices = devices;
         self
     }
 
-    /// The same, with devices of that model too, where so far only others would do.
+    /// Accepts devices of this model too; once one model is named, no other is accepted.
     #[must_use]
     pub fn model(mut self, model: impl Into<SmolStr>) -> Self {
         self.models.push(model.into());
         self
     }
 
-    /// Whether devices of that model will do. Without devices, any will.
+    /// Returns true if the task can run on devices of that model. A demand without devices accepts every model.
     #[must_use]
     pub fn accepts(&self, model: Option<&str>) -> bool {
-        self.devices.is_none() || self.models.is_empty() || self.models.iter().any(|mine| model == Some(mine))
+        self.devices.is_none() || self.models.is_empty() || self.models.iter().any(|accepted| model == Some(accepted))
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_a_part_or_whole_devices_may_be_wanted() {
+    fn a_request_is_for_nothing_a_part_or_whole_devices() {
         for (count, each) in [(0, 0), (1, 1), (1, 999), (1, 1000), (256, 1000)] {
             let request = DeviceRequest::new(count, each).unwrap();
             assert_eq!(request.total(), count * each);

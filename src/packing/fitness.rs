@@ -1,19 +1,19 @@
-//! [`DeviceFitness`]: how good it would be to serve a demand on a machine, and from which device.
+//! [`DeviceFitness`]: the seam for packing policies.
 
 use super::demand::Demand;
 use super::machine::Machine;
 use std::fmt;
 
-/// How good it would be to serve a demand on a machine, and from which device.
+/// A packing policy: scores the placement of a demand on a machine and chooses the device.
 ///
-/// Scores are whole numbers on purpose, and coarse ones are good: machines that are about equally good should tie, for
-/// then the first one is taken, and the others stay empty for what is to come. A score that tells apart what does not
-/// matter scatters tasks: FGD without its rounding loses one percent of the GPUs of the openb trace, and more than
-/// five with its ties broken at random.
+/// Scores are integers, and should be coarse: machines that are about equally good should tie. Ties go to the first
+/// machine, so the later ones stay empty for large tasks, whereas a score that resolves small differences scatters
+/// tasks. On the openb trace FGD without its rounding loses one percent of the GPUs, and more than five with its ties
+/// broken at random.
 ///
 /// # Examples
 ///
-/// A fitness of one's own: machines without devices first, then those with most cpus for each device left.
+/// A custom policy that prefers machines without devices, then those with the most cpus for each device left.
 ///
 /// ```
 /// use apportion::Scalar;
@@ -25,7 +25,7 @@ use std::fmt;
 /// impl DeviceFitness for CpusToSpare {
 ///     fn fit(&self, machine: &Machine, demand: &Demand, _: u64) -> Fit {
 ///         let spare = machine.cpus().as_milli().saturating_mul(1000) / machine.free().max(1);
-///         Fit::new(i64::try_from(spare).unwrap_or(i64::MAX), machine.tightest(demand.devices))
+///         Fit::new(i64::try_from(spare).unwrap_or(i64::MAX), machine.tightest_device(demand.devices))
 ///     }
 /// }
 ///
@@ -35,12 +35,12 @@ use std::fmt;
 /// assert_eq!(placed.machine, 1);
 /// ```
 pub trait DeviceFitness: fmt::Debug + Send + Sync {
-    /// The best way to serve the demand, which fits on the machine. `draw` is a number drawn for this decision and
-    /// machine.
+    /// Returns the best placement of `demand` on `machine`, where it is known to fit. `draw` is a random number for
+    /// this decision and machine.
     fn fit(&self, machine: &Machine, demand: &Demand, draw: u64) -> Fit;
 
-    /// Whether fits depend on the draw, so that none holds for longer than one decision.
-    fn draws(&self) -> bool {
+    /// Returns true if [`fit`](Self::fit) depends on `draw`; its results are then not cached. The default is false.
+    fn is_random(&self) -> bool {
         false
     }
 }
@@ -50,8 +50,8 @@ impl<F: DeviceFitness + ?Sized> DeviceFitness for &F {
         (**self).fit(machine, demand, draw)
     }
 
-    fn draws(&self) -> bool {
-        (**self).draws()
+    fn is_random(&self) -> bool {
+        (**self).is_random()
     }
 }
 
@@ -60,23 +60,23 @@ impl<F: DeviceFitness + ?Sized> DeviceFitness for Box<F> {
         (**self).fit(machine, demand, draw)
     }
 
-    fn draws(&self) -> bool {
-        (**self).draws()
+    fn is_random(&self) -> bool {
+        (**self).is_random()
     }
 }
 
-/// A way to serve a demand on a machine.
+/// A scored placement of a demand on a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fit {
-    /// How good it is; more is better.
+    /// The score; higher is better.
     pub score: i64,
-    /// The device, for a demand of a part of one. Whole devices are the first ones that are free.
+    /// The device, for a request for a part of one. Whole devices are allocated in order, the first idle ones.
     pub device: Option<usize>,
 }
 
 impl Fit {
-    /// A fit of that score, from that device.
+    /// Makes a fit of that score, from that device.
     #[must_use]
     pub const fn new(score: i64, device: Option<usize>) -> Self {
         Self { score, device }

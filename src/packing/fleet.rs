@@ -1,26 +1,26 @@
-//! [`Fleet`]: machines, and where on them the next task goes.
+//! [`Fleet`]: places tasks on machines by a [`DeviceFitness`], with a cache of scores.
 
 use super::demand::Demand;
 use super::fitness::{DeviceFitness, Fit};
-use super::machine::{Machine, Taken};
+use super::machine::{Allocation, Machine};
 use crate::draw::draw;
 use indexmap::IndexMap;
 
-/// Machines in a fixed order, and a fitness that says where on them a task goes: the machine with the best score, the
-/// first one of equals.
+/// An ordered list of machines with a packing policy: each task goes to the machine with the highest score, ties to the
+/// first machine.
 ///
 /// # Complexity
 ///
-/// A look at each machine per task, and no more: scores are kept for equal demands until a machine changes, as long as
-/// there are at most 1,024 kinds of them. So the number of scores to work out grows with the changes times the kinds of
-/// demand, not with tasks times machines.
+/// O(machines) per task to compare scores. The scores are memoised by demand, for up to 1,024 distinct demands, and
+/// invalidated when a machine changes. So the number of scores computed grows with changes × distinct demands, not with
+/// tasks × machines.
 ///
 /// # Examples
 ///
-/// A framework that shares GPUs: it reads offers as machines, and launches where its fitness says.
+/// A framework that shares GPUs reads offers as machines and launches tasks where its policy places them.
 ///
 /// ```
-/// use apportion::packing::{Demand, DeviceRequest, Fleet, Fragmentation, Machine, Mix};
+/// use apportion::packing::{Demand, DeviceRequest, Fleet, Fragmentation, Machine, TargetWorkload};
 /// use apportion::{Accept, Offer, Operation, Resources, Role, Task};
 ///
 /// let offers = [("a1", "cpus:8;mem:4096;gpu0:1;gpu1:1"), ("a2", "cpus:8;mem:4096;gpu0:0.5;gpu1:1")];
@@ -29,122 +29,126 @@ use indexmap::IndexMap;
 ///
 /// let part = Demand::new("2".parse()?, "512".parse()?).devices(DeviceRequest::new(1, 400)?);
 /// let whole = Demand::new("2".parse()?, "512".parse()?).devices(DeviceRequest::new(1, 1000)?);
-/// let fitness = Fragmentation::gradient_descent(&Mix::of([&part, &whole, &whole]));
+/// let fitness = Fragmentation::gradient_descent(&TargetWorkload::of([&part, &whole, &whole]));
 ///
 /// let machines = offers.iter().map(|offer| Machine::of(&offer.resources, "gpu"));
 /// let mut fleet = Fleet::new(machines.collect::<Result<Vec<_>, _>>()?, fitness);
 /// let placed = fleet.place(&part).expect("there is room");
-/// let task = Task::new("t1", placed.taken.resources("gpu"));
+/// let task = Task::new("t1", placed.allocation.resources("gpu"));
 /// assert_eq!(task.resources, "cpus:2;mem:512;gpu0:0.4".parse()?);
 /// let accept = Accept::of(&offers[placed.machine]).launch(task);
-/// assert_eq!(accept.offers[0].as_str(), "a2"); // where a device was in use already
+/// assert_eq!(accept.offers[0].as_str(), "a2"); // where a device was partly used
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fleet<F> {
     machines: Vec<Machine>,
     fitness: F,
-    /// By demand, what is known of each machine.
-    known: IndexMap<Demand, Vec<Known>, foldhash::fast::FixedState>,
+    /// The memoised fits of each demand, one per machine.
+    cache: IndexMap<Demand, Vec<CachedFit>, foldhash::fast::FixedState>,
     seed: u64,
     decisions: u64,
 }
 
-/// Where a task went.
+/// The machine that a task was placed on, and its resources there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlacedOn {
-    /// On which machine, by its number.
+    /// The index of the machine.
     pub machine: usize,
-    /// What it took there.
-    pub taken: Taken,
+    /// The resources allocated.
+    pub allocation: Allocation,
 }
 
-/// What is known of a demand on a machine.
+/// A cache entry: the fit of a demand on a machine.
 #[derive(Debug, Clone, Copy)]
-enum Known {
-    Nothing,
-    Misfit,
+enum CachedFit {
+    Unknown,
+    DoesNotFit,
     Fits(Fit),
 }
 
 impl<F: DeviceFitness> Fleet<F> {
-    /// How many kinds of demand are remembered at most.
-    const MOST_KNOWN: usize = 1024;
+    /// The largest number of distinct demands in the cache.
+    const MAX_CACHED_DEMANDS: usize = 1024;
 
-    /// These machines, in that order.
+    /// Makes a fleet of these machines, in this order.
     #[must_use]
     pub fn new(machines: impl IntoIterator<Item = Machine>, fitness: F) -> Self {
         let machines = machines.into_iter().collect();
-        Self { machines, fitness, known: IndexMap::default(), seed: 0, decisions: 0 }
+        Self { machines, fitness, cache: IndexMap::default(), seed: 0, decisions: 0 }
     }
 
-    /// The same, with that seed for fitnesses that draw.
+    /// Sets the seed of random policies; the default is 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Serves a demand from the best machine. Nothing where it fits nowhere.
+    /// Places a demand on the machine with the highest score, or returns `None` if it fits on no machine.
     pub fn place(&mut self, demand: &Demand) -> Option<PlacedOn> {
         self.decisions += 1;
-        let (machine, fit) = if self.fitness.draws() { self.draw(demand) } else { self.choose(demand) }?;
-        let taken = self.machines[machine].take(demand, fit.device)?;
-        self.forget(machine);
-        Some(PlacedOn { machine, taken })
+        let (machine, fit) = if self.fitness.is_random() { self.best_uncached(demand) } else { self.best(demand) }?;
+        let allocation = self.machines[machine].allocate(demand, fit.device)?;
+        self.invalidate(machine);
+        Some(PlacedOn { machine, allocation })
     }
 
-    /// Replaces what is left on a machine: tasks ended there, or a new offer came.
+    /// Replaces the state of a machine, for instance when tasks ended there or a new offer arrived.
     ///
     /// # Panics
     ///
-    /// If there is no machine of that number.
+    /// If `machine` is not the index of a machine.
     pub fn update(&mut self, machine: usize, left: Machine) {
         self.machines[machine] = left;
-        self.forget(machine);
+        self.invalidate(machine);
     }
 
-    /// The machines.
+    /// Returns the machines in their present state.
     #[must_use]
     pub fn machines(&self) -> &[Machine] {
         &self.machines
     }
 
-    fn choose(&mut self, demand: &Demand) -> Option<(usize, Fit)> {
-        if !self.known.contains_key(demand) {
-            if self.known.len() >= Self::MOST_KNOWN {
-                self.known.clear();
+    fn best(&mut self, demand: &Demand) -> Option<(usize, Fit)> {
+        if !self.cache.contains_key(demand) {
+            if self.cache.len() >= Self::MAX_CACHED_DEMANDS {
+                self.cache.clear();
             }
-            self.known.insert(demand.clone(), vec![Known::Nothing; self.machines.len()]);
+            self.cache.insert(demand.clone(), vec![CachedFit::Unknown; self.machines.len()]);
         }
-        let known = self.known.get_mut(demand)?;
+        let cached = self.cache.get_mut(demand)?;
         let mut best: Option<(usize, Fit)> = None;
-        for (number, (known, machine)) in known.iter_mut().zip(&self.machines).enumerate() {
-            if matches!(known, Known::Nothing) {
-                let fits = machine.fits(demand);
-                *known = if fits { Known::Fits(self.fitness.fit(machine, demand, 0)) } else { Known::Misfit };
+        for (index, (entry, machine)) in cached.iter_mut().zip(&self.machines).enumerate() {
+            if matches!(entry, CachedFit::Unknown) {
+                *entry = if machine.fits(demand) {
+                    CachedFit::Fits(self.fitness.fit(machine, demand, 0))
+                } else {
+                    CachedFit::DoesNotFit
+                };
             }
-            if let Known::Fits(fit) = known
+            if let CachedFit::Fits(fit) = entry
                 && best.is_none_or(|(_, best)| fit.score > best.score)
             {
-                best = Some((number, *fit));
+                best = Some((index, *fit));
             }
         }
         best
     }
 
-    fn draw(&self, demand: &Demand) -> Option<(usize, Fit)> {
-        let chance = draw(self.seed, self.decisions);
+    /// Scores every machine anew, with a random number for each.
+    fn best_uncached(&self, demand: &Demand) -> Option<(usize, Fit)> {
+        let decision_seed = draw(self.seed, self.decisions);
         let fitting = self.machines.iter().enumerate().filter(|(_, machine)| machine.fits(demand));
-        let fits =
-            fitting.map(|(number, machine)| (number, self.fitness.fit(machine, demand, draw(chance, number as u64))));
+        let fits = fitting
+            .map(|(index, machine)| (index, self.fitness.fit(machine, demand, draw(decision_seed, index as u64))));
         fits.reduce(|best, next| if next.1.score > best.1.score { next } else { best })
     }
 
-    fn forget(&mut self, machine: usize) {
-        for known in self.known.values_mut() {
-            known[machine] = Known::Nothing;
+    fn invalidate(&mut self, machine: usize) {
+        for cached in self.cache.values_mut() {
+            cached[machine] = CachedFit::Unknown;
         }
     }
 }
@@ -152,7 +156,7 @@ impl<F: DeviceFitness> Fleet<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packing::{Baseline, DeviceRequest, Fragmentation, Horizon, Mix, Outlook};
+    use crate::packing::{Baseline, DeviceRequest, Fragmentation, RolloutConfig, RolloutLoss, TargetWorkload};
     use crate::resources::Scalar;
     use proptest::prelude::*;
 
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_equals_is_taken() {
+    fn ties_go_to_the_first_machine() {
         let machines = vec![Machine::new(Scalar::units(8), Scalar::units(9), 2); 3];
         let mut fleet = Fleet::new(machines, Baseline::BestFit);
         let placed: Vec<usize> = (0..7).filter_map(|_| fleet.place(&demand(4, 1, 1000))).map(|on| on.machine).collect();
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_seen() {
+    fn an_update_invalidates_the_cache() {
         let empty = Machine::new(Scalar::units(8), Scalar::units(9), 1);
         let mut fleet = Fleet::new([empty.clone()], Baseline::BestFit);
         assert!(fleet.place(&demand(1, 1, 600)).is_some());
@@ -179,17 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn many_kinds_of_demand_are_forgotten() {
+    fn the_cache_is_bounded() {
         let mut fleet =
             Fleet::new([Machine::new(Scalar::units(1 << 30), Scalar::units(1 << 30), 1)], Baseline::BestFit);
         for cpus in 0..3000 {
             assert!(fleet.place(&demand(cpus, 0, 0)).is_some());
         }
-        assert!(fleet.known.len() <= Fleet::<Baseline>::MOST_KNOWN);
+        assert!(fleet.cache.len() <= Fleet::<Baseline>::MAX_CACHED_DEMANDS);
     }
 
     #[test]
-    fn chance_goes_by_the_seed() {
+    fn random_placement_depends_on_the_seed_alone() {
         let run = |seed| {
             let machines = vec![Machine::new(Scalar::units(8), Scalar::units(9), 2); 20];
             let mut fleet = Fleet::new(machines, Baseline::Random).seed(seed);
@@ -209,31 +213,31 @@ mod tests {
     }
 
     proptest! {
-        /// What is kept changes no decision: the same as scoring every machine anew for each task.
+        /// Caching changes no decision: it agrees with scoring every machine anew for each task.
         #[test]
-        fn what_is_kept_is_as_good_as_new(
+        fn cached_scores_agree_with_fresh_ones(
             machines in prop::collection::vec((4..24_u64, 0..5_u32, any::<bool>()), 1..8),
             tasks in prop::collection::vec((arbitrary_demand(), 0..20_usize), 1..60),
         ) {
             let machines: Vec<Machine> = machines.into_iter().map(|(cpus, devices, t4)| {
                 Machine::new(Scalar::units(cpus), Scalar::units(12), devices).model(if t4 { "T4" } else { "G2" })
             }).collect();
-            let mix = Mix::of(tasks.iter().map(|(task, _)| task));
-            let horizon = Horizon { futures: 4, ..Horizon::default() };
+            let workload = TargetWorkload::of(tasks.iter().map(|(task, _)| task));
+            let config = RolloutConfig { futures: 4, ..RolloutConfig::default() };
             let fitnesses: [Box<dyn DeviceFitness>; 3] = [
                 Box::new(Baseline::BestFit),
-                Box::new(Fragmentation::gradient_descent(&mix)),
-                Box::new(Outlook::fitness(&mix, horizon)),
+                Box::new(Fragmentation::gradient_descent(&workload)),
+                Box::new(RolloutLoss::fitness(&workload, config)),
             ];
             for fitness in fitnesses {
                 let mut fleet = Fleet::new(machines.clone(), &*fitness);
                 let mut plain = machines.clone();
                 for (task, renewed) in &tasks {
                     let scores = plain.iter().map(|machine| machine.fits(task).then(|| fitness.fit(machine, task, 0)));
-                    let best = scores.enumerate().filter_map(|(number, fit)| fit.map(|fit| (number, fit)));
+                    let best = scores.enumerate().filter_map(|(index, fit)| fit.map(|fit| (index, fit)));
                     let best = best.reduce(|best, next| if next.1.score > best.1.score { next } else { best });
-                    let expected = best.map(|(number, fit)| (number, plain[number].take(task, fit.device).unwrap()));
-                    prop_assert_eq!(fleet.place(task).map(|on| (on.machine, on.taken)), expected);
+                    let expected = best.map(|(index, fit)| (index, plain[index].allocate(task, fit.device).unwrap()));
+                    prop_assert_eq!(fleet.place(task).map(|on| (on.machine, on.allocation)), expected);
                     if let Some(machine) = machines.get(*renewed) {
                         plain[*renewed] = machine.clone();
                         fleet.update(*renewed, machine.clone());

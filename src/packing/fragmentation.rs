@@ -1,73 +1,74 @@
-//! [`Fragmentation`]: the devices that are idle and yet of no use.
+//! [`Fragmentation`]: the expected idle device capacity that the next task cannot use.
 
 use super::machine::Machine;
-use super::marginal_loss::{Descent, Loss, Scale};
-use super::target_workload::Mix;
+use super::marginal_loss::{Loss, MarginalLoss, Scale};
+use super::target_workload::TargetWorkload;
 
-/// How much of a machine's idle devices a task of the mix cannot use, on average.
+/// The fragmentation of a machine: the idle device capacity that a task of the target workload cannot use, averaged
+/// over the workload.
 ///
-/// For a task that fits it is the remnants too small for it; for one that does not fit, or wants no device, all that is
-/// idle. This is F of Weng et al., *Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation
-/// Gradient Descent*, USENIX ATC'23. Memory does not count.
+/// For a task that fits, this is the capacity of the devices with too little left for it; for one that does not fit or
+/// requests no device, all idle capacity. The measure is F of Weng et al., *Beware of Fragmentation: Scheduling
+/// GPU-Sharing Workloads with Fragmentation Gradient Descent*, USENIX ATC'23. Memory is ignored.
 ///
 /// # Examples
 ///
 /// ```
-/// use apportion::packing::{Demand, DeviceRequest, Fragmentation, Loss, Machine, Mix};
+/// use apportion::packing::{Demand, DeviceRequest, Fragmentation, Loss, Machine, TargetWorkload};
 /// use apportion::Scalar;
 ///
 /// let four = |devices| Demand::new(Scalar::units(4), Scalar::ZERO).devices(devices);
 /// let (whole, part) = (four(DeviceRequest::new(1, 1000)?), four(DeviceRequest::new(1, 600)?));
-/// let mix = Mix::of([&whole, &whole, &whole, &part]);
+/// let workload = TargetWorkload::of([&whole, &whole, &whole, &part]);
 ///
-/// // Of two devices one is half used: 500 thousandths are of no use to anyone.
+/// // One of two devices is half used: no task of the workload can use the other 500 thousandths of it.
 /// let mut machine = Machine::new(Scalar::units(10), Scalar::ZERO, 2);
-/// machine.take(&Demand::default().devices(DeviceRequest::new(1, 500)?), Some(0));
-/// assert_eq!(Fragmentation::new(mix).loss(&machine), 500.0);
+/// machine.allocate(&Demand::default().devices(DeviceRequest::new(1, 500)?), Some(0));
+/// assert_eq!(Fragmentation::new(workload).loss(&machine), 500.0);
 /// # Ok::<(), apportion::packing::DeviceRequestError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fragmentation {
-    mix: Mix,
+    workload: TargetWorkload,
 }
 
 impl Fragmentation {
-    /// Fragmentation for tasks of that mix.
+    /// Measures fragmentation for this target workload.
     #[must_use]
-    pub const fn new(mix: Mix) -> Self {
-        Self { mix }
+    pub const fn new(workload: TargetWorkload) -> Self {
+        Self { workload }
     }
 
-    /// Fragmentation gradient descent: FGD as published, for the classes that make up 95 % of the tasks.
+    /// Makes the policy FGD (fragmentation gradient descent) as published: for the most popular classes that make up 95
+    /// % of the tasks.
     #[must_use]
-    pub fn gradient_descent(mix: &Mix) -> Descent<Self> {
-        Descent::new(Self::new(mix.most(0.95)), Scale::Logistic)
+    pub fn gradient_descent(workload: &TargetWorkload) -> MarginalLoss<Self> {
+        MarginalLoss::new(Self::new(workload.most_popular(0.95)), Scale::Logistic)
     }
 }
 
 impl Loss for Fragmentation {
-    /// The sums are added up cause by cause, in the order in which the authors' simulator does it: where a task changes
-    /// nothing the difference must be exactly 0, and elsewhere a last bit decides which side of a step a score falls
-    /// on.
+    /// Accumulates one sum per cause, in the order of the authors' simulator: where a placement changes nothing the
+    /// difference must be exactly 0, and elsewhere the last bit decides to which integer a score is rounded.
     fn loss(&self, machine: &Machine) -> f64 {
         let [mut both, mut devices, mut cpus, mut none, mut none_and_cpus, mut model] = [0.0; 6];
         let (idle, left) = (number(machine.free()), machine.cpus());
-        for class in self.mix.classes() {
+        for class in self.workload.classes() {
             let request = class.demand.devices;
             let has_cpus = left >= class.demand.cpus;
             if request.is_none() {
-                *(if has_cpus { &mut none } else { &mut none_and_cpus }) += class.part * idle;
+                *(if has_cpus { &mut none } else { &mut none_and_cpus }) += class.popularity * idle;
             } else if !class.demand.accepts(machine.device_model()) {
-                model += class.part * idle;
+                model += class.popularity * idle;
             } else {
-                match (machine.has(request), has_cpus) {
+                match (machine.has_devices(request), has_cpus) {
                     (true, true) => {
                         let remnants = machine.devices().iter().filter(|left| **left < request.each());
-                        devices += class.part * number(remnants.map(|left| u64::from(*left)).sum());
+                        devices += class.popularity * number(remnants.map(|left| u64::from(*left)).sum());
                     }
-                    (true, false) => cpus += class.part * idle,
-                    (false, true) => devices += class.part * idle,
-                    (false, false) => both += class.part * idle,
+                    (true, false) => cpus += class.popularity * idle,
+                    (false, true) => devices += class.popularity * idle,
+                    (false, false) => both += class.popularity * idle,
                 }
             }
         }
@@ -90,38 +91,38 @@ mod tests {
         Demand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
     }
 
-    /// Six in ten want a whole device, three 600 thousandths of one, one none; half of the first device is used.
-    fn example() -> (Mix, Machine) {
+    /// Six in ten tasks request a whole device, three 600 thousandths, one none; half of the first device is used.
+    fn example() -> (TargetWorkload, Machine) {
         let (whole, part, none) = (demand(4, 1, 1000), demand(4, 1, 600), demand(4, 0, 0));
         let tasks = [vec![whole; 6], vec![part; 3], vec![none; 1]].concat();
         let mut machine = Machine::new(Scalar::units(10), Scalar::ZERO, 2);
-        machine.take(&demand(0, 1, 500), Some(0)).unwrap();
-        (Mix::of(&tasks), machine)
+        machine.allocate(&demand(0, 1, 500), Some(0)).unwrap();
+        (TargetWorkload::of(&tasks), machine)
     }
 
     #[test]
-    fn idle_devices_count_as_far_as_tasks_cannot_use_them() {
-        let (mix, mut machine) = example();
-        let fragmentation = Fragmentation::new(mix);
+    fn idle_capacity_that_tasks_cannot_use_counts() {
+        let (workload, mut machine) = example();
+        let fragmentation = Fragmentation::new(workload);
         assert!((fragmentation.loss(&machine) - 600.0).abs() < 1e-9);
-        machine.take(&demand(4, 1, 400), Some(0)).unwrap();
+        machine.allocate(&demand(4, 1, 400), Some(0)).unwrap();
         assert!((fragmentation.loss(&machine) - 200.0).abs() < 1e-9);
-        machine.take(&demand(3, 0, 0), None).unwrap();
+        machine.allocate(&demand(3, 0, 0), None).unwrap();
         assert!((fragmentation.loss(&machine) - 1100.0).abs() < 1e-9, "3 cpus are too few for any");
     }
 
     #[test]
-    fn the_gradient_leads_to_the_device_in_use() {
-        let (mix, machine) = example();
-        let fit = Descent::new(Fragmentation::new(mix), Scale::Logistic).fit(&machine, &demand(4, 1, 400), 0);
+    fn descent_prefers_the_device_in_use() {
+        let (workload, machine) = example();
+        let fit = MarginalLoss::new(Fragmentation::new(workload), Scale::Logistic).fit(&machine, &demand(4, 1, 400), 0);
         assert_eq!(fit, Fit::new(59, Some(0)));
     }
 
     #[test]
-    fn a_model_that_will_not_do_makes_all_of_it_idle() {
-        let mix = Mix::of([&demand(1, 1, 1000).model("T4")]);
+    fn a_model_that_no_task_accepts_wastes_all_devices() {
+        let workload = TargetWorkload::of([&demand(1, 1, 1000).model("T4")]);
         let machine = |model: &str| Machine::new(Scalar::units(8), Scalar::ZERO, 2).model(model);
-        let loss = |model| Fragmentation::new(mix.clone()).loss(&machine(model));
+        let loss = |model| Fragmentation::new(workload.clone()).loss(&machine(model));
         assert!(loss("T4").abs() < 1e-9 && (loss("G2") - 2000.0).abs() < 1e-9);
     }
 }

@@ -1,55 +1,55 @@
-//! [`Descent`]: place each task where it makes the value of a machine fall least.
+//! [`MarginalLoss`]: scores a placement by how much it increases a [`Loss`].
 
-use super::baseline::whole;
+use super::baseline::truncate;
 use super::demand::Demand;
 use super::fitness::{DeviceFitness, Fit};
 use super::machine::Machine;
 use std::fmt;
 
-/// What of a machine's devices will come to nothing, by some notion of it: a number of thousandths of a device.
+/// A loss function: an estimate of the device capacity of a machine that will go to waste, in thousandths of a device.
 ///
-/// [`Fragmentation`](super::Fragmentation) counts what tasks cannot use as things stand, [`Outlook`](super::Outlook)
-/// what they will not have used in the end.
+/// [`Fragmentation`](super::Fragmentation) counts the capacity that tasks cannot use now,
+/// [`RolloutLoss`](super::RolloutLoss) the capacity that is still idle when the machine can take no further task.
 pub trait Loss: fmt::Debug + Send + Sync {
-    /// That number.
+    /// Returns the loss of the machine in its present state.
     fn loss(&self, machine: &Machine) -> f64;
 }
 
-/// How a difference in loss becomes a score.
+/// The function that turns a difference in loss into an integer score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Scale {
-    /// ⌊100 σ(x)⌋ with x in devices and σ the logistic function, as in FGD: 1 % of a device near 0 is a quarter of a
-    /// step, far from it all is one.
+    /// ⌊100 σ(x)⌋ with x in devices and σ the logistic function, as in FGD: near 0 a score step is 4 % of a device, and
+    /// large differences saturate.
     Logistic,
-    /// Even steps of so many thousandths of a device.
+    /// Linear: one score step for so many thousandths of a device.
     Steps(f64),
 }
 
-/// The fitness that lets a loss grow as little as possible (gradient descent on the loss, in the words of FGD).
+/// The policy that minimises the marginal loss of each placement: greedy descent on a loss function.
 ///
-/// Of devices that score the same the first one is taken.
+/// Weng et al. (USENIX ATC'23) call this gradient descent. Among devices of equal score the first is chosen.
 #[derive(Debug, Clone)]
-pub struct Descent<L> {
+pub struct MarginalLoss<L> {
     loss: L,
     scale: Scale,
 }
 
-impl<L: Loss> Descent<L> {
-    /// Descends that loss.
+impl<L: Loss> MarginalLoss<L> {
+    /// Makes the policy that minimises this loss, in scores of this scale.
     #[must_use]
     pub const fn new(loss: L, scale: Scale) -> Self {
         Self { loss, scale }
     }
 
-    /// The loss.
+    /// Returns the loss function.
     #[must_use]
     pub const fn loss(&self) -> &L {
         &self.loss
     }
 }
 
-impl<L: Loss> DeviceFitness for Descent<L> {
+impl<L: Loss> DeviceFitness for MarginalLoss<L> {
     fn fit(&self, machine: &Machine, demand: &Demand, _: u64) -> Fit {
         let before = self.loss.loss(machine);
         let score = |device| self.scale.score(before - self.loss.loss(&machine.after(demand, device)));
@@ -59,7 +59,7 @@ impl<L: Loss> DeviceFitness for Descent<L> {
         let mut best = Fit::new(i64::MIN, None);
         let devices = machine.devices();
         for (device, left) in devices.iter().enumerate() {
-            // A device like one before it would score the same.
+            // Devices with equally much left are interchangeable: score the first.
             if *left < demand.devices.each() || devices[..device].contains(left) {
                 continue;
             }
@@ -75,8 +75,8 @@ impl<L: Loss> DeviceFitness for Descent<L> {
 impl Scale {
     fn score(self, gain: f64) -> i64 {
         match self {
-            Self::Logistic => whole(100.0 * (1.0 / (1.0 + libm::exp(-gain / 1000.0)))),
-            Self::Steps(step) => whole((gain / step).floor()),
+            Self::Logistic => truncate(100.0 * (1.0 / (1.0 + libm::exp(-gain / 1000.0)))),
+            Self::Steps(step) => truncate((gain / step).floor()),
         }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_even() {
+    fn linear_steps_round_down() {
         let scores = [-51.0, -50.0, -1.0, 0.0, 49.0, 50.0].map(|gain| Scale::Steps(50.0).score(gain));
         assert_eq!(scores, [-2, -1, -1, 0, 0, 1]);
     }

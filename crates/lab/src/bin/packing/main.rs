@@ -14,7 +14,7 @@ mod go;
 mod run;
 mod trace;
 
-use apportion::packing::Mix;
+use apportion::packing::TargetWorkload;
 use clap::{Parser, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use run::{Outcome, Policy, capacity};
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 struct Scene<'a> {
     nodes: &'a [Node],
     pods: Vec<Pod>,
-    mix: Mix,
+    mix: TargetWorkload,
     orders: Vec<(u64, Order)>,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
                 seeds.map(order).collect::<Result<_, _>>()?
             }
         };
-        let mix = Mix::of(pods.iter().map(|pod| &pod.demand));
+        let mix = TargetWorkload::of(pods.iter().map(|pod| &pod.demand));
         Ok(Self { nodes, pods, mix, orders })
     }
 

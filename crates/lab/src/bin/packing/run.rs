@@ -1,7 +1,7 @@
 //! One run: pods arrive one by one, and are placed or dropped for good.
 
 use crate::trace::{Node, Order, Pod};
-use apportion::packing::{Baseline, DeviceFitness, Fleet, Fragmentation, Horizon, Mix, Outlook};
+use apportion::packing::{Baseline, DeviceFitness, Fleet, Fragmentation, RolloutConfig, RolloutLoss, TargetWorkload};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
@@ -28,7 +28,7 @@ pub(crate) enum Policy {
     #[value(name = "FGD")]
     #[serde(rename = "FGD")]
     Fgd,
-    /// Where the pods to come will leave least idle: this library's own.
+    /// Where the pods to come will leave least idle: this library's own, `RolloutLoss`.
     #[value(name = "Outlook")]
     Outlook,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
 
 impl Policy {
     /// The fitness, for pods of that mix on these nodes.
-    pub(crate) fn fitness(self, mix: &Mix, nodes: &[Node]) -> Box<dyn DeviceFitness> {
+    pub(crate) fn fitness(self, mix: &TargetWorkload, nodes: &[Node]) -> Box<dyn DeviceFitness> {
         match self {
             Self::Random => Box::new(Baseline::Random),
             Self::DotProd => Box::new(Baseline::DotProduct),
@@ -55,7 +55,10 @@ impl Policy {
             Self::GpuPacking => Box::new(Baseline::Packing),
             Self::BestFit => Box::new(Baseline::BestFit),
             Self::Fgd => Box::new(Fragmentation::gradient_descent(mix)),
-            Self::Outlook => Box::new(Outlook::fitness(mix, Horizon::of(mix, nodes.iter().map(|node| &node.machine)))),
+            Self::Outlook => {
+                let config = RolloutConfig::for_machines(mix, nodes.iter().map(|node| &node.machine));
+                Box::new(RolloutLoss::fitness(mix, config))
+            }
         }
     }
 }

@@ -35,7 +35,8 @@ const MOST: u64 = 1_000_000_000_000;
 /// Reads a list of nodes: sn, cpu_milli, memory_mib, gpu, model.
 pub(crate) fn nodes(path: &Path) -> Result<Vec<Node>, String> {
     Table::open(path)?.rows(|row| {
-        let devices = u32::try_from(row.number("gpu", DeviceRequest::MOST.into())?).expect("no more than MOST");
+        let devices =
+            u32::try_from(row.number("gpu", DeviceRequest::MAX_DEVICES.into())?).expect("no more than MAX_DEVICES");
         let (cpus, mem) =
             (Scalar::milli(row.number("cpu_milli", MOST)?), Scalar::units(row.number("memory_mib", MOST)?));
         let machine = Machine::new(cpus, mem, devices);
