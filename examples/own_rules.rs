@@ -21,7 +21,7 @@ impl Constraint for Licences {
         if hosts.len() <= self.0 {
             Verdict::Accept
         } else {
-            Verdict::Reject(Reason::own(format!("all {} licences are in use on other hosts", self.0)))
+            Verdict::Reject(Reason::custom(format!("all {} licences are in use on other hosts", self.0)))
         }
     }
 }
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         offer("spot-2", 2, "price:0.06")?,
         offer("bare-metal", 64, "")?,
     ];
-    let solver = App::new("solver").instances(6).cpus(Scalar::units(2)).require(Clause::own(Licences(2)));
+    let solver = App::new("solver").instances(6).cpus(Scalar::units(2)).require(Clause::custom(Licences(2)));
     let web = App::new("web").instances(2);
     let planner = Planner::new().strategy(Strategy::own(Cheapest));
 

@@ -1,9 +1,9 @@
-//! [`Constraint`]: may a task run there, given what runs elsewhere?
+//! Placement constraints: predicates that decide whether a task may run at a location.
 //!
-//! A constraint is a pure function of a [`Candidate`] (a task of which app, at which
-//! [`Location`]) and of all that is [`Placed`]. [`Condition`] is the one that can be written in an
-//! app, in the words of Marathon and some more; [`Clause`] joins several by and, or, not, and takes
-//! constraints of your own among them; [`Preference`] makes a wish of any of them.
+//! A [`Constraint`] is a pure function of a [`Candidate`] (an app and a [`Location`]) and of the tasks already
+//! [`Placed`]. A [`Condition`] is a constraint in text form, `FIELD OPERATOR VALUE`, with Marathon's operators and some
+//! more. A [`Clause`] is a boolean expression (and, or, not) over conditions and custom constraints. A [`Preference`]
+//! is a soft constraint: a clause with a weight.
 
 mod clause;
 mod condition;
@@ -15,10 +15,10 @@ mod preference;
 mod spread;
 
 pub use clause::Clause;
-pub(crate) use clause::Needs;
+pub(crate) use clause::Dependencies;
 pub use condition::{Condition, ConditionError};
 pub use field::{Field, FieldError};
-pub use operator::{Comparison, Operand, Operator, Pattern, Wanted};
+pub use operator::{Comparison, Literal, Operand, Operator, Pattern};
 pub use placed::{Placed, PlacedTask, Tally};
 pub use preference::{Preference, Weight, WeightError};
 
@@ -30,14 +30,14 @@ use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A hard condition on where a task may run.
+/// A hard constraint on where a task may run.
 ///
-/// It must be a pure function of its arguments: the planner asks as often, and in such an order,
-/// as suits it.
+/// An implementation must be a pure function of its arguments: the planner evaluates it in any order and caches its
+/// verdicts.
 ///
 /// # Examples
 ///
-/// A constraint of one's own: licences for three hosts, whichever these are.
+/// A custom constraint: an app that has licences for three hosts, whichever these are.
 ///
 /// ```
 /// use apportion::constraint::{Candidate, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
@@ -55,7 +55,7 @@ use std::fmt;
 ///         if hosts.len() <= self.hosts {
 ///             Verdict::Accept
 ///         } else {
-///             Verdict::Reject(Reason::own(format!("there are licences for {} hosts", self.hosts)))
+///             Verdict::Reject(Reason::custom(format!("there are licences for {} hosts", self.hosts)))
 ///         }
 ///     }
 /// }
@@ -70,170 +70,170 @@ use std::fmt;
 /// assert!(!licences.check(&Candidate::new("/db", &fourth), &placed).is_accept());
 /// ```
 pub trait Constraint: fmt::Debug + Send + Sync {
-    /// Whether one more task may run there, and why not.
+    /// Decides whether one more task may run at the candidate's location, with the reason if it may not.
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict;
 
-    /// Whether one more task may run there: what [`check`](Constraint::check) says, for those who need no reason. It is
-    /// asked far more often; override it where a reason costs something.
+    /// Returns true if [`check`](Constraint::check) accepts. The planner calls it far more often than `check`: override
+    /// it if the reason is expensive to compute.
     fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
         self.check(candidate, placed).is_accept()
     }
 
-    /// What its verdict depends on. The planner remembers verdicts as far as this allows; unless it is overridden, each
-    /// place is asked for each task anew.
-    fn reach(&self) -> Reach {
-        Reach::Anything
+    /// Returns the scope of the constraint. The planner caches verdicts accordingly; with the default, nothing is
+    /// cached and the constraint is evaluated for every pair of task and location.
+    fn scope(&self) -> Scope {
+        Scope::Cluster
     }
 }
 
-/// What the verdict of a constraint depends on, besides the app.
+/// The scope of a constraint: the state that its verdict depends on, besides the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "nothing, the host, or all: each is a cost of its own to the planner")]
-pub enum Reach {
-    /// The place alone, whatever runs there or elsewhere.
-    Place,
-    /// The place, and the tasks on its host.
+#[expect(clippy::exhaustive_enums, reason = "the planner has a cost and a cache for each of the three")]
+pub enum Scope {
+    /// The location alone, whatever tasks run there or elsewhere.
+    Location,
+    /// The location and the tasks on its host.
     Host,
-    /// Any task anywhere.
-    Anything,
+    /// Any task in the cluster.
+    Cluster,
 }
 
-/// What a constraint says.
+/// The verdict of a constraint on a candidate.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "a constraint holds or it does not; wishes are weighed elsewhere")]
+#[expect(clippy::exhaustive_enums, reason = "a constraint holds or it does not; weights belong to preferences")]
 pub enum Verdict {
-    /// The task may run there.
+    /// The task may run at the location.
     Accept,
-    /// It may not.
+    /// The task may not run at the location.
     Reject(Reason),
 }
 
 impl Verdict {
-    /// Whether the task may run there.
+    /// Returns true for [`Verdict::Accept`].
     #[must_use]
     pub fn is_accept(&self) -> bool {
         matches!(self, Self::Accept)
     }
 
-    /// Accepts if that holds.
+    /// Accepts if `holds`, else rejects with `reason`.
     pub(crate) fn require(holds: bool, reason: impl FnOnce() -> Reason) -> Self {
         if holds { Self::Accept } else { Self::Reject(reason()) }
     }
 }
 
-/// Why a task may not run somewhere.
+/// The reason why a task may not run at a location.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The place says nothing under that field.
+    /// The location has no value for the field.
     #[error("there is no {field}")]
     Absent {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What would do there.
+        /// A value that would satisfy the constraint.
         remedy: Option<Remedy>,
     },
-    /// The value is not one that was asked for.
+    /// The value does not match the operand.
     #[error("{field} is {value}")]
     Differs {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What is there; several values stand side by side, separated by commas.
+        /// The value found; several are separated by commas.
         value: SmolStr,
-        /// What would do there.
+        /// A value that would satisfy the constraint.
         remedy: Option<Remedy>,
     },
-    /// The first task of the app runs elsewhere, and all are to be together (`CLUSTER`).
+    /// The first task of the app runs at another value (`CLUSTER`).
     #[error("{field} is {value}, but {task} runs on {}", .first.as_deref().unwrap_or("none"))]
     Apart {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What is there.
+        /// The value found.
         value: SmolStr,
         /// The first task.
         task: TaskId,
-        /// What is where the first task runs, if it says so.
+        /// The value where the first task runs, if there is one.
         first: Option<SmolStr>,
     },
-    /// A task is there already (`UNIQUE`, `EXCLUSIVE`).
+    /// Another task has the value (`UNIQUE`, `EXCLUSIVE`).
     #[error("{field} {value} has {task}")]
     Taken {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What is there.
+        /// The value found.
         value: SmolStr,
-        /// A task that has the same value.
+        /// That task.
         task: TaskId,
     },
-    /// A task is there that shares the place with no other.
+    /// A running task holds the value exclusively (its own `EXCLUSIVE`).
     #[error("{field} {value} is kept by {task} alone")]
-    Kept {
-        /// The field that it keeps.
+    ExclusivelyHeld {
+        /// The field of the constraint.
         field: Field,
-        /// What is there.
+        /// The value found.
         value: SmolStr,
-        /// The task.
+        /// The task that holds it.
         task: TaskId,
     },
-    /// As many tasks as there may be have the value (`MAX_PER`, `GROUP_BY` with a count).
+    /// The maximum number of tasks have the value (`MAX_PER`, `GROUP_BY` with a count).
     #[error("{field} {value} has {count} of {most}")]
     GroupFull {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What is there.
+        /// The value found.
         value: SmolStr,
-        /// How many tasks have it.
+        /// The number of tasks that have it.
         count: u64,
-        /// How many may.
+        /// The maximum number of tasks.
         most: u64,
-        /// What would do there.
+        /// A value that would satisfy the constraint.
         remedy: Option<Remedy>,
     },
-    /// As many values as there may be have tasks (`GROUP_BY` with a count).
+    /// The maximum number of values have tasks (`GROUP_BY` with a count).
     #[error("{field} {value} would be one more than {most} groups")]
     GroupsFull {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What is there: a value without tasks.
+        /// The value found, which has no task.
         value: SmolStr,
-        /// How many values may have tasks.
+        /// The maximum number of values.
         most: u64,
-        /// What would do there.
+        /// A value that would satisfy the constraint.
         remedy: Option<Remedy>,
     },
-    /// Another value has to get tasks first (`GROUP_BY` without a count, `MAX_SKEW`).
+    /// One more task would make the distribution too uneven (`GROUP_BY` without a count, `MAX_SKEW`).
     #[error("{field} {value} has {count}, another has {fewest}")]
     Uneven {
-        /// The field that was looked at.
+        /// The field of the constraint.
         field: Field,
-        /// What is there.
+        /// The value found.
         value: SmolStr,
-        /// How many tasks have it.
+        /// The number of tasks that have it.
         count: u64,
-        /// How many tasks the value with the fewest has.
+        /// The number of tasks of the value that has the fewest.
         fewest: u64,
     },
-    /// None of the alternatives holds; why, one by one.
+    /// No alternative of a disjunction holds; one reason for each.
     #[error("{}", Joined(.0, ", and "))]
     NoneOf(Vec<Self>),
-    /// Several of what must hold together do not; why, one by one.
+    /// Parts of a conjunction do not hold; one reason for each.
     #[error("{}", Joined(.0, "; "))]
     Several(Vec<Self>),
-    /// What must not hold does.
+    /// A negated clause holds.
     #[error("it holds")]
     Holds,
-    /// What a constraint of one's own has to say.
+    /// The reason of a custom constraint.
     #[error("{0}")]
-    Own(SmolStr),
+    Custom(SmolStr),
 }
 
 impl Reason {
-    /// The reason of a constraint of one's own, for people.
-    pub fn own(message: impl Into<SmolStr>) -> Self {
-        Self::Own(message.into())
+    /// Makes the reason of a custom constraint from a message for people.
+    pub fn custom(message: impl Into<SmolStr>) -> Self {
+        Self::Custom(message.into())
     }
 
-    /// Whether it is only that a field is not there, rather than that a value does not fit.
+    /// Returns true if the only reason is that fields have no value, as opposed to values that do not match.
     #[must_use]
     pub fn is_absence(&self) -> bool {
         match self {
@@ -242,31 +242,31 @@ impl Reason {
             Self::Differs { .. }
             | Self::Apart { .. }
             | Self::Taken { .. }
-            | Self::Kept { .. }
+            | Self::ExclusivelyHeld { .. }
             | Self::GroupFull { .. }
             | Self::GroupsFull { .. }
             | Self::Uneven { .. }
             | Self::Holds
-            | Self::Own(_) => false,
+            | Self::Custom(_) => false,
         }
     }
 }
 
-/// Which value of a field would do.
+/// The value that a field needs for a constraint to hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "this value, another than all there are, or none")]
+#[expect(clippy::exhaustive_enums, reason = "a given value, a new one, or none")]
 pub enum Remedy {
-    /// That one.
+    /// This value.
     Value(SmolStr),
-    /// One that no task has: one more host, one more rack.
+    /// A value that no task has yet, such as one more host or rack.
     NewValue,
-    /// None at all.
+    /// No value.
     NoValue,
 }
 
 impl Reason {
-    /// The values that would do, field by field; none where no value does, or nobody can tell. Of alternatives it is the one
-    /// that takes the fewest.
+    /// Returns for each field the value that would make the constraint hold, or `None` if there is no such value or it
+    /// cannot be determined. Of the alternatives of a disjunction the one with the fewest changes is chosen.
     #[must_use]
     pub fn remedies(&self) -> Option<Vec<(&Field, Remedy)>> {
         match self {
@@ -275,7 +275,7 @@ impl Reason {
             | Self::GroupFull { field, remedy, .. }
             | Self::GroupsFull { field, remedy, .. } => remedy.clone().map(|remedy| vec![(field, remedy)]),
             Self::Apart { field, first, .. } => first.clone().map(|first| vec![(field, Remedy::Value(first))]),
-            Self::Taken { field, .. } | Self::Kept { field, .. } | Self::Uneven { field, .. } => {
+            Self::Taken { field, .. } | Self::ExclusivelyHeld { field, .. } | Self::Uneven { field, .. } => {
                 Some(vec![(field, Remedy::NewValue)])
             }
             Self::NoneOf(reasons) => reasons.iter().filter_map(Self::remedies).min_by_key(Vec::len),
@@ -292,7 +292,7 @@ impl Reason {
                 }
                 Some(all)
             }
-            Self::Holds | Self::Own(_) => None,
+            Self::Holds | Self::Custom(_) => None,
         }
     }
 }
@@ -309,26 +309,26 @@ impl fmt::Display for Joined<'_> {
     }
 }
 
-/// A task of which app might run where.
+/// A task of an app at a location: the input of a constraint.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Candidate<'a> {
     /// The app.
     pub app: &'a str,
-    /// How many instances it is to have in all: `GROUP_BY` with a count divides them up.
+    /// The target number of instances of the app; `GROUP_BY` with a count divides it into groups.
     pub instances: u64,
-    /// The place.
+    /// The location.
     pub location: &'a Location,
 }
 
 impl<'a> Candidate<'a> {
-    /// The single instance of that app, there.
+    /// Makes a candidate of an app with a single instance.
     #[must_use]
     pub fn new(app: &'a str, location: &'a Location) -> Self {
         Self { app, instances: 1, location }
     }
 
-    /// The same, of an app with that many instances in all.
+    /// Sets the target number of instances of the app.
     #[must_use]
     pub fn instances(mut self, instances: u64) -> Self {
         self.instances = instances;
@@ -336,7 +336,7 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// A place where a task runs or might run: what constraints can be about.
+/// A location where a task runs or may run: a host with its fault domain and attributes.
 ///
 /// # Examples
 ///
@@ -354,25 +354,24 @@ impl<'a> Candidate<'a> {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Location {
-    /// The host's name.
+    /// The host name.
     pub hostname: SmolStr,
-    /// Its region, if it says so.
+    /// The region of its fault domain.
     pub region: Option<SmolStr>,
-    /// Its zone, if it says so.
+    /// The zone of its fault domain.
     pub zone: Option<SmolStr>,
-    /// What else the agent says of itself.
+    /// The attributes of its agent.
     pub attributes: Attributes,
 }
 
 impl Location {
-    /// A host that says nothing else of itself.
+    /// Makes a location without a fault domain and attributes.
     pub fn new(hostname: impl Into<SmolStr>) -> Self {
         Self { hostname: hostname.into(), ..Self::default() }
     }
 
-    /// The value of a field, as Marathon prints it; none if it is not there.
-    ///
-    /// Fields that are about tasks have no value of their own here.
+    /// Returns the value of a field as Marathon prints it, or `None` if the location has none. A field of tasks such as
+    /// `@app` is not a property of the location and has none.
     #[must_use]
     pub fn value(&self, field: &Field) -> Option<Cow<'_, str>> {
         match field {
@@ -386,13 +385,13 @@ impl Location {
 }
 
 impl From<&Offer> for Location {
-    /// An empty region or zone counts as none.
+    /// Copies the location of an offer; an empty region or zone is the same as none.
     fn from(offer: &Offer) -> Self {
-        let named = |name: &SmolStr| (!name.is_empty()).then(|| name.clone());
+        let non_empty = |name: &SmolStr| (!name.is_empty()).then(|| name.clone());
         Self {
             hostname: offer.hostname.clone(),
-            region: offer.domain.as_ref().and_then(|domain| named(&domain.region)),
-            zone: offer.domain.as_ref().and_then(|domain| named(&domain.zone)),
+            region: offer.domain.as_ref().and_then(|domain| non_empty(&domain.region)),
+            zone: offer.domain.as_ref().and_then(|domain| non_empty(&domain.zone)),
             attributes: offer.attributes.clone(),
         }
     }
@@ -409,7 +408,7 @@ impl From<&Agent> for Location {
     }
 }
 
-/// A value as Marathon prints it: scalars in at most three decimals.
+/// Formats a value as Marathon does: scalars with at most three decimals.
 fn printed(value: &AttributeValue) -> Cow<'_, str> {
     match value {
         AttributeValue::Text(text) => Cow::Borrowed(text),
@@ -419,7 +418,7 @@ fn printed(value: &AttributeValue) -> Cow<'_, str> {
     }
 }
 
-/// Three decimals at most, half to even on the double itself (Marathon's `0.###`).
+/// Formats a number with at most three decimals, rounding the double half to even (Marathon's `0.###`).
 fn rounded(number: f64) -> String {
     let text = format!("{number:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,10 +1,10 @@
-//! [`Clause`]: constraints joined by and, or, not.
+//! [`Clause`]: boolean expressions over constraints.
 
-use super::{Candidate, Condition, Constraint, Placed, Preference, Reach, Reason, Verdict, Weight};
+use super::{Candidate, Condition, Constraint, Placed, Preference, Reason, Scope, Verdict, Weight};
 use std::fmt;
 use std::sync::Arc;
 
-/// A condition, or several joined by and, or, not; constraints of one's own may stand among them.
+/// A boolean expression: and, or and not over conditions and custom constraints.
 ///
 /// # Examples
 ///
@@ -19,94 +19,94 @@ use std::sync::Arc;
 /// # Ok::<(), apportion::constraint::ConditionError>(())
 /// ```
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_enums, reason = "and, or, not over a leaf are all that logic needs")]
+#[expect(clippy::exhaustive_enums, reason = "and, or and not are functionally complete")]
 pub enum Clause {
-    /// A condition in words.
+    /// A condition in text form.
     Condition(Condition),
-    /// At least one holds.
+    /// Disjunction: at least one clause holds.
     Any(Vec<Self>),
-    /// Each holds.
+    /// Conjunction: every clause holds.
     All(Vec<Self>),
-    /// It does not hold.
+    /// Negation: the clause does not hold.
     Not(Box<Self>),
-    /// A constraint of one's own.
-    Own(Arc<dyn Constraint>),
+    /// A custom constraint.
+    Custom(Arc<dyn Constraint>),
 }
 
 impl Clause {
-    /// A constraint of one's own.
-    pub fn own(constraint: impl Constraint + 'static) -> Self {
-        Self::Own(Arc::new(constraint))
+    /// Wraps a custom constraint.
+    pub fn custom(constraint: impl Constraint + 'static) -> Self {
+        Self::Custom(Arc::new(constraint))
     }
 
-    /// The same as a wish: it counts for so much where it holds, and rejects nothing.
+    /// Makes a soft constraint of the clause: it rejects no location, and its weight counts where it holds.
     #[must_use]
     pub fn soften(self, weight: Weight) -> Preference {
         Preference { clause: self, weight }
     }
 
-    /// The conditions that must hold for it to hold.
-    pub(crate) fn required<'a>(&'a self, each: &mut impl FnMut(&'a Condition)) {
+    /// Visits the conditions that must hold for the clause to hold: those not below a disjunction or negation.
+    pub(crate) fn required<'a>(&'a self, visit: &mut impl FnMut(&'a Condition)) {
         match self {
-            Self::Condition(condition) => each(condition),
-            Self::All(clauses) => clauses.iter().for_each(|clause| clause.required(each)),
-            Self::Any(_) | Self::Not(_) | Self::Own(_) => {}
+            Self::Condition(condition) => visit(condition),
+            Self::All(clauses) => clauses.iter().for_each(|clause| clause.required(visit)),
+            Self::Any(_) | Self::Not(_) | Self::Custom(_) => {}
         }
     }
 
-    /// All conditions in it, however deep.
-    pub(crate) fn conditions<'a>(&'a self, each: &mut impl FnMut(&'a Condition)) {
+    /// Visits all conditions of the expression.
+    pub(crate) fn conditions<'a>(&'a self, visit: &mut impl FnMut(&'a Condition)) {
         match self {
-            Self::Condition(condition) => each(condition),
-            Self::Any(clauses) | Self::All(clauses) => clauses.iter().for_each(|clause| clause.conditions(each)),
-            Self::Not(clause) => clause.conditions(each),
-            Self::Own(_) => {}
+            Self::Condition(condition) => visit(condition),
+            Self::Any(clauses) | Self::All(clauses) => clauses.iter().for_each(|clause| clause.conditions(visit)),
+            Self::Not(clause) => clause.conditions(visit),
+            Self::Custom(_) => {}
         }
     }
 
-    /// What its verdict depends on.
-    pub(crate) fn needs(&self) -> Needs {
+    /// Returns the state that the verdict depends on.
+    pub(crate) fn dependencies(&self) -> Dependencies {
         match self {
-            Self::Condition(condition) => condition.needs(),
+            Self::Condition(condition) => condition.dependencies(),
             Self::Any(clauses) | Self::All(clauses) => {
-                clauses.iter().fold(Needs::default(), |sum, clause| sum.and(clause.needs()))
+                clauses.iter().fold(Dependencies::default(), |all, clause| all.union(clause.dependencies()))
             }
-            Self::Not(clause) => clause.needs(),
-            Self::Own(constraint) => match constraint.reach() {
-                Reach::Place => Needs { own_place: true, ..Needs::default() },
-                Reach::Host => Needs { own_host: true, ..Needs::default() },
-                Reach::Anything => Needs { anything: true, ..Needs::default() },
+            Self::Not(clause) => clause.dependencies(),
+            Self::Custom(constraint) => match constraint.scope() {
+                Scope::Location => Dependencies { location_other: true, ..Dependencies::default() },
+                Scope::Host => Dependencies { host_other: true, ..Dependencies::default() },
+                Scope::Cluster => Dependencies { cluster: true, ..Dependencies::default() },
             },
         }
     }
 }
 
-/// What the verdict of a clause on a place depends on, besides the app.
+/// The state that the verdict of a clause on a location depends on, besides the app: a bit set of the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Needs {
-    /// Values of fields of the place.
-    pub(crate) place: bool,
-    /// Anything else of the place.
-    pub(crate) own_place: bool,
+pub(crate) struct Dependencies {
+    /// Values of fields of the location.
+    pub(crate) location_fields: bool,
+    /// Anything else of the location (custom constraints).
+    pub(crate) location_other: bool,
     /// Apps, images and labels of the tasks on the host.
-    pub(crate) neighbours: bool,
-    /// Anything else of the tasks on the host.
-    pub(crate) own_host: bool,
-    /// How many tasks of the app have which values of fields of the place.
-    pub(crate) counts: bool,
-    /// Any task anywhere.
-    pub(crate) anything: bool,
+    pub(crate) host_task_fields: bool,
+    /// Anything else of the tasks on the host: their ids, and custom constraints.
+    pub(crate) host_other: bool,
+    /// The tallies of the app: how many of its tasks have each value of a field.
+    pub(crate) tallies: bool,
+    /// Any task in the cluster.
+    pub(crate) cluster: bool,
 }
 
-impl Needs {
-    fn and(self, other: Self) -> Self {
+impl Dependencies {
+    fn union(self, other: Self) -> Self {
         Self {
-            place: self.place || other.place,
-            own_place: self.own_place || other.own_place,
-            neighbours: self.neighbours || other.neighbours,
-            own_host: self.own_host || other.own_host,
-            counts: self.counts || other.counts,
-            anything: self.anything || other.anything,
+            location_fields: self.location_fields || other.location_fields,
+            location_other: self.location_other || other.location_other,
+            host_task_fields: self.host_task_fields || other.host_task_fields,
+            host_other: self.host_other || other.host_other,
+            tallies: self.tallies || other.tallies,
+            cluster: self.cluster || other.cluster,
         }
     }
 }
@@ -115,28 +115,28 @@ impl Constraint for Clause {
     fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
         match self {
             Self::Condition(condition) => condition.holds(candidate, placed),
-            Self::Own(constraint) => constraint.holds(candidate, placed),
+            Self::Custom(constraint) => constraint.holds(candidate, placed),
             Self::Not(clause) => !clause.holds(candidate, placed),
             Self::Any(clauses) => clauses.iter().any(|clause| clause.holds(candidate, placed)),
             Self::All(clauses) => clauses.iter().all(|clause| clause.holds(candidate, placed)),
         }
     }
 
-    fn reach(&self) -> Reach {
-        let needs = self.needs();
-        if needs.anything || needs.counts {
-            Reach::Anything
-        } else if needs.neighbours || needs.own_host {
-            Reach::Host
+    fn scope(&self) -> Scope {
+        let dependencies = self.dependencies();
+        if dependencies.cluster || dependencies.tallies {
+            Scope::Cluster
+        } else if dependencies.host_task_fields || dependencies.host_other {
+            Scope::Host
         } else {
-            Reach::Place
+            Scope::Location
         }
     }
 
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
         match self {
             Self::Condition(condition) => condition.check(candidate, placed),
-            Self::Own(constraint) => constraint.check(candidate, placed),
+            Self::Custom(constraint) => constraint.check(candidate, placed),
             Self::Not(clause) => Verdict::require(!clause.holds(candidate, placed), || Reason::Holds),
             Self::Any(clauses) => {
                 let mut reasons = Vec::new();
@@ -180,7 +180,7 @@ impl fmt::Display for Clause {
             Self::All(clauses) => list("all", clauses),
             Self::Condition(condition) => condition.fmt(f),
             Self::Not(clause) => write!(f, "not({clause})"),
-            Self::Own(constraint) => write!(f, "{constraint:?}"),
+            Self::Custom(constraint) => write!(f, "{constraint:?}"),
         }
     }
 }

@@ -1,18 +1,18 @@
-//! [`Condition`]: a constraint in words, FIELD OPERATOR VALUE.
+//! [`Condition`]: a constraint in text form, `FIELD OPERATOR VALUE`.
 
 use super::operator::number;
 use super::{Candidate, Comparison, Constraint, Field, FieldError, Operand, Operator, Placed};
-use super::{Needs, limit, spread};
-use super::{Reason, Remedy, Verdict, Wanted};
+use super::{Dependencies, limit, spread};
+use super::{Literal, Reason, Remedy, Verdict};
 use crate::attributes::AttributeValue;
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-/// A constraint in words: a field, an operator and, if that takes one, a value.
+/// A constraint in text form: a field, an operator and, if the operator takes one, a value.
 ///
-/// What is wrong with it is told when it is made, not when it is used: patterns are compiled, numbers read.
+/// A condition is validated when it is parsed, not when it is evaluated: patterns are compiled and numbers read then.
 ///
 /// # Examples
 ///
@@ -37,83 +37,83 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Condition {
-    /// What it looks at.
+    /// The field that is evaluated.
     pub field: Field,
-    /// What it asks of it.
+    /// The operator, with its operand.
     pub operator: Operator,
 }
 
-/// Words that are no [`Condition`].
+/// Text that is not a valid [`Condition`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// Not a field and an operator.
+    /// The text is not of the form FIELD OPERATOR VALUE.
     #[error("{found:?} is not a condition: expected FIELD OPERATOR or FIELD OPERATOR VALUE")]
-    Form {
-        /// The text that was given.
+    Syntax {
+        /// The text.
         found: String,
     },
-    /// A field that there is not.
+    /// The field does not exist.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// A field of tasks where only fields of a place will do.
+    /// A field of tasks with an operator or in a position that takes only fields of a location.
     #[error("{operator} does not go with {field}: expected hostname, @region, @zone or an attribute")]
     FieldOfTasks {
         /// The field.
         field: Field,
-        /// The operator, or where the condition stands.
+        /// The operator, or the position of the condition.
         operator: String,
     },
-    /// An operator that there is not.
+    /// The operator does not exist.
     #[error("{found:?} is not an operator: expected one of {}", known.join(", "))]
     Operator {
-        /// The text that was given.
+        /// The text.
         found: String,
-        /// The operators that there are.
+        /// The operators that exist.
         known: Vec<&'static str>,
     },
-    /// A value that is not there.
+    /// The operator needs a value.
     #[error("{operator} without a value: expected {expected}")]
-    Missing {
+    MissingValue {
         /// The operator.
         operator: String,
-        /// What its value has to be.
+        /// The expected type of the value.
         expected: &'static str,
     },
-    /// A value that the operator does not take.
+    /// The operator takes no value.
     #[error("{operator} {found}: expected no value")]
-    Needless {
+    UnexpectedValue {
         /// The operator.
         operator: String,
         /// The value.
         found: String,
     },
-    /// A value of the wrong form.
+    /// The value is not of the type that the operator takes.
     #[error("{operator} {found}: expected {expected}")]
-    Value {
+    InvalidValue {
         /// The operator.
         operator: String,
         /// The value.
         found: String,
-        /// What it has to be.
+        /// The expected type of the value.
         expected: &'static str,
     },
-    /// A pattern that is none.
+    /// The pattern is not a valid regular expression.
     #[error("{found:?} is not a regular expression: {why}")]
     Pattern {
         /// The pattern.
         found: String,
-        /// What is wrong with it.
+        /// The error of the regular expression compiler.
         why: String,
     },
 }
 
 impl Condition {
-    /// Joins a field and an operator.
+    /// Makes a condition from a field and an operator.
     ///
     /// # Errors
     ///
-    /// [`ConditionError::FieldOfTasks`] for an operator that compares places with a field of tasks.
+    /// [`ConditionError::FieldOfTasks`] for a counting operator with a field of tasks.
     pub fn new(field: Field, operator: Operator) -> Result<Self, ConditionError> {
         if operator.is_counting() && field.is_of_tasks() {
             return Err(ConditionError::FieldOfTasks { field, operator: operator.name().to_owned() });
@@ -121,12 +121,12 @@ impl Condition {
         Ok(Self { field, operator })
     }
 
-    /// Reads the two or three words of an app's `constraints`, as Marathon understands them: where a value may be left
-    /// out, an empty one counts as none.
+    /// Reads an element of an app's `constraints` with two or three entries, by the rules of Marathon: where the value
+    /// is optional, an empty one is the same as none.
     ///
     /// # Errors
     ///
-    /// [`ConditionError`] also for fields and operators that Marathon does not have.
+    /// [`ConditionError`] for invalid input, including fields and operators that Marathon does not have.
     pub fn marathon(field: &str, operator: &str, value: Option<Operand>) -> Result<Self, ConditionError> {
         if !Operator::MARATHON.contains(&operator) {
             let known = Operator::MARATHON.to_vec();
@@ -141,48 +141,48 @@ impl Condition {
         Self::new(field, Operator::new(operator, value)?)
     }
 
-    /// Whether its verdict on a place depends on nothing but the place.
+    /// Returns true if the verdict depends on the location alone.
     #[must_use]
     pub fn is_static(&self) -> bool {
         !self.field.is_of_tasks() && (!self.operator.is_counting() || self.is_cluster_on_a_value())
     }
 
-    /// What its verdict on a place depends on. How many tasks have the host's own name is a matter of the host alone.
-    pub(super) fn needs(&self) -> Needs {
-        let within_host = matches!(self.operator, Operator::Unique | Operator::MaxPer(_) | Operator::Exclusive)
+    /// Returns the state that the verdict depends on. A count by `hostname` depends only on the tasks of that host.
+    pub(super) fn dependencies(&self) -> Dependencies {
+        let counts_by_host = matches!(self.operator, Operator::Unique | Operator::MaxPer(_) | Operator::Exclusive)
             && self.field == Field::Hostname;
-        let mut needs = Needs::default();
+        let mut dependencies = Dependencies::default();
         if self.field == Field::Task {
-            needs.own_host = true;
-        } else if self.field.is_of_tasks() || within_host {
-            needs.neighbours = true;
+            dependencies.host_other = true;
+        } else if self.field.is_of_tasks() || counts_by_host {
+            dependencies.host_task_fields = true;
         } else if self.is_static() {
-            needs.place = true;
+            dependencies.location_fields = true;
         } else {
-            needs.counts = true;
+            dependencies.tallies = true;
         }
-        needs
+        dependencies
     }
 
     fn is_cluster_on_a_value(&self) -> bool {
         matches!(self.operator, Operator::Cluster(Some(_)))
     }
 
-    /// Whether there is a value, and one that is as wanted: for operators that look at values.
-    fn looks(&self, candidate: &Candidate<'_>, placed: &Placed) -> Look {
-        let mut values = self.seen(candidate, placed).peekable();
+    /// Matches the values of the field against the operand of a value operator; a counting operator matches any value.
+    fn match_values(&self, candidate: &Candidate<'_>, placed: &Placed) -> Match {
+        let mut values = self.values(candidate, placed).peekable();
         if values.peek().is_none() {
-            return Look::Nothing;
+            return Match::Absent;
         }
         let found = match &self.operator {
-            Operator::Is(wanted) | Operator::IsNot(wanted) => values.any(|seen| wanted.equals(&seen.text())),
-            Operator::Like(pattern) | Operator::Unlike(pattern) => values.any(|seen| pattern.matches(&seen.text())),
+            Operator::Is(literal) | Operator::IsNot(literal) => values.any(|value| literal.equals(&value.text())),
+            Operator::Like(pattern) | Operator::Unlike(pattern) => values.any(|value| pattern.matches(&value.text())),
             Operator::In(list) | Operator::NotIn(list) => {
-                values.any(|seen| list.iter().any(|wanted| wanted.equals(&seen.text())))
+                values.any(|value| list.iter().any(|literal| literal.equals(&value.text())))
             }
-            Operator::Has(list) | Operator::Lacks(list) => values.any(|seen| seen.contains(list)),
-            Operator::Compare(how, wanted) => {
-                values.any(|seen| seen.number().is_some_and(|number| how.holds(number, *wanted)))
+            Operator::Has(list) | Operator::Lacks(list) => values.any(|value| value.contains(list)),
+            Operator::Compare(comparison, operand) => {
+                values.any(|value| value.number().is_some_and(|number| comparison.holds(number, *operand)))
             }
             Operator::Exists
             | Operator::Absent
@@ -193,53 +193,57 @@ impl Condition {
             | Operator::MaxSkew(_)
             | Operator::Exclusive => true,
         };
-        if found { Look::Found } else { Look::Other }
+        if found { Match::Found } else { Match::Mismatch }
     }
 
-    /// Whether it holds where a wanted value is found, rather than where none is.
-    fn wants(&self) -> bool {
+    /// Returns true if the condition holds where a value matches, false for negations, which hold where none does.
+    fn is_positive(&self) -> bool {
         !matches!(
             self.operator,
             Operator::IsNot(_) | Operator::Unlike(_) | Operator::NotIn(_) | Operator::Lacks(_) | Operator::Absent
         )
     }
 
-    fn property(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
-        let wants = self.wants();
-        match self.looks(candidate, placed) {
-            Look::Nothing => Verdict::require(!wants, || self.absent()),
-            look @ (Look::Other | Look::Found) => {
-                Verdict::require((look == Look::Found) == wants, || Reason::Differs {
+    /// Evaluates a value operator.
+    fn check_values(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
+        let is_positive = self.is_positive();
+        match self.match_values(candidate, placed) {
+            Match::Absent => Verdict::require(!is_positive, || self.absent()),
+            result @ (Match::Mismatch | Match::Found) => {
+                Verdict::require((result == Match::Found) == is_positive, || Reason::Differs {
                     field: self.field.clone(),
-                    value: self.shown(candidate, placed),
+                    value: self.display_values(candidate, placed),
                     remedy: self.remedy(),
                 })
             }
         }
     }
 
-    fn seen<'a>(&'a self, candidate: &Candidate<'a>, placed: &'a Placed) -> impl Iterator<Item = Seen<'a>> {
+    /// Returns the values of the field: at most one of a location, any number of the tasks on its host.
+    fn values<'a>(&'a self, candidate: &Candidate<'a>, placed: &'a Placed) -> impl Iterator<Item = FieldValue<'a>> {
         let location = candidate.location;
-        let own = if let Field::Attribute(name) = &self.field {
-            location.attributes.first(name).map(Seen::Attribute)
+        let of_location = if let Field::Attribute(name) = &self.field {
+            location.attributes.first(name).map(FieldValue::Attribute)
         } else {
-            location.value(&self.field).map(Seen::Text)
+            location.value(&self.field).map(FieldValue::Text)
         };
         let of_tasks = self.field.is_of_tasks().then(|| placed.values(&location.hostname, &self.field));
-        own.into_iter().chain(of_tasks.into_iter().flatten().map(|value| Seen::Text(Cow::Borrowed(value))))
+        of_location
+            .into_iter()
+            .chain(of_tasks.into_iter().flatten().map(|value| FieldValue::Text(Cow::Borrowed(value))))
     }
 
     fn absent(&self) -> Reason {
         Reason::Absent { field: self.field.clone(), remedy: self.remedy() }
     }
 
-    /// Which value would do whatever runs elsewhere, as far as the condition tells.
+    /// Returns a value of the field that satisfies the condition, as far as the operand determines one.
     fn remedy(&self) -> Option<Remedy> {
         let can_be_absent = !matches!(self.field, Field::Hostname);
         match &self.operator {
             _ if self.field.is_of_tasks() => None,
-            Operator::Is(wanted) => Some(Remedy::Value(wanted.as_str().into())),
-            Operator::In(list) => list.first().map(|wanted| Remedy::Value(wanted.as_str().into())),
+            Operator::Is(literal) => Some(Remedy::Value(literal.as_str().into())),
+            Operator::In(list) => list.first().map(|literal| Remedy::Value(literal.as_str().into())),
             Operator::Cluster(Some(value)) => Some(Remedy::Value(value.clone())),
             Operator::Compare(Comparison::AtLeast | Comparison::AtMost, number) => {
                 Some(Remedy::Value(super::rounded(*number).into()))
@@ -258,21 +262,21 @@ impl Condition {
         }
     }
 
-    /// What is there, for people; of many values only the first few.
-    fn shown(&self, candidate: &Candidate<'_>, placed: &Placed) -> SmolStr {
-        const MANY: usize = 4;
-        let mut values: Vec<String> = Vec::new();
-        for seen in self.seen(candidate, placed) {
-            let value = seen.text().into_owned();
-            if values.len() == MANY {
-                values.push("...".to_owned());
+    /// Formats the distinct values of the field for a message, at most `MAX_SHOWN` of them.
+    fn display_values(&self, candidate: &Candidate<'_>, placed: &Placed) -> SmolStr {
+        const MAX_SHOWN: usize = 4;
+        let mut shown: Vec<String> = Vec::new();
+        for value in self.values(candidate, placed) {
+            let value = value.text().into_owned();
+            if shown.len() == MAX_SHOWN {
+                shown.push("...".to_owned());
                 break;
             }
-            if !values.contains(&value) {
-                values.push(value);
+            if !shown.contains(&value) {
+                shown.push(value);
             }
         }
-        values.join(", ").into()
+        shown.join(", ").into()
     }
 }
 
@@ -281,12 +285,12 @@ impl Constraint for Condition {
         if self.operator.is_counting() {
             return self.check(candidate, placed).is_accept();
         }
-        (self.looks(candidate, placed) == Look::Found) == self.wants()
+        (self.match_values(candidate, placed) == Match::Found) == self.is_positive()
     }
 
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
         if !self.operator.is_counting() {
-            return self.property(candidate, placed);
+            return self.check_values(candidate, placed);
         }
         let Some(value) = candidate.location.value(&self.field) else {
             return Verdict::Reject(self.absent());
@@ -296,18 +300,18 @@ impl Constraint for Condition {
             Operator::Unique => limit::unique(field, value, candidate.app, placed),
             Operator::MaxPer(most) => limit::max_per(field, value, *most, candidate.app, placed),
             Operator::Exclusive => limit::exclusive(field, value, placed),
-            Operator::Cluster(Some(wanted)) => {
+            Operator::Cluster(Some(operand)) => {
                 let remedy = self.remedy();
                 let differs = || Reason::Differs { field: field.clone(), value: value.into(), remedy };
-                Verdict::require(value == wanted, differs)
+                Verdict::require(value == operand, differs)
             }
-            Operator::Cluster(None) => limit::together(field, value, candidate.app, placed),
+            Operator::Cluster(None) => limit::cluster(field, value, candidate.app, placed),
             Operator::GroupBy(Some(groups)) => {
                 let tally = placed.tally(candidate.app, field);
-                spread::groups(field, value, *groups, candidate.instances, &tally)
+                spread::group_by(field, value, *groups, candidate.instances, &tally)
             }
-            Operator::GroupBy(None) => spread::evenly(field, value, &placed.tally(candidate.app, field)),
-            Operator::MaxSkew(most) => spread::skew(field, value, *most, candidate.app, placed),
+            Operator::GroupBy(None) => spread::group_evenly(field, value, &placed.tally(candidate.app, field)),
+            Operator::MaxSkew(most) => spread::max_skew(field, value, *most, candidate.app, placed),
             Operator::Like(_)
             | Operator::Unlike(_)
             | Operator::Is(_)
@@ -318,29 +322,29 @@ impl Constraint for Condition {
             | Operator::Lacks(_)
             | Operator::Exists
             | Operator::Absent
-            | Operator::Compare(..) => self.property(candidate, placed),
+            | Operator::Compare(..) => self.check_values(candidate, placed),
         }
     }
 }
 
-/// What an operator that looks at values finds.
+/// The result of matching the values of a field against an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// No value.
-    Nothing,
-    /// Values, and none as wanted.
-    Other,
-    /// One that is as wanted.
+enum Match {
+    /// The field has no value.
+    Absent,
+    /// The field has values, and none matches.
+    Mismatch,
+    /// A value matches.
     Found,
 }
 
-/// One value of a field: typed if it is an attribute's.
-enum Seen<'a> {
+/// A value of a field; those of attributes keep their type.
+enum FieldValue<'a> {
     Attribute(&'a AttributeValue),
     Text(Cow<'a, str>),
 }
 
-impl Seen<'_> {
+impl FieldValue<'_> {
     fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Attribute(value) => super::printed(value),
@@ -357,29 +361,29 @@ impl Seen<'_> {
         }
     }
 
-    /// Whether all of these are members: of a set, of ranges, or of text with commas.
-    fn contains(&self, all: &[Wanted]) -> bool {
-        let member = |wanted: &Wanted| match self {
-            Self::Attribute(AttributeValue::Set(set)) => set.as_slice().iter().any(|name| wanted.equals(name)),
-            Self::Attribute(AttributeValue::Ranges(ranges)) => wanted.as_str().parse().is_ok_and(|number: u64| {
+    /// Returns true if all literals are members of the value: a set, ranges, or comma-separated text.
+    fn contains(&self, all: &[Literal]) -> bool {
+        let is_member = |literal: &Literal| match self {
+            Self::Attribute(AttributeValue::Set(set)) => set.as_slice().iter().any(|name| literal.equals(name)),
+            Self::Attribute(AttributeValue::Ranges(ranges)) => literal.as_str().parse().is_ok_and(|number: u64| {
                 ranges.as_slice().iter().any(|range| (range.begin..=range.end).contains(&number))
             }),
             Self::Attribute(AttributeValue::Scalar(_) | AttributeValue::Text(_)) | Self::Text(_) => {
-                self.text().split(',').any(|name| wanted.equals(name.trim()))
+                self.text().split(',').any(|name| literal.equals(name.trim()))
             }
         };
-        all.iter().all(member)
+        all.iter().all(is_member)
     }
 }
 
 impl FromStr for Condition {
     type Err = ConditionError;
 
-    /// Reads words separated by white space; the value is the rest of the text, and the list of
-    /// `IN` and `NOT_IN` (of `HAS` and `LACKS` too) has commas between its items.
+    /// Parses a field, an operator and a value separated by white space. The value is the rest of the text; for `IN`,
+    /// `NOT_IN`, `HAS` and `LACKS` it is a list separated by commas.
     fn from_str(text: &str) -> Result<Self, ConditionError> {
-        let form = || ConditionError::Form { found: text.to_owned() };
-        let (field, rest) = text.trim().split_once(char::is_whitespace).ok_or_else(form)?;
+        let syntax_error = || ConditionError::Syntax { found: text.to_owned() };
+        let (field, rest) = text.trim().split_once(char::is_whitespace).ok_or_else(syntax_error)?;
         let (operator, value) = match rest.trim_start().split_once(char::is_whitespace) {
             Some((operator, value)) => (operator, Some(value.trim_start())),
             None => (rest.trim_start(), None),

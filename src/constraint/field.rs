@@ -1,17 +1,17 @@
-//! [`Field`]: what a condition looks at.
+//! [`Field`]: the property that a condition evaluates.
 
 use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a condition looks at: something of the place, or of the tasks that run on its host.
+/// The property that a condition evaluates: of a location, or of the tasks that run on its host.
 ///
-/// In text: `hostname` or `@hostname`, `@region`, `@zone`, the name of an attribute; and of tasks
-/// `@app`, `@task`, `@image`, `@label.KEY`.
+/// The text forms are `hostname` or `@hostname`, `@region`, `@zone` and the name of an attribute for fields of a
+/// location; `@app`, `@task`, `@image` and `@label.KEY` for fields of tasks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Field {
-    /// The host's name.
+    /// The host name.
     Hostname,
     /// The region of the fault domain.
     Region,
@@ -25,21 +25,21 @@ pub enum Field {
     Task,
     /// The images of the tasks on the host, with tag and without.
     Image,
-    /// What the tasks on the host have under that label.
+    /// The values of that label of the tasks on the host.
     Label(SmolStr),
 }
 
-/// Text that is no [`Field`].
+/// Text that is not a [`Field`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found:?} is not a field: expected hostname, @region, @zone, an attribute, @app, @task, @image or @label.KEY")]
 pub struct FieldError {
-    /// The text that was given.
+    /// The text.
     pub found: String,
 }
 
 impl Field {
-    /// Whether it is about the tasks on a host, and so may have any number of values.
+    /// Returns true for a field of the tasks on a host, which may have any number of values.
     #[must_use]
     pub fn is_of_tasks(&self) -> bool {
         match self {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_at_sign_is_for_known_fields() {
+    fn unknown_fields_with_an_at_sign_are_errors() {
         for text in ["", "@", "@host", "@label", "@label."] {
             assert_eq!(text.parse::<Field>(), Err(FieldError { found: text.to_owned() }));
         }

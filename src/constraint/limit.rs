@@ -1,8 +1,8 @@
-//! How many tasks may share a value: `UNIQUE`, `MAX_PER`, `CLUSTER`, `EXCLUSIVE`.
+//! Operators that limit how many tasks share a value: `UNIQUE`, `MAX_PER`, `CLUSTER`, `EXCLUSIVE`.
 
 use super::{Field, Placed, Reason, Remedy, Verdict};
 
-/// `UNIQUE`: no task of the app has the value; one without the field is no obstacle.
+/// `UNIQUE`: no task of the app has the value. Tasks without a value do not count.
 pub(super) fn unique(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
     if placed.tally(app, field).count(value) == 0 {
         return Verdict::Accept;
@@ -23,9 +23,9 @@ pub(super) fn max_per(field: &Field, value: &str, most: u64, app: &str, placed: 
     })
 }
 
-/// `CLUSTER` without a value: the app's first task, if there is one, has the same. (Marathon looks at
-/// the first alone: if it runs where the field is missing, no place fits any more.)
-pub(super) fn together(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
+/// `CLUSTER` without a value: the first task of the app, if there is one, has the same value. As in Marathon only the
+/// first task counts: if it runs where the field has no value, every other location is rejected.
+pub(super) fn cluster(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
     let Some(task) = placed.siblings(app).next() else { return Verdict::Accept };
     let first = task.location.value(field);
     Verdict::require(first.as_deref() == Some(value), || Reason::Apart {
@@ -38,8 +38,8 @@ pub(super) fn together(field: &Field, value: &str, app: &str, placed: &Placed) -
 
 /// `EXCLUSIVE`: no task of any app has the value.
 pub(super) fn exclusive(field: &Field, value: &str, placed: &Placed) -> Verdict {
-    let holder = placed.holder(field, value);
-    Verdict::require(holder.is_none(), || taken(field, value, holder))
+    let other = placed.first_with(field, value);
+    Verdict::require(other.is_none(), || taken(field, value, other))
 }
 
 fn taken(field: &Field, value: &str, task: Option<&super::PlacedTask>) -> Reason {

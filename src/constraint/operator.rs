@@ -1,4 +1,4 @@
-//! [`Operator`]: what a condition asks of a field, with its value read and checked once.
+//! [`Operator`]: the operators of conditions, with their parsed operands.
 
 use super::{ConditionError, rounded};
 use crate::attributes::AttributeValue;
@@ -7,52 +7,51 @@ use smol_str::SmolStr;
 use std::fmt;
 use std::num::NonZeroU64;
 
-/// What a condition asks of a field.
+/// An operator with its parsed operand.
 ///
-/// The first seven are Marathon's, and mean what they mean there. The counting ones (`UNIQUE`,
-/// `CLUSTER`, `GROUP_BY`, `MAX_PER`, `MAX_SKEW`, `EXCLUSIVE`) are about fields of a place; those
-/// that look at a value hold for a field of tasks if they hold for any of its values.
+/// The operators in [`Operator::MARATHON`] have Marathon's semantics. The counting operators (`UNIQUE`, `CLUSTER`,
+/// `GROUP_BY`, `MAX_PER`, `MAX_SKEW`, `EXCLUSIVE`) take a field of a location. The value operators take a field of
+/// tasks too: there a value operator matches if any value of the field does.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Operator {
     /// `UNIQUE`: no task of the app has the value.
     Unique,
-    /// `CLUSTER`: the value is this one; without one, that of the app's first task.
+    /// `CLUSTER`: the value is the operand; without an operand, the value of the app's first task.
     Cluster(Option<SmolStr>),
-    /// `GROUP_BY`: tasks are evenly divided over that many values; without a number, over all
-    /// values that there are.
+    /// `GROUP_BY`: the tasks of the app are divided evenly over that many values; without an operand, over all values.
     GroupBy(Option<NonZeroU64>),
-    /// `MAX_PER`: fewer tasks of the app than that have the value.
+    /// `MAX_PER`: at most that many tasks of the app have the value.
     MaxPer(u64),
     /// `LIKE`: the pattern matches the whole value.
     Like(Pattern),
-    /// `UNLIKE`: the pattern does not match the whole value, or there is none.
+    /// `UNLIKE`: the pattern does not match the whole value, or there is no value.
     Unlike(Pattern),
-    /// `IS`: the value is this one.
-    Is(Wanted),
-    /// `IS_NOT`: the value is another, or there is none.
-    IsNot(Wanted),
-    /// `IN`: the value is one of these.
-    In(Vec<Wanted>),
-    /// `NOT_IN`: the value is none of these, or there is none.
-    NotIn(Vec<Wanted>),
-    /// `HAS`: the value, a set, ranges, or text with commas, contains all of these.
-    Has(Vec<Wanted>),
-    /// `LACKS`: the value does not contain all of these, or there is none.
-    Lacks(Vec<Wanted>),
+    /// `IS`: the value equals the operand.
+    Is(Literal),
+    /// `IS_NOT`: the value differs from the operand, or there is no value.
+    IsNot(Literal),
+    /// `IN`: the value is in the list.
+    In(Vec<Literal>),
+    /// `NOT_IN`: the value is not in the list, or there is no value.
+    NotIn(Vec<Literal>),
+    /// `HAS`: the value (a set, ranges or comma-separated text) contains every element of the list.
+    Has(Vec<Literal>),
+    /// `LACKS`: the negation of `HAS`; it also holds if there is no value.
+    Lacks(Vec<Literal>),
     /// `EXISTS`: there is a value.
     Exists,
     /// `ABSENT`: there is no value.
     Absent,
-    /// `GT`, `GE`, `LT`, `LE`: the value is a number and compares so with this one.
+    /// `GT`, `GE`, `LT`, `LE`: the value is a number, and the comparison with the operand holds.
     Compare(Comparison, f64),
-    /// `MAX_SKEW`: with one more task, the value has at most so many tasks more than any other.
+    /// `MAX_SKEW`: with one more task, the value has at most so many tasks more than any other topology domain.
     MaxSkew(NonZeroU64),
     /// `EXCLUSIVE`: no task of any app has the value.
     Exclusive,
 }
 
-/// How two numbers compare.
+/// An order comparison of two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "these four are all the orders but equality")]
 pub enum Comparison {
@@ -67,17 +66,17 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    pub(super) fn holds(self, value: f64, wanted: f64) -> bool {
+    pub(super) fn holds(self, value: f64, operand: f64) -> bool {
         match self {
-            Self::Greater => value > wanted,
-            Self::AtLeast => value >= wanted,
-            Self::Less => value < wanted,
-            Self::AtMost => value <= wanted,
+            Self::Greater => value > operand,
+            Self::AtLeast => value >= operand,
+            Self::Less => value < operand,
+            Self::AtMost => value <= operand,
         }
     }
 }
 
-/// The value that a condition is written with, not yet read.
+/// The unparsed operand of a condition.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "the grammar has these three")]
 pub enum Operand {
@@ -85,7 +84,7 @@ pub enum Operand {
     Text(SmolStr),
     /// A number.
     Number(f64),
-    /// Several texts or numbers.
+    /// A list of texts or numbers.
     List(Vec<Self>),
 }
 
@@ -99,7 +98,7 @@ impl Operand {
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within both bounds")]
-    fn whole(&self) -> Option<u64> {
+    fn whole_number(&self) -> Option<u64> {
         match self {
             Self::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
             Self::Number(number) if number.fract() == 0.0 && (0.0..9e15).contains(number) => Some(*number as u64),
@@ -116,7 +115,7 @@ impl Operand {
     }
 }
 
-/// A number as an attribute writes it.
+/// Parses a number by the rules of attributes.
 pub(super) fn number(text: &str) -> Option<f64> {
     match text.parse() {
         Ok(AttributeValue::Scalar(number)) => Some(number),
@@ -140,83 +139,85 @@ impl fmt::Display for Operand {
     }
 }
 
-/// A text that a value is compared with; if it is a number, also as attributes print it.
+/// A literal that values are compared with. A number also equals the text that attributes print for it: `1.0` equals
+/// `1`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wanted {
+pub struct Literal {
     text: SmolStr,
     rounded: Option<SmolStr>,
 }
 
-impl Wanted {
-    /// What is wanted, such as `rack-1` or `1.0`.
+impl Literal {
+    /// Makes a literal from text such as `rack-1` or `1.0`.
     pub fn new(text: impl Into<SmolStr>) -> Self {
         let text = text.into();
         let rounded = number(&text).map(|number| rounded(number).into()).filter(|rounded| *rounded != text);
         Self { text, rounded }
     }
 
-    /// Whether the value is this one.
+    /// Returns true if the value equals the literal.
     #[must_use]
     pub fn equals(&self, value: &str) -> bool {
         self.text == value || self.rounded.as_ref().is_some_and(|rounded| rounded == value)
     }
 
-    /// The text as it was written.
+    /// Returns the text as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// A regular expression that has to match the whole of a value.
+/// A regular expression that must match the whole value.
 ///
-/// It runs in time linear in the value (no look-around, no back-references), and its size is limited.
+/// Matching takes time linear in the length of the value (no look-around, no back-references), and the size of the
+/// compiled expression is limited.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: SmolStr,
     regex: Regex,
 }
 
-/// What a compiled pattern may take, in bytes.
-const PATTERN_SIZE: usize = 1 << 22;
+/// The largest size of a compiled pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 1 << 22;
 
 impl Pattern {
     /// Compiles a pattern.
     ///
     /// # Errors
     ///
-    /// [`ConditionError::Pattern`] for text that is no regular expression, or too large a one.
+    /// [`ConditionError::Pattern`] for invalid syntax, or an expression that is too large.
     pub fn new(text: impl Into<SmolStr>) -> Result<Self, ConditionError> {
         let text = text.into();
-        let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(PATTERN_SIZE).build();
-        // Alone first: `a)(b` is no pattern, though it becomes one between parentheses.
+        let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
+        // Compile the text by itself first: `a)(b` is invalid, though it is valid in parentheses.
         let whole = compile(&text).and_then(|_| {
-            // The second form is for a pattern in verbose mode that ends in a comment.
+            // The line break ends a comment at the end of a pattern in verbose mode.
             compile(&format!(r"\A(?:{text})\z")).or_else(|_| compile(&format!("\\A(?:{text}\n)\\z")))
         });
         match whole {
             Ok(regex) => Ok(Self { text, regex }),
             Err(error) => {
-                let all = error.to_string();
-                let why = all.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                let message = error.to_string();
+                let why = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 Err(ConditionError::Pattern { found: text.into(), why })
             }
         }
     }
 
-    /// The pattern that an operator's value is.
+    /// Parses the operand of an operator as a pattern.
     pub(crate) fn read(operator: &str, value: Option<Operand>) -> Result<Self, ConditionError> {
-        let value = some(operator, value, PATTERN)?;
-        Self::new(value.text().ok_or_else(|| wrong(operator, &value, PATTERN))?)
+        let value = required(operator, value, PATTERN)?;
+        Self::new(value.text().ok_or_else(|| invalid(operator, &value, PATTERN))?)
     }
 
-    /// Whether it matches the whole value.
+    /// Returns true if the pattern matches the whole value.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
         self.regex.is_match(value)
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -230,36 +231,36 @@ impl PartialEq for Pattern {
 }
 
 impl Operator {
-    /// The operators of Marathon.
+    /// The names of Marathon's operators.
     pub const MARATHON: [&str; 7] = ["UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"];
-    /// Those that came on top.
-    pub const FURTHER: [&str; 13] =
+    /// The names of the operators that Marathon does not have.
+    pub const EXTENDED: [&str; 13] =
         ["IS_NOT", "IN", "NOT_IN", "HAS", "LACKS", "EXISTS", "ABSENT", "GT", "GE", "LT", "LE", "MAX_SKEW", "EXCLUSIVE"];
 
-    /// Reads an operator by its name and value.
+    /// Makes an operator from its name and operand.
     ///
     /// # Errors
     ///
-    /// [`ConditionError`] for a name that is none, a value that is missing, not taken or not of the right form.
+    /// [`ConditionError`] for an unknown name, and for an operand that is missing, superfluous or of the wrong type.
     pub fn new(name: &str, value: Option<Operand>) -> Result<Self, ConditionError> {
         match name {
-            "UNIQUE" => none(name, value, Self::Unique),
-            "EXISTS" => none(name, value, Self::Exists),
-            "ABSENT" => none(name, value, Self::Absent),
-            "EXCLUSIVE" => none(name, value, Self::Exclusive),
+            "UNIQUE" => without_operand(name, value, Self::Unique),
+            "EXISTS" => without_operand(name, value, Self::Exists),
+            "ABSENT" => without_operand(name, value, Self::Absent),
+            "EXCLUSIVE" => without_operand(name, value, Self::Exclusive),
             "CLUSTER" => value.map(|value| text(name, &value)).transpose().map(Self::Cluster),
             "GROUP_BY" => value.map(|value| above_zero(name, &value)).transpose().map(Self::GroupBy),
             "MAX_PER" => {
-                let value = some(name, value, WHOLE)?;
-                value.whole().map(Self::MaxPer).ok_or_else(|| wrong(name, &value, WHOLE))
+                let value = required(name, value, WHOLE)?;
+                value.whole_number().map(Self::MaxPer).ok_or_else(|| invalid(name, &value, WHOLE))
             }
-            "MAX_SKEW" => above_zero(name, &some(name, value, ABOVE_ZERO)?).map(Self::MaxSkew),
+            "MAX_SKEW" => above_zero(name, &required(name, value, ABOVE_ZERO)?).map(Self::MaxSkew),
             "LIKE" => Pattern::read(name, value).map(Self::Like),
             "UNLIKE" => Pattern::read(name, value).map(Self::Unlike),
-            "IS" => wanted(name, value).map(Self::Is),
-            "IS_NOT" => wanted(name, value).map(Self::IsNot),
-            "IN" => list(name, &some(name, value, LIST)?).map(Self::In),
-            "NOT_IN" => list(name, &some(name, value, LIST)?).map(Self::NotIn),
+            "IS" => literal(name, value).map(Self::Is),
+            "IS_NOT" => literal(name, value).map(Self::IsNot),
+            "IN" => list(name, &required(name, value, LIST)?).map(Self::In),
+            "NOT_IN" => list(name, &required(name, value, LIST)?).map(Self::NotIn),
             "HAS" => members(name, value).map(Self::Has),
             "LACKS" => members(name, value).map(Self::Lacks),
             "GT" => compare(name, value, Comparison::Greater),
@@ -268,12 +269,12 @@ impl Operator {
             "LE" => compare(name, value, Comparison::AtMost),
             _ => Err(ConditionError::Operator {
                 found: name.to_owned(),
-                known: Self::MARATHON.into_iter().chain(Self::FURTHER).collect(),
+                known: Self::MARATHON.into_iter().chain(Self::EXTENDED).collect(),
             }),
         }
     }
 
-    /// Its name.
+    /// Returns the name of the operator.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -300,7 +301,7 @@ impl Operator {
         }
     }
 
-    /// Whether it compares a place with where other tasks run.
+    /// Returns true for an operator that compares a location with the locations of other tasks.
     #[must_use]
     pub fn is_counting(&self) -> bool {
         matches!(
@@ -320,11 +321,11 @@ impl fmt::Display for Operator {
             Self::GroupBy(Some(number)) | Self::MaxSkew(number) => write!(f, " {number}"),
             Self::MaxPer(number) => write!(f, " {number}"),
             Self::Like(pattern) | Self::Unlike(pattern) => write!(f, " {}", pattern.text),
-            Self::Is(wanted) | Self::IsNot(wanted) => write!(f, " {}", wanted.text),
+            Self::Is(literal) | Self::IsNot(literal) => write!(f, " {}", literal.text),
             Self::In(list) | Self::NotIn(list) | Self::Has(list) | Self::Lacks(list) => list
                 .iter()
                 .enumerate()
-                .try_for_each(|(i, wanted)| write!(f, "{}{}", if i == 0 { " " } else { "," }, wanted.text)),
+                .try_for_each(|(i, literal)| write!(f, "{}{}", if i == 0 { " " } else { "," }, literal.text)),
             Self::Compare(_, number) => write!(f, " {number}"),
         }
     }
@@ -338,50 +339,50 @@ const PATTERN: &str = "a regular expression";
 const LIST: &str = "a list of texts or numbers";
 const NUMBER: &str = "a number";
 
-fn some(operator: &str, value: Option<Operand>, expected: &'static str) -> Result<Operand, ConditionError> {
-    value.ok_or_else(|| ConditionError::Missing { operator: operator.to_owned(), expected })
+fn required(operator: &str, value: Option<Operand>, expected: &'static str) -> Result<Operand, ConditionError> {
+    value.ok_or_else(|| ConditionError::MissingValue { operator: operator.to_owned(), expected })
 }
 
-fn wrong(operator: &str, value: &Operand, expected: &'static str) -> ConditionError {
-    ConditionError::Value { operator: operator.to_owned(), found: value.to_string(), expected }
+fn invalid(operator: &str, value: &Operand, expected: &'static str) -> ConditionError {
+    ConditionError::InvalidValue { operator: operator.to_owned(), found: value.to_string(), expected }
 }
 
-fn none(name: &str, value: Option<Operand>, operator: Operator) -> Result<Operator, ConditionError> {
+fn without_operand(name: &str, value: Option<Operand>, operator: Operator) -> Result<Operator, ConditionError> {
     match value {
         None => Ok(operator),
-        Some(value) => Err(ConditionError::Needless { operator: name.to_owned(), found: value.to_string() }),
+        Some(value) => Err(ConditionError::UnexpectedValue { operator: name.to_owned(), found: value.to_string() }),
     }
 }
 
 fn text(operator: &str, value: &Operand) -> Result<SmolStr, ConditionError> {
-    value.text().filter(|text| !text.is_empty()).ok_or_else(|| wrong(operator, value, TEXT))
+    value.text().filter(|text| !text.is_empty()).ok_or_else(|| invalid(operator, value, TEXT))
 }
 
 fn above_zero(operator: &str, value: &Operand) -> Result<NonZeroU64, ConditionError> {
-    value.whole().and_then(NonZeroU64::new).ok_or_else(|| wrong(operator, value, ABOVE_ZERO))
+    value.whole_number().and_then(NonZeroU64::new).ok_or_else(|| invalid(operator, value, ABOVE_ZERO))
 }
 
-fn wanted(operator: &str, value: Option<Operand>) -> Result<Wanted, ConditionError> {
-    let value = some(operator, value, SINGLE)?;
+fn literal(operator: &str, value: Option<Operand>) -> Result<Literal, ConditionError> {
+    let value = required(operator, value, SINGLE)?;
     let single = value.text().filter(|text| !text.is_empty() && !text.starts_with(['[', '{']));
-    single.map(Wanted::new).ok_or_else(|| wrong(operator, &value, SINGLE))
+    single.map(Literal::new).ok_or_else(|| invalid(operator, &value, SINGLE))
 }
 
-fn list(operator: &str, value: &Operand) -> Result<Vec<Wanted>, ConditionError> {
-    let wrong = || wrong(operator, value, LIST);
-    let Operand::List(items) = value else { return Err(wrong()) };
-    items.iter().map(|item| item.text().map(Wanted::new).ok_or_else(wrong)).collect()
+fn list(operator: &str, value: &Operand) -> Result<Vec<Literal>, ConditionError> {
+    let invalid = || invalid(operator, value, LIST);
+    let Operand::List(items) = value else { return Err(invalid()) };
+    items.iter().map(|item| item.text().map(Literal::new).ok_or_else(invalid)).collect()
 }
 
-fn members(operator: &str, value: Option<Operand>) -> Result<Vec<Wanted>, ConditionError> {
-    match some(operator, value, LIST)? {
+fn members(operator: &str, value: Option<Operand>) -> Result<Vec<Literal>, ConditionError> {
+    match required(operator, value, LIST)? {
         value @ Operand::List(_) => list(operator, &value),
-        value @ (Operand::Text(_) | Operand::Number(_)) => text(operator, &value).map(|text| vec![Wanted::new(text)]),
+        value @ (Operand::Text(_) | Operand::Number(_)) => text(operator, &value).map(|text| vec![Literal::new(text)]),
     }
 }
 
 fn compare(name: &str, value: Option<Operand>, comparison: Comparison) -> Result<Operator, ConditionError> {
-    let value = some(name, value, NUMBER)?;
-    let number = value.number().ok_or_else(|| wrong(name, &value, NUMBER))?;
+    let value = required(name, value, NUMBER)?;
+    let number = value.number().ok_or_else(|| invalid(name, &value, NUMBER))?;
     Ok(Operator::Compare(comparison, number))
 }

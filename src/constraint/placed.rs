@@ -1,4 +1,4 @@
-//! [`Placed`]: all tasks that run or were just launched, as constraints see them.
+//! [`Placed`]: an index over the placed tasks for evaluating constraints.
 
 use super::{Field, Location};
 use crate::id::TaskId;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// A task that is placed: whose it is, where it runs, what it is made of.
+/// A task that runs or was just launched, with the properties that constraints evaluate.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PlacedTask {
@@ -19,16 +19,16 @@ pub struct PlacedTask {
     pub id: TaskId,
     /// Where it runs.
     pub location: Arc<Location>,
-    /// The image of its container, with tag or without.
+    /// Its container image, with or without a tag.
     pub image: Option<SmolStr>,
     /// Its labels.
     pub labels: Arc<BTreeMap<SmolStr, SmolStr>>,
-    /// The fields whose value it shares with no later task (a required `EXCLUSIVE`).
+    /// The fields whose value it holds exclusively: no later task may have the same value (its required `EXCLUSIVE`).
     pub exclusive: Vec<Field>,
 }
 
 impl PlacedTask {
-    /// A task without image and labels, which lets others in.
+    /// Makes a task without image and labels that holds no value exclusively.
     pub fn new(app: impl Into<SmolStr>, id: impl Into<TaskId>, location: impl Into<Arc<Location>>) -> Self {
         Self {
             app: app.into(),
@@ -40,7 +40,7 @@ impl PlacedTask {
         }
     }
 
-    /// What it has under a field that is about tasks.
+    /// Returns the values of a field of tasks: an image has two if it has a tag, with the tag and without.
     fn values(&self, field: &Field) -> [Option<&str>; 2] {
         match field {
             Field::App => [Some(&self.app), None],
@@ -55,7 +55,7 @@ impl PlacedTask {
     }
 }
 
-/// An image's name without its tag and digest; the port of a registry is no tag.
+/// Returns an image name without its tag and digest; the port of a registry is not a tag.
 fn repository(image: &str) -> &str {
     let image = image.split_once('@').map_or(image, |(name, _)| name);
     match image.rsplit_once(':') {
@@ -64,139 +64,157 @@ fn repository(image: &str) -> &str {
     }
 }
 
-/// How many tasks have each value of a field; those without the field have the value none.
+/// A multiset of values: how many tasks have each value of a field. Tasks without a value count under `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
     counts: Map<Option<SmolStr>, u64>,
-    /// How many values have so many tasks: what is asked of all values is answered by their few counts.
-    levels: BTreeMap<u64, u64>,
+    /// A histogram of the counts: how many values have each count. Its keys are few, so that the minimum and the excess
+    /// over all values are cheap to compute.
+    histogram: BTreeMap<u64, u64>,
 }
 
 impl Tally {
-    /// How many tasks have that value.
+    /// Returns the number of tasks with that value.
     #[must_use]
     pub fn count(&self, value: &str) -> u64 {
-        self.counts.get(&Named(value)).copied().unwrap_or(0)
+        self.counts.get(&ValueRef(value)).copied().unwrap_or(0)
     }
 
-    /// The values that tasks have, in order of their first task, with how many have them.
+    /// Iterates over the values in order of their first task, each with the number of tasks that have it.
     pub fn iter(&self) -> impl Iterator<Item = (Option<&SmolStr>, u64)> {
         self.counts.iter().map(|(value, count)| (value.as_ref(), *count))
     }
 
-    /// How many values tasks have; none counts as one.
+    /// Returns the number of distinct values; `None` counts as one.
     pub(crate) fn groups(&self) -> u64 {
         self.counts.len() as u64
     }
 
-    /// How many tasks the value with the fewest has; none counts as a value.
+    /// Returns the smallest count of any value; `None` counts as a value.
     pub(crate) fn fewest(&self) -> Option<u64> {
-        self.levels.first_key_value().map(|(count, _)| *count)
+        self.histogram.first_key_value().map(|(count, _)| *count)
     }
 
-    /// The same, but for tasks without the field.
-    pub(super) fn fewest_named(&self) -> Option<u64> {
-        let unnamed = self.counts.get(&None);
-        let named = |(count, values): &(&u64, &u64)| Some(*count) != unnamed || **values > 1;
-        self.levels.iter().find(named).map(|(count, _)| *count)
+    /// Returns the smallest count of any value other than `None`.
+    pub(super) fn fewest_of_values(&self) -> Option<u64> {
+        let without_value = self.counts.get(&None);
+        let is_of_value = |(count, values): &(&u64, &u64)| Some(*count) != without_value || **values > 1;
+        self.histogram.iter().find(is_of_value).map(|(count, _)| *count)
     }
 
-    /// How many tasks are above a quota, over all values; O(different counts).
-    pub(crate) fn above(&self, quota: u64) -> u64 {
-        self.levels.range(quota..).map(|(count, values)| (count - quota) * values).sum()
+    /// Returns the sum over all values of the tasks beyond `limit`. O(distinct counts).
+    pub(crate) fn excess_over(&self, limit: u64) -> u64 {
+        self.histogram.range(limit..).map(|(count, values)| (count - limit) * values).sum()
     }
 
     fn add(&mut self, value: Option<&str>) {
-        let known = match value {
-            Some(value) => self.counts.get_mut(&Named(value)),
+        let existing = match value {
+            Some(value) => self.counts.get_mut(&ValueRef(value)),
             None => self.counts.get_mut(&None),
         };
-        let count = match known {
+        let count = match existing {
             Some(count) => count,
             None => self.counts.entry(value.map(SmolStr::from)).or_default(),
         };
         *count += 1;
-        move_level(&mut self.levels, *count - 1, *count);
+        move_count(&mut self.histogram, *count - 1, *count);
     }
 
-    /// Takes away what was added last of all values.
+    /// Undoes the last [`add`](Self::add), which was of this value.
     fn remove_last(&mut self, value: &Option<SmolStr>) {
         let Some(count) = self.counts.get_mut(value) else { return };
         *count -= 1;
-        move_level(&mut self.levels, *count + 1, *count);
+        move_count(&mut self.histogram, *count + 1, *count);
         if *count == 0 {
             self.counts.shift_remove(value);
         }
     }
 }
 
-/// A value as it is looked up, without a copy of it.
-struct Named<'a>(&'a str);
+/// A borrowed value as a lookup key for `Option<SmolStr>`.
+struct ValueRef<'a>(&'a str);
 
-impl Hash for Named<'_> {
+impl Hash for ValueRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Some(self.0).hash(state);
     }
 }
 
-impl Equivalent<Option<SmolStr>> for Named<'_> {
+impl Equivalent<Option<SmolStr>> for ValueRef<'_> {
     fn equivalent(&self, value: &Option<SmolStr>) -> bool {
         value.as_deref() == Some(self.0)
     }
 }
 
-/// One value has so many tasks now; 0 is no level.
-fn move_level(levels: &mut BTreeMap<u64, u64>, from: u64, to: u64) {
-    if let Some(values) = levels.get_mut(&from) {
+/// Moves one value in the histogram from one count to another; count 0 is not kept.
+fn move_count(histogram: &mut BTreeMap<u64, u64>, from: u64, to: u64) {
+    if let Some(values) = histogram.get_mut(&from) {
         *values -= 1;
         if *values == 0 {
-            levels.remove(&from);
+            histogram.remove(&from);
         }
     }
     if to > 0 {
-        *levels.entry(to).or_default() += 1;
+        *histogram.entry(to).or_default() += 1;
     }
 }
 
-/// All tasks that are placed, by app and by host, in the order in which they came.
+/// The placed tasks in order of placement, indexed by app and by host.
 ///
 /// # Complexity
 ///
-/// The tally of a field that is [watched](Placed::watch) is at hand; any other is counted anew.
+/// The tallies of an [indexed](Placed::index_field) field are maintained incrementally; those of any other field are
+/// counted at each call, in O(tasks of the app).
+///
+/// # Examples
+///
+/// ```
+/// use apportion::constraint::{Field, Location, Placed, PlacedTask};
+///
+/// let mut placed = Placed::new();
+/// placed.index_field(&Field::Hostname);
+/// for (id, host) in [("web.1", "h1"), ("web.2", "h1"), ("web.3", "h2")] {
+///     placed.push(PlacedTask::new("/web", id, Location::new(host)));
+/// }
+/// assert_eq!(placed.tally("/web", &Field::Hostname).count("h1"), 2);
+/// assert_eq!(placed.neighbours("h2").count(), 1);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Placed {
     tasks: Vec<PlacedTask>,
     by_app: Map<SmolStr, Vec<usize>>,
-    /// The first and the last task of each host; each task of a host leads to the next one.
+    /// A linked list of the tasks of each host: its head and tail here, the links in `next`.
     by_host: Map<SmolStr, (usize, usize)>,
     next: Vec<Option<usize>>,
-    watched: Map<Field, Watched>,
-    /// For each field that a task keeps for itself, who keeps which value.
-    kept: Map<Field, Map<SmolStr, Vec<TaskId>>>,
-    known: Map<Field, Known>,
+    indexed: Map<Field, FieldIndex>,
+    /// By field and value, the tasks that hold the value exclusively.
+    exclusive_holders: Map<Field, Map<SmolStr, Vec<TaskId>>>,
+    domains: Map<Field, TopologyDomains>,
 }
 
+/// An index over the values of a field.
 #[derive(Debug, Clone, Default)]
-struct Watched {
+struct FieldIndex {
     by_app: Map<SmolStr, Tally>,
+    /// By value, the first task of any app.
     first: Map<SmolStr, usize>,
 }
 
-/// The values of a field that were said to be there, for tasks of one app.
+/// The topology domains of a field for one app: the values at which its tasks can run.
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct TopologyDomains {
     app: SmolStr,
-    /// Each with whether the app has a task there.
+    /// By value, true if the app has a task there.
     values: Map<SmolStr, bool>,
-    /// How many of them have none.
+    /// The number of values without a task.
     empty: usize,
 }
 
-/// Iterates in order of insertion, so no verdict depends on the hash.
+/// A hash map that iterates in order of insertion, so that no verdict depends on hashes.
 type Map<K, V> = IndexMap<K, V, foldhash::fast::RandomState>;
 
 impl Placed {
-    /// Nothing is placed.
+    /// Makes an index without tasks.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -205,21 +223,22 @@ impl Placed {
     /// Adds a task after all others.
     pub fn push(&mut self, task: PlacedTask) {
         let index = self.tasks.len();
-        for (field, watched) in &mut self.watched {
-            watched.add(index, field, &task);
+        for (field, field_index) in &mut self.indexed {
+            field_index.add(index, field, &task);
         }
-        for (field, known) in &mut self.known {
-            if known.app == task.app
+        for (field, domains) in &mut self.domains {
+            if domains.app == task.app
                 && let Some(value) = task.location.value(field)
-                && let Some(has_task) = known.values.get_mut(value.as_ref())
+                && let Some(has_task) = domains.values.get_mut(value.as_ref())
                 && !std::mem::replace(has_task, true)
             {
-                known.empty -= 1;
+                domains.empty -= 1;
             }
         }
         for field in &task.exclusive {
             if let Some(value) = task.location.value(field) {
-                self.kept.entry(field.clone()).or_default().entry(value.into()).or_default().push(task.id.clone());
+                let holders = self.exclusive_holders.entry(field.clone()).or_default();
+                holders.entry(value.into()).or_default().push(task.id.clone());
             }
         }
         match self.by_app.get_mut(&task.app) {
@@ -234,7 +253,7 @@ impl Placed {
         self.tasks.push(task);
     }
 
-    /// Takes the last task away again, and everything that came with it.
+    /// Undoes the last [`push`](Self::push) and returns its task.
     pub(crate) fn pop(&mut self) -> Option<PlacedTask> {
         let task = self.tasks.pop()?;
         let index = self.tasks.len();
@@ -244,108 +263,112 @@ impl Placed {
             if *first == index {
                 self.by_host.shift_remove(host);
             } else {
-                let mut before = *first;
-                while let Some(after) = self.next[before].filter(|after| *after != index) {
-                    before = after;
+                let mut previous = *first;
+                while let Some(next) = self.next[previous].filter(|next| *next != index) {
+                    previous = next;
                 }
-                (self.next[before], *last) = (None, before);
+                (self.next[previous], *last) = (None, previous);
             }
         }
         if let Some(tasks) = self.by_app.get_mut(&task.app) {
             tasks.pop();
         }
-        for (field, watched) in &mut self.watched {
-            watched.remove(index, field, &task);
+        for (field, field_index) in &mut self.indexed {
+            field_index.remove_last(index, field, &task);
         }
         for field in &task.exclusive {
-            if let (Some(value), Some(kept)) = (task.location.value(field), self.kept.get_mut(field))
-                && let Some(keepers) = kept.get_mut(value.as_ref())
+            if let (Some(value), Some(values)) = (task.location.value(field), self.exclusive_holders.get_mut(field))
+                && let Some(holders) = values.get_mut(value.as_ref())
             {
-                keepers.pop();
-                if keepers.is_empty() {
-                    kept.shift_remove(value.as_ref());
+                holders.pop();
+                if holders.is_empty() {
+                    values.shift_remove(value.as_ref());
                 }
             }
         }
-        for (field, known) in &mut self.known {
-            if known.app == task.app
+        for (field, domains) in &mut self.domains {
+            if domains.app == task.app
                 && let Some(value) = task.location.value(field)
-                && let Some(has_task) = known.values.get_mut(value.as_ref())
+                && let Some(has_task) = domains.values.get_mut(value.as_ref())
             {
                 let mut siblings = self.by_app.get(&task.app).into_iter().flatten();
-                let still = siblings.any(|other| self.tasks[*other].location.value(field).as_ref() == Some(&value));
-                if std::mem::replace(has_task, still) && !still {
-                    known.empty += 1;
+                let has_other = siblings.any(|other| self.tasks[*other].location.value(field).as_ref() == Some(&value));
+                if std::mem::replace(has_task, has_other) && !has_other {
+                    domains.empty += 1;
                 }
             }
         }
         Some(task)
     }
 
-    /// Keeps the tallies of a field at hand from now on.
-    pub fn watch(&mut self, field: &Field) {
-        if !self.watched.contains_key(field) {
-            let mut watched = Watched::default();
+    /// Builds an index over a field and maintains it from now on: [`tally`](Self::tally) and
+    /// [`first_with`](Self::first_with) then take O(1). O(tasks).
+    pub fn index_field(&mut self, field: &Field) {
+        if !self.indexed.contains_key(field) {
+            let mut field_index = FieldIndex::default();
             for (index, task) in self.tasks.iter().enumerate() {
-                watched.add(index, field, task);
+                field_index.add(index, field, task);
             }
-            self.watched.insert(field.clone(), watched);
+            self.indexed.insert(field.clone(), field_index);
         }
     }
 
-    /// Says which values of a field there are for tasks of an app, beside those that its tasks have: `MAX_SKEW`
-    /// compares with these too. Replaces what was said of that field before.
-    pub fn know(&mut self, app: &str, field: &Field, values: impl IntoIterator<Item = SmolStr>) {
+    /// Sets the topology domains of a field for an app: `MAX_SKEW` compares a value with these and with the values of
+    /// the app's tasks. Replaces the domains that were set for the field before.
+    pub fn set_domains(&mut self, app: &str, field: &Field, values: impl IntoIterator<Item = SmolStr>) {
         let tally = self.tally(app, field);
         let values = values.into_iter().map(|value| (value.clone(), tally.count(&value) > 0));
         let values: Map<SmolStr, bool> = values.collect();
         let empty = values.values().filter(|has_task| !**has_task).count();
-        self.known.insert(field.clone(), Known { app: app.into(), values, empty });
+        self.domains.insert(field.clone(), TopologyDomains { app: app.into(), values, empty });
     }
 
-    /// Says that a value of a field has come to be there, or is there no more, beside what was [said](Self::know) before.
-    pub(crate) fn know_of(&mut self, app: &str, field: &Field, value: &str, is_there: bool) {
+    /// Adds a value to the [domains](Self::set_domains) of a field, or removes it if it no longer `exists`.
+    pub(crate) fn update_domain(&mut self, app: &str, field: &Field, value: &str, exists: bool) {
         let has_task = self.tally(app, field).count(value) > 0;
-        let Some(known) = self.known.get_mut(field).filter(|known| known.app == app) else { return };
-        let before =
-            if is_there { known.values.insert(value.into(), has_task) } else { known.values.swap_remove(value) };
-        match (before, is_there) {
-            (None, true) if !has_task => known.empty += 1,
-            (Some(false), false) => known.empty -= 1,
+        let Some(domains) = self.domains.get_mut(field).filter(|domains| domains.app == app) else { return };
+        let previous =
+            if exists { domains.values.insert(value.into(), has_task) } else { domains.values.swap_remove(value) };
+        match (previous, exists) {
+            (None, true) if !has_task => domains.empty += 1,
+            (Some(false), false) => domains.empty -= 1,
             _ => {}
         }
     }
 
-    /// How many tasks of the app the value has that has the fewest, of those that tasks have and those that are known.
+    /// Returns the smallest number of tasks of the app at any value, over its topology domains and the values of its
+    /// tasks.
     pub(crate) fn fewest(&self, app: &str, field: &Field) -> Option<u64> {
-        if self.known.get(field).is_some_and(|known| known.app == app && known.empty > 0) {
+        if self.domains.get(field).is_some_and(|domains| domains.app == app && domains.empty > 0) {
             return Some(0);
         }
-        self.tally(app, field).fewest_named()
+        self.tally(app, field).fewest_of_values()
     }
 
-    /// The tasks of an app, in the order in which they came.
+    /// Iterates over the tasks of an app in order of placement.
     pub fn siblings(&self, app: &str) -> impl Iterator<Item = &PlacedTask> {
         self.by_app.get(app).into_iter().flatten().map(|index| &self.tasks[*index])
     }
 
-    /// How many tasks an app has.
+    /// Returns the number of tasks of an app.
     #[must_use]
     pub fn count(&self, app: &str) -> usize {
         self.by_app.get(app).map_or(0, Vec::len)
     }
 
-    /// The tasks of all apps on a host, in the order in which they came.
+    /// Iterates over the tasks of all apps on a host in order of placement.
     pub fn neighbours(&self, hostname: &str) -> impl Iterator<Item = &PlacedTask> {
         let first = self.by_host.get(hostname).map(|(first, _)| *first);
         std::iter::successors(first, |index| self.next[*index]).map(|index| &self.tasks[index])
     }
 
-    /// How many tasks of an app have each value of a field.
+    /// Returns the tally of a field over the tasks of an app.
     #[must_use]
     pub fn tally(&self, app: &str, field: &Field) -> Cow<'_, Tally> {
-        match self.watched.get(field) {
-            Some(watched) => watched.by_app.get(app).map_or_else(|| Cow::Owned(Tally::default()), Cow::Borrowed),
+        match self.indexed.get(field) {
+            Some(field_index) => {
+                field_index.by_app.get(app).map_or_else(|| Cow::Owned(Tally::default()), Cow::Borrowed)
+            }
             None => {
                 let mut tally = Tally::default();
                 for task in self.siblings(app) {
@@ -356,41 +379,41 @@ impl Placed {
         }
     }
 
-    /// The first task of any app that has that value.
+    /// Returns the first task of any app with that value of a field.
     #[must_use]
-    pub fn holder(&self, field: &Field, value: &str) -> Option<&PlacedTask> {
-        match self.watched.get(field) {
-            Some(watched) => watched.first.get(value).map(|index| &self.tasks[*index]),
+    pub fn first_with(&self, field: &Field, value: &str) -> Option<&PlacedTask> {
+        match self.indexed.get(field) {
+            Some(field_index) => field_index.first.get(value).map(|index| &self.tasks[*index]),
             None => self.tasks.iter().find(|task| task.location.value(field).as_deref() == Some(value)),
         }
     }
 
-    /// The field, the value and the task that keeps every other task away from there, if one does.
+    /// Returns the field, the value and the task if a task holds a value of this location exclusively.
     #[must_use]
-    pub fn keeper(&self, location: &Location) -> Option<(&Field, &SmolStr, &TaskId)> {
-        self.kept.iter().find_map(|(field, values)| {
+    pub fn exclusive_holder(&self, location: &Location) -> Option<(&Field, &SmolStr, &TaskId)> {
+        self.exclusive_holders.iter().find_map(|(field, values)| {
             let (value, tasks) = values.get_key_value(location.value(field)?.as_ref())?;
             Some((field, value, tasks.last()?))
         })
     }
 
-    /// Whether any task keeps others away from anywhere.
-    pub(crate) fn keeps_any(&self) -> bool {
-        self.kept.values().any(|values| !values.is_empty())
+    /// Returns true if any task holds a value exclusively.
+    pub(crate) fn has_exclusive_holder(&self) -> bool {
+        self.exclusive_holders.values().any(|values| !values.is_empty())
     }
 
-    /// What the tasks on a host have under a field that is about tasks.
+    /// Iterates over the values of a field of tasks, for all tasks on a host.
     pub(super) fn values<'a>(&'a self, hostname: &str, field: &'a Field) -> impl Iterator<Item = &'a str> {
         self.neighbours(hostname).flat_map(|task| task.values(field)).flatten()
     }
 }
 
-impl Watched {
+impl FieldIndex {
     fn add(&mut self, index: usize, field: &Field, task: &PlacedTask) {
         let value = task.location.value(field);
         let value = value.as_deref();
-        if let Some(new) = value.filter(|value| !self.first.contains_key(*value)) {
-            self.first.insert(new.into(), index);
+        if let Some(value) = value.filter(|value| !self.first.contains_key(*value)) {
+            self.first.insert(value.into(), index);
         }
         match self.by_app.get_mut(&task.app) {
             Some(tally) => tally.add(value),
@@ -398,8 +421,8 @@ impl Watched {
         }
     }
 
-    /// Takes the last of all tasks away.
-    fn remove(&mut self, index: usize, field: &Field, task: &PlacedTask) {
+    /// Undoes the last [`add`](Self::add).
+    fn remove_last(&mut self, index: usize, field: &Field, task: &PlacedTask) {
         let value = task.location.value(field).map(SmolStr::from);
         if let Some(value) = value.as_ref().filter(|value| self.first.get(*value) == Some(&index)) {
             self.first.shift_remove(value);
@@ -415,7 +438,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_and_a_digest_are_no_part_of_the_name() {
+    fn tag_and_digest_are_not_part_of_the_name() {
         let cases = [
             ("redis", "redis"),
             ("redis:7", "redis"),
@@ -430,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_away_again_leaves_no_trace() {
+    fn pop_undoes_push() {
         let (rack, host) = ("rack".parse::<Field>().unwrap(), Field::Hostname);
         let task = |i: usize| {
             let location = Location {
@@ -442,48 +465,48 @@ mod tests {
             task
         };
         let mut placed = Placed::new();
-        placed.watch(&rack);
-        placed.watch(&host);
-        placed.know("/a", &rack, ["r0", "r1", "r7"].map(SmolStr::from));
-        let seen = |placed: &Placed| {
+        placed.index_field(&rack);
+        placed.index_field(&host);
+        placed.set_domains("/a", &rack, ["r0", "r1", "r7"].map(SmolStr::from));
+        let snapshot = |placed: &Placed| {
             let of_app = |app| (placed.tally(app, &rack).into_owned(), placed.fewest(app, &rack), placed.count(app));
             let on = |host| placed.neighbours(host).map(|task| task.id.clone()).collect::<Vec<_>>();
-            let keeper = placed.keeper(&task(0).location).map(|(_, _, id)| id.clone());
-            let first = placed.holder(&rack, "r2").map(|task| task.id.clone());
-            (of_app("/a"), of_app("/b"), on("h0"), on("h1"), keeper, first)
+            let holder = placed.exclusive_holder(&task(0).location).map(|(_, _, id)| id.clone());
+            let first = placed.first_with(&rack, "r2").map(|task| task.id.clone());
+            (of_app("/a"), of_app("/b"), on("h0"), on("h1"), holder, first)
         };
         let mut states = Vec::new();
         for i in 0..20 {
-            states.push(seen(&placed));
+            states.push(snapshot(&placed));
             placed.push(task(i));
         }
         for i in (0..20).rev() {
             assert_eq!(placed.pop(), Some(task(i)));
-            assert_eq!(seen(&placed), states[i], "{i}");
+            assert_eq!(snapshot(&placed), states[i], "{i}");
         }
         assert_eq!(placed.pop(), None);
     }
 
     #[test]
-    fn a_watched_tally_is_what_counting_gives() {
-        let (rack, mut counted) = ("rack".parse::<Field>().unwrap(), Placed::new());
-        let mut watched = Placed::new();
+    fn the_tally_of_an_indexed_field_agrees_with_counting() {
+        let (rack, mut plain) = ("rack".parse::<Field>().unwrap(), Placed::new());
+        let mut indexed = Placed::new();
         for (i, attributes) in ["rack:r1", "", "rack:r2", "rack:r1"].into_iter().enumerate() {
             if i == 2 {
-                watched.watch(&rack); // some came before, some come after
+                indexed.index_field(&rack); // before some tasks, after others
             }
             let location = Location { attributes: attributes.parse().unwrap(), ..Location::new("h") };
             let task = PlacedTask::new("/a", format!("a.{i}"), location);
-            counted.push(task.clone());
-            watched.push(task);
+            plain.push(task.clone());
+            indexed.push(task);
         }
-        assert_eq!(watched.tally("/a", &rack), counted.tally("/a", &rack));
-        assert_eq!(watched.tally("/b", &rack), counted.tally("/b", &rack));
-        assert_eq!(watched.tally("/a", &rack).count("r1"), 2);
-        assert_eq!(watched.tally("/a", &rack).above(1), 1);
+        assert_eq!(indexed.tally("/a", &rack), plain.tally("/a", &rack));
+        assert_eq!(indexed.tally("/b", &rack), plain.tally("/b", &rack));
+        assert_eq!(indexed.tally("/a", &rack).count("r1"), 2);
+        assert_eq!(indexed.tally("/a", &rack).excess_over(1), 1);
         for value in ["r1", "r2", "r3"] {
-            let id = |placed: &Placed| placed.holder(&rack, value).map(|task| task.id.clone());
-            assert_eq!(id(&watched), id(&counted), "{value}");
+            let id = |placed: &Placed| placed.first_with(&rack, value).map(|task| task.id.clone());
+            assert_eq!(id(&indexed), id(&plain), "{value}");
         }
     }
 }

@@ -1,26 +1,26 @@
-//! [`Preference`]: a constraint as a wish with a weight.
+//! [`Preference`]: a soft constraint, a clause with a weight.
 
 use super::{Candidate, Clause, Constraint, Placed};
 
-/// How much a wish counts: from -100 to 100, and not 0. Below 0 it is something to avoid.
+/// The weight of a soft constraint: from -100 to 100, and not 0. A negative weight marks locations to avoid.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Weight(f64);
 
-/// A number that is no [`Weight`].
+/// A number that is not a valid [`Weight`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is not a weight: expected a number from -100 to 100, and not 0")]
 pub struct WeightError {
-    /// The number that was given.
+    /// The number.
     pub found: f64,
 }
 
 impl Weight {
-    /// Checks a weight.
+    /// Validates a weight.
     ///
     /// # Errors
     ///
-    /// [`WeightError`] for 0, for what is beyond the bounds, and for no number at all.
+    /// [`WeightError`] for 0, for a number out of bounds, and for NaN.
     pub fn new(weight: f64) -> Result<Self, WeightError> {
         if weight != 0.0 && (-100.0..=100.0).contains(&weight) {
             Ok(Self(weight))
@@ -29,7 +29,7 @@ impl Weight {
         }
     }
 
-    /// The number.
+    /// Returns the weight as a number.
     #[must_use]
     pub fn value(self) -> f64 {
         self.0
@@ -37,32 +37,32 @@ impl Weight {
 }
 
 impl Default for Weight {
-    /// As much as any.
+    /// The largest weight, 100.
     fn default() -> Self {
         Self(100.0)
     }
 }
 
-/// A constraint as a wish: where it holds, its weight counts for the place (Fenzo's soft
-/// constraints, Swarm's `~`, Nomad's affinities).
+/// A soft constraint: its weight counts for a location where the clause holds (Fenzo's soft constraints, Swarm's `~`,
+/// Nomad's affinities).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Preference {
-    /// What is wished for.
+    /// The clause.
     pub clause: Clause,
-    /// How much.
+    /// The weight.
     pub weight: Weight,
 }
 
 impl Preference {
-    /// How well a place meets several wishes, from -1 to 1: the sum of the weights that hold, over
-    /// the sum of all without their sign. No wishes: 0.
+    /// Returns the normalised score of a candidate, from -1 to 1: the sum of the weights of the preferences that hold,
+    /// divided by the sum of the absolute values of all weights. Without preferences the score is 0.
     #[must_use]
-    pub fn score(wishes: &[Self], candidate: &Candidate<'_>, placed: &Placed) -> f64 {
-        let all: f64 = wishes.iter().map(|wish| wish.weight.0.abs()).sum();
-        let holds = |wish: &&Self| wish.clause.holds(candidate, placed);
-        let met: f64 = wishes.iter().filter(holds).map(|wish| wish.weight.0).sum();
-        if wishes.is_empty() { 0.0 } else { met / all }
+    pub fn score(preferences: &[Self], candidate: &Candidate<'_>, placed: &Placed) -> f64 {
+        let total: f64 = preferences.iter().map(|preference| preference.weight.0.abs()).sum();
+        let holds = |preference: &&Self| preference.clause.holds(candidate, placed);
+        let met: f64 = preferences.iter().filter(holds).map(|preference| preference.weight.0).sum();
+        if preferences.is_empty() { 0.0 } else { met / total }
     }
 }
 
@@ -82,15 +82,19 @@ mod tests {
     }
 
     #[test]
-    fn the_score_is_what_holds_of_what_there_is() {
-        let wish =
+    fn the_score_is_the_weight_that_holds_over_all_weights() {
+        let preference =
             |text: &str, weight| Clause::from(text.parse::<Condition>().unwrap()).soften(Weight::new(weight).unwrap());
         let mut location = Location::new("h");
         location.attributes = "dc:dc1;kernel:4.9".parse().unwrap();
-        let wishes =
-            [wish("dc IS dc1", 100.0), wish("dc IS dc2", -100.0), wish("kernel GT 4", 50.0), wish("x EXISTS", 50.0)];
+        let preferences = [
+            preference("dc IS dc1", 100.0),
+            preference("dc IS dc2", -100.0),
+            preference("kernel GT 4", 50.0),
+            preference("x EXISTS", 50.0),
+        ];
         let candidate = Candidate::new("/a", &location);
-        let score = |wishes: &[Preference]| Preference::score(wishes, &candidate, &Placed::new()).to_string();
-        assert_eq!((score(&wishes).as_str(), score(&[]).as_str()), ("0.5", "0"));
+        let score = |preferences: &[Preference]| Preference::score(preferences, &candidate, &Placed::new()).to_string();
+        assert_eq!((score(&preferences).as_str(), score(&[]).as_str()), ("0.5", "0"));
     }
 }

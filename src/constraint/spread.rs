@@ -1,17 +1,17 @@
-//! How evenly tasks are divided over the values of a field: `GROUP_BY`, `MAX_SKEW`.
+//! Operators that spread tasks evenly over the values of a field: `GROUP_BY`, `MAX_SKEW`.
 
 use super::{Field, Placed, Reason, Remedy, Tally, Verdict};
 use std::num::NonZeroU64;
 
-/// `GROUP_BY` with a count: `instances` are divided over so many values; what does not divide evenly
-/// goes on top of whichever come first.
+/// `GROUP_BY` with a count: divides `instances` over so many values. Each value gets the quotient; the remainder goes
+/// to the values that reach the quotient first, one task each.
 ///
-/// As Marathon does today: tasks without the field form a group of their own. (Marathon's documents
-/// still describe the earlier rule, which waited until all groups had begun.)
-pub(super) fn groups(field: &Field, value: &str, groups: NonZeroU64, instances: u64, tally: &Tally) -> Verdict {
-    let (quota, on_top) = (instances / groups, instances % groups);
-    let (count, used) = (tally.count(value), tally.above(quota));
-    let has_room = |count: u64| count < quota || (count == quota && used < on_top);
+/// As in the current Marathon, tasks without a value form a group of their own. (Marathon's documentation still
+/// describes an earlier rule, which waited until every group had a task.)
+pub(super) fn group_by(field: &Field, value: &str, groups: NonZeroU64, instances: u64, tally: &Tally) -> Verdict {
+    let (quotient, remainder) = (instances / groups, instances % groups);
+    let (count, excess) = (tally.count(value), tally.excess_over(quotient));
+    let has_room = |count: u64| count < quotient || (count == quotient && excess < remainder);
     let remedy = || {
         let with_room = || tally.iter().find(|(value, count)| value.is_some() && has_room(*count));
         let is_new = tally.groups() < groups.get();
@@ -29,21 +29,21 @@ pub(super) fn groups(field: &Field, value: &str, groups: NonZeroU64, instances: 
         field: field.clone(),
         value: value.into(),
         count,
-        most: if used < on_top { quota + 1 } else { quota },
+        most: if excess < remainder { quotient + 1 } else { quotient },
         remedy: remedy(),
     })
 }
 
-/// `GROUP_BY` without a count: the value is new, or no other has fewer tasks. (Today's Marathon
-/// fails on this form; this is what its documents promise, and what it did before.)
-pub(super) fn evenly(field: &Field, value: &str, tally: &Tally) -> Verdict {
+/// `GROUP_BY` without a count: the value has no task, or no other value has fewer. (The current Marathon fails on this
+/// form; the rule is that of its documentation and of earlier versions.)
+pub(super) fn group_evenly(field: &Field, value: &str, tally: &Tally) -> Verdict {
     let count = tally.count(value);
     let fewest = tally.fewest().unwrap_or(0);
     Verdict::require(count == 0 || count <= fewest, || uneven(field, value, count, fewest))
 }
 
-/// `MAX_SKEW`: with one more, the value has at most `most` tasks more than any value that is known.
-pub(super) fn skew(field: &Field, value: &str, most: NonZeroU64, app: &str, placed: &Placed) -> Verdict {
+/// `MAX_SKEW`: with one more task, the value has at most `most` tasks more than any topology domain.
+pub(super) fn max_skew(field: &Field, value: &str, most: NonZeroU64, app: &str, placed: &Placed) -> Verdict {
     let count = placed.tally(app, field).count(value);
     let fewest = placed.fewest(app, field).unwrap_or(count);
     let fits = count.saturating_add(1).saturating_sub(fewest) <= most.get();

@@ -1,10 +1,10 @@
-//! Conditions on places and tasks, by the rules of Marathon and those on top.
+//! Conditions on locations and tasks: the operators of Marathon, and the others.
 
 use super::*;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-fn place(attributes: &str) -> Location {
+fn location(attributes: &str) -> Location {
     Location { attributes: attributes.parse().unwrap(), ..Location::new("h1") }
 }
 
@@ -16,13 +16,13 @@ fn rule(text: &str) -> Condition {
 fn placed(tasks: &[&str]) -> Placed {
     let mut placed = Placed::new();
     for (i, attributes) in tasks.iter().enumerate() {
-        placed.push(PlacedTask::new("/a", format!("a.{}", i + 1), place(attributes)));
+        placed.push(PlacedTask::new("/a", format!("a.{}", i + 1), location(attributes)));
     }
     placed
 }
 
 fn check(text: &str, tasks: &[&str], attributes: &str, instances: u64) -> Verdict {
-    let location = place(attributes);
+    let location = location(attributes);
     rule(text).check(&Candidate::new("/a", &location).instances(instances), &placed(tasks))
 }
 
@@ -41,12 +41,12 @@ fn values_are_compared_as_marathon_prints_them() {
         ("n:x y", "x y"),
     ];
     for (attributes, text) in cases {
-        assert_eq!(place(attributes).value(&Field::Attribute("n".into())).as_deref(), Some(text), "{attributes}");
+        assert_eq!(location(attributes).value(&Field::Attribute("n".into())).as_deref(), Some(text), "{attributes}");
     }
 }
 
 #[test]
-fn operators_that_look_at_a_value() {
+fn value_operators() {
     let cases = [
         ("rack IS r1", "rack:r1", true),
         ("rack IS r", "rack:r1", false),
@@ -103,7 +103,7 @@ fn without_the_field_only_negations_hold() {
 }
 
 #[test]
-fn operators_that_count_the_tasks_of_the_app() {
+fn counting_operators() {
     let (r1, r2, r3, none) = ("rack:r1", "rack:r2", "rack:r3", "os:x");
     let cases: &[(&str, &[&str], &str, u64, bool)] = &[
         ("rack UNIQUE", &[r2, none], r1, 4, true),
@@ -115,14 +115,14 @@ fn operators_that_count_the_tasks_of_the_app() {
         ("rack CLUSTER", &[r1, r2], r1, 4, true),
         ("rack CLUSTER", &[r2, r1], r1, 4, false),
         ("rack CLUSTER", &[none, r1], r1, 4, false),
-        // five in two groups: two each and one on top
+        // five in two groups: two each, and one more in either
         ("rack GROUP_BY 2", &[], r1, 5, true),
         ("rack GROUP_BY 2", &[r1, r1], r1, 5, true),
         ("rack GROUP_BY 2", &[r1, r1, r1], r1, 5, false),
         ("rack GROUP_BY 2", &[r1, r1, r1, r2, r2], r2, 6, true),
         ("rack GROUP_BY 2", &[r1, r1, r1, r2, r2], r2, 5, false),
         ("rack GROUP_BY 2", &[r1, r2], r3, 6, false),
-        ("rack GROUP_BY 2", &[r1, none], r2, 6, false), // those without the field are a group too
+        ("rack GROUP_BY 2", &[r1, none], r2, 6, false), // tasks without a value are a group too
         ("rack GROUP_BY 9", &[r1], r1, 3, false),
         ("rack GROUP_BY", &[r1, r1], r2, 9, true),
         ("rack GROUP_BY", &[r1, r1, r2], r2, 9, true),
@@ -130,7 +130,7 @@ fn operators_that_count_the_tasks_of_the_app() {
         ("rack GROUP_BY", &[r1, r2], r1, 9, true),
         ("rack MAX_SKEW 1", &[r1, r1, r2], r1, 9, false),
         ("rack MAX_SKEW 2", &[r1, r1, r2], r1, 9, true),
-        ("rack MAX_SKEW 1", &[r1, r1, r1], r1, 9, true), // no other value is known
+        ("rack MAX_SKEW 1", &[r1, r1, r1], r1, 9, true), // there is no other domain
         ("rack MAX_SKEW 1", &[r1, none], r1, 9, true),
         ("rack EXCLUSIVE", &[r1], r2, 9, true),
         ("rack EXCLUSIVE", &[r1], r1, 9, false),
@@ -143,7 +143,7 @@ fn operators_that_count_the_tasks_of_the_app() {
 
 #[test]
 fn tasks_of_other_apps_only_count_for_exclusive() {
-    let (location, placed) = (place("rack:r1"), placed(&["rack:r1"]));
+    let (location, placed) = (location("rack:r1"), placed(&["rack:r1"]));
     let other = Candidate::new("/b", &location);
     for (text, holds) in [("rack UNIQUE", true), ("rack MAX_PER 1", true), ("rack EXCLUSIVE", false)] {
         assert_eq!(rule(text).check(&other, &placed).is_accept(), holds, "{text}");
@@ -151,17 +151,17 @@ fn tasks_of_other_apps_only_count_for_exclusive() {
 }
 
 #[test]
-fn a_value_that_is_known_and_empty_counts_for_the_skew() {
-    let (location, mut placed) = (place("zone:z1"), placed(&["zone:z1"]));
+fn a_domain_without_tasks_counts_for_the_skew() {
+    let (location, mut placed) = (location("zone:z1"), placed(&["zone:z1"]));
     let (candidate, skew) = (Candidate::new("/a", &location), rule("zone MAX_SKEW 1"));
     assert!(skew.check(&candidate, &placed).is_accept());
-    placed.know("/a", &skew.field, ["z1".into(), "z2".into()]);
+    placed.set_domains("/a", &skew.field, ["z1".into(), "z2".into()]);
     let why = Reason::Uneven { field: skew.field.clone(), value: "z1".into(), count: 1, fewest: 0 };
     assert_eq!(skew.check(&candidate, &placed), Verdict::Reject(why));
 }
 
 #[test]
-fn fields_of_tasks_have_the_values_of_all_on_the_host() {
+fn fields_of_tasks_have_the_values_of_all_tasks_on_the_host() {
     let mut placed = Placed::new();
     for (app, id, image) in [("/web", "web.1", "hub:5000/nginx:1.9"), ("/db", "db.1", "redis")] {
         let mut task = PlacedTask::new(app, id, Location::new("h1"));
@@ -193,10 +193,10 @@ fn fields_of_tasks_have_the_values_of_all_on_the_host() {
 }
 
 #[test]
-fn clauses_join_conditions_and_say_why_not() {
+fn clauses_reject_with_the_reasons_of_their_parts() {
     let clause = |text: &str| Clause::from(rule(text));
     let (a, b, none) = (clause("rack IS r1"), clause("os IS linux"), clause("x EXISTS"));
-    let location = place("rack:r1;os:bsd");
+    let location = location("rack:r1;os:bsd");
     let check = |clause: &Clause| clause.check(&Candidate::new("/a", &location), &Placed::new());
     let accepted = [
         Clause::Any(vec![b.clone(), a.clone()]),
@@ -219,7 +219,7 @@ fn clauses_join_conditions_and_say_why_not() {
 }
 
 #[test]
-fn what_is_wrong_is_told_when_it_is_read() {
+fn invalid_conditions_are_errors_when_parsed() {
     let cases = [
         ("rack", "is not a condition: expected FIELD OPERATOR"),
         ("rack UNIQE", "\"UNIQE\" is not an operator: expected one of UNIQUE, CLUSTER"),
@@ -271,12 +271,12 @@ proptest! {
         }
     }
 
-    /// Three groups at most, none above its share, and with a place for each group all find theirs.
+    /// There are at most three groups, and none exceeds its part.
     #[test]
-    fn grouping_divides_evenly(order in prop::collection::vec(0_usize..4, 0..60), instances in 0_u64..12) {
+    fn group_by_divides_evenly(order in prop::collection::vec(0_usize..4, 0..60), instances in 0_u64..12) {
         let (rule, mut placed, mut count) = (rule("rack GROUP_BY 3"), Placed::new(), 0_u64);
         for pick in order {
-            let location = place(&format!("rack:r{pick}"));
+            let location = location(&format!("rack:r{pick}"));
             let candidate = Candidate::new("/a", &location).instances(instances);
             if count < instances && rule.check(&candidate, &placed).is_accept() {
                 placed.push(PlacedTask::new("/a", format!("a.{count}"), location));

@@ -160,7 +160,7 @@ impl<'a> Choice<'a> {
 
     /// The best offer for one more instance.
     pub(super) fn pick(&mut self, search: &Search<'_>, desk: &Desk<'_>) -> Option<usize> {
-        let keeps = desk.placed.keeps_any();
+        let keeps = desk.placed.has_exclusive_holder();
         loop {
             let index = if self.is_open { self.look_at_all(search, desk) } else { self.best_head(search, desk) }?;
             if !keeps || desk.kept(index).is_none() {
@@ -372,7 +372,7 @@ impl<'a> Choice<'a> {
         if !self.terms.of_anything.is_empty() {
             wishes += self.terms.of_anything.answer(desk, search, index)?;
         }
-        if desk.placed.keeps_any() && desk.kept(index).is_some() {
+        if desk.placed.has_exclusive_holder() && desk.kept(index).is_some() {
             return None;
         }
         if self.is_open {

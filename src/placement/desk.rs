@@ -219,8 +219,8 @@ impl<'a> Desk<'a> {
 
     /// Why no other task may come there, if one keeps them away.
     pub(super) fn kept(&self, index: usize) -> Option<Reason> {
-        let (field, value, task) = self.placed.keeper(&self.slots[index].location)?;
-        Some(Reason::Kept { field: field.clone(), value: value.clone(), task: task.clone() })
+        let (field, value, task) = self.placed.exclusive_holder(&self.slots[index].location)?;
+        Some(Reason::ExclusivelyHeld { field: field.clone(), value: value.clone(), task: task.clone() })
     }
 
     fn role(&self, search: &Search<'_>, slot: &Slot<'_>) -> Option<Barrier> {

@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::plan::{GroupShortage, Unplaced};
 use super::search::Search;
 use super::serve::{explain, pending, place};
-use crate::constraint::{Condition, Field, Operator, Wanted};
+use crate::constraint::{Condition, Field, Literal, Operator};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 
@@ -75,7 +75,7 @@ impl Attempt {
             let mut app = Cow::Borrowed(app);
             for (_, field, value) in self.without.iter().filter(|(other, ..)| other == member) {
                 let condition =
-                    Condition { field: field.clone(), operator: Operator::IsNot(Wanted::new(value.clone())) };
+                    Condition { field: field.clone(), operator: Operator::IsNot(Literal::new(value.clone())) };
                 app.to_mut().require.push(condition.into());
             }
             place(desk, &app, number).waiting > 0

@@ -176,7 +176,7 @@ impl Miss {
             let fails = clauses.filter(|(clause, _)| !clause.holds(&candidate, &desk.placed));
             let mut unmet: Vec<SmolStr> = fails.map(|(_, text)| text.clone()).collect();
             let is_away = search.home.zip(location.region.as_ref()).is_some_and(|(home, region)| home != region);
-            if is_away || desk.placed.keeper(&location).is_some() {
+            if is_away || desk.placed.exclusive_holder(&location).is_some() {
                 unmet.push(SmolStr::default());
             }
             unmet

@@ -24,7 +24,7 @@ pub(super) fn place<'d: 's, 's>(desk: &mut Desk<'d>, app: &'s App, number: usize
         return search;
     }
     for field in search.counted() {
-        desk.placed.watch(&field);
+        desk.placed.index_field(&field);
     }
     for (spread, _, known) in &mut search.spreads {
         let column = desk.table.printed(&desk.slots, &spread.field);

@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::search::Search;
 use super::table::Column;
-use crate::constraint::{Constraint, Field, Reach};
+use crate::constraint::{Constraint, Field, Scope};
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) struct Known<'a> {
     /// By the number of a value, how many offers make it known.
     counts: Vec<u32>,
     /// What may make an offer meet the conditions that did not, or the other way round.
-    reach: Reach,
+    reach: Scope,
 }
 
 impl<'a> Known<'a> {
@@ -29,9 +29,9 @@ impl<'a> Known<'a> {
             meets: vec![false; desk.slots.len()],
             counts: vec![0; column.firsts.len()],
             column,
-            reach: search.other.iter().map(|clause| clause.reach()).max().unwrap_or(Reach::Place),
+            reach: search.other.iter().map(|clause| clause.scope()).max().unwrap_or(Scope::Location),
         };
-        desk.placed.know(&search.app.id, field, []);
+        desk.placed.set_domains(&search.app.id, field, []);
         (0..desk.slots.len()).for_each(|index| known.look(index, search, desk));
         known
     }
@@ -39,13 +39,13 @@ impl<'a> Known<'a> {
     /// Takes in that a task was launched in that offer.
     pub(super) fn refresh(&mut self, index: usize, search: &Search<'_>, desk: &mut Desk<'_>) {
         match self.reach {
-            Reach::Place => {}
-            Reach::Host => {
+            Scope::Location => {}
+            Scope::Host => {
                 for other in desk.beside(index).to_vec() {
                     self.look(other, search, desk);
                 }
             }
-            Reach::Anything => (0..desk.slots.len()).for_each(|index| self.look(index, search, desk)),
+            Scope::Cluster => (0..desk.slots.len()).for_each(|index| self.look(index, search, desk)),
         }
     }
 
@@ -59,7 +59,7 @@ impl<'a> Known<'a> {
         let comes_or_goes = *count == u32::from(meets);
         let value = desk.slots[index].location.value(self.field).map(SmolStr::from);
         if let Some(value) = value.filter(|_| comes_or_goes) {
-            desk.placed.know_of(&search.app.id, self.field, &value, meets);
+            desk.placed.update_domain(&search.app.id, self.field, &value, meets);
         }
     }
 }

@@ -83,15 +83,19 @@ impl<'a> Terms<'a> {
 
     /// Where it belongs; none = it depends on how many tasks have which values, and on nothing but the place beside.
     fn group(&mut self, clause: &Clause) -> Option<&mut Group<'a>> {
-        let needs = clause.needs();
-        let of_host = needs.neighbours || needs.own_host || needs.own_place;
-        if needs.anything || (needs.counts && of_host) {
+        let dependencies = clause.dependencies();
+        let of_host = dependencies.host_task_fields || dependencies.host_other || dependencies.location_other;
+        if dependencies.cluster || (dependencies.tallies && of_host) {
             Some(&mut self.of_anything)
-        } else if needs.counts {
+        } else if dependencies.tallies {
             None
         } else if !of_host {
             Some(&mut self.of_place)
-        } else if needs.neighbours && !needs.own_host && !needs.own_place && !needs.place {
+        } else if dependencies.host_task_fields
+            && !dependencies.host_other
+            && !dependencies.location_other
+            && !dependencies.location_fields
+        {
             Some(&mut self.of_state)
         } else {
             Some(&mut self.of_slot)
@@ -212,7 +216,7 @@ fn beat(condition: &Condition, search: &Search<'_>, desk: &Desk<'_>) -> u64 {
     let (app, field) = (search.app, &condition.field);
     if let Operator::GroupBy(Some(groups)) = &condition.operator {
         let tally = desk.placed.tally(&app.id, field);
-        let on_top = tally.above(app.instances / *groups) < app.instances % *groups;
+        let on_top = tally.excess_over(app.instances / *groups) < app.instances % *groups;
         u64::from(tally.groups() < groups.get()) + 2 * u64::from(on_top)
     } else if matches!(condition.operator, Operator::GroupBy(None)) {
         desk.placed.tally(&app.id, field).fewest().unwrap_or(0)

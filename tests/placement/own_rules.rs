@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use crate::tier::tier;
-use apportion::constraint::{Candidate, Clause, Condition, Constraint, Placed, Reach, Verdict};
+use apportion::constraint::{Candidate, Clause, Condition, Constraint, Placed, Scope, Verdict};
 use apportion::placement::{App, Fitness, Plan, Planner, Prospect, Strategy};
 use apportion::{Offer, OfferId, Role};
 use proptest::prelude::{Strategy as Generator, *};
@@ -26,14 +26,14 @@ fn the_program_takes_licences_and_prices_into_account() {
 
 /// A condition behind a seam: the planner knows no more of it than it says.
 #[derive(Debug)]
-struct Hidden(Clause, Reach);
+struct Hidden(Clause, Scope);
 
 impl Constraint for Hidden {
     fn check(&self, candidate: &Candidate<'_>, placed: &Placed) -> Verdict {
         self.0.check(candidate, placed)
     }
 
-    fn reach(&self) -> Reach {
+    fn scope(&self) -> Scope {
         self.1
     }
 }
@@ -142,9 +142,9 @@ proptest! {
         };
         let plain = planned(&Clause::clone, Strategy::by_name("binpack").unwrap());
         let own = |is_of_load| Strategy::own(Packed { is_of_load });
-        let secret = planned(&|clause| Clause::own(Hidden(clause.clone(), Reach::Anything)), own(false));
+        let secret = planned(&|clause| Clause::custom(Hidden(clause.clone(), Scope::Cluster)), own(false));
         prop_assert_eq!(&secret, &plain);
-        let open = planned(&|clause| Clause::own(Hidden(clause.clone(), clause.reach())), own(true));
+        let open = planned(&|clause| Clause::custom(Hidden(clause.clone(), clause.scope())), own(true));
         prop_assert_eq!(&open, &plain);
     }
 }

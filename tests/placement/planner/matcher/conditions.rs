@@ -2,7 +2,7 @@
 
 use super::{Matcher, Place, each_condition};
 use apportion::AttributeValue;
-use apportion::constraint::{Clause, Comparison, Condition, Field, Operator, Wanted};
+use apportion::constraint::{Clause, Comparison, Condition, Field, Literal, Operator};
 use apportion::placement::App;
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn number(text: &str) -> Option<f64> {
     digits.then(|| text.parse().ok()).flatten().filter(|number: &f64| number.is_finite())
 }
 
-fn equals(wanted: &Wanted, value: &str) -> bool {
+fn equals(wanted: &Literal, value: &str) -> bool {
     wanted.as_str() == value || number(wanted.as_str()).is_some_and(|number| rounded(number) == value)
 }
 
@@ -77,7 +77,7 @@ impl Seen {
         }
     }
 
-    fn has(&self, wanted: &Wanted) -> bool {
+    fn has(&self, wanted: &Literal) -> bool {
         match self {
             Self::Attribute(AttributeValue::Set(set)) => set.as_slice().iter().any(|name| equals(wanted, name)),
             Self::Attribute(AttributeValue::Ranges(ranges)) => {
@@ -96,7 +96,7 @@ impl Matcher<'_> {
             Clause::Any(clauses) => clauses.iter().any(|clause| self.holds(app, clause, index)),
             Clause::All(clauses) => clauses.iter().all(|clause| self.holds(app, clause, index)),
             Clause::Not(clause) => !self.holds(app, clause, index),
-            Clause::Own(_) => unreachable!("left out"),
+            Clause::Custom(_) => unreachable!("left out"),
         }
     }
 
@@ -115,7 +115,7 @@ impl Matcher<'_> {
                 [if only_missing { "attributes" } else { "constraint" }].into()
             }
             Clause::Not(_) => (!self.holds(app, clause, index)).then_some("constraint").into_iter().collect(),
-            Clause::Own(_) => unreachable!("left out"),
+            Clause::Custom(_) => unreachable!("left out"),
         }
     }
 

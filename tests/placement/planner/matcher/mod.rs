@@ -357,7 +357,7 @@ fn each_condition<'a>(clauses: &'a [Clause], each: &mut dyn FnMut(&'a Condition)
             Clause::Condition(condition) => each(condition),
             Clause::Any(clauses) | Clause::All(clauses) => each_condition(clauses, each),
             Clause::Not(clause) => each_condition(std::slice::from_ref(&**clause), each),
-            Clause::Own(_) => unreachable!("left out"),
+            Clause::Custom(_) => unreachable!("left out"),
         }
     }
 }
@@ -368,7 +368,7 @@ fn exclusive(app: &App) -> Vec<Field> {
         match clause {
             Clause::Condition(condition) => found.push(condition),
             Clause::All(clauses) => clauses.iter().for_each(|clause| required(clause, found)),
-            Clause::Any(_) | Clause::Not(_) | Clause::Own(_) => {}
+            Clause::Any(_) | Clause::Not(_) | Clause::Custom(_) => {}
         }
     }
     let mut found = Vec::new();
