@@ -1,7 +1,8 @@
-//! [`Executor`]: what the author of an executor writes.
+//! The executor side of the protocol: the [`Executor`] trait, its [`Event`]s and its [`Call`]s.
 //!
-//! An executor runs tasks of one framework on one agent. [`Event`]s come in, [`Call`]s go out, as in the Mesos v1 executor
-//! API; like a [`Scheduler`](crate::Scheduler) it holds no connection and reads no clock.
+//! An executor runs tasks of one framework on one agent. Events come in and calls go out, as in the Mesos v1 executor API.
+//! Like a [`Scheduler`](crate::Scheduler), an executor holds no connection and reads no clock. A [`Session`] keeps the
+//! protocol state that every executor needs: status UUIDs and unacknowledged updates.
 
 mod call;
 mod event;
@@ -18,10 +19,10 @@ use crate::uuid::Uuid;
 use std::fmt;
 use std::time::Duration;
 
-/// An executor: runs the tasks that it is given, and tells how they fare.
+/// The behaviour of an executor: it runs the tasks that its agent launches, and reports their states.
 ///
-/// One method is required; the others do the least that is right unless written. Whatever it has to say is put into
-/// [`Reports`]; nothing happens to it before the method returns.
+/// Only [`Executor::launch`] is required; the other methods have minimal defaults. An executor queues its calls in
+/// [`Reports`]; the transport sends them after the method has returned.
 ///
 /// # Examples
 ///
@@ -60,53 +61,53 @@ use std::time::Duration;
 /// }
 /// ```
 pub trait Executor: fmt::Debug + Send {
-    /// Starts a task.
+    /// Launches a task.
     fn launch(&mut self, task: Task, reports: &mut Reports);
 
-    /// Starts tasks that belong together; one by one, unless written.
+    /// Launches a task group. The default launches the tasks one by one.
     fn launch_group(&mut self, tasks: Vec<Task>, reports: &mut Reports) {
         for task in tasks {
             self.launch(task, reports);
         }
     }
 
-    /// Ends a task, within that time if one is given; unless written it is only said to be killed.
+    /// Kills a task, within the grace period if there is one. The default only reports the task as killed.
     fn kill(&mut self, task: TaskId, grace: Option<Duration>, reports: &mut Reports) {
         let _ = grace;
         reports.killed(&task);
     }
 
-    /// Is told something by its scheduler.
+    /// Handles a message from the scheduler.
     fn message(&mut self, data: Vec<u8>, reports: &mut Reports) {
         let _ = (data, reports);
     }
 
-    /// Learns that it is registered.
+    /// Handles the registration with the agent.
     fn subscribed(&mut self, subscribed: Subscribed, reports: &mut Reports) {
         let _ = (subscribed, reports);
     }
 
-    /// Learns that its agent has a status safe.
+    /// Handles the agent's acknowledgement of a status.
     fn acknowledged(&mut self, task: TaskId, uuid: Uuid, reports: &mut Reports) {
         let _ = (task, uuid, reports);
     }
 
-    /// Is to end all its tasks, and then itself.
+    /// Kills all tasks and shuts the executor down.
     fn shutdown(&mut self, reports: &mut Reports) {
         let _ = reports;
     }
 
-    /// Learns that something that it said was turned away.
+    /// Handles the rejection of a call by the agent.
     fn rejected(&mut self, message: String, reports: &mut Reports) {
         let _ = (message, reports);
     }
 
-    /// Is woken, as it asked for by [`Reports::wake_at`].
+    /// Handles a timer that was set with [`Reports::wake_at`].
     fn woken(&mut self, reports: &mut Reports) {
         let _ = reports;
     }
 
-    /// Hands an event to its method; a transport calls this one, by way of a [`Session`].
+    /// Dispatches an event to the method for it. Transports call this through a [`Session`].
     fn receive(&mut self, event: Event, reports: &mut Reports) {
         match event {
             Event::Subscribed(subscribed) => self.subscribed(*subscribed, reports),
@@ -164,7 +165,7 @@ impl<E: Executor + ?Sized> Executor for Box<E> {
     }
 }
 
-/// Collects what an executor has to say while it handles one event.
+/// The queue of calls and timers that an executor fills while it handles one event.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reports {
     at: Time,
@@ -173,76 +174,76 @@ pub struct Reports {
 }
 
 impl Reports {
-    /// Starts collecting at that moment.
+    /// Returns an empty queue for an event at `at`.
     #[must_use]
     pub fn new(at: Time) -> Self {
         Self { at, queue: Vec::new(), wakes: Vec::new() }
     }
 
-    /// The moment of the event: the only clock that an executor has.
+    /// Returns the time of the event, the only clock that an executor has.
     #[must_use]
     pub fn at(&self) -> Time {
         self.at
     }
 
-    /// A task is being prepared.
+    /// Reports a task as starting: it is being prepared.
     pub fn starting(&mut self, task: &TaskId) {
         self.update(TaskStatus::new(task.clone(), TaskState::Starting));
     }
 
-    /// A task runs.
+    /// Reports a task as running.
     pub fn running(&mut self, task: &TaskId) {
         self.update(TaskStatus::new(task.clone(), TaskState::Running));
     }
 
-    /// A task ended well.
+    /// Reports a task as finished: it has ended successfully.
     pub fn finished(&mut self, task: &TaskId) {
         self.update(TaskStatus::new(task.clone(), TaskState::Finished));
     }
 
-    /// A task ended badly, and why.
+    /// Reports a task as failed, with the reason.
     pub fn failed(&mut self, task: &TaskId, why: &str) {
         self.update(TaskStatus::new(task.clone(), TaskState::Failed).message(why));
     }
 
-    /// A task was killed.
+    /// Reports a task as killed.
     pub fn killed(&mut self, task: &TaskId) {
         self.update(TaskStatus::new(task.clone(), TaskState::Killed));
     }
 
-    /// Any news of a task. What names and dates it is added by the [`Session`].
+    /// Reports any other status. The [`Session`] adds its UUID, timestamp, source and executor.
     pub fn update(&mut self, status: TaskStatus) {
         self.push(Call::Update(Box::new(status)));
     }
 
-    /// Says something to the scheduler; it may get lost.
+    /// Sends a message to the scheduler. Delivery is not guaranteed.
     pub fn message(&mut self, data: impl Into<Vec<u8>>) {
         self.push(Call::Message(data.into()));
     }
 
-    /// Any call.
+    /// Queues any other call.
     pub fn push(&mut self, call: Call) {
         self.queue.push(call);
     }
 
-    /// Wants to be [woken](Executor::woken) at that moment, once, or at once if it has passed.
+    /// Sets a one-shot timer: [`Executor::woken`] is called at `at`, or at once if that has passed.
     pub fn wake_at(&mut self, at: Time) {
         self.wakes.push(at);
     }
 
-    /// When it wants to be woken, as it was asked for.
+    /// Returns the timers that were set, in order of setting.
     #[must_use]
     pub fn wakes(&self) -> &[Time] {
         &self.wakes
     }
 
-    /// What it has to say so far, in order.
+    /// Returns the calls queued so far, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[Call] {
         &self.queue
     }
 
-    /// What it has to say, in order.
+    /// Returns the queued calls, in order.
     #[must_use]
     pub fn into_vec(self) -> Vec<Call> {
         self.queue

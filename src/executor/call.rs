@@ -1,22 +1,22 @@
-//! [`Call`]: what an executor has to say.
+//! [`Call`]: a message of an executor to its agent.
 
 use crate::task::{Task, TaskStatus};
 
-/// What an executor has to say: the calls of the Mesos v1 executor API, whose JSON is their serde form.
+/// A message of an executor to its agent: a call of the Mesos v1 executor API. Its serde form is the v1 JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Call {
-    /// Registers with its agent, or comes back to it.
+    /// Registers the executor with its agent, or reconnects it.
     Subscribe {
-        /// Tasks of which no status was acknowledged yet.
+        /// Tasks without any acknowledged status.
         tasks: Vec<Task>,
-        /// Statuses that were not acknowledged yet.
+        /// Statuses that are not acknowledged.
         updates: Vec<TaskStatus>,
     },
-    /// News of a task of its own.
+    /// The status of a task of the executor.
     Update(Box<TaskStatus>),
-    /// Has something to say to the scheduler; it may get lost.
+    /// A message to the scheduler. Delivery is not guaranteed.
     Message(Vec<u8>),
-    /// Lives.
+    /// The connection is alive.
     Heartbeat,
 }

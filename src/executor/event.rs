@@ -1,4 +1,4 @@
-//! [`Event`]: what an executor is told.
+//! [`Event`]: a message of the agent to an executor.
 
 use crate::id::TaskId;
 use crate::task::{ExecutorInfo, Task};
@@ -6,58 +6,58 @@ use crate::uuid::Uuid;
 use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
-/// What an executor is told: the events of the Mesos v1 executor API, whose JSON is their serde form.
+/// A message of the agent to an executor: an event of the Mesos v1 executor API. Its serde form is the v1 JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It is registered with its agent.
+    /// The executor is registered with its agent.
     Subscribed(Box<Subscribed>),
-    /// Start this.
+    /// Launch a task.
     Launch(Task),
-    /// Start these, all or none.
+    /// Launch a task group: all tasks or none.
     LaunchGroup(Vec<Task>),
-    /// End this.
+    /// Kill a task.
     Kill {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// How long it has to end by itself, if something was said of it.
+        /// How long the task may take to shut down, if the request says so.
         grace: Option<Duration>,
     },
-    /// The agent has a status safe: it need not be told again.
+    /// The agent has stored a status: the executor need not resend it.
     Acknowledged {
-        /// The task that the status was about.
+        /// The task that the status is about.
         task: TaskId,
-        /// The status.
+        /// The UUID of the status.
         uuid: Uuid,
     },
-    /// The scheduler has something to say.
+    /// A message from the scheduler.
     Message(Vec<u8>),
-    /// End all tasks, and then itself.
+    /// Kill all tasks, then shut down.
     Shutdown,
-    /// Something that it said was turned away.
+    /// The agent has rejected a call.
     Error(String),
-    /// The connection lives.
+    /// The connection is alive.
     Heartbeat,
-    /// An event of a kind that this crate does not know, whole: to be noted and passed over.
+    /// An event of a type that this crate does not know, as its JSON. Log it and ignore it.
     Unknown(Map<String, Json>),
 }
 
-/// An executor's registration.
+/// The registration of an executor.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Subscribed {
-    /// What its framework says of it.
+    /// The executor's description, as its framework gave it.
     pub executor: ExecutorInfo,
-    /// What its framework says of itself (Mesos' `FrameworkInfo`), untouched.
+    /// Mesos' `FrameworkInfo` of its framework, uninterpreted.
     pub framework: Map<String, Json>,
-    /// What its agent says of itself (Mesos' `AgentInfo`), untouched.
+    /// Mesos' `AgentInfo` of its agent, uninterpreted.
     pub agent: Map<String, Json>,
-    /// The container that it runs in (Mesos' `ContainerID`), if it runs in one.
+    /// Mesos' `ContainerID` of its container, if it runs in one.
     pub container: Option<Map<String, Json>>,
 }
 
 impl Subscribed {
-    /// A registration of that executor, on an agent and for a framework of which nothing is said.
+    /// Returns a registration of that executor, with empty `FrameworkInfo` and `AgentInfo` and without a container.
     #[must_use]
     pub fn new(executor: ExecutorInfo) -> Self {
         Self { executor, framework: Map::new(), agent: Map::new(), container: None }

@@ -1,4 +1,4 @@
-//! [`Session`]: what every executor's transport has to keep between two messages.
+//! [`Session`]: the protocol state of an executor between two messages.
 
 use super::{Call, Event, Executor, Reports};
 use crate::id::{ExecutorId, TaskId};
@@ -7,10 +7,11 @@ use crate::time::Time;
 use crate::uuid::Uuid;
 use indexmap::IndexMap;
 
-/// An executor and its connection: names every status, keeps what is not acknowledged, comes back after a break.
+/// An executor with the state that its agent protocol needs: it stamps every status with UUID, time and source, keeps those
+/// that are not acknowledged, and repeats them when the executor reconnects.
 ///
-/// The transport hands in events and sends the calls that come out. It is as pure as the executor: UUIDs are drawn from
-/// a seed, time is that of the events.
+/// The transport passes events in and sends the calls that come out. A session does no I/O: UUIDs are drawn from a seed,
+/// and the time is that of the events.
 ///
 /// # Examples
 ///
@@ -33,7 +34,7 @@ use indexmap::IndexMap;
 /// let [Call::Update(status)] = reports.as_slice() else { panic!("one status") };
 /// assert!(status.uuid.is_some());
 ///
-/// // Nothing was acknowledged: after a break all of it is said again.
+/// // Nothing is acknowledged: a reconnecting executor repeats all of it.
 /// let Call::Subscribe { tasks, updates } = session.subscribe() else { panic!("a registration") };
 /// assert_eq!((tasks.len(), updates.len()), (1, 1));
 /// # Ok::<(), apportion::ResourceError>(())
@@ -43,35 +44,43 @@ pub struct Session<E> {
     id: ExecutorId,
     executor: E,
     seed: u64,
-    reported: u64,
-    tasks: IndexMap<TaskId, Task>,
-    updates: IndexMap<Uuid, TaskStatus>,
+    stamped: u64,
+    unacknowledged_tasks: IndexMap<TaskId, Task>,
+    unacknowledged_updates: IndexMap<Uuid, TaskStatus>,
 }
 
 impl<E: Executor> Session<E> {
-    /// An executor that has not registered yet. Its statuses get the UUIDs of that seed.
+    /// Returns a session for an executor that is not registered. The UUIDs of its statuses are drawn from `seed`.
     #[must_use]
     pub fn new(id: impl Into<ExecutorId>, executor: E, seed: u64) -> Self {
-        Self { id: id.into(), executor, seed, reported: 0, tasks: IndexMap::new(), updates: IndexMap::new() }
-    }
-
-    /// The call that registers it, or brings it back with all that was not acknowledged.
-    #[must_use]
-    pub fn subscribe(&self) -> Call {
-        Call::Subscribe {
-            tasks: self.tasks.values().cloned().collect(),
-            updates: self.updates.values().cloned().collect(),
+        Self {
+            id: id.into(),
+            executor,
+            seed,
+            stamped: 0,
+            unacknowledged_tasks: IndexMap::new(),
+            unacknowledged_updates: IndexMap::new(),
         }
     }
 
-    /// Hands an event to the executor; what comes out is to be sent, and to be [woken](Session::wake) for.
+    /// Returns the call that registers or reconnects the executor, with everything that is not acknowledged.
+    #[must_use]
+    pub fn subscribe(&self) -> Call {
+        Call::Subscribe {
+            tasks: self.unacknowledged_tasks.values().cloned().collect(),
+            updates: self.unacknowledged_updates.values().cloned().collect(),
+        }
+    }
+
+    /// Passes an event to the executor. The caller sends the calls that are returned, and calls [`Session::wake`] for the
+    /// timers.
     pub fn receive(&mut self, event: Event, at: Time) -> Reports {
         match &event {
-            Event::Launch(task) => self.note(task),
-            Event::LaunchGroup(tasks) => tasks.iter().for_each(|task| self.note(task)),
+            Event::Launch(task) => self.track(task),
+            Event::LaunchGroup(tasks) => tasks.iter().for_each(|task| self.track(task)),
             Event::Acknowledged { task, uuid } => {
-                self.tasks.shift_remove(task);
-                self.updates.shift_remove(uuid);
+                self.unacknowledged_tasks.shift_remove(task);
+                self.unacknowledged_updates.shift_remove(uuid);
             }
             Event::Subscribed(_)
             | Event::Kill { .. }
@@ -84,15 +93,15 @@ impl<E: Executor> Session<E> {
         self.act(at, |executor, reports| executor.receive(event, reports))
     }
 
-    /// Wakes the executor, as it asked for.
+    /// Fires a timer of the executor.
     pub fn wake(&mut self, at: Time) -> Reports {
         self.act(at, Executor::woken)
     }
 
-    /// Lets the executor do something of its own accord, such as tell that a process has ended.
-    pub fn act(&mut self, at: Time, act: impl FnOnce(&mut E, &mut Reports)) -> Reports {
+    /// Runs an action on the executor that no event causes, such as reporting that a process has exited.
+    pub fn act(&mut self, at: Time, action: impl FnOnce(&mut E, &mut Reports)) -> Reports {
         let mut reports = Reports::new(at);
-        act(&mut self.executor, &mut reports);
+        action(&mut self.executor, &mut reports);
         for call in reports.iter_mut() {
             if let Call::Update(status) = call {
                 self.stamp(status, at);
@@ -101,23 +110,23 @@ impl<E: Executor> Session<E> {
         reports
     }
 
-    /// The executor, to look at.
+    /// Returns the executor.
     #[must_use]
     pub fn executor(&self) -> &E {
         &self.executor
     }
 
-    fn note(&mut self, task: &Task) {
-        self.tasks.insert(task.id.clone(), task.clone());
+    fn track(&mut self, task: &Task) {
+        self.unacknowledged_tasks.insert(task.id.clone(), task.clone());
     }
 
     fn stamp(&mut self, status: &mut TaskStatus, at: Time) {
-        self.reported += 1;
-        let uuid = *status.uuid.get_or_insert_with(|| Uuid::drawn(self.seed, self.reported));
+        self.stamped += 1;
+        let uuid = *status.uuid.get_or_insert_with(|| Uuid::drawn(self.seed, self.stamped));
         status.executor.get_or_insert_with(|| self.id.clone());
         status.source.get_or_insert(StatusSource::Executor);
         status.timestamp.get_or_insert(at.as_secs_f64());
-        self.updates.insert(uuid, status.clone());
+        self.unacknowledged_updates.insert(uuid, status.clone());
     }
 }
 
@@ -149,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_acknowledged_is_not_said_again() {
+    fn an_acknowledged_status_is_not_repeated() {
         let mut session = Session::new("e1", Slow, 1);
         let launched = session.receive(Event::Launch(Task::new("t1", "cpus:1".parse().unwrap())), Time::ZERO);
         assert_eq!(launched.wakes(), [Time::from_secs(9)]);
