@@ -1,11 +1,11 @@
-//! [`Scheduler`]: what the author of a framework writes.
+//! The framework side of the protocol: the [`Scheduler`] trait, its [`Event`]s and its [`Call`]s.
 //!
-//! [`Event`]s come in, [`Call`]s go out, as in the Mesos v1 scheduler API. A scheduler holds no
-//! connection and reads no clock, so the same one runs in a test, in a simulation and behind any
-//! transport.
+//! Events come in and calls go out, as in the Mesos v1 scheduler API. A scheduler holds no connection and reads no
+//! clock, so the same type runs in a test, in a simulation and behind any transport.
 //!
-//! What every framework repeats is here too: [`TaskIds`], [`Retries`] with a limit and longer and longer waits, a
-//! [`Reconciler`] for a scheduler that takes over, and a [`Pace`] for declines.
+//! The module also has what most frameworks need: [`TaskIds`] (unique task ids), [`Retries`] (bounded retries with
+//! exponential backoff), [`Reconciler`] (task reconciliation after a failover) and [`Pace`] (decline, suppress and revive
+//! at a limited rate).
 
 mod call;
 mod event;
@@ -27,10 +27,10 @@ use crate::task::TaskStatus;
 use crate::time::Time;
 use std::fmt;
 
-/// A framework: decides what to take of the offers that it gets.
+/// The decisions of a framework: which offers it accepts, and how it reacts to task states and failures.
 ///
-/// One method is required; the others do nothing unless written. Whatever the framework wants is
-/// put into [`Calls`]; nothing happens to it before the method returns.
+/// Only [`Scheduler::offers`] is required; the other methods do nothing by default. A scheduler queues its calls in
+/// [`Calls`]; the transport sends them after the method has returned.
 ///
 /// # Examples
 ///
@@ -55,65 +55,65 @@ use std::fmt;
 /// }
 /// ```
 pub trait Scheduler: fmt::Debug + Send {
-    /// Answers offers: accepts, declines, or keeps them for later.
+    /// Answers offers: accepts or declines each of them, or holds it to answer later.
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls);
 
-    /// Learns the state of a task.
+    /// Handles a task status. [`Scheduler::receive`] acknowledges it afterwards.
     fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
         let _ = (status, calls);
     }
 
-    /// Learns that an offer is no longer its own.
+    /// Handles the rescission of an offer, which can no longer be accepted.
     fn rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
         let _ = (offer, calls);
     }
 
-    /// Is asked to give back what its tasks hold on agents that will be down.
+    /// Answers inverse offers: requests to give back what the framework's tasks hold on agents that will be down.
     fn inverse_offers(&mut self, offers: Vec<InverseOffer>, calls: &mut Calls) {
         let _ = (offers, calls);
     }
 
-    /// Learns that it is no longer asked to give something back.
+    /// Handles the rescission of an inverse offer, which needs no answer any more.
     fn inverse_rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
         let _ = (offer, calls);
     }
 
-    /// Learns that it is registered.
+    /// Handles the registration of the framework with a master, the first one or one after a failover.
     fn subscribed(&mut self, framework: FrameworkId, calls: &mut Calls) {
         let _ = (framework, calls);
     }
 
-    /// Learns that an agent is gone; its tasks are told one by one.
+    /// Handles the removal of an agent. Each of its tasks gets a status of its own.
     fn agent_lost(&mut self, agent: AgentId, calls: &mut Calls) {
         let _ = (agent, calls);
     }
 
-    /// Learns that an executor has ended, and how; its tasks are told one by one.
+    /// Handles the termination of an executor. Each of its tasks gets a status of its own.
     fn executor_ended(&mut self, ended: Failure, calls: &mut Calls) {
         let _ = (ended, calls);
     }
 
-    /// Is told something by an executor of its own.
+    /// Handles a message from an executor of the framework.
     fn message(&mut self, agent: AgentId, executor: ExecutorId, data: Vec<u8>, calls: &mut Calls) {
         let _ = (agent, executor, data, calls);
     }
 
-    /// Learns how an operation went of which it wanted to hear.
+    /// Handles the status of an operation for which the framework asked for feedback.
     fn operation_updated(&mut self, status: OperationStatus, calls: &mut Calls) {
         let _ = (status, calls);
     }
 
-    /// Is woken, as it asked for by [`Calls::wake_at`].
+    /// Handles a timer that was set with [`Calls::wake_at`].
     fn woken(&mut self, calls: &mut Calls) {
         let _ = calls;
     }
 
-    /// Learns that a call was turned away; nothing has changed.
+    /// Handles the rejection of a call by the master, whose state has not changed.
     fn rejected(&mut self, message: String, calls: &mut Calls) {
         let _ = (message, calls);
     }
 
-    /// Hands an event to its method, and acknowledges what is to be acknowledged; a transport calls this one.
+    /// Dispatches an event to the method for it, then acknowledges a status that has a UUID. Transports call this method.
     fn receive(&mut self, event: Event, calls: &mut Calls) {
         match event {
             Event::Subscribed(subscribed) => self.subscribed(subscribed.framework, calls),
@@ -122,16 +122,16 @@ pub trait Scheduler: fmt::Debug + Send {
             Event::Rescind(offer) => self.rescinded(offer, calls),
             Event::RescindInverseOffer(offer) => self.inverse_rescinded(offer, calls),
             Event::Update(status) => {
-                let (task, from) = (status.task.clone(), status.uuid.zip(status.agent.clone()));
+                let (task, origin) = (status.task.clone(), status.uuid.zip(status.agent.clone()));
                 self.update(status, calls);
-                if let Some((uuid, agent)) = from {
+                if let Some((uuid, agent)) = origin {
                     calls.push(Call::Acknowledge { agent, task, uuid });
                 }
             }
             Event::UpdateOperation(status) => {
-                let (from, agent) = (status.uuid.zip(status.operation.clone()), status.agent.clone());
+                let (reported, agent) = (status.uuid.zip(status.operation.clone()), status.agent.clone());
                 self.operation_updated(status, calls);
-                if let Some((uuid, operation)) = from {
+                if let Some((uuid, operation)) = reported {
                     calls.push(Call::AcknowledgeOperation { agent, operation, uuid });
                 }
             }
@@ -200,7 +200,7 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     }
 }
 
-/// Collects what a scheduler asks for while it handles one event.
+/// The queue of calls and timers that a scheduler fills while it handles one event.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Calls {
     at: Time,
@@ -209,98 +209,98 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Starts collecting at that moment.
+    /// Returns an empty queue for an event at `at`.
     #[must_use]
     pub fn new(at: Time) -> Self {
         Self { at, queue: Vec::new(), wakes: Vec::new() }
     }
 
-    /// The moment of the event: the only clock that a scheduler has.
+    /// Returns the time of the event, the only clock that a scheduler has.
     #[must_use]
     pub fn at(&self) -> Time {
         self.at
     }
 
-    /// Takes something of an offer.
+    /// Accepts offers and runs operations on their resources.
     pub fn accept(&mut self, accept: Accept) {
         self.push(Call::Accept(accept));
     }
 
-    /// Takes nothing of an offer, and does not want it again for five seconds.
+    /// Declines an offer with the default filter: its resources are not offered again for five seconds.
     pub fn decline(&mut self, offer: &Offer) {
         self.decline_for(offer, Filters::default());
     }
 
-    /// Takes nothing of an offer, and does not want it again for a while.
+    /// Declines an offer with a filter of another length.
     pub fn decline_for(&mut self, offer: &Offer, filters: Filters) {
         self.push(Call::Decline { offers: vec![offer.id.clone()], filters });
     }
 
-    /// Wants no more offers, for any role, until it revives.
+    /// Suppresses offers for all roles until [`Calls::revive`].
     pub fn suppress(&mut self) {
         self.push(Call::Suppress(Vec::new()));
     }
 
-    /// Wants offers again for all its roles, filters forgotten.
+    /// Asks for offers for all roles again and clears the framework's filters.
     pub fn revive(&mut self) {
         self.push(Call::Revive(Vec::new()));
     }
 
-    /// Ends a task.
+    /// Kills a task.
     pub fn kill(&mut self, task: TaskId) {
         self.push(Call::Kill(task.into()));
     }
 
-    /// Asks for the state of these tasks.
+    /// Asks for the current status of these tasks (explicit reconciliation).
     pub fn reconcile(&mut self, tasks: impl IntoIterator<Item = TaskRef>) {
         self.push(Call::Reconcile(Some(tasks.into_iter().collect())));
     }
 
-    /// Asks for the state of all tasks that the master knows of.
+    /// Asks for the current status of all tasks of the framework that the master knows (implicit reconciliation).
     pub fn reconcile_all(&mut self) {
         self.push(Call::Reconcile(None));
     }
 
-    /// Says something to an executor of its own; it may get lost.
+    /// Sends a message to an executor of the framework. Delivery is not guaranteed.
     pub fn message(&mut self, agent: AgentId, executor: ExecutorId, data: impl Into<Vec<u8>>) {
         self.push(Call::Message { agent, executor, data: data.into() });
     }
 
-    /// Will give back what an inverse offer asks for.
+    /// Accepts an inverse offer: the framework will give the resources back.
     pub fn accept_inverse(&mut self, offer: &InverseOffer) {
         self.push(Call::AcceptInverseOffers { offers: vec![offer.id.clone()], filters: Filters::default() });
     }
 
-    /// Will not give it back.
+    /// Declines an inverse offer: the framework will keep the resources.
     pub fn decline_inverse(&mut self, offer: &InverseOffer) {
         self.push(Call::DeclineInverseOffers { offers: vec![offer.id.clone()], filters: Filters::default() });
     }
 
-    /// Any call.
+    /// Queues any other call.
     pub fn push(&mut self, call: Call) {
         self.queue.push(call);
     }
 
-    /// Wants to be [woken](Scheduler::woken) at that moment, once, or at once if it has passed.
+    /// Sets a one-shot timer: [`Scheduler::woken`] is called at `at`, or at once if that has passed.
     ///
-    /// This asks nothing of the master: whoever carries the messages keeps the time.
+    /// The timer is kept by the transport; no call goes to the master.
     pub fn wake_at(&mut self, at: Time) {
         self.wakes.push(at);
     }
 
-    /// When it wants to be woken, as it was asked for.
+    /// Returns the timers that were set, in order of setting.
     #[must_use]
     pub fn wakes(&self) -> &[Time] {
         &self.wakes
     }
 
-    /// What was asked for so far, in order.
+    /// Returns the calls queued so far, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[Call] {
         &self.queue
     }
 
-    /// What was asked for, in order.
+    /// Returns the queued calls, in order.
     #[must_use]
     pub fn into_vec(self) -> Vec<Call> {
         self.queue

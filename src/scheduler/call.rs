@@ -1,4 +1,4 @@
-//! [`Call`]: what a framework asks for.
+//! [`Call`]: a request of a framework to its master.
 
 use crate::framework::Framework;
 use crate::id::{AgentId, ExecutorId, OfferId, OperationId, TaskId};
@@ -8,98 +8,98 @@ use crate::role::Role;
 use crate::uuid::Uuid;
 use std::time::Duration;
 
-/// What a framework asks for: the calls of the Mesos v1 scheduler API, whose JSON is their serde form.
+/// A request of a framework to its master: a call of the Mesos v1 scheduler API. Its serde form is the v1 JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Call {
-    /// Registers, or, with an id that is known already, takes over: offers that were out are void.
+    /// Subscribes the framework. With an id that is registered already this is a failover: outstanding offers are void.
     Subscribe(Box<Framework>),
-    /// Takes something of offers.
+    /// Accepts offers of one agent and role, and runs operations on their resources.
     Accept(Accept),
-    /// Takes nothing of offers.
+    /// Declines offers.
     Decline {
-        /// Which offers.
+        /// The offers.
         offers: Vec<OfferId>,
-        /// For how long not to be offered the same again.
+        /// How long the framework is not offered the same resources again.
         filters: Filters,
     },
-    /// Will give back what these inverse offers ask for.
+    /// Accepts inverse offers: the framework will give the resources back.
     AcceptInverseOffers {
-        /// Which inverse offers.
+        /// The inverse offers.
         offers: Vec<OfferId>,
-        /// For how long not to be asked again.
+        /// How long the framework gets no further inverse offer for the same agents.
         filters: Filters,
     },
-    /// Will not give it back.
+    /// Declines inverse offers: the framework will keep the resources.
     DeclineInverseOffers {
-        /// Which inverse offers.
+        /// The inverse offers.
         offers: Vec<OfferId>,
-        /// For how long not to be asked again.
+        /// How long the framework gets no further inverse offer for the same agents.
         filters: Filters,
     },
-    /// Wants no offers for these roles; none = for all that it has.
+    /// Suppresses offers for these roles; an empty list means all roles of the framework.
     Suppress(Vec<Role>),
-    /// Wants offers for these roles again, filters forgotten; none = for all that it has.
+    /// Asks for offers for these roles again and clears their filters; an empty list means all roles of the framework.
     Revive(Vec<Role>),
-    /// Ends a task.
+    /// Kills a task.
     Kill(Kill),
-    /// Asks for the state of these tasks; none = of all that it has.
+    /// Asks for the current status of these tasks; `None` means all tasks of the framework.
     ///
-    /// In v1 JSON a list without tasks is none.
+    /// v1 JSON cannot tell an empty list from `None`: it is read as `None`.
     Reconcile(Option<Vec<TaskRef>>),
-    /// Has taken note of a status: exactly by the UUID that came with it.
+    /// Acknowledges a task status, which its agent then stops resending.
     Acknowledge {
-        /// The agent that the status came from.
+        /// The agent that sent the status.
         agent: AgentId,
-        /// The task that it was about.
+        /// The task that the status is about.
         task: TaskId,
-        /// The status.
+        /// The UUID of the status.
         uuid: Uuid,
     },
-    /// Has taken note of how an operation went.
+    /// Acknowledges an operation status.
     AcknowledgeOperation {
-        /// The agent that the news came from, if one was named.
+        /// The agent that sent the status, if it named one.
         agent: Option<AgentId>,
-        /// The operation.
+        /// The operation that the status is about.
         operation: OperationId,
-        /// The news.
+        /// The UUID of the status.
         uuid: Uuid,
     },
-    /// Asks for the state of these operations; none = of all that have not ended.
+    /// Asks for the current status of these operations; an empty list means all that are not terminal.
     ReconcileOperations(Vec<OperationRef>),
-    /// Has something to say to an executor; it may get lost.
+    /// Sends a message to an executor. Delivery is not guaranteed.
     Message {
-        /// On which agent.
+        /// The agent that the executor runs on.
         agent: AgentId,
-        /// To which executor.
+        /// The executor.
         executor: ExecutorId,
-        /// What.
+        /// The payload.
         data: Vec<u8>,
     },
-    /// Ends an executor and all its tasks.
+    /// Shuts down an executor and all its tasks.
     Shutdown {
-        /// On which agent.
+        /// The agent that the executor runs on.
         agent: AgentId,
-        /// Which executor.
+        /// The executor.
         executor: ExecutorId,
     },
-    /// Says what it could use; an allocator is free to ignore it, and ours, like that of Mesos, does.
+    /// Requests resources. An allocator may ignore this; this crate's does, like that of Mesos.
     Request(Vec<Request>),
-    /// Says something else of itself; replaces all that it said before.
+    /// Replaces the framework's description: name, roles, capabilities, filters, constraints.
     UpdateFramework(Box<Framework>),
-    /// Leaves, and all its tasks with it.
+    /// Removes the framework and all its tasks.
     Teardown,
 }
 
-/// The end of a task, as it is asked for.
+/// A request to kill a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kill {
-    /// Which task.
+    /// The task.
     pub task: TaskId,
-    /// The agent that it is on, for a master that does not know.
+    /// The agent that the task runs on, for a master that does not know.
     pub agent: Option<AgentId>,
-    /// How long it has to end by itself; none = as the task says.
+    /// How long the task may take to shut down; `None` leaves it to the task's own kill policy.
     pub grace: Option<Duration>,
 }
 
@@ -109,13 +109,13 @@ impl From<TaskId> for Kill {
     }
 }
 
-/// A task, and the agent that it is on where that is known.
+/// A task, and the agent that it runs on if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskRef {
-    /// Which task.
+    /// The task.
     pub task: TaskId,
-    /// On which agent, if that is known.
+    /// The agent, if it is known.
     pub agent: Option<AgentId>,
 }
 
@@ -126,20 +126,20 @@ impl From<TaskId> for TaskRef {
 }
 
 impl TaskRef {
-    /// A task on that agent.
+    /// Returns a reference to a task on that agent.
     #[must_use]
     pub fn on(task: impl Into<TaskId>, agent: impl Into<AgentId>) -> Self {
         Self { task: task.into(), agent: Some(agent.into()) }
     }
 }
 
-/// An operation, and the agent that it was done on where that is known.
+/// An operation, and the agent that it ran on if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationRef {
-    /// Which operation.
+    /// The operation.
     pub operation: OperationId,
-    /// On which agent, if that is known.
+    /// The agent, if it is known.
     pub agent: Option<AgentId>,
 }
 
@@ -149,18 +149,18 @@ impl From<OperationId> for OperationRef {
     }
 }
 
-/// What a framework could use.
+/// Resources that a framework would like to be offered.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Request {
-    /// On which agent, if on a certain one.
+    /// The agent, if the framework wants a particular one.
     pub agent: Option<AgentId>,
-    /// How much.
+    /// The resources.
     pub resources: Resources,
 }
 
 impl Request {
-    /// So much, on whatever agent.
+    /// Returns a request for resources of any agent.
     #[must_use]
     pub fn new(resources: Resources) -> Self {
         Self { agent: None, resources }

@@ -1,4 +1,4 @@
-//! [`Event`]: what a framework is told.
+//! [`Event`]: a message of the master to a framework.
 
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId};
 use crate::offer::{InverseOffer, Offer, OperationStatus};
@@ -6,83 +6,83 @@ use crate::task::TaskStatus;
 use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
-/// What a framework is told: the events of the Mesos v1 scheduler API, whose JSON is their serde form.
+/// A message of the master to a framework: an event of the Mesos v1 scheduler API. Its serde form is the v1 JSON.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// It is registered.
+    /// The framework is registered.
     Subscribed(Subscribed),
-    /// It may take something of these.
+    /// Resources are offered to the framework.
     Offers(Vec<Offer>),
-    /// It is asked to give these back.
+    /// The framework is asked to give resources back.
     InverseOffers(Vec<InverseOffer>),
-    /// An offer is no longer its own.
+    /// An offer is no longer valid.
     Rescind(OfferId),
-    /// It is no longer asked to give that back.
+    /// An inverse offer is no longer valid.
     RescindInverseOffer(OfferId),
-    /// News of one of its tasks.
+    /// The status of one of the framework's tasks.
     Update(TaskStatus),
-    /// How an operation went of which it wanted to hear.
+    /// The status of an operation for which the framework asked for feedback.
     UpdateOperation(OperationStatus),
-    /// An executor of it has something to say.
+    /// A message from an executor of the framework.
     Message {
-        /// On which agent.
+        /// The agent that the executor runs on.
         agent: AgentId,
-        /// Which executor.
+        /// The executor.
         executor: ExecutorId,
-        /// What.
+        /// The payload.
         data: Vec<u8>,
     },
-    /// An agent is gone, or an executor has ended.
+    /// An agent was removed, or an executor has terminated.
     Failure(Failure),
-    /// Something that it asked for was turned away; nothing has changed.
+    /// The master has rejected a call; its state has not changed.
     Error(String),
-    /// The connection lives.
+    /// The connection is alive.
     Heartbeat,
-    /// An event of a kind that this crate does not know, whole: to be noted and passed over.
+    /// An event of a type that this crate does not know, as its JSON. Log it and ignore it.
     Unknown(Map<String, Json>),
 }
 
-/// A framework's registration.
+/// The registration of a framework.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Subscribed {
-    /// Its id from now on.
+    /// The id under which the framework is registered.
     pub framework: FrameworkId,
-    /// How often the master lets hear of itself, if it does.
+    /// The interval at which the master sends heartbeats, if it sends any.
     pub heartbeat: Option<Duration>,
-    /// What the master says of itself (Mesos' `MasterInfo`), untouched; empty if it says nothing.
+    /// Mesos' `MasterInfo`, uninterpreted; empty if the master does not send it.
     pub master: Map<String, Json>,
 }
 
 impl Subscribed {
-    /// A registration under that id, by a master that says nothing of itself.
+    /// Returns a registration under that id, without heartbeats and `MasterInfo`.
     #[must_use]
     pub fn new(framework: impl Into<FrameworkId>) -> Self {
         Self { framework: framework.into(), heartbeat: None, master: Map::new() }
     }
 }
 
-/// The end of an agent, or of an executor if one is named.
+/// The removal of an agent, or the termination of an executor if one is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
-    /// Which agent.
+    /// The agent.
     pub agent: Option<AgentId>,
-    /// Which executor on it; none = the whole agent.
+    /// The executor on that agent; `None` means the whole agent.
     pub executor: Option<ExecutorId>,
-    /// How the executor ended, as wait(2) has it: an exit code of 7 is 1792.
+    /// The executor's exit status as wait(2) encodes it: exit code 7 is 1792.
     pub status: Option<i32>,
 }
 
 impl Failure {
-    /// The end of an agent.
+    /// Returns the removal of an agent.
     #[must_use]
     pub fn of_agent(agent: impl Into<AgentId>) -> Self {
         Self { agent: Some(agent.into()), executor: None, status: None }
     }
 
-    /// The end of an executor, with its status as wait(2) has it.
+    /// Returns the termination of an executor, with its exit status as wait(2) encodes it.
     #[must_use]
     pub fn of_executor(agent: impl Into<AgentId>, executor: impl Into<ExecutorId>, status: i32) -> Self {
         Self { agent: Some(agent.into()), executor: Some(executor.into()), status: Some(status) }

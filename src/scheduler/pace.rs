@@ -1,4 +1,4 @@
-//! [`Pace`]: how not to be offered all the time what one has no use for.
+//! [`Pace`]: a rate limiter for declines, suppressions and revivals.
 
 use super::{Call, Calls};
 use crate::id::OfferId;
@@ -6,11 +6,11 @@ use crate::offer::Filters;
 use crate::time::Time;
 use std::time::Duration;
 
-/// Declines, suppresses and revives at a pace that spares master and framework.
+/// A rate limiter for the calls by which a framework tells the master whether it wants offers.
 ///
-/// While there is something to launch, what does not fit is declined for a while. When there is nothing, offers are
-/// suppressed; new work revives them. Reviving costs the master a look at every agent, so it is done at most once in so
-/// long a time; what is asked for in between waits for the end of it.
+/// While the framework has tasks to launch, it declines offers that do not fit with a filter of a fixed length. When it has
+/// none, it suppresses offers, once; new work revives them. A revive makes the master reconsider every agent, so there is
+/// at most one per interval: one that comes too early is deferred to the end of the interval.
 ///
 /// # Examples
 ///
@@ -27,28 +27,28 @@ use std::time::Duration;
 ///
 /// let mut calls = Calls::new(Time::from_secs(1));
 /// pace.busy(&mut calls);
-/// pace.busy(&mut calls); // too soon: it will be woken for that
+/// pace.busy(&mut calls); // too early: deferred by a timer
 /// assert_eq!(calls.as_slice(), [Call::Revive(vec![])]);
 /// assert_eq!(calls.wakes(), [Time::from_secs(6)]);
 /// ```
 #[derive(Debug, Clone)]
 pub struct Pace {
     refusal: Duration,
-    between: Duration,
+    revive_interval: Duration,
     suppressed: bool,
-    revived: Option<Time>,
-    /// When to revive, if that was put off.
-    due: Option<Time>,
+    last_revive: Option<Time>,
+    /// The time of a deferred revive.
+    deferred_to: Option<Time>,
 }
 
 impl Pace {
-    /// Declines for `refusal`, revives at most once in `between`.
+    /// Returns a limiter that declines for `refusal` and revives at most once per `revive_interval`.
     #[must_use]
-    pub fn new(refusal: Duration, between: Duration) -> Self {
-        Self { refusal, between, suppressed: false, revived: None, due: None }
+    pub fn new(refusal: Duration, revive_interval: Duration) -> Self {
+        Self { refusal, revive_interval, suppressed: false, last_revive: None, deferred_to: None }
     }
 
-    /// Takes nothing of these offers.
+    /// Declines these offers, if there are any.
     pub fn decline(&self, offers: impl IntoIterator<Item = OfferId>, calls: &mut Calls) {
         let offers: Vec<OfferId> = offers.into_iter().collect();
         if !offers.is_empty() {
@@ -56,39 +56,41 @@ impl Pace {
         }
     }
 
-    /// There is nothing to launch: wants no offers, and says so once.
+    /// Suppresses offers unless they are suppressed already, and cancels a deferred revive. Call it when there is nothing
+    /// to launch.
     pub fn idle(&mut self, calls: &mut Calls) {
-        self.due = None;
+        self.deferred_to = None;
         if !self.suppressed {
             self.suppressed = true;
             calls.suppress();
         }
     }
 
-    /// There is something new to launch: wants all offers again, those too that it has declined.
+    /// Revives offers, or defers that to the end of the interval. Call it when there is something new to launch: a revive
+    /// also clears the filters of earlier declines.
     pub fn busy(&mut self, calls: &mut Calls) {
-        let soonest = self.revived.map_or_else(|| calls.at(), |revived| revived + self.between);
-        if soonest <= calls.at() {
-            self.due = None;
+        let earliest = self.last_revive.map_or_else(|| calls.at(), |revived| revived + self.revive_interval);
+        if earliest <= calls.at() {
+            self.deferred_to = None;
             self.suppressed = false;
-            self.revived = Some(calls.at());
+            self.last_revive = Some(calls.at());
             calls.revive();
-        } else if self.due.is_none() {
-            self.due = Some(soonest);
-            calls.wake_at(soonest);
+        } else if self.deferred_to.is_none() {
+            self.deferred_to = Some(earliest);
+            calls.wake_at(earliest);
         }
     }
 
-    /// Does what was put off, if it is time.
+    /// Sends a deferred revive if its time has come. Call it from [`Scheduler::woken`](super::Scheduler::woken).
     pub fn woken(&mut self, calls: &mut Calls) {
-        if self.due.is_some_and(|due| due <= calls.at()) {
+        if self.deferred_to.is_some_and(|time| time <= calls.at()) {
             self.busy(calls);
         }
     }
 
-    /// Starts anew with a master that knows nothing of this: after registration.
+    /// Forgets what was sent. Call it after a subscription: the master starts without suppressions.
     pub fn reset(&mut self) {
-        (self.suppressed, self.revived, self.due) = (false, None, None);
+        (self.suppressed, self.last_revive, self.deferred_to) = (false, None, None);
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_off_is_done_when_it_is_time_unless_there_is_nothing_left() {
+    fn a_deferred_revive_is_sent_when_due_unless_the_framework_is_idle_by_then() {
         let mut pace = Pace::new(Duration::from_secs(1), Duration::from_secs(10));
         let mut at = |secs, act: fn(&mut Pace, &mut Calls)| {
             let mut calls = Calls::new(Time::from_secs(secs));

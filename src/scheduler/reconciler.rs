@@ -1,4 +1,4 @@
-//! [`Reconciler`]: what a scheduler that takes over asks about the tasks of the one before.
+//! [`Reconciler`]: task reconciliation with backoff, after a failover.
 
 use super::{Calls, TaskRef};
 use crate::id::{AgentId, TaskId};
@@ -7,11 +7,11 @@ use crate::time::Time;
 use indexmap::IndexMap;
 use std::time::Duration;
 
-/// Asks for the state of tasks until each of them was heard of.
+/// Asks for the status of tasks until the master has answered for each of them.
 ///
-/// A status may have been lost with the scheduler before, and an answer may be lost on its way; so one asks again for
-/// what was not answered, later and later (Mesos, *Reconciliation*). A task that the master does not know is answered too:
-/// as lost or unknown.
+/// Statuses may have been lost with the previous scheduler instance, and answers may be lost on their way. So the
+/// reconciler repeats the request for tasks without an answer, with exponential backoff, as Mesos recommends
+/// (*Reconciliation*). The master answers for tasks that it does not know too: with `TASK_LOST` or `TASK_UNKNOWN`.
 ///
 /// # Examples
 ///
@@ -24,63 +24,63 @@ use std::time::Duration;
 /// let mut reconciler = Reconciler::start(tasks, &mut calls); // in Scheduler::subscribed
 /// assert!(matches!(calls.as_slice(), [Call::Reconcile(Some(asked))] if asked.len() == 2));
 ///
-/// reconciler.heard(&TaskStatus::new("t1", TaskState::Running)); // in Scheduler::update
+/// reconciler.observe(&TaskStatus::new("t1", TaskState::Running)); // in Scheduler::update
 /// let mut later = Calls::new(calls.wakes()[0]);
 /// reconciler.woken(&mut later); // in Scheduler::woken
 /// assert!(matches!(later.as_slice(), [Call::Reconcile(Some(asked))] if asked.len() == 1));
 ///
-/// reconciler.heard(&TaskStatus::new("t2", TaskState::Lost));
+/// reconciler.observe(&TaskStatus::new("t2", TaskState::Lost));
 /// assert!(reconciler.is_done());
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Reconciler {
-    waiting: IndexMap<TaskId, Option<AgentId>>,
-    wait: Duration,
+    pending: IndexMap<TaskId, Option<AgentId>>,
+    backoff: Duration,
     due: Time,
 }
 
 impl Reconciler {
-    /// How long the first answer may take.
-    pub const FIRST: Duration = Duration::from_secs(5);
+    /// The time between the first request and the second.
+    pub const INITIAL_BACKOFF: Duration = Duration::from_secs(5);
 
-    /// The longest that one waits before asking again.
-    pub const LONGEST: Duration = Duration::from_secs(300);
+    /// The longest time between two requests.
+    pub const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
-    /// Asks for the state of these tasks.
+    /// Asks for the status of these tasks.
     #[must_use]
     pub fn start(tasks: impl IntoIterator<Item = TaskRef>, calls: &mut Calls) -> Self {
-        let waiting = tasks.into_iter().map(|known| (known.task, known.agent)).collect();
-        let mut reconciler = Self { waiting, wait: Self::FIRST, due: calls.at() };
+        let pending = tasks.into_iter().map(|known| (known.task, known.agent)).collect();
+        let mut reconciler = Self { pending, backoff: Self::INITIAL_BACKOFF, due: calls.at() };
         reconciler.woken(calls);
         reconciler
     }
 
-    /// Takes note of news; whatever they say, they are an answer.
-    pub fn heard(&mut self, status: &TaskStatus) {
-        self.waiting.shift_remove(&status.task);
+    /// Takes any status of a task as the answer for it.
+    pub fn observe(&mut self, status: &TaskStatus) {
+        self.pending.shift_remove(&status.task);
     }
 
-    /// Asks again for what was not answered, if it is time.
+    /// Repeats the request for the tasks without an answer, if its time has come.
     pub fn woken(&mut self, calls: &mut Calls) {
         if self.is_done() || calls.at() < self.due {
             return;
         }
-        let asked = self.waiting.iter().map(|(task, agent)| TaskRef { task: task.clone(), agent: agent.clone() });
+        let asked = self.pending.iter().map(|(task, agent)| TaskRef { task: task.clone(), agent: agent.clone() });
         calls.reconcile(asked);
-        self.due = calls.at() + self.wait;
+        self.due = calls.at() + self.backoff;
         calls.wake_at(self.due);
-        self.wait = self.wait.saturating_mul(2).min(Self::LONGEST);
+        self.backoff = self.backoff.saturating_mul(2).min(Self::MAX_BACKOFF);
     }
 
-    /// Whether all tasks were heard of.
+    /// Returns whether all tasks have an answer.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.waiting.is_empty()
+        self.pending.is_empty()
     }
 
-    /// The tasks that were not heard of yet.
-    pub fn waiting(&self) -> impl Iterator<Item = &TaskId> {
-        self.waiting.keys()
+    /// Returns the tasks without an answer.
+    pub fn pending(&self) -> impl Iterator<Item = &TaskId> {
+        self.pending.keys()
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asks_later_and_later_and_not_when_woken_for_something_else() {
+    fn requests_back_off_and_ignore_other_timers() {
         let mut calls = Calls::new(Time::ZERO);
         let mut reconciler = Reconciler::start([TaskRef::from(TaskId::from("t"))], &mut calls);
         let mut asked = vec![0.0];
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn without_tasks_there_is_nothing_to_ask() {
+    fn no_tasks_no_request() {
         let mut calls = Calls::new(Time::ZERO);
         assert!(Reconciler::start([], &mut calls).is_done());
         assert!(calls.as_slice().is_empty() && calls.wakes().is_empty());

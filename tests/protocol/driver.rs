@@ -77,7 +77,7 @@ impl Batch {
 
     fn launch(&mut self, offer: &Offer, calls: &mut Calls) {
         let (mut accept, mut left) = (Accept::of(offer), offer.resources.clone());
-        while self.missing() > 0 && self.retries.may(&"task", calls.at()) {
+        while self.missing() > 0 && self.retries.can_retry(&"task", calls.at()) {
             let Ok(rest) = left.checked_sub(&self.size) else { break };
             left = rest;
             let task = self.task();
@@ -117,7 +117,7 @@ impl Scheduler for Batch {
     }
 
     fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
-        self.reconciler.heard(&status);
+        self.reconciler.observe(&status);
         self.told.push(format!("{} {}", status.task, status.state));
         // News of a task that is not running here is old, or comes a second time.
         if !status.state.is_terminal() || self.running.shift_remove(&status.task).is_none() {

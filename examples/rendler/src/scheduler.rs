@@ -73,7 +73,7 @@ impl Line {
 
     /// Takes out the first job that need not wait any longer.
     fn next(&mut self, retries: &Retries<Job>, at: Time) -> Option<Job> {
-        let ready = self.waiting.iter().position(|job| retries.may(job, at))?;
+        let ready = self.waiting.iter().position(|job| retries.can_retry(job, at))?;
         self.waiting.remove(ready)
     }
 
@@ -211,7 +211,7 @@ impl Rendler {
         let mut waiting = self.crawls.waiting.iter().chain(&self.renders.waiting).peekable();
         if waiting.peek().is_none() {
             self.pace.idle(calls);
-        } else if waiting.any(|job| self.retries.may(job, calls.at())) {
+        } else if waiting.any(|job| self.retries.can_retry(job, calls.at())) {
             self.pace.busy(calls);
         }
     }
