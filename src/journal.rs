@@ -128,8 +128,8 @@ impl Replay {
         let mut emitted = 0;
         while let Some(wake) = self.started().poll_timeout().filter(|wake| wake.at <= at) {
             let reached = self.started().now();
-            if emitted > <Master>::LONGEST_SLEEP && wake.at > reached {
-                return Err(CommandError::SleptTooLong { reached, at }.into());
+            if emitted > <Master>::MAX_TIMER_EFFECTS && wake.at > reached {
+                return Err(CommandError::TooManyTimerEffects { reached, at }.into());
             }
             self.started().advance(wake.at.max(reached))?;
             emitted += self.drain(emit);

@@ -1,4 +1,4 @@
-//! [`Master`]: the protocol as one state machine. Commands go in, effects come out.
+//! [`Master`]: the offer protocol as a state machine. Commands go in, effects come out.
 
 mod command;
 mod effect;
@@ -33,22 +33,22 @@ use std::sync::Arc;
 use std::time::Duration;
 use tasks::Tasks;
 
-/// What holds for a master as long as it lives.
+/// The configuration of a master, fixed for its lifetime.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// How often resources that came back are allocated; at least a microsecond.
+    /// The interval of batch allocations, at least one microsecond.
     pub allocation_interval: Duration,
-    /// How long an offer may go unanswered; none = for ever.
+    /// How long an offer may stay unanswered before it is rescinded; `None` means for ever.
     pub offer_timeout: Option<Duration>,
-    /// What holds for all frameworks and agents.
+    /// The allocator's options.
     pub options: Options,
-    /// In which order roles, and the frameworks of each, are served.
+    /// The order in which roles, and the frameworks of each role, are offered resources.
     pub sorter: SorterChoice,
 }
 
 impl Default for Config {
-    /// Mesos' defaults: a batch every second, offers that do not time out.
+    /// Returns Mesos' defaults: a batch every second, offers without a timeout.
     fn default() -> Self {
         Self {
             allocation_interval: Duration::from_secs(1),
@@ -61,12 +61,12 @@ impl Default for Config {
 
 /// The master of a cluster, as a pure state machine.
 ///
-/// Three kinds of methods: [`Master::handle`] and [`Master::advance`] go in; [`Master::poll_effect`]
-/// and [`Master::poll_timeout`] come out; the others only look. Effects may be left in the queue for
-/// as long as one likes: that never changes a decision.
+/// [`Master::handle`] and [`Master::advance`] are its inputs, [`Master::poll_effect`] and [`Master::poll_timeout`] its
+/// outputs; the other methods are queries. Effects stay queued until they are polled, and the queue never influences a
+/// decision.
 ///
-/// Time is that of the commands. One at a later moment first runs every timer due up to then, in
-/// order of time: batches, then ends of refusals, then offer timeouts, then the command.
+/// The master's clock is the time of its commands. A command first runs all timers due up to its time, in order of time;
+/// at one instant, batches run before the expiry of refusals, and that before offer timeouts.
 ///
 /// # Examples
 ///
@@ -95,8 +95,8 @@ pub struct Master<A = Hierarchical> {
     offers: Offers,
     tasks: Tasks,
     maintenance: Maintenance,
-    /// When the next batch runs; none while there is nothing that it could give.
-    batch: Option<Time>,
+    /// The time of the next batch; none while a batch could not offer anything.
+    next_batch: Option<Time>,
     effects: VecDeque<Emitted>,
 }
 
@@ -108,7 +108,7 @@ struct FrameworkEntry {
 }
 
 impl Master {
-    /// A master of an empty cluster, with the allocator of Mesos.
+    /// Returns a master of an empty cluster, with the hierarchical allocator of Mesos.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let (options, sorter) = (config.options.clone(), config.sorter.clone());
@@ -117,11 +117,12 @@ impl Master {
 }
 
 impl<A: Allocator> Master<A> {
-    /// After how many effects of timers alone a jump in time ends early: an offer that times out, and is made again, for
-    /// a million years must not fill the memory.
-    pub const LONGEST_SLEEP: usize = 1 << 20;
+    /// The number of effects of timers after which one call stops advancing time. It bounds the memory of the queue when
+    /// time jumps far ahead while an offer times out and is made again every few seconds.
+    pub const MAX_TIMER_EFFECTS: usize = 1 << 20;
 
-    /// A master of an empty cluster, with that allocator; its options are its own.
+    /// Returns a master of an empty cluster, with that allocator. The allocator keeps its own options: those of `config`
+    /// are not used.
     #[must_use]
     pub fn with_allocator(config: Config, allocator: A) -> Self {
         Self {
@@ -133,31 +134,32 @@ impl<A: Allocator> Master<A> {
             offers: Offers::default(),
             tasks: Tasks::default(),
             maintenance: Maintenance::default(),
-            batch: None,
+            next_batch: None,
             effects: VecDeque::new(),
         }
     }
 
-    /// Takes a command at that moment, after every timer due up to then.
+    /// Runs all timers due up to `at`, then applies the command.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the state does not allow it; nothing has changed then, but for the timers. Those of
-    /// [`Master::advance`] too.
+    /// [`CommandError`] when the state does not allow the command, which then changes nothing; the timers have run. The
+    /// errors of [`Master::advance`] too.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
         self.advance(at)?;
         self.apply(command)?;
-        self.maintenance.look_again();
+        self.maintenance.mark_dirty();
         self.schedule_batch();
         Ok(())
     }
 
-    /// Runs every timer due up to that moment.
+    /// Runs all timers due up to `at`, in order of time.
     ///
     /// # Errors
     ///
-    /// [`CommandError::TimeWentBack`] when it is before the last one; [`CommandError::SleptTooLong`] when more than
-    /// [`Master::LONGEST_SLEEP`] effects come about before: time stands where it got to, and may be advanced further.
+    /// [`CommandError::TimeWentBack`] when `at` is before the current time; [`CommandError::TooManyTimerEffects`] when the
+    /// timers cause more than [`Master::MAX_TIMER_EFFECTS`] effects: time has advanced part of the way, and another call
+    /// continues from there.
     pub fn advance(&mut self, at: Time) -> Result<(), CommandError> {
         if at < self.now {
             return Err(CommandError::TimeWentBack { now: self.now, at });
@@ -165,36 +167,36 @@ impl<A: Allocator> Master<A> {
         self.run_timers(at)
     }
 
-    /// The next effect, in the order in which they came about.
+    /// Removes and returns the oldest effect of the queue.
     #[must_use]
     pub fn poll_effect(&mut self) -> Option<Emitted> {
         self.effects.pop_front()
     }
 
-    /// Whether an effect waits to be polled.
+    /// Returns whether the queue has an effect.
     #[must_use]
     pub fn has_effects(&self) -> bool {
         !self.effects.is_empty()
     }
 
-    /// What an agent says of itself, if it is known.
+    /// Returns an agent as it was registered and updated, if there is one of that id.
     #[must_use]
     pub fn agent(&self, agent: &AgentId) -> Option<&Agent> {
         self.agents.get(agent).map(|agent| &**agent)
     }
 
-    /// Whether a framework is registered.
+    /// Returns whether a framework is registered.
     pub(crate) fn has_framework(&self, id: &FrameworkId) -> bool {
         self.frameworks.contains_key(id)
     }
 
-    /// The moment of the last command or timer.
+    /// Returns the current time: that of the last command or timer.
     #[must_use]
     pub fn now(&self) -> Time {
         self.now
     }
 
-    /// The allocator, to look at.
+    /// Returns the allocator.
     #[must_use]
     pub fn allocator(&self) -> &A {
         &self.allocator
@@ -208,7 +210,7 @@ impl<A: Allocator> Master<A> {
             Command::DeactivateAgent(agent) => {
                 self.allocator.set_agent_active(&agent, false)?;
                 self.rescind(|offer| offer.holding.agent == agent);
-                self.rescind_inverse(|_, on| *on == agent);
+                self.rescind_inverse(|_, asked| *asked == agent);
                 Ok(())
             }
             Command::ActivateAgent(agent) => Ok(self.allocator.set_agent_active(&agent, true)?),
@@ -252,7 +254,7 @@ impl<A: Allocator> Master<A> {
             Call::Kill(kill) => self.kill(framework, kill),
             Call::Reconcile(tasks) => self.reconcile(&framework, tasks),
             Call::Acknowledge { agent, task, uuid } => {
-                // An agent that is gone need not be told; nobody did anything wrong.
+                // The agent may have been removed meanwhile: that is no error of the framework.
                 if self.agents.contains_key(&agent) {
                     self.emit(Effect::Acknowledge { agent, framework, task, uuid });
                 }
@@ -265,16 +267,16 @@ impl<A: Allocator> Master<A> {
             Call::Message { agent, executor, data } => self.message(ExecutorRef { framework, agent, executor }, data),
             Call::Shutdown { agent, executor } => self.shutdown(ExecutorRef { framework, agent, executor }),
             Call::UpdateFramework(info) => {
-                let info = Self::named(&framework, *info)?;
+                let info = Self::check_id(&framework, *info)?;
                 self.update_framework(info)
             }
             Call::Teardown => self.remove_framework(&framework),
         }
     }
 
-    /// Registers a framework, or lets it take over: offers that were out are void then.
+    /// Registers a framework, or fails it over to a new scheduler instance, which voids its outstanding offers.
     fn subscribe(&mut self, framework: FrameworkId, info: Framework) -> Result<(), CommandError> {
-        let info = Self::named(&framework, info)?;
+        let info = Self::check_id(&framework, info)?;
         if self.framework(&framework).is_err() {
             return self.add_framework(info);
         }
@@ -283,20 +285,20 @@ impl<A: Allocator> Master<A> {
         self.set_framework_active(&framework, true)
     }
 
-    /// What a framework says of itself, under its own name.
-    fn named(framework: &FrameworkId, info: Framework) -> Result<Framework, CommandError> {
+    /// Checks that a call describes the framework that it comes from.
+    fn check_id(framework: &FrameworkId, info: Framework) -> Result<Framework, CommandError> {
         if info.id == *framework {
             Ok(info)
         } else {
-            Err(CommandError::OtherFramework { framework: framework.clone(), named: info.id })
+            Err(CommandError::FrameworkIdMismatch { framework: framework.clone(), named: info.id })
         }
     }
 
     fn add_agent(&mut self, agent: Agent, tasks: Vec<RunningTask>) -> Result<(), CommandError> {
-        let mut ids = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for running in &tasks {
             let (framework, task) = (&running.framework, &running.task.id);
-            if self.tasks.has(framework, task) || !ids.insert((framework, task)) {
+            if self.tasks.contains(framework, task) || !seen.insert((framework, task)) {
                 return Err(CommandError::TaskExists { framework: framework.clone(), task: task.clone() });
             }
         }
@@ -306,13 +308,13 @@ impl<A: Allocator> Master<A> {
             agent: agent.id.clone(),
             resources: running.task.resources.clone(),
         };
-        let held: Vec<Holding> = tasks.iter().map(holding).collect();
+        let holdings: Vec<Holding> = tasks.iter().map(holding).collect();
         let agent = Arc::new(agent);
-        self.allocator.add_agent(&agent, &held)?;
-        for (running, holding) in tasks.into_iter().zip(held) {
+        self.allocator.add_agent(&agent, &holdings)?;
+        for (running, holding) in tasks.into_iter().zip(holdings) {
             self.tasks.add(running.task.id, holding, TaskState::Running);
         }
-        self.maintenance.plan(&agent.id, agent.unavailability);
+        self.maintenance.schedule(&agent.id, agent.unavailability);
         self.agents.insert(agent.id.clone(), Arc::clone(&agent));
         self.make_offers(Some(&agent.id));
         Ok(())
@@ -324,7 +326,7 @@ impl<A: Allocator> Master<A> {
         let before = self.agents.get(&id).ok_or_else(unknown)?;
         let total = self.allocator.agent(&id).ok_or_else(unknown)?.total.clone();
         let mut before = Agent::clone(before);
-        before.resources = total; // operations change it
+        before.resources = total; // operations change the total in the allocator only
         let mut agent = before.clone();
         agent.resources = update.resources.unwrap_or(agent.resources);
         agent.attributes = update.attributes.unwrap_or(agent.attributes);
@@ -344,9 +346,9 @@ impl<A: Allocator> Master<A> {
             return Err(AllocatorError::UnknownAgent(agent.clone()).into());
         }
         self.rescind(|offer| offer.holding.agent == *agent);
-        self.rescind_inverse(|_, on| on == agent);
-        self.maintenance.forget(|_, on| on == agent);
-        self.maintenance.plan(agent, None);
+        self.rescind_inverse(|_, asked| asked == agent);
+        self.maintenance.clear_refusals(|_, refused| refused == agent);
+        self.maintenance.schedule(agent, None);
         self.lose_tasks(agent);
         self.allocator.remove_agent(agent)?;
         self.agents.shift_remove(agent);
@@ -360,7 +362,7 @@ impl<A: Allocator> Master<A> {
     fn add_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
         check_framework(&framework)?;
         let framework = Arc::new(framework);
-        self.allocator.add_framework(&framework, &self.held_by(&framework.id))?;
+        self.allocator.add_framework(&framework, &self.holdings_of(&framework.id))?;
         let suppressed = framework.suppressed.clone();
         self.frameworks.insert(framework.id.clone(), FrameworkEntry { framework, active: true, suppressed });
         self.make_offers(None);
@@ -400,7 +402,7 @@ impl<A: Allocator> Master<A> {
         } else {
             self.rescind(|offer| offer.holding.framework == *id);
             self.rescind_inverse(|framework, _| framework == id);
-            self.maintenance.forget(|framework, _| framework == id);
+            self.maintenance.clear_refusals(|framework, _| framework == id);
         }
         Ok(())
     }
@@ -408,17 +410,16 @@ impl<A: Allocator> Master<A> {
     fn suppress(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
         self.allocator.suppress(id, roles)?;
         if let Some(entry) = self.frameworks.get_mut(id) {
-            let all = &entry.framework.roles;
-            let suppressed = &entry.suppressed;
-            let now = |role: &&Role| suppressed.contains(*role) || roles.is_empty() || roles.contains(*role);
-            entry.suppressed = all.iter().filter(now).cloned().collect();
+            let (all, before) = (&entry.framework.roles, &entry.suppressed);
+            let suppressed = |role: &&Role| before.contains(*role) || roles.is_empty() || roles.contains(*role);
+            entry.suppressed = all.iter().filter(suppressed).cloned().collect();
         }
         Ok(())
     }
 
     fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
         self.allocator.revive(id, roles)?;
-        self.maintenance.forget(|framework, _| framework == id);
+        self.maintenance.clear_refusals(|framework, _| framework == id);
         if let Some(entry) = self.frameworks.get_mut(id) {
             entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));
         }
@@ -431,15 +432,16 @@ impl<A: Allocator> Master<A> {
     }
 }
 
-/// Checks what a framework says of itself: each role once, and nothing said of roles that it does not have.
+/// Checks a framework's description: it names each role once, and suppressions, offer filters and offer constraints name
+/// only its own roles.
 fn check_framework(framework: &Framework) -> Result<(), CommandError> {
     let mut roles = BTreeSet::new();
     if let Some(role) = framework.roles.iter().find(|role| !roles.insert(*role)) {
-        return Err(CommandError::RoleTwice { framework: framework.id.clone(), role: role.clone() });
+        return Err(CommandError::DuplicateRole { framework: framework.id.clone(), role: role.clone() });
     }
-    let mut spoken_of =
+    let mut referenced =
         framework.suppressed.iter().chain(framework.offer_filters.keys()).chain(framework.offer_constraints.roles());
-    match spoken_of.find(|role| !roles.contains(role)) {
+    match referenced.find(|role| !roles.contains(role)) {
         Some(role) => {
             let (framework, role) = (framework.id.clone(), role.clone());
             Err(AllocatorError::NotItsRole { framework, role }.into())

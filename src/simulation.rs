@@ -538,7 +538,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             }
             if let Err(refusal) = self.command(Command::Call(framework.clone(), call)) {
                 self.deliver(framework, Event::Error(refusal.to_string()));
-                for status in self.master.not_launched(framework, launched, &refusal) {
+                for status in self.master.launch_failures(framework, launched, &refusal) {
                     self.deliver(framework, Event::Update(status));
                 }
             }

@@ -1,4 +1,4 @@
-//! [`Command`]: what goes into the machine, and why it may be turned away.
+//! [`Command`]: an input of the master, and [`CommandError`]: the reason for its rejection.
 
 use crate::agent::{Agent, Domain, Unavailability};
 use crate::allocator::{AllocatorError, Quota, QuotaError, Weight};
@@ -13,112 +13,113 @@ use crate::task::{Task, TaskStatus};
 use crate::time::Time;
 use smol_str::SmolStr;
 
-/// Something that happens to the cluster: what operators, agents and frameworks tell the master.
+/// An input of the master: an event in the cluster, or a request of an operator or a framework.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Command {
-    /// An agent registers, perhaps with tasks that already run on it.
+    /// Registers an agent, with the tasks that already run on it.
     AddAgent(Agent, Vec<RunningTask>),
-    /// An agent has, or says of itself, something else than before.
+    /// Changes an agent's total resources, attributes or domain.
     UpdateAgent(AgentUpdate),
-    /// An agent is gone, and all its tasks are lost.
+    /// Removes an agent. Its tasks are lost.
     RemoveAgent(AgentId),
-    /// An agent is not to be offered any more; its offers are rescinded.
+    /// Stops offering an agent, and rescinds its offers.
     DeactivateAgent(AgentId),
-    /// An agent may be offered again.
+    /// Starts offering an agent again.
     ActivateAgent(AgentId),
-    /// A framework registers.
+    /// Registers a framework.
     AddFramework(Framework),
-    /// A framework says something else of itself; replaces all that it said before.
+    /// Replaces a framework's description.
     UpdateFramework(Framework),
-    /// A framework leaves, and its tasks with it.
+    /// Removes a framework and its tasks.
     RemoveFramework(FrameworkId),
-    /// A framework cannot be reached: its offers are rescinded, its tasks go on.
+    /// Marks a framework as disconnected: its offers are rescinded, its tasks keep running.
     DeactivateFramework(FrameworkId),
-    /// A framework can be reached again.
+    /// Marks a framework as connected again.
     ActivateFramework(FrameworkId),
-    /// A role counts more or less against its siblings.
+    /// Sets the weight of a role among its siblings.
     SetWeight(Role, Weight),
-    /// A role is sure to get, and may get at most, something else than before; an empty quota is none.
+    /// Sets the guarantees and limits of a role; an empty quota removes them.
     SetQuota(Role, Quota),
-    /// Only these hosts may be offered; none = all.
+    /// Restricts offers to agents with these hostnames; `None` lifts the restriction.
     SetWhitelist(Option<Vec<SmolStr>>),
-    /// An agent will be down, or will not be after all; its offers are made anew.
+    /// Schedules or cancels the maintenance of an agent: its offers are rescinded and made anew.
     SetMaintenance(AgentId, Option<Unavailability>),
-    /// An operator changes what an agent has that is not in use; offers of it are rescinded first.
+    /// Runs operations of an operator on the unused resources of an agent. Offers in the way are rescinded first.
     Operate(AgentId, Vec<Operation>),
-    /// A framework asks for something.
+    /// Handles a call of a framework.
     Call(FrameworkId, Call),
-    /// An agent tells the state of a task.
+    /// Handles a task status from an agent.
     TaskStatus(FrameworkId, TaskStatus),
-    /// An executor has something to say to its framework.
+    /// Forwards a message of an executor to its framework.
     ExecutorMessage(ExecutorRef, Vec<u8>),
-    /// An executor has ended, with that status as wait(2) has it; its tasks are told one by one before.
+    /// Handles the termination of an executor, with its exit status as wait(2) encodes it. The statuses of its tasks are
+    /// commands of their own and come first.
     ExecutorEnded(ExecutorRef, i32),
 }
 
-/// An executor: whose it is and where it runs.
+/// The full name of an executor: executor ids are unique per framework and agent only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct ExecutorRef {
-    /// Whose.
+    /// The framework that the executor belongs to.
     pub framework: FrameworkId,
-    /// On which agent.
+    /// The agent that the executor runs on.
     pub agent: AgentId,
-    /// Which one.
+    /// The executor's id.
     pub executor: ExecutorId,
 }
 
 impl ExecutorRef {
-    /// That executor of that framework on that agent.
+    /// Returns the full name of that executor.
     #[must_use]
     pub fn new(framework: impl Into<FrameworkId>, agent: impl Into<AgentId>, executor: impl Into<ExecutorId>) -> Self {
         Self { framework: framework.into(), agent: agent.into(), executor: executor.into() }
     }
 }
 
-/// A task that an agent brings along when it registers.
+/// A task that already runs on an agent when the agent registers.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RunningTask {
-    /// The framework that it belongs to, registered or not.
+    /// The framework that the task belongs to, registered or not.
     pub framework: FrameworkId,
-    /// The role that its resources are held under.
+    /// The role that the task's resources are allocated to.
     pub role: Role,
-    /// Its id and what it holds.
+    /// The task: its id and its resources.
     pub task: Task,
 }
 
 impl RunningTask {
-    /// A task of that framework, under that role.
+    /// Returns a task of that framework, allocated to that role.
     #[must_use]
     pub fn new(framework: impl Into<FrameworkId>, role: Role, task: Task) -> Self {
         Self { framework: framework.into(), role, task }
     }
 }
 
-/// What is different about an agent; what is absent stays as it is.
+/// A change to an agent; a field that is `None` stays as it is.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentUpdate {
-    /// Which agent.
+    /// The agent.
     pub id: AgentId,
-    /// All that it has now.
+    /// The new total resources.
     pub resources: Option<Resources>,
-    /// What it says of itself now.
+    /// The new attributes.
     pub attributes: Option<Attributes>,
-    /// Where it stands now.
+    /// The new domain.
     pub domain: Option<Domain>,
 }
 
 impl AgentUpdate {
-    /// Nothing different yet.
+    /// Returns an update that changes nothing.
     #[must_use]
     pub fn new(id: impl Into<AgentId>) -> Self {
         Self { id: id.into(), resources: None, attributes: None, domain: None }
     }
 
-    /// The same, with another total.
+    /// Sets the new total resources.
     #[must_use]
     pub fn resources(mut self, resources: Resources) -> Self {
         self.resources = Some(resources);
@@ -126,65 +127,65 @@ impl AgentUpdate {
     }
 }
 
-/// Why a command was turned away; the machine is as it was before, but for timers that were due.
+/// The reason why the master rejected a command. The state is as before, except for the timers that were due.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The command is of a moment before the last one.
+    /// The time of the command is before that of the last one.
     #[error("time cannot go back from {now} to {at}")]
     TimeWentBack {
-        /// The moment of the last command.
+        /// The current time of the master.
         now: Time,
-        /// The moment of this one.
+        /// The time of the command.
         at: Time,
     },
-    /// More happens until then than one jump in time may bring about.
+    /// The timers up to the time of the command have more effects than one call may cause.
     #[error("too much happens until {at}: time stands at {reached}")]
-    SleptTooLong {
-        /// How far time has come.
+    TooManyTimerEffects {
+        /// The time that the master has advanced to.
         reached: Time,
-        /// The moment of the command, which was not taken.
+        /// The time of the command, which was not applied.
         at: Time,
     },
-    /// The allocator cannot take it.
+    /// The allocator rejects the command.
     #[error(transparent)]
     Allocator(#[from] AllocatorError),
-    /// A quota that cannot be.
+    /// The quota is invalid.
     #[error(transparent)]
     Quota(#[from] QuotaError),
     /// A framework names a role twice.
     #[error("framework {framework} names the role {role} twice")]
-    RoleTwice {
+    DuplicateRole {
         /// The framework.
         framework: FrameworkId,
         /// The role.
         role: Role,
     },
-    /// The offer is not there, or not any more.
+    /// The offer does not exist, or not any more.
     #[error("no live offer {0}")]
     UnknownOffer(OfferId),
     /// The offer was made to another framework.
     #[error("offer {offer} was made to framework {to}, not to {framework}")]
-    NotItsOffer {
+    OfferNotOwned {
         /// The offer.
         offer: OfferId,
-        /// To whom it was made.
+        /// The framework that the offer was made to.
         to: FrameworkId,
-        /// Who answers it.
+        /// The framework that answers the offer.
         framework: FrameworkId,
     },
     /// One answer names an offer twice.
     #[error("offer {0} is named twice")]
-    OfferTwice(OfferId),
+    DuplicateOffer(OfferId),
     /// An accept names no offer.
     #[error("expected at least one offer to accept")]
     NoOffers,
-    /// The offers of one accept are not of one agent and one role.
+    /// The offers of one accept differ in agent or role.
     #[error("offers {first} and {other} are not of one agent and one role")]
-    OffersApart {
-        /// The first offer.
+    OffersNotCombinable {
+        /// The first offer of the accept.
         first: OfferId,
-        /// One that is of another agent or role.
+        /// An offer of another agent or role.
         other: OfferId,
     },
     /// A task asks for more than is left of the offers.
@@ -192,21 +193,21 @@ pub enum CommandError {
     TaskTooLarge {
         /// The task.
         task: TaskId,
-        /// What it asks for and what is left.
+        /// The resource that falls short: the amounts asked for and left.
         shortfall: Box<Shortfall>,
     },
-    /// A task asks for nothing at all.
+    /// A task asks for no resources.
     #[error("task {0} asks for no resources")]
     TaskWithoutResources(TaskId),
-    /// A task asks for revocable and other amounts of one name.
+    /// A task asks for both revocable and non-revocable amounts of one resource.
     #[error("task {task} mixes revocable and other {name}")]
     MixedRevocable {
         /// The task.
         task: TaskId,
-        /// The name.
+        /// The resource's name.
         name: SmolStr,
     },
-    /// The framework has a task of that id that has not ended.
+    /// The framework has a task of that id that is not terminal.
     #[error("framework {framework} has a task {task} already")]
     TaskExists {
         /// The framework.
@@ -214,7 +215,7 @@ pub enum CommandError {
         /// The task.
         task: TaskId,
     },
-    /// The framework has no such task, or it has ended.
+    /// The framework has no such task, or the task is terminal.
     #[error("framework {framework} has no task {task}")]
     UnknownTask {
         /// The framework.
@@ -222,40 +223,40 @@ pub enum CommandError {
         /// The task.
         task: TaskId,
     },
-    /// A call that changes what a framework is, in the name of another one.
+    /// A call subscribes or updates another framework than the one that calls.
     #[error("framework {framework} speaks for framework {named}")]
-    OtherFramework {
-        /// Who calls.
+    FrameworkIdMismatch {
+        /// The framework that calls.
         framework: FrameworkId,
-        /// Whom the call is about.
+        /// The framework that the call describes.
         named: FrameworkId,
     },
-    /// An operator launches no tasks.
+    /// The operation is not for operators: they cannot launch tasks.
     #[error("operators cannot {0}: expected reserve, unreserve, create, destroy, grow_volume or shrink_volume")]
     NotForOperators(&'static str),
 }
 
 impl CommandError {
-    /// The task that cannot be launched as it is described, if that is why.
+    /// Returns the task whose description is invalid, if that is the reason.
     #[must_use]
-    pub fn bad_task(&self) -> Option<&TaskId> {
+    pub fn invalid_task(&self) -> Option<&TaskId> {
         match self {
             Self::TaskTooLarge { task, .. }
             | Self::TaskWithoutResources(task)
             | Self::MixedRevocable { task, .. }
             | Self::TaskExists { task, .. } => Some(task),
             Self::TimeWentBack { .. }
-            | Self::SleptTooLong { .. }
+            | Self::TooManyTimerEffects { .. }
             | Self::Allocator(_)
             | Self::Quota(_)
-            | Self::RoleTwice { .. }
+            | Self::DuplicateRole { .. }
             | Self::UnknownOffer(_)
-            | Self::NotItsOffer { .. }
-            | Self::OfferTwice(_)
+            | Self::OfferNotOwned { .. }
+            | Self::DuplicateOffer(_)
             | Self::NoOffers
-            | Self::OffersApart { .. }
+            | Self::OffersNotCombinable { .. }
             | Self::UnknownTask { .. }
-            | Self::OtherFramework { .. }
+            | Self::FrameworkIdMismatch { .. }
             | Self::NotForOperators(_) => None,
         }
     }

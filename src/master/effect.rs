@@ -1,4 +1,4 @@
-//! [`Effect`]: what comes out of the machine.
+//! [`Effect`]: an output of the master.
 
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use crate::offer::{InverseOffer, Offer, OperationError, OperationStatus};
@@ -8,134 +8,134 @@ use crate::time::Time;
 use crate::uuid::Uuid;
 use std::time::Duration;
 
-/// What is to be delivered to a framework or an agent.
+/// An output of the master: a message that the transport delivers to a framework, an agent or an executor.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// To a framework: it may take something of this.
+    /// To a framework: an offer of resources.
     Offer(Offer),
-    /// To a framework: an offer is no longer its own.
+    /// To a framework: an offer is no longer valid.
     Rescind {
-        /// Which offer.
+        /// The offer.
         offer: OfferId,
-        /// Whose it was.
+        /// The framework that the offer was made to.
         framework: FrameworkId,
     },
-    /// To a framework: it is asked to give something back.
+    /// To a framework: a request to give resources back.
     InverseOffer(InverseOffer),
-    /// To a framework: it is no longer asked to.
+    /// To a framework: an inverse offer is no longer valid.
     RescindInverseOffer {
-        /// Which inverse offer.
+        /// The inverse offer.
         offer: OfferId,
-        /// Whose it was.
+        /// The framework that the inverse offer was made to.
         framework: FrameworkId,
     },
-    /// To an agent: start this.
+    /// To an agent: launch a task.
     Launch {
-        /// Where.
+        /// The agent.
         agent: AgentId,
-        /// For whom.
+        /// The framework that the task belongs to.
         framework: FrameworkId,
-        /// The role that its resources are held under.
+        /// The role that the task's resources are allocated to.
         role: Role,
-        /// What.
+        /// The task.
         task: Task,
     },
-    /// To an agent: end this.
+    /// To an agent: kill a task.
     Kill {
-        /// Where.
+        /// The agent.
         agent: AgentId,
-        /// For whom.
+        /// The framework that the task belongs to.
         framework: FrameworkId,
-        /// What.
+        /// The task.
         task: TaskId,
-        /// How long it has to end by itself, if the framework said so.
+        /// How long the task may take to shut down, if the framework said so.
         grace: Option<Duration>,
     },
-    /// To an agent: its status has arrived, and need not be told again.
+    /// To an agent: a framework has acknowledged a status, which the agent then stops resending.
     Acknowledge {
-        /// To which agent.
+        /// The agent.
         agent: AgentId,
-        /// By whom.
+        /// The framework that acknowledges the status.
         framework: FrameworkId,
-        /// The task that the status was about.
+        /// The task that the status is about.
         task: TaskId,
-        /// The status.
+        /// The UUID of the status.
         uuid: Uuid,
     },
-    /// To an executor: its scheduler has something to say.
+    /// To an executor: a message from its framework.
     Message {
-        /// On which agent.
+        /// The agent that the executor runs on.
         agent: AgentId,
-        /// Whose executor.
+        /// The framework that the executor belongs to.
         framework: FrameworkId,
-        /// Which one.
+        /// The executor.
         executor: ExecutorId,
-        /// What.
+        /// The payload.
         data: Vec<u8>,
     },
-    /// To an agent: end this executor and all its tasks.
+    /// To an agent: shut down an executor and all its tasks.
     Shutdown {
-        /// On which agent.
+        /// The agent that the executor runs on.
         agent: AgentId,
-        /// Whose executor.
+        /// The framework that the executor belongs to.
         framework: FrameworkId,
-        /// Which one.
+        /// The executor.
         executor: ExecutorId,
     },
-    /// To a framework: an executor of its own has something to say.
+    /// To a framework: a message from one of its executors.
     ExecutorMessage {
-        /// To whom.
+        /// The framework.
         framework: FrameworkId,
-        /// On which agent.
+        /// The agent that the executor runs on.
         agent: AgentId,
-        /// Which executor.
+        /// The executor.
         executor: ExecutorId,
-        /// What.
+        /// The payload.
         data: Vec<u8>,
     },
-    /// To a framework: an executor of its own has ended.
+    /// To a framework: one of its executors has terminated.
     ExecutorEnded {
-        /// To whom.
+        /// The framework.
         framework: FrameworkId,
-        /// On which agent.
+        /// The agent that the executor ran on.
         agent: AgentId,
-        /// Which executor.
+        /// The executor.
         executor: ExecutorId,
-        /// How, as wait(2) has it.
+        /// The exit status as wait(2) encodes it.
         status: i32,
     },
-    /// To a framework: how an operation went of which it wanted to hear.
+    /// To a framework: the status of an operation for which the framework asked for feedback.
     OperationStatus {
-        /// To whom.
+        /// The framework.
         framework: FrameworkId,
-        /// The news.
+        /// The status.
         status: OperationStatus,
     },
-    /// To a framework, or to an operator: an operation could not be done; nothing has changed.
+    /// To a framework or an operator: an operation has failed and changed nothing.
     OperationFailed {
-        /// To whom; none = to the operator.
+        /// The framework; `None` means the operator.
         framework: Option<FrameworkId>,
         /// The operation's name.
         operation: &'static str,
-        /// Why.
+        /// The reason.
         error: OperationError,
     },
-    /// To a framework: news of a task.
+    /// To a framework: a task status.
     Status {
-        /// To whom.
+        /// The framework.
         framework: FrameworkId,
-        /// The news.
+        /// The status.
         status: TaskStatus,
     },
 }
 
-/// An effect and the moment of the command or timer that caused it.
+/// An effect with the time of the command or timer that caused it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Emitted {
-    /// When.
+    /// The time of the command or timer.
     pub at: Time,
-    /// What.
+    /// The effect.
     pub effect: Effect,
 }

@@ -1,4 +1,4 @@
-//! Executors: what they and their schedulers say to each other, by way of the master.
+//! Messages between executors and their schedulers, which the master forwards.
 
 use super::{CommandError, Effect, ExecutorRef, Master};
 use crate::allocator::{Allocator, AllocatorError};
@@ -40,7 +40,7 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    /// Operations are done, or not, at once: of none that is asked for is anything known any more.
+    /// Answers that every operation is unknown: operations complete or fail at once, so the master keeps none of them.
     pub(super) fn reconcile_operations(&mut self, framework: &FrameworkId, operations: Vec<OperationRef>) {
         for OperationRef { operation, agent } in operations {
             let message = Some("Reconciliation: Operation is unknown".into());

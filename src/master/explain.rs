@@ -1,11 +1,11 @@
-//! [`Explanation`]: why a framework is not being offered what it is not.
+//! [`Explanation`]: the reasons why an agent is not offered to a framework.
 
 use super::{CommandError, Master};
 use crate::allocator::{Allocator, AllocatorError, Reason};
 use crate::id::{AgentId, FrameworkId};
 use crate::role::Role;
 
-/// Why a framework is not offered anything under a role, or not a certain agent.
+/// The reasons why an agent, or all agents together, are not offered to a framework under a role.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -15,16 +15,18 @@ pub struct Explanation {
     pub role: Role,
     /// The agent, if one was asked about.
     pub agent: Option<AgentId>,
-    /// The reasons, and for how many agents each holds. For one agent: all that stand in the way, in
-    /// the order of the checks. Else: of each agent the first one, those of a kind together.
+    /// The reasons, each with the number of agents that it holds for. For one agent: every failing check, in the order of
+    /// the checks. For all agents: the first failing check of each agent, grouped by kind.
     pub reasons: Vec<(Reason, usize)>,
 }
 
 impl<A: Allocator> Master<A> {
-    /// Why a framework is not offered an agent, or any agent, under a role, or each of its roles.
+    /// Explains why an agent is not offered to a framework, under one role or each of its roles. Without `agent`, explains
+    /// it for all agents together.
     ///
-    /// O(cluster) for one agent, O(agents ×
-    /// cluster) for all.
+    /// # Complexity
+    ///
+    /// O(cluster) for one agent, O(agents × cluster) for all.
     ///
     /// # Errors
     ///
@@ -43,19 +45,19 @@ impl<A: Allocator> Master<A> {
             return Err(AllocatorError::UnknownAgent(unknown.clone()).into());
         }
         let explain = |role: Role| {
-            let of_agent = |agent: &AgentId| self.allocator.explain(self.now, framework, &role, agent);
+            let reasons_for = |agent: &AgentId| self.allocator.explain(self.now, framework, &role, agent);
             let reasons = match agent {
-                Some(agent) => of_agent(agent)?.into_iter().map(|reason| (reason, 1)).collect(),
+                Some(agent) => reasons_for(agent)?.into_iter().map(|reason| (reason, 1)).collect(),
                 None => {
-                    let mut kinds: Vec<(Reason, usize)> = Vec::new();
+                    let mut by_kind: Vec<(Reason, usize)> = Vec::new();
                     for agent in self.agents.keys() {
-                        let Some(first) = of_agent(agent)?.into_iter().next() else { continue };
-                        match kinds.iter_mut().find(|(known, _)| known.kind() == first.kind()) {
+                        let Some(first) = reasons_for(agent)?.into_iter().next() else { continue };
+                        match by_kind.iter_mut().find(|(reason, _)| reason.kind() == first.kind()) {
                             Some((_, agents)) => *agents += 1,
-                            None => kinds.push((first, 1)),
+                            None => by_kind.push((first, 1)),
                         }
                     }
-                    kinds
+                    by_kind
                 }
             };
             Ok(Explanation { framework: framework.clone(), role, agent: agent.cloned(), reasons })

@@ -1,4 +1,4 @@
-//! Maintenance: agents that will be down, and the asking for what tasks hold of them.
+//! Maintenance: the inverse offers for agents that will be down.
 
 use super::{CommandError, Effect, Master};
 use crate::agent::{Agent, Unavailability};
@@ -10,17 +10,18 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// All live inverse offers, and what was answered to those before.
+/// The live inverse offers by number, and the refusals of earlier ones with an index by expiry.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Maintenance {
     live: BTreeMap<u64, (FrameworkId, AgentId)>,
     made: u64,
-    /// The agents that will be down.
-    planned: IndexSet<AgentId>,
+    /// The agents with a scheduled maintenance.
+    scheduled: IndexSet<AgentId>,
     refused: IndexMap<(FrameworkId, AgentId), Time>,
-    ends: BTreeSet<(Time, FrameworkId, AgentId)>,
-    /// Whether the next batch could come to an inverse offer.
-    due: bool,
+    /// Every entry of `refused`, in order of expiry.
+    expiries: BTreeSet<(Time, FrameworkId, AgentId)>,
+    /// Dirty flag: the next batch may have to make an inverse offer.
+    dirty: bool,
 }
 
 fn inverse_id(number: u64) -> OfferId {
@@ -33,51 +34,52 @@ fn number_of(id: &OfferId) -> Option<u64> {
 }
 
 impl Maintenance {
-    /// Takes note of when an agent will be down.
-    pub(super) fn plan(&mut self, agent: &AgentId, unavailability: Option<Unavailability>) {
+    /// Schedules or cancels the maintenance of an agent.
+    pub(super) fn schedule(&mut self, agent: &AgentId, unavailability: Option<Unavailability>) {
         if unavailability.is_some() {
-            self.planned.insert(agent.clone());
+            self.scheduled.insert(agent.clone());
         } else {
-            self.planned.shift_remove(agent);
+            self.scheduled.shift_remove(agent);
         }
     }
 
-    /// Something has changed: the next batch asks whoever is to be asked, if any agent will be down.
-    pub(super) fn look_again(&mut self) {
-        self.due = !self.planned.is_empty();
+    /// Makes the next batch reconsider inverse offers, if any maintenance is scheduled.
+    pub(super) fn mark_dirty(&mut self) {
+        self.dirty = !self.scheduled.is_empty();
     }
 
-    pub(super) fn is_due(&self) -> bool {
-        self.due
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty
     }
 
-    /// When the next refusal ends.
-    pub(super) fn next_end(&self) -> Option<Time> {
-        self.ends.first().map(|(until, ..)| *until)
+    /// Returns the time at which the next refusal expires.
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.expiries.first().map(|(until, ..)| *until)
     }
 
+    /// Removes the refusals that have expired by `at`.
     pub(super) fn expire(&mut self, at: Time) {
-        while self.ends.first().is_some_and(|(until, ..)| *until <= at) {
-            if let Some((_, framework, agent)) = self.ends.pop_first() {
+        while self.expiries.first().is_some_and(|(until, ..)| *until <= at) {
+            if let Some((_, framework, agent)) = self.expiries.pop_first() {
                 self.refused.swap_remove(&(framework, agent));
             }
-            self.look_again();
+            self.mark_dirty();
         }
     }
 
-    /// Forgets all refusals for which that holds.
-    pub(super) fn forget(&mut self, which: impl Fn(&FrameworkId, &AgentId) -> bool) {
-        self.refused.retain(|(framework, agent), _| !which(framework, agent));
-        self.ends.retain(|(_, framework, agent)| !which(framework, agent));
+    /// Removes the refusals that match.
+    pub(super) fn clear_refusals(&mut self, matches: impl Fn(&FrameworkId, &AgentId) -> bool) {
+        self.refused.retain(|(framework, agent), _| !matches(framework, agent));
+        self.expiries.retain(|(_, framework, agent)| !matches(framework, agent));
     }
 
-    /// Ends all inverse offers to a framework that is about to leave, without a word to it.
+    /// Drops the inverse offers and refusals of a framework that is being removed, without rescinding them.
     pub(super) fn drop_framework(&mut self, framework: &FrameworkId) {
         self.live.retain(|_, (to, _)| to != framework);
-        self.forget(|refused, _| refused == framework);
+        self.clear_refusals(|refusing, _| refusing == framework);
     }
 
-    fn is_asked(&self, framework: &FrameworkId, agent: &AgentId) -> bool {
+    fn has_live(&self, framework: &FrameworkId, agent: &AgentId) -> bool {
         self.live.values().any(|(to, on)| to == framework && on == agent)
     }
 }
@@ -91,32 +93,33 @@ impl<A: Allocator> Master<A> {
         let Some(before) = self.agents.get(id) else { return Err(AllocatorError::UnknownAgent(id.clone()).into()) };
         let agent = Agent { unavailability, ..Agent::clone(before) };
         self.rescind(|offer| offer.holding.agent == *id);
-        self.rescind_inverse(|_, agent| agent == id);
-        self.maintenance.forget(|_, agent| agent == id);
-        self.maintenance.plan(id, unavailability);
+        self.rescind_inverse(|_, asked| asked == id);
+        self.maintenance.clear_refusals(|_, refused| refused == id);
+        self.maintenance.schedule(id, unavailability);
         self.agents.insert(id.clone(), Arc::new(agent));
         self.make_offers(Some(id));
         Ok(())
     }
 
-    /// Asks for what tasks hold on agents that will be down; only of `agent`, if one is given.
-    pub(super) fn ask_back(&mut self, agent: Option<&AgentId>) {
-        let asked: Vec<AgentId> = match agent {
-            Some(agent) => self.maintenance.planned.get(agent).into_iter().cloned().collect(),
+    /// Makes an inverse offer to every framework with tasks on an agent that will be down, unless it has one or refuses it.
+    /// Considers only `agent`, if one is given.
+    pub(super) fn make_inverse_offers(&mut self, agent: Option<&AgentId>) {
+        let agents: Vec<AgentId> = match agent {
+            Some(agent) => self.maintenance.scheduled.get(agent).into_iter().cloned().collect(),
             None => {
-                self.maintenance.due = false;
-                let mut planned: Vec<AgentId> = self.maintenance.planned.iter().cloned().collect();
-                planned.sort_by_cached_key(|agent| self.agents.get_index_of(agent)); // as offers: in order of coming
-                planned
+                self.maintenance.dirty = false;
+                let mut agents: Vec<AgentId> = self.maintenance.scheduled.iter().cloned().collect();
+                agents.sort_by_cached_key(|agent| self.agents.get_index_of(agent)); // in order of registration, as offers
+                agents
             }
         };
-        for agent in asked {
+        for agent in agents {
             let active = self.allocator.agent(&agent).is_some_and(|account| account.active);
             let Some(unavailability) = self.agents.get(&agent).and_then(|agent| agent.unavailability) else { continue };
             for framework in self.tasks.frameworks_on(&agent) {
-                let reachable = self.framework(&framework).is_ok_and(|entry| entry.active);
+                let connected = self.framework(&framework).is_ok_and(|entry| entry.active);
                 let refused = self.maintenance.refused.contains_key(&(framework.clone(), agent.clone()));
-                if !active || !reachable || refused || self.maintenance.is_asked(&framework, &agent) {
+                if !active || !connected || refused || self.maintenance.has_live(&framework, &agent) {
                     continue;
                 }
                 self.maintenance.made += 1;
@@ -128,7 +131,8 @@ impl<A: Allocator> Master<A> {
         }
     }
 
-    /// Takes an answer to inverse offers: a yes or a no, either is asked again when its refusal ends.
+    /// Ends the inverse offers that a framework has accepted or declined. Either way there will be another one when the
+    /// filter of the answer expires.
     pub(super) fn answer_inverse(
         &mut self,
         framework: &FrameworkId,
@@ -140,10 +144,10 @@ impl<A: Allocator> Master<A> {
             let found = number_of(id).and_then(|number| Some((number, self.maintenance.live.get(&number)?.clone())));
             let Some((number, (to, agent))) = found else { return Err(CommandError::UnknownOffer(id.clone())) };
             if to != *framework {
-                return Err(CommandError::NotItsOffer { offer: id.clone(), to, framework: framework.clone() });
+                return Err(CommandError::OfferNotOwned { offer: id.clone(), to, framework: framework.clone() });
             }
             if answered.insert(number, agent).is_some() {
-                return Err(CommandError::OfferTwice(id.clone()));
+                return Err(CommandError::DuplicateOffer(id.clone()));
             }
         }
         for (number, agent) in answered {
@@ -151,17 +155,17 @@ impl<A: Allocator> Master<A> {
             if !filters.refuse.is_zero() {
                 let until = self.now + filters.refuse.max(self.config.allocation_interval);
                 self.maintenance.refused.insert((framework.clone(), agent.clone()), until);
-                self.maintenance.ends.insert((until, framework.clone(), agent));
+                self.maintenance.expiries.insert((until, framework.clone(), agent));
             }
         }
         Ok(())
     }
 
-    /// Takes back all live inverse offers for which that holds, in order of making.
-    pub(super) fn rescind_inverse(&mut self, which: impl Fn(&FrameworkId, &AgentId) -> bool) {
-        let gone: Vec<_> =
-            self.maintenance.live.extract_if(.., |_, (framework, agent)| which(framework, agent)).collect();
-        for (number, (framework, _)) in gone {
+    /// Rescinds the live inverse offers that match, in order of making.
+    pub(super) fn rescind_inverse(&mut self, matches: impl Fn(&FrameworkId, &AgentId) -> bool) {
+        let rescinded: Vec<_> =
+            self.maintenance.live.extract_if(.., |_, (framework, agent)| matches(framework, agent)).collect();
+        for (number, (framework, _)) in rescinded {
             self.emit(Effect::RescindInverseOffer { offer: inverse_id(number), framework });
         }
     }

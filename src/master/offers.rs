@@ -1,4 +1,4 @@
-//! Offers: made, answered, taken back.
+//! Offers: making, accepting, declining and rescinding them.
 
 use super::operations::Outcome;
 use super::{CommandError, Effect, Master};
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// An offer's number: the `1` of `O1`.
 pub(super) type OfferNumber = u64;
 
-/// All live offers, in order of making.
+/// The live offers by number: an ordered map, so iteration is in order of making.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Offers {
     live: BTreeMap<OfferNumber, LiveOffer>,
@@ -31,7 +31,7 @@ pub(super) fn offer_id(number: OfferNumber) -> OfferId {
     OfferId::from(format!("O{number}"))
 }
 
-/// The number of an id that this master could have given.
+/// Parses an id in the one spelling that this master uses: `O01` is not `O1`.
 fn number_of(id: &OfferId) -> Option<OfferNumber> {
     let number = id.as_str().strip_prefix('O')?.parse().ok()?;
     (offer_id(number) == *id).then_some(number)
@@ -42,28 +42,29 @@ impl Offers {
         self.live.iter().map(|(number, offer)| (*number, offer))
     }
 
-    /// When the oldest offer was made.
+    /// Returns the time at which the oldest live offer was made.
     pub(super) fn oldest(&self) -> Option<Time> {
         self.live.first_key_value().map(|(_, offer)| offer.made_at)
     }
 
-    /// What a live offer holds.
+    /// Returns the resources of a live offer; empty if there is no such offer.
     pub(super) fn resources(&self, number: OfferNumber) -> Resources {
         self.live.get(&number).map_or_else(Resources::new, |offer| offer.holding.resources.clone())
     }
 
-    /// The numbers of the offers made up to that moment.
-    fn made_by(&self, moment: Time) -> Vec<OfferNumber> {
-        self.iter().take_while(|(_, offer)| offer.made_at <= moment).map(|(number, _)| number).collect()
+    /// Returns the offers made up to `time`.
+    fn made_up_to(&self, time: Time) -> Vec<OfferNumber> {
+        self.iter().take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| number).collect()
     }
 
-    pub(super) fn numbers(&self, which: impl Fn(&LiveOffer) -> bool) -> Vec<OfferNumber> {
-        self.iter().filter(|(_, offer)| which(offer)).map(|(number, _)| number).collect()
+    /// Returns the offers that match.
+    pub(super) fn select(&self, matches: impl Fn(&LiveOffer) -> bool) -> Vec<OfferNumber> {
+        self.iter().filter(|(_, offer)| matches(offer)).map(|(number, _)| number).collect()
     }
 }
 
 impl<A: Allocator> Master<A> {
-    /// Makes offers of what the allocator has decided.
+    /// Runs an allocation, of one agent or of all, and makes an offer of each holding that the allocator returns.
     pub(super) fn make_offers(&mut self, agent: Option<&AgentId>) {
         for holding in self.allocator.allocate(self.now, agent) {
             self.offers.made += 1;
@@ -84,11 +85,11 @@ impl<A: Allocator> Master<A> {
             }));
             self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });
         }
-        self.ask_back(agent);
+        self.make_inverse_offers(agent);
     }
 
-    /// The numbers of live offers to a framework, each named once.
-    fn answered(&self, framework: &FrameworkId, ids: &[OfferId]) -> Result<Vec<OfferNumber>, CommandError> {
+    /// Looks up the live offers that a framework answers; each must be its own and be named once.
+    fn owned_offers(&self, framework: &FrameworkId, ids: &[OfferId]) -> Result<Vec<OfferNumber>, CommandError> {
         let mut named = BTreeSet::new();
         let mut numbers = Vec::with_capacity(ids.len());
         for id in ids {
@@ -97,10 +98,10 @@ impl<A: Allocator> Master<A> {
             let to = &offer.holding.framework;
             if to != framework {
                 let (offer, to, framework) = (id.clone(), to.clone(), framework.clone());
-                return Err(CommandError::NotItsOffer { offer, to, framework });
+                return Err(CommandError::OfferNotOwned { offer, to, framework });
             }
             if !named.insert(number) {
-                return Err(CommandError::OfferTwice(id.clone()));
+                return Err(CommandError::DuplicateOffer(id.clone()));
             }
             numbers.push(number);
         }
@@ -113,7 +114,7 @@ impl<A: Allocator> Master<A> {
         offers: &[OfferId],
         filters: Filters,
     ) -> Result<(), CommandError> {
-        for number in self.answered(framework, offers)? {
+        for number in self.owned_offers(framework, offers)? {
             if let Some(holding) = self.end_offer(number, &[]) {
                 self.refuse(holding, filters)?;
             }
@@ -122,9 +123,9 @@ impl<A: Allocator> Master<A> {
     }
 
     pub(super) fn accept(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), CommandError> {
-        let numbers = self.answered(framework, &accept.offers)?;
-        let offered = self.together(&numbers)?;
-        let plan = self.plan(framework, &offered, accept.operations, &accept.feedback)?;
+        let numbers = self.owned_offers(framework, &accept.offers)?;
+        let offered = self.combine(&numbers)?;
+        let plan = self.plan_accept(framework, &offered, accept.operations, &accept.feedback)?;
 
         for conversion in &plan.conversions {
             self.allocator.convert(&offered.agent, conversion)?;
@@ -139,12 +140,12 @@ impl<A: Allocator> Master<A> {
                     let framework = Some(framework.clone());
                     self.emit(Effect::OperationFailed { framework, operation, error });
                 }
-                Outcome::Told(status) => {
+                Outcome::Feedback(status) => {
                     self.emit(Effect::OperationStatus { framework: framework.clone(), status });
                 }
             }
         }
-        self.refuse(Holding { resources: plan.untouched, ..offered }, accept.filters)
+        self.refuse(Holding { resources: plan.unused, ..offered }, accept.filters)
     }
 
     fn launch(&mut self, offered: &Holding, task: Task) {
@@ -160,27 +161,28 @@ impl<A: Allocator> Master<A> {
         });
     }
 
-    /// What several offers hold together; they must be of one agent and one role.
-    fn together(&self, numbers: &[OfferNumber]) -> Result<Holding, CommandError> {
+    /// Adds up the holdings of several offers, which must be of one agent and one role.
+    fn combine(&self, numbers: &[OfferNumber]) -> Result<Holding, CommandError> {
         let (first, others) = numbers.split_first().ok_or(CommandError::NoOffers)?;
         let mut sum = self.offers.live[first].holding.clone();
         for other in others {
             let holding = &self.offers.live[other].holding;
             if (&holding.agent, &holding.role) != (&sum.agent, &sum.role) {
-                return Err(CommandError::OffersApart { first: offer_id(*first), other: offer_id(*other) });
+                let (first, other) = (offer_id(*first), offer_id(*other));
+                return Err(CommandError::OffersNotCombinable { first, other });
             }
             sum.resources.insert(&holding.resources);
         }
         Ok(sum)
     }
 
-    /// Ends several offers of one agent and role, of which tasks hold a part from now on.
+    /// Ends several offers of one agent and role, and allocates what the launched tasks use.
     fn end_offers(&mut self, numbers: &[OfferNumber], tasks: &[Resources]) {
-        // A task may take of several offers: the first one ended hands all of them over.
+        // A task may use resources of several offers, so all tasks are allocated with the first one that ends.
         let tasks: Vec<&Resources> = tasks.iter().collect();
-        let mut rest = tasks.as_slice();
+        let mut launched = tasks.as_slice();
         for number in numbers {
-            self.end_offer(*number, std::mem::take(&mut rest));
+            self.end_offer(*number, std::mem::take(&mut launched));
         }
     }
 
@@ -190,28 +192,28 @@ impl<A: Allocator> Master<A> {
         Some(offer.holding)
     }
 
-    /// Remembers that a framework does not want that for a while, if there is something it did not want.
-    fn refuse(&mut self, left: Holding, filters: Filters) -> Result<(), CommandError> {
-        if !filters.refuse.is_zero() && !left.resources.is_empty() {
+    /// Adds a refusal of the unused resources, which lasts at least until the next batch.
+    fn refuse(&mut self, unused: Holding, filters: Filters) -> Result<(), CommandError> {
+        if !filters.refuse.is_zero() && !unused.resources.is_empty() {
             let until = self.now + filters.refuse.max(self.config.allocation_interval);
-            self.allocator.refuse(&left, until)?;
+            self.allocator.refuse(&unused, until)?;
         }
         Ok(())
     }
 
-    /// Takes back all live offers for which that holds, in order of making.
-    pub(super) fn rescind(&mut self, which: impl Fn(&LiveOffer) -> bool) {
-        let numbers = self.offers.numbers(which);
-        self.rescind_each(numbers);
+    /// Rescinds the live offers that match, in order of making.
+    pub(super) fn rescind(&mut self, matches: impl Fn(&LiveOffer) -> bool) {
+        let numbers = self.offers.select(matches);
+        self.rescind_all(numbers);
     }
 
-    /// Takes back the live offers that were made up to that moment.
-    pub(super) fn rescind_made_by(&mut self, moment: Time) {
-        let numbers = self.offers.made_by(moment);
-        self.rescind_each(numbers);
+    /// Rescinds the live offers made up to `time`.
+    pub(super) fn rescind_made_up_to(&mut self, time: Time) {
+        let numbers = self.offers.made_up_to(time);
+        self.rescind_all(numbers);
     }
 
-    pub(super) fn rescind_each(&mut self, numbers: Vec<OfferNumber>) {
+    pub(super) fn rescind_all(&mut self, numbers: Vec<OfferNumber>) {
         for number in numbers {
             if let Some(holding) = self.end_offer(number, &[]) {
                 self.emit(Effect::Rescind { offer: offer_id(number), framework: holding.framework });
@@ -219,9 +221,9 @@ impl<A: Allocator> Master<A> {
         }
     }
 
-    /// Ends all offers to a framework that is about to leave, without a word to it.
+    /// Ends the offers of a framework that is being removed, without rescinding them.
     pub(super) fn drop_offers(&mut self, framework: &FrameworkId) {
-        for number in self.offers.numbers(|offer| offer.holding.framework == *framework) {
+        for number in self.offers.select(|offer| offer.holding.framework == *framework) {
             self.end_offer(number, &[]);
         }
     }

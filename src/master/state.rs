@@ -1,4 +1,4 @@
-//! [`State`]: all that can be seen of a master from outside.
+//! [`State`]: a snapshot of a master for people, tests and metrics.
 
 use super::Master;
 use super::offers::offer_id;
@@ -7,90 +7,90 @@ use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
 use crate::resources::{Quantities, Resources, Scalar};
 use crate::role::Role;
 
-/// What a master knows at one moment.
+/// A snapshot of a master.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct State {
-    /// The agents, in the order in which they came.
+    /// The agents, in order of registration.
     pub agents: Vec<AgentState>,
-    /// The frameworks, in the order in which they came.
+    /// The frameworks, in order of registration.
     pub frameworks: Vec<FrameworkState>,
-    /// The roles that mean something at present, in order of path.
+    /// The roles with a framework, a reservation, a weight or a quota, and their ancestors, in order of path.
     pub roles: Vec<RoleState>,
     /// The live offers, in order of making.
     pub offers: Vec<OfferState>,
 }
 
-/// An agent at one moment.
+/// A snapshot of an agent.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentState {
-    /// Its id.
+    /// The agent's id.
     pub id: AgentId,
-    /// All that it has.
+    /// The total resources.
     pub total: Resources,
-    /// What is in live offers.
+    /// The resources in live offers.
     pub offered: Resources,
-    /// What tasks hold.
+    /// The resources of tasks.
     pub allocated: Resources,
-    /// What can be offered now.
+    /// The resources that are neither offered nor allocated.
     pub available: Resources,
-    /// Whether it may be offered.
+    /// Whether the agent may be offered.
     pub active: bool,
 }
 
-/// A framework at one moment.
+/// A snapshot of a framework.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FrameworkState {
-    /// Its id.
+    /// The framework's id.
     pub id: FrameworkId,
-    /// Its roles.
+    /// The framework's roles.
     pub roles: Vec<Role>,
-    /// Those for which it wants no offers.
+    /// The roles for which the framework has suppressed offers.
     pub suppressed: Vec<Role>,
-    /// Whether it can be reached.
+    /// Whether the framework is connected.
     pub active: bool,
-    /// Its tasks that have not ended, in order of launching.
+    /// The tasks that are not terminal, in order of launching.
     pub tasks: Vec<TaskId>,
 }
 
-/// A role at one moment; its descendants count with it.
+/// A snapshot of a role. Amounts include those of its descendants.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RoleState {
     /// The role.
     pub role: Role,
-    /// How much it counts against its siblings.
+    /// The weight among its siblings.
     pub weight: Weight,
-    /// Its dominant share over its weight.
+    /// The dominant share, divided by the weight.
     pub share: f64,
-    /// What is offered.
+    /// The amounts in live offers.
     pub offered: Quantities,
-    /// What is in use.
+    /// The amounts held by tasks.
     pub allocated: Quantities,
-    /// What is reserved to it.
+    /// The amounts reserved to the role.
     pub reserved: Quantities,
-    /// Its own quota; empty if it has none.
+    /// The role's own quota; empty if it has none.
     pub quota: Quota,
 }
 
-/// A live offer.
+/// A snapshot of a live offer.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OfferState {
-    /// Its id.
+    /// The offer's id.
     pub id: OfferId,
-    /// To whom.
+    /// The framework that the offer was made to.
     pub framework: FrameworkId,
-    /// On which agent.
+    /// The agent whose resources are offered.
     pub agent: AgentId,
-    /// What is offered.
+    /// The offered resources.
     pub resources: Resources,
 }
 
 impl<A: Allocator> Master<A> {
-    /// All that can be seen from outside. O(cluster): for people and tests, not for deciding.
+    /// Returns a snapshot of the master. O(cluster): meant for people, tests and metrics.
     #[must_use]
     pub fn state(&self) -> State {
         let agents: Vec<AgentState> = self.agents.keys().filter_map(|id| self.agent_state(id)).collect();

@@ -1,4 +1,4 @@
-//! Tasks: what runs where, and what is known of it.
+//! Tasks: their holdings and states, from launch to a terminal status.
 
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, Holding};
@@ -9,10 +9,10 @@ use crate::task::{StatusSource, TaskState, TaskStatus};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who says what no agent has said.
+/// The source of statuses that the master makes itself.
 const MASTER: Option<StatusSource> = Some(StatusSource::Master);
 
-/// All tasks that have not ended, in order of launching.
+/// The tasks that are not terminal: an ordered map by launch number, with indices by id and by agent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tasks {
     live: BTreeMap<u64, LiveTask>,
@@ -37,7 +37,7 @@ impl Tasks {
         self.live.insert(number, LiveTask { id, holding, state });
     }
 
-    pub(super) fn has(&self, framework: &FrameworkId, task: &TaskId) -> bool {
+    pub(super) fn contains(&self, framework: &FrameworkId, task: &TaskId) -> bool {
         self.find(framework, task).is_some()
     }
 
@@ -63,14 +63,14 @@ impl Tasks {
         Some(task)
     }
 
-    /// The tasks of a framework, in order of launching.
+    /// Returns the tasks of a framework, in order of launching.
     pub(super) fn of_framework(&self, framework: &FrameworkId) -> Vec<&LiveTask> {
         let mut numbers: Vec<u64> = self.by_id.get(framework).into_iter().flat_map(IndexMap::values).copied().collect();
         numbers.sort_unstable();
         numbers.iter().map(|number| &self.live[number]).collect()
     }
 
-    /// The frameworks that have tasks on an agent, each once, in order of their first one.
+    /// Returns the frameworks with tasks on an agent, in order of their first task there.
     pub(super) fn frameworks_on(&self, agent: &AgentId) -> Vec<FrameworkId> {
         let numbers = self.by_agent.get(agent).into_iter().flatten();
         let frameworks: IndexSet<&FrameworkId> = numbers.map(|number| &self.live[number].holding.framework).collect();
@@ -124,8 +124,8 @@ impl<A: Allocator> Master<A> {
         framework: &FrameworkId,
         tasks: Option<Vec<TaskRef>>,
     ) -> Result<(), CommandError> {
-        let aware = self.framework(framework)?.framework.can(Capability::PartitionAware);
-        let unknown = if aware { TaskState::Unknown } else { TaskState::Lost };
+        let partition_aware = self.framework(framework)?.framework.can(Capability::PartitionAware);
+        let unknown = if partition_aware { TaskState::Unknown } else { TaskState::Lost };
         let known = |task: &LiveTask| (task.id.clone(), task.state, Some(task.holding.agent.clone()));
         let answers: Vec<_> = match tasks {
             None => self.tasks.of_framework(framework).into_iter().map(known).collect(),
@@ -145,25 +145,31 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    /// What Mesos tells a framework of the tasks of an accept that was turned away: that they were dropped, or lost where
-    /// the framework does not tell that apart, or that they cannot be launched as described. Nothing of those that run.
+    /// Returns the statuses that Mesos sends for the tasks of a rejected accept: `TASK_ERROR` for an invalid task, for the
+    /// others `TASK_DROPPED`, or `TASK_LOST` if the framework is not `PARTITION_AWARE`. A task that is already running gets
+    /// none.
     #[must_use]
-    pub fn not_launched(&self, framework: &FrameworkId, tasks: Vec<TaskId>, why: &CommandError) -> Vec<TaskStatus> {
-        let aware = self.framework(framework).is_ok_and(|entry| entry.framework.can(Capability::PartitionAware));
-        let bad_task = |task: &TaskId| why.bad_task() == Some(task);
+    pub fn launch_failures(
+        &self,
+        framework: &FrameworkId,
+        tasks: Vec<TaskId>,
+        error: &CommandError,
+    ) -> Vec<TaskStatus> {
+        let partition_aware =
+            self.framework(framework).is_ok_and(|entry| entry.framework.can(Capability::PartitionAware));
         let status = |task: TaskId| {
-            let (state, reason) = match (bad_task(&task), aware) {
+            let (state, reason) = match (error.invalid_task() == Some(&task), partition_aware) {
                 (true, _) => (TaskState::Error, "REASON_TASK_INVALID"),
                 (false, true) => (TaskState::Dropped, "REASON_INVALID_OFFERS"),
                 (false, false) => (TaskState::Lost, "REASON_INVALID_OFFERS"),
             };
-            let status = TaskStatus::new(task, state).reason(reason).message(why.to_string());
+            let status = TaskStatus::new(task, state).reason(reason).message(error.to_string());
             TaskStatus { source: MASTER, ..status }
         };
-        tasks.into_iter().filter(|task| !self.tasks.has(framework, task)).map(status).collect()
+        tasks.into_iter().filter(|task| !self.tasks.contains(framework, task)).map(status).collect()
     }
 
-    /// Ends all tasks on an agent that is about to be removed, and tells their frameworks.
+    /// Ends all tasks on an agent that is being removed, with a `TASK_LOST` status to each registered framework.
     pub(super) fn lose_tasks(&mut self, agent: &AgentId) {
         for number in self.tasks.numbers_on(agent) {
             let Some(task) = self.end_task(number) else { continue };
@@ -179,7 +185,7 @@ impl<A: Allocator> Master<A> {
         }
     }
 
-    /// Ends all tasks of a framework that is about to leave, without a word to it.
+    /// Ends all tasks of a framework that is being removed, without statuses.
     pub(super) fn drop_tasks(&mut self, framework: &FrameworkId) {
         let ids: Vec<TaskId> = self.tasks.of_framework(framework).iter().map(|task| task.id.clone()).collect();
         for id in ids {
@@ -189,8 +195,8 @@ impl<A: Allocator> Master<A> {
         }
     }
 
-    /// What tasks hold that came before their framework did.
-    pub(super) fn held_by(&self, framework: &FrameworkId) -> Vec<Holding> {
+    /// Returns the holdings of a framework's tasks: agents may register tasks before the framework does.
+    pub(super) fn holdings_of(&self, framework: &FrameworkId) -> Vec<Holding> {
         self.tasks.of_framework(framework).iter().map(|task| task.holding.clone()).collect()
     }
 

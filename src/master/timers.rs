@@ -1,59 +1,59 @@
-//! Timers: what is due when nobody says anything.
+//! Timers: batch allocations, the expiry of refusals, and offer timeouts.
 
 use super::{CommandError, Master};
 use crate::allocator::Allocator;
 use crate::time::Time;
 
-/// When the machine wants to be called again, and why.
+/// The next timer of a master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wake {
-    /// The moment of the next timer.
+    /// The time at which the timer is due.
     pub at: Time,
-    /// What is due then.
+    /// The kind of timer.
     pub reason: WakeReason,
 }
 
-/// Which timer is due. At one instant they run in this order.
+/// The kind of a timer. Timers due at one instant run in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum WakeReason {
-    /// A batch: resources that came back are allocated.
+    /// A batch allocation.
     Batch,
-    /// The end of a refusal.
+    /// The expiry of a refusal.
     RefusalEnds,
-    /// An offer that was not answered in time.
+    /// The timeout of an unanswered offer.
     OfferTimeout,
 }
 
 impl<A: Allocator> Master<A> {
-    /// The next timer, if any is running. One that was due before `now` runs first thing next time.
+    /// Returns the next timer, if there is one. A timer may be overdue: the next call runs it first.
     ///
-    /// There is none for a batch that could not come to anything new: an idle master sleeps.
+    /// There is no timer for a batch that could not offer anything new, so an idle master needs no wake-ups.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Wake> {
         let oldest = self.offers.oldest().zip(self.config.offer_timeout);
-        let refusals = [self.allocator.next_expiry(), self.maintenance.next_end()].into_iter();
+        let refusals = [self.allocator.next_expiry(), self.maintenance.next_expiry()].into_iter();
         let timers = [
-            (self.batch, WakeReason::Batch),
+            (self.next_batch, WakeReason::Batch),
             (refusals.flatten().min(), WakeReason::RefusalEnds),
             (oldest.map(|(made_at, timeout)| made_at + timeout), WakeReason::OfferTimeout),
         ];
-        let running = timers.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
-        running.min_by_key(|wake| (wake.at, wake.reason))
+        let active = timers.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
+        active.min_by_key(|wake| (wake.at, wake.reason))
     }
 
-    /// Runs every timer due up to `at`, in order of time, and at one instant in that of [`WakeReason`].
+    /// Runs every timer due up to `at`, in order of time and then of [`WakeReason`].
     pub(super) fn run_timers(&mut self, at: Time) -> Result<(), CommandError> {
-        let queued = self.effects.len();
+        let queued_before = self.effects.len();
         while let Some(wake) = self.poll_timeout().filter(|wake| wake.at <= at) {
-            if self.effects.len() - queued > Self::LONGEST_SLEEP && wake.at > self.now {
-                return Err(CommandError::SleptTooLong { reached: self.now, at });
+            if self.effects.len() - queued_before > Self::MAX_TIMER_EFFECTS && wake.at > self.now {
+                return Err(CommandError::TooManyTimerEffects { reached: self.now, at });
             }
             self.now = wake.at;
             match wake.reason {
                 WakeReason::Batch => {
-                    self.batch = None;
+                    self.next_batch = None;
                     self.make_offers(None);
                 }
                 WakeReason::RefusalEnds => {
@@ -61,9 +61,9 @@ impl<A: Allocator> Master<A> {
                     self.maintenance.expire(self.now);
                 }
                 WakeReason::OfferTimeout => {
-                    // Offers are made in order of time: the oldest one tells which were made with it.
+                    // Rescinds the oldest offer and those made at the same time, which time out with it.
                     let oldest = self.offers.oldest().unwrap_or(self.now);
-                    self.rescind_made_by(oldest);
+                    self.rescind_made_up_to(oldest);
                 }
             }
             self.schedule_batch();
@@ -72,10 +72,10 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    /// Sets the next batch, if one could come to anything: what is pending waits for a full interval's end.
+    /// Schedules a batch for the next multiple of the interval, if it could make an offer or an inverse offer.
     pub(super) fn schedule_batch(&mut self) {
-        if self.batch.is_none() && (self.allocator.has_pending() || self.maintenance.is_due()) {
-            self.batch = Some(self.now.next_multiple_of(self.config.allocation_interval));
+        if self.next_batch.is_none() && (self.allocator.has_pending() || self.maintenance.is_dirty()) {
+            self.next_batch = Some(self.now.next_multiple_of(self.config.allocation_interval));
         }
     }
 }
