@@ -38,8 +38,8 @@ mod framework;
 mod lenient;
 mod offer;
 mod operation;
-mod shape;
 mod task;
+mod wire;
 
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraintError};
@@ -408,7 +408,7 @@ impl Shaped for SchedulerCall {
 
     fn read(json: &Json, _: &Form) -> Result<Self, V1Error> {
         let mut shape: call::CallShape = lenient::read(json)?;
-        let named = shape::bare(shape.framework_id.take()).filter(|id| !id.as_str().is_empty());
+        let named = wire::bare(shape.framework_id.take()).filter(|id| !id.as_str().is_empty());
         let call = shape.read()?;
         let framework = match (named, &call) {
             (Some(found), scheduler::Call::Subscribe(framework)) if found != framework.id => {
@@ -437,8 +437,8 @@ impl Shaped for ExecutorCall {
         let mut shape: executor::CallShape = lenient::read(json)?;
         let (framework, executor) = (shape.framework_id.take(), shape.executor_id.take());
         let call = shape.read()?;
-        let framework = shape::bare(framework).ok_or(V1Error::Missing("framework_id"))?;
-        let executor = shape::bare(executor).ok_or(V1Error::Missing("executor_id"))?;
+        let framework = wire::bare(framework).ok_or(V1Error::Missing("framework_id"))?;
+        let executor = wire::bare(executor).ok_or(V1Error::Missing("executor_id"))?;
         Ok(Self { framework, executor, call })
     }
 }

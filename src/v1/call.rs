@@ -2,7 +2,7 @@
 
 use super::framework::SubscribeShape;
 use super::operation::{AcceptShape, FiltersShape, read_filters, write_filters};
-use super::shape::{Span, Wrapped, bare, present, read_resources, read_roles, shape, wrapped, write_roles};
+use super::wire::{Span, Wrapped, bare, present, read_resources, read_roles, shape, wrapped, write_roles};
 use super::{Form, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};

@@ -2,8 +2,8 @@
 
 use super::offer::{InverseShape, OfferShape};
 use super::operation::OperationStatusShape;
-use super::shape::{Wrapped, bare, present, shape, wrapped};
 use super::task::StatusShape;
+use super::wire::{Wrapped, bare, present, shape, wrapped};
 use super::{Form, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId};

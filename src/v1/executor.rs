@@ -1,8 +1,8 @@
 //! The events and calls of the executor API in v1 JSON.
 
 use super::call::KillPolicy;
-use super::shape::{Wrapped, present, shape};
 use super::task::{ExecutorShape, StatusShape, TaskInfo};
+use super::wire::{Wrapped, present, shape};
 use super::{Form, V1Error};
 use crate::bytes::Bytes;
 use crate::executor::{Call, Event, Subscribed};

@@ -1,7 +1,7 @@
 //! What a framework says of itself in v1 JSON.
 
 use super::V1Error;
-use super::shape::{Wrapped, read_roles, shape, write_roles};
+use super::wire::{Wrapped, read_roles, shape, write_roles};
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::FrameworkId;
 use crate::resources::{Quantities, Scalar};

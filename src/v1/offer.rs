@@ -1,6 +1,6 @@
 //! Offers, inverse offers and the agents that they are of in v1 JSON.
 
-use super::shape::{Allocation, Where, Window, Wrapped, read_resources, shape};
+use super::wire::{Allocation, Where, Window, Wrapped, read_resources, shape};
 use super::{Form, V1Error};
 use crate::agent::Agent;
 use crate::attributes::{Attribute, Attributes, V1Attribute};

@@ -1,7 +1,7 @@
 //! What an accept does, and how it went, in v1 JSON.
 
-use super::shape::{Wrapped, bare, read_resource, read_resources, shape, wrapped};
 use super::task::{EXECUTOR, TaskInfo};
+use super::wire::{Wrapped, bare, read_resource, read_resources, shape, wrapped};
 use super::{Form, V1Error};
 use crate::id::{AgentId, OfferId, OperationId};
 use crate::offer::{Accept, Filters, Operation, OperationState, OperationStatus};

@@ -1,6 +1,6 @@
 //! Tasks, their statuses and their executors in v1 JSON.
 
-use super::shape::{Wrapped, bare, read_resources, shape, wrapped};
+use super::wire::{Wrapped, bare, read_resources, shape, wrapped};
 use super::{Form, V1Error, lenient};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, TaskId};
