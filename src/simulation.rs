@@ -16,7 +16,7 @@ use crate::offer::Offer;
 use crate::scheduler::{Call, Calls, Event, Failure, Scheduler, Subscribed};
 use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
 use crate::time::Time;
-use crate::v1::{self, Form};
+use crate::v1::{self, Dialect};
 use executors::{Executors, Outcome};
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -80,7 +80,7 @@ pub struct Cluster<S, A = Hierarchical> {
 #[derive(Debug)]
 struct Member<S> {
     framework: Framework,
-    form: Form,
+    dialect: Dialect,
     scheduler: S,
 }
 
@@ -174,8 +174,8 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// [`CommandError`] when the master refuses it.
     pub fn add_framework(&mut self, framework: Framework, scheduler: S) -> Result<(), CommandError> {
         self.command(Command::AddFramework(framework.clone()))?;
-        let (id, form) = (framework.id.clone(), Form::of(&framework));
-        self.members.insert(id.clone(), Member { framework, form, scheduler });
+        let (id, dialect) = (framework.id.clone(), Dialect::of(&framework));
+        self.members.insert(id.clone(), Member { framework, dialect, scheduler });
         self.deliver(&id, Event::Subscribed(Subscribed::new(id.clone())));
         Ok(())
     }
@@ -479,7 +479,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             subscribed
         };
         let whose = (framework.clone(), agent.clone());
-        let outcome = executors.launch(whose, task.clone(), (self.wire, &member.form), &introduce, now);
+        let outcome = executors.launch(whose, task.clone(), (self.wire, &member.dialect), &introduce, now);
         self.take(outcome);
     }
 
@@ -511,7 +511,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             },
         };
         if let Some(member) = self.members.get(&framework) {
-            let event = self.wire.event(&member.form, event);
+            let event = self.wire.event(&member.dialect, event);
             self.tell(&framework, |scheduler, calls| scheduler.receive(event, calls));
         }
         true
@@ -525,7 +525,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         }
         for call in calls.into_vec() {
             let Some(member) = self.members.get(framework) else { return };
-            let call = match self.wire.call(&member.form, framework, call) {
+            let call = match self.wire.call(&member.dialect, framework, call) {
                 Ok(call) => call,
                 Err(error) => {
                     self.deliver(framework, Event::Error(error.to_string()));

@@ -1,33 +1,33 @@
-//! The messages of the Mesos v1 scheduler and executor APIs as JSON.
+//! The codec for the JSON messages of the Mesos v1 scheduler and executor APIs.
 //!
-//! [`scheduler::Event`], [`scheduler::Call`] and their namesakes of [`executor`](crate::executor) are written and read as Mesos 1.11 does, so a scheduler that runs in a simulation talks to
-//! a real master without a change. What is read is what was written: known fields are typed, what the library does not
-//! interpret (`container`, `labels`, `url`, ...) is kept as it is in the `details` of its message.
+//! It reads and writes [`scheduler::Event`], [`scheduler::Call`] and their counterparts of [`executor`](crate::executor) as
+//! Mesos 1.11 does, so a scheduler that runs in a simulation talks to a real master without a change. Messages survive a
+//! round trip: known fields are typed, and fields that the library does not interpret (`container`, `labels`, `url`, ...)
+//! are kept in the `details` of their message.
 //!
-//! Two frameworks may be told the same offer in two ways, as their capabilities say: [`Form`] is which. The serde forms of
-//! the messages are those of the default form, for frameworks with the capabilities `MULTI_ROLE` and
-//! `RESERVATION_REFINEMENT`.
+//! Mesos writes resources and offers differently for frameworks of different capabilities; a [`Dialect`] selects the
+//! variant. The serde implementations of the messages use the default dialect, for frameworks with the capabilities
+//! `MULTI_ROLE` and `RESERVATION_REFINEMENT`.
 //!
-//! Coming in, `null` is as good as absent, `"5"` a number, `"true"` a bool, one object where a list is expected a list of
-//! one; unknown fields of a message do no harm. A number for a string, a bool for a number and the like are refused, and so
-//! is what means nothing: a resource, role or UUID that cannot be. Lists of resources are sets in Mesos: they come out in
-//! canonical order.
+//! Decoding is as lenient as Mesos: `null` means absent, `"5"` is accepted for a number, `"true"` for a bool, one object for
+//! a list, and unknown fields are ignored. Other type mismatches are errors, and so are invalid values: resources, roles or
+//! UUIDs. Lists of resources are sets in Mesos; they are written in canonical order.
 //!
 //! # Examples
 //!
 //! ```
 //! use apportion::{Call, Filters};
-//! use apportion::v1::{Form, SchedulerCall};
+//! use apportion::v1::{Dialect, SchedulerCall};
 //!
 //! let call = Call::Decline { offers: vec!["O1".into()], filters: Filters::NONE };
-//! let json = Form::default().encode(&SchedulerCall::new("f1", call));
+//! let json = Dialect::default().encode(&SchedulerCall::new("f1", call));
 //! assert_eq!(
 //!     json,
 //!     r#"{"type":"DECLINE","framework_id":{"value":"f1"},"decline":{"filters":{"refuse_seconds":0.0},"offer_ids":[{"value":"O1"}]}}"#
 //! );
 //!
 //! let kill = r#"{"type":"KILL","framework_id":{"value":"f1"},"kill":{"task_id":{"value":7}}}"#;
-//! let error = Form::default().decode::<SchedulerCall>(kill).unwrap_err();
+//! let error = Dialect::default().decode::<SchedulerCall>(kill).unwrap_err();
 //! assert_eq!(error.to_string(), "kill.task_id.value: invalid type: a number, expected a string");
 //! ```
 
@@ -51,12 +51,12 @@ use crate::{executor as executors, scheduler};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value as Json};
 
-/// Which form of v1 JSON a framework reads and writes.
+/// The variant of v1 JSON that a framework reads and writes, as its capabilities determine.
 ///
 /// # Examples
 ///
 /// ```
-/// use apportion::v1::Form;
+/// use apportion::v1::Dialect;
 /// use apportion::{Capability, Event, Framework, Offer, Role};
 ///
 /// let offer = Offer::new("O1", "f1", Role::new("web")?, "a1", "cpus:4".parse()?);
@@ -64,83 +64,84 @@ use serde_json::{Map, Value as Json};
 /// let old = Framework::new("f1").role(Role::new("web")?);
 /// let new = old.clone().capability(Capability::MultiRole).capability(Capability::ReservationRefinement);
 ///
-/// assert!(Form::of(&old).encode(&event).contains(r#""scalar":{"value":4.0},"role":"*"}"#));
-/// assert!(Form::of(&new).encode(&event).contains(r#""scalar":{"value":4.0},"allocation_info":{"role":"web"}}"#));
+/// assert!(Dialect::of(&old).encode(&event).contains(r#""scalar":{"value":4.0},"role":"*"}"#));
+/// assert!(Dialect::of(&new).encode(&event).contains(r#""scalar":{"value":4.0},"allocation_info":{"role":"web"}}"#));
 /// for framework in [old, new] {
-///     let form = Form::of(&framework);
-///     assert_eq!(form.decode::<Event>(form.encode(&event))?, event);
+///     let dialect = Dialect::of(&framework);
+///     assert_eq!(dialect.decode::<Event>(dialect.encode(&event))?, event);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Form {
-    /// Offers and resources say under which role they are offered, in `allocation_info`.
-    roles: bool,
-    /// Resources say how they are reserved as a stack, in `reservations`; else in `role` and `reservation`.
-    refined: bool,
-    /// The role of whatever does not say so.
-    role: Role,
+pub struct Dialect {
+    /// Offers and resources have an `allocation_info` with the role that they are allocated to.
+    allocation_info: bool,
+    /// Resources have a stack of `reservations`; otherwise one `role` and `reservation`.
+    refined_reservations: bool,
+    /// The role of offers without an `allocation_info`.
+    default_role: Role,
 }
 
-impl Default for Form {
-    /// The form for frameworks that can do all.
+impl Default for Dialect {
+    /// Returns the dialect of frameworks with all capabilities.
     fn default() -> Self {
-        Self { roles: true, refined: true, role: Role::default() }
+        Self { allocation_info: true, refined_reservations: true, default_role: Role::default() }
     }
 }
 
-impl Form {
-    /// The form for a framework of these capabilities and roles.
+impl Dialect {
+    /// Returns the dialect of a framework with these capabilities and roles.
     #[must_use]
     pub fn of(framework: &Framework) -> Self {
         Self {
-            roles: framework.knows_roles(),
-            refined: framework.can(Capability::ReservationRefinement),
-            role: framework.roles.first().cloned().unwrap_or_default(),
+            allocation_info: framework.is_multi_role(),
+            refined_reservations: framework.can(Capability::ReservationRefinement),
+            default_role: framework.roles.first().cloned().unwrap_or_default(),
         }
     }
 
-    /// Writes a message: compact, on one line.
+    /// Encodes a message as compact JSON on one line.
     #[must_use]
     pub fn encode<M: Message>(&self, message: &M) -> String {
         message.to_json(self)
     }
 
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
     ///
-    /// [`V1Error`] when it is not JSON, not of the right shape, or means nothing.
+    /// [`V1Error`] when it is not JSON, not of the right shape, or has an invalid value.
     pub fn decode<M: Message>(&self, json: impl AsRef<[u8]>) -> Result<M, V1Error> {
         let json = serde_json::from_slice(json.as_ref()).map_err(|error| V1Error::Syntax(error.to_string()))?;
         M::from_json(&json, self)
     }
 
-    fn tells_roles(&self) -> bool {
-        self.roles
+    fn has_allocation_info(&self) -> bool {
+        self.allocation_info
     }
 
-    fn only_role(&self) -> &Role {
-        &self.role
+    fn default_role(&self) -> &Role {
+        &self.default_role
     }
 
-    /// Resources as a framework gives them to the master; `role` is for whom they are, if that is to be said.
-    fn asked(&self, resources: &Resources, role: Option<&Role>) -> Vec<V1Resource> {
-        V1Resource::all(resources).map(|object| self.put(object, role).without_star()).collect()
+    /// Encodes resources as frameworks send them to the master, allocated to `role` if there is one.
+    fn framework_resources(&self, resources: &Resources, role: Option<&Role>) -> Vec<V1Resource> {
+        V1Resource::all(resources).map(|object| self.adapt(object, role).without_star()).collect()
     }
 
-    fn asked_one(&self, resource: &Resource, role: Option<&Role>) -> V1Resource {
-        self.put(resource.into(), role).without_star()
+    fn framework_resource(&self, resource: &Resource, role: Option<&Role>) -> V1Resource {
+        self.adapt(resource.into(), role).without_star()
     }
 
-    /// Resources as the master gives them to a framework, and an agent to its executors.
-    fn given(&self, resources: &Resources, role: Option<&Role>) -> Vec<V1Resource> {
-        V1Resource::all(resources).map(|object| self.put(object, role)).collect()
+    /// Encodes resources as the master sends them to frameworks, and agents to executors, allocated to `role` if there is
+    /// one.
+    fn master_resources(&self, resources: &Resources, role: Option<&Role>) -> Vec<V1Resource> {
+        V1Resource::all(resources).map(|object| self.adapt(object, role)).collect()
     }
 
-    fn put(&self, object: V1Resource, role: Option<&Role>) -> V1Resource {
-        let object = if self.refined { object } else { object.unrefined() };
-        match role.filter(|_| self.roles) {
+    fn adapt(&self, object: V1Resource, role: Option<&Role>) -> V1Resource {
+        let object = if self.refined_reservations { object } else { object.unrefined() };
+        match role.filter(|_| self.allocation_info) {
             Some(role) => object.allocate_to(role),
             None => object,
         }
@@ -148,78 +149,79 @@ impl Form {
 }
 
 impl Framework {
-    /// Whether it is told under which role it is offered something: it says so, or could not do without.
+    /// Returns whether the framework is treated as `MULTI_ROLE`: it has the capability, or it does not have exactly one
+    /// role.
     #[must_use]
-    pub fn knows_roles(&self) -> bool {
+    pub fn is_multi_role(&self) -> bool {
         self.can(Capability::MultiRole) || self.roles.len() != 1
     }
 }
 
-/// What a framework says of itself, as executors are told.
+/// Returns Mesos' `FrameworkInfo`, as executors receive it.
 pub(crate) fn framework_info(framework: &Framework) -> Map<String, Json> {
-    whole(&framework::FrameworkInfo::from(framework))
+    to_object(&framework::FrameworkInfo::from(framework))
 }
 
-/// What an agent says of itself, as executors are told.
+/// Returns Mesos' `AgentInfo`, as executors receive it.
 pub(crate) fn agent_info(agent: &Agent) -> Map<String, Json> {
-    whole(&offer::AgentInfo::from(agent))
+    to_object(&offer::AgentInfo::from(agent))
 }
 
-fn whole(shape: &impl Serialize) -> Map<String, Json> {
-    let json = serde_json::to_value(shape).expect("a shape has text keys");
+fn to_object(wire: &impl Serialize) -> Map<String, Json> {
+    let json = serde_json::to_value(wire).expect("a wire type has text keys");
     if let Json::Object(fields) = json { fields } else { Map::new() }
 }
 
-/// Why something is no message of the v1 APIs.
+/// The reason why JSON is not a message of the v1 APIs.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum V1Error {
     /// Not JSON at all.
     #[error("not JSON: {0}")]
     Syntax(String),
-    /// A field is of the wrong kind, or a message lacks one that it must have.
+    /// A field has the wrong type, or a required field of a message is missing.
     #[error("{path}: {what}", path = if path.is_empty() { "the message" } else { path })]
     Shape {
-        /// Which field, as in `decline.offer_ids[0].value`; empty for the whole message.
+        /// The path of the field, as in `decline.offer_ids[0].value`; empty for the whole message.
         path: String,
-        /// What was found and what was expected.
+        /// The value found and the type expected.
         what: String,
     },
-    /// A field is not there that this type of message must have.
+    /// A field that this type of call or event requires is missing.
     #[error("expected '{0}' to be present")]
     Missing(&'static str),
-    /// What a framework says of itself does not go together.
+    /// Two fields of a `FrameworkInfo` contradict each other.
     #[error("framework_info.{0}: expected it to be {1}")]
     Framework(&'static str, &'static str),
-    /// A call is in the name of another framework than it says itself.
+    /// A subscription names two framework ids.
     #[error("'framework_id' is {found}, 'subscribe.framework_info.id' is {expected}")]
-    OtherFramework {
-        /// The id beside the body.
+    FrameworkIdMismatch {
+        /// The id of the call.
         found: FrameworkId,
-        /// The id in the body.
+        /// The id of the `framework_info` in the call.
         expected: FrameworkId,
     },
-    /// A task asks for what cannot be; Mesos answers the task with `TASK_ERROR` and goes on.
+    /// The resources of a task are invalid. Mesos answers with `TASK_ERROR` for this task and handles the rest of the call.
     #[error("task {task}: {error}")]
     Task {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// Why not.
+        /// The reason.
         error: Box<Self>,
     },
-    /// A resource that cannot be.
+    /// A resource is invalid.
     #[error(transparent)]
     Resource(#[from] ResourceError),
-    /// Resources that cannot be added up.
+    /// Resources cannot be added up.
     #[error(transparent)]
     Sum(#[from] SumError),
-    /// An amount that cannot be.
+    /// An amount is invalid.
     #[error(transparent)]
     Amount(#[from] ScalarError),
-    /// A role that cannot be.
+    /// A role is invalid.
     #[error(transparent)]
     Role(#[from] RoleError),
-    /// Offer constraints that cannot be.
+    /// Offer constraints are invalid.
     #[error(transparent)]
     Constraints(#[from] OfferConstraintError),
 }
@@ -236,52 +238,52 @@ impl From<lenient::ShapeError> for V1Error {
     }
 }
 
-/// A message of the v1 APIs. It cannot be implemented outside of this crate.
+/// A message of the v1 APIs. This trait is sealed.
 pub trait Message: Sized + sealed::Sealed {
-    /// Writes it in that form: compact, on one line.
+    /// Encodes the message as compact JSON on one line.
     #[must_use]
-    fn to_json(&self, form: &Form) -> String;
+    fn to_json(&self, dialect: &Dialect) -> String;
 
-    /// Reads it in that form.
+    /// Decodes a message.
     ///
     /// # Errors
     ///
-    /// [`V1Error`] when it is not of the right shape, or means nothing.
-    fn from_json(json: &Json, form: &Form) -> Result<Self, V1Error>;
+    /// [`V1Error`] when it is not of the right shape, or has an invalid value.
+    fn from_json(json: &Json, dialect: &Dialect) -> Result<Self, V1Error>;
 }
 
-/// A call of the scheduler API, and the framework that calls; its id is empty before it has one.
+/// A call of the scheduler API with the id of the calling framework, as it goes over the connection.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SchedulerCall {
-    /// Who calls.
+    /// The calling framework; empty in a subscription without an id.
     pub framework: FrameworkId,
-    /// What for.
+    /// The call.
     pub call: scheduler::Call,
 }
 
 impl SchedulerCall {
-    /// A call in the name of that framework.
+    /// Returns a call of that framework.
     #[must_use]
     pub fn new(framework: impl Into<FrameworkId>, call: scheduler::Call) -> Self {
         Self { framework: framework.into(), call }
     }
 }
 
-/// A call of the executor API, the executor that calls and the framework that it belongs to.
+/// A call of the executor API with the ids of the calling executor and its framework, as it goes over the connection.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ExecutorCall {
-    /// Whose executor.
+    /// The framework that the executor belongs to.
     pub framework: FrameworkId,
-    /// Which one.
+    /// The calling executor.
     pub executor: ExecutorId,
-    /// What it has to say.
+    /// The call.
     pub call: executors::Call,
 }
 
 impl ExecutorCall {
-    /// A call in the name of that executor.
+    /// Returns a call of that executor.
     #[must_use]
     pub fn new(framework: impl Into<FrameworkId>, executor: impl Into<ExecutorId>, call: executors::Call) -> Self {
         Self { framework: framework.into(), executor: executor.into(), call }
@@ -289,27 +291,27 @@ impl ExecutorCall {
 }
 
 mod sealed {
-    #[expect(unnameable_types, reason = "that nobody can name it is what seals Message")]
+    #[expect(unnameable_types, reason = "a trait that nobody can name seals Message")]
     pub trait Sealed {}
 }
 
-/// Makes a type a message, and its default form its serde form.
+/// Seals a message type and implements serde for it in the default dialect.
 macro_rules! message {
     ($($type:ty)*) => {
         $(
             impl sealed::Sealed for $type {}
 
             impl Serialize for $type {
-                /// The v1 JSON of the default [`Form`].
+                /// Writes v1 JSON in the default [`Dialect`].
                 fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                    Shaped::shape(self, &Form::default()).serialize(serializer)
+                    WireFormat::to_wire(self, &Dialect::default()).serialize(serializer)
                 }
             }
 
             impl<'de> Deserialize<'de> for $type {
-                /// Reads v1 JSON of the default [`Form`].
+                /// Reads v1 JSON in the default [`Dialect`].
                 fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    Self::from_json(&Json::deserialize(deserializer)?, &Form::default()).map_err(de::Error::custom)
+                    Self::from_json(&Json::deserialize(deserializer)?, &Dialect::default()).map_err(de::Error::custom)
                 }
             }
         )*
@@ -317,102 +319,102 @@ macro_rules! message {
 }
 message!(scheduler::Event scheduler::Call SchedulerCall executors::Event executors::Call ExecutorCall);
 
-/// What has a shape in v1 JSON.
-trait Shaped: Sized {
-    type Shape: Serialize;
+/// A message with a wire type: the struct that serde reads and writes.
+trait WireFormat: Sized {
+    type Wire: Serialize;
 
-    fn shape(&self, form: &Form) -> Self::Shape;
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire;
 
-    fn read(json: &Json, form: &Form) -> Result<Self, V1Error>;
+    fn read(json: &Json, dialect: &Dialect) -> Result<Self, V1Error>;
 }
 
-impl<M: Shaped + sealed::Sealed> Message for M {
-    fn to_json(&self, form: &Form) -> String {
-        serde_json::to_string(&self.shape(form)).expect("a shape has text keys")
+impl<M: WireFormat + sealed::Sealed> Message for M {
+    fn to_json(&self, dialect: &Dialect) -> String {
+        serde_json::to_string(&self.to_wire(dialect)).expect("a wire type has text keys")
     }
 
-    fn from_json(json: &Json, form: &Form) -> Result<Self, V1Error> {
-        Self::read(json, form)
+    fn from_json(json: &Json, dialect: &Dialect) -> Result<Self, V1Error> {
+        Self::read(json, dialect)
     }
 }
 
-/// A message that is known, or one that is handed on as it came.
+/// A typed message, or the JSON of one that this crate does not know.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum KnownOrNot<T> {
+enum KnownOrRaw<T> {
     Known(T),
-    Unknown(Map<String, Json>),
+    Raw(Map<String, Json>),
 }
 
-impl Shaped for scheduler::Event {
-    type Shape = KnownOrNot<event::EventShape>;
+impl WireFormat for scheduler::Event {
+    type Wire = KnownOrRaw<event::WireEvent>;
 
-    fn shape(&self, form: &Form) -> Self::Shape {
-        match (event::EventShape::write(self, form), self) {
-            (None, Self::Unknown(whole)) => KnownOrNot::Unknown(whole.clone()),
-            (shape, _) => KnownOrNot::Known(shape.expect("only what is not known has no shape")),
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire {
+        match (event::WireEvent::write(self, dialect), self) {
+            (None, Self::Unknown(json)) => KnownOrRaw::Raw(json.clone()),
+            (wire, _) => KnownOrRaw::Known(wire.expect("only unknown events have no wire type")),
         }
     }
 
-    fn read(json: &Json, form: &Form) -> Result<Self, V1Error> {
-        lenient::read::<event::EventShape>(json)?.read(json, form)
+    fn read(json: &Json, dialect: &Dialect) -> Result<Self, V1Error> {
+        lenient::read::<event::WireEvent>(json)?.read(json, dialect)
     }
 }
 
-impl Shaped for executors::Event {
-    type Shape = KnownOrNot<executor::EventShape>;
+impl WireFormat for executors::Event {
+    type Wire = KnownOrRaw<executor::WireEvent>;
 
-    fn shape(&self, form: &Form) -> Self::Shape {
-        match (executor::EventShape::write(self, form), self) {
-            (None, Self::Unknown(whole)) => KnownOrNot::Unknown(whole.clone()),
-            (shape, _) => KnownOrNot::Known(shape.expect("only what is not known has no shape")),
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire {
+        match (executor::WireEvent::write(self, dialect), self) {
+            (None, Self::Unknown(json)) => KnownOrRaw::Raw(json.clone()),
+            (wire, _) => KnownOrRaw::Known(wire.expect("only unknown events have no wire type")),
         }
     }
 
-    fn read(json: &Json, _: &Form) -> Result<Self, V1Error> {
-        lenient::read::<executor::EventShape>(json)?.read(json)
+    fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
+        lenient::read::<executor::WireEvent>(json)?.read(json)
     }
 }
 
-impl Shaped for scheduler::Call {
-    type Shape = call::CallShape;
+impl WireFormat for scheduler::Call {
+    type Wire = call::WireCall;
 
-    fn shape(&self, form: &Form) -> Self::Shape {
-        call::CallShape::write(self, form)
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire {
+        call::WireCall::write(self, dialect)
     }
 
-    fn read(json: &Json, _: &Form) -> Result<Self, V1Error> {
-        lenient::read::<call::CallShape>(json)?.read()
-    }
-}
-
-impl Shaped for executors::Call {
-    type Shape = executor::CallShape;
-
-    fn shape(&self, form: &Form) -> Self::Shape {
-        executor::CallShape::write(self, form)
-    }
-
-    fn read(json: &Json, _: &Form) -> Result<Self, V1Error> {
-        lenient::read::<executor::CallShape>(json)?.read()
+    fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
+        lenient::read::<call::WireCall>(json)?.read()
     }
 }
 
-impl Shaped for SchedulerCall {
-    type Shape = call::CallShape;
+impl WireFormat for executors::Call {
+    type Wire = executor::WireCall;
 
-    fn shape(&self, form: &Form) -> Self::Shape {
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire {
+        executor::WireCall::write(self, dialect)
+    }
+
+    fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
+        lenient::read::<executor::WireCall>(json)?.read()
+    }
+}
+
+impl WireFormat for SchedulerCall {
+    type Wire = call::WireCall;
+
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire {
         let framework_id = (!self.framework.as_str().is_empty()).then(|| self.framework.clone().into());
-        call::CallShape { framework_id, ..call::CallShape::write(&self.call, form) }
+        call::WireCall { framework_id, ..call::WireCall::write(&self.call, dialect) }
     }
 
-    fn read(json: &Json, _: &Form) -> Result<Self, V1Error> {
-        let mut shape: call::CallShape = lenient::read(json)?;
-        let named = wire::bare(shape.framework_id.take()).filter(|id| !id.as_str().is_empty());
-        let call = shape.read()?;
+    fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
+        let mut wire: call::WireCall = lenient::read(json)?;
+        let named = wire::unwrapped(wire.framework_id.take()).filter(|id| !id.as_str().is_empty());
+        let call = wire.read()?;
         let framework = match (named, &call) {
             (Some(found), scheduler::Call::Subscribe(framework)) if found != framework.id => {
-                return Err(V1Error::OtherFramework { found, expected: framework.id.clone() });
+                return Err(V1Error::FrameworkIdMismatch { found, expected: framework.id.clone() });
             }
             (Some(named), _) => named,
             (None, scheduler::Call::Subscribe(framework)) => framework.id.clone(),
@@ -422,23 +424,23 @@ impl Shaped for SchedulerCall {
     }
 }
 
-impl Shaped for ExecutorCall {
-    type Shape = executor::CallShape;
+impl WireFormat for ExecutorCall {
+    type Wire = executor::WireCall;
 
-    fn shape(&self, form: &Form) -> Self::Shape {
-        executor::CallShape {
+    fn to_wire(&self, dialect: &Dialect) -> Self::Wire {
+        executor::WireCall {
             framework_id: Some(self.framework.clone().into()),
             executor_id: Some(self.executor.clone().into()),
-            ..executor::CallShape::write(&self.call, form)
+            ..executor::WireCall::write(&self.call, dialect)
         }
     }
 
-    fn read(json: &Json, _: &Form) -> Result<Self, V1Error> {
-        let mut shape: executor::CallShape = lenient::read(json)?;
-        let (framework, executor) = (shape.framework_id.take(), shape.executor_id.take());
-        let call = shape.read()?;
-        let framework = wire::bare(framework).ok_or(V1Error::Missing("framework_id"))?;
-        let executor = wire::bare(executor).ok_or(V1Error::Missing("executor_id"))?;
+    fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
+        let mut wire: executor::WireCall = lenient::read(json)?;
+        let (framework, executor) = (wire.framework_id.take(), wire.executor_id.take());
+        let call = wire.read()?;
+        let framework = wire::unwrapped(framework).ok_or(V1Error::Missing("framework_id"))?;
+        let executor = wire::unwrapped(executor).ok_or(V1Error::Missing("executor_id"))?;
         Ok(Self { framework, executor, call })
     }
 }

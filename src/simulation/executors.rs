@@ -7,7 +7,7 @@ use crate::master::{Command, ExecutorRef};
 use crate::task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use crate::uuid::Uuid;
-use crate::v1::Form;
+use crate::v1::Dialect;
 use indexmap::{IndexMap, IndexSet};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ pub(super) struct Executors {
 #[derive(Debug)]
 struct Running {
     session: Session<Box<dyn Executor>>,
-    form: Form,
+    dialect: Dialect,
     tasks: IndexSet<TaskId>,
     /// Started for one task alone, and ends with it.
     own: bool,
@@ -65,7 +65,7 @@ impl Executors {
         &mut self,
         (framework, agent): (FrameworkId, AgentId),
         task: Task,
-        (wire, form): (Wire, &Form),
+        (wire, dialect): (Wire, &Dialect),
         introduce: &Introduce<'_>,
         at: Time,
     ) -> Outcome {
@@ -89,7 +89,7 @@ impl Executors {
             };
             self.started += 1;
             let session = Session::new(id.executor.clone(), executor, seed(&id, self.started));
-            let running = Running { session, form: form.clone(), tasks: IndexSet::new(), own };
+            let running = Running { session, dialect: dialect.clone(), tasks: IndexSet::new(), own };
             self.running.insert(self.started, (id.clone(), running));
             self.numbers.insert(id.clone(), self.started);
             self.hand(&id, wire, Event::Subscribed(Box::new(introduce(info))), at, &mut outcome);
@@ -185,7 +185,7 @@ impl Executors {
 
     fn hand(&mut self, id: &ExecutorRef, wire: Wire, event: Event, at: Time, outcome: &mut Outcome) {
         if let Some(running) = self.of_mut(id) {
-            let event = wire.executor_event(&running.form, event);
+            let event = wire.executor_event(&running.dialect, event);
             let reports = running.session.receive(event, at);
             self.take(id, wire, reports, at, outcome);
         }
@@ -196,7 +196,7 @@ impl Executors {
         outcome.wakes.extend(reports.wakes().iter().map(|wake| (*wake, id.clone())));
         for call in reports.into_vec() {
             let Some(running) = self.of(id) else { return };
-            let said = match wire.executor_call(&running.form, &id.framework, &id.executor, call) {
+            let said = match wire.executor_call(&running.dialect, &id.framework, &id.executor, call) {
                 Ok(call) => call,
                 Err(error) => {
                     self.hand(id, wire, Event::Error(error.to_string()), at, outcome);

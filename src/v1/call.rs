@@ -1,9 +1,9 @@
-//! The calls of the scheduler API in v1 JSON.
+//! Calls of the scheduler API in v1 JSON.
 
-use super::framework::SubscribeShape;
-use super::operation::{AcceptShape, FiltersShape, read_filters, write_filters};
-use super::wire::{Span, Wrapped, bare, present, read_resources, read_roles, shape, wrapped, write_roles};
-use super::{Form, V1Error};
+use super::framework::WireSubscribe;
+use super::operation::{WireAccept, WireFilters, read_filters, write_filters};
+use super::wire::{DurationInfo, Wrapped, read_resources, read_roles, required, unwrapped, wire, wrapped, write_roles};
+use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::resources::v1::V1Resource;
@@ -12,28 +12,28 @@ use crate::uuid::Uuid;
 use smol_str::SmolStr;
 use std::time::Duration;
 
-shape!(CallShape {
-    ; r#type: SmolStr, framework_id: Wrapped<FrameworkId>, subscribe: SubscribeShape, accept: AcceptShape,
-    decline: Decline, accept_inverse_offers: AnswerInverse, decline_inverse_offers: AnswerInverse, revive: Roles,
-    suppress: Roles, kill: KillShape, acknowledge: Acknowledge, acknowledge_operation_status: AcknowledgeOperation,
+wire!(WireCall {
+    ; r#type: SmolStr, framework_id: Wrapped<FrameworkId>, subscribe: WireSubscribe, accept: WireAccept,
+    decline: Decline, accept_inverse_offers: InverseOfferAnswer, decline_inverse_offers: InverseOfferAnswer, revive: Roles,
+    suppress: Roles, kill: WireKill, acknowledge: Acknowledge, acknowledge_operation_status: AcknowledgeOperation,
     reconcile: Reconcile, reconcile_operations: ReconcileOperations, message: Message, shutdown: Shutdown,
-    request: Requests, update_framework: SubscribeShape ;
+    request: Requests, update_framework: WireSubscribe ;
 });
-shape!(Decline { ; filters: FiltersShape ; offer_ids: Wrapped<OfferId> });
-shape!(AnswerInverse { ; filters: FiltersShape ; inverse_offer_ids: Wrapped<OfferId> });
-shape!(Roles { ; ; roles: SmolStr });
-shape!(KillShape { task_id: Wrapped<TaskId> ; agent_id: Wrapped<AgentId>, kill_policy: KillPolicy ; });
-shape!(KillPolicy { ; grace_period: Span ; });
-shape!(Acknowledge { agent_id: Wrapped<AgentId>, task_id: Wrapped<TaskId>, uuid: Uuid ; ; });
-shape!(AcknowledgeOperation { operation_id: Wrapped<OperationId>, uuid: Uuid ; agent_id: Wrapped<AgentId> ; });
-shape!(Reconcile { ; ; tasks: TaskShape });
-shape!(TaskShape { task_id: Wrapped<TaskId> ; agent_id: Wrapped<AgentId> ; });
-shape!(ReconcileOperations { ; ; operations: OperationShape });
-shape!(OperationShape { operation_id: Wrapped<OperationId> ; agent_id: Wrapped<AgentId> ; });
-shape!(Message { agent_id: Wrapped<AgentId>, executor_id: Wrapped<ExecutorId>, data: Bytes ; ; });
-shape!(Shutdown { executor_id: Wrapped<ExecutorId>, agent_id: Wrapped<AgentId> ; ; });
-shape!(Requests { ; ; requests: RequestShape });
-shape!(RequestShape { ; agent_id: Wrapped<AgentId> ; resources: V1Resource });
+wire!(Decline { ; filters: WireFilters ; offer_ids: Wrapped<OfferId> });
+wire!(InverseOfferAnswer { ; filters: WireFilters ; inverse_offer_ids: Wrapped<OfferId> });
+wire!(Roles { ; ; roles: SmolStr });
+wire!(WireKill { task_id: Wrapped<TaskId> ; agent_id: Wrapped<AgentId>, kill_policy: KillPolicy ; });
+wire!(KillPolicy { ; grace_period: DurationInfo ; });
+wire!(Acknowledge { agent_id: Wrapped<AgentId>, task_id: Wrapped<TaskId>, uuid: Uuid ; ; });
+wire!(AcknowledgeOperation { operation_id: Wrapped<OperationId>, uuid: Uuid ; agent_id: Wrapped<AgentId> ; });
+wire!(Reconcile { ; ; tasks: WireTask });
+wire!(WireTask { task_id: Wrapped<TaskId> ; agent_id: Wrapped<AgentId> ; });
+wire!(ReconcileOperations { ; ; operations: WireOperation });
+wire!(WireOperation { operation_id: Wrapped<OperationId> ; agent_id: Wrapped<AgentId> ; });
+wire!(Message { agent_id: Wrapped<AgentId>, executor_id: Wrapped<ExecutorId>, data: Bytes ; ; });
+wire!(Shutdown { executor_id: Wrapped<ExecutorId>, agent_id: Wrapped<AgentId> ; ; });
+wire!(Requests { ; ; requests: WireRequest });
+wire!(WireRequest { ; agent_id: Wrapped<AgentId> ; resources: V1Resource });
 
 impl KillPolicy {
     pub(super) fn of(grace: Duration) -> Self {
@@ -45,7 +45,7 @@ impl KillPolicy {
     }
 }
 
-impl CallShape {
+impl WireCall {
     fn of(name: &'static str) -> Self {
         Self {
             r#type: Some(name.into()),
@@ -69,16 +69,16 @@ impl CallShape {
         }
     }
 
-    pub(super) fn write(call: &Call, form: &Form) -> Self {
+    pub(super) fn write(call: &Call, dialect: &Dialect) -> Self {
         let roles = |roles: &[crate::role::Role]| (!roles.is_empty()).then(|| Roles { roles: write_roles(roles) });
         let inverse = |offers: &[OfferId], filters| {
-            Some(AnswerInverse { inverse_offer_ids: Wrapped::all(offers), filters: write_filters(filters) })
+            Some(InverseOfferAnswer { inverse_offer_ids: Wrapped::wrap_all(offers), filters: write_filters(filters) })
         };
         match call {
             Call::Subscribe(framework) => Self { subscribe: Some((&**framework).into()), ..Self::of("SUBSCRIBE") },
-            Call::Accept(accept) => Self { accept: Some(AcceptShape::write(accept, form)), ..Self::of("ACCEPT") },
+            Call::Accept(accept) => Self { accept: Some(WireAccept::write(accept, dialect)), ..Self::of("ACCEPT") },
             Call::Decline { offers, filters } => {
-                let body = Decline { offer_ids: Wrapped::all(offers), filters: write_filters(*filters) };
+                let body = Decline { offer_ids: Wrapped::wrap_all(offers), filters: write_filters(*filters) };
                 Self { decline: Some(body), ..Self::of("DECLINE") }
             }
             Call::AcceptInverseOffers { offers, filters } => {
@@ -91,7 +91,7 @@ impl CallShape {
             Call::Revive(list) => Self { revive: roles(list), ..Self::of("REVIVE") },
             Call::Kill(kill) => Self { kill: Some(kill.into()), ..Self::of("KILL") },
             Call::Reconcile(tasks) => {
-                let tasks = tasks.iter().flatten().map(TaskShape::from).collect();
+                let tasks = tasks.iter().flatten().map(WireTask::from).collect();
                 Self { reconcile: Some(Reconcile { tasks }), ..Self::of("RECONCILE") }
             }
             Call::Acknowledge { agent, task, uuid } => {
@@ -105,7 +105,7 @@ impl CallShape {
                 Self { acknowledge_operation_status: Some(body), ..Self::of("ACKNOWLEDGE_OPERATION_STATUS") }
             }
             Call::ReconcileOperations(operations) => {
-                let operations = operations.iter().map(OperationShape::from).collect();
+                let operations = operations.iter().map(WireOperation::from).collect();
                 let body = ReconcileOperations { operations };
                 Self { reconcile_operations: Some(body), ..Self::of("RECONCILE_OPERATIONS") }
             }
@@ -119,9 +119,9 @@ impl CallShape {
                 Self { shutdown: Some(Shutdown { executor_id, agent_id }), ..Self::of("SHUTDOWN") }
             }
             Call::Request(requests) => {
-                let request = |request: &Request| RequestShape {
+                let request = |request: &Request| WireRequest {
                     agent_id: wrapped(request.agent.as_ref()),
-                    resources: form.asked(&request.resources, None),
+                    resources: dialect.framework_resources(&request.resources, None),
                 };
                 let requests = requests.iter().map(request).collect();
                 Self { request: Some(Requests { requests }), ..Self::of("REQUEST") }
@@ -134,67 +134,68 @@ impl CallShape {
     }
 
     pub(super) fn read(self) -> Result<Call, V1Error> {
-        let inverse = |body: AnswerInverse| (Wrapped::unwrap_all(body.inverse_offer_ids), read_filters(body.filters));
+        let inverse =
+            |body: InverseOfferAnswer| (Wrapped::unwrap_all(body.inverse_offer_ids), read_filters(body.filters));
         let roles = |body: Option<Roles>| read_roles(body.map(|body| body.roles).unwrap_or_default());
-        Ok(match present(self.r#type.as_deref(), "type")? {
-            "SUBSCRIBE" => Call::Subscribe(Box::new(present(self.subscribe, "subscribe")?.read()?)),
-            "ACCEPT" => Call::Accept(present(self.accept, "accept")?.read()?),
+        Ok(match required(self.r#type.as_deref(), "type")? {
+            "SUBSCRIBE" => Call::Subscribe(Box::new(required(self.subscribe, "subscribe")?.read()?)),
+            "ACCEPT" => Call::Accept(required(self.accept, "accept")?.read()?),
             "DECLINE" => {
-                let Decline { offer_ids, filters } = present(self.decline, "decline")?;
+                let Decline { offer_ids, filters } = required(self.decline, "decline")?;
                 Call::Decline { offers: Wrapped::unwrap_all(offer_ids), filters: read_filters(filters) }
             }
             "ACCEPT_INVERSE_OFFERS" => {
-                let (offers, filters) = inverse(present(self.accept_inverse_offers, "accept_inverse_offers")?);
+                let (offers, filters) = inverse(required(self.accept_inverse_offers, "accept_inverse_offers")?);
                 Call::AcceptInverseOffers { offers, filters }
             }
             "DECLINE_INVERSE_OFFERS" => {
-                let (offers, filters) = inverse(present(self.decline_inverse_offers, "decline_inverse_offers")?);
+                let (offers, filters) = inverse(required(self.decline_inverse_offers, "decline_inverse_offers")?);
                 Call::DeclineInverseOffers { offers, filters }
             }
             "SUPPRESS" => Call::Suppress(roles(self.suppress)?),
             "REVIVE" => Call::Revive(roles(self.revive)?),
-            "KILL" => Call::Kill(present(self.kill, "kill")?.into()),
+            "KILL" => Call::Kill(required(self.kill, "kill")?.into()),
             "ACKNOWLEDGE" => {
-                let Acknowledge { agent_id, task_id, uuid } = present(self.acknowledge, "acknowledge")?;
+                let Acknowledge { agent_id, task_id, uuid } = required(self.acknowledge, "acknowledge")?;
                 Call::Acknowledge { agent: agent_id.value, task: task_id.value, uuid }
             }
             "ACKNOWLEDGE_OPERATION_STATUS" => {
-                let body = present(self.acknowledge_operation_status, "acknowledge_operation_status")?;
-                let (agent, operation) = (bare(body.agent_id), body.operation_id.value);
+                let body = required(self.acknowledge_operation_status, "acknowledge_operation_status")?;
+                let (agent, operation) = (unwrapped(body.agent_id), body.operation_id.value);
                 Call::AcknowledgeOperation { agent, operation, uuid: body.uuid }
             }
             "RECONCILE" => {
-                let tasks = present(self.reconcile, "reconcile")?.tasks;
+                let tasks = required(self.reconcile, "reconcile")?.tasks;
                 Call::Reconcile((!tasks.is_empty()).then(|| tasks.into_iter().map(TaskRef::from).collect()))
             }
             "RECONCILE_OPERATIONS" => {
-                let operations = present(self.reconcile_operations, "reconcile_operations")?.operations;
+                let operations = required(self.reconcile_operations, "reconcile_operations")?.operations;
                 Call::ReconcileOperations(operations.into_iter().map(OperationRef::from).collect())
             }
             "MESSAGE" => {
-                let Message { agent_id, executor_id, data } = present(self.message, "message")?;
+                let Message { agent_id, executor_id, data } = required(self.message, "message")?;
                 Call::Message { agent: agent_id.value, executor: executor_id.value, data: data.0 }
             }
             "SHUTDOWN" => {
-                let Shutdown { executor_id, agent_id } = present(self.shutdown, "shutdown")?;
+                let Shutdown { executor_id, agent_id } = required(self.shutdown, "shutdown")?;
                 Call::Shutdown { agent: agent_id.value, executor: executor_id.value }
             }
             "REQUEST" => {
-                let requests = present(self.request, "request")?.requests.into_iter();
-                Call::Request(requests.map(RequestShape::read).collect::<Result<_, _>>()?)
+                let requests = required(self.request, "request")?.requests.into_iter();
+                Call::Request(requests.map(WireRequest::read).collect::<Result<_, _>>()?)
             }
             "UPDATE_FRAMEWORK" => {
-                let framework = present(self.update_framework, "update_framework")?.read()?;
+                let framework = required(self.update_framework, "update_framework")?.read()?;
                 Call::UpdateFramework(Box::new(framework))
             }
             "TEARDOWN" => Call::Teardown,
-            // A name that an enum does not have is as good as none.
+            // Mesos treats an unknown enum name like an absent field.
             _ => return Err(V1Error::Missing("type")),
         })
     }
 }
 
-impl From<&Kill> for KillShape {
+impl From<&Kill> for WireKill {
     fn from(kill: &Kill) -> Self {
         Self {
             task_id: kill.task.clone().into(),
@@ -204,39 +205,39 @@ impl From<&Kill> for KillShape {
     }
 }
 
-impl From<KillShape> for Kill {
-    fn from(shape: KillShape) -> Self {
-        let grace = shape.kill_policy.and_then(KillPolicy::grace);
-        Self { agent: bare(shape.agent_id), grace, ..Self::from(shape.task_id.value) }
+impl From<WireKill> for Kill {
+    fn from(wire: WireKill) -> Self {
+        let grace = wire.kill_policy.and_then(KillPolicy::grace);
+        Self { agent: unwrapped(wire.agent_id), grace, ..Self::from(wire.task_id.value) }
     }
 }
 
-impl From<&TaskRef> for TaskShape {
+impl From<&TaskRef> for WireTask {
     fn from(task: &TaskRef) -> Self {
         Self { task_id: task.task.clone().into(), agent_id: wrapped(task.agent.as_ref()) }
     }
 }
 
-impl From<TaskShape> for TaskRef {
-    fn from(shape: TaskShape) -> Self {
-        Self { agent: bare(shape.agent_id), ..Self::from(shape.task_id.value) }
+impl From<WireTask> for TaskRef {
+    fn from(wire: WireTask) -> Self {
+        Self { agent: unwrapped(wire.agent_id), ..Self::from(wire.task_id.value) }
     }
 }
 
-impl From<&OperationRef> for OperationShape {
+impl From<&OperationRef> for WireOperation {
     fn from(operation: &OperationRef) -> Self {
         Self { operation_id: operation.operation.clone().into(), agent_id: wrapped(operation.agent.as_ref()) }
     }
 }
 
-impl From<OperationShape> for OperationRef {
-    fn from(shape: OperationShape) -> Self {
-        Self { agent: bare(shape.agent_id), ..Self::from(shape.operation_id.value) }
+impl From<WireOperation> for OperationRef {
+    fn from(wire: WireOperation) -> Self {
+        Self { agent: unwrapped(wire.agent_id), ..Self::from(wire.operation_id.value) }
     }
 }
 
-impl RequestShape {
+impl WireRequest {
     fn read(self) -> Result<Request, V1Error> {
-        Ok(Request { agent: bare(self.agent_id), ..Request::new(read_resources(self.resources)?.0) })
+        Ok(Request { agent: unwrapped(self.agent_id), ..Request::new(read_resources(self.resources)?.0) })
     }
 }

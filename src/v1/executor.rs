@@ -1,9 +1,9 @@
-//! The events and calls of the executor API in v1 JSON.
+//! Events and calls of the executor API in v1 JSON.
 
 use super::call::KillPolicy;
-use super::task::{ExecutorShape, StatusShape, TaskInfo};
-use super::wire::{Wrapped, present, shape};
-use super::{Form, V1Error};
+use super::task::{TaskInfo, WireExecutor, WireStatus};
+use super::wire::{Wrapped, required, wire};
+use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::executor::{Call, Event, Subscribed};
 use crate::id::{ExecutorId, FrameworkId, TaskId};
@@ -12,28 +12,28 @@ use crate::uuid::Uuid;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-shape!(EventShape {
-    ; r#type: SmolStr, subscribed: SubscribedShape, launch: Launch, launch_group: LaunchGroup, kill: Kill,
+wire!(WireEvent {
+    ; r#type: SmolStr, subscribed: WireSubscribed, launch: Launch, launch_group: LaunchGroup, kill: Kill,
     acknowledged: Acknowledged, message: Message, error: Error ;
 });
-shape!(SubscribedShape {
-    executor_info: ExecutorShape ;
+wire!(WireSubscribed {
+    executor_info: WireExecutor ;
     framework_info: Map<String, Json>, agent_info: Map<String, Json>, container_id: Map<String, Json> ;
 });
-shape!(Launch { task: TaskInfo ; ; });
-shape!(LaunchGroup { task_group: TaskGroup ; ; });
-shape!(TaskGroup { ; ; tasks: TaskInfo });
-shape!(Kill { task_id: Wrapped<TaskId> ; kill_policy: KillPolicy ; });
-shape!(Acknowledged { task_id: Wrapped<TaskId>, uuid: Uuid ; ; });
-shape!(Message { data: Bytes ; ; });
-shape!(Error { message: String ; ; });
+wire!(Launch { task: TaskInfo ; ; });
+wire!(LaunchGroup { task_group: TaskGroup ; ; });
+wire!(TaskGroup { ; ; tasks: TaskInfo });
+wire!(Kill { task_id: Wrapped<TaskId> ; kill_policy: KillPolicy ; });
+wire!(Acknowledged { task_id: Wrapped<TaskId>, uuid: Uuid ; ; });
+wire!(Message { data: Bytes ; ; });
+wire!(Error { message: String ; ; });
 
-/// What agents hand to executors has all that the master has added.
-fn write_task(task: &Task, form: &Form) -> TaskInfo {
-    TaskInfo::write(task, form.given(&task.resources, task.role.as_ref()))
+/// Writes a task as agents send it to executors: its resources as the master has adapted them.
+fn write_task(task: &Task, dialect: &Dialect) -> TaskInfo {
+    TaskInfo::write(task, dialect.master_resources(&task.resources, task.role.as_ref()))
 }
 
-impl EventShape {
+impl WireEvent {
     fn of(name: &'static str) -> Self {
         Self {
             r#type: Some(name.into()),
@@ -47,23 +47,28 @@ impl EventShape {
         }
     }
 
-    /// The shape of an event; none for one that is not known and stays as it came.
-    pub(super) fn write(event: &Event, form: &Form) -> Option<Self> {
-        let shape = match event {
+    /// Returns the wire type of an event; `None` for an unknown one, which is written as the JSON that it has kept.
+    pub(super) fn write(event: &Event, dialect: &Dialect) -> Option<Self> {
+        let wire = match event {
             Event::Subscribed(subscribed) => {
                 let info = &subscribed.executor;
-                let said = |map: &Map<String, Json>| (!map.is_empty()).then(|| map.clone());
-                let body = SubscribedShape {
-                    executor_info: ExecutorShape::write(info, form.given(&info.resources, info.role.as_ref())),
-                    framework_info: said(&subscribed.framework),
-                    agent_info: said(&subscribed.agent),
+                let non_empty = |map: &Map<String, Json>| (!map.is_empty()).then(|| map.clone());
+                let body = WireSubscribed {
+                    executor_info: WireExecutor::write(
+                        info,
+                        dialect.master_resources(&info.resources, info.role.as_ref()),
+                    ),
+                    framework_info: non_empty(&subscribed.framework),
+                    agent_info: non_empty(&subscribed.agent),
                     container_id: subscribed.container.clone(),
                 };
                 Self { subscribed: Some(body), ..Self::of("SUBSCRIBED") }
             }
-            Event::Launch(task) => Self { launch: Some(Launch { task: write_task(task, form) }), ..Self::of("LAUNCH") },
+            Event::Launch(task) => {
+                Self { launch: Some(Launch { task: write_task(task, dialect) }), ..Self::of("LAUNCH") }
+            }
             Event::LaunchGroup(tasks) => {
-                let tasks = tasks.iter().map(|task| write_task(task, form)).collect();
+                let tasks = tasks.iter().map(|task| write_task(task, dialect)).collect();
                 let body = LaunchGroup { task_group: TaskGroup { tasks } };
                 Self { launch_group: Some(body), ..Self::of("LAUNCH_GROUP") }
             }
@@ -83,14 +88,14 @@ impl EventShape {
             Event::Heartbeat => Self::of("HEARTBEAT"),
             Event::Unknown(_) => return None,
         };
-        Some(shape)
+        Some(wire)
     }
 
-    /// Reads an event; of one that is not known, the JSON itself is kept.
+    /// Converts to an event; an unknown one keeps its JSON.
     pub(super) fn read(self, json: &Json) -> Result<Event, V1Error> {
-        Ok(match present(self.r#type.as_deref(), "type")? {
+        Ok(match required(self.r#type.as_deref(), "type")? {
             "SUBSCRIBED" => {
-                let body = present(self.subscribed, "subscribed")?;
+                let body = required(self.subscribed, "subscribed")?;
                 Event::Subscribed(Box::new(Subscribed {
                     framework: body.framework_info.unwrap_or_default(),
                     agent: body.agent_info.unwrap_or_default(),
@@ -98,36 +103,36 @@ impl EventShape {
                     ..Subscribed::new(body.executor_info.read()?)
                 }))
             }
-            "LAUNCH" => Event::Launch(present(self.launch, "launch")?.task.read()?),
+            "LAUNCH" => Event::Launch(required(self.launch, "launch")?.task.read()?),
             "LAUNCH_GROUP" => {
-                let tasks = present(self.launch_group, "launch_group")?.task_group.tasks.into_iter();
+                let tasks = required(self.launch_group, "launch_group")?.task_group.tasks.into_iter();
                 Event::LaunchGroup(tasks.map(TaskInfo::read).collect::<Result<_, _>>()?)
             }
             "KILL" => {
-                let Kill { task_id, kill_policy } = present(self.kill, "kill")?;
+                let Kill { task_id, kill_policy } = required(self.kill, "kill")?;
                 Event::Kill { task: task_id.value, grace: kill_policy.and_then(KillPolicy::grace) }
             }
             "ACKNOWLEDGED" => {
-                let Acknowledged { task_id, uuid } = present(self.acknowledged, "acknowledged")?;
+                let Acknowledged { task_id, uuid } = required(self.acknowledged, "acknowledged")?;
                 Event::Acknowledged { task: task_id.value, uuid }
             }
-            "MESSAGE" => Event::Message(present(self.message, "message")?.data.0),
+            "MESSAGE" => Event::Message(required(self.message, "message")?.data.0),
             "SHUTDOWN" => Event::Shutdown,
-            "ERROR" => Event::Error(present(self.error, "error")?.message),
+            "ERROR" => Event::Error(required(self.error, "error")?.message),
             "HEARTBEAT" => Event::Heartbeat,
             _ => Event::Unknown(json.as_object().cloned().unwrap_or_default()),
         })
     }
 }
 
-shape!(CallShape {
+wire!(WireCall {
     ; r#type: SmolStr, framework_id: Wrapped<FrameworkId>, executor_id: Wrapped<ExecutorId>,
     subscribe: Subscribe, update: Update, message: Message ;
 });
-shape!(Subscribe { ; ; unacknowledged_tasks: TaskInfo, unacknowledged_updates: Update });
-shape!(Update { status: StatusShape ; ; });
+wire!(Subscribe { ; ; unacknowledged_tasks: TaskInfo, unacknowledged_updates: Update });
+wire!(Update { status: WireStatus ; ; });
 
-impl CallShape {
+impl WireCall {
     fn of(name: &'static str) -> Self {
         Self {
             r#type: Some(name.into()),
@@ -139,11 +144,11 @@ impl CallShape {
         }
     }
 
-    pub(super) fn write(call: &Call, form: &Form) -> Self {
+    pub(super) fn write(call: &Call, dialect: &Dialect) -> Self {
         match call {
             Call::Subscribe { tasks, updates } => {
                 let body = Subscribe {
-                    unacknowledged_tasks: tasks.iter().map(|task| write_task(task, form)).collect(),
+                    unacknowledged_tasks: tasks.iter().map(|task| write_task(task, dialect)).collect(),
                     unacknowledged_updates: updates.iter().map(|status| Update { status: status.into() }).collect(),
                 };
                 Self { subscribe: Some(body), ..Self::of("SUBSCRIBE") }
@@ -155,19 +160,19 @@ impl CallShape {
     }
 
     pub(super) fn read(self) -> Result<Call, V1Error> {
-        Ok(match present(self.r#type.as_deref(), "type")? {
+        Ok(match required(self.r#type.as_deref(), "type")? {
             "SUBSCRIBE" => {
-                let body = present(self.subscribe, "subscribe")?;
+                let body = required(self.subscribe, "subscribe")?;
                 let tasks = body.unacknowledged_tasks.into_iter().map(TaskInfo::read).collect::<Result<_, _>>()?;
                 let updates = body.unacknowledged_updates.into_iter().map(|update| update.status.into()).collect();
                 Call::Subscribe { tasks, updates }
             }
             "UPDATE" => {
-                let status = present(self.update, "update")?.status;
-                present(status.uuid, "uuid")?;
+                let status = required(self.update, "update")?.status;
+                required(status.uuid, "uuid")?;
                 Call::Update(Box::new(status.into()))
             }
-            "MESSAGE" => Call::Message(present(self.message, "message")?.data.0),
+            "MESSAGE" => Call::Message(required(self.message, "message")?.data.0),
             "HEARTBEAT" => Call::Heartbeat,
             _ => return Err(V1Error::Missing("type")),
         })

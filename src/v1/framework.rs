@@ -1,7 +1,7 @@
-//! What a framework says of itself in v1 JSON.
+//! `FrameworkInfo` and the subscription of a framework in v1 JSON.
 
 use super::V1Error;
-use super::wire::{Wrapped, read_roles, shape, write_roles};
+use super::wire::{Wrapped, read_roles, wire, write_roles};
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::FrameworkId;
 use crate::resources::{Quantities, Scalar};
@@ -10,21 +10,21 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
 
-shape!(SubscribeShape { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: SmolStr });
-shape!(FrameworkInfo {
+wire!(WireSubscribe { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: SmolStr });
+wire!(FrameworkInfo {
     user: SmolStr, name: SmolStr ;
     id: Wrapped<FrameworkId>, role: SmolStr, offer_filters: IndexMap<SmolStr, OfferFilters> ;
-    roles: SmolStr, capabilities: CapabilityShape ; .. details
+    roles: SmolStr, capabilities: WireCapability ; .. details
 });
-shape!(CapabilityShape { ; r#type: SmolStr ; });
-shape!(OfferFilters { ; min_allocatable_resources: Minimums ; });
-shape!(Minimums { ; ; quantities: Amounts });
-shape!(Amounts { quantities: IndexMap<SmolStr, Wrapped<f64>> ; ; });
+wire!(WireCapability { ; r#type: SmolStr ; });
+wire!(OfferFilters { ; min_allocatable_resources: Minimums ; });
+wire!(Minimums { ; ; quantities: Amounts });
+wire!(Amounts { quantities: IndexMap<SmolStr, Wrapped<f64>> ; ; });
 
-/// The detail that says as which user tasks run.
+/// The detail with the user that tasks run as.
 const USER: &str = "user";
 
-impl From<&Framework> for SubscribeShape {
+impl From<&Framework> for WireSubscribe {
     fn from(framework: &Framework) -> Self {
         let constraints = &framework.offer_constraints;
         Self {
@@ -35,7 +35,7 @@ impl From<&Framework> for SubscribeShape {
     }
 }
 
-impl SubscribeShape {
+impl WireSubscribe {
     pub(super) fn read(self) -> Result<Framework, V1Error> {
         let mut framework = self.framework_info.read()?;
         framework.suppressed = read_roles(self.suppressed_roles)?;
@@ -47,9 +47,9 @@ impl SubscribeShape {
 }
 
 impl From<&Framework> for FrameworkInfo {
-    /// A framework of several roles has to know them; v1 wants a user and a name.
+    /// Adds the capability `MULTI_ROLE` to a framework without exactly one role, and the user and name that v1 requires.
     fn from(framework: &Framework) -> Self {
-        let several = framework.knows_roles();
+        let several = framework.is_multi_role();
         let mut details = framework.details.clone();
         let user = details.shift_remove(USER);
         let implied = (several && !framework.can(Capability::MultiRole)).then_some(Capability::MultiRole);
@@ -68,7 +68,7 @@ impl From<&Framework> for FrameworkInfo {
                 .then(|| framework.offer_filters.iter().map(minimums).collect()),
             roles: if several { write_roles(&framework.roles) } else { Vec::new() },
             capabilities: capabilities
-                .map(|capability| CapabilityShape { r#type: Some(capability.as_str().into()) })
+                .map(|capability| WireCapability { r#type: Some(capability.as_str().into()) })
                 .collect(),
             details,
         }
@@ -76,10 +76,10 @@ impl From<&Framework> for FrameworkInfo {
 }
 
 impl FrameworkInfo {
-    /// Capabilities that are not known are dropped, as unknown names of an enum are.
+    /// Converts to a framework. Unknown capabilities are dropped, as Mesos drops unknown enum names.
     fn read(self) -> Result<Framework, V1Error> {
-        let known = |shape: CapabilityShape| {
-            Capability::ALL.into_iter().find(|known| shape.r#type.as_deref() == Some(known.as_str()))
+        let known = |wire: WireCapability| {
+            Capability::ALL.into_iter().find(|known| wire.r#type.as_deref() == Some(known.as_str()))
         };
         let capabilities: Vec<Capability> = self.capabilities.into_iter().filter_map(known).collect();
         let roles = match (capabilities.contains(&Capability::MultiRole), self.role, self.roles) {

@@ -1,14 +1,14 @@
-//! Reads JSON as Mesos does: more freely than serde in some ways, as strictly in others.
+//! A serde deserializer that converts JSON types as leniently as Mesos, and no more.
 //!
-//! In Mesos a v1 body is JSON that becomes a protobuf message (stout, `protobuf.hpp`). So `null` is as good as absent,
-//! `"5"` is a number, `"true"` a bool, one value where a list is expected a list of one. A number is no string or enum,
-//! a bool no number, a string no message.
+//! Mesos parses a v1 body as JSON and converts it to a protobuf message (stout, `protobuf.hpp`). So `null` means absent,
+//! `"5"` is accepted for a number, `"true"` for a bool and one value for a list. A number is not accepted for a string or
+//! an enum, nor a bool for a number, nor a string for a message.
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde_json::Value as Json;
 use std::fmt;
 
-/// What is wrong with the shape of a message, and where.
+/// A type mismatch or a missing field, with its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ShapeError {
     /// Field names and indices, the innermost first.
@@ -16,7 +16,7 @@ pub(super) struct ShapeError {
     what: String,
 }
 
-/// Reads a value; what is wrong is told with its place.
+/// Deserializes a value; an error has the path of the field.
 pub(super) fn read<T: DeserializeOwned>(json: &Json) -> Result<T, ShapeError> {
     T::deserialize(Lenient(json))
 }
@@ -27,7 +27,7 @@ impl ShapeError {
         self
     }
 
-    /// Where it is, as in `decline.offer_ids[0].value`; empty for the whole message.
+    /// Returns the path, as in `decline.offer_ids[0].value`; empty for the whole message.
     pub(super) fn path(&self) -> String {
         let mut path = String::new();
         for step in self.path.iter().rev() {
@@ -39,7 +39,7 @@ impl ShapeError {
         path
     }
 
-    /// What was found and what was expected.
+    /// Returns the value found and the type expected.
     pub(super) fn what(self) -> String {
         self.what
     }
@@ -75,7 +75,7 @@ impl<'a> Lenient<'a> {
         de::Error::invalid_type(found, expected)
     }
 
-    /// The whole number in here, if there is one.
+    /// Returns the value as an integer, if it is one or a string of one.
     fn integer<N: TryFrom<i128>>(self) -> Option<N> {
         let number = match self.0 {
             Json::Number(number) => {
@@ -105,7 +105,7 @@ macro_rules! integers {
 impl<'a> Deserializer<'a> for Lenient<'a> {
     type Error = ShapeError;
 
-    /// What nobody interprets is kept as it is, but for what is null.
+    /// Deserializes an uninterpreted value as it is, without its null fields.
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ShapeError> {
         match self.0 {
             Json::Null => visitor.visit_unit(),
@@ -126,8 +126,8 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
     }
 
     fn deserialize_bool<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        let said = self.0.as_str().and_then(|text| text.parse().ok());
-        match self.0.as_bool().or(said) {
+        let parsed = self.0.as_str().and_then(|text| text.parse().ok());
+        match self.0.as_bool().or(parsed) {
             Some(value) => visitor.visit_bool(value),
             None => Err(self.unexpected(&visitor)),
         }
@@ -242,7 +242,7 @@ impl<'a> de::SeqAccess<'a> for Items<'a> {
     }
 }
 
-/// The fields of an object that are set.
+/// The fields of an object that are not null.
 struct Fields<'a> {
     fields: serde_json::map::Iter<'a>,
     value: Option<(&'a String, &'a Json)>,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_numbers_and_bools_and_one_is_a_list() {
+    fn strings_convert_to_numbers_and_bools_and_one_value_to_a_list() {
         let json = json!({
             "flag": "true", "count": "31000", "amount": "4.5", "name": null, "inner": {"value": "a"},
             "other": {"kept": [1, -2, 1.5, null], "unset": null}, "gone": null
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_kind_is_refused_with_its_place() {
+    fn a_type_mismatch_is_an_error_with_its_path() {
         for (json, path) in [
             (json!({"inner": [{"value": "a"}, {"value": 5}]}), "inner[1].value"),
             (json!({"inner": ["a"]}), "inner[0]"),

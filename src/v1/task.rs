@@ -1,7 +1,7 @@
-//! Tasks, their statuses and their executors in v1 JSON.
+//! `TaskInfo`, `TaskStatus` and `ExecutorInfo` in v1 JSON.
 
-use super::wire::{Wrapped, bare, read_resources, shape, wrapped};
-use super::{Form, V1Error, lenient};
+use super::wire::{Wrapped, read_resources, unwrapped, wire, wrapped};
+use super::{Dialect, V1Error, lenient};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::resources::v1::V1Resource;
@@ -10,15 +10,15 @@ use crate::uuid::Uuid;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
 
-/// The detail of a task that describes its executor.
+/// The detail of a task with its `ExecutorInfo`.
 pub(super) const EXECUTOR: &str = "executor";
 
-shape!(TaskInfo {
+wire!(TaskInfo {
     task_id: Wrapped<TaskId> ; name: SmolStr, agent_id: Wrapped<AgentId> ; resources: V1Resource ; .. details
 });
 
 impl TaskInfo {
-    /// A task without a name of its own is called like its id: v1 wants a name.
+    /// Writes a task. v1 requires a name: without one of its own, a task has its id for a name.
     pub(super) fn write(task: &Task, resources: Vec<V1Resource>) -> Self {
         let named = task.details.contains_key("name");
         Self {
@@ -37,18 +37,18 @@ impl TaskInfo {
         if let Some(name) = self.name.filter(|name| name != id.as_str()) {
             details.shift_insert(0, "name".to_owned(), Json::from(name.as_str()));
         }
-        Ok(Task { agent: bare(self.agent_id), role, details, ..Task::new(id, resources) })
+        Ok(Task { agent: unwrapped(self.agent_id), role, details, ..Task::new(id, resources) })
     }
 }
 
-shape!(StatusShape {
+wire!(WireStatus {
     task_id: Wrapped<TaskId>, state: TaskState ;
     agent_id: Wrapped<AgentId>, executor_id: Wrapped<ExecutorId>, source: SmolStr, reason: SmolStr, message: SmolStr,
     timestamp: f64, uuid: Uuid, healthy: bool, data: Bytes ;
     ; .. details
 });
 
-impl From<&TaskStatus> for StatusShape {
+impl From<&TaskStatus> for WireStatus {
     fn from(status: &TaskStatus) -> Self {
         Self {
             task_id: status.task.clone().into(),
@@ -67,28 +67,28 @@ impl From<&TaskStatus> for StatusShape {
     }
 }
 
-impl From<StatusShape> for TaskStatus {
-    fn from(shape: StatusShape) -> Self {
-        let source = shape.source.and_then(|name| StatusSource::ALL.into_iter().find(|known| known.as_str() == name));
+impl From<WireStatus> for TaskStatus {
+    fn from(wire: WireStatus) -> Self {
+        let source = wire.source.and_then(|name| StatusSource::ALL.into_iter().find(|known| known.as_str() == name));
         Self {
-            agent: bare(shape.agent_id),
-            executor: bare(shape.executor_id),
+            agent: unwrapped(wire.agent_id),
+            executor: unwrapped(wire.executor_id),
             source,
-            reason: shape.reason,
-            message: shape.message,
-            timestamp: shape.timestamp,
-            uuid: shape.uuid,
-            healthy: shape.healthy,
-            data: shape.data.map(|data| data.0),
-            details: shape.details,
-            ..Self::new(shape.task_id.value, shape.state)
+            reason: wire.reason,
+            message: wire.message,
+            timestamp: wire.timestamp,
+            uuid: wire.uuid,
+            healthy: wire.healthy,
+            data: wire.data.map(|data| data.0),
+            details: wire.details,
+            ..Self::new(wire.task_id.value, wire.state)
         }
     }
 }
 
-shape!(ExecutorShape { executor_id: Wrapped<ExecutorId> ; ; resources: V1Resource ; .. details });
+wire!(WireExecutor { executor_id: Wrapped<ExecutorId> ; ; resources: V1Resource ; .. details });
 
-impl ExecutorShape {
+impl WireExecutor {
     pub(super) fn write(info: &ExecutorInfo, resources: Vec<V1Resource>) -> Self {
         Self { executor_id: info.id.clone().into(), resources, details: info.details.clone() }
     }
@@ -100,22 +100,22 @@ impl ExecutorShape {
 }
 
 impl ExecutorInfo {
-    /// The executor that a task names; none if it names none, and is then run by the agent itself.
+    /// Returns the executor of a task; `None` for a command task, which its agent runs without a custom executor.
     ///
     /// # Errors
     ///
-    /// [`V1Error`] when its detail `executor` is no `ExecutorInfo`.
+    /// [`V1Error`] when the task's detail `executor` is not an `ExecutorInfo`.
     pub fn of(task: &Task) -> Result<Option<Self>, V1Error> {
         let Some(json) = task.details.get(EXECUTOR).filter(|json| !json.is_null()) else { return Ok(None) };
-        lenient::read::<ExecutorShape>(json)?.read().map(Some)
+        lenient::read::<WireExecutor>(json)?.read().map(Some)
     }
 }
 
 impl From<ExecutorInfo> for Json {
-    /// Mesos' v1 `ExecutorInfo`.
+    /// Writes Mesos' v1 `ExecutorInfo`, in the default [`Dialect`].
     fn from(info: ExecutorInfo) -> Self {
-        let form = Form::default();
-        let resources = form.asked(&info.resources, info.role.as_ref());
-        serde_json::to_value(ExecutorShape::write(&info, resources)).expect("a shape has text keys")
+        let dialect = Dialect::default();
+        let resources = dialect.framework_resources(&info.resources, info.role.as_ref());
+        serde_json::to_value(WireExecutor::write(&info, resources)).expect("a wire type has text keys")
     }
 }

@@ -1,4 +1,4 @@
-//! The small shapes of which all messages are made, and how a shape is declared.
+//! Wire types: the `wire!` macro that declares a message as serde reads and writes it, and the types that messages share.
 
 use super::V1Error;
 use crate::agent::{Domain, Unavailability};
@@ -11,13 +11,14 @@ use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::time::Duration;
 
-/// Declares a message as it stands in JSON: the fields that it must have; those that it may; lists, where none is
-/// empty; and, after `..`, where further fields go, if they are kept.
-macro_rules! shape {
+/// Declares the struct of a JSON message. In order: required fields; optional fields; lists, which are omitted when empty;
+/// and, after `..`, the map for all other fields, if the message keeps them.
+macro_rules! wire {
     ($name:ident {
         $($field:ident: $type:ty),* ; $($option:ident: $option_type:ty),* ; $($list:ident: $item:ty),* $(; .. $rest:ident)?
     }) => {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(expecting = "an object")]
         pub(super) struct $name {
             $(pub(super) $field: $type,)*
             $(#[serde(default, skip_serializing_if = "Option::is_none")] pub(super) $option: Option<$option_type>,)*
@@ -26,16 +27,16 @@ macro_rules! shape {
         }
     };
 }
-pub(super) use shape;
+pub(super) use wire;
 
-/// `{"value": ...}`, as ids and amounts are written.
+/// An object `{"value": ...}`, as v1 JSON writes ids and amounts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Wrapped<T> {
     pub(super) value: T,
 }
 
 impl<T> Wrapped<T> {
-    pub(super) fn all<'a>(values: impl IntoIterator<Item = &'a T>) -> Vec<Self>
+    pub(super) fn wrap_all<'a>(values: impl IntoIterator<Item = &'a T>) -> Vec<Self>
     where
         T: Clone + 'a,
     {
@@ -53,31 +54,31 @@ impl<T> From<T> for Wrapped<T> {
     }
 }
 
-/// Takes an id out of its object, if it is there.
-pub(super) fn bare<T>(wrapped: Option<Wrapped<T>>) -> Option<T> {
+/// Unwraps an optional id.
+pub(super) fn unwrapped<T>(wrapped: Option<Wrapped<T>>) -> Option<T> {
     wrapped.map(|wrapped| wrapped.value)
 }
 
-/// Puts an id into its object, if it is there.
+/// Wraps an optional id.
 pub(super) fn wrapped<T: Clone>(value: Option<&T>) -> Option<Wrapped<T>> {
     value.cloned().map(Wrapped::from)
 }
 
-/// What must be there.
-pub(super) fn present<T>(body: Option<T>, name: &'static str) -> Result<T, V1Error> {
+/// Returns a field that messages of this type must have.
+pub(super) fn required<T>(body: Option<T>, name: &'static str) -> Result<T, V1Error> {
     body.ok_or(V1Error::Missing(name))
 }
 
-/// A span of time.
+/// Mesos' `DurationInfo` and `TimeInfo`, which are the same in JSON. Reading also accepts `seconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Span {
+pub(super) struct DurationInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nanoseconds: Option<i64>,
     #[serde(default, skip_serializing)]
     seconds: Option<f64>,
 }
 
-impl Span {
+impl DurationInfo {
     fn nanos(self) -> i128 {
         #[expect(clippy::cast_possible_truncation, reason = "a float that is too large stays at the bound")]
         let from_seconds = || self.seconds.map_or(0, |seconds| (seconds * 1e9).round() as i128);
@@ -85,92 +86,92 @@ impl Span {
     }
 }
 
-impl From<Duration> for Span {
-    fn from(span: Duration) -> Self {
-        Self { nanoseconds: Some(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)), seconds: None }
+impl From<Duration> for DurationInfo {
+    fn from(duration: Duration) -> Self {
+        Self { nanoseconds: Some(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)), seconds: None }
     }
 }
 
-impl From<Span> for Duration {
-    /// A negative span is none.
-    fn from(span: Span) -> Self {
-        Self::from_nanos(u64::try_from(span.nanos().max(0)).unwrap_or(u64::MAX))
+impl From<DurationInfo> for Duration {
+    /// Clamps a negative duration to zero.
+    fn from(info: DurationInfo) -> Self {
+        Self::from_nanos(u64::try_from(info.nanos().max(0)).unwrap_or(u64::MAX))
     }
 }
 
-impl From<Time> for Span {
+impl From<Time> for DurationInfo {
     fn from(time: Time) -> Self {
         time.since(Time::ZERO).into()
     }
 }
 
-impl From<Span> for Time {
-    fn from(span: Span) -> Self {
-        Self::ZERO + Duration::from(span)
+impl From<DurationInfo> for Time {
+    fn from(info: DurationInfo) -> Self {
+        Self::ZERO + Duration::from(info)
     }
 }
 
-shape!(Window { start: Span ; duration: Span ; });
+wire!(WireUnavailability { start: DurationInfo ; duration: DurationInfo ; });
 
-impl From<Unavailability> for Window {
+impl From<Unavailability> for WireUnavailability {
     fn from(window: Unavailability) -> Self {
-        Self { start: window.start.into(), duration: window.duration.map(Span::from) }
+        Self { start: window.start.into(), duration: window.duration.map(DurationInfo::from) }
     }
 }
 
-impl From<&Window> for Unavailability {
-    fn from(window: &Window) -> Self {
+impl From<&WireUnavailability> for Unavailability {
+    fn from(window: &WireUnavailability) -> Self {
         Self { start: window.start.into(), duration: window.duration.map(Duration::from) }
     }
 }
 
-/// The field in which a window is kept as it was written, where it is more exact than ours.
-pub(super) const EXACT_WINDOW: &str = "unavailability";
+/// The detail that keeps an unavailability as it was written, if it is more precise than [`Unavailability`].
+pub(super) const UNAVAILABILITY_DETAIL: &str = "unavailability";
 
-impl Window {
-    /// Keeps the window as it was written, if something of it would be lost.
-    pub(super) fn keep(self, details: &mut Map<String, Json>) -> Unavailability {
-        let meant = Unavailability::from(&self);
-        if Self::from(meant) != self {
-            let exact = serde_json::to_value(self).expect("a window is two numbers");
-            details.insert(EXACT_WINDOW.to_owned(), exact);
+impl WireUnavailability {
+    /// Converts to microseconds, and stores the original in the details if that loses precision.
+    pub(super) fn read(self, details: &mut Map<String, Json>) -> Unavailability {
+        let window = Unavailability::from(&self);
+        if Self::from(window) != self {
+            let exact = serde_json::to_value(self).expect("an unavailability is two numbers");
+            details.insert(UNAVAILABILITY_DETAIL.to_owned(), exact);
         }
-        meant
+        window
     }
 
-    /// The window as it was written, as long as it still means the same.
-    pub(super) fn kept(window: Unavailability, details: &mut Map<String, Json>) -> Self {
-        let exact = details.shift_remove(EXACT_WINDOW).and_then(|exact| Self::deserialize(exact).ok());
+    /// Returns the original from the details, unless the unavailability was changed since it was read.
+    pub(super) fn write(window: Unavailability, details: &mut Map<String, Json>) -> Self {
+        let exact = details.shift_remove(UNAVAILABILITY_DETAIL).and_then(|exact| Self::deserialize(exact).ok());
         exact.filter(|exact| Unavailability::from(exact) == window).unwrap_or_else(|| window.into())
     }
 }
 
-shape!(Name { name: SmolStr ; ; });
-shape!(FaultDomain { region: Name, zone: Name ; ; });
-shape!(Where { ; fault_domain: FaultDomain ; });
+wire!(Name { name: SmolStr ; ; });
+wire!(FaultDomain { region: Name, zone: Name ; ; });
+wire!(DomainInfo { ; fault_domain: FaultDomain ; });
 
-impl From<&Domain> for Where {
+impl From<&Domain> for DomainInfo {
     fn from(domain: &Domain) -> Self {
         let (region, zone) = (Name { name: domain.region.clone() }, Name { name: domain.zone.clone() });
         Self { fault_domain: Some(FaultDomain { region, zone }) }
     }
 }
 
-impl From<Where> for Option<Domain> {
-    fn from(place: Where) -> Self {
-        place.fault_domain.map(|domain| Domain { region: domain.region.name, zone: domain.zone.name })
+impl From<DomainInfo> for Option<Domain> {
+    fn from(info: DomainInfo) -> Self {
+        info.fault_domain.map(|domain| Domain { region: domain.region.name, zone: domain.zone.name })
     }
 }
 
-shape!(Allocation { ; role: SmolStr ; });
+wire!(AllocationInfo { ; role: SmolStr ; });
 
-impl From<&Role> for Allocation {
+impl From<&Role> for AllocationInfo {
     fn from(role: &Role) -> Self {
         Self { role: Some(role.as_str().into()) }
     }
 }
 
-/// Adds up resources, and finds out for whom they are, if one of them says so.
+/// Adds up resources, and returns the role that they are allocated to: that of the first one with an `allocation_info`.
 pub(super) fn read_resources(objects: Vec<V1Resource>) -> Result<(Resources, Option<Role>), V1Error> {
     let mut resources = Resources::new();
     let mut role = None;

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "what a match here does not name stays as it is")]
 
-use apportion::v1::{ExecutorCall, Form, Message, SchedulerCall, V1Error};
+use apportion::v1::{Dialect, ExecutorCall, Message, SchedulerCall, V1Error};
 use apportion::{Call, Event, executor};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -86,43 +86,44 @@ fn each(json: &Json, change: &impl Fn(&str, Json) -> Json) -> Json {
     walk("", json, change)
 }
 
-fn printed<M: Message>(form: &Form, message: &M) -> Json {
-    serde_json::from_str(&form.encode(message)).unwrap()
+fn printed<M: Message>(dialect: &Dialect, message: &M) -> Json {
+    serde_json::from_str(&dialect.encode(message)).unwrap()
 }
 
-/// The form that each `who` of a session subscribed for; executors have that of their scheduler.
-fn forms(lines: &[Line]) -> BTreeMap<String, Form> {
-    let mut forms = BTreeMap::new();
+/// The dialect that each `who` of a session subscribed for; executors have that of their scheduler.
+fn dialects(lines: &[Line]) -> BTreeMap<String, Dialect> {
+    let mut dialects = BTreeMap::new();
     for line in lines.iter().filter(|line| line.text("path") == "/api/v1/scheduler") {
-        let call = Form::default().decode::<SchedulerCall>(line.body());
+        let call = Dialect::default().decode::<SchedulerCall>(line.body());
         if let Ok(SchedulerCall { call: Call::Subscribe(framework), .. }) = call {
-            forms.insert(line.text("who").to_owned(), Form::of(&framework));
+            dialects.insert(line.text("who").to_owned(), Dialect::of(&framework));
         }
     }
-    if let Some(form) = forms.get("scheduler").cloned() {
+    if let Some(dialect) = dialects.get("scheduler").cloned() {
         for executor in ["exec-1", "exec-2"] {
-            forms.insert(executor.to_owned(), form.clone());
+            dialects.insert(executor.to_owned(), dialect.clone());
         }
     }
-    forms
+    dialects
 }
 
 #[test]
 fn every_event_is_read_and_printed_back() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (_, lines) in sessions() {
-        let forms = forms(&lines);
+        let dialects = dialects(&lines);
         for line in lines.iter().filter(|line| line.text("dir") == "event" && line.text("who") != "watcher") {
             let (who, body) = (line.text("who"), &line.json["body"]);
-            let form = forms.get(who).cloned().unwrap_or_default();
+            let dialect = dialects.get(who).cloned().unwrap_or_default();
             let (read, kind) = if who.starts_with("exec-") {
-                let event: executor::Event = form.decode(line.body()).unwrap_or_else(|e| panic!("{}: {e}", line.place));
+                let event: executor::Event =
+                    dialect.decode(line.body()).unwrap_or_else(|e| panic!("{}: {e}", line.place));
                 assert!(!matches!(event, executor::Event::Unknown(_)), "{}", line.place);
-                (printed(&form, &event), "executor")
+                (printed(&dialect, &event), "executor")
             } else {
-                let event: Event = form.decode(line.body()).unwrap_or_else(|e| panic!("{}: {e}", line.place));
+                let event: Event = dialect.decode(line.body()).unwrap_or_else(|e| panic!("{}: {e}", line.place));
                 assert!(!matches!(event, Event::Unknown(_)), "{}", line.place);
-                (printed(&form, &event), "scheduler")
+                (printed(&dialect, &event), "scheduler")
             };
             assert_eq!(exact(&read), exact(body), "{}", line.place);
             *seen.entry(format!("{kind} {}", body["type"].as_str().unwrap())).or_default() += 1;
@@ -167,11 +168,11 @@ const NOT_OF_THE_MESSAGE: [&str; 4] =
     ["tream-Id'", "The stream ID", "Framework cannot be found", "Executor cannot be found"];
 
 /// Reads a call of either API and prints it.
-fn printed_call(line: &Line, form: &Form) -> Option<Result<Json, V1Error>> {
+fn printed_call(line: &Line, dialect: &Dialect) -> Option<Result<Json, V1Error>> {
     match line.text("path") {
-        "/api/v1/scheduler" => Some(form.decode::<SchedulerCall>(line.body()).map(|call| printed(form, &call))),
+        "/api/v1/scheduler" => Some(dialect.decode::<SchedulerCall>(line.body()).map(|call| printed(dialect, &call))),
         path if path.ends_with("/executor") => {
-            Some(form.decode::<ExecutorCall>(line.body()).map(|call| printed(form, &call)))
+            Some(dialect.decode::<ExecutorCall>(line.body()).map(|call| printed(dialect, &call)))
         }
         _ => None,
     }
@@ -182,11 +183,11 @@ fn every_call_is_read_or_refused_as_mesos_did() {
     let (mut taken, mut refused_by_both) = (0, 0);
     let (mut refused, mut understood) = (Vec::new(), Vec::new());
     for (_, lines) in sessions() {
-        let forms = forms(&lines);
+        let dialects = dialects(&lines);
         for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.text("dir") == "call") {
             let who = line.text("who");
-            let form = forms.get(who).cloned().unwrap_or_default();
-            let Some(read) = printed_call(line, &form) else { continue };
+            let dialect = dialects.get(who).cloned().unwrap_or_default();
+            let Some(read) = printed_call(line, &dialect) else { continue };
             let mine = |answer: &&Line| answer.text("who") == who && answer.json["status"].is_u64();
             let answer = lines[at..].iter().find(mine).unwrap_or_else(|| panic!("{}: no answer", line.place));
             let turned_away = answer.json["status"].as_u64().unwrap() >= 400
@@ -237,15 +238,17 @@ fn unknown_fields_do_no_harm() {
         if file.ends_with("errors.jsonl") {
             continue;
         }
-        let forms = forms(&lines);
-        for line in lines.iter().filter(|line| forms.contains_key(line.text("who"))) {
-            let form = &forms[line.text("who")];
+        let dialects = dialects(&lines);
+        for line in lines.iter().filter(|line| dialects.contains_key(line.text("who"))) {
+            let dialect = &dialects[line.text("who")];
             let executor = line.text("who").starts_with("exec-");
             let body = &line.json["body"];
             let with = |json: &Json| match (line.text("dir"), executor) {
-                ("event", false) => form.decode::<Event>(json.to_string()).map(|event| printed(form, &event)),
-                ("event", true) => form.decode::<executor::Event>(json.to_string()).map(|event| printed(form, &event)),
-                _ => printed_call(&Line { place: String::new(), json: with_body(&line.json, json) }, form)
+                ("event", false) => dialect.decode::<Event>(json.to_string()).map(|event| printed(dialect, &event)),
+                ("event", true) => {
+                    dialect.decode::<executor::Event>(json.to_string()).map(|event| printed(dialect, &event))
+                }
+                _ => printed_call(&Line { place: String::new(), json: with_body(&line.json, json) }, dialect)
                     .unwrap_or(Ok(Json::Null)),
             };
             if ["event", "call"].contains(&line.text("dir"))

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use apportion::executor;
-use apportion::v1::{ExecutorCall, Form, SchedulerCall, V1Error};
+use apportion::v1::{Dialect, ExecutorCall, SchedulerCall, V1Error};
 use apportion::{
     Accept, Call, Capability, Event, ExecutorInfo, Failure, Filters, Framework, InverseOffer, Offer, Operation,
     OperationState, OperationStatus, Quantities, Role, Scalar, Task, TaskId, TaskRef, TaskState, TaskStatus, Time,
@@ -20,7 +20,7 @@ fn offer(resources: &str) -> Offer {
 }
 
 fn read(json: &Json) -> Result<Call, V1Error> {
-    Form::default().decode::<SchedulerCall>(json.to_string()).map(|call| call.call)
+    Dialect::default().decode::<SchedulerCall>(json.to_string()).map(|call| call.call)
 }
 
 /// A call of `f1`.
@@ -87,8 +87,8 @@ fn refused_with_the_place_of_what_is_wrong() {
     ] {
         assert_eq!(read(&json).unwrap_err().to_string(), message);
     }
-    assert!(Form::default().decode::<ExecutorCall>(status("AAAAAAAAAAAAAAAAAAAAAA==").to_string()).is_err());
-    assert!(Form::default().decode::<ExecutorCall>(status("l2ZBBQUFQcOyPbd7RSQ12Q==").to_string()).is_ok());
+    assert!(Dialect::default().decode::<ExecutorCall>(status("AAAAAAAAAAAAAAAAAAAAAA==").to_string()).is_err());
+    assert!(Dialect::default().decode::<ExecutorCall>(status("l2ZBBQUFQcOyPbd7RSQ12Q==").to_string()).is_ok());
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn capabilities_say_how_roles_and_reservations_are_told() {
     for (framework, roles, old) in
         [(one, false, true), (several, true, true), (refined, false, false), (all, true, false)]
     {
-        let form = Form::of(&framework);
-        let json: Json = serde_json::from_str(&form.encode(&event)).unwrap();
+        let dialect = Dialect::of(&framework);
+        let json: Json = serde_json::from_str(&dialect.encode(&event)).unwrap();
         let offer = &json["offers"]["offers"][0];
         assert_eq!(offer.get("allocation_info").is_some(), roles);
         let [free, reserved] = [0, 1].map(|i| offer["resources"][i].clone());
@@ -118,10 +118,10 @@ fn capabilities_say_how_roles_and_reservations_are_told() {
         assert_eq!(free.get("role"), old.then(|| json!("*")).as_ref());
         assert_eq!(reserved.get("role"), old.then(|| json!("web")).as_ref());
         assert_eq!(reserved.get("reservations").is_some(), !old);
-        assert_eq!(form.decode::<Event>(form.encode(&event)).unwrap(), event);
+        assert_eq!(dialect.decode::<Event>(dialect.encode(&event)).unwrap(), event);
     }
     let two = Framework::new("f1").role(role("a")).role(role("b"));
-    assert_eq!(Form::of(&two).decode::<Event>(Form::of(&two).encode(&event)).unwrap(), event);
+    assert_eq!(Dialect::of(&two).decode::<Event>(Dialect::of(&two).encode(&event)).unwrap(), event);
 }
 
 #[test]
