@@ -4,19 +4,20 @@
 //! `{"at": SECONDS, "emit": {EFFECT: {...}}}`. The same input gives the same bytes on every machine:
 //! a journal can be recorded in production ([`record`]) and replayed later ([`Replay`]).
 
+mod decode;
 mod effect;
+mod encode;
 mod explanation;
-mod value;
-mod written;
+mod raw;
 
-pub use value::ValueError;
+pub use decode::ValueError;
 
 use crate::master::{Command, CommandError, Config, Emitted, Master};
 use crate::role::Role;
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
+use raw::{Explain, WrittenCommand};
 use serde::Serialize;
-use written::{Explain, WrittenCommand};
 
 /// Replays a journal, line by line.
 ///
@@ -100,7 +101,7 @@ impl Replay {
         if text.is_empty() || text.starts_with("//") {
             return Ok(());
         }
-        let written: written::Line = serde_json::from_str(text)?;
+        let written: raw::Line = serde_json::from_str(text)?;
         let now = self.master.as_ref().map_or(Time::ZERO, Master::now);
         let at = written.at.map_or(Ok(now), Time::try_from_secs_f64)?;
         if at < now {
@@ -191,6 +192,6 @@ pub fn effect_line(emitted: &Emitted) -> String {
 /// ```
 #[must_use]
 pub fn record(at: Time, command: &Command) -> String {
-    let line = written::Line { at: Some(at.as_secs_f64()), command: command.into() };
+    let line = raw::Line { at: Some(at.as_secs_f64()), command: command.into() };
     json(&line)
 }

@@ -1,0 +1,231 @@
+//! From what commands mean to what is written.
+
+use super::raw::{
+    Acknowledge, AddAgent, Amounts, Answer, Grow, Id, Kill, Nothing, Operate, Reconcile, ReconcileOperations, Roles,
+    SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, Taken, Tasks, UpdateAgent, Volumes, WrittenAccept,
+    WrittenCommand, WrittenEnd, WrittenExecutor, WrittenFilter, WrittenFramework, WrittenMessage, WrittenOperation,
+    WrittenReference, WrittenRunning, WrittenStatus, WrittenTask, WrittenUnavailability,
+};
+use crate::agent::{Agent, Unavailability};
+use crate::attributes::WrittenAttributes;
+use crate::bytes::Bytes;
+use crate::framework::Framework;
+use crate::id::FrameworkId;
+use crate::master::{Command, ExecutorRef, RunningTask};
+use crate::offer::Operation;
+use crate::resources::{Quantities, Resources, Written};
+use crate::role::Role;
+use crate::scheduler::{Call, OperationRef};
+use crate::task::Task;
+use crate::time::Time;
+use smol_str::SmolStr;
+use std::time::Duration;
+
+impl From<&Command> for WrittenCommand {
+    fn from(command: &Command) -> Self {
+        let id = |id: &str| Id { id: id.into() };
+        match command {
+            Command::AddAgent(agent, tasks) => Self::AddAgent(Box::new(write_agent(agent, tasks))),
+            Command::UpdateAgent(update) => Self::UpdateAgent(Box::new(UpdateAgent {
+                id: update.id.clone(),
+                resources: update.resources.as_ref().map(Written::from),
+                attributes: update.attributes.as_ref().map(WrittenAttributes::from),
+                domain: update.domain.clone(),
+            })),
+            Command::RemoveAgent(agent) => Self::RemoveAgent(id(agent.as_str())),
+            Command::DeactivateAgent(agent) => Self::DeactivateAgent(id(agent.as_str())),
+            Command::ActivateAgent(agent) => Self::ActivateAgent(id(agent.as_str())),
+            Command::AddFramework(framework) => Self::AddFramework(Box::new(framework.into())),
+            Command::UpdateFramework(framework) => Self::UpdateFramework(Box::new(framework.into())),
+            Command::RemoveFramework(framework) => Self::RemoveFramework(id(framework.as_str())),
+            Command::DeactivateFramework(framework) => Self::DeactivateFramework(id(framework.as_str())),
+            Command::ActivateFramework(framework) => Self::ActivateFramework(id(framework.as_str())),
+            Command::SetWeight(role, weight) => {
+                Self::SetWeight(SetWeight { role: role.as_str().into(), weight: weight.as_f64() })
+            }
+            Command::SetQuota(role, quota) => Self::SetQuota(SetQuota {
+                role: role.as_str().into(),
+                guarantees: Some(write_amounts(&quota.guarantees)),
+                limits: Some(quota.limits.iter().map(|(name, limit)| (name.into(), limit.as_f64())).collect()),
+            }),
+            Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
+            Command::Operate(agent, operations) => Self::Operate(Operate {
+                agent: agent.clone(),
+                operations: operations.iter().map(WrittenOperation::from).collect(),
+            }),
+            Command::SetMaintenance(agent, unavailability) => Self::SetMaintenance(SetMaintenance {
+                agent: agent.clone(),
+                unavailability: unavailability.map(write_window),
+            }),
+            Command::Call(framework, call) => write_call(framework, call),
+            Command::TaskStatus(framework, status) => Self::TaskStatus(WrittenStatus {
+                framework: framework.clone(),
+                task: status.task.clone(),
+                state: status.state.as_str().into(),
+                reason: status.reason.clone(),
+                message: status.message.clone(),
+            }),
+            Command::ExecutorMessage(from, data) => Self::ExecutorMessage(write_message(from.clone(), data)),
+            Command::ExecutorEnded(ended, status) => {
+                let ExecutorRef { framework, agent, executor } = ended.clone();
+                Self::ExecutorEnded(WrittenEnd { framework, agent, executor, status: *status })
+            }
+        }
+    }
+}
+
+fn write_message(of: ExecutorRef, data: &[u8]) -> WrittenMessage {
+    let ExecutorRef { framework, agent, executor } = of;
+    WrittenMessage { framework, agent, executor, data: Bytes(data.to_vec()) }
+}
+
+fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
+    let running = |running: &RunningTask| WrittenRunning {
+        id: running.task.id.clone(),
+        framework: running.framework.clone(),
+        role: running.role.as_str().into(),
+        resources: (&running.task.resources).into(),
+    };
+    AddAgent {
+        id: agent.id.clone(),
+        resources: (&agent.resources).into(),
+        hostname: (agent.hostname != agent.id.as_str()).then(|| agent.hostname.clone()),
+        attributes: (!agent.attributes.is_empty()).then(|| (&agent.attributes).into()),
+        domain: agent.domain.clone(),
+        unavailability: agent.unavailability.map(write_window),
+        tasks: (!tasks.is_empty()).then(|| tasks.iter().map(running).collect()),
+    }
+}
+
+fn write_window(window: Unavailability) -> WrittenUnavailability {
+    WrittenUnavailability { start: window.start.as_secs_f64(), duration: window.duration.map(seconds) }
+}
+
+fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
+    (!roles.is_empty()).then(|| roles.iter().map(|role| role.as_str().into()).collect())
+}
+
+fn write_amounts(quantities: &Quantities) -> Amounts {
+    quantities.iter().map(|(name, amount)| (name.into(), amount.as_f64())).collect()
+}
+
+impl From<&Framework> for WrittenFramework {
+    fn from(framework: &Framework) -> Self {
+        let capabilities = || framework.capabilities.iter().map(|capability| capability.as_str().into()).collect();
+        let filters = || {
+            let of_role = |(role, minimums): (&Role, &Vec<Quantities>)| {
+                let minimums = Some(minimums.iter().map(write_amounts).collect());
+                (role.as_str().into(), WrittenFilter { min_allocatable_resources: minimums })
+            };
+            framework.offer_filters.iter().map(of_role).collect()
+        };
+        let constrained = !framework.offer_constraints.is_empty();
+        Self {
+            id: framework.id.clone(),
+            roles: write_roles(&framework.roles).unwrap_or_default(),
+            name: framework.name.clone(),
+            capabilities: (!framework.capabilities.is_empty()).then(capabilities),
+            suppressed_roles: write_roles(&framework.suppressed),
+            offer_filters: (!framework.offer_filters.is_empty()).then(filters),
+            offer_constraints: constrained.then(|| framework.offer_constraints.as_v1().clone()),
+        }
+    }
+}
+
+fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
+    let framework = framework.clone();
+    match call {
+        Call::Accept(accept) => WrittenCommand::Accept(WrittenAccept {
+            framework,
+            offers: accept.offers.clone(),
+            operations: accept.operations.iter().map(WrittenOperation::from).collect(),
+            refuse_seconds: accept.filters.seconds(),
+            feedback: (!accept.feedback.is_empty()).then(|| accept.feedback.clone()),
+        }),
+        Call::Decline { offers, filters } => {
+            WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: filters.seconds() })
+        }
+        Call::AcceptInverseOffers { offers, filters } => WrittenCommand::AcceptInverseOffer(Answer {
+            framework,
+            offers: offers.clone(),
+            refuse_seconds: filters.seconds(),
+        }),
+        Call::DeclineInverseOffers { offers, filters } => WrittenCommand::DeclineInverseOffer(Answer {
+            framework,
+            offers: offers.clone(),
+            refuse_seconds: filters.seconds(),
+        }),
+        Call::Suppress(roles) => WrittenCommand::Suppress(Roles { framework, roles: write_roles(roles) }),
+        Call::Revive(roles) => WrittenCommand::Revive(Roles { framework, roles: write_roles(roles) }),
+        Call::Kill(kill) => {
+            let grace = kill.grace.map(seconds);
+            WrittenCommand::Kill(Kill { framework, task: kill.task.clone(), grace })
+        }
+        Call::Reconcile(tasks) => {
+            let tasks = tasks.as_ref().map(|tasks| tasks.iter().map(|task| task.task.clone()).collect());
+            WrittenCommand::Reconcile(Reconcile { framework, tasks })
+        }
+        // In another's name it is refused: what remains is that time goes on.
+        Call::Subscribe(info) | Call::UpdateFramework(info) if info.id != framework => {
+            WrittenCommand::Advance(Nothing {})
+        }
+        Call::Subscribe(info) => WrittenCommand::Subscribe(Box::new((&**info).into())),
+        Call::UpdateFramework(info) => WrittenCommand::UpdateFramework(Box::new((&**info).into())),
+        Call::Acknowledge { agent, task, uuid } => {
+            let (agent, task, uuid) = (agent.clone(), task.clone(), *uuid);
+            WrittenCommand::Acknowledge(Acknowledge { framework, agent, task, uuid })
+        }
+        Call::Message { agent, executor, data } => {
+            WrittenCommand::Message(write_message(ExecutorRef::new(framework, agent.clone(), executor.clone()), data))
+        }
+        Call::Shutdown { agent, executor } => {
+            let (agent, executor) = (agent.clone(), executor.clone());
+            WrittenCommand::Shutdown(WrittenExecutor { framework, agent, executor })
+        }
+        Call::ReconcileOperations(operations) => {
+            let write = |asked: &OperationRef| WrittenReference {
+                operation: asked.operation.clone(),
+                agent: asked.agent.clone(),
+            };
+            let operations = operations.iter().map(write).collect();
+            WrittenCommand::ReconcileOperations(ReconcileOperations { framework, operations })
+        }
+        // The master does nothing on these: what remains is that time goes on.
+        Call::AcknowledgeOperation { .. } | Call::Request(_) => WrittenCommand::Advance(Nothing {}),
+        Call::Teardown => WrittenCommand::RemoveFramework(Id { id: framework.as_str().into() }),
+    }
+}
+
+impl From<&Operation> for WrittenOperation {
+    fn from(operation: &Operation) -> Self {
+        let taken = |resources: &Resources| Taken { resources: resources.into() };
+        let volumes = |resources: &Resources| Volumes { volumes: resources.into() };
+        match operation {
+            Operation::Launch(tasks) => Self::Launch(write_tasks(tasks)),
+            Operation::LaunchGroup(tasks) => Self::LaunchGroup(write_tasks(tasks)),
+            Operation::Reserve(resources) => Self::Reserve(taken(resources)),
+            Operation::Unreserve(resources) => Self::Unreserve(taken(resources)),
+            Operation::Create(resources) => Self::Create(volumes(resources)),
+            Operation::Destroy(resources) => Self::Destroy(volumes(resources)),
+            Operation::GrowVolume { volume, addition } => {
+                Self::GrowVolume(Grow { volume: Written::one(volume), addition: Written::one(addition) })
+            }
+            Operation::ShrinkVolume { volume, subtract } => {
+                Self::ShrinkVolume(Shrink { volume: Written::one(volume), subtract: subtract.as_f64() })
+            }
+        }
+    }
+}
+
+fn write_tasks(tasks: &[Task]) -> Tasks {
+    let task = |task: &Task| WrittenTask {
+        id: task.id.clone(),
+        resources: (&task.resources).into(),
+        details: task.details.clone(),
+    };
+    Tasks { tasks: tasks.iter().map(task).collect() }
+}
+
+fn seconds(span: Duration) -> f64 {
+    (Time::ZERO + span).as_secs_f64()
+}
