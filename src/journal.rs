@@ -1,8 +1,8 @@
-//! The journal: the whole library driven by text, one JSON object a line.
+//! The journal: a text codec for the master's commands and effects, one JSON object per line.
 //!
-//! Commands come in as `{"at": SECONDS, "do": {COMMAND: {...}}}`, effects go out as
-//! `{"at": SECONDS, "emit": {EFFECT: {...}}}`. The same input gives the same bytes on every machine:
-//! a journal can be recorded in production ([`record`]) and replayed later ([`Replay`]).
+//! A command is `{"at": SECONDS, "do": {COMMAND: {...}}}`, an effect is `{"at": SECONDS, "emit": {EFFECT: {...}}}`.
+//! [`record`] encodes commands, and [`Replay`] runs them on a new master. Replay is deterministic: the same input gives the
+//! same bytes on every machine, so a journal that was recorded in production can be replayed for debugging.
 
 mod decode;
 mod effect;
@@ -16,10 +16,10 @@ use crate::master::{Command, CommandError, Config, Emitted, Master};
 use crate::role::Role;
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
-use raw::{Explain, WrittenCommand};
+use raw::{Explain, RawCommand};
 use serde::Serialize;
 
-/// Replays a journal, line by line.
+/// A master that is driven by the lines of a journal.
 ///
 /// # Examples
 ///
@@ -45,29 +45,29 @@ pub struct Replay {
     line: u64,
 }
 
-/// A line that is no command: nothing after it can be trusted.
+/// The reason why a line is not a command. A replay should stop there: the lines after it may depend on it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// Not JSON, not a known command, or with a field that is missing, unknown or of the wrong type.
+    /// The line is not JSON, not a known command, or has a field that is missing, unknown or of the wrong type.
     #[error("{0}")]
     Shape(#[from] serde_json::Error),
-    /// A moment that is none.
+    /// The time is invalid.
     #[error(transparent)]
     Time(#[from] TimeError),
-    /// A moment before the line before.
+    /// The time is before that of the previous line.
     #[error("`at` is {at}, before {now} of the line before: expected {now} or later")]
     TimeWentBack {
-        /// The moment of the line before.
+        /// The time of the previous line.
         now: Time,
-        /// The moment of this line.
+        /// The time of this line.
         at: Time,
     },
 }
 
-/// Why a command was refused.
+/// The reason why a command was rejected: the text of an `error` line.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum Rejection {
     #[error(transparent)]
     Value(#[from] ValueError),
     #[error(transparent)]
@@ -75,90 +75,94 @@ enum Refusal {
 }
 
 impl Replay {
-    /// Starts before the first line.
+    /// Returns a replay before the first line.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How many lines were read.
+    /// Returns the number of lines read.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// Reads one line and hands each effect of it, a line without its end, to `emit`.
+    /// Runs one line and passes each effect to `emit`, as a line without a newline.
     ///
-    /// Blank lines and those that begin with `//` are passed over. A command that the state does not
-    /// allow has no effect but an `error`.
+    /// Blank lines and lines that begin with `//` are skipped. A command that the master rejects changes nothing and emits
+    /// an `error`.
     ///
     /// # Errors
     ///
-    /// [`LineError`] for a line that is no command; the state is then as it was before.
+    /// [`LineError`] for a line that is not a command; the state is then as before.
     pub fn feed(&mut self, line: &str, mut emit: impl FnMut(&str)) -> Result<(), LineError> {
         self.line += 1;
         let text = line.trim();
         if text.is_empty() || text.starts_with("//") {
             return Ok(());
         }
-        let written: raw::Line = serde_json::from_str(text)?;
+        let raw: raw::RawLine = serde_json::from_str(text)?;
         let now = self.master.as_ref().map_or(Time::ZERO, Master::now);
-        let at = written.at.map_or(Ok(now), Time::try_from_secs_f64)?;
+        let at = raw.at.map_or(Ok(now), Time::try_from_secs_f64)?;
         if at < now {
             return Err(LineError::TimeWentBack { now, at });
         }
-        let name = written.command.name();
-        if let Err(refusal) = self.run(at, written.command, &mut emit) {
-            let message = refusal.to_string();
+        let name = raw.command.name();
+        if let Err(rejection) = self.run(at, raw.command, &mut emit) {
+            let message = rejection.to_string();
             print(at, Emit::Error { line: self.line, command: name, message: &message }, &mut emit);
         }
         Ok(())
     }
 
-    fn run(&mut self, at: Time, command: WrittenCommand, emit: &mut impl FnMut(&str)) -> Result<(), Refusal> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only the first line can configure; it is refused later on")]
+    fn run(&mut self, at: Time, command: RawCommand, emit: &mut impl FnMut(&str)) -> Result<(), Rejection> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "only the first command can configure; a later one is rejected"
+        )]
         let command = match command {
-            WrittenCommand::Configure(written) if self.master.is_none() => {
-                let config = Config::try_from(written)?;
+            RawCommand::Configure(raw) if self.master.is_none() => {
+                let config = Config::try_from(raw)?;
                 self.master = Some(Master::new(config));
-                return Ok(self.started().advance(at)?);
+                return Ok(self.master_mut().advance(at)?);
             }
             command => command,
         };
-        // Timer by timer, so that a long sleep does not pile up its effects.
+        // Runs one timer at a time and drains its effects, so that a jump in time does not queue all of them.
         let mut emitted = 0;
-        while let Some(wake) = self.started().poll_timeout().filter(|wake| wake.at <= at) {
-            let reached = self.started().now();
+        while let Some(wake) = self.master_mut().poll_timeout().filter(|wake| wake.at <= at) {
+            let reached = self.master_mut().now();
             if emitted > <Master>::MAX_TIMER_EFFECTS && wake.at > reached {
                 return Err(CommandError::TooManyTimerEffects { reached, at }.into());
             }
-            self.started().advance(wake.at.max(reached))?;
+            self.master_mut().advance(wake.at.max(reached))?;
             emitted += self.drain(emit);
         }
-        self.started().advance(at)?;
+        self.master_mut().advance(at)?;
         self.drain(emit);
-        if let WrittenCommand::State(_) = command {
-            print(at, Emit::State((&self.started().state()).into()), emit);
-        } else if let WrittenCommand::Explain(Explain { framework, role, agent }) = command {
+        if let RawCommand::State(_) = command {
+            print(at, Emit::State((&self.master_mut().state()).into()), emit);
+        } else if let RawCommand::Explain(Explain { framework, role, agent }) = command {
             let role = role.map(Role::new).transpose().map_err(ValueError::from)?;
-            for explanation in self.started().explain(&framework, role.as_ref(), agent.as_ref())? {
+            for explanation in self.master_mut().explain(&framework, role.as_ref(), agent.as_ref())? {
                 print(at, Emit::Explanation((&explanation).into()), emit);
             }
-        } else if !matches!(command, WrittenCommand::Advance(_)) {
+        } else if !matches!(command, RawCommand::Advance(_)) {
             let command = Command::try_from(command)?;
-            self.started().handle(at, command)?;
+            self.master_mut().handle(at, command)?;
             self.drain(emit);
         }
         Ok(())
     }
 
-    fn started(&mut self) -> &mut Master {
+    /// Returns the master, after creating it with the default configuration if no line has configured it.
+    fn master_mut(&mut self) -> &mut Master {
         self.master.get_or_insert_with(|| Master::new(Config::default()))
     }
 
-    /// Hands all effects on, and counts them.
+    /// Emits all queued effects and returns their number.
     fn drain(&mut self, emit: &mut impl FnMut(&str)) -> usize {
-        let effects = std::iter::from_fn(|| self.started().poll_effect());
+        let effects = std::iter::from_fn(|| self.master_mut().poll_effect());
         effects.map(|emitted| print(emitted.at, (&emitted.effect).into(), emit)).count()
     }
 }
@@ -168,10 +172,10 @@ fn print(at: Time, emit: Emit<'_>, to: &mut impl FnMut(&str)) {
 }
 
 fn json(line: &impl Serialize) -> String {
-    serde_json::to_string(line).expect("a line has text keys and nothing that JSON cannot tell")
+    serde_json::to_string(line).expect("a line has text keys and only values that JSON has")
 }
 
-/// Writes down an effect as [`Replay`] does: one line, without its end.
+/// Encodes an effect as [`Replay`] emits it: one line, without a newline.
 #[must_use]
 pub fn effect_line(emitted: &Emitted) -> String {
     let mut line = String::new();
@@ -179,7 +183,7 @@ pub fn effect_line(emitted: &Emitted) -> String {
     line
 }
 
-/// Writes down a command, so that it can be replayed: one line, without its end.
+/// Encodes a command for [`Replay`]: one line, without a newline.
 ///
 /// # Examples
 ///
@@ -192,6 +196,6 @@ pub fn effect_line(emitted: &Emitted) -> String {
 /// ```
 #[must_use]
 pub fn record(at: Time, command: &Command) -> String {
-    let line = raw::Line { at: Some(at.as_secs_f64()), command: command.into() };
+    let line = raw::RawLine { at: Some(at.as_secs_f64()), command: command.into() };
     json(&line)
 }

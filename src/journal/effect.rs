@@ -1,4 +1,4 @@
-//! Effects as they stand in a journal.
+//! The serde types of journal output: effects, errors, explanations and states.
 
 use super::explanation::ExplanationLine;
 use crate::agent::{Domain, Unavailability};
@@ -36,7 +36,7 @@ pub(super) enum Emit<'a> {
         id: &'a OfferId,
         framework: &'a FrameworkId,
         agent: &'a AgentId,
-        unavailability: Window,
+        unavailability: UnavailabilityLine,
     },
     RescindInverseOffer {
         offer: &'a OfferId,
@@ -121,11 +121,11 @@ pub(super) struct OfferLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<&'a Domain>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unavailability: Option<Window>,
+    unavailability: Option<UnavailabilityLine>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Window {
+pub(super) struct UnavailabilityLine {
     start: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<Time>,
@@ -155,7 +155,7 @@ pub(super) struct StateLine<'a> {
     agents: Vec<AgentLine<'a>>,
     frameworks: Vec<FrameworkLine<'a>>,
     roles: Vec<RoleLine<'a>>,
-    offers: Vec<OfferState<'a>>,
+    offers: Vec<LiveOfferLine<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -194,7 +194,7 @@ struct QuotaLine<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct OfferState<'a> {
+struct LiveOfferLine<'a> {
     id: &'a OfferId,
     framework: &'a FrameworkId,
     agent: &'a AgentId,
@@ -254,12 +254,12 @@ impl<'a> From<&'a Offer> for OfferLine<'a> {
             resources: &offer.resources,
             attributes: &offer.attributes,
             domain: offer.domain.as_ref(),
-            unavailability: offer.unavailability.map(Window::from),
+            unavailability: offer.unavailability.map(UnavailabilityLine::from),
         }
     }
 }
 
-impl From<Unavailability> for Window {
+impl From<Unavailability> for UnavailabilityLine {
     fn from(window: Unavailability) -> Self {
         let span = |span: Duration| Time::ZERO + span;
         Self { start: window.start, duration: window.duration.map(span) }
@@ -309,7 +309,7 @@ impl<'a> From<&'a State> for StateLine<'a> {
             reserved: &role.reserved,
             quota: QuotaLine { guarantees: &role.quota.guarantees, limits: &role.quota.limits },
         });
-        let offers = state.offers.iter().map(|offer| OfferState {
+        let offers = state.offers.iter().map(|offer| LiveOfferLine {
             id: &offer.id,
             framework: &offer.framework,
             agent: &offer.agent,

@@ -1,10 +1,10 @@
-//! From what commands mean to what is written.
+//! Encoding: from commands to the serde types of `raw`.
 
 use super::raw::{
-    Acknowledge, AddAgent, Amounts, Answer, Grow, Id, Kill, Nothing, Operate, Reconcile, ReconcileOperations, Roles,
-    SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, Taken, Tasks, UpdateAgent, Volumes, WrittenAccept,
-    WrittenCommand, WrittenEnd, WrittenExecutor, WrittenFilter, WrittenFramework, WrittenMessage, WrittenOperation,
-    WrittenReference, WrittenRunning, WrittenStatus, WrittenTask, WrittenUnavailability,
+    Acknowledge, AddAgent, Amounts, Empty, ExecutorEnded, FrameworkRoles, Grow, Id, Kill, OfferAnswer, Operate,
+    RawAccept, RawCommand, RawExecutor, RawFilter, RawFramework, RawMessage, RawOperation, RawOperationRef,
+    RawRunningTask, RawStatus, RawTask, RawUnavailability, Reconcile, ReconcileOperations, ResourceList,
+    SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, TaskList, UpdateAgent, VolumeList,
 };
 use crate::agent::{Agent, Unavailability};
 use crate::attributes::WrittenAttributes;
@@ -21,7 +21,7 @@ use crate::time::Time;
 use smol_str::SmolStr;
 use std::time::Duration;
 
-impl From<&Command> for WrittenCommand {
+impl From<&Command> for RawCommand {
     fn from(command: &Command) -> Self {
         let id = |id: &str| Id { id: id.into() };
         match command {
@@ -51,14 +51,14 @@ impl From<&Command> for WrittenCommand {
             Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
             Command::Operate(agent, operations) => Self::Operate(Operate {
                 agent: agent.clone(),
-                operations: operations.iter().map(WrittenOperation::from).collect(),
+                operations: operations.iter().map(RawOperation::from).collect(),
             }),
             Command::SetMaintenance(agent, unavailability) => Self::SetMaintenance(SetMaintenance {
                 agent: agent.clone(),
                 unavailability: unavailability.map(write_window),
             }),
             Command::Call(framework, call) => write_call(framework, call),
-            Command::TaskStatus(framework, status) => Self::TaskStatus(WrittenStatus {
+            Command::TaskStatus(framework, status) => Self::TaskStatus(RawStatus {
                 framework: framework.clone(),
                 task: status.task.clone(),
                 state: status.state.as_str().into(),
@@ -68,19 +68,19 @@ impl From<&Command> for WrittenCommand {
             Command::ExecutorMessage(from, data) => Self::ExecutorMessage(write_message(from.clone(), data)),
             Command::ExecutorEnded(ended, status) => {
                 let ExecutorRef { framework, agent, executor } = ended.clone();
-                Self::ExecutorEnded(WrittenEnd { framework, agent, executor, status: *status })
+                Self::ExecutorEnded(ExecutorEnded { framework, agent, executor, status: *status })
             }
         }
     }
 }
 
-fn write_message(of: ExecutorRef, data: &[u8]) -> WrittenMessage {
-    let ExecutorRef { framework, agent, executor } = of;
-    WrittenMessage { framework, agent, executor, data: Bytes(data.to_vec()) }
+fn write_message(executor: ExecutorRef, data: &[u8]) -> RawMessage {
+    let ExecutorRef { framework, agent, executor } = executor;
+    RawMessage { framework, agent, executor, data: Bytes(data.to_vec()) }
 }
 
 fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
-    let running = |running: &RunningTask| WrittenRunning {
+    let running = |running: &RunningTask| RawRunningTask {
         id: running.task.id.clone(),
         framework: running.framework.clone(),
         role: running.role.as_str().into(),
@@ -97,8 +97,8 @@ fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
     }
 }
 
-fn write_window(window: Unavailability) -> WrittenUnavailability {
-    WrittenUnavailability { start: window.start.as_secs_f64(), duration: window.duration.map(seconds) }
+fn write_window(window: Unavailability) -> RawUnavailability {
+    RawUnavailability { start: window.start.as_secs_f64(), duration: window.duration.map(seconds) }
 }
 
 fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
@@ -109,13 +109,13 @@ fn write_amounts(quantities: &Quantities) -> Amounts {
     quantities.iter().map(|(name, amount)| (name.into(), amount.as_f64())).collect()
 }
 
-impl From<&Framework> for WrittenFramework {
+impl From<&Framework> for RawFramework {
     fn from(framework: &Framework) -> Self {
         let capabilities = || framework.capabilities.iter().map(|capability| capability.as_str().into()).collect();
         let filters = || {
             let of_role = |(role, minimums): (&Role, &Vec<Quantities>)| {
                 let minimums = Some(minimums.iter().map(write_amounts).collect());
-                (role.as_str().into(), WrittenFilter { min_allocatable_resources: minimums })
+                (role.as_str().into(), RawFilter { min_allocatable_resources: minimums })
             };
             framework.offer_filters.iter().map(of_role).collect()
         };
@@ -132,79 +132,77 @@ impl From<&Framework> for WrittenFramework {
     }
 }
 
-fn write_call(framework: &FrameworkId, call: &Call) -> WrittenCommand {
+fn write_call(framework: &FrameworkId, call: &Call) -> RawCommand {
     let framework = framework.clone();
     match call {
-        Call::Accept(accept) => WrittenCommand::Accept(WrittenAccept {
+        Call::Accept(accept) => RawCommand::Accept(RawAccept {
             framework,
             offers: accept.offers.clone(),
-            operations: accept.operations.iter().map(WrittenOperation::from).collect(),
+            operations: accept.operations.iter().map(RawOperation::from).collect(),
             refuse_seconds: accept.filters.seconds(),
             feedback: (!accept.feedback.is_empty()).then(|| accept.feedback.clone()),
         }),
         Call::Decline { offers, filters } => {
-            WrittenCommand::Decline(Answer { framework, offers: offers.clone(), refuse_seconds: filters.seconds() })
+            RawCommand::Decline(OfferAnswer { framework, offers: offers.clone(), refuse_seconds: filters.seconds() })
         }
-        Call::AcceptInverseOffers { offers, filters } => WrittenCommand::AcceptInverseOffer(Answer {
+        Call::AcceptInverseOffers { offers, filters } => RawCommand::AcceptInverseOffer(OfferAnswer {
             framework,
             offers: offers.clone(),
             refuse_seconds: filters.seconds(),
         }),
-        Call::DeclineInverseOffers { offers, filters } => WrittenCommand::DeclineInverseOffer(Answer {
+        Call::DeclineInverseOffers { offers, filters } => RawCommand::DeclineInverseOffer(OfferAnswer {
             framework,
             offers: offers.clone(),
             refuse_seconds: filters.seconds(),
         }),
-        Call::Suppress(roles) => WrittenCommand::Suppress(Roles { framework, roles: write_roles(roles) }),
-        Call::Revive(roles) => WrittenCommand::Revive(Roles { framework, roles: write_roles(roles) }),
+        Call::Suppress(roles) => RawCommand::Suppress(FrameworkRoles { framework, roles: write_roles(roles) }),
+        Call::Revive(roles) => RawCommand::Revive(FrameworkRoles { framework, roles: write_roles(roles) }),
         Call::Kill(kill) => {
             let grace = kill.grace.map(seconds);
-            WrittenCommand::Kill(Kill { framework, task: kill.task.clone(), grace })
+            RawCommand::Kill(Kill { framework, task: kill.task.clone(), grace })
         }
         Call::Reconcile(tasks) => {
             let tasks = tasks.as_ref().map(|tasks| tasks.iter().map(|task| task.task.clone()).collect());
-            WrittenCommand::Reconcile(Reconcile { framework, tasks })
+            RawCommand::Reconcile(Reconcile { framework, tasks })
         }
-        // In another's name it is refused: what remains is that time goes on.
-        Call::Subscribe(info) | Call::UpdateFramework(info) if info.id != framework => {
-            WrittenCommand::Advance(Nothing {})
-        }
-        Call::Subscribe(info) => WrittenCommand::Subscribe(Box::new((&**info).into())),
-        Call::UpdateFramework(info) => WrittenCommand::UpdateFramework(Box::new((&**info).into())),
+        // The master rejects a call for another framework, and runs the timers due by then.
+        Call::Subscribe(info) | Call::UpdateFramework(info) if info.id != framework => RawCommand::Advance(Empty {}),
+        Call::Subscribe(info) => RawCommand::Subscribe(Box::new((&**info).into())),
+        Call::UpdateFramework(info) => RawCommand::UpdateFramework(Box::new((&**info).into())),
         Call::Acknowledge { agent, task, uuid } => {
             let (agent, task, uuid) = (agent.clone(), task.clone(), *uuid);
-            WrittenCommand::Acknowledge(Acknowledge { framework, agent, task, uuid })
+            RawCommand::Acknowledge(Acknowledge { framework, agent, task, uuid })
         }
         Call::Message { agent, executor, data } => {
-            WrittenCommand::Message(write_message(ExecutorRef::new(framework, agent.clone(), executor.clone()), data))
+            RawCommand::Message(write_message(ExecutorRef::new(framework, agent.clone(), executor.clone()), data))
         }
         Call::Shutdown { agent, executor } => {
             let (agent, executor) = (agent.clone(), executor.clone());
-            WrittenCommand::Shutdown(WrittenExecutor { framework, agent, executor })
+            RawCommand::Shutdown(RawExecutor { framework, agent, executor })
         }
         Call::ReconcileOperations(operations) => {
-            let write = |asked: &OperationRef| WrittenReference {
-                operation: asked.operation.clone(),
-                agent: asked.agent.clone(),
+            let write = |reference: &OperationRef| RawOperationRef {
+                operation: reference.operation.clone(),
+                agent: reference.agent.clone(),
             };
             let operations = operations.iter().map(write).collect();
-            WrittenCommand::ReconcileOperations(ReconcileOperations { framework, operations })
+            RawCommand::ReconcileOperations(ReconcileOperations { framework, operations })
         }
-        // The master does nothing on these: what remains is that time goes on.
-        Call::AcknowledgeOperation { .. } | Call::Request(_) => WrittenCommand::Advance(Nothing {}),
-        Call::Teardown => WrittenCommand::RemoveFramework(Id { id: framework.as_str().into() }),
+        // The master ignores these calls, but runs the timers due by then.
+        Call::AcknowledgeOperation { .. } | Call::Request(_) => RawCommand::Advance(Empty {}),
+        Call::Teardown => RawCommand::RemoveFramework(Id { id: framework.as_str().into() }),
     }
 }
 
-impl From<&Operation> for WrittenOperation {
+impl From<&Operation> for RawOperation {
     fn from(operation: &Operation) -> Self {
-        let taken = |resources: &Resources| Taken { resources: resources.into() };
-        let volumes = |resources: &Resources| Volumes { volumes: resources.into() };
+        let list = |resources: &Resources| ResourceList { resources: resources.into() };
+        let volumes = |resources: &Resources| VolumeList { volumes: resources.into() };
         match operation {
             Operation::Launch(tasks) => Self::Launch(write_tasks(tasks)),
             Operation::LaunchGroup(tasks) => Self::LaunchGroup(write_tasks(tasks)),
-            Operation::Reserve(resources) => Self::Reserve(taken(resources)),
-            Operation::Unreserve(resources) => Self::Unreserve(taken(resources)),
+            Operation::Reserve(resources) => Self::Reserve(list(resources)),
+            Operation::Unreserve(resources) => Self::Unreserve(list(resources)),
             Operation::Create(resources) => Self::Create(volumes(resources)),
             Operation::Destroy(resources) => Self::Destroy(volumes(resources)),
             Operation::GrowVolume { volume, addition } => {
@@ -217,13 +215,13 @@ impl From<&Operation> for WrittenOperation {
     }
 }
 
-fn write_tasks(tasks: &[Task]) -> Tasks {
-    let task = |task: &Task| WrittenTask {
+fn write_tasks(tasks: &[Task]) -> TaskList {
+    let task = |task: &Task| RawTask {
         id: task.id.clone(),
         resources: (&task.resources).into(),
         details: task.details.clone(),
     };
-    Tasks { tasks: tasks.iter().map(task).collect() }
+    TaskList { tasks: tasks.iter().map(task).collect() }
 }
 
 fn seconds(span: Duration) -> f64 {

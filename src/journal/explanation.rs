@@ -1,4 +1,4 @@
-//! Reasons as they stand in a journal.
+//! Explanations as lines of a journal.
 
 use crate::allocator::Reason;
 use crate::id::{AgentId, FrameworkId};
@@ -18,11 +18,11 @@ pub(super) struct ExplanationLine<'a> {
 
 impl<'a> From<&'a Explanation> for ExplanationLine<'a> {
     fn from(explanation: &'a Explanation) -> Self {
-        let asked = explanation.agent.is_some();
+        let for_one_agent = explanation.agent.is_some();
         let line = |(reason, agents): &(Reason, usize)| {
             let mut line = details(reason);
             line["kind"] = reason.kind().into();
-            if !asked {
+            if !for_one_agent {
                 line["agents"] = (*agents).into();
             }
             line
@@ -36,7 +36,7 @@ impl<'a> From<&'a Explanation> for ExplanationLine<'a> {
     }
 }
 
-/// The numbers of a reason; its kind comes first.
+/// Returns a reason's fields, its kind first.
 fn details(reason: &Reason) -> Json {
     let kind = reason.kind();
     match reason {

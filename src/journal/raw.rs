@@ -1,4 +1,4 @@
-//! Commands as they stand in a journal: their shape is checked, their values are not yet.
+//! The serde types of journal input. Reading one checks names and JSON types; `decode` then checks the values.
 
 use crate::agent::Domain;
 use crate::attributes::WrittenAttributes;
@@ -17,18 +17,18 @@ pub(crate) type Amounts = BTreeMap<SmolStr, f64>;
 /// One line of input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Line {
+pub(crate) struct RawLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<f64>,
     #[serde(rename = "do")]
-    pub(crate) command: WrittenCommand,
+    pub(crate) command: RawCommand,
 }
 
-/// Declares the body of a command: the fields that it must have, and after `;` those that it may.
+/// Declares the body of a command: required fields and, after `;`, optional ones. Unknown fields are errors.
 macro_rules! body {
     ($name:ident { $($field:ident : $type:ty),* ; $($option:ident : $option_type:ty),* }) => {
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, expecting = "an object")]
         pub(crate) struct $name {
             $(pub(crate) $field: $type,)*
             $(#[serde(skip_serializing_if = "Option::is_none")] pub(crate) $option: Option<$option_type>,)*
@@ -38,129 +38,129 @@ macro_rules! body {
 
 body!(Configure { ;
     allocation_interval: f64, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
-    filter_gpu_resources: bool, sorter: WrittenSorter, agent_order: WrittenOrder, domain: Domain, offer_timeout: f64
+    filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: f64
 });
 body!(AddAgent { id: AgentId, resources: Written ;
-    hostname: SmolStr, attributes: WrittenAttributes, domain: Domain, unavailability: WrittenUnavailability,
-    tasks: Vec<WrittenRunning>
+    hostname: SmolStr, attributes: WrittenAttributes, domain: Domain, unavailability: RawUnavailability,
+    tasks: Vec<RawRunningTask>
 });
 body!(UpdateAgent { id: AgentId ; resources: Written, attributes: WrittenAttributes, domain: Domain });
 body!(Id { id: SmolStr ; });
-body!(WrittenFramework { id: FrameworkId, roles: Vec<SmolStr> ;
+body!(RawFramework { id: FrameworkId, roles: Vec<SmolStr> ;
     name: SmolStr, capabilities: Vec<SmolStr>, suppressed_roles: Vec<SmolStr>,
-    offer_filters: IndexMap<SmolStr, WrittenFilter>, offer_constraints: Json
+    offer_filters: IndexMap<SmolStr, RawFilter>, offer_constraints: Json
 });
-body!(WrittenFilter { ; min_allocatable_resources: Vec<Amounts> });
+body!(RawFilter { ; min_allocatable_resources: Vec<Amounts> });
 body!(SetWeight { role: SmolStr, weight: f64 ; });
 body!(SetQuota { role: SmolStr ; guarantees: Amounts, limits: Amounts });
 body!(SetWhitelist { hostnames: Option<Vec<SmolStr>> ; });
-body!(Roles { framework: FrameworkId ; roles: Vec<SmolStr> });
-body!(WrittenAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<WrittenOperation> ;
+body!(FrameworkRoles { framework: FrameworkId ; roles: Vec<SmolStr> });
+body!(RawAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<RawOperation> ;
     refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>
 });
-body!(Answer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64 });
-body!(WrittenStatus { framework: FrameworkId, task: TaskId, state: SmolStr ; reason: SmolStr, message: SmolStr });
+body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64 });
+body!(RawStatus { framework: FrameworkId, task: TaskId, state: SmolStr ; reason: SmolStr, message: SmolStr });
 body!(Kill { framework: FrameworkId, task: TaskId ; grace: f64 });
 body!(Acknowledge { framework: FrameworkId, agent: AgentId, task: TaskId, uuid: Uuid ; });
-body!(WrittenMessage { framework: FrameworkId, agent: AgentId, executor: ExecutorId, data: Bytes ; });
-body!(WrittenExecutor { framework: FrameworkId, agent: AgentId, executor: ExecutorId ; });
-body!(WrittenEnd { framework: FrameworkId, agent: AgentId, executor: ExecutorId, status: i32 ; });
-body!(ReconcileOperations { framework: FrameworkId, operations: Vec<WrittenReference> ; });
-body!(WrittenReference { operation: OperationId ; agent: AgentId });
+body!(RawMessage { framework: FrameworkId, agent: AgentId, executor: ExecutorId, data: Bytes ; });
+body!(RawExecutor { framework: FrameworkId, agent: AgentId, executor: ExecutorId ; });
+body!(ExecutorEnded { framework: FrameworkId, agent: AgentId, executor: ExecutorId, status: i32 ; });
+body!(ReconcileOperations { framework: FrameworkId, operations: Vec<RawOperationRef> ; });
+body!(RawOperationRef { operation: OperationId ; agent: AgentId });
 body!(Reconcile { framework: FrameworkId ; tasks: Vec<TaskId> });
-body!(Operate { agent: AgentId, operations: Vec<WrittenOperation> ; });
-body!(SetMaintenance { agent: AgentId, unavailability: Option<WrittenUnavailability> ; });
+body!(Operate { agent: AgentId, operations: Vec<RawOperation> ; });
+body!(SetMaintenance { agent: AgentId, unavailability: Option<RawUnavailability> ; });
 body!(Explain { framework: FrameworkId ; role: SmolStr, agent: AgentId });
-body!(Nothing { ; });
-body!(WrittenUnavailability { start: f64 ; duration: f64 });
-body!(WrittenRunning { id: TaskId, framework: FrameworkId, role: SmolStr, resources: Written ; });
-body!(Tasks { tasks: Vec<WrittenTask> ; });
-body!(Taken { resources: Written ; });
-body!(Volumes { volumes: Written ; });
+body!(Empty { ; });
+body!(RawUnavailability { start: f64 ; duration: f64 });
+body!(RawRunningTask { id: TaskId, framework: FrameworkId, role: SmolStr, resources: Written ; });
+body!(TaskList { tasks: Vec<RawTask> ; });
+body!(ResourceList { resources: Written ; });
+body!(VolumeList { volumes: Written ; });
 body!(Grow { volume: Written, addition: Written ; });
 body!(Shrink { volume: Written, subtract: f64 ; });
 
-/// A task: further fields are kept as they are.
+/// A task; other fields are kept as its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct WrittenTask {
+pub(crate) struct RawTask {
     pub(crate) id: TaskId,
     pub(crate) resources: Written,
     #[serde(flatten)]
     pub(crate) details: Map<String, Json>,
 }
 
-/// The order in which roles and frameworks are served.
+/// The sorter of roles and frameworks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"drf\", \"hdrf\", \"random\" or {\"random\": SEED}")]
-pub(crate) enum WrittenSorter {
+pub(crate) enum RawSorter {
     Name(SmolStr),
     Random { random: u64 },
 }
 
-/// The order in which agents are given away.
+/// The order in which a batch visits agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"insertion\" or {\"shuffle\": SEED}")]
-pub(crate) enum WrittenOrder {
+pub(crate) enum RawOrder {
     Name(SmolStr),
     Shuffle { shuffle: u64 },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum WrittenOperation {
-    Launch(Tasks),
-    LaunchGroup(Tasks),
-    Reserve(Taken),
-    Unreserve(Taken),
-    Create(Volumes),
-    Destroy(Volumes),
+pub(crate) enum RawOperation {
+    Launch(TaskList),
+    LaunchGroup(TaskList),
+    Reserve(ResourceList),
+    Unreserve(ResourceList),
+    Create(VolumeList),
+    Destroy(VolumeList),
     GrowVolume(Grow),
     ShrinkVolume(Shrink),
 }
 
-/// Every command of a journal, by its name.
+/// A command of a journal, tagged with its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum WrittenCommand {
+pub(crate) enum RawCommand {
     Configure(Configure),
     AddAgent(Box<AddAgent>),
     UpdateAgent(Box<UpdateAgent>),
     RemoveAgent(Id),
     DeactivateAgent(Id),
     ActivateAgent(Id),
-    AddFramework(Box<WrittenFramework>),
-    UpdateFramework(Box<WrittenFramework>),
+    AddFramework(Box<RawFramework>),
+    UpdateFramework(Box<RawFramework>),
     RemoveFramework(Id),
     DeactivateFramework(Id),
     ActivateFramework(Id),
     SetWeight(SetWeight),
     SetQuota(SetQuota),
     SetWhitelist(SetWhitelist),
-    Suppress(Roles),
-    Revive(Roles),
-    Accept(WrittenAccept),
-    Decline(Answer),
-    TaskStatus(WrittenStatus),
+    Suppress(FrameworkRoles),
+    Revive(FrameworkRoles),
+    Accept(RawAccept),
+    Decline(OfferAnswer),
+    TaskStatus(RawStatus),
     Kill(Kill),
     Reconcile(Reconcile),
     Operate(Operate),
     SetMaintenance(SetMaintenance),
-    AcceptInverseOffer(Answer),
-    DeclineInverseOffer(Answer),
-    Subscribe(Box<WrittenFramework>),
+    AcceptInverseOffer(OfferAnswer),
+    DeclineInverseOffer(OfferAnswer),
+    Subscribe(Box<RawFramework>),
     Acknowledge(Acknowledge),
-    Message(WrittenMessage),
-    Shutdown(WrittenExecutor),
+    Message(RawMessage),
+    Shutdown(RawExecutor),
     ReconcileOperations(ReconcileOperations),
-    ExecutorMessage(WrittenMessage),
-    ExecutorEnded(WrittenEnd),
-    Advance(Nothing),
+    ExecutorMessage(RawMessage),
+    ExecutorEnded(ExecutorEnded),
+    Advance(Empty),
     Explain(Explain),
-    State(Nothing),
+    State(Empty),
 }
 
-impl WrittenCommand {
-    /// The name of the command in a journal.
+impl RawCommand {
+    /// Returns the command's name in a journal.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Configure(_) => "configure",
