@@ -1,6 +1,6 @@
 //! The agents' side: executors that are started, run tasks and end.
 
-use super::wire::Wire;
+use super::transport::Wire;
 use crate::executor::{Call, Event, Executor, Reports, Session, Subscribed};
 use crate::id::{AgentId, FrameworkId, TaskId};
 use crate::master::{Command, ExecutorRef};

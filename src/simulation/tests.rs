@@ -1,9 +1,10 @@
 //! What the driver carries between master, schedulers and obedient agents.
 
 use super::*;
+use crate::id::OfferId;
 use crate::offer::Accept;
 use crate::role::Role;
-use crate::task::Task;
+use crate::task::{Task, TaskState, TaskStatus};
 
 /// Launches one task on each offer, and notes what it is told.
 #[derive(Debug, Default)]
