@@ -1,7 +1,8 @@
-//! A cluster in one process: our own master, any schedulers, and agents with executors or obedient ones.
+//! A discrete-event simulator of a cluster: a master, schedulers and agents in one process and in virtual time.
 //!
-//! For tests, examples and experiments. In virtual time nothing waits: time jumps to whatever happens next.
-//! [`Cluster::run_paced`] lets the caller wait in between, for the same run in real time.
+//! It is meant for tests, examples and experiments. Virtual time jumps to the next event, so an idle day costs nothing, and
+//! the same input always gives the same run. [`Cluster::run_paced`] calls back before each jump, so that a caller with a
+//! clock can make the same run in real time.
 
 mod delivery;
 mod executors;
@@ -18,20 +19,20 @@ use crate::scheduler::{Call, Calls, Event, Scheduler, Subscribed};
 use crate::task::ExecutorInfo;
 use crate::time::Time;
 use crate::v1::Dialect;
-use delivery::Gone;
+use delivery::Removal;
 use executors::Executors;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use transport::Wire;
+use transport::Transport;
 
-/// A master, its frameworks and its agents, in one process and in virtual time.
+/// A simulated cluster: a master, its frameworks and its agents.
 ///
-/// Agents report each task as running as soon as it is launched, and as killed as soon as it is to
-/// be; whatever else is to happen can be [scheduled](Cluster::schedule). With
-/// [executors](Cluster::with_executors), those say what becomes of tasks.
+/// By default agents report each task as running when it is launched and as killed when it is killed; other commands can be
+/// [scheduled](Cluster::schedule). With [executors](Cluster::with_executors), the executors report the states of tasks.
 ///
-/// What happens in one moment happens in this order: effects of the master reach agents and queues; then events reach
-/// schedulers, one by one, and offers last, all of one moment together; then what agents have to say reaches the master.
+/// Within one instant the order is: effects of the master go to the agents and to the schedulers' queues; then the
+/// schedulers handle their events one by one, and last their offers, all offers of one instant together; then the master
+/// handles the reports of agents.
 ///
 /// # Examples
 ///
@@ -66,18 +67,19 @@ pub struct Cluster<S, A = Hierarchical> {
     master: Master<A>,
     members: IndexMap<FrameworkId, Member<S>>,
     executors: Option<Executors>,
-    /// Offers that were made and not yet handed over: those of one moment go together.
+    /// Offers that are not delivered yet; those of one instant are delivered together.
     offers: IndexMap<FrameworkId, Vec<Offer>>,
     events: VecDeque<(FrameworkId, Event)>,
-    agenda: BTreeMap<(Time, u64), Planned>,
-    planned: u64,
-    record: Option<VecDeque<(Time, Command)>>,
-    wire: Wire,
-    /// Frameworks whose offers are void since someone took over: they are not rescinded one by one.
-    voided: BTreeSet<FrameworkId>,
+    /// Priority queue of future actions, by time and then in order of scheduling.
+    agenda: BTreeMap<(Time, u64), Scheduled>,
+    scheduled: u64,
+    recorded: Option<VecDeque<(Time, Command)>>,
+    transport: Transport,
+    /// Frameworks that have just failed over: the new scheduler gets no rescind for an offer to the old one.
+    failed_over: BTreeSet<FrameworkId>,
 }
 
-/// A framework that takes part.
+/// A framework of the cluster with its scheduler.
 #[derive(Debug)]
 struct Member<S> {
     framework: Framework,
@@ -85,16 +87,16 @@ struct Member<S> {
     scheduler: S,
 }
 
-/// What is to happen at a later moment.
+/// An action on the agenda.
 #[derive(Debug)]
-enum Planned {
+enum Scheduled {
     Command(Box<Command>),
     WakeScheduler(FrameworkId),
     WakeExecutor(ExecutorRef),
 }
 
 impl<S: Scheduler> Cluster<S> {
-    /// An empty cluster under a master of its own.
+    /// Returns an empty cluster with a new master.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self::with_master(Master::new(config))
@@ -102,7 +104,8 @@ impl<S: Scheduler> Cluster<S> {
 }
 
 impl<S: Scheduler, A: Allocator> Cluster<S, A> {
-    /// A cluster under that master; its agents and frameworks, if it has any, are nobody's here.
+    /// Returns a cluster with that master. Frameworks that are registered with it already have no scheduler in the cluster,
+    /// and get no events.
     #[must_use]
     pub fn with_master(master: Master<A>) -> Self {
         Self {
@@ -112,22 +115,22 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             offers: IndexMap::new(),
             events: VecDeque::new(),
             agenda: BTreeMap::new(),
-            planned: 0,
-            record: None,
-            wire: Wire::Values,
-            voided: BTreeSet::new(),
+            scheduled: 0,
+            recorded: None,
+            transport: Transport::InMemory,
+            failed_over: BTreeSet::new(),
         }
     }
 
-    /// Keeps every command from now on for [`Cluster::take_commands`].
+    /// Records every command from now on, for [`Cluster::take_commands`].
     #[must_use]
     pub fn recording(mut self) -> Self {
-        self.record = Some(VecDeque::new());
+        self.recorded = Some(VecDeque::new());
         self
     }
 
-    /// Runs tasks in executors, which `start` starts: once for all tasks of a framework on one agent that name the same
-    /// one, and once for each task that names none. None = it cannot be started, and the task fails.
+    /// Runs tasks in executors, which `start` creates: one for all tasks of a framework on an agent that name the same
+    /// executor, and one for each task that names none. `None` means that the executor cannot be started: the task fails.
     #[must_use]
     pub fn with_executors(
         mut self,
@@ -137,29 +140,29 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self
     }
 
-    /// Writes every message between master, schedulers and executors as [v1 JSON](crate::v1) and reads it again, as a
-    /// connection would: the run is the same.
+    /// Encodes every message between master, schedulers and executors as [v1 JSON](crate::v1) and decodes it again, as a
+    /// connection would. The run is the same.
     #[must_use]
     pub fn through_json(mut self) -> Self {
-        self.wire = Wire::Json;
+        self.transport = Transport::Json;
         self
     }
 
-    /// The commands since this was last asked, refused ones too, if they are [kept](Cluster::recording).
+    /// Removes and returns the [recorded](Cluster::recording) commands, with those that the master rejected.
     pub fn take_commands(&mut self) -> impl Iterator<Item = (Time, Command)> {
-        self.record.as_mut().map(std::mem::take).into_iter().flatten()
+        self.recorded.as_mut().map(std::mem::take).into_iter().flatten()
     }
 
     /// Adds an agent now.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the master refuses it.
+    /// [`CommandError`] when the master rejects it.
     pub fn add_agent(&mut self, agent: Agent) -> Result<(), CommandError> {
         self.command(Command::AddAgent(agent, Vec::new()))
     }
 
-    /// Loses an agent now, and all tasks and executors on it.
+    /// Removes an agent now, with all tasks and executors on it.
     ///
     /// # Errors
     ///
@@ -168,11 +171,11 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.command(Command::RemoveAgent(agent.clone()))
     }
 
-    /// Adds a framework now, with the scheduler that decides for it.
+    /// Adds a framework now, with its scheduler.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when the master refuses it.
+    /// [`CommandError`] when the master rejects it.
     pub fn add_framework(&mut self, framework: Framework, scheduler: S) -> Result<(), CommandError> {
         self.command(Command::AddFramework(framework.clone()))?;
         let (id, dialect) = (framework.id.clone(), Dialect::of(&framework));
@@ -181,8 +184,8 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         Ok(())
     }
 
-    /// Lets another scheduler take over a framework now, and hands back the one before: its offers are void, and what was
-    /// on its way to it is lost. The new one learns of its tasks what it [asks for](Calls::reconcile).
+    /// Fails a framework over to another scheduler now, and returns the old one. Outstanding offers are void, and events and
+    /// timers of the old scheduler are lost. The new one can [reconcile](Calls::reconcile) its tasks.
     ///
     /// # Errors
     ///
@@ -191,126 +194,126 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         let unknown = || AllocatorError::UnknownFramework(framework.clone());
         let info = self.members.get(framework).ok_or_else(unknown)?.framework.clone();
         self.command(Command::Call(framework.clone(), Call::Subscribe(Box::new(info))))?;
-        self.forget(framework);
-        self.voided.insert(framework.clone());
+        self.drop_undelivered(framework);
+        self.failed_over.insert(framework.clone());
         let member = self.members.get_mut(framework).ok_or_else(unknown)?;
-        let before = std::mem::replace(&mut member.scheduler, scheduler);
+        let old = std::mem::replace(&mut member.scheduler, scheduler);
         self.deliver(framework, Event::Subscribed(Subscribed::new(framework.clone())));
-        Ok(before)
+        Ok(old)
     }
 
-    /// Gives the master a command now.
+    /// Runs a command on the master now.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when it refuses it.
+    /// [`CommandError`] when the master rejects it.
     pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
         let now = self.now();
-        if let Some(record) = &mut self.record {
-            record.push_back((now, command.clone()));
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push_back((now, command.clone()));
         }
-        let gone = Gone::by(&command);
+        let removal = Removal::by(&command);
         self.master.handle(now, command)?;
-        if let Some(gone) = gone {
-            self.clear(&gone);
+        if let Some(removal) = removal {
+            self.clean_up(&removal);
         }
         Ok(())
     }
 
-    /// Has the master given a command later; what is then refused is dropped.
+    /// Schedules a command for `at`. If the master then rejects it, the error is dropped.
     pub fn schedule(&mut self, at: Time, command: Command) {
-        self.plan(at, Planned::Command(Box::new(command)));
+        self.push(at, Scheduled::Command(Box::new(command)));
     }
 
-    /// Hands a scheduler an event, as if the master had sent it: a status for the second time, say.
+    /// Queues an event for a scheduler as if the master had sent it, to inject a duplicate status, for example.
     pub fn deliver(&mut self, framework: &FrameworkId, event: Event) {
         self.events.push_back((framework.clone(), event));
     }
 
-    /// Lets a scheduler do something of its own accord, such as take in new work.
-    pub fn tell(&mut self, framework: &FrameworkId, act: impl FnOnce(&mut S, &mut Calls)) {
+    /// Runs an action on a scheduler that no event causes, such as adding work, and makes its calls.
+    pub fn tell(&mut self, framework: &FrameworkId, action: impl FnOnce(&mut S, &mut Calls)) {
         let mut calls = Calls::new(self.now());
         if let Some(member) = self.members.get_mut(framework) {
-            act(&mut member.scheduler, &mut calls);
+            action(&mut member.scheduler, &mut calls);
         }
         self.call(framework, calls);
     }
 
-    /// Lets an executor do something of its own accord, such as report that a process has ended.
-    pub fn act(&mut self, id: &ExecutorRef, act: impl FnOnce(&mut dyn Executor, &mut Reports)) {
-        let (now, wire) = (self.now(), self.wire);
+    /// Runs an action on an executor that no event causes, such as reporting that a process has exited.
+    pub fn act(&mut self, id: &ExecutorRef, action: impl FnOnce(&mut dyn Executor, &mut Reports)) {
+        let (now, transport) = (self.now(), self.transport);
         if let Some(executors) = &mut self.executors {
-            let outcome = executors.act(id, wire, now, |executor, reports| act(&mut **executor, reports));
-            self.take(outcome);
+            let output = executors.act(id, transport, now, |executor, reports| action(&mut **executor, reports));
+            self.process(output);
         }
     }
 
-    /// Ends an executor with that status, as wait(2) has it: its tasks fail, and its scheduler is told.
+    /// Terminates an executor with an exit status as wait(2) encodes it. Its tasks fail, and its scheduler gets a failure.
     pub fn end_executor(&mut self, id: &ExecutorRef, status: i32) {
         let now = self.now();
         if let Some(executors) = &mut self.executors {
-            let outcome = executors.end(id, status, now);
-            self.take(outcome);
+            let output = executors.end(id, status, now);
+            self.process(output);
         }
     }
 
-    /// The executors that run, in order of starting.
+    /// Returns the running executors, in order of starting.
     pub fn executors(&self) -> impl Iterator<Item = &ExecutorRef> {
         self.executors.iter().flat_map(Executors::running)
     }
 
-    /// The tasks that an executor runs, in order of launching.
+    /// Returns the tasks of an executor, in order of launching.
     pub fn tasks_of(&self, id: &ExecutorRef) -> impl Iterator<Item = &TaskId> {
         self.executors.iter().flat_map(|executors| executors.tasks(id))
     }
 
-    /// How many statuses of executors no scheduler has acknowledged yet.
+    /// Returns the number of executors' statuses that no scheduler has acknowledged.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.executors.as_ref().map_or(0, Executors::unacknowledged)
     }
 
-    /// When something happens next, if nobody interferes: now, if something has not been handed over yet.
+    /// Returns the time of the next event: now, if an effect, event or offer is still to be delivered.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
         if self.master.has_effects() || !self.events.is_empty() || !self.offers.is_empty() {
             return Some(self.now());
         }
-        let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let scheduled = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let timer = self.master.poll_timeout().map(|wake| wake.at);
-        planned.into_iter().chain(timer).min().map(|next| next.max(self.now()))
+        scheduled.into_iter().chain(timer).min().map(|next| next.max(self.now()))
     }
 
-    /// Handles the next effect up to `until`, and shows it; none when nothing more happens by then.
+    /// Delivers the next effect due by `until` and returns it; `None` when there is none.
     pub fn step(&mut self, until: Time) -> Option<Emitted> {
         loop {
             if let Some(emitted) = self.master.poll_effect() {
-                self.handle(&emitted);
+                self.deliver_effect(&emitted);
                 return Some(emitted);
             }
-            self.voided.clear();
-            if self.hand_over() {
+            self.failed_over.clear();
+            if self.deliver_next_event() {
                 continue;
             }
             let next = self.next_due().filter(|next| *next <= until);
             self.master.advance(next.unwrap_or(until).max(self.now())).ok()?;
             let next = next?;
             if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= next)
-                && let Some((_, planned)) = self.agenda.pop_first()
+                && let Some((_, scheduled)) = self.agenda.pop_first()
             {
-                self.carry_out(planned);
+                self.execute(scheduled);
             }
         }
     }
 
-    /// Lets everything happen that happens by then.
+    /// Runs everything that happens up to `until`.
     pub fn run_until(&mut self, until: Time) {
         while self.step(until).is_some() {}
     }
 
-    /// The same, but before time goes on to a moment at which something happens, `wait` is called with it.
+    /// Runs everything that happens up to `until`, and calls `wait` with the new time before each jump in time.
     ///
-    /// This is how a run goes in real time: the caller has a clock, the library has none.
+    /// A caller with a clock can make a run in real time this way.
     ///
     /// # Examples
     ///
@@ -337,36 +340,37 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.run_until(until);
     }
 
-    /// The moment that the cluster has come to.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.master.now()
     }
 
-    /// The master, to look at.
+    /// Returns the master.
     #[must_use]
     pub fn master(&self) -> &Master<A> {
         &self.master
     }
 
-    /// The scheduler of a framework, to look at.
+    /// Returns the scheduler of a framework.
     #[must_use]
     pub fn scheduler(&self, framework: &FrameworkId) -> Option<&S> {
         self.members.get(framework).map(|member| &member.scheduler)
     }
 
-    fn plan(&mut self, at: Time, planned: Planned) {
-        self.agenda.insert((at.max(self.now()), self.planned), planned);
-        self.planned += 1;
+    /// Adds an action to the agenda, not before now.
+    fn push(&mut self, at: Time, action: Scheduled) {
+        self.agenda.insert((at.max(self.now()), self.scheduled), action);
+        self.scheduled += 1;
     }
 
-    fn carry_out(&mut self, planned: Planned) {
-        match planned {
-            Planned::Command(command) => {
+    fn execute(&mut self, action: Scheduled) {
+        match action {
+            Scheduled::Command(command) => {
                 let _ = self.command(*command);
             }
-            Planned::WakeScheduler(framework) => self.tell(&framework, Scheduler::woken),
-            Planned::WakeExecutor(id) => self.act(&id, |executor, reports| executor.woken(reports)),
+            Scheduled::WakeScheduler(framework) => self.tell(&framework, Scheduler::woken),
+            Scheduled::WakeExecutor(id) => self.act(&id, |executor, reports| executor.woken(reports)),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What the master's effects and the schedulers' calls come to.
+//! Delivery: the master's effects to agents and schedulers, and the schedulers' calls to the master.
 
-use super::executors::Outcome;
-use super::{Cluster, Planned};
+use super::executors::Output;
+use super::{Cluster, Scheduled};
 use crate::allocator::Allocator;
 use crate::executor;
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
@@ -13,43 +13,45 @@ use crate::v1;
 use std::time::Duration;
 
 impl<S: Scheduler, A: Allocator> Cluster<S, A> {
-    /// Has the master told what executors have to say, once all that happens now has reached everyone.
-    pub(super) fn take(&mut self, outcome: Outcome) {
+    /// Schedules the commands of executors for now, which is after all deliveries of this instant, and sets their timers.
+    pub(super) fn process(&mut self, output: Output) {
         let now = self.now();
-        for command in outcome.commands {
+        for command in output.commands {
             self.schedule(now, command);
         }
-        for (at, id) in outcome.wakes {
-            self.plan(at, Planned::WakeExecutor(id));
+        for (at, id) in output.wakes {
+            self.push(at, Scheduled::WakeExecutor(id));
         }
     }
 
-    pub(super) fn clear(&mut self, gone: &Gone) {
+    /// Drops the executors and the undelivered events of a removed agent or framework.
+    pub(super) fn clean_up(&mut self, removal: &Removal) {
         if let Some(executors) = &mut self.executors {
-            executors.drop_all(|id| match gone {
-                Gone::Agent(agent) => id.agent == *agent,
-                Gone::Framework(framework) => id.framework == *framework,
+            executors.drop_all(|id| match removal {
+                Removal::Agent(agent) => id.agent == *agent,
+                Removal::Framework(framework) => id.framework == *framework,
             });
         }
-        match gone {
-            Gone::Agent(agent) => {
-                // Those that have left are still members, to be looked at.
+        match removal {
+            Removal::Agent(agent) => {
+                // Members stay after their framework is removed, so that callers can inspect their schedulers.
                 for framework in self.members.keys().filter(|id| self.master.has_framework(id)) {
                     self.events.push_back((framework.clone(), Event::Failure(Failure::of_agent(agent.clone()))));
                 }
             }
-            Gone::Framework(framework) => self.forget(framework),
+            Removal::Framework(framework) => self.drop_undelivered(framework),
         }
     }
 
-    /// Drops what is on its way to a scheduler.
-    pub(super) fn forget(&mut self, framework: &FrameworkId) {
+    /// Drops the events, offers and timers of a scheduler.
+    pub(super) fn drop_undelivered(&mut self, framework: &FrameworkId) {
         self.events.retain(|(to, _)| to != framework);
         self.offers.shift_remove(framework);
-        self.agenda.retain(|_, planned| !matches!(planned, Planned::WakeScheduler(to) if to == framework));
+        self.agenda.retain(|_, action| !matches!(action, Scheduled::WakeScheduler(to) if to == framework));
     }
 
-    pub(super) fn handle(&mut self, emitted: &Emitted) {
+    /// Delivers an effect of the master: to an executor at once, to a scheduler through its queue.
+    pub(super) fn deliver_effect(&mut self, emitted: &Emitted) {
         let now = emitted.at;
         match &emitted.effect {
             Effect::Offer(offer) => {
@@ -88,24 +90,24 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             }
             Effect::Message { agent, framework, executor, data } => {
                 let id = ExecutorRef::new(framework.clone(), agent.clone(), executor.clone());
-                self.hand_to_executor(&id, executor::Event::Message(data.clone()));
+                self.deliver_to_executor(&id, executor::Event::Message(data.clone()));
             }
             Effect::Shutdown { agent, framework, executor } => {
                 let id = ExecutorRef::new(framework.clone(), agent.clone(), executor.clone());
-                self.hand_to_executor(&id, executor::Event::Shutdown);
+                self.deliver_to_executor(&id, executor::Event::Shutdown);
                 self.end_executor(&id, 0);
             }
         }
     }
 
     fn rescind(&mut self, framework: &FrameworkId, offer: &OfferId) {
-        let kept = self.offers.get_mut(framework).map_or(0, |offers| {
+        let undelivered = self.offers.get_mut(framework).map_or(0, |offers| {
             let before = offers.len();
-            offers.retain(|waiting| waiting.id != *offer);
+            offers.retain(|queued| queued.id != *offer);
             before - offers.len()
         });
-        // An offer that never reached its framework need not be taken back from it, nor one of the scheduler before.
-        if kept == 0 && !self.voided.contains(framework) {
+        // A scheduler gets no rescind for an offer that it has not received.
+        if undelivered == 0 && !self.failed_over.contains(framework) {
             self.deliver(framework, Event::Rescind(offer.clone()));
         }
     }
@@ -116,37 +118,38 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             return self.schedule(now, Command::TaskStatus(framework.clone(), status));
         };
         let info = self.master.agent(agent);
-        let introduce = |executor| {
+        let describe = |executor| {
             let mut subscribed = executor::Subscribed::new(executor);
             subscribed.framework = v1::framework_info(&member.framework);
             subscribed.agent = info.map(v1::agent_info).unwrap_or_default();
             subscribed
         };
-        let whose = (framework.clone(), agent.clone());
-        let outcome = executors.launch(whose, task.clone(), (self.wire, &member.dialect), &introduce, now);
-        self.take(outcome);
+        let owner = (framework.clone(), agent.clone());
+        let output = executors.launch(owner, task.clone(), (self.transport, &member.dialect), &describe, now);
+        self.process(output);
     }
 
     fn kill(&mut self, now: Time, framework: &FrameworkId, task: &TaskId, grace: Option<Duration>) {
         let id = self.executors.as_ref().and_then(|executors| executors.of_task(framework, task)).cloned();
         if let Some(id) = id {
-            self.hand_to_executor(&id, executor::Event::Kill { task: task.clone(), grace });
+            self.deliver_to_executor(&id, executor::Event::Kill { task: task.clone(), grace });
         } else {
             let status = TaskStatus::new(task.clone(), TaskState::Killed);
             self.schedule(now, Command::TaskStatus(framework.clone(), status));
         }
     }
 
-    fn hand_to_executor(&mut self, id: &ExecutorRef, event: executor::Event) {
-        let (now, wire) = (self.now(), self.wire);
+    fn deliver_to_executor(&mut self, id: &ExecutorRef, event: executor::Event) {
+        let (now, transport) = (self.now(), self.transport);
         if let Some(executors) = &mut self.executors {
-            let outcome = executors.receive(id, wire, event, now);
-            self.take(outcome);
+            let output = executors.receive(id, transport, event, now);
+            self.process(output);
         }
     }
 
-    /// Hands the oldest event to its scheduler, or else the offers of one framework; false if there are none.
-    pub(super) fn hand_over(&mut self) -> bool {
+    /// Delivers the oldest event to its scheduler, or the offers of one framework if there is no event. Returns false if
+    /// there is neither.
+    pub(super) fn deliver_next_event(&mut self) -> bool {
         let (framework, event) = match self.events.pop_front() {
             Some(event) => event,
             None => match self.offers.shift_remove_index(0) {
@@ -155,21 +158,21 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             },
         };
         if let Some(member) = self.members.get(&framework) {
-            let event = self.wire.event(&member.dialect, event);
+            let event = self.transport.event(&member.dialect, event);
             self.tell(&framework, |scheduler, calls| scheduler.receive(event, calls));
         }
         true
     }
 
-    /// Makes a scheduler's calls. One that is turned away is told as an error, and if it was to launch tasks, what
-    /// becomes of them is told as Mesos does.
+    /// Makes a scheduler's calls. A rejected call becomes an error event, and a status for each task that it would have
+    /// launched, as in Mesos.
     pub(super) fn call(&mut self, framework: &FrameworkId, calls: Calls) {
         for at in calls.wakes() {
-            self.plan(*at, Planned::WakeScheduler(framework.clone()));
+            self.push(*at, Scheduled::WakeScheduler(framework.clone()));
         }
         for call in calls.into_vec() {
             let Some(member) = self.members.get(framework) else { return };
-            let call = match self.wire.call(&member.dialect, framework, call) {
+            let call = match self.transport.call(&member.dialect, framework, call) {
                 Ok(call) => call,
                 Err(error) => {
                     self.deliver(framework, Event::Error(error.to_string()));
@@ -180,9 +183,9 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             if let Call::Accept(accept) = &call {
                 launched.extend(accept.tasks().map(|task| task.id.clone()));
             }
-            if let Err(refusal) = self.command(Command::Call(framework.clone(), call)) {
-                self.deliver(framework, Event::Error(refusal.to_string()));
-                for status in self.master.launch_failures(framework, launched, &refusal) {
+            if let Err(error) = self.command(Command::Call(framework.clone(), call)) {
+                self.deliver(framework, Event::Error(error.to_string()));
+                for status in self.master.launch_failures(framework, launched, &error) {
                     self.deliver(framework, Event::Update(status));
                 }
             }
@@ -190,15 +193,15 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     }
 }
 
-/// Whoever is no longer part of the cluster.
+/// An agent or framework that a command removes.
 #[derive(Debug)]
-pub(super) enum Gone {
+pub(super) enum Removal {
     Agent(AgentId),
     Framework(FrameworkId),
 }
 
-impl Gone {
-    /// Who leaves by that command.
+impl Removal {
+    /// Returns what a command removes, if anything.
     pub(super) fn by(command: &Command) -> Option<Self> {
         if let Command::RemoveAgent(agent) = command {
             Some(Self::Agent(agent.clone()))
