@@ -1,13 +1,13 @@
 //! Two-level scheduling as a library: a *master* divides a cluster fairly among *frameworks* by
-//! offering them resources, and each framework takes what suits it by its own rules.
+//! offering them resources, and each framework accepts the offers that it can use, by its own rules.
 //!
-//! Apache Mesos showed the idea. This crate is it without the sockets: commands go in, effects come
-//! out. It reads no clock, starts no thread and draws no random number that a seed did not give, so
-//! it can be driven by any transport, replayed from a log, and tested to the last corner.
+//! The model is that of Apache Mesos. This crate implements it without I/O: commands go in, effects
+//! come out. It reads no clock, starts no thread and draws random numbers only from seeds, so it can
+//! be driven by any transport, replayed from a journal, and tested deterministically.
 //!
 //! # Example
 //!
-//! Two frameworks share two machines. This is `examples/quickstart.rs`, whole:
+//! Two frameworks share two agents. This is all of `examples/quickstart.rs`:
 //!
 //! ```
 #![doc = include_str!("../examples/quickstart.rs")]
@@ -17,24 +17,26 @@
 //!
 //! | to | see |
 //! | --- | --- |
-//! | count resources exactly | [`Resources`], [`Scalar`], [`Ranges`], [`Quantities`] |
+//! | calculate with resources exactly | [`Resources`], [`Scalar`], [`Ranges`], [`Quantities`] |
 //! | write a framework | [`guide`], [`Scheduler`], [`Calls`], [`Offer`], [`Accept`] |
-//! | write what runs its tasks | [`Executor`], [`Reports`], [`executor`] |
+//! | write an executor | [`Executor`], [`Reports`], [`executor`] |
 //! | talk to a Mesos master, or be one | [`v1`]: all messages as JSON |
-//! | say where a task may run | [`constraint`], and [`placement`] for the planner |
+//! | constrain where a task may run | [`constraint`], and [`placement`] for the planner |
+//! | place tasks on shared devices such as GPUs | [`packing`] |
 //! | embed a master | [`Master`], [`Command`], [`Effect`] |
 //! | embed or replace the allocator | [`allocator`] |
-//! | run all of it in virtual time | [`simulation`] |
+//! | simulate a cluster in virtual time | [`simulation`] |
 //! | record and replay | [`journal`] |
 //!
 //! Each layer imports only from those below it: values and their arithmetic, then the messages of
 //! the two levels, then the allocator (level one) and the planner (level two), then the master,
-//! then what drives it from text or in virtual time. `ARCHITECTURE.md` has the map and the whys.
+//! then the journal and the simulation, which drive it. `ARCHITECTURE.md` has the map and the
+//! reasons.
 //!
 //! # Errors and panics
 //!
-//! Errors are bad input; they carry what was found and what was expected, and what was refused has
-//! changed nothing. A panic is a defect of ours: no input causes one.
+//! Errors report bad input, with the value found and what was expected; a rejected input changes
+//! nothing. No input causes a panic: a panic is a bug in this crate.
 
 mod agent;
 pub mod allocator;
