@@ -39,7 +39,7 @@ use tasks::Tasks;
 pub struct Config {
     /// The interval of batch allocations, at least one microsecond.
     pub allocation_interval: Duration,
-    /// How long an offer may stay unanswered before it is rescinded; `None` means for ever.
+    /// The time after which an unanswered offer is rescinded; `None` means never.
     pub offer_timeout: Option<Duration>,
     /// The allocator's options.
     pub options: Options,

@@ -20,7 +20,7 @@ pub enum Event {
     Kill {
         /// The task.
         task: TaskId,
-        /// How long the task may take to shut down, if the request says so.
+        /// The time that the task has to shut down, if the request says so.
         grace: Option<Duration>,
     },
     /// The agent has stored a status: the executor need not resend it.

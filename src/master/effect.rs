@@ -49,7 +49,7 @@ pub enum Effect {
         framework: FrameworkId,
         /// The task.
         task: TaskId,
-        /// How long the task may take to shut down, if the framework said so.
+        /// The time that the task has to shut down, if the framework said so.
         grace: Option<Duration>,
     },
     /// To an agent: a framework has acknowledged a status, which the agent then stops resending.

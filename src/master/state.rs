@@ -35,7 +35,7 @@ pub struct AgentState {
     pub allocated: Resources,
     /// The resources that are neither offered nor allocated.
     pub available: Resources,
-    /// Whether the agent may be offered.
+    /// True if the agent may be offered.
     pub active: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct FrameworkState {
     pub roles: Vec<Role>,
     /// The roles for which the framework has suppressed offers.
     pub suppressed: Vec<Role>,
-    /// Whether the framework is connected.
+    /// True if the framework is connected.
     pub active: bool,
     /// The tasks that are not terminal, in order of launching.
     pub tasks: Vec<TaskId>,

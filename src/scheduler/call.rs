@@ -20,21 +20,21 @@ pub enum Call {
     Decline {
         /// The offers.
         offers: Vec<OfferId>,
-        /// How long the framework is not offered the same resources again.
+        /// The filter, for the length of which the framework is not offered the same resources again.
         filters: Filters,
     },
     /// Accepts inverse offers: the framework will give the resources back.
     AcceptInverseOffers {
         /// The inverse offers.
         offers: Vec<OfferId>,
-        /// How long the framework gets no further inverse offer for the same agents.
+        /// The filter, for the length of which the framework gets no further inverse offer for these agents.
         filters: Filters,
     },
     /// Declines inverse offers: the framework will keep the resources.
     DeclineInverseOffers {
         /// The inverse offers.
         offers: Vec<OfferId>,
-        /// How long the framework gets no further inverse offer for the same agents.
+        /// The filter, for the length of which the framework gets no further inverse offer for these agents.
         filters: Filters,
     },
     /// Suppresses offers for these roles; an empty list means all roles of the framework.
@@ -99,7 +99,7 @@ pub struct Kill {
     pub task: TaskId,
     /// The agent that the task runs on, for a master that does not know.
     pub agent: Option<AgentId>,
-    /// How long the task may take to shut down; `None` leaves it to the task's own kill policy.
+    /// The time that the task has to shut down; `None` leaves it to the task's own kill policy.
     pub grace: Option<Duration>,
 }
 

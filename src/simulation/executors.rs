@@ -31,7 +31,7 @@ struct Running {
     session: Session<Box<dyn Executor>>,
     dialect: Dialect,
     tasks: IndexSet<TaskId>,
-    /// Whether the executor was started for one task without an executor, and ends with it.
+    /// True if the executor was started for a task that names none: it ends with that task.
     single_task: bool,
 }
 

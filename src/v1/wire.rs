@@ -80,7 +80,7 @@ pub(super) struct DurationInfo {
 
 impl DurationInfo {
     fn nanos(self) -> i128 {
-        #[expect(clippy::cast_possible_truncation, reason = "a float that is too large stays at the bound")]
+        #[expect(clippy::cast_possible_truncation, reason = "a float that is too large saturates")]
         let from_seconds = || self.seconds.map_or(0, |seconds| (seconds * 1e9).round() as i128);
         self.nanoseconds.map_or_else(from_seconds, i128::from)
     }
