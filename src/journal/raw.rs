@@ -16,7 +16,7 @@ pub(crate) type Amounts = BTreeMap<SmolStr, f64>;
 
 /// One line of input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct RawLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<f64>,
@@ -82,6 +82,7 @@ body!(Shrink { volume: Written, subtract: f64 ; });
 
 /// A task; other fields are kept as its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub(crate) struct RawTask {
     pub(crate) id: TaskId,
     pub(crate) resources: Written,

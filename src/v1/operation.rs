@@ -116,8 +116,8 @@ fn read_operation(wire: WireOperation) -> Result<Option<(Operation, Option<Role>
         let (resources, role) = read_resources(objects)?;
         Ok::<_, V1Error>((operation(resources), role))
     };
-    let tasks = |wires: Vec<TaskInfo>| {
-        let tasks = wires.into_iter().map(TaskInfo::read).collect::<Result<Vec<Task>, _>>()?;
+    let tasks = |infos: Vec<TaskInfo>| {
+        let tasks = infos.into_iter().map(TaskInfo::read).collect::<Result<Vec<Task>, _>>()?;
         let role = tasks.iter().find_map(|task| task.role.clone());
         Ok::<_, V1Error>((tasks, role))
     };
