@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line.
 
 use apportion::placement::App;
 use apportion::{AgentId, TaskId};
@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     /// Prints one JSON document at the end, and nothing else.
     #[arg(long)]
     pub(crate) json: bool,
-    /// What is to happen once all runs, in order.
+    /// The changes to make once all apps run, in the order of the command line.
     #[arg(skip)]
     pub(crate) changes: Vec<Change>,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Exec {
     pub(crate) follow: Vec<SmolStr>,
 }
 
-/// Something that is to happen.
+/// A change of the apps or of the cluster.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     Scale(SmolStr, Amount),
@@ -82,7 +82,7 @@ pub(crate) enum Change {
 }
 
 impl Arguments {
-    /// Those of this program; if they are wrong, it ends here.
+    /// Returns the arguments of this program, or exits if they are wrong.
     pub(crate) fn of_program() -> Self {
         let matches = Self::command().get_matches();
         let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -100,7 +100,7 @@ impl Arguments {
     }
 }
 
-/// Where the values of an option stand.
+/// Returns the positions of the values of an option on the command line.
 fn indices(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
     matches.indices_of(name).into_iter().flatten()
 }
@@ -116,18 +116,19 @@ fn scale(text: &str) -> Result<(SmolStr, Amount), String> {
     Ok((id(name)?, amount.parse()?))
 }
 
-/// How many instances are wanted.
+/// A number of instances, absolute or relative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Amount {
+    /// That number.
     To(u64),
-    /// So many times as many as before, in millionths (Marathon's `scaleBy` of groups).
+    /// A factor, in millionths (Marathon's `scaleBy` of groups).
     By(u64),
 }
 
 impl Amount {
     const WHOLE: u64 = 1_000_000;
 
-    /// How many that are where there were so many; a part of one is one.
+    /// Returns the new number of instances; fractions are rounded up.
     pub(crate) fn of(self, before: u64) -> u64 {
         match self {
             Self::To(instances) => instances,

@@ -1,4 +1,4 @@
-//! The agents: six on three racks, or those of a file.
+//! The agents of the cluster: generated, or read from a file.
 
 use apportion::placement::{JsonNode, TextError, read_json};
 use apportion::{Agent, AgentId, Attributes, Ranges, Resources};
@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::Path;
 
-/// A file that describes a cluster.
+/// The file of `--cluster`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClusterFile {
@@ -25,9 +25,9 @@ struct AgentEntry {
     zone: Option<String>,
 }
 
-/// So many agents on three racks, large and small ones. If they are all on one machine, each has ports of its own.
+/// Returns that many agents on three racks, large and small ones in turn. If all are on one machine, their ports are disjoint.
 pub(crate) fn generate(count: u16, on_one_machine: bool) -> IndexMap<AgentId, Agent> {
-    // From where dynamic ports begin to where those of outgoing connections do, if that is enough.
+    // From Mesos' first port to the first ephemeral port of Linux, if these are enough.
     let (first, each) = (31_000, (1768 / count).max(3));
     let ports = |number: u16| match on_one_machine {
         true => (first + (number - 1) * each)..=(first + number * each - 1),
@@ -51,7 +51,7 @@ pub(crate) fn generate(count: u16, on_one_machine: bool) -> IndexMap<AgentId, Ag
     (1..=count).map(agent).map(|agent| (agent.id.clone(), agent)).collect()
 }
 
-/// The agents of a file; the message of an error begins with its name.
+/// Reads the agents of a file. The message of an error begins with the name of the file.
 pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
     let name = file.display();
     let text = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
@@ -85,7 +85,7 @@ pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
     Ok(agents)
 }
 
-/// Which agents of a file cannot be on one machine, as others have the same ports.
+/// Returns a message for each agent of a file that shares ports with another one, and so cannot be on the same machine.
 pub(crate) fn port_clashes(file: &Path, agents: &IndexMap<AgentId, Agent>) -> Vec<String> {
     let (mut taken, mut wrong) = (Ranges::default(), Vec::new());
     for (i, agent) in agents.values().enumerate() {
@@ -102,7 +102,7 @@ pub(crate) fn port_clashes(file: &Path, agents: &IndexMap<AgentId, Agent>) -> Ve
     wrong
 }
 
-/// The place comes first, as in all messages about a file.
+/// Puts the place first, as in all messages about a file.
 fn at(name: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);

@@ -1,11 +1,11 @@
-//! [`HaproxyFile`]: the configuration of a HAProxy, in a file that is replaced whenever it changes.
+//! [`HaproxyFile`]: the file of a HAProxy configuration, which is replaced whenever it changes.
 
 use apportion_marathon::{AppBackend, HaproxyConfig, ServicePort};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A configuration file, and what it was given last.
+/// A configuration, its file, and the text that was written last.
 #[derive(Debug)]
 pub(crate) struct HaproxyFile {
     file: PathBuf,
@@ -14,7 +14,7 @@ pub(crate) struct HaproxyFile {
 }
 
 impl HaproxyFile {
-    /// For all that is ever wanted, at one time after another.
+    /// Returns the file for a sequence of wanted sets of apps ([`HaproxyConfig::new`]). Nothing is written yet.
     pub(crate) fn new<'a, Apps>(file: &Path, wanted: impl IntoIterator<Item = Apps>) -> Result<Self, Vec<String>>
     where
         Apps: IntoIterator<Item = (&'a str, &'a [ServicePort])>,
@@ -25,20 +25,20 @@ impl HaproxyFile {
         Ok(Self { file: file.to_owned(), config, written: None })
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Writes the file, if it would change. Whoever reads it meanwhile sees all of the old or all of the new one.
+    /// Replaces the file if its text changes. Returns whether it did. The replacement is atomic for readers of the file.
     pub(crate) fn write<'a>(&mut self, entries: impl IntoIterator<Item = AppBackend<'a>>) -> io::Result<bool> {
         let text = self.config.text(entries);
         if self.written.as_ref() == Some(&text) {
             return Ok(false);
         }
-        let target = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone()); // a link stays one
+        let target = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone()); // a link remains a link
         if fs::metadata(&target).is_ok_and(|old| !old.is_file()) {
-            // Renamed over, a device or a pipe would be gone.
+            // A rename would replace a device or a pipe.
             return Err(io::Error::other("it is there and is no file, expected one that may be written anew"));
         }
         let mut name = target.file_name().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! The files and options that were given, read and checked before anything happens.
+//! The input: files and options, read and checked before anything runs.
 
 use crate::arguments::{Amount, Arguments, Change};
 use crate::cluster;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The apps that run when none is given: the talk's, but for two more of the id `redis`.
+/// The apps that run when no file is given. The other two apps beside them share the id `redis`.
 const APPS: [(&str, &str); 3] = [
     ("crates/marathon/apps/simple-app.json", include_str!("../../../apps/simple-app.json")),
     ("crates/marathon/apps/redis-unique-app.json", include_str!("../../../apps/redis-unique-app.json")),
@@ -21,34 +21,35 @@ const APPS: [(&str, &str); 3] = [
 
 pub(crate) type Agents = IndexMap<AgentId, Agent>;
 
-/// All that is to happen, and where.
+/// The agents, and the steps to run on them.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) agents: Agents,
     pub(crate) steps: Vec<Step>,
-    /// The apps and tasks whose output is shown.
+    /// The ids of the apps and tasks whose output is shown.
     pub(crate) follow: Vec<SmolStr>,
 }
 
-/// Something that happens, and what is told of it.
+/// An action, with its heading in the log.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub(crate) heading: String,
     pub(crate) action: Action,
 }
 
+/// An action on the cluster.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// These apps are wanted, and of one of them new tasks in any case.
+    /// Deploys these apps, and restarts one of them even if it has not changed.
     Deploy { target: Arc<RootGroup>, restart: Option<SmolStr> },
-    /// An agent is lost.
+    /// Removes an agent and its tasks.
     Lose(AgentId),
-    /// The health checks of a task fail.
+    /// Has the health checks of a task fail.
     FailChecks(TaskId),
 }
 
 impl Input {
-    /// Reads everything before anything happens; what is wrong is told all at once.
+    /// Reads all files and checks all options. The error has a message for everything that is wrong.
     pub(crate) fn read(arguments: &Arguments) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
         let mut apps = Apps::new();
@@ -80,7 +81,7 @@ impl Input {
             }
         }
         if !wrong.is_empty() {
-            return Err(wrong); // what follows would only be in the way
+            return Err(wrong); // later messages would only follow from these
         }
         let target = Arc::new(RootGroup::new(apps)?);
         let mut builder = StepBuilder { agents: &agents, lost: Vec::new(), target: Arc::clone(&target), wrong };
@@ -100,11 +101,11 @@ impl Input {
             }
         }
         let mut once = BTreeSet::new();
-        wrong.retain(|message| once.insert(message.clone())); // of several versions the same is said
+        wrong.retain(|message| once.insert(message.clone())); // several versions of an app have the same message
         if wrong.is_empty() { Ok(input) } else { Err(wrong) }
     }
 
-    /// The app or task of that name, if there may be one.
+    /// Returns the id of the app or task of that name, if there may be one.
     fn followed(&self, name: &str) -> Result<SmolStr, String> {
         let ids = || self.definitions().map(|definition| &definition.app.id);
         let app = canonical_path("/", name).filter(|app| ids().any(|id| id == app));
@@ -114,7 +115,7 @@ impl Input {
         app.or_else(task).ok_or_else(unknown)
     }
 
-    /// The roles that the apps need, each once.
+    /// Returns the roles of all apps.
     pub(crate) fn roles(&self) -> BTreeSet<Role> {
         let of_app = |app: &App| {
             let accepted = app.accepted_roles.iter().flatten().cloned();
@@ -123,17 +124,17 @@ impl Input {
         self.definitions().flat_map(|definition| of_app(&definition.app)).collect()
     }
 
-    /// The longest time from one health check of a task to the next, if there are any.
+    /// Returns the longest interval of all health checks, if there are any.
     pub(crate) fn longest_interval(&self) -> Option<Duration> {
         self.definitions().flat_map(|definition| &definition.health_checks).map(|check| check.interval).max()
     }
 
-    /// All versions of all apps.
+    /// Returns all versions of all apps.
     pub(crate) fn definitions(&self) -> impl Iterator<Item = &AppDefinition> {
         self.targets().flatten()
     }
 
-    /// The apps that are wanted, at one time after another.
+    /// Returns the wanted apps of each deployment.
     pub(crate) fn targets(&self) -> impl Iterator<Item = impl Iterator<Item = &AppDefinition>> {
         let targets = self.steps.iter().filter_map(|step| match &step.action {
             Action::Deploy { target, .. } => Some(target),
@@ -143,18 +144,18 @@ impl Input {
     }
 }
 
-/// What the steps come to, one by one.
+/// Turns changes into steps, one by one.
 #[derive(Debug)]
 struct StepBuilder<'a> {
     agents: &'a Agents,
     lost: Vec<AgentId>,
-    /// What is wanted after the steps so far.
+    /// The wanted apps after the steps so far.
     target: Arc<RootGroup>,
     wrong: Vec<String>,
 }
 
 impl StepBuilder<'_> {
-    /// What a step comes to; none if it is wrong.
+    /// Returns the step of a change; `None` if the change is wrong.
     fn step(&mut self, change: &Change, updates: &mut impl Iterator<Item = Document>) -> Option<Step> {
         match self.action(change, updates) {
             Ok((heading, action)) => {
@@ -213,11 +214,11 @@ impl StepBuilder<'_> {
             }
             Change::Stop(id) => {
                 apps.retain(|app, _| !is_within(app, id));
-                self.can_stop(id, &apps)?;
+                self.check_stop(id, &apps)?;
                 format!("{id} is to end")
             }
             Change::Lose(agent) => {
-                self.lose(agent)?;
+                self.check_lose(agent)?;
                 return Ok((format!("{agent} is lost"), Action::Lose(agent.clone())));
             }
             Change::Sick(task) => {
@@ -228,13 +229,14 @@ impl StepBuilder<'_> {
         Ok((heading, Action::Deploy { target: Arc::new(RootGroup::new(apps)?), restart }))
     }
 
+    /// Returns the wanted app of that id.
     fn app(&self, option: &str, app: &str) -> Result<&AppDefinition, Vec<String>> {
         let known = || one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
         let unknown = || vec![format!("{option}: there is no app {app}, expected {}", known())];
         self.target.app(app).map(Arc::as_ref).ok_or_else(unknown)
     }
 
-    /// The apps that are scaled: one, or all of a group, if it is said how many times as many there are to be.
+    /// Returns the apps to scale: one app, or all of a group if the amount is relative.
     fn scalable(&self, id: &str, amount: Amount) -> Result<Vec<SmolStr>, Vec<String>> {
         let within: Vec<SmolStr> = self.target.apps().keys().filter(|app| is_within(app, id)).cloned().collect();
         match (within.as_slice(), amount) {
@@ -248,8 +250,8 @@ impl StepBuilder<'_> {
         }
     }
 
-    /// Whether nothing of what is left needs what is to end.
-    fn can_stop(&self, id: &str, left: &Apps) -> Result<(), Vec<String>> {
+    /// Checks that no app that is left depends on an app that stops.
+    fn check_stop(&self, id: &str, left: &Apps) -> Result<(), Vec<String>> {
         if left.len() == self.target.apps().len() {
             let known = one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
             return Err(vec![format!("--stop: there is no app or group {id}, expected {known}, or their groups")]);
@@ -264,7 +266,8 @@ impl StepBuilder<'_> {
         if needed.is_empty() { Ok(()) } else { Err(needed) }
     }
 
-    fn lose(&mut self, agent: &AgentId) -> Result<(), Vec<String>> {
+    /// Checks that an agent exists and has not been lost by an earlier step.
+    fn check_lose(&mut self, agent: &AgentId) -> Result<(), Vec<String>> {
         if !self.agents.contains_key(agent) {
             let known = one_of(&mut self.agents.keys().map(AgentId::as_str));
             return Err(vec![format!("--lose: there is no agent {agent}, expected {known}")]);
@@ -276,7 +279,7 @@ impl StepBuilder<'_> {
         Ok(())
     }
 
-    /// Whether it is the name of a task that can be sick; if such a task runs is seen when it is time.
+    /// Checks that a task of that name belongs to an app with health checks. Whether it runs shows only when the step runs.
     fn check_sick(&self, task: &TaskId) -> Result<(), Vec<String>> {
         let app = self.target.apps().iter().find(|(id, _)| is_task_of(task.as_str(), id));
         let Some((id, definition)) = app else {
@@ -291,13 +294,13 @@ impl StepBuilder<'_> {
     }
 }
 
-/// Whether a task of an app could have that name.
+/// Returns whether that is a task id of the app.
 fn is_task_of(task: &str, app: &str) -> bool {
     let (name, number) = task.rsplit_once('.').unwrap_or_default();
     app.trim_start_matches('/').replace('/', "_") == name && number.parse::<u64>().is_ok()
 }
 
-/// Adds the apps of a file; tells of ids that were there before.
+/// Adds the apps of a file. Returns a message for each id that exists already.
 fn add(apps: &mut Apps, written: Document) -> Vec<String> {
     let mut wrong = Vec::new();
     for definition in written.apps {
@@ -319,10 +322,10 @@ fn read(file: &str, text: &str) -> Result<Document, String> {
     Document::read(JsonNode::root(&json), file).map_err(|error| TextError::from(error).in_file(file).to_string())
 }
 
-/// The first of some names, as what is expected.
+/// Returns the first names, as the expectation of a message.
 fn one_of(mut names: &mut dyn Iterator<Item = &str>) -> String {
-    const SHOWN: usize = 12;
-    let mut first: Vec<&str> = (&mut names).take(SHOWN).collect();
+    const MAX_SHOWN: usize = 12;
+    let mut first: Vec<&str> = (&mut names).take(MAX_SHOWN).collect();
     first.extend(names.next().map(|_| "..."));
     if first.is_empty() { "nothing, as there are none".to_owned() } else { format!("one of {}", first.join(", ")) }
 }

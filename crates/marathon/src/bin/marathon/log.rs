@@ -1,4 +1,4 @@
-//! What people are shown while it happens, line by line.
+//! [`Log`]: a line for each event, for people.
 
 use crate::exec::Line;
 use crate::report::ports;
@@ -8,18 +8,18 @@ use apportion_marathon::{Marathon, Notice};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Of many lines alike, only so many are shown.
-pub(crate) const SHOWN: usize = 12;
+/// The most lines shown of many alike.
+pub(crate) const MAX_SHOWN: usize = 12;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 
-/// Tells what happens, line by line, as it happens.
+/// Writes a line for each event. Consecutive offers are collected, and shortened if they are many.
 pub(crate) struct Log<W> {
     out: W,
-    /// Offers that arrived last, one after another.
+    /// The offers since the last other event.
     offers: Vec<(Time, Offer)>,
 }
 
@@ -28,24 +28,24 @@ impl<W: Write> Log<W> {
         Self { out, offers: Vec::new() }
     }
 
-    /// Where it is told.
+    /// Returns the output.
     pub(crate) fn out(&mut self) -> &mut W {
         &mut self.out
     }
 
-    /// A part of the story.
+    /// Writes the heading of a step.
     pub(crate) fn heading(&mut self, text: &str) -> io::Result<()> {
         self.flush()?;
         writeln!(self.out, "{BOLD}{text}{BOLD:#}")
     }
 
-    /// The end of the story: what follows stands apart.
+    /// Writes an empty line.
     pub(crate) fn gap(&mut self) -> io::Result<()> {
         self.flush()?;
         writeln!(self.out)
     }
 
-    /// One thing that happened.
+    /// Writes an effect of the master.
     pub(crate) fn effect(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
         if let Effect::Offer(offer) = &emitted.effect {
             self.offers.push((emitted.at, offer.clone()));
@@ -68,40 +68,40 @@ impl<W: Write> Log<W> {
             Effect::OperationFailed { operation, error, .. } => {
                 self.line(emitted.at, BAD, "refused", &format!("{operation}: {error}"))
             }
-            // There is no maintenance here, and nothing else that a framework of this kind would see.
+            // There is no maintenance here, nor anything else that concerns this framework.
             Effect::Offer(_) | Effect::InverseOffer(_) | Effect::RescindInverseOffer { .. } | _ => Ok(()),
         }
     }
 
-    /// What the framework has to say.
+    /// Writes a notice of the framework.
     pub(crate) fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         self.flush()?;
         self.line(notice.at, if notice.topic == "deploy" { BOLD } else { BAD }, notice.topic, &notice.text)
     }
 
-    /// What a task has written.
+    /// Writes a line of the output of a task.
     pub(crate) fn output(&mut self, line: &Line) -> io::Result<()> {
         self.flush()?;
         let style = if line.is_error { BAD } else { Style::new() };
         writeln!(self.out, "{style}{}{style:#} | {}", line.task, line.text)
     }
 
-    /// A file was written.
+    /// Writes that a file was written.
     pub(crate) fn file(&mut self, at: Time, what: &str, file: &Path) -> io::Result<()> {
         self.flush()?;
         self.line(at, DIM, what, &format!("{} is written", file.display()))
     }
 
-    /// The offers that are still to be told.
+    /// Writes the collected offers.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let offers = std::mem::take(&mut self.offers);
-        for (at, offer) in offers.iter().take(SHOWN) {
+        for (at, offer) in offers.iter().take(MAX_SHOWN) {
             let attributes =
                 if offer.attributes.is_empty() { String::new() } else { format!("  {}", offer.attributes) };
             let text = format!("{} of {}  {}{attributes}", offer.id, offer.agent, offer.resources);
             self.line(*at, DIM, "offer", &text)?;
         }
-        match (offers.len().saturating_sub(SHOWN), offers.last()) {
+        match (offers.len().saturating_sub(MAX_SHOWN), offers.last()) {
             (0, _) | (_, None) => Ok(()),
             (more, Some((at, _))) => self.line(*at, DIM, "offer", &format!("and {more} more")),
         }

@@ -1,4 +1,4 @@
-//! A Marathon-like framework in an in-process cluster: apps in, tasks on agents out.
+//! The program `marathon`: runs Marathon's apps on an in-process cluster, with simulated tasks or with processes.
 //!
 //! ```text
 //! cargo run --release -p apportion-marathon -- [FILE.json ...] [--cluster FILE.json | --agents N] [--json]
@@ -7,12 +7,12 @@
 //! ```
 //!
 //! A file is an app or a group of apps. Without one it runs `simple`, `redis-unique` and `nginx-bridge-port` of
-//! `crates/marathon/apps`, or with `--exec` the first of these, as the others are images. A cluster
+//! `crates/marathon/apps`, or with `--exec` the first of these, because the others are images. A cluster
 //! file is `{"agents": [{"id": "a1", "resources": "cpus:4;mem:1024;ports:[31000-32000]"}]}`; an agent may
 //! also have `hostname`, `attributes`, and `region` with `zone`.
 //!
-//! InstanceTracker are simulated, in virtual time, or with `--exec` are processes of this machine, in real time, until Ctrl-C: then all
-//! are ended, what others need last. A second Ctrl-C kills them.
+//! Tasks are simulated in virtual time, or with `--exec` are processes of this machine in real time, until Ctrl-C: then all
+//! are ended, dependents before their dependencies. A second Ctrl-C kills them.
 //!
 //! Exit status: 0; 1 when the output or the file for HAProxy cannot be written; 2 for wrong input, with nothing launched and
 //! nothing on standard output; 130 after Ctrl-C.
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             messages.iter().for_each(|message| eprintln!("{message}"));
             ExitCode::from(2)
         }
-        // Whoever reads our output has seen enough.
+        // The reader of our output has closed it.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Output(error)) => {
             eprintln!("standard output: {error}");
@@ -62,9 +62,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
-    // Whether a task runs then is known only when all before has been played: once unseen, before anybody is told anything.
-    let is_told = !arguments.json || arguments.haproxy.is_some();
-    if is_told && input.steps.iter().any(|step| matches!(step.action, Action::FailChecks(_))) {
+    // Whether a task exists whose checks are to fail shows only after the steps before: so there is a dry run before any output.
+    let has_output = !arguments.json || arguments.haproxy.is_some();
+    if has_output && input.steps.iter().any(|step| matches!(step.action, Action::FailChecks(_))) {
         let mut dry_run = Session::<io::Sink>::new(input, Resources::default(), None)?;
         input.steps.iter().try_for_each(|step| dry_run.run(step))?;
     }

@@ -1,6 +1,6 @@
-//! What people, and programs, are shown in the end.
+//! The report at the end: as a table, or as one JSON document.
 
-use crate::log::{BAD, BOLD, SHOWN};
+use crate::log::{BAD, BOLD, MAX_SHOWN};
 use apportion::Time;
 use apportion::placement::{HostPort, Launch};
 use apportion_marathon::{Deployment, DeploymentState, Instance, Marathon, QueueItem};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use smol_str::SmolStr;
 use std::io::{self, Write};
 
-/// Host ports, each with the port of the container that it leads to, if that is another.
+/// Returns the host ports of a task, each with its container port if that differs: `31000->80`.
 pub(crate) fn ports(launch: &Launch) -> String {
     let port = |(i, host): (usize, &Option<u64>)| {
         let request = launch.requests.get(i);
@@ -26,7 +26,7 @@ pub(crate) fn ports(launch: &Launch) -> String {
     launch.ports.iter().enumerate().map(port).collect::<Vec<_>>().join(",")
 }
 
-/// All tasks, as `mesos ps` lists them.
+/// Writes all tasks, as `mesos ps` lists them.
 pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -64,10 +64,10 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
     lines.try_for_each(|line| writeln!(out, "{}", line.trim_end()))
 }
 
-/// The deployments that are not finished, and what they wait for.
+/// Writes the deployments that are not finished, with the apps that they wait for.
 pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
     for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == DeploymentState::Running) {
-        let open: Vec<&str> = deployment.pending().take(SHOWN).map(SmolStr::as_str).collect();
+        let open: Vec<&str> = deployment.pending().take(MAX_SHOWN).map(SmolStr::as_str).collect();
         let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
         writeln!(out)?;
         writeln!(out, "{BAD}deployment {number}{BAD:#} is not finished: {step}; it waits for {}", open.join(", "))?;
@@ -75,9 +75,9 @@ pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Resul
     Ok(())
 }
 
-/// Per app, what could not be placed, and why; or how long it waits because it has failed.
-pub(crate) fn waiting(waiting: &[QueueItem<'_>], out: &mut impl Write) -> io::Result<()> {
-    for QueueItem { app, instances, until, reasons, .. } in waiting {
+/// Writes the launch queue: per app, why instances could not be placed, or the end of its launch delay.
+pub(crate) fn queue(queue: &[QueueItem<'_>], out: &mut impl Write) -> io::Result<()> {
+    for QueueItem { app, instances, until, reasons, .. } in queue {
         writeln!(out)?;
         let of = app.instances;
         if let Some(until) = until {
@@ -92,17 +92,17 @@ pub(crate) fn waiting(waiting: &[QueueItem<'_>], out: &mut impl Write) -> io::Re
         if reasons.is_empty() {
             writeln!(out, "  no agent has anything left to offer")?;
         }
-        for (agent, reason) in reasons.iter().take(SHOWN) {
+        for (agent, reason) in reasons.iter().take(MAX_SHOWN) {
             writeln!(out, "  {agent}: {}: {}", reason.barrier.kind(), reason.barrier)?;
         }
-        if reasons.len() > SHOWN {
-            writeln!(out, "  and {} more reasons", reasons.len() - SHOWN)?;
+        if reasons.len() > MAX_SHOWN {
+            writeln!(out, "  and {} more reasons", reasons.len() - MAX_SHOWN)?;
         }
     }
     Ok(())
 }
 
-/// The same as one JSON document.
+/// Returns the whole report as JSON.
 pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
     let task = |task: &Instance| {
         let mut attributes = Map::new();

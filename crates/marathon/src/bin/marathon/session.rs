@@ -1,4 +1,4 @@
-//! Where it all happens: the cluster and its framework, and the log that tells of them.
+//! [`Session`]: a cluster with the framework, the log of its events, and the transport between them: virtual or real time.
 
 use crate::arguments::Arguments;
 use crate::exec::Machine;
@@ -18,21 +18,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long nothing must have happened for the cluster to have come to rest.
+/// The time without events after which the cluster is settled.
 const REST: Duration = Duration::from_secs(60);
 
-/// How often the master looks for something to offer where time is real.
+/// The allocation interval of the master in real time.
 const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What starts the executors of tasks.
+/// Starts the executor of a task.
 type Start = dyn FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send;
 
-/// Why a step could not be played.
+/// Why a session failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// What was asked for makes no sense.
+    /// The input is wrong.
     Input(Vec<String>),
-    /// Nobody can be told.
+    /// The output cannot be written.
     Output(io::Error),
     /// A file cannot be written.
     File(PathBuf, io::Error),
@@ -41,7 +41,7 @@ pub(crate) enum Failure {
 }
 
 impl From<CommandError> for Failure {
-    /// The cluster is made of input, so what the master refuses is wrong input.
+    /// The cluster is made from the input, so a command that the master rejects is wrong input.
     fn from(error: CommandError) -> Self {
         Self::Input(vec![error.to_string()])
     }
@@ -53,16 +53,17 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// What there is beside the cluster.
+/// The resources of a session outside of the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
-    /// Where tasks really run, if they do.
+    /// With `--exec`: this machine.
     machine: Option<Machine>,
+    /// With `--haproxy`: the configuration file.
     haproxy: Option<HaproxyFile>,
 }
 
 impl Resources {
-    /// What is asked for; what is wrong with it is told all at once.
+    /// Returns the resources that the arguments ask for.
     pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
         let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.service_ports.as_slice())));
         let haproxy = arguments.haproxy.as_ref().map(|file| HaproxyFile::new(file, wanted)).transpose()?;
@@ -71,15 +72,15 @@ impl Resources {
     }
 }
 
-/// Where it all happens, and who tells of it.
+/// A run of the program.
 pub(crate) struct Session<W> {
     cluster: Cluster<Marathon>,
     framework: FrameworkId,
     log: Option<Log<W>>,
-    /// The same where health checks are waited for: longer than from one to the next.
-    patience: Duration,
+    /// The same while health checks matter: longer than their longest interval.
+    rest_with_checks: Duration,
     resources: Resources,
-    /// Since when HAProxy may lead elsewhere than it should.
+    /// The time from which the file of HAProxy may be out of date.
     stale_since: Option<Time>,
 }
 
@@ -109,11 +110,12 @@ impl<W: Write> Session<W> {
             let wrong = |error| vec![format!("--haproxy {}: {error}", haproxy.file().display())];
             written.map_err(|error| Failure::Input(wrong(error)))?;
         }
-        let patience = input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
-        Ok(Self { cluster, framework: id, log, patience, resources, stale_since: None })
+        let rest_with_checks =
+            input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
+        Ok(Self { cluster, framework: id, log, rest_with_checks, resources, stale_since: None })
     }
 
-    /// Lets something happen, and all that comes of it.
+    /// Runs a step, until the cluster has settled.
     pub(crate) fn run(&mut self, step: &Step) -> Result<(), Failure> {
         if self.resources.machine.as_ref().is_some_and(Machine::is_over) {
             return Ok(self.heading(&format!("not any more: {}", step.heading))?);
@@ -148,10 +150,10 @@ impl<W: Write> Session<W> {
         self.cluster.executors().find(|executor| self.cluster.tasks_of(executor).any(|own| own == task)).cloned()
     }
 
-    /// Lets everything happen until nothing has for a while; where time is real, until all is as it should be. There, what
-    /// fails again and again is not waited for any longer than twice that while.
+    /// Runs the cluster until no event has come for a while; in real time, until the framework is settled. There, an app that
+    /// keeps failing is waited for no longer than twice that while.
     fn settle(&mut self, checks_fail: bool) -> Result<(), Failure> {
-        let rest = if checks_fail || self.resources.machine.is_some() { self.patience } else { REST };
+        let rest = if checks_fail || self.resources.machine.is_some() { self.rest_with_checks } else { REST };
         if let Some(machine) = &self.resources.machine {
             let latest = machine.now() + 2 * rest;
             return self.run_live(|marathon, machine, idle| {
@@ -166,7 +168,7 @@ impl<W: Write> Session<W> {
         Ok(())
     }
 
-    /// Lets everything happen that happens by then, and tells of it: when a task was last heard of.
+    /// Runs the cluster up to that time, and logs its events. Returns the time of the last event of a task.
     fn process_until(&mut self, until: Time) -> Result<Option<Time>, Failure> {
         let mut last = None;
         loop {
@@ -190,8 +192,8 @@ impl<W: Write> Session<W> {
         Ok(last)
     }
 
-    /// Lets everything happen as it really does, until that says that it is enough; it is told, too, for how long no task was
-    /// heard of.
+    /// Runs the cluster in real time until `is_done` says so. The last argument of `is_done` is the time since the last event
+    /// of a task.
     fn run_live(&mut self, is_done: impl Fn(&Marathon, &Machine, Duration) -> bool) -> Result<(), Failure> {
         let mut last = self.cluster.now();
         loop {
@@ -212,7 +214,7 @@ impl<W: Write> Session<W> {
         }
     }
 
-    /// Has HAProxy lead to all tasks that are up.
+    /// Writes the configuration of HAProxy for the tasks that are up.
     fn update_haproxy(&mut self) -> Result<(), Failure> {
         self.stale_since = None;
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
@@ -244,8 +246,8 @@ impl<W: Write> Session<W> {
         self.log.as_mut().map_or(Ok(()), |log| notices.iter().try_for_each(|notices| log.notice(notices)))
     }
 
-    /// Learns why what waits still has to, and shows what came of it all. What really runs does so as long as it is to, and is
-    /// then ended.
+    /// Collects the reasons of the launches that wait, and prints the report. Processes run until Ctrl-C or `--for`, and are
+    /// ended after the report.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.run_live(|_, machine, _| machine.is_over())?;
         if self.resources.machine.is_none() {
@@ -276,7 +278,7 @@ impl<W: Write> Session<W> {
                 let out = log.out();
                 report::table(marathon, out)?;
                 report::unfinished(marathon, out)?;
-                report::waiting(&marathon.queue(now), out)?;
+                report::queue(&marathon.queue(now), out)?;
                 out.flush()
             }
             None => {
