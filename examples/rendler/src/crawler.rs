@@ -1,20 +1,20 @@
-//! [`Crawler`]: the executor that fetches pages and tells where their links lead.
+//! [`Crawler`]: an executor that fetches pages and finds their links.
 
 use crate::job::Crawled;
 use crate::page::Page;
 use crate::site::{FetchError, Fetched, Site};
-use crate::workshop::{Broken, Workshop};
+use crate::task_threads::{TaskError, TaskThreads};
 use apportion::executor::{Executor, Reports};
 use apportion::{Task, TaskId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Fetches pages of a site, several at a time.
+/// Fetches pages of a site, one thread per task.
 #[derive(Debug)]
 pub(crate) struct Crawler {
     site: Arc<Site>,
-    workshop: Workshop<Result<Crawled, CrawlError>>,
+    threads: TaskThreads<Result<Crawled, CrawlError>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -22,32 +22,32 @@ enum CrawlError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
-    Broken(#[from] Broken),
+    TaskError(#[from] TaskError),
 }
 
 impl Crawler {
-    /// A crawler of that site; whoever hears the bell is to wake it.
-    pub(crate) fn new(site: Arc<Site>, bell: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { site, workshop: Workshop::new(bell) }
+    /// Returns a crawler of that site. Its threads call `waker` when a task has ended.
+    pub(crate) fn new(site: Arc<Site>, waker: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { site, threads: TaskThreads::new(waker) }
     }
 }
 
 impl Executor for Crawler {
     fn launch(&mut self, task: Task, reports: &mut Reports) {
         let site = Arc::clone(&self.site);
-        self.workshop.launch(&task, reports, move |job, _| crawl(&site, &job.page));
+        self.threads.launch(&task, reports, move |job, _| crawl(&site, &job.page));
     }
 
     fn kill(&mut self, task: TaskId, _: Option<Duration>, reports: &mut Reports) {
-        self.workshop.kill(&task, reports);
+        self.threads.kill(&task, reports);
     }
 
     fn woken(&mut self, reports: &mut Reports) {
-        self.workshop.report(reports);
+        self.threads.report(reports);
     }
 }
 
-/// Fetches a page; its links to pages of the same site, each once, in their order on the page.
+/// Fetches a page, and resolves its links. Those to pages of the same site are distinct, in their order on the page.
 fn crawl(site: &Site, page: &str) -> Result<Crawled, CrawlError> {
     Ok(match site.fetch(page)? {
         Fetched::Html(html) => {

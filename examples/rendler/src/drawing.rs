@@ -1,7 +1,7 @@
-//! [`Drawing`]: the graph as one page that can be opened anywhere, with all its pictures in it.
+//! [`Drawing`]: the graph as one self-contained HTML page.
 
 use crate::graph::{Graph, Node};
-use crate::job::{Rendered, Sort};
+use crate::job::{PictureKind, Rendered};
 use crate::markup::Text;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The page around the drawing: its style, and the script that moves it.
+/// The template of the page: its style, and the script that moves and zooms.
 const PAGE: &str = include_str!("drawing.html");
 
 /// The size of a picture, of the box around it, and of its cell.
@@ -18,20 +18,20 @@ const PICTURE: (usize, usize) = (192, 144);
 const BOX: (usize, usize) = (200, 190);
 const CELL: (usize, usize) = (250, 270);
 
-/// How many characters of a caption have room.
-const CAPTION: usize = 30;
+/// The most characters shown of a caption.
+const MAX_CAPTION: usize = 30;
 
-/// Everything that a drawing is made of.
+/// The parts of a drawing.
 #[derive(Debug)]
 pub(crate) struct Drawing<'a> {
     /// The site, for people.
     pub(crate) title: &'a str,
-    /// What has come of the crawl, for people.
+    /// The summary of the crawl, for people.
     pub(crate) summary: &'a str,
     pub(crate) graph: &'a Graph,
-    /// The page that stands on top.
+    /// The page at the top.
     pub(crate) start: &'a str,
-    /// The folder that the pictures are in.
+    /// The folder of the pictures.
     pub(crate) pictures: &'a Path,
 }
 
@@ -39,12 +39,12 @@ pub(crate) struct Drawing<'a> {
 type Places<'a> = BTreeMap<&'a str, (usize, usize)>;
 
 impl Drawing<'_> {
-    /// The page, whole.
+    /// Returns the page.
     pub(crate) fn html(&self) -> io::Result<String> {
         let svg = self.svg()?;
         let parts =
             [("title", Text(self.title).to_string()), ("summary", Text(self.summary).to_string()), ("svg", svg)];
-        // Put in part by part, so that nothing within one is taken for the place of another.
+        // In one pass, so that a placeholder within one part is not replaced by another part.
         let mut html = String::with_capacity(PAGE.len() + parts.iter().map(|(_, part)| part.len()).sum::<usize>());
         let mut pieces = PAGE.split("{{");
         html.push_str(pieces.next().unwrap_or_default());
@@ -56,7 +56,7 @@ impl Drawing<'_> {
         Ok(html)
     }
 
-    /// Ranks from top to bottom, each in as many rows as it needs.
+    /// Lays out the ranks from top to bottom, each in as many rows as it needs. Returns the positions and the size.
     fn places(&self) -> (Places<'_>, (usize, usize)) {
         let widest = (self.graph.nodes().len() * 2).isqrt().clamp(4, 40);
         let (mut places, mut row) = (BTreeMap::new(), 0);
@@ -123,11 +123,11 @@ impl Drawing<'_> {
         Ok(())
     }
 
-    /// A picture as an address that has it all.
+    /// Returns a picture as a `data:` URL.
     fn data(&self, picture: &Rendered) -> io::Result<String> {
-        let kind = match picture.sort {
-            Sort::Screenshot => "image/png",
-            Sort::Card => "image/svg+xml",
+        let kind = match picture.kind {
+            PictureKind::Screenshot => "image/png",
+            PictureKind::Card => "image/svg+xml",
         };
         let path = self.pictures.join(&picture.file);
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -135,7 +135,7 @@ impl Drawing<'_> {
     }
 }
 
-/// The path of a link: from the side of one box that is nearer to the other box.
+/// Returns the path of a link, between the nearest sides of two boxes.
 fn curve((x1, y1): (usize, usize), (x2, y2): (usize, usize)) -> String {
     let (half, full) = (BOX.0 / 2, BOX.1);
     if (x1, y1) == (x2, y2) {
@@ -154,7 +154,7 @@ fn curve((x1, y1): (usize, usize), (x2, y2): (usize, usize)) -> String {
 }
 
 fn short(text: &str) -> String {
-    match text.char_indices().nth(CAPTION) {
+    match text.char_indices().nth(MAX_CAPTION) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -173,8 +173,8 @@ mod tests {
         let mut graph = Graph::default();
         let title = Some("</title><script>alert(1)</script>{{svg}}".to_owned());
         let links = vec!["/a\"onclick=\"b".to_owned(), "/".to_owned()];
-        graph.crawled("/", Crawled::Page { title, links, elsewhere: 2 });
-        graph.rendered("/", Rendered { file: "a.svg".to_owned(), sort: Sort::Card });
+        graph.record_crawl("/", Crawled::Page { title, links, elsewhere: 2 });
+        graph.record_picture("/", Rendered { file: "a.svg".to_owned(), kind: PictureKind::Card });
         let drawing =
             Drawing { title: "a <b>", summary: "{{title}}", graph: &graph, start: "/", pictures: folder.path() };
         let html = drawing.html().unwrap();
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_picture_that_is_gone_is_named() {
         let mut graph = Graph::default();
-        graph.rendered("/", Rendered { file: "gone.png".to_owned(), sort: Sort::Screenshot });
+        graph.record_picture("/", Rendered { file: "gone.png".to_owned(), kind: PictureKind::Screenshot });
         let drawing = Drawing { title: "", summary: "", graph: &graph, start: "/", pictures: Path::new("nowhere") };
         assert!(drawing.html().unwrap_err().to_string().starts_with("nowhere/gone.png: "));
     }

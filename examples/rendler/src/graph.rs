@@ -11,36 +11,36 @@ pub(crate) struct Graph {
     edges: BTreeSet<(String, String)>,
 }
 
-/// What is known of a page.
+/// A page of the site.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     pub(crate) state: State,
     pub(crate) picture: Option<Rendered>,
-    /// How many of its links lead to other sites.
+    /// The number of its links to other sites.
     pub(crate) elsewhere: usize,
 }
 
-/// How far the crawl of a page has come.
+/// The state of a page in the crawl.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum State {
-    /// It was seen in a link, and no more.
+    /// Linked, and not crawled yet.
     #[default]
     Seen,
-    /// It was read, and has that title.
+    /// Crawled, with its title.
     Page(Option<String>),
-    /// It is a file of that kind, and was not read.
+    /// A file of that kind, which is no page.
     File(String),
-    /// It leads on to another.
+    /// Redirects to another page.
     Moved,
-    /// It is not there, and why.
+    /// Does not exist, and why.
     Missing(String),
-    /// It could not be had, however often it was tried, and why.
+    /// Given up after all retries, and why.
     Failed(String),
 }
 
 impl Graph {
-    /// Takes note of a page; false if it was known.
-    pub(crate) fn see(&mut self, page: &str) -> bool {
+    /// Adds a page. Returns whether it is new.
+    pub(crate) fn insert(&mut self, page: &str) -> bool {
         let new = !self.nodes.contains_key(page);
         if new {
             self.nodes.insert(page.to_owned(), Node::default());
@@ -48,8 +48,8 @@ impl Graph {
         new
     }
 
-    /// Takes note of what a crawl has found; the pages that are new by it, in the order of the links.
-    pub(crate) fn crawled(&mut self, page: &str, found: Crawled) -> Vec<String> {
+    /// Records the result of a crawl. Returns the new pages, in the order of the links.
+    pub(crate) fn record_crawl(&mut self, page: &str, found: Crawled) -> Vec<String> {
         let (state, links, elsewhere) = match found {
             Crawled::Page { title, links, elsewhere } => (State::Page(title), links, elsewhere),
             Crawled::File { kind } => (State::File(kind), Vec::new(), 0),
@@ -59,35 +59,36 @@ impl Graph {
         let node = self.nodes.entry(page.to_owned()).or_default();
         (node.state, node.elsewhere) = (state, elsewhere);
         self.edges.extend(links.iter().map(|to| (page.to_owned(), to.clone())));
-        links.into_iter().filter(|link| self.see(link)).collect()
+        links.into_iter().filter(|link| self.insert(link)).collect()
     }
 
-    /// Takes note that a page cannot be had.
-    pub(crate) fn failed(&mut self, page: &str, why: String) {
+    /// Records that a page was given up.
+    pub(crate) fn record_failure(&mut self, page: &str, why: String) {
         self.nodes.entry(page.to_owned()).or_default().state = State::Failed(why);
     }
 
-    /// Takes note of the picture of a page.
-    pub(crate) fn rendered(&mut self, page: &str, picture: Rendered) {
+    /// Records the picture of a page.
+    pub(crate) fn record_picture(&mut self, page: &str, picture: Rendered) {
         self.nodes.entry(page.to_owned()).or_default().picture = Some(picture);
     }
 
-    /// All pages, by name.
+    /// Returns all pages, by name.
     pub(crate) fn nodes(&self) -> &BTreeMap<String, Node> {
         &self.nodes
     }
 
-    /// All links: from which page to which.
+    /// Returns all links, as pairs of pages.
     pub(crate) fn edges(&self) -> &BTreeSet<(String, String)> {
         &self.edges
     }
 
-    /// The pages that have a link to this one.
+    /// Returns the pages that link to this one.
     pub(crate) fn linked_from<'a>(&'a self, page: &'a str) -> impl Iterator<Item = &'a str> {
         self.edges.iter().filter(move |(_, to)| to == page).map(|(from, _)| from.as_str())
     }
 
-    /// The pages by how many links they are away from `start`, each rank by name; what cannot be reached comes last.
+    /// Returns the pages by their distance from `start` in links, by breadth-first search. Each rank is sorted by name;
+    /// unreachable pages are the last rank.
     pub(crate) fn ranks(&self, start: &str) -> Vec<Vec<&str>> {
         let mut links: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to) in &self.edges {
@@ -117,14 +118,14 @@ impl Graph {
         ranks
     }
 
-    /// The graph in the language of Graphviz, its pictures by their names in the folder `pictures`.
+    /// Returns the graph as DOT (Graphviz), with its pictures as files in the folder `pictures`.
     pub(crate) fn dot(&self) -> Dot<'_> {
         Dot(self)
     }
 }
 
 impl Node {
-    /// What is written under the picture of a page.
+    /// Returns the caption of a page.
     pub(crate) fn caption(&self) -> String {
         match &self.state {
             State::Seen => "not crawled".to_owned(),
@@ -137,7 +138,7 @@ impl Node {
         }
     }
 
-    /// The state in one word, as a class of drawings.
+    /// Returns the state in one word: the class of the page in the drawing.
     pub(crate) fn class(&self) -> &'static str {
         match self.state {
             State::Seen => "seen",
@@ -150,7 +151,7 @@ impl Node {
     }
 }
 
-/// A graph as text for `dot`.
+/// Displays a graph as DOT.
 #[derive(Debug)]
 pub(crate) struct Dot<'a>(&'a Graph);
 
@@ -180,7 +181,7 @@ impl fmt::Display for Dot<'_> {
     }
 }
 
-/// A quoted string of DOT. A backslash would begin an escape of labels, so it is doubled, and a line break is one.
+/// Displays a quoted string of DOT, in which a backslash is doubled and a line break is `\n`.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -202,9 +203,9 @@ mod tests {
     #[test]
     fn dot_keeps_whatever_names_and_titles_have_in_them() {
         let mut graph = Graph::default();
-        assert!(graph.see("/"));
-        assert_eq!(graph.crawled("/", page("say \"hi\" \\ there", &["/a", "/"])), ["/a"]);
-        graph.crawled("/a", Crawled::Missing { why: "no such file".to_owned() });
+        assert!(graph.insert("/"));
+        assert_eq!(graph.record_crawl("/", page("say \"hi\" \\ there", &["/a", "/"])), ["/a"]);
+        graph.record_crawl("/a", Crawled::Missing { why: "no such file".to_owned() });
         assert_eq!(
             graph.dot().to_string(),
             r#"digraph site {
@@ -221,9 +222,9 @@ mod tests {
     #[test]
     fn ranks_count_links_from_the_start() {
         let mut graph = Graph::default();
-        graph.crawled("/", page("", &["/b", "/a"]));
-        graph.crawled("/b", page("", &["/c", "/a", "/"]));
-        graph.crawled("/alone", page("", &["/"]));
+        graph.record_crawl("/", page("", &["/b", "/a"]));
+        graph.record_crawl("/b", page("", &["/c", "/a", "/"]));
+        graph.record_crawl("/alone", page("", &["/"]));
         assert_eq!(graph.ranks("/"), [vec!["/"], vec!["/a", "/b"], vec!["/c"], vec!["/alone"]]);
         assert_eq!(Graph::default().ranks("/"), Vec::<Vec<&str>>::new());
     }

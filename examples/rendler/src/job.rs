@@ -1,4 +1,4 @@
-//! [`Job`]: what scheduler and executors say to each other.
+//! [`Job`]: the data of tasks and of their last statuses, between scheduler and executors.
 
 use apportion::Resources;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::fmt;
 
-/// Something to be done with a page: the data of a task.
+/// The work on one page: the data of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) kind: Kind,
@@ -17,45 +17,45 @@ pub(crate) struct Job {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
-    /// Fetch a page and tell where its links lead.
+    /// Fetch a page and find its links.
     Crawl,
     /// Make a picture of a page.
     Render,
 }
 
-/// What a crawl has found: the data of its last status.
+/// The result of a crawl: the data of its last status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Crawled {
-    /// A page, and the pages of this site that it has links to, each once; and how many links lead elsewhere.
+    /// A page, the distinct pages of this site that it links to, and the number of its links to other sites.
     Page { title: Option<String>, links: Vec<String>, elsewhere: usize },
-    /// No page but a file of that kind.
+    /// A file of that kind, which is no page.
     File { kind: String },
-    /// It is elsewhere: on a page of this site, if one is named.
+    /// A redirect; `to` is none if it leads to another site.
     Moved { to: Option<String> },
-    /// There is no such page, and why.
+    /// No such page, and why.
     Missing { why: String },
 }
 
-/// A picture: the data of the last status of a render.
+/// The result of a render: the data of its last status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rendered {
     /// The name of its file in the folder of pictures.
     pub(crate) file: String,
-    pub(crate) sort: Sort,
+    pub(crate) kind: PictureKind,
 }
 
-/// What a picture shows.
+/// The kind of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Sort {
-    /// The page, as a browser draws it.
+pub(crate) enum PictureKind {
+    /// A screenshot by a browser.
     Screenshot,
-    /// Title and first words of the page.
+    /// A card with the title and the first words of the page.
     Card,
 }
 
 impl Kind {
-    /// What a task of this kind takes.
+    /// Returns the resources of a task of this kind.
     pub(crate) fn size(self) -> Resources {
         let size = match self {
             Self::Crawl => "cpus:0.25;mem:32",
@@ -64,7 +64,7 @@ impl Kind {
         size.parse().expect("these are resources")
     }
 
-    /// The id of the executor on each agent that runs tasks of this kind.
+    /// Returns the id of the executor that runs tasks of this kind, one on each agent.
     pub(crate) fn executor(self) -> &'static str {
         match self {
             Self::Crawl => "crawler",
@@ -74,13 +74,13 @@ impl Kind {
 }
 
 impl Job {
-    /// The data of the task (bytes, which in v1 JSON are base64).
+    /// Returns the data of the task (bytes, which in v1 JSON are base64).
     pub(crate) fn to_data(&self) -> String {
         BASE64_STANDARD.encode(serde_json::to_vec(self).expect("a job has a JSON form"))
     }
 
-    /// The job of a task, by its field `data`.
-    pub(crate) fn of_data(data: Option<&Json>) -> Option<Self> {
+    /// Returns the job in the field `data` of a task.
+    pub(crate) fn from_data(data: Option<&Json>) -> Option<Self> {
         let bytes = BASE64_STANDARD.decode(data?.as_str()?).ok()?;
         serde_json::from_slice(&bytes).ok()
     }

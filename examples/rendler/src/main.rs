@@ -24,15 +24,15 @@ mod renderer;
 mod run;
 mod scheduler;
 mod site;
+mod task_threads;
 #[cfg(test)]
 mod tests;
-mod workshop;
 
 use clap::Parser;
 use drawing::Drawing;
 use graph::{Graph, State};
 use indicatif::{ProgressBar, ProgressStyle};
-use job::Sort;
+use job::PictureKind;
 use painter::Painter;
 use run::{Run, Signal};
 use scheduler::{Limits, Rendler};
@@ -73,7 +73,7 @@ struct Arguments {
     cards: bool,
 }
 
-/// Why the program ends with another status than 0.
+/// Why the program exits with another status than 0.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
@@ -99,7 +99,7 @@ impl Failure {
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has seen enough.
+        // The reader of our output has closed it.
         Err(Failure::Output { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
@@ -116,13 +116,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let limits =
         Limits { pages: arguments.pages as usize, renders: arguments.renders as usize, retries: arguments.retries };
     let (sender, signals) = mpsc::channel();
-    let interrupted = listen(sender.clone())?;
+    let interrupted = handle_ctrl_c(sender.clone())?;
     let painter = Painter::new(Arc::clone(&site), pictures.clone(), browser);
-    let begun = Run::begin(painter, arguments.agents, limits, (sender, signals));
-    let mut run = begun.map_err(|error| Failure::Input(error.to_string()))?;
+    let started = Run::start(painter, arguments.agents, limits, (sender, signals));
+    let mut run = started.map_err(|error| Failure::Input(error.to_string()))?;
     let bar = bar();
-    while run.turn() {
-        show(&bar, run.rendler(), limits);
+    while run.step() {
+        update(&bar, run.rendler(), limits);
     }
     bar.finish_and_clear();
 
@@ -138,15 +138,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let html = drawing.html().map_err(|source| Failure::Output { file: "pictures".to_owned(), source })?;
     write(&arguments.out.join("graph.html"), &html)?;
     write(&arguments.out.join("graph.dot"), &rendler.graph().dot().to_string())?;
-    let told = tell(rendler, &summary, &arguments.out);
-    told.map_err(|source| Failure::Output { file: "standard output".to_owned(), source })?;
+    let printed = print_report(rendler, &summary, &arguments.out);
+    printed.map_err(|source| Failure::Output { file: "standard output".to_owned(), source })?;
     if interrupted.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }
     first_page(&site, rendler.graph())
 }
 
-/// The browser to use, if one is to be used and there is one.
+/// Returns the browser to use; `None` for text cards.
 fn browser(arguments: &Arguments) -> Result<Option<PathBuf>, Failure> {
     match &arguments.browser {
         Some(file) if !file.is_file() => Err(Failure::Input(format!("--browser {}: no such file", file.display()))),
@@ -155,27 +155,27 @@ fn browser(arguments: &Arguments) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-/// Makes a signal of the first Ctrl-C, and an end of the second; says whether there was one.
-fn listen(sender: Sender<Signal>) -> Result<Arc<AtomicBool>, Failure> {
+/// Sends a signal at the first Ctrl-C, and exits at the second. Returns a flag that says whether there was one.
+fn handle_ctrl_c(sender: Sender<Signal>) -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&interrupted);
     let set = ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
             process::exit(130);
         }
-        let _ = sender.send(Signal::Stop); // nobody listens once all is done
+        let _ = sender.send(Signal::Stop); // the receiver is gone at the end
     });
     set.map_err(|error| Failure::Input(format!("Ctrl-C cannot be listened to: {error}")))?;
     Ok(interrupted)
 }
 
-/// A progress bar on standard error, if that is a terminal.
+/// Returns a progress bar on standard error, which is hidden unless that is a terminal.
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("this is a template");
     ProgressBar::new(1).with_style(style)
 }
 
-fn show(bar: &ProgressBar, rendler: &Rendler, limits: Limits) {
+fn update(bar: &ProgressBar, rendler: &Rendler, limits: Limits) {
     let ((crawled, found), (rendered, read)) = (rendler.crawls(), rendler.renders());
     bar.set_length((found + read) as u64);
     bar.set_position((crawled + rendered) as u64);
@@ -193,11 +193,11 @@ fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-/// What has come of the crawl, in one line.
+/// Returns the summary of the crawl, in one line.
 fn summary(rendler: &Rendler) -> String {
     let nodes = rendler.graph().nodes().values();
     let states = |wanted: fn(&State) -> bool| nodes.clone().filter(|node| wanted(&node.state)).count();
-    let pictures = |sort| nodes.clone().flat_map(|node| &node.picture).filter(|picture| picture.sort == sort).count();
+    let pictures = |kind| nodes.clone().flat_map(|node| &node.picture).filter(|picture| picture.kind == kind).count();
     let mut parts = vec![
         count(states(|state| matches!(state, State::Page(_))), "page"),
         count(rendler.graph().edges().len(), "link"),
@@ -217,14 +217,14 @@ fn summary(rendler: &Rendler) -> String {
     add(failed, format!("{failed} failed"));
     let seen = states(|state| matches!(state, State::Seen));
     add(seen, format!("{seen} not crawled"));
-    let (screenshots, cards) = (pictures(Sort::Screenshot), pictures(Sort::Card));
+    let (screenshots, cards) = (pictures(PictureKind::Screenshot), pictures(PictureKind::Card));
     add(screenshots, count(screenshots, "screenshot"));
     add(cards, count(cards, "text card"));
     parts.join(", ")
 }
 
-/// Tells what has come of the crawl, what is missing and who has a link to it, and what went wrong on the way.
-fn tell(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> {
+/// Prints the problems, the missing pages with the pages that link to them, and the summary.
+fn print_report(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> {
     let mut to = io::stdout().lock();
     for note in rendler.notes() {
         writeln!(to, "{note}")?;
@@ -239,7 +239,7 @@ fn tell(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> {
     if rendler.retried() > 0 {
         writeln!(to, "tried again: {}", count(rendler.retried(), "time"))?;
     }
-    if graph.nodes().values().flat_map(|node| &node.picture).any(|picture| picture.sort == Sort::Card) {
+    if graph.nodes().values().flat_map(|node| &node.picture).any(|picture| picture.kind == PictureKind::Card) {
         writeln!(to, "the pictures are text cards: no browser was found or wanted")?;
     }
     writeln!(to, "{summary}")?;
@@ -247,7 +247,7 @@ fn tell(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> {
     to.flush()
 }
 
-/// A crawl whose first page cannot be had has crawled nothing.
+/// Fails if the first page could not be fetched.
 fn first_page(site: &Site, graph: &Graph) -> Result<(), Failure> {
     match graph.nodes().get(site.start()).map(|node| &node.state) {
         Some(State::Missing(why) | State::Failed(why)) => {

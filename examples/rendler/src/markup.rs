@@ -1,8 +1,8 @@
-//! [`Text`]: any text within HTML and SVG.
+//! [`Text`]: text escaped for HTML and SVG.
 
 use std::fmt::{self, Write};
 
-/// Text as it is written between tags and within quotes; what XML has no place for is left out.
+/// Displays a text escaped for element content and attribute values. Characters that XML excludes are left out.
 pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Text<'_> {

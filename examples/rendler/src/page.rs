@@ -1,25 +1,25 @@
-//! [`Page`]: what a crawler wants to know of a page.
+//! [`Page`]: the title, links and first words of an HTML page.
 
 use scraper::{ElementRef, Html, Node, Selector};
 
-/// The title, the links and the first words of a page.
+/// The parts of a page that the crawl needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     /// Its title, or else its first heading.
     pub(crate) title: Option<String>,
-    /// What its links count from, if not from where it is itself.
+    /// Its `<base href>`: the URL that its links are relative to, if not its own.
     pub(crate) base: Option<String>,
-    /// Where its links lead, as they are written.
+    /// The targets of its links, as they are written.
     pub(crate) links: Vec<String>,
     /// Its first words.
     pub(crate) words: String,
 }
 
-/// How many words of a page are kept as its first.
-const WORDS: usize = 80;
+/// The most words kept of a page.
+const MAX_WORDS: usize = 80;
 
 impl Page {
-    /// Reads a page as a browser does: whatever it is, it has a meaning.
+    /// Parses a page as a browser does: no input is an error.
     pub(crate) fn read(html: &str) -> Self {
         let document = Html::parse_document(html);
         let links = select(&document, "a[href], area[href], iframe[src], frame[src]");
@@ -38,7 +38,7 @@ fn select<'a>(document: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
     Selector::parse(selector).map(|selector| document.select(&selector).collect()).unwrap_or_default()
 }
 
-/// The texts that a reader sees, in order.
+/// Returns the visible texts, in order.
 fn shown(document: &Html) -> impl Iterator<Item = &str> {
     document.tree.nodes().filter_map(|node| {
         let Node::Text(text) = node.value() else { return None };
@@ -50,9 +50,9 @@ fn shown(document: &Html) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The first words of texts, with one space between them.
+/// Returns the first words of texts, separated by single spaces.
 fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let words = texts.into_iter().flat_map(str::split_whitespace).take(WORDS);
+    let words = texts.into_iter().flat_map(str::split_whitespace).take(MAX_WORDS);
     words.collect::<Vec<_>>().join(" ")
 }
 

@@ -1,10 +1,10 @@
-//! [`Painter`]: makes a picture of a page, by a browser where there is one.
+//! [`Painter`]: makes pictures of pages: screenshots by a browser, or text cards.
 
-use crate::job::{Rendered, Sort};
+use crate::job::{PictureKind, Rendered};
 use crate::markup::Text;
 use crate::page::Page;
 use crate::site::{FetchError, Fetched, Site};
-use crate::workshop::{Broken, Cancelled};
+use crate::task_threads::{CancelFlag, TaskError};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -22,14 +22,14 @@ pub(crate) struct Painter {
     browser: Option<PathBuf>,
 }
 
-/// How often a browser that draws is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// The interval at which a running browser is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Why there is no picture of a page this time.
+/// Why a picture could not be made; a retry may succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaintError {
     #[error(transparent)]
-    Broken(#[from] Broken),
+    Task(#[from] TaskError),
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error("it is no page any more")]
@@ -46,7 +46,7 @@ pub(crate) enum PaintError {
 const BROWSERS: [&str; 5] =
     ["chromium", "chromium-browser", "chrome-headless-shell", "google-chrome", "google-chrome-stable"];
 
-/// The browser of this machine, if it has one.
+/// Returns the browser of this machine, if one is installed.
 pub(crate) fn installed() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -59,16 +59,16 @@ impl Painter {
         Self { site, folder, browser }
     }
 
-    /// The site whose pages it makes pictures of.
+    /// Returns the site of the pages.
     pub(crate) fn site(&self) -> Arc<Site> {
         Arc::clone(&self.site)
     }
 
     /// Makes a picture of a page.
-    pub(crate) fn paint(&self, page: &str, cancelled: &Cancelled) -> Result<Rendered, PaintError> {
-        let (sort, ending) = match self.browser {
-            Some(_) => (Sort::Screenshot, "png"),
-            None => (Sort::Card, "svg"),
+    pub(crate) fn paint(&self, page: &str, cancelled: &CancelFlag) -> Result<Rendered, PaintError> {
+        let (kind, ending) = match self.browser {
+            Some(_) => (PictureKind::Screenshot, "png"),
+            None => (PictureKind::Card, "svg"),
         };
         let file = format!("{}.{ending}", file_name(page));
         let path = self.folder.join(&file);
@@ -80,22 +80,22 @@ impl Painter {
                 fs::write(&path, card).map_err(|source| unusable(&path, source))?;
             }
         }
-        Ok(Rendered { file, sort })
+        Ok(Rendered { file, kind })
     }
 
-    /// Has a browser draw a page: half the size of a window, so that many fit into one drawing.
-    fn screenshot(&self, browser: &Path, page: &str, to: &Path, cancelled: &Cancelled) -> Result<(), PaintError> {
+    /// Makes a screenshot, at half size so that many fit into one drawing.
+    fn screenshot(&self, browser: &Path, page: &str, to: &Path, cancelled: &CancelFlag) -> Result<(), PaintError> {
         let home = tempfile::tempdir().map_err(|source| unusable(&std::env::temp_dir(), source))?;
         let shot = home.path().join("shot.png");
         let mut command = Command::new(browser);
         command.args(["--headless", "--disable-gpu", "--hide-scrollbars", "--mute-audio", "--no-first-run"]);
         command.args(["--window-size=1024,768", "--force-device-scale-factor=0.5", "--virtual-time-budget=5000"]);
-        // Nothing is fetched from another machine, whatever the page asks for.
+        // No page may have the browser connect to another machine.
         command.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE [::1]");
         command.arg(format!("--user-data-dir={}", home.path().display()));
         command.arg(format!("--screenshot={}", shot.display()));
         if is_root() {
-            command.arg("--no-sandbox"); // as root it has none, and ends at once without this
+            command.arg("--no-sandbox"); // as root a browser exits at once without this
         }
         command.arg(self.site.url(page)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|source| unusable(browser, source))?;
@@ -103,12 +103,12 @@ impl Painter {
             if let Some(status) = child.try_wait().map_err(|source| unusable(browser, source))? {
                 break status;
             }
-            if cancelled.is() {
+            if cancelled.is_set() {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(PaintError::Cancelled);
             }
-            thread::sleep(LOOK);
+            thread::sleep(POLL_INTERVAL);
         };
         if !fs::metadata(&shot).is_ok_and(|shot| shot.len() > 0) {
             return Err(PaintError::NoPicture(status));
@@ -133,7 +133,7 @@ fn is_root() -> bool {
     false
 }
 
-/// A name for the files of a page: readable, and, by a hash (FNV-1a), of this page alone.
+/// Returns a file name for a page: a readable part, and a hash (FNV-1a) that makes it unique.
 fn file_name(page: &str) -> String {
     let hash = page
         .bytes()
@@ -142,7 +142,7 @@ fn file_name(page: &str) -> String {
     format!("{}-{hash:016x}", readable.collect::<String>().trim_matches('-'))
 }
 
-/// A picture of a page that no browser has drawn: its name, its title and its first words, and that it is no more.
+/// Returns a text card as SVG: the name, title and first words of a page, and that it is no screenshot.
 fn card(page: &str, read: &Page) -> String {
     let mut svg = String::from(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"512\" height=\"384\" font-family=\"sans-serif\">\n\

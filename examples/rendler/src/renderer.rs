@@ -1,45 +1,45 @@
-//! [`Renderer`]: the executor that makes pictures of pages.
+//! [`Renderer`]: an executor that makes pictures of pages.
 
 use crate::job::Rendered;
 use crate::painter::{PaintError, Painter};
-use crate::workshop::Workshop;
+use crate::task_threads::TaskThreads;
 use apportion::executor::{Executor, Reports};
 use apportion::{Task, TaskId};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes pictures of the pages of a site, several at a time.
+/// Makes pictures of the pages of a site, one thread per task.
 #[derive(Debug)]
 pub(crate) struct Renderer {
     painter: Arc<Painter>,
-    workshop: Workshop<Result<Rendered, PaintError>>,
+    threads: TaskThreads<Result<Rendered, PaintError>>,
 }
 
 impl Renderer {
-    /// A renderer that has pictures made so; whoever hears the bell is to wake it.
-    pub(crate) fn new(painter: Arc<Painter>, bell: Arc<dyn Fn() + Send + Sync>) -> Self {
-        Self { painter, workshop: Workshop::new(bell) }
+    /// Returns a renderer that uses that painter. Its threads call `waker` when a task has ended.
+    pub(crate) fn new(painter: Arc<Painter>, waker: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self { painter, threads: TaskThreads::new(waker) }
     }
 }
 
 impl Executor for Renderer {
     fn launch(&mut self, task: Task, reports: &mut Reports) {
         let painter = Arc::clone(&self.painter);
-        self.workshop.launch(&task, reports, move |job, cancelled| painter.paint(&job.page, cancelled));
+        self.threads.launch(&task, reports, move |job, cancelled| painter.paint(&job.page, cancelled));
     }
 
     fn kill(&mut self, task: TaskId, _: Option<Duration>, reports: &mut Reports) {
-        self.workshop.kill(&task, reports);
+        self.threads.kill(&task, reports);
     }
 
     fn woken(&mut self, reports: &mut Reports) {
-        self.workshop.report(reports);
+        self.threads.report(reports);
     }
 }
 
 impl Drop for Renderer {
-    /// No browser outlives its renderer.
+    /// Kills all browsers.
     fn drop(&mut self) {
-        self.workshop.close();
+        self.threads.close();
     }
 }

@@ -1,4 +1,4 @@
-//! [`Run`]: master, framework, agents and executors in this process, in real time.
+//! [`Run`]: the transport. Master, framework, agents and executors run in this process, in real time.
 #![expect(clippy::disallowed_types, reason = "executors do real work, so the clock is a real one")]
 
 use crate::crawler::Crawler;
@@ -16,22 +16,22 @@ use std::time::{Duration, Instant};
 /// The resources of each agent.
 const AGENT: &str = "cpus:2;mem:1024";
 
-/// How often the master looks for something to offer.
+/// The allocation interval of the master.
 const ALLOCATION_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long nothing may happen before one turn ends.
-const TURN: Duration = Duration::from_millis(100);
+/// The longest wait of one step.
+const MAX_WAIT: Duration = Duration::from_millis(100);
 
-/// What happens outside of the cluster.
+/// An event from outside of the cluster.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// An executor has done something, and is to be woken to tell of it.
-    Done(ExecutorRef),
-    /// The user wants an end.
+    /// A thread of an executor has ended, and the executor has to report it.
+    Wake(ExecutorRef),
+    /// Ctrl-C.
     Stop,
 }
 
-/// A crawl on its way.
+/// A running crawl.
 #[derive(Debug)]
 pub(crate) struct Run {
     cluster: Cluster<Rendler>,
@@ -41,8 +41,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Begins a crawl on so many agents. Executors send their signals, and any one else may.
-    pub(crate) fn begin(
+    /// Starts a crawl on that many agents. Executors send their signals to `sender`.
+    pub(crate) fn start(
         painter: Painter,
         agents: u16,
         limits: Limits,
@@ -52,7 +52,7 @@ impl Run {
         config.allocation_interval = ALLOCATION_INTERVAL;
         let (site, painter) = (painter.site(), Arc::new(painter));
         let rendler = Rendler::new(site.start(), limits);
-        let start = move |id: &ExecutorRef, info: &ExecutorInfo| start(&site, &painter, &sender, id, info);
+        let start = move |id: &ExecutorRef, info: &ExecutorInfo| start_executor(&site, &painter, &sender, id, info);
         let mut cluster = Cluster::new(config).with_executors(start);
         for number in 1..=agents {
             let resources = AGENT.parse().expect("these are resources");
@@ -64,47 +64,47 @@ impl Run {
         Ok(Self { cluster, framework: id, began: Instant::now(), signals })
     }
 
-    /// Lets happen what happens until the next signal, for a moment at most; false once all is done.
-    pub(crate) fn turn(&mut self) -> bool {
+    /// Runs the cluster until the next signal, or for a moment. Returns false once the crawl is done.
+    pub(crate) fn step(&mut self) -> bool {
         self.catch_up();
-        let goes_on = !self.rendler().is_done();
-        if goes_on {
-            self.listen();
+        let is_running = !self.rendler().is_done();
+        if is_running {
+            self.wait();
         }
-        goes_on
+        is_running
     }
 
-    /// Lets happen what is due by now: launches, timers, and what executors have told.
+    /// Runs the cluster up to now.
     pub(crate) fn catch_up(&mut self) {
         let elapsed = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.cluster.run_until(Time::from_micros(elapsed).max(self.cluster.now()));
     }
 
-    /// Waits for a signal, for a moment at most, and passes it on.
-    pub(crate) fn listen(&mut self) {
-        let due = self.cluster.next_due().map_or(TURN, |due| due.since(self.cluster.now()));
-        // Nothing but a timeout is an error here: the executors' start holds a sender as long as there is a cluster.
-        match self.signals.recv_timeout(due.min(TURN)) {
-            Ok(Signal::Done(executor)) => self.cluster.act(&executor, |executor, reports| executor.woken(reports)),
+    /// Waits for a signal, for a moment at most, and handles it.
+    pub(crate) fn wait(&mut self) {
+        let due = self.cluster.next_due().map_or(MAX_WAIT, |due| due.since(self.cluster.now()));
+        // The only error is a timeout: the cluster's function that starts executors holds a sender.
+        match self.signals.recv_timeout(due.min(MAX_WAIT)) {
+            Ok(Signal::Wake(executor)) => self.cluster.act(&executor, |executor, reports| executor.woken(reports)),
             Ok(Signal::Stop) => self.cluster.tell(&self.framework, Rendler::stop),
             Err(_) => {}
         }
     }
 
-    /// The framework, to look at.
+    /// Returns the scheduler.
     pub(crate) fn rendler(&self) -> &Rendler {
         self.cluster.scheduler(&self.framework).expect("it was added at the beginning and never left")
     }
 
-    /// The cluster, to break something in it.
+    /// Returns the cluster, for faults.
     #[cfg(test)]
     pub(crate) fn cluster(&mut self) -> &mut Cluster<Rendler> {
         &mut self.cluster
     }
 }
 
-/// Starts the executor of that id, if it is one of ours.
-fn start(
+/// Starts a crawler or a renderer; `None` for any other executor id.
+fn start_executor(
     site: &Arc<Site>,
     painter: &Arc<Painter>,
     sender: &Sender<Signal>,
@@ -112,14 +112,14 @@ fn start(
     info: &ExecutorInfo,
 ) -> Option<Box<dyn Executor>> {
     let (sender, this) = (sender.clone(), id.clone());
-    let bell = Arc::new(move || {
-        let _ = sender.send(Signal::Done(this.clone())); // the run may be over
+    let waker = Arc::new(move || {
+        let _ = sender.send(Signal::Wake(this.clone())); // the run may be over
     });
     let is = |kind: Kind| info.id.as_str() == kind.executor();
     if is(Kind::Crawl) {
-        Some(Box::new(Crawler::new(Arc::clone(site), bell)))
+        Some(Box::new(Crawler::new(Arc::clone(site), waker)))
     } else if is(Kind::Render) {
-        Some(Box::new(Renderer::new(Arc::clone(painter), bell)))
+        Some(Box::new(Renderer::new(Arc::clone(painter), waker)))
     } else {
         None
     }

@@ -1,4 +1,4 @@
-//! [`Rendler`]: the framework. Knows pages, links and pictures, and nothing of how messages or pages come.
+//! [`Rendler`]: the scheduler. It knows pages, links and pictures; transport and fetching are elsewhere.
 
 use crate::graph::Graph;
 use crate::job::{Crawled, Job, Kind, Rendered};
@@ -11,31 +11,33 @@ use indexmap::IndexMap;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How much of a site is wanted.
+/// The limits of a crawl.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// How many pages are crawled at most, in the order in which they are found.
+    /// The most pages to crawl, in the order in which they are found.
     pub(crate) pages: usize,
-    /// How many pages are rendered at most, in the order in which they are read.
+    /// The most pages to render, in the order in which they are crawled.
     pub(crate) renders: usize,
-    /// How often something that fails is tried again.
+    /// The most retries of a job.
     pub(crate) retries: u32,
 }
 
-/// How long what does not fit is not wanted again; new work revives it, but not more often than this.
+/// The refusal of offers that do not fit; new jobs revive them.
 const REFUSAL: Duration = Duration::from_secs(5);
-const BETWEEN_REVIVES: Duration = Duration::from_millis(20);
 
-/// How long to wait after a first failure, and at most.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The least time from one revive to the next.
+const MIN_REVIVE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Crawls a site from its first page on, and has its pages rendered.
+/// The backoff of a job after its first failure, and the longest one.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// A scheduler that crawls a site from its first page, and renders its pages.
 #[derive(Debug)]
 pub(crate) struct Rendler {
     graph: Graph,
-    crawls: Line,
-    renders: Line,
+    crawls: JobQueue,
+    renders: JobQueue,
     running: IndexMap<TaskId, Job>,
     retries: Retries<Job>,
     pace: Pace,
@@ -44,35 +46,35 @@ pub(crate) struct Rendler {
     stopping: bool,
 }
 
-/// The jobs of one kind: first come, first served.
+/// A FIFO queue of the jobs of one kind, with their total bounded by `max`.
 #[derive(Debug)]
-struct Line {
+struct JobQueue {
     kind: Kind,
     ids: TaskIds,
     size: Resources,
     waiting: VecDeque<Job>,
-    /// How many jobs there have been, and how many of them have come to an end.
-    taken: usize,
+    /// The number of jobs ever pushed, and of those that have ended.
+    total: usize,
     done: usize,
-    most: usize,
+    max: usize,
 }
 
-impl Line {
-    fn new(kind: Kind, name: &str, most: usize) -> Self {
+impl JobQueue {
+    fn new(kind: Kind, name: &str, max: usize) -> Self {
         let (ids, size) = (TaskIds::new(name, 1), kind.size());
-        Self { kind, ids, size, waiting: VecDeque::new(), taken: 0, done: 0, most }
+        Self { kind, ids, size, waiting: VecDeque::new(), total: 0, done: 0, max }
     }
 
-    /// Takes in one more job, unless there have been enough.
-    fn join(&mut self, page: String) {
-        if self.taken < self.most {
-            self.taken += 1;
+    /// Appends a job, unless `max` jobs have been pushed before.
+    fn push(&mut self, page: String) {
+        if self.total < self.max {
+            self.total += 1;
             self.waiting.push_back(Job { kind: self.kind, page });
         }
     }
 
-    /// Takes out the first job that need not wait any longer.
-    fn next(&mut self, retries: &Retries<Job>, at: Time) -> Option<Job> {
+    /// Removes and returns the first job whose backoff has ended.
+    fn pop_ready(&mut self, retries: &Retries<Job>, at: Time) -> Option<Job> {
         let ready = self.waiting.iter().position(|job| retries.can_retry(job, at))?;
         self.waiting.remove(ready)
     }
@@ -85,25 +87,25 @@ impl Line {
 }
 
 impl Rendler {
-    /// A framework that begins with that page.
+    /// Returns a scheduler that starts with that page.
     pub(crate) fn new(start: &str, limits: Limits) -> Self {
         let mut rendler = Self {
             graph: Graph::default(),
-            crawls: Line::new(Kind::Crawl, "crawl", limits.pages),
-            renders: Line::new(Kind::Render, "render", limits.renders),
+            crawls: JobQueue::new(Kind::Crawl, "crawl", limits.pages),
+            renders: JobQueue::new(Kind::Render, "render", limits.renders),
             running: IndexMap::new(),
-            retries: Retries::new(limits.retries, FIRST_WAIT, LONGEST_WAIT),
-            pace: Pace::new(REFUSAL, BETWEEN_REVIVES),
+            retries: Retries::new(limits.retries, INITIAL_BACKOFF, MAX_BACKOFF),
+            pace: Pace::new(REFUSAL, MIN_REVIVE_INTERVAL),
             retried: 0,
             notes: Vec::new(),
             stopping: false,
         };
-        rendler.graph.see(start);
-        rendler.crawls.join(start.to_owned());
+        rendler.graph.insert(start);
+        rendler.crawls.push(start.to_owned());
         rendler
     }
 
-    /// Starts nothing more, and ends what runs.
+    /// Drops all waiting jobs, and kills all running tasks.
     pub(crate) fn stop(&mut self, calls: &mut Calls) {
         self.stopping = true;
         self.crawls.waiting.clear();
@@ -112,53 +114,53 @@ impl Rendler {
         self.pace.idle(calls);
     }
 
-    /// Whether nothing runs and nothing waits.
+    /// Returns whether no task runs and no job waits.
     pub(crate) fn is_done(&self) -> bool {
         self.running.is_empty() && self.crawls.waiting.is_empty() && self.renders.waiting.is_empty()
     }
 
-    /// What is known of the site so far.
+    /// Returns the graph of the site so far.
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    /// How many crawls have come to an end, and how many there are so far.
+    /// Returns the number of crawls that have ended, and of all crawls so far.
     pub(crate) fn crawls(&self) -> (usize, usize) {
-        (self.crawls.done, self.crawls.taken)
+        (self.crawls.done, self.crawls.total)
     }
 
-    /// The same of renders.
+    /// Returns the number of renders that have ended, and of all renders so far.
     pub(crate) fn renders(&self) -> (usize, usize) {
-        (self.renders.done, self.renders.taken)
+        (self.renders.done, self.renders.total)
     }
 
-    /// How often something was tried again.
+    /// Returns the number of retries.
     pub(crate) fn retried(&self) -> usize {
         self.retried
     }
 
-    /// What has gone wrong on the way.
+    /// Returns the problems so far, for people.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    fn line(&mut self, kind: Kind) -> &mut Line {
+    fn queue(&mut self, kind: Kind) -> &mut JobQueue {
         match kind {
             Kind::Crawl => &mut self.crawls,
             Kind::Render => &mut self.renders,
         }
     }
 
-    /// Takes of an offer what fits, crawls and renders by turns.
-    fn fill(&mut self, offer: &Offer, at: Time) -> Accept {
+    /// Launches what fits into an offer, crawls and renders in turn.
+    fn accept(&mut self, offer: &Offer, at: Time) -> Accept {
         let (mut accept, mut left) = (Accept::of(offer).refuse_rest_for(REFUSAL), offer.resources.clone());
         loop {
             let launched = self.running.len();
-            for line in [&mut self.crawls, &mut self.renders] {
-                let Ok(rest) = left.checked_sub(&line.size) else { continue };
-                let Some(job) = line.next(&self.retries, at) else { continue };
+            for queue in [&mut self.crawls, &mut self.renders] {
+                let Ok(rest) = left.checked_sub(&queue.size) else { continue };
+                let Some(job) = queue.pop_ready(&self.retries, at) else { continue };
                 left = rest;
-                let task = line.task(&job);
+                let task = queue.task(&job);
                 self.running.insert(task.id.clone(), job);
                 accept = accept.launch(task);
             }
@@ -168,46 +170,46 @@ impl Rendler {
         }
     }
 
-    /// Takes the result of a job; an error if it has no meaning.
-    fn take(&mut self, job: &Job, data: &[u8]) -> Result<(), serde_json::Error> {
+    /// Applies the result of a job. Fails if it cannot be read.
+    fn apply_result(&mut self, job: &Job, data: &[u8]) -> Result<(), serde_json::Error> {
         match job.kind {
             Kind::Crawl => {
                 let found: Crawled = serde_json::from_slice(data)?;
                 if matches!(found, Crawled::Page { .. }) {
-                    self.renders.join(job.page.clone());
+                    self.renders.push(job.page.clone());
                 }
-                for page in self.graph.crawled(&job.page, found) {
-                    self.crawls.join(page);
+                for page in self.graph.record_crawl(&job.page, found) {
+                    self.crawls.push(page);
                 }
             }
             Kind::Render => {
                 let picture: Rendered = serde_json::from_slice(data)?;
-                self.graph.rendered(&job.page, picture);
+                self.graph.record_picture(&job.page, picture);
             }
         }
         self.retries.forget(job);
-        self.line(job.kind).done += 1;
+        self.queue(job.kind).done += 1;
         Ok(())
     }
 
-    /// Tries a job again later, or gives it up.
-    fn again(&mut self, job: Job, why: String, calls: &mut Calls) {
+    /// Schedules a retry of a job, or gives it up.
+    fn retry(&mut self, job: Job, why: String, calls: &mut Calls) {
         if let Retry::At(at) = self.retries.failed(job.clone(), calls.at()) {
             self.retried += 1;
             calls.wake_at(at);
-            self.line(job.kind).waiting.push_back(job);
+            self.queue(job.kind).waiting.push_back(job);
             return;
         }
         self.retries.forget(&job);
-        self.line(job.kind).done += 1;
+        self.queue(job.kind).done += 1;
         match job.kind {
-            Kind::Crawl => self.graph.failed(&job.page, why),
+            Kind::Crawl => self.graph.record_failure(&job.page, why),
             Kind::Render => self.notes.push(format!("no picture of {}: {why}", job.page)),
         }
     }
 
-    /// Wants offers if something can be launched now; what has to wait has asked to be woken.
-    fn go_on(&mut self, calls: &mut Calls) {
+    /// Revives offers if a job can be launched now. Jobs in backoff have requested a wake-up.
+    fn request_offers(&mut self, calls: &mut Calls) {
         let mut waiting = self.crawls.waiting.iter().chain(&self.renders.waiting).peekable();
         if waiting.peek().is_none() {
             self.pace.idle(calls);
@@ -221,7 +223,7 @@ impl Scheduler for Rendler {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
         let (mut accepts, mut declines): (Vec<Accept>, Vec<OfferId>) = (Vec::new(), Vec::new());
         for offer in offers {
-            match self.fill(&offer, calls.at()) {
+            match self.accept(&offer, calls.at()) {
                 accept if accept.operations.is_empty() => declines.push(offer.id),
                 accept => accepts.push(accept),
             }
@@ -237,23 +239,24 @@ impl Scheduler for Rendler {
         if !status.state.is_terminal() {
             return;
         }
-        // News of a task that does not run is old, or comes a second time.
+        // An update of a task that does not run is late or a repetition.
         let Some(job) = self.running.shift_remove(&status.task) else { return };
         if self.stopping && status.state != TaskState::Finished {
             return;
         }
         let result = if status.state == TaskState::Finished {
-            self.take(&job, status.data.as_deref().unwrap_or_default()).map_err(|error| format!("its result: {error}"))
+            self.apply_result(&job, status.data.as_deref().unwrap_or_default())
+                .map_err(|error| format!("its result: {error}"))
         } else {
             Err(status.message.map_or_else(|| status.state.to_string(), |why| why.to_string()))
         };
         if let Err(why) = result {
-            self.again(job, why, calls);
+            self.retry(job, why, calls);
         }
         if self.stopping {
-            self.stop(calls); // a result that came before the end may have brought new work
+            self.stop(calls); // the result may have brought new jobs
         }
-        self.go_on(calls);
+        self.request_offers(calls);
     }
 
     fn agent_lost(&mut self, agent: AgentId, _: &mut Calls) {
@@ -270,7 +273,7 @@ impl Scheduler for Rendler {
 
     fn woken(&mut self, calls: &mut Calls) {
         self.pace.woken(calls);
-        self.go_on(calls);
+        self.request_offers(calls);
     }
 
     fn rejected(&mut self, message: String, _: &mut Calls) {

@@ -1,4 +1,4 @@
-//! [`Site`]: where pages come from, a folder or a server on this machine.
+//! [`Site`]: the source of pages: a folder, or a server on this machine.
 
 use std::fmt;
 use std::fs;
@@ -8,18 +8,18 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, StatusCode, header};
 use url::{Host, Url};
 
-/// The longest page that is read, in bytes; what is longer is cut off there.
-const LONGEST: u64 = 8 << 20;
+/// The most bytes read of a page; a longer one is truncated.
+const MAX_PAGE_BYTES: u64 = 8 << 20;
 
-/// How long a server may take over one page.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of a request.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A site: pages by name, and the one to start with.
+/// A site: its pages by name, and its start page.
 ///
 /// The name of a page is its path and query within the site, `/guide/install.html`, as a browser would write it.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
-    /// What comes before the name of each page, without the slash that the name begins with.
+    /// The URL of the site, without the slash that each page name begins with.
     base: String,
     start: String,
     source: Source,
@@ -31,20 +31,20 @@ enum Source {
     Server(ureq::Agent),
 }
 
-/// What was found under the name of a page.
+/// The result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fetched {
-    /// A page.
+    /// An HTML page.
     Html(String),
-    /// Something else, of that kind.
+    /// A file of that kind.
     File(String),
-    /// It is elsewhere.
+    /// A redirect.
     Moved(String),
-    /// It is not there, or not for us; trying again is of no use.
+    /// Not found or not permitted, and why; a retry would not help.
     Missing(String),
 }
 
-/// Why a site cannot be crawled at all.
+/// Why a site cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SiteError {
     #[error("{site}: {source}")]
@@ -59,7 +59,7 @@ pub(crate) enum SiteError {
     Url { site: String, source: url::ParseError },
 }
 
-/// Why a page was not had this time; the next time may be better.
+/// Why a fetch failed; a retry may succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("{0}")]
@@ -71,7 +71,7 @@ pub(crate) enum FetchError {
 }
 
 impl Site {
-    /// Reads what the user named: a folder, a page in a folder, or `http://` on this machine.
+    /// Opens a folder, a page in a folder, or `http://` on this machine.
     pub(crate) fn open(named: &str) -> Result<Self, SiteError> {
         match named.split_once("://") {
             Some(("http", _)) => Self::server(named),
@@ -95,10 +95,9 @@ impl Site {
             return Err(SiteError::Elsewhere { site: site(), host });
         }
         let base = start.origin().ascii_serialization();
-        // Redirects are links of the site like others: they are drawn, and none is followed out of it. A proxy would be
-        // another machine.
+        // A redirect is drawn like a link, and crawled only within the site. A proxy would be another machine.
         let config = ureq::Agent::config_builder().max_redirects(0).max_redirects_will_error(false).proxy(None);
-        let config = config.http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        let config = config.http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
         let source = Source::Server(config.into());
         let start = start.as_str().strip_prefix(&base).unwrap_or("/").to_owned();
         Ok(Self { base, start, source })
@@ -123,18 +122,17 @@ impl Site {
         Ok(Self { base, start, source: Source::Folder(folder) })
     }
 
-    /// The page to start with.
+    /// Returns the start page.
     pub(crate) fn start(&self) -> &str {
         &self.start
     }
 
-    /// Where a browser finds a page.
+    /// Returns the URL of a page.
     pub(crate) fn url(&self, page: &str) -> String {
         format!("{}{page}", self.base)
     }
 
-    /// The page of this site that a link on another of its pages leads to; none if it leads elsewhere. A page may have
-    /// a base that its links count from.
+    /// Resolves a link on the page `from`, whose `<base href>` is `base`. Returns the page; `None` if it is on another site.
     pub(crate) fn link(&self, from: &str, base: Option<&str>, href: &str) -> Option<String> {
         let page = Url::parse(&self.url(from)).ok()?;
         let from = base.and_then(|base| page.join(base).ok()).unwrap_or(page);
@@ -208,10 +206,10 @@ impl fmt::Display for Site {
     }
 }
 
-/// The text of a page, as UTF-8 whatever it says of itself.
+/// Reads the text of a page as UTF-8, whatever charset it declares.
 fn text(from: impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    from.take(LONGEST).read_to_end(&mut bytes)?;
+    from.take(MAX_PAGE_BYTES).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -219,7 +217,7 @@ fn field(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The kind of a file, by its name.
+/// Returns the kind of a file, by its extension.
 fn kind_of(path: &Path) -> &str {
     match path.extension().and_then(|extension| extension.to_str()).unwrap_or("unknown") {
         "html" | "htm" | "HTML" | "HTM" => "html",

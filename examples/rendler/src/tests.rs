@@ -1,6 +1,6 @@
 //! Whole runs in real time, and what goes wrong in them.
 
-use crate::job::{Kind, Sort};
+use crate::job::{Kind, PictureKind};
 use crate::painter::Painter;
 use crate::run::{Run, Signal};
 use crate::scheduler::Limits;
@@ -62,7 +62,7 @@ const LINKS: [(&str, &str); 30] = [
 
 const LIMITS: Limits = Limits { pages: 100, renders: 100, retries: 3 };
 
-/// A crawl with text cards, on two agents; and how to send it signals.
+/// A crawl with text cards on two agents, and its sender of signals.
 struct Crawl {
     run: Run,
     sender: Sender<Signal>,
@@ -74,19 +74,19 @@ impl Crawl {
         let folder = tempfile::tempdir().unwrap();
         let painter = Painter::new(Arc::new(Site::open(site).unwrap()), folder.path().to_owned(), None);
         let (sender, signals) = mpsc::channel();
-        let run = Run::begin(painter, 2, limits, (sender.clone(), signals)).unwrap();
+        let run = Run::start(painter, 2, limits, (sender.clone(), signals)).unwrap();
         Self { run, sender, folder }
     }
 
     fn finish(mut self) -> Self {
-        while self.run.turn() {}
+        while self.run.step() {}
         self
     }
 
-    /// Goes on until an executor of that kind has tasks, and says which.
+    /// Runs until an executor of that kind has tasks, and returns its id.
     fn until_busy(&mut self, kind: Kind) -> ExecutorRef {
         loop {
-            // Launches happen here alone, and results are taken in below alone: none is missed.
+            // Launches happen only here, and results are applied only below, so no moment with tasks is missed.
             self.run.catch_up();
             assert!(!self.run.rendler().is_done(), "it was over before such an executor had a task");
             let cluster = self.run.cluster();
@@ -96,11 +96,11 @@ impl Crawl {
             if let Some(id) = found {
                 return id;
             }
-            self.run.listen();
+            self.run.wait();
         }
     }
 
-    /// The state of each page in a word.
+    /// Returns the state of each page.
     fn pages(&self) -> Vec<(&str, &str)> {
         self.run.rendler().graph().nodes().iter().map(|(page, node)| (page.as_str(), node.class())).collect()
     }
@@ -115,7 +115,11 @@ impl Crawl {
         let nodes = self.run.rendler().graph().nodes();
         for (page, node) in nodes {
             let is_page = node.class() == "page";
-            assert_eq!(node.picture.as_ref().map(|picture| picture.sort), is_page.then_some(Sort::Card), "{page}");
+            assert_eq!(
+                node.picture.as_ref().map(|picture| picture.kind),
+                is_page.then_some(PictureKind::Card),
+                "{page}"
+            );
             if let Some(picture) = &node.picture {
                 let card = std::fs::read_to_string(self.folder.path().join(&picture.file)).unwrap();
                 assert!(card.contains("<svg") && card.contains(&node.caption()), "{card}");
@@ -125,8 +129,8 @@ impl Crawl {
     }
 }
 
-/// Serves pages on this machine until the test ends: for each request what `answer` says to its path, nothing at all if
-/// it says nothing.
+/// Serves pages on this machine until the test ends. `answer` returns the response to a path; with none, the connection is
+/// closed.
 fn serve(answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let site = format!("http://{}", listener.local_addr().unwrap());
@@ -256,7 +260,7 @@ fn limits_hold() {
 
 #[test]
 fn a_stop_ends_what_runs_and_starts_nothing_more() {
-    // A server that never answers but for the first page: without the stop this would go on until its patience ends.
+    // The server answers only for the first page: without the stop the crawl would run into timeouts.
     let site = serve(|path| match path {
         "/" => html("<a href=1>1</a><a href=2>2</a><a href=3>3</a>"),
         _ => loop {
@@ -265,7 +269,7 @@ fn a_stop_ends_what_runs_and_starts_nothing_more() {
     });
     let mut crawl = Crawl::of(&site, LIMITS);
     while crawl.run.rendler().graph().nodes().len() < 4 {
-        assert!(crawl.run.turn());
+        assert!(crawl.run.step());
     }
     crawl.until_busy(Kind::Crawl);
     crawl.sender.send(Signal::Stop).unwrap();
