@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How many offers a framework keeps at hand for pods to come.
-const AT_HAND: usize = 16;
+/// The most offers that a framework keeps for pods to come.
+const MAX_KEPT: usize = 16;
 
 /// Runs the openb trace and records it as a journal.
 #[derive(Debug, Parser)]
@@ -81,7 +81,7 @@ impl Pod {
         Ok(Task::new(self.name.as_str(), amounts(self.cpu_milli, self.memory_mib, gpus)?))
     }
 
-    /// Whether the offer's GPUs are of a model that the pod can use.
+    /// Returns whether the offer's GPUs are of a model that the pod accepts.
     fn suits(&self, offer: &Offer) -> bool {
         let model = offer.attributes.first("model");
         self.gpu_spec.is_empty() || self.gpu_spec.split('|').any(|spec| model == Some(&AttributeValue::from(spec)))
@@ -100,23 +100,23 @@ fn amounts(cpu_milli: u64, memory_mib: u64, gpu_milli: u64) -> Result<Resources,
     Ok(resources.build()?)
 }
 
-/// The pods of one QoS class: each goes on the first offer that holds it.
+/// The scheduler of the pods of one QoS class: first fit.
 ///
-/// The roomiest offers are kept at hand, the rest is declined for good. That is enough: what grows is more
-/// than was declined, and offered again; what did not grow would not hold the waiting pods either.
+/// The largest offers are kept, the rest is declined for good. That loses nothing: resources that grow beyond what was
+/// declined are offered again, and those that do not grow do not hold the waiting pods either.
 #[derive(Debug, Default)]
 struct Class {
     waiting: Vec<(Pod, Task)>,
-    at_hand: IndexMap<OfferId, Offer>,
+    kept: IndexMap<OfferId, Offer>,
     launched: IndexMap<TaskId, Pod>,
 }
 
 impl Class {
     fn submit(&mut self, pod: Pod, task: Task, calls: &mut Calls) {
         let fitting = |offer: &&Offer| offer.resources.contains(&task.resources) && pod.suits(offer);
-        match self.at_hand.values().find(fitting).map(|offer| offer.id.clone()) {
+        match self.kept.values().find(fitting).map(|offer| offer.id.clone()) {
             Some(id) => {
-                if let Some(offer) = self.at_hand.shift_remove(&id) {
+                if let Some(offer) = self.kept.shift_remove(&id) {
                     self.launch(&offer, vec![(pod, task)], calls);
                 }
             }
@@ -136,7 +136,7 @@ impl Class {
         calls.accept(accept);
     }
 
-    /// Takes those of the waiting pods that the offer holds, the oldest first.
+    /// Launches the waiting pods that fit into the offer, the oldest first.
     fn take_waiting(&mut self, offer: &Offer) -> Vec<(Pod, Task)> {
         let mut left = offer.resources.clone();
         let taken = self.waiting.extract_if(.., |(pod, task)| match left.checked_sub(&task.resources) {
@@ -155,25 +155,25 @@ impl Scheduler for Class {
         for offer in offers {
             let taken = self.take_waiting(&offer);
             if taken.is_empty() {
-                self.at_hand.insert(offer.id.clone(), offer);
+                self.kept.insert(offer.id.clone(), offer);
             } else {
                 self.launch(&offer, taken, calls);
             }
         }
         let room = |offer: &Offer| Reverse((offer.resources.amount("gpus"), offer.resources.amount("cpus")));
-        self.at_hand.sort_by_cached_key(|_, offer| room(offer));
-        if self.at_hand.len() > AT_HAND {
-            let declined = self.at_hand.split_off(AT_HAND).into_keys().collect();
+        self.kept.sort_by_cached_key(|_, offer| room(offer));
+        if self.kept.len() > MAX_KEPT {
+            let declined = self.kept.split_off(MAX_KEPT).into_keys().collect();
             calls.push(Call::Decline { offers: declined, filters: Filters::refuse_for(Filters::LONGEST) });
         }
     }
 
     fn rescinded(&mut self, offer: OfferId, _: &mut Calls) {
-        self.at_hand.shift_remove(&offer);
+        self.kept.shift_remove(&offer);
     }
 }
 
-/// Where the run is written down.
+/// The files of the recording.
 struct Output {
     journal: Option<BufWriter<File>>,
     effects: Option<BufWriter<File>>,
@@ -196,7 +196,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut output = Output { journal: create(&arguments.journal)?, effects: create(&arguments.effects)? };
 
     let mut config = Config::default();
-    config.offer_timeout = Some(Duration::from_secs(24 * 60 * 60)); // no class sits on its offers for ever
+    config.offer_timeout = Some(Duration::from_secs(24 * 60 * 60)); // no class keeps its offers for ever
     output.write_config(&config)?;
     let mut cluster = Cluster::new(config).recording();
     for node in &nodes {
@@ -235,11 +235,11 @@ struct Counts {
     offers: usize,
     launched: usize,
     ended: usize,
-    /// When the last of the pods launched so far will end.
+    /// The time at which the last of the launched pods will end.
     last_end: Option<Time>,
 }
 
-/// Lets everything happen up to then; a pod that was launched ends as long after as it did in the trace.
+/// Runs the cluster up to that time. A launched pod runs for as long as in the trace.
 fn run_until(
     cluster: &mut Cluster<Class>,
     until: Time,
@@ -267,7 +267,7 @@ fn run_until(
 }
 
 impl Output {
-    /// The first line of the journal: what differs from the defaults.
+    /// Writes the first line of the journal: the settings that differ from the defaults.
     fn write_config(&mut self, config: &Config) -> Result<(), Box<dyn Error>> {
         if let (Some(journal), Some(timeout)) = (&mut self.journal, config.offer_timeout) {
             writeln!(journal, r#"{{"at":0,"do":{{"configure":{{"offer_timeout":{}}}}}}}"#, timeout.as_secs())?;
@@ -291,7 +291,7 @@ impl Output {
         Ok(())
     }
 
-    /// The last line of the journal: the timers up to the end ran too.
+    /// Writes the last line of the journal, so that a replay runs the timers up to the end.
     fn write_end(&mut self, at: Time) -> Result<(), Box<dyn Error>> {
         if let Some(journal) = &mut self.journal {
             writeln!(journal, r#"{{"at":{at},"do":{{"advance":{{}}}}}}"#)?;

@@ -1,4 +1,4 @@
-//! Like Hadoop: many short map tasks where their data lies, then reduces.
+//! [`Hadoop`]: a scheduler like Hadoop's, for many short map tasks near their data, and then reduces.
 
 use crate::worker::task;
 use apportion::scheduler::{Pace, TaskIds};
@@ -6,7 +6,7 @@ use apportion::{Accept, AgentId, Calls, Offer, Resources, Scheduler, TaskId, Tas
 use indexmap::IndexMap;
 use std::time::Duration;
 
-/// What a job is made of.
+/// A job.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     /// For each map, the agents that have its data.
@@ -16,8 +16,8 @@ pub(crate) struct Job {
     pub(crate) reduce_length: Duration,
 }
 
-/// Runs one job. Delay scheduling (Zaharia et al., EuroSys'10): while an offer is of no agent that has data for a map, it
-/// is let go by, but not for longer than the delay.
+/// Runs one job, by delay scheduling (Zaharia et al., EuroSys'10): an offer of an agent without data for any map is declined,
+/// but not for longer than the delay.
 #[derive(Debug)]
 pub(crate) struct Hadoop {
     size: Resources,
@@ -25,7 +25,7 @@ pub(crate) struct Hadoop {
     maps: Vec<Vec<AgentId>>,
     reduces: u32,
     delay: Duration,
-    /// Since when offers were let go by.
+    /// The time since which offers have been declined.
     waiting: Option<Time>,
     running: IndexMap<TaskId, Work>,
     ids: [TaskIds; 2],
@@ -57,7 +57,7 @@ impl Hadoop {
         }
     }
 
-    /// How many maps there are in all.
+    /// Returns the number of maps.
     pub(crate) fn maps(&self) -> usize {
         self.job.maps.len()
     }
@@ -66,7 +66,7 @@ impl Hadoop {
         !self.maps.is_empty() || self.running.values().any(|work| matches!(work, Work::Map(_)))
     }
 
-    /// What to run next on that agent, if anything.
+    /// Returns the next task to run on that agent, if there is one.
     fn next(&mut self, agent: &AgentId, at: Time) -> Option<Work> {
         if let Some(local) = self.maps.iter().position(|hosts| hosts.contains(agent)) {
             self.waiting = None;

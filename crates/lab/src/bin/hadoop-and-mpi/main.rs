@@ -1,9 +1,9 @@
-//! The picture of the talk: Hadoop and MPI share one cluster, each with a scheduler and executors of its own.
+//! Hadoop and MPI share one cluster, each with its own scheduler and executors.
 //!
 //! A Hadoop-like framework runs many short maps, where their data lies if it can (delay scheduling), and then reduces; an
 //! MPI-like one runs gangs of equal ranks, all or none. Each has a role, the master divides the cluster by dominant
 //! resource fairness. The run is drawn as it goes, and then compared with the same work on a cluster cut in two, as in
-//! section 6 of the Mesos paper (Hindman et al., NSDI'11). Its closed forms are held against the simulator at the end.
+//! section 6 of the Mesos paper (Hindman et al., NSDI'11). At the end its closed forms are compared with the simulator.
 //!
 //! `cargo run --release -p apportion-lab --bin hadoop-and-mpi -- --svg shares.svg`
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
@@ -19,7 +19,7 @@ mod worker;
 
 use clap::Parser;
 use comfy_table::Table;
-use run::{Who, run};
+use run::{Participants, run};
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ fn last(times: &[f64]) -> f64 {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    let shared = run(args.agents, Who::Both, |cluster, at| {
+    let shared = run(args.agents, Participants::Both, |cluster, at| {
         if args.every > 0 && at.as_micros() % (args.every * 1_000_000) == 0 {
             println!("after {at} s   (m map, R reduce, = rank)\n{}\n", picture::draw(cluster));
         }
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("  mpi    │{}│\n", picture::strip(&shared.samples, |sample| sample.mpi));
 
     let half = args.agents / 2;
-    let (hadoop, mpi) = (run(half, Who::OnlyHadoop, |_, _| ())?, run(half, Who::OnlyMpi, |_, _| ())?);
+    let (hadoop, mpi) = (run(half, Participants::OnlyHadoop, |_, _| ())?, run(half, Participants::OnlyMpi, |_, _| ())?);
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["", "SHARED", "CUT IN TWO", "FASTER"]);

@@ -1,4 +1,4 @@
-//! Like MPI: gangs of equal ranks, all or none.
+//! [`Mpi`]: a scheduler like MPI's, for gangs of equal ranks, all or none.
 
 use crate::worker::task;
 use apportion::scheduler::{Pace, TaskIds};
@@ -10,15 +10,15 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Jobs of that shape.
+/// The shape of all jobs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) ranks: usize,
     pub(crate) length: Duration,
 }
 
-/// Keeps offers until a whole gang fits into them, but not for longer than its patience: who waits for each other's offers
-/// would wait for ever.
+/// Keeps offers until a whole gang fits into them, but not for longer than `patience`: two frameworks that wait for each
+/// other's offers would deadlock.
 #[derive(Debug)]
 pub(crate) struct Mpi {
     size: Resources,
@@ -61,7 +61,7 @@ impl Mpi {
         }
     }
 
-    /// Takes in so many more jobs.
+    /// Submits jobs.
     pub(crate) fn submit(&mut self, jobs: usize, calls: &mut Calls) {
         for _ in 0..jobs {
             self.submitted += 1;
@@ -70,7 +70,7 @@ impl Mpi {
         self.go_on(calls);
     }
 
-    /// Whether all that was submitted is done.
+    /// Returns whether all submitted jobs are done.
     pub(crate) fn is_done(&self) -> bool {
         self.finished.len() == self.submitted
     }
@@ -85,7 +85,7 @@ impl Mpi {
         .count()
     }
 
-    /// Launches gangs as long as a whole one fits into the offers at hand; then lets go of what is of no use.
+    /// Launches gangs while a whole one fits into the kept offers, and then declines the offers that are of no use.
     fn place(&mut self, calls: &mut Calls) {
         loop {
             let slots: Vec<usize> = self.kept.iter().map(|offer| self.slots(offer)).collect();
@@ -138,7 +138,7 @@ impl Mpi {
         if self.waiting.is_empty() { self.pace.idle(calls) } else { self.pace.busy(calls) }
     }
 
-    /// A rank has ended. A gang that lost one is of no use: the others are ended, and it begins anew.
+    /// Handles the end of a rank. If the rank failed, the rest of its gang is killed, and the job is submitted again.
     fn ended(&mut self, name: &str, status: &TaskStatus, calls: &mut Calls) {
         let Some(gang) = self.gangs.get_mut(name) else { return };
         gang.ranks.shift_remove(&status.task);

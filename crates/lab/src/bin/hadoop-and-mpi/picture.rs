@@ -1,6 +1,6 @@
-//! The picture of the talk: agents, their executors and tasks; and the shares as they change.
+//! Drawings of the cluster, with agents, executors and tasks, and of the shares over time.
 
-use crate::run::Party;
+use crate::run::EitherScheduler;
 use apportion::simulation::Cluster;
 use apportion::{TaskId, Time};
 use plotters::prelude::{
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The dominant shares at one moment, and what part of the cpus runs tasks.
+/// The dominant shares at some time, and the part of the cpus that runs tasks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) at: Time,
@@ -19,8 +19,8 @@ pub(crate) struct Sample {
     pub(crate) used: f64,
 }
 
-/// Draws each agent as a box, in it a box for each executor, in that a mark for each task.
-pub(crate) fn draw(cluster: &Cluster<Party>) -> String {
+/// Draws each agent as a box, with a box for each executor, with a mark for each task.
+pub(crate) fn draw(cluster: &Cluster<EitherScheduler>) -> String {
     let mut lines = [String::new(), String::new(), String::new(), String::new(), String::new()];
     for agent in cluster.master().state().agents {
         let mut boxes = Vec::new();
@@ -43,7 +43,7 @@ pub(crate) fn draw(cluster: &Cluster<Party>) -> String {
     lines.each_ref().map(|line| line.trim_end()).join("\n")
 }
 
-/// `m` for a map, `R` for a reduce, `=` for a rank.
+/// Returns `m` for a map, `R` for a reduce, `=` for a rank.
 fn mark(task: &TaskId) -> char {
     match task.as_str().split('.').next() {
         Some("map") => 'm',
@@ -52,7 +52,7 @@ fn mark(task: &TaskId) -> char {
     }
 }
 
-/// Draws the shares over time as a strip: a column of so many seconds, eight steps high.
+/// Draws the shares over time as a strip of columns, eight steps high.
 pub(crate) fn strip(samples: &[Sample], of: fn(&Sample) -> f64) -> String {
     const STEPS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let column = samples.len().div_ceil(72).max(1);

@@ -1,4 +1,4 @@
-//! The run, shared and apart.
+//! One run: both frameworks on the whole cluster, or one of them on half of it.
 
 use crate::hadoop::{Hadoop, Job};
 use crate::mpi::{Mpi, Shape};
@@ -11,14 +11,14 @@ use apportion::{
 use std::error::Error;
 use std::time::Duration;
 
-/// Either framework.
+/// The scheduler of either framework.
 #[derive(Debug)]
-pub(crate) enum Party {
+pub(crate) enum EitherScheduler {
     Hadoop(Hadoop),
     Mpi(Mpi),
 }
 
-impl Scheduler for Party {
+impl Scheduler for EitherScheduler {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
         match self {
             Self::Hadoop(hadoop) => hadoop.offers(offers, calls),
@@ -41,23 +41,23 @@ impl Scheduler for Party {
     }
 }
 
-/// How a run went.
+/// The outcome of a run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outcome {
-    /// When Hadoop's job was done, in seconds; none if it took no part.
+    /// The time at which Hadoop's job was done, in seconds; none if it took no part.
     pub(crate) hadoop: Option<f64>,
-    /// When MPI's gangs were done.
+    /// The times at which MPI's gangs were done, in seconds.
     pub(crate) mpi: Vec<f64>,
-    /// What part of the maps ran where their data lies.
+    /// The part of the maps that ran near their data.
     pub(crate) local: f64,
-    /// What part of the cpus ran tasks until all was done.
+    /// The part of the cpus that ran tasks, until all was done.
     pub(crate) utilisation: f64,
     pub(crate) samples: Vec<Sample>,
 }
 
-/// Whose work is to be done, on which part of the agents.
+/// The frameworks that take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum Participants {
     Both,
     OnlyHadoop,
     OnlyMpi,
@@ -65,22 +65,22 @@ pub(crate) enum Who {
 
 const RANKS: usize = 4;
 
-/// Runs the work on so many agents; `watch` sees the cluster every second.
+/// Runs the work on that many agents. `watch` is called with the cluster every second.
 pub(crate) fn run(
     agents: u16,
-    who: Who,
-    mut watch: impl FnMut(&Cluster<Party>, Time),
+    participants: Participants,
+    mut watch: impl FnMut(&Cluster<EitherScheduler>, Time),
 ) -> Result<Outcome, Box<dyn Error>> {
     let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::<Worker>::default()));
     let (hadoop, mpi) = (FrameworkId::from("hadoop"), FrameworkId::from("mpi"));
-    let share = if who == Who::Both { 1 } else { 2 };
-    if who != Who::OnlyMpi {
-        let scheduler = Party::Hadoop(Hadoop::new(job(agents, agents * share), Duration::from_secs(5)));
+    let share = if participants == Participants::Both { 1 } else { 2 };
+    if participants != Participants::OnlyMpi {
+        let scheduler = EitherScheduler::Hadoop(Hadoop::new(job(agents, agents * share), Duration::from_secs(5)));
         cluster.add_framework(Framework::new("hadoop").role(Role::new("hadoop")?), scheduler)?;
     }
-    if who != Who::OnlyHadoop {
+    if participants != Participants::OnlyHadoop {
         let shape = Shape { ranks: RANKS, length: Duration::from_secs(20) };
-        let scheduler = Party::Mpi(Mpi::new(shape, Duration::from_secs(3)));
+        let scheduler = EitherScheduler::Mpi(Mpi::new(shape, Duration::from_secs(3)));
         cluster.add_framework(Framework::new("mpi").role(Role::new("mpi")?), scheduler)?;
         submit(&mut cluster, &mpi, usize::from(agents * share) * 3 / 2);
     }
@@ -91,7 +91,7 @@ pub(crate) fn run(
     let mut used = 0.0;
     for second in 0..3600 {
         let at = Time::from_secs(second);
-        if second == 100 && who != Who::OnlyHadoop {
+        if second == 100 && participants != Participants::OnlyHadoop {
             submit(&mut cluster, &mpi, usize::from(agents * share) * 2);
         }
         cluster.run_until(at);
@@ -100,8 +100,8 @@ pub(crate) fn run(
         outcome.samples.push(sample);
         watch(&cluster, at);
         let done = |id: &FrameworkId| match cluster.scheduler(id) {
-            Some(Party::Hadoop(hadoop)) => hadoop.done.is_some(),
-            Some(Party::Mpi(mpi)) => mpi.is_done() && second >= 100,
+            Some(EitherScheduler::Hadoop(hadoop)) => hadoop.done.is_some(),
+            Some(EitherScheduler::Mpi(mpi)) => mpi.is_done() && second >= 100,
             None => true,
         };
         if done(&hadoop) && done(&mpi) {
@@ -109,20 +109,20 @@ pub(crate) fn run(
             break;
         }
     }
-    if let Some(Party::Hadoop(hadoop)) = cluster.scheduler(&hadoop) {
+    if let Some(EitherScheduler::Hadoop(hadoop)) = cluster.scheduler(&hadoop) {
         outcome.hadoop = hadoop.done.map(Time::as_secs_f64);
         let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         outcome.local = count(hadoop.local) / count(hadoop.maps());
     }
-    if let Some(Party::Mpi(mpi)) = cluster.scheduler(&mpi) {
+    if let Some(EitherScheduler::Mpi(mpi)) = cluster.scheduler(&mpi) {
         outcome.mpi = mpi.finished.iter().map(|at| at.as_secs_f64()).collect();
     }
     Ok(outcome)
 }
 
-fn submit(cluster: &mut Cluster<Party>, mpi: &FrameworkId, jobs: usize) {
+fn submit(cluster: &mut Cluster<EitherScheduler>, mpi: &FrameworkId, jobs: usize) {
     cluster.tell(mpi, |party, calls| {
-        if let Party::Mpi(mpi) = party {
+        if let EitherScheduler::Mpi(mpi) = party {
             mpi.submit(jobs, calls);
         }
     });
@@ -132,7 +132,7 @@ fn agent_id(number: u16) -> AgentId {
     AgentId::from(format!("agent-{}", number + 1))
 }
 
-/// A job for a cluster of `whole` agents, of which `agents` hold the data, three of them each block.
+/// Returns a job for a cluster of `whole` agents. `agents` of them hold the data, each block on three.
 fn job(agents: u16, whole: u16) -> Job {
     let hosts = |block: u16| (0..3).map(|copy| agent_id((block + block / agents + copy) % agents)).collect();
     Job {
@@ -143,8 +143,8 @@ fn job(agents: u16, whole: u16) -> Job {
     }
 }
 
-/// The dominant shares, as the master sees them: offers that are kept count. And what part of the cpus runs tasks.
-fn sample(cluster: &Cluster<Party>, at: Time) -> Sample {
+/// Returns the dominant shares as the master counts them, kept offers included, and the part of the cpus that runs tasks.
+fn sample(cluster: &Cluster<EitherScheduler>, at: Time) -> Sample {
     let state = cluster.master().state();
     let cpus = |of: fn(&AgentState) -> &Resources| -> f64 {
         state.agents.iter().map(|agent| of(agent).quantities().amount("cpus").as_f64()).sum()

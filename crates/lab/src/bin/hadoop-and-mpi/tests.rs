@@ -2,13 +2,14 @@
 //! simulator agrees with the closed forms of the Mesos paper.
 
 use crate::picture;
-use crate::run::{Who, run};
+use crate::run::{Participants, run};
 use crate::theory::CASES;
 
 #[test]
 fn both_complete_share_alike_and_are_faster_than_apart() {
-    let shared = run(6, Who::Both, |_, _| ()).unwrap();
-    let (hadoop, mpi) = (run(3, Who::OnlyHadoop, |_, _| ()).unwrap(), run(3, Who::OnlyMpi, |_, _| ()).unwrap());
+    let shared = run(6, Participants::Both, |_, _| ()).unwrap();
+    let (hadoop, mpi) =
+        (run(3, Participants::OnlyHadoop, |_, _| ()).unwrap(), run(3, Participants::OnlyMpi, |_, _| ()).unwrap());
     assert_eq!((shared.mpi.len(), mpi.mpi.len()), (21, 21));
     assert!(shared.hadoop.unwrap() < hadoop.hadoop.unwrap(), "{:?} {:?}", shared.hadoop, hadoop.hadoop);
     let last = |times: &[f64]| times.iter().copied().fold(0.0, f64::max);
@@ -43,7 +44,7 @@ fn the_simulator_agrees_with_the_papers_closed_forms() {
 #[test]
 fn the_picture_shows_executors_and_tasks_of_both() {
     let mut drawn = String::new();
-    let shared = run(2, Who::Both, |cluster, at| {
+    let shared = run(2, Participants::Both, |cluster, at| {
         if at == apportion::Time::from_secs(5) {
             drawn = picture::draw(cluster);
         }

@@ -1,4 +1,4 @@
-//! The closed forms of the Mesos paper (Hindman et al., NSDI'11, section 6.2 and table 2), and the simulator beside them.
+//! The closed forms of the Mesos paper (Hindman et al., NSDI'11, section 6.2 and table 2), and the same cases simulated.
 //!
 //! A job wants `k` slots that others hold; it gets each when the task on it ends. Task times have the mean `T`, constant or
 //! exponential; the job's work is `βkT`. An elastic job uses slots as it gets them, a rigid one needs all of them.
@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use std::error::Error;
 use std::time::Duration;
 
-/// One column of the table.
+/// A column of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) slots: u16,
@@ -23,7 +23,8 @@ pub(crate) struct Case {
     pub(crate) elastic: bool,
 }
 
-/// Seconds until all slots are had, if the job lives to see it, seconds until it is done, and what part of what it held it used.
+/// The time until the job has all slots (if it runs so long), the time until it is done, both in seconds, and the part of its
+/// slots' time that it used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
     pub(crate) ramp_up: Option<f64>,
@@ -39,7 +40,7 @@ pub(crate) const CASES: [Case; 4] = {
 };
 
 impl Case {
-    /// What the paper's table says.
+    /// Returns the values of the paper's table.
     pub(crate) fn closed_form(&self) -> Figures {
         let (t, beta, ln_k) = (self.mean, self.work, f64::from(self.slots).ln());
         let ramp_up = Some(if self.exponential { t * ln_k } else { t });
@@ -52,10 +53,10 @@ impl Case {
         Figures { ramp_up, completion, utilisation }
     }
 
-    /// What the simulator does: `k` agents of one slot, whose tasks end at the quantiles of their distribution.
+    /// Simulates `k` agents of one slot, whose tasks end at the quantiles of their distribution.
     pub(crate) fn simulated(&self) -> Result<Figures, Box<dyn Error>> {
         let mut config = Config::default();
-        config.allocation_interval = Duration::from_millis(1); // the paper's slots change hands at once
+        config.allocation_interval = Duration::from_millis(1); // in the paper, a free slot is allocated at once
         config.options.min_allocatable = Vec::new();
         let mut cluster = Cluster::new(config).with_executors(|_, _| Some(Box::<Worker>::default()));
         let left = (1..=self.slots).map(|slot| {
@@ -78,10 +79,10 @@ impl Case {
     }
 }
 
-/// Who holds slots.
+/// A framework that holds slots.
 #[derive(Debug)]
 enum Party {
-    /// Takes every slot once, for so long each, and wants no more.
+    /// Uses every slot once, each for its own duration, and suppresses offers.
     Others(Vec<Duration>),
     Job(Job),
 }
@@ -118,7 +119,7 @@ struct Job {
     pieces: usize,
     launched: usize,
     kept: Vec<Offer>,
-    /// When it got each slot: agents have one.
+    /// The time at which it got each slot; an agent has one.
     got: IndexMap<AgentId, Time>,
     ended: usize,
     work: f64,

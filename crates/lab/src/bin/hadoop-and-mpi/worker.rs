@@ -1,4 +1,4 @@
-//! The executor of both frameworks: several tasks at a time, each for as long as it says.
+//! [`Worker`]: the executor of both frameworks. It runs several tasks at a time, each for its own duration.
 
 use apportion::executor::{Executor, Reports};
 use apportion::{ExecutorInfo, Resources, Task, TaskId, Time};
@@ -6,14 +6,14 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Runs tasks. One of a gang begins when its scheduler says `go GANG`: when all ranks of the gang are there.
+/// Runs tasks. A rank of a gang begins when its scheduler sends `go GANG`, once all ranks of the gang are launched.
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     ends: BTreeMap<Time, Vec<TaskId>>,
     parked: Vec<(String, TaskId, Duration)>,
 }
 
-/// A task for a [`Worker`]: so long, and of that gang if it is of one.
+/// Returns a task for a [`Worker`], with its duration and, for a rank, its gang.
 pub(crate) fn task(id: TaskId, size: &Resources, executor: &str, length: Duration, gang: Option<&str>) -> Task {
     let label = |key: &str, value: String| json!({"key": key, "value": value});
     let seconds = Some(label("seconds", length.as_secs_f64().to_string()));

@@ -1,14 +1,14 @@
-//! In which order pods arrive: as in the published runs of FGD, draw by draw.
+//! The order in which pods arrive: that of the published runs of FGD, draw by draw.
 
 use crate::go::GoRandom;
 use crate::trace::{Node, Order, Pod};
 
-/// Pods arrive until their demand is this part of the devices there are, as a fraction.
+/// Pods arrive until their demand is this fraction of all devices.
 const INFLATION: (u64, u64) = (13, 10);
-/// More than this is a mistake: a list of tiny pods for a vast cluster.
-const MOST_ARRIVALS: usize = 10_000_000;
+/// The most arrivals; more are taken for a mistake, such as tiny pods for a vast cluster.
+const MAX_ARRIVALS: usize = 10_000_000;
 
-/// The order for a seed.
+/// Returns the order for a seed.
 ///
 /// The pods are shuffled. Then, if they want less than 130 % of the devices, pods drawn from the list follow until it
 /// is reached; if they want more, pods drawn from among them are left out until it is kept. Last, the nodes are put in
@@ -24,21 +24,21 @@ pub(crate) fn drawn(nodes: &[Node], pods: &[Pod], capacity: u64, seed: i64) -> R
     by_name.sort_by_key(|row| &pods[*row].name);
 
     let mut arrivals = by_name.clone();
-    random.next(); // the program drew a name for its run here
+    random.next(); // the published program draws a name for its run here
     random.shuffle(&mut arrivals);
     let mut demand: u64 = (0..pods.len()).map(total).sum();
     if demand < limit {
         loop {
             let row = by_name[random.below(narrow(by_name.len())?)];
-            // The published program looks at what the pod wants of one device.
+            // The published program adds only the pod's demand on one device here.
             if demand + u64::from(pods[row].demand.devices.each()) > limit {
                 break;
             }
             demand += total(row);
             arrivals.push(row);
-            if arrivals.len() > MOST_ARRIVALS {
+            if arrivals.len() > MAX_ARRIVALS {
                 return Err(format!(
-                    "more than {MOST_ARRIVALS} pods until they want 130 % of all GPUs: expected larger ones"
+                    "more than {MAX_ARRIVALS} pods until they want 130 % of all GPUs: expected larger ones"
                 ));
             }
         }
@@ -48,11 +48,11 @@ pub(crate) fn drawn(nodes: &[Node], pods: &[Pod], capacity: u64, seed: i64) -> R
             demand -= total(arrivals.remove(place));
         }
     }
-    (0..10).for_each(|_| _ = random.next()); // what the program drew while it started
+    (0..10).for_each(|_| _ = random.next()); // the published program draws these while it starts
     Ok(Order { arrivals, ranks: random.permutation(narrow(nodes.len())?) })
 }
 
 fn narrow(len: usize) -> Result<u32, String> {
-    // Twice that is more than Go's 31 bits hold.
+    // Twice as many would exceed the 31 bits of Go's generator.
     u32::try_from(len).ok().filter(|len| *len < 1 << 30).ok_or_else(|| format!("{len} rows: expected fewer than 2^30"))
 }

@@ -1,8 +1,8 @@
-//! The random numbers of Go's `math/rand`, which the published runs were shuffled with.
+//! The random numbers of Go's `math/rand`, by which the published runs are shuffled.
 //!
 //! An additive lagged Fibonacci generator by Mitchell and Reeds, y(n) = y(n - 607) + y(n - 273) mod 2^64. Go seeds it
 //! with a linear congruential generator, on top of a table of 607 words, which are the state of the generator itself
-//! after 7.8e12 steps from seed 1. Instead of that table we take those steps: in one jump, by x^n modulo the
+//! after 7.8e12 steps from seed 1. Here those steps are computed instead of the table: in one jump, by x^n modulo the
 //! characteristic polynomial.
 
 const LONG: usize = 607;
@@ -81,7 +81,7 @@ fn index(number: u64) -> usize {
     usize::try_from(number).expect("below a bound of 32 bits")
 }
 
-/// Words from the linear congruential generator x := 48271 x mod 2^31 - 1, three numbers a word, shifted by so many
+/// Returns words from the linear congruential generator x := 48271 x mod 2^31 - 1, three numbers a word, shifted by so many
 /// bits.
 fn words(seed: i64, shift: u32) -> Vec<u64> {
     const MODULUS: i64 = (1 << 31) - 1;
@@ -97,10 +97,10 @@ fn words(seed: i64, shift: u32) -> Vec<u64> {
     (0..LONG).map(|_| next() << (2 * shift) ^ next() << shift ^ next()).collect()
 }
 
-/// The state of the generator after 7.8e12 steps from seed 1 (seeded with shifts of 10 bits then).
+/// Returns the state of the generator after 7.8e12 steps from seed 1 (seeded with shifts of 10 bits then).
 fn table() -> Vec<u64> {
     const STEPS: usize = 7_800_000_000_000;
-    // The state holds its last 607 outputs, backwards from the place of the feed.
+    // The state is the last 607 outputs, in descending order from the feed.
     let place = |output: usize| (LONG - SHORT + LONG - 1 - output % LONG) % LONG;
     let seeded = words(1, 10);
     let mut outputs: Vec<u64> = (0..LONG).map(|output| seeded[place(output)]).collect();
@@ -116,7 +116,7 @@ fn table() -> Vec<u64> {
     table
 }
 
-/// x^n modulo x^607 - x^334 - 1, coefficients modulo 2^64.
+/// Returns x^n modulo x^607 - x^334 - 1, coefficients modulo 2^64.
 fn power_of_x(mut n: usize) -> Vec<u64> {
     let unit = |power: usize| (0..LONG).map(|place| u64::from(place == power)).collect::<Vec<u64>>();
     let (mut power, mut square) = (unit(0), unit(1));

@@ -1,4 +1,4 @@
-//! Packs the openb trace: how much of a cluster's GPUs is in use when pods keep arriving?
+//! Packs the openb trace: the part of a cluster's GPUs that is in use when pods keep arriving, by policy.
 //!
 //!     cargo run --release -p apportion-lab --bin packing -- [--nodes CSV] [--pods CSV] [--orders TXT | --seed S]
 //!                                              [--policy NAME] [--json]
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trace::{Node, Order, Pod};
 
-/// The trace that comes with the sources.
+/// The folder of the trace.
 const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces/openb");
 
 /// How much of a cluster's GPUs is in use when pods keep arriving, by policy.
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     let printed = result.map(|text| io::stdout().write_all(text.as_bytes()));
     match printed {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        // Whoever reads our output has had enough.
+        // The reader of our output has closed it.
         Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("standard output: {error}");
@@ -74,15 +74,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// A list of pods on the nodes.
-struct Scene<'a> {
+/// A list of pods, with its orders of arrival, on the nodes.
+struct Workload<'a> {
     nodes: &'a [Node],
     pods: Vec<Pod>,
     mix: TargetWorkload,
     orders: Vec<(u64, Order)>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Workload<'a> {
     fn read(arguments: &Arguments, nodes: &'a [Node], pods: &Path) -> Result<Self, String> {
         let file = pods.display();
         let pods = trace::pods(pods)?;
@@ -122,7 +122,7 @@ fn json(arguments: &Arguments) -> Result<String, String> {
         many => return Err(format!("{} lists of pods: expected one with --json", many.len())),
     };
     let nodes = nodes(arguments)?;
-    let outcomes = Scene::read(arguments, &nodes, pods)?.run(arguments.policy.unwrap_or(Policy::Outlook));
+    let outcomes = Workload::read(arguments, &nodes, pods)?.run(arguments.policy.unwrap_or(Policy::Outlook));
     outcomes
         .iter()
         .map(|outcome| serde_json::to_string(outcome).map(|text| text + "\n").map_err(|error| error.to_string()))
@@ -137,7 +137,7 @@ fn table(arguments: &Arguments) -> Result<String, String> {
         lists => lists.to_vec(),
     };
     let nodes = nodes(arguments)?;
-    let scenes = lists.iter().map(|list| Scene::read(arguments, &nodes, list)).collect::<Result<Vec<_>, _>>()?;
+    let workloads = lists.iter().map(|list| Workload::read(arguments, &nodes, list)).collect::<Result<Vec<_>, _>>()?;
 
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
@@ -145,7 +145,7 @@ fn table(arguments: &Arguments) -> Result<String, String> {
     table.set_header([vec!["policy".to_owned()], lists.iter().map(name).collect()].concat());
     let policies = arguments.policy.map_or_else(|| Policy::value_variants().to_vec(), |policy| vec![policy]);
     for policy in policies {
-        let cells = scenes.iter().map(|scene| cell(&scene.run(policy)));
+        let cells = workloads.iter().map(|workload| cell(&workload.run(policy)));
         table.add_row([vec![policy.to_string()], cells.collect()].concat());
     }
     (1..=lists.len())
@@ -166,11 +166,11 @@ fn table(arguments: &Arguments) -> Result<String, String> {
     ))
 }
 
-/// The mean of the last column, and how far runs are from it.
+/// Returns the mean of the last column, and its standard deviation over the runs.
 fn cell(outcomes: &[Outcome]) -> String {
     let last: Vec<f64> = outcomes.iter().filter_map(|outcome| *outcome.columns.last()?).collect();
     if last.is_empty() {
-        return "-".to_owned(); // an order of one's own may end before
+        return "-".to_owned(); // a given order may end before
     }
     let count = f64::from(u32::try_from(last.len()).expect("no more than 65,535 runs"));
     let mean = last.iter().sum::<f64>() / count;

@@ -33,20 +33,20 @@ pub(crate) enum Policy {
     Outlook,
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) policy: Policy,
-    /// How many pods were placed.
+    /// The number of pods that were placed.
     pub(crate) placed: usize,
-    /// How many pods came.
+    /// The number of pods that arrived.
     pub(crate) arrived: usize,
-    /// The percentage of all devices in use when the pods that came want 0, 1, ... 130 % of them.
+    /// The percentage of all devices in use, when the pods that arrived want 0, 1, ... 130 % of them.
     pub(crate) columns: Vec<Option<f64>>,
 }
 
 impl Policy {
-    /// The fitness, for pods of that mix on these nodes.
+    /// Returns the fitness, for pods of that mix on these nodes.
     pub(crate) fn fitness(self, mix: &TargetWorkload, nodes: &[Node]) -> Box<dyn DeviceFitness> {
         match self {
             Self::Random => Box::new(Baseline::Random),
@@ -69,7 +69,7 @@ impl fmt::Display for Policy {
     }
 }
 
-/// Lets the pods of an order arrive.
+/// Places the pods of an order, one by one.
 pub(crate) fn run(
     nodes: &[Node],
     pods: &[Pod],
@@ -98,12 +98,12 @@ pub(crate) fn run(
     Outcome { policy, placed, arrived: order.arrivals.len(), columns: columns.means() }
 }
 
-/// The thousandths of all devices.
+/// Returns the capacity of all devices, in thousandths.
 pub(crate) fn capacity(nodes: &[Node]) -> u64 {
     nodes.iter().map(|node| node.machine.free()).sum()
 }
 
-/// The percentages in use, by the percentage that came: rounded and averaged as in the published tables.
+/// The percentages in use, by the percentage that arrived, rounded and averaged as in the published tables.
 struct Columns {
     capacity: f64,
     values: Vec<Vec<f64>>,
@@ -121,7 +121,7 @@ impl Columns {
         self.values.get_mut(column).into_iter().for_each(|values| values.push(value));
     }
 
-    /// The mean of each column, of those beside it where it is empty, and nothing where they are empty too.
+    /// Returns the mean of each column; where one is empty, that of its neighbours, if they have any.
     fn means(&self) -> Vec<Option<f64>> {
         let mean = |values: &[f64]| {
             let count = u32::try_from(values.len()).ok().filter(|count| *count > 0)?;
@@ -132,9 +132,8 @@ impl Columns {
     }
 }
 
-/// The sum in the order in which numpy adds up: in eight strands up to 128 numbers, in halves beyond. The published
-/// means were taken so, and where a mean is half a hundredth off, the last bit of the sum decides to which side it is
-/// rounded.
+/// Returns the sum in numpy's order of addition: eight partial sums up to 128 numbers, recursive halves beyond. The published
+/// means are of such sums, and where a mean lies between two hundredths, the last bit of the sum decides the rounding.
 fn pairwise_sum(values: &[f64]) -> f64 {
     let len = values.len();
     if len < 8 {

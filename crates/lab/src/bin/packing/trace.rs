@@ -20,7 +20,7 @@ pub(crate) struct Pod {
     pub(crate) demand: Demand,
 }
 
-/// In which order pods come, and which of two equal nodes goes first.
+/// The order in which pods arrive, and the tie-break among equal nodes.
 #[derive(Debug)]
 pub(crate) struct Order {
     /// The pods, by their row in the list, from 0.
@@ -29,7 +29,7 @@ pub(crate) struct Order {
     pub(crate) ranks: Vec<usize>,
 }
 
-/// The largest number in a column: sums of it over any list stay exact.
+/// The largest number in a column, so that sums over any list stay exact.
 const MOST: u64 = 1_000_000_000_000;
 
 /// Reads a list of nodes: sn, cpu_milli, memory_mib, gpu, model.
@@ -93,14 +93,14 @@ pub(crate) fn order(path: &Path, nodes: usize, pods: usize) -> Result<Order, Str
     Ok(Order { arrivals, ranks })
 }
 
-/// A CSV file with a head.
+/// A CSV file with a header.
 struct Table<'a> {
     path: &'a Path,
     reader: csv::Reader<fs::File>,
     head: StringRecord,
 }
 
-/// A row of it.
+/// A row of a CSV file.
 struct Row<'a> {
     path: &'a Path,
     head: &'a StringRecord,
@@ -109,7 +109,7 @@ struct Row<'a> {
 
 impl<'a> Table<'a> {
     fn open(path: &'a Path) -> Result<Self, String> {
-        // Opened by hand, so that a file that is not there is told in the words of the system.
+        // Opened here, so that the error of a missing file is that of the system.
         let file = fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let mut reader = csv::Reader::from_reader(file);
         let head = reader.headers().map_err(|error| format!("{}:1: {error}", path.display()))?.clone();

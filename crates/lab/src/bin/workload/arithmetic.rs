@@ -9,8 +9,8 @@ use std::hint::black_box;
 
 const SCALARS: &str = "cpus:1;gpus:1;mem:128;disk:256";
 
-/// Sums and differences, filters, containment and parsing, each as often as in Mesos' benchmarks; of a few
-/// such turns the fastest is told.
+/// Sums and differences, filters, containment and parsing, each as often as in Mesos' benchmarks. Of several such rounds the
+/// fastest is reported.
 pub(crate) fn resources(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let mut rows = Rows { report, round: 0, turns: arguments.rounds(5) };
     filters(&mut rows)?;
@@ -26,10 +26,10 @@ pub(crate) fn resources(arguments: &Arguments, report: &Report) -> Result<(), Fa
         text
     });
     let names = rows.time("parse 100 scalars", 1_000, || text.parse::<Resources>().map_or(0, |r| r.iter().count()))?;
-    expect("parse", "resources", names as u64, 99) // of the first there is 0
+    expect("parse", "resources", names as u64, 99) // the amount of the first is 0
 }
 
-/// Each row of the table is a round of its own.
+/// Each row of the table is a round.
 struct Rows<'r> {
     report: &'r Report,
     round: usize,
@@ -37,7 +37,7 @@ struct Rows<'r> {
 }
 
 impl Rows<'_> {
-    /// Does something so many times; returns what came out last.
+    /// Repeats an operation. Returns its last result.
     fn time<T>(&mut self, step: &str, times: u64, mut work: impl FnMut() -> T) -> Result<T, Failure> {
         let mut last = work();
         let mut turn = || timed(|| (0..times).for_each(|_| last = black_box(work()))).1;
@@ -75,7 +75,7 @@ fn units(units: u64) -> Value {
     Value::Scalar(Scalar::units(units))
 }
 
-/// The same four scalars in a thousand reservations, each by someone else and with a label.
+/// Returns four scalars in a thousand reservations, each with another principal and label.
 fn reservations() -> Result<Resources, Failure> {
     let mut all = Resources::new();
     for i in 0..1_000 {
@@ -88,7 +88,7 @@ fn reservations() -> Result<Resources, Failure> {
     Ok(all)
 }
 
-/// Two scalars and a volume that several may hold.
+/// Returns two scalars and a shared volume.
 fn shared() -> Result<Resources, Failure> {
     let mut kind = Kind::default();
     let mut disk = Disk::default();
@@ -101,10 +101,10 @@ fn shared() -> Result<Resources, Failure> {
     Ok(all)
 }
 
-/// One way to add to a total, or to take from it.
+/// An operation that adds to a total, or subtracts from it.
 type Change = fn(&mut Resources, &Resources) -> Result<(), SumError>;
 
-/// Adds up from nothing, and takes away to nothing; in place, and into a value of its own.
+/// Adds up from nothing and subtracts to nothing, in place and into a new value.
 fn sums(rows: &mut Rows<'_>, of: &str, r: &Resources, times: u64) -> Result<(), Failure> {
     let plus: [(&str, Change); 2] = [
         ("total += r", |total, r| total.try_add(r)),
@@ -161,7 +161,7 @@ fn containment(rows: &mut Rows<'_>) -> Result<(), Failure> {
         ("scalars and ports", &mixed_small, &mixed_large, [100, 50, 1]),
     ];
     for (of, part, all, [larger, smaller, equal]) in cases {
-        let same: Resources = part.to_string().parse()?; // equal, and nothing is shared
+        let same: Resources = part.to_string().parse()?; // equal, without shared storage
         for (how, superset, subset, times, expected) in [
             ("in a larger", all, part, larger, true),
             ("in a smaller", part, all, smaller, false),
@@ -175,10 +175,10 @@ fn containment(rows: &mut Rows<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Two lists of ranges, each piece of which overlaps one of the other by half.
+/// Returns two lists of ranges, in which each range overlaps one of the other list by half.
 fn ranges(rows: &mut Rows<'_>, pieces: u64) -> Result<(), Failure> {
     const TIMES: usize = 1_000;
-    const BATCH: usize = 10; // so many copies lie ready at a time
+    const BATCH: usize = 10; // the number of copies prepared at a time
     let list = |first: u64, length: u64| {
         let ranges = (0..pieces).map(|i| first + 10 * i..=first + 10 * i + length - 1).collect::<Ranges>();
         Resources::try_from_iter([Resource::new("ports", Value::Ranges(ranges))])
@@ -197,7 +197,7 @@ fn ranges(rows: &mut Rows<'_>, pieces: u64) -> Result<(), Failure> {
         for _ in 0..rows.turns {
             let mut seconds = 0.0;
             for _ in 0..TIMES / BATCH {
-                // Read anew, they share nothing with `a`.
+                // Parsed again, so that no storage is shared with `a`.
                 let copies = (0..BATCH).map(|_| text.parse()).collect::<Result<Vec<Resources>, _>>();
                 let mut copies = copies?;
                 let (done, took) = timed(|| copies.iter_mut().try_for_each(|copy| change(copy, &b)));

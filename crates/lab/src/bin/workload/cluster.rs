@@ -1,4 +1,4 @@
-//! [`Cluster`]: an allocator, the offers that are out, and the time in between.
+//! [`Cluster`]: an allocator, its live offers, and the time.
 
 use crate::Arguments;
 use crate::report::{Failure, expect};
@@ -8,43 +8,43 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// All that an agent of most workloads has.
+/// The resources of an agent, in most workloads.
 pub(crate) const MACHINE: &str = "cpus:24;mem:4096;disk:4096;ports:[31000-32000]";
 
-/// What an allocation came to, and how long it took to decide on it and to read it.
+/// The outcome of an allocation, and how long it took to make and to read it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Given {
+pub(crate) struct Allocation {
     pub(crate) seconds: f64,
     pub(crate) offers: usize,
-    /// All scalars of all offers together, in thousandths.
+    /// The sum of all scalars of all offers, in thousandths.
     pub(crate) milli: u64,
 }
 
-impl Given {
-    /// Fails unless so many offers were made, with so much of scalars in all.
+impl Allocation {
+    /// Fails unless the number of offers and the sum of their scalars are as expected.
     pub(crate) fn expect(&self, step: &str, offers: usize, milli: u64) -> Result<(), Failure> {
         expect(step, "offers", self.offers as u64, offers as u64)?;
         expect(step, "thousandths of scalars", self.milli, milli)
     }
 }
 
-/// The allocator and those who call it.
+/// An allocator with its caller's state.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) allocator: Hierarchical<Drf, Drf>,
     pub(crate) now: Time,
-    /// The offers that are out.
+    /// The live offers.
     pub(crate) live: Vec<Holding>,
 }
 
-/// Runs something and tells how many seconds it took.
+/// Runs `work`. Returns its result and its duration in seconds.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let result = work();
     (result, start.elapsed().as_secs_f64())
 }
 
-/// The role of the framework of that number.
+/// Returns the role of the framework of that number.
 pub(crate) fn role(framework: usize, roles: usize) -> Result<Role, Failure> {
     Ok(if roles == 1 { Role::default() } else { Role::new(format!("role{}", framework % roles))? })
 }
@@ -57,7 +57,7 @@ pub(crate) fn agent_id(number: usize) -> AgentId {
     format!("agent{number}").into()
 }
 
-/// All scalars together, in thousandths: what an offer's reader has to go through the whole of it for.
+/// Returns the sum of all scalars, in thousandths. It takes reading the whole offer.
 pub(crate) fn milli(resources: &Resources) -> u64 {
     resources.iter().filter_map(|resource| Some(resource.scalar()?.as_milli())).sum()
 }
@@ -72,7 +72,7 @@ impl Cluster {
         Self { allocator, now: Time::ZERO, live: Vec::new() }
     }
 
-    /// Adds so many frameworks, dealt out among the roles; tells how long that took.
+    /// Adds frameworks, distributed over the roles. Returns the duration in seconds.
     pub(crate) fn add_frameworks(
         &mut self,
         count: usize,
@@ -92,7 +92,7 @@ impl Cluster {
         Ok(seconds)
     }
 
-    /// What each of so many agents holds for its framework: those of the agents are dealt out among them.
+    /// Returns the holdings of each agent: one of the framework to which the agent is assigned, in turn.
     pub(crate) fn held(
         agents: usize,
         frameworks: usize,
@@ -110,7 +110,7 @@ impl Cluster {
         (0..agents).map(holding).collect()
     }
 
-    /// Adds an agent for each of `held`, which its tasks hold; tells how long that took.
+    /// Adds an agent for each of `held`, with these holdings. Returns the duration in seconds.
     pub(crate) fn add_agents(&mut self, total: &Resources, held: &[Vec<Holding>]) -> Result<f64, Failure> {
         let agents = agents(total, held.len());
         let add = || agents.iter().zip(held).try_for_each(|(agent, held)| self.allocator.add_agent(agent, held));
@@ -119,8 +119,8 @@ impl Cluster {
         Ok(seconds)
     }
 
-    /// The same, as a master does it: each agent that comes is offered at once.
-    pub(crate) fn add_and_offer(&mut self, total: &Resources, held: &[Vec<Holding>]) -> Result<Given, Failure> {
+    /// Does the same like a master: each agent is offered when it is added.
+    pub(crate) fn add_and_offer(&mut self, total: &Resources, held: &[Vec<Holding>]) -> Result<Allocation, Failure> {
         let agents = agents(total, held.len());
         let (done, seconds) = timed(|| {
             let mut milli = 0;
@@ -130,29 +130,29 @@ impl Cluster {
             }
             Ok::<_, Failure>(milli)
         });
-        Ok(Given { seconds, offers: self.live.len(), milli: done? })
+        Ok(Allocation { seconds, offers: self.live.len(), milli: done? })
     }
 
-    /// Allocates one agent, or all, and reads what is offered; tells how much it is, in thousandths.
+    /// Allocates one agent, or all, and reads the offers. Returns the sum of their scalars, in thousandths.
     pub(crate) fn offer(&mut self, agent: Option<&AgentId>) -> u64 {
         let before = self.live.len();
         self.allocator.allocate_into(self.now, agent, &mut self.live);
         read(&self.live[before..])
     }
 
-    /// A second passes, and all agents are allocated.
-    pub(crate) fn batch(&mut self) -> Given {
+    /// Advances the time by a second, and allocates all agents.
+    pub(crate) fn batch(&mut self) -> Allocation {
         self.now = Time::from_micros(self.now.as_micros() + 1_000_000);
         if self.allocator.next_expiry().is_some_and(|end| end <= self.now) {
             self.allocator.expire(self.now);
         }
         let before = self.live.len();
         let (milli, seconds) = timed(|| self.offer(None));
-        Given { seconds, offers: self.live.len() - before, milli }
+        Allocation { seconds, offers: self.live.len() - before, milli }
     }
 
-    /// Gives back all that is offered; with a refusal for that long, if there is one. Tells how long that took.
-    pub(crate) fn give_back(&mut self, refusal: Option<Duration>) -> Result<f64, Failure> {
+    /// Ends all live offers, each with a refusal for that long if there is one. Returns the duration in seconds.
+    pub(crate) fn end_offers(&mut self, refusal: Option<Duration>) -> Result<f64, Failure> {
         let until = refusal.map(|span| self.now.as_micros().saturating_add(micros(span))).map(Time::from_micros);
         let (done, seconds) = timed(|| {
             self.live.iter().try_for_each(|offer| {
@@ -166,7 +166,7 @@ impl Cluster {
     }
 }
 
-/// Reads every part of every offer, as whoever sends them on would.
+/// Reads every part of every offer, as a transport would.
 pub(crate) fn read(offers: &[Holding]) -> u64 {
     let one = |offer: &Holding| {
         black_box((offer.framework.as_str(), offer.role.as_str(), offer.agent.as_str()));

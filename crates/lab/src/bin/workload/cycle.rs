@@ -8,10 +8,10 @@ use apportion::allocator::{Allocator, Holding};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-/// How many events a round is.
+/// The number of events of a round.
 const EVENTS: usize = 2_000;
 
-/// All agents and frameworks, nothing offered yet.
+/// Returns a cluster with all agents and frameworks, and nothing offered.
 fn filled(arguments: &Arguments, report: &Report) -> Result<(Cluster, u64), Failure> {
     let (agents, frameworks, roles) = (arguments.agents(), arguments.frameworks(), arguments.roles());
     let total: Resources = MACHINE.parse()?;
@@ -26,7 +26,7 @@ fn filled(arguments: &Arguments, report: &Report) -> Result<(Cluster, u64), Fail
     Ok((cluster, free * agents as u64))
 }
 
-/// What tasks hold of each agent: every second one of the first ports among it.
+/// The resources of each agent that tasks hold. Every second one of the first ports is among them.
 fn in_use() -> Result<Resources, Failure> {
     let mut text = "cpus:16;mem:1024;disk:1024;ports:[".to_owned();
     for port in (31_000..31_030).step_by(2) {
@@ -35,29 +35,29 @@ fn in_use() -> Result<Resources, Failure> {
     Ok((text + "31030-31030]").parse()?)
 }
 
-/// Each round: all agents are free, and one allocation offers each of them to one framework. After it,
-/// once more, with nothing left to give.
+/// In each round all agents are free: one allocation offers each of them to one framework, and one more finds nothing to
+/// offer.
 pub(crate) fn cycle(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (mut cluster, all) = filled(arguments, report)?;
     for round in 0..arguments.rounds(3) {
-        let before = (round > 0).then(|| cluster.give_back(None)).transpose()?;
-        let given = cluster.batch();
-        let (seconds, offers) = (given.seconds, given.offers);
+        let before = (round > 0).then(|| cluster.end_offers(None)).transpose()?;
+        let allocation = cluster.batch();
+        let (seconds, offers) = (allocation.seconds, allocation.offers);
         report.step(&Step { step: "cycle", round: Some(round), seconds, offers, before, ..Step::default() })?;
-        given.expect("cycle", arguments.agents(), all)?;
-        let given = cluster.batch();
-        report.step(&Step { step: "idle cycle", seconds: given.seconds, ..Step::default() })?;
-        given.expect("idle cycle", 0, 0)?;
+        allocation.expect("cycle", arguments.agents(), all)?;
+        let allocation = cluster.batch();
+        report.step(&Step { step: "idle cycle", seconds: allocation.seconds, ..Step::default() })?;
+        allocation.expect("idle cycle", 0, 0)?;
     }
     Ok(())
 }
 
-/// Each event: what an agent's only holder has there is given back, and the agent is allocated: one offer.
+/// Each event ends the one offer of an agent and allocates the agent again, which makes one offer.
 pub(crate) fn event(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (mut cluster, all) = filled(arguments, report)?;
     for round in 0..3 {
         if round > 0 {
-            cluster.give_back(None)?;
+            cluster.end_offers(None)?;
         }
         cluster.batch().expect("cycle", arguments.agents(), all)?;
     }
@@ -91,7 +91,7 @@ pub(crate) fn event(arguments: &Arguments, report: &Report) -> Result<(), Failur
     Ok(())
 }
 
-/// Tells how long giving back took, and how long allocating again.
+/// Returns the duration of ending the offer, and of allocating again.
 fn one_event(
     cluster: &mut Cluster,
     place: usize,

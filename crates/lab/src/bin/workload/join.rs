@@ -1,13 +1,13 @@
-//! `add-and-update`: agents that come with tasks, and later have more to give.
+//! `add-and-update`: agents that are added with tasks, and later get more resources.
 
 use crate::Arguments;
-use crate::cluster::{Cluster, Given, agents, milli, timed};
+use crate::cluster::{Allocation, Cluster, agents, milli, timed};
 use crate::report::{Failure, Report, Step};
 use apportion::allocator::Allocator;
 use apportion::{Capability, Kind, Resource, Resources, Scalar, Value};
 
-/// Each agent that comes, with a task on it, is offered at once; then each gets ten revocable cpus, which
-/// are offered at once too. Nothing is ever given back.
+/// Each agent is added with a task on it, and offered at once. Then each gets ten revocable cpus, which are offered at once
+/// too. No offer ever ends.
 pub(crate) fn add_and_update(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (count, frameworks, roles) = (arguments.agents(), arguments.frameworks(), arguments.roles());
     let total: Resources = "cpus:2;mem:1024;disk:4096;ports:[31000-32000]".parse()?;
@@ -17,9 +17,9 @@ pub(crate) fn add_and_update(arguments: &Arguments, report: &Report) -> Result<(
     let seconds = cluster.add_frameworks(frameworks, roles, Some(Capability::RevocableResources))?;
     report.step(&Step { step: "add frameworks", seconds, ..Step::default() })?;
 
-    let given = cluster.add_and_offer(&total, &held)?;
-    tell(report, "add agents", 0, given)?;
-    given.expect("add agents", count, (milli(&total) - milli(&used)) * count as u64)?;
+    let allocation = cluster.add_and_offer(&total, &held)?;
+    tell(report, "add agents", 0, allocation)?;
+    allocation.expect("add agents", count, (milli(&total) - milli(&used)) * count as u64)?;
 
     let mut kind = Kind::default();
     kind.revocable = true;
@@ -35,12 +35,12 @@ pub(crate) fn add_and_update(arguments: &Arguments, report: &Report) -> Result<(
         }
         Ok::<_, Failure>(milli)
     });
-    let given = Given { seconds, offers: cluster.live.len() - count, milli: updated? };
-    tell(report, "update agents", 1, given)?;
-    given.expect("update agents", count, 10_000 * count as u64)
+    let allocation = Allocation { seconds, offers: cluster.live.len() - count, milli: updated? };
+    tell(report, "update agents", 1, allocation)?;
+    allocation.expect("update agents", count, 10_000 * count as u64)
 }
 
-fn tell(report: &Report, step: &str, round: usize, given: Given) -> Result<(), Failure> {
-    let (seconds, offers) = (given.seconds, given.offers);
+fn tell(report: &Report, step: &str, round: usize, allocation: Allocation) -> Result<(), Failure> {
+    let (seconds, offers) = (allocation.seconds, allocation.offers);
     report.step(&Step { step, round: Some(round), seconds, offers, ..Step::default() })
 }

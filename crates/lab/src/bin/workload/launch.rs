@@ -1,29 +1,29 @@
-//! `launch-loop`: frameworks of three sorts launch all that they have to run.
+//! `launch-loop`: frameworks of three kinds launch all their tasks.
 
 use crate::Arguments;
-use crate::cluster::{Cluster, Given, agent_id, agents, framework_id, timed};
+use crate::cluster::{Allocation, Cluster, agent_id, agents, framework_id, timed};
 use crate::report::{Failure, Report, Step, expect};
 use apportion::allocator::{Allocator, Holding};
 use apportion::{AgentId, Framework, FrameworkId, Resources, Role};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// Within which all tasks have to run: several times what Mesos' benchmark takes.
+/// The most rounds until all tasks run: several times the number that Mesos' benchmark takes.
 const MOST_ROUNDS: usize = 10_000;
 
-/// How many frameworks there are of each sort: Mesos' benchmark has 4, 500 and 50.
+/// The number of frameworks of each kind: Mesos' benchmark has 4, 500 and 50.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mix {
-    /// In a role of their own, each with thousands of small tasks.
+    /// Each in its own role, with thousands of small tasks.
     busy: usize,
     /// All in one role, each with a few tasks.
     crowd: usize,
-    /// In a role of their own, each with some large tasks.
+    /// Each in its own role, with some large tasks.
     calm: usize,
 }
 
 impl Mix {
-    /// Divides so many frameworks as Mesos' benchmark does its 554.
+    /// Divides frameworks into kinds in the proportions of Mesos' benchmark, which has 554.
     pub(crate) fn of(frameworks: usize) -> Self {
         let busy = (frameworks * 4 / 554).max(1);
         let calm = (frameworks * 50 / 554).min(frameworks - busy);
@@ -53,7 +53,7 @@ impl Mix {
     }
 }
 
-/// What a framework still has to run.
+/// The tasks that a framework still has to launch.
 #[derive(Debug)]
 struct Work {
     task: Resources,
@@ -61,8 +61,8 @@ struct Work {
     per_offer: usize,
 }
 
-/// Each round: all agents are allocated, and of every offer tasks take what they can, the rest is given
-/// back at once. A framework that has launched all it had wants no more offers. Until all tasks run.
+/// Each round allocates all agents; every offer is filled with tasks, and the rest of it is returned at once. A framework
+/// that has launched all its tasks suppresses offers. The rounds end when all tasks run.
 pub(crate) fn launch_loop(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let mix = Mix::of(arguments.frameworks());
     let mut cluster = Cluster::new(arguments);
@@ -76,25 +76,25 @@ pub(crate) fn launch_loop(arguments: &Arguments, report: &Report) -> Result<(), 
     for agent in agents(&total, arguments.agents()) {
         cluster.allocator.add_agent(&agent, &[])?;
     }
-    // What is free by our own account, which says how many agents have to be offered.
+    // The free resources by our own account, from which the expected number of offers follows.
     let mut free: IndexMap<AgentId, Resources> =
         (0..arguments.agents()).map(|number| (agent_id(number), total.clone())).collect();
 
     let mut launched = 0;
     for round in 0..arguments.rounds(MOST_ROUNDS) {
-        let given = cluster.batch();
+        let allocation = cluster.batch();
         let offered = free.values().filter(|rest| is_offered(rest));
         let (count, milli) =
             offered.fold((0, 0), |(count, milli), rest| (count + 1, milli + crate::cluster::milli(rest)));
-        given.expect(&format!("round {round}"), count, milli)?;
+        allocation.expect(&format!("round {round}"), count, milli)?;
         let (done, answered) = timed(|| answer(&mut cluster, &mut work, &mut free));
         launched += done?;
-        tell(report, round, given, answered)?;
+        tell(report, round, allocation, answered)?;
         if launched == mix.tasks() {
             return Ok(());
         }
     }
-    // Who asks for a few rounds gets a few; else all tasks have to run.
+    // With `--rounds`, the run may end before all tasks run.
     if arguments.rounds.is_some() {
         Ok(())
     } else {
@@ -102,17 +102,17 @@ pub(crate) fn launch_loop(arguments: &Arguments, report: &Report) -> Result<(), 
     }
 }
 
-fn tell(report: &Report, round: usize, given: Given, before: f64) -> Result<(), Failure> {
-    let (seconds, offers) = (given.seconds, given.offers);
+fn tell(report: &Report, round: usize, allocation: Allocation, before: f64) -> Result<(), Failure> {
+    let (seconds, offers) = (allocation.seconds, allocation.offers);
     report.step(&Step { step: "cycle", round: Some(round), seconds, offers, before: Some(before), ..Step::default() })
 }
 
-/// Whether Mesos' minimum of 0.01 cpus or 32 MB is reached.
+/// Returns whether the resources reach Mesos' minimum of 0.01 cpus or 32 MB.
 fn is_offered(rest: &Resources) -> bool {
     rest.amount("cpus").as_milli() >= 10 || rest.amount("mem").as_milli() >= 32_000
 }
 
-/// Answers all offers; tells how many tasks were launched.
+/// Answers all offers. Returns the number of launched tasks.
 fn answer(
     cluster: &mut Cluster,
     work: &mut IndexMap<FrameworkId, Work>,

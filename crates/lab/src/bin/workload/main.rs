@@ -18,12 +18,12 @@
 //! | `resources` | the arithmetic of resources |
 //!
 //! The allocator is called as an embedder would call it, through [`apportion::allocator::Allocator`], and
-//! every offer is read within the time that is told. How many offers each round has to make is known
-//! beforehand; a run that makes others ends with exit status 1. Arguments that make no workload: 2.
+//! every offer is read within the time that is reported. The number of offers of each round is known
+//! beforehand; a run that makes another number exits with status 1. Wrong arguments: 2.
 //!
 //! With `--json` each line is an object (`workload`, `agents`, `frameworks`, `roles`, `step`, `round`,
-//! `seconds`, `offers`, and what else a step has to tell); the `round` of a step that only leads to the
-//! rounds is null. The last line is the most memory that the process had in use, if the system tells.
+//! `seconds`, `offers`, and other measures of a step); the `round` of a preparatory step is null. The last line is
+//! the peak memory of the process, if the system reports it.
 #![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 #![expect(clippy::disallowed_types, reason = "a program that measures time reads a clock")]
 
@@ -87,7 +87,7 @@ enum Workload {
 }
 
 impl Arguments {
-    /// How many agents and frameworks there are if nobody says: as in Mesos' benchmark, if it has one size.
+    /// Returns the default numbers of agents and frameworks: those of Mesos' benchmark, if it has one size.
     fn usual(&self) -> (usize, usize) {
         if self.name == Workload::LaunchLoop {
             (80, 554)
@@ -106,7 +106,7 @@ impl Arguments {
         self.frameworks.map_or_else(|| self.usual().1, |frameworks| frameworks as usize)
     }
 
-    /// The number of roles; for `quota` and `launch-loop` it follows from that of the frameworks.
+    /// Returns the number of roles; for `quota` and `launch-loop` it follows from the number of frameworks.
     fn roles(&self) -> usize {
         if self.name == Workload::LaunchLoop {
             launch::Mix::of(self.frameworks()).roles()

@@ -1,4 +1,4 @@
-//! `quota`: roles that are sure of half an agent, or of two, and may have no more.
+//! `quota`: roles with a guarantee and a limit of half an agent, or of two agents.
 
 use crate::Arguments;
 use crate::cluster::{Cluster, agents, framework_id, timed};
@@ -8,13 +8,13 @@ use apportion::{Framework, Limits, Quantities, Resources, Role, Scalar};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
-/// So many units of cpus and, times 1024 and in MB, of memory and disk.
+/// Returns that many cpus, and 1024 times as many MB of memory and disk.
 fn amounts(units: u64) -> [(&'static str, Scalar); 3] {
     [("cpus", Scalar::units(units)), ("mem", Scalar::units(units * 1024)), ("disk", Scalar::units(units * 1024))]
 }
 
-/// One role in six is large. Agents come first, then frameworks, then the quotas; one allocation meets them
-/// all, whatever it cuts the agents into, and a second one finds nothing to do.
+/// One role in six is large. Agents are added first, then frameworks, then quotas. One allocation satisfies all quotas,
+/// however it splits the agents, and a second one finds nothing to do.
 pub(crate) fn quota(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (count, roles) = (arguments.agents(), arguments.roles());
     let large = roles / 6;
@@ -49,18 +49,18 @@ pub(crate) fn quota(arguments: &Arguments, report: &Report) -> Result<(), Failur
     report.step(&Step { step: "set quotas", seconds, ..Step::default() })?;
 
     for number in 0..arguments.rounds(2) {
-        let given = cluster.batch();
-        let (seconds, offers) = (given.seconds, given.offers);
+        let allocation = cluster.batch();
+        let (seconds, offers) = (allocation.seconds, allocation.offers);
         report.step(&Step { step: "cycle", round: Some(number), seconds, offers, ..Step::default() })?;
         if number > 0 {
-            given.expect("empty cycle", 0, 0)?;
+            allocation.expect("empty cycle", 0, 0)?;
         }
     }
     check(&cluster, small, large, &roles, units)
 }
 
-/// Every role has got exactly its quota: a small one in one offer, a large one in two, or three where the
-/// agents that it was given were cut already.
+/// Checks that every role was offered exactly its quota: a small one in one offer, a large one in two, or in three where its
+/// agents had been split before.
 fn check(
     cluster: &Cluster,
     small: usize,

@@ -1,4 +1,4 @@
-//! `decline`, `suppress`, `extreme-suppress`: allocations while frameworks do not want what they get.
+//! `decline`, `suppress`, `extreme-suppress`: allocations while frameworks decline or suppress offers.
 
 use crate::Arguments;
 use crate::cluster::{Cluster, MACHINE, framework_id, milli, timed};
@@ -8,12 +8,12 @@ use apportion::allocator::Allocator;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The longest refusal: nobody's ends during a run.
+/// The refusal of all declines: it outlasts every run.
 const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Over how many rounds `suppress` silences all.
+/// The number of rounds in which `suppress` reaches all frameworks.
 const SUPPRESS_ROUNDS: usize = 5;
 
-/// Agents that come with tasks on them, the rest of each offered as it comes. Tells what is free in all.
+/// Adds agents with tasks on them, and offers the rest of each at once. Returns the free resources of all agents.
 fn running(arguments: &Arguments, report: &Report, mem: u32) -> Result<(Cluster, u64), Failure> {
     let (agents, frameworks, roles) = (arguments.agents(), arguments.frameworks(), arguments.roles());
     let total: Resources = MACHINE.parse()?;
@@ -26,11 +26,11 @@ fn running(arguments: &Arguments, report: &Report, mem: u32) -> Result<(Cluster,
     let mut cluster = Cluster::new(arguments);
     let seconds = cluster.add_frameworks(frameworks, roles, None)?;
     report.step(&Step { step: "add frameworks", seconds, ..Step::default() })?;
-    let given = cluster.add_and_offer(&total, &held)?;
-    let (seconds, offers) = (given.seconds, given.offers);
+    let allocation = cluster.add_and_offer(&total, &held)?;
+    let (seconds, offers) = (allocation.seconds, allocation.offers);
     report.step(&Step { step: "add agents", seconds, offers, ..Step::default() })?;
     let free = (milli(&total) - milli(&used)) * agents as u64;
-    given.expect("add agents", agents, free)?;
+    allocation.expect("add agents", agents, free)?;
     Ok((cluster, free))
 }
 
@@ -41,25 +41,25 @@ fn round(
     before: f64,
     (offers, free): (usize, u64),
 ) -> Result<(), Failure> {
-    let given = cluster.batch();
+    let allocation = cluster.batch();
     report.step(&Step {
         step: "round",
         round: Some(round),
-        seconds: given.seconds,
-        offers: given.offers,
+        seconds: allocation.seconds,
+        offers: allocation.offers,
         before: Some(before),
         ..Step::default()
     })?;
-    given.expect(&format!("round {round}"), offers, free)
+    allocation.expect(&format!("round {round}"), offers, free)
 }
 
-/// Each round: every offer that is out is declined for good, and then all agents are allocated. From the
-/// round on in which the last framework has refused every agent, there is nothing to offer.
+/// Each round declines every live offer for good, and allocates all agents. Once the last framework has refused every agent,
+/// there is nothing to offer.
 pub(crate) fn decline(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (mut cluster, free) = running(arguments, report, 2_014)?;
     let frameworks = arguments.frameworks();
     for number in 0..arguments.rounds(2 * frameworks) {
-        let before = cluster.give_back(Some(FOR_GOOD))?;
+        let before = cluster.end_offers(Some(FOR_GOOD))?;
         let expected = if number + 1 < frameworks { (arguments.agents(), free) } else { (0, 0) };
         round(&mut cluster, report, number, before, expected)?;
     }
@@ -73,13 +73,12 @@ fn silence(cluster: &mut Cluster, numbers: std::ops::Range<usize>) -> Result<f64
     Ok(seconds)
 }
 
-/// Each of five rounds: all is given back, a fifth of the frameworks want no more offers, and then all
-/// agents are allocated.
+/// Each of five rounds ends all offers, suppresses a fifth of the frameworks, and allocates all agents.
 pub(crate) fn suppress(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (mut cluster, free) = running(arguments, report, 1_024)?;
     let step = arguments.frameworks() / SUPPRESS_ROUNDS;
     for number in 0..arguments.rounds(SUPPRESS_ROUNDS).min(SUPPRESS_ROUNDS) {
-        let mut before = cluster.give_back(None)?;
+        let mut before = cluster.end_offers(None)?;
         before += silence(&mut cluster, number * step..(number + 1) * step)?;
         let awake = (number + 1) * step < arguments.frameworks();
         let expected = if awake { (arguments.agents(), free) } else { (0, 0) };
@@ -88,13 +87,13 @@ pub(crate) fn suppress(arguments: &Arguments, report: &Report) -> Result<(), Fai
     Ok(())
 }
 
-/// All but a hundredth of the frameworks want no offers; then rounds of giving back and allocating.
+/// Suppresses all but a hundredth of the frameworks; then each round ends all offers and allocates all agents.
 pub(crate) fn extreme_suppress(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (mut cluster, free) = running(arguments, report, 1_024)?;
     let seconds = silence(&mut cluster, 0..arguments.frameworks() * 99 / 100)?;
     report.step(&Step { step: "suppress", seconds, ..Step::default() })?;
     for number in 0..arguments.rounds(SUPPRESS_ROUNDS) {
-        let before = cluster.give_back(None)?;
+        let before = cluster.end_offers(None)?;
         round(&mut cluster, report, number, before, (arguments.agents(), free))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What a run tells: each step's time and offers, and at last the most memory that was in use.
+//! [`Report`]: the duration and the offers of each step, and at the end the peak memory.
 
 use crate::Arguments;
 use apportion::allocator::{AllocatorError, QuotaError};
@@ -12,13 +12,13 @@ use std::time::Duration;
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// The arguments make no workload.
+    /// The arguments are wrong.
     #[error("{0}")]
     Arguments(String),
-    /// The allocator did something else than it has to.
+    /// The allocator made another number of offers than expected.
     #[error("{step}: {found} {what}, expected {expected}")]
     Wrong { step: String, what: &'static str, found: u64, expected: u64 },
-    /// It refused what is part of the workload.
+    /// The allocator rejected a call of the workload.
     #[error(transparent)]
     Allocator(#[from] AllocatorError),
     #[error(transparent)]
@@ -29,7 +29,7 @@ pub(crate) enum Failure {
     Sum(#[from] SumError),
     #[error(transparent)]
     Role(#[from] RoleError),
-    /// Nobody reads what is told.
+    /// The output cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
 }
@@ -40,7 +40,7 @@ impl Failure {
     }
 }
 
-/// Fails unless there are as many as there have to be.
+/// Fails unless the number found is the expected one.
 pub(crate) fn expect(step: &str, what: &'static str, found: u64, expected: u64) -> Result<(), Failure> {
     let wrong = || Failure::Wrong { step: step.to_owned(), what, found, expected };
     (found == expected).then_some(()).ok_or_else(wrong)
@@ -50,21 +50,21 @@ pub(crate) fn expect(step: &str, what: &'static str, found: u64, expected: u64) 
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Step<'a> {
     pub(crate) step: &'a str,
-    /// Counted from 0; none for a step that only leads to the rounds.
+    /// Counted from 0; none for a preparatory step.
     pub(crate) round: Option<usize>,
     pub(crate) seconds: f64,
     pub(crate) offers: usize,
-    /// How long it took to get there: to give back, to decline, to suppress.
+    /// The duration of the preparation of the step: ending offers, declining, suppressing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) before: Option<f64>,
-    /// How often the step was done in that time.
+    /// The number of repetitions in that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u64>,
     #[serde(flatten)]
     pub(crate) latency: Option<Latency>,
 }
 
-/// How long the single events of many took, in seconds.
+/// The latency of single events, in seconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Latency {
     p50: f64,
@@ -74,7 +74,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// Sorts what was measured; of nothing all is 0.
+    /// Returns the percentiles; all are 0 without any spans.
     pub(crate) fn of(mut spans: Vec<Duration>) -> Self {
         spans.sort_unstable();
         let at = |per_mille: usize| {
@@ -85,7 +85,7 @@ impl Latency {
     }
 }
 
-/// Tells steps as they are done, for people or as JSON.
+/// Prints each step, for people or as JSON.
 #[derive(Debug)]
 pub(crate) struct Report {
     workload: String,
@@ -180,7 +180,7 @@ fn span(seconds: f64) -> String {
     }
 }
 
-/// The most memory that this process had in use, where Linux tells.
+/// Returns the peak memory of this process, on Linux.
 fn peak_rss() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! `sort`: the DRF sorter by itself.
+//! `sort`: the DRF sorter alone.
 
 use crate::Arguments;
 use crate::cluster::{Cluster, agents, framework_id, timed};
@@ -8,7 +8,7 @@ use apportion::{Framework, Resources, Role, Time};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What sorting took, in seconds.
+/// The durations of sorting, in seconds.
 #[derive(Debug, Clone, Copy)]
 struct Sorted {
     clients: usize,
@@ -16,7 +16,7 @@ struct Sorted {
     again: f64,
 }
 
-/// A sorter that, asked for its order, has [`Drf`] make it from nothing, and then once more with nothing changed.
+/// A sorter that has [`Drf`] sort from scratch, and then once more with nothing changed.
 #[derive(Debug, Clone, Default)]
 struct Watched(Arc<Mutex<Vec<Sorted>>>);
 
@@ -31,8 +31,7 @@ impl Sorter for Watched {
     }
 }
 
-/// As many clients as there are frameworks, charged for tasks on the agents that come; their order is asked
-/// for, and then once more; and they are discharged again.
+/// Charges as many clients as there are frameworks for tasks on the agents, sorts them twice, and discharges them.
 pub(crate) fn sort(arguments: &Arguments, report: &Report) -> Result<(), Failure> {
     let (count, clients) = (arguments.agents(), arguments.frameworks());
     let watched = Watched::default();
