@@ -1,18 +1,17 @@
 //! A sorter of one's own beside the crate's: asset fairness against dominant resource fairness.
 //!
-//! Asset fairness (Ghodsi et al., *Dominant Resource Fairness*, NSDI'11, section 5.1) makes equal what
-//! users hold of all resources added up; DRF makes equal what each holds of the one that it needs
-//! most. The paper argues with small clusters why the first is not fair. This program plugs asset
-//! fairness in as a [`Sorter`] of a few lines, fills those clusters under both, and prints who got how
-//! many tasks:
+//! Asset fairness (Ghodsi et al., *Dominant Resource Fairness*, NSDI'11, section 5.1) equalises the sums
+//! of the users' fractions of all resources; DRF equalises their dominant shares. The paper shows with
+//! small clusters why the first is not fair. This program plugs asset fairness in as a [`Sorter`] of a
+//! few lines, fills those clusters under both, and prints the number of tasks of each user:
 //!
 //! - section 4.1: the running example;
 //! - theorem 1: alone on half of the cluster user 2 would run 15 tasks; asset fairness gives it 12;
 //! - theorem 2: both users need cpus most; asset fairness gives user 1 less than half of them;
 //! - theorem 3: when there is twice as much memory, asset fairness gives user 1 less than before.
 //!
-//! The paper divides tasks; a master launches whole ones. So each cluster is as many times as large as
-//! makes the paper's fractions whole.
+//! The paper divides tasks; a master launches whole ones. So each cluster is scaled until the paper's
+//! fractions are whole numbers.
 //!
 //! `cargo run --release --example asset_fairness`
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
@@ -27,7 +26,7 @@ use comfy_table::Table;
 use std::error::Error;
 use std::time::Duration;
 
-/// Serves whoever holds the smallest sum of fractions; of equals who was given something less often.
+/// Orders clients by the sum of their fractions of all resources, then by the number of allocations, then by name.
 #[derive(Debug, Clone, Default)]
 struct AssetFairness;
 
@@ -47,7 +46,7 @@ impl Sorter for AssetFairness {
     }
 }
 
-/// A framework whose tasks are all alike: of each offer it takes one, so that the sorter decides about each.
+/// A framework whose tasks are all alike. It launches one task per offer, so that the sorter decides about each.
 #[derive(Debug)]
 struct User {
     demand: Resources,
@@ -68,7 +67,7 @@ impl Scheduler for User {
     }
 }
 
-/// An instance: how much there is of two resources, and what a task of each user needs.
+/// An instance: the capacity of two resources, and the demand of a task of each user.
 #[derive(Debug, Clone, Copy)]
 struct Instance {
     source: &'static str,
@@ -80,7 +79,7 @@ const fn instance(source: &'static str, capacity: [u64; 2], demands: [[u64; 2]; 
     Instance { source, capacity, demands }
 }
 
-/// Those of the paper, each so many times as large.
+/// The instances of the paper, scaled.
 const INSTANCES: [Instance; 6] = [
     instance("section 4.1", [9, 18], [[1, 4], [3, 1]]),
     instance("section 4.1, 25 times", [225, 450], [[1, 4], [3, 1]]),
@@ -91,7 +90,7 @@ const INSTANCES: [Instance; 6] = [
 ];
 
 impl Instance {
-    /// How many tasks each user has when nothing more fits.
+    /// Returns the number of tasks of each user when nothing more fits.
     fn filled<S: Sorter + Clone>(&self, sorter: S) -> Result<[usize; 2], Box<dyn Error>> {
         let resources = |[cpus, mem]: [u64; 2]| format!("cpus:{cpus};mem:{mem}").parse::<Resources>();
         let mut options = Options::default();
@@ -104,7 +103,7 @@ impl Instance {
             cluster.add_framework(Framework::new(id).role(Role::new(id)?), user)?;
         }
         cluster.add_agent(Agent::new("pool", resources(self.capacity)?))?;
-        cluster.run_until(Time::from_secs(10_000)); // a task a second; then everyone has refused what is left
+        cluster.run_until(Time::from_secs(10_000)); // a task a second; at the end both users have declined the rest
         let launched = |id: &str| cluster.scheduler(&FrameworkId::from(id)).map_or(0, |user| user.launched);
         Ok(ids.map(launched))
     }

@@ -1,4 +1,4 @@
-//! A constraint and a fitness of one's own: licences for so many hosts, and the cheapest machines first.
+//! A constraint and a fitness of one's own: licences for a number of hosts, and the cheapest machines first.
 //!
 //!     cargo run --release --example own_rules
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
@@ -9,7 +9,7 @@ use apportion::{AttributeValue, Offer, Role, Scalar};
 use std::collections::BTreeSet;
 use std::error::Error;
 
-/// There are licences for so many hosts, whichever these are.
+/// Accepts at most that many distinct hosts: there is a licence for each.
 #[derive(Debug)]
 struct Licences(usize);
 
@@ -26,7 +26,7 @@ impl Constraint for Licences {
     }
 }
 
-/// The lowest price an hour, for that part of the machine that the task takes.
+/// Prefers the lowest price an hour, for the part of the machine that the task takes.
 #[derive(Debug)]
 struct Cheapest;
 

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             eprintln!("{message}");
             ExitCode::from(2)
         }
-        // Whoever reads our output has had enough.
+        // The reader of our output has closed it.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Output(error)) => {
             eprintln!("standard output: {error}");

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     };
     match replay(&file) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has seen enough.
+        // The reader of our output has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -36,7 +36,7 @@ fn replay(file: &str) -> io::Result<()> {
     let mut replay = Replay::new();
     let mut line = Vec::new();
     loop {
-        // Whoever speaks to us line by line waits for an answer once the input has run dry.
+        // A peer that sends line by line waits for the effects of its last line.
         if !input.buffer().contains(&b'\n') {
             output.flush()?;
         }
