@@ -36,7 +36,7 @@ const REFUSAL: Duration = Duration::from_secs(120);
 /// let json = serde_json::json!({"id": "/web", "instances": 2, "cpus": 1});
 /// let document = Document::read(JsonNode::root(&json), "web.json")?;
 /// let apps = document.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
-/// let target = Arc::new(RootGroup::new(apps).map_err(|messages| messages.join("; "))?);
+/// let target = Arc::new(RootGroup::new(apps).map_err(|mut errors| errors.remove(0))?);
 ///
 /// let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::new(SimulatedExecutor::default())));
 /// cluster.add_agent(Agent::new("a1", "cpus:4;mem:1024;ports:[31000-31009]".parse()?))?;

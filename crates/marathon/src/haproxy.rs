@@ -71,14 +71,38 @@ pub struct Server<'a> {
     pub ports: &'a [Option<u64>],
 }
 
+/// Why a configuration cannot have all service ports.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServicePortError {
+    /// Two service ports have the same number at the same time.
+    #[error("{port} is the service port of {} [{}] and of {} [{}]", first.0, first.1, second.0, second.1)]
+    Duplicate {
+        /// The number.
+        port: u16,
+        /// The app and the index of the one.
+        first: (String, usize),
+        /// The app and the index of the other.
+        second: (String, usize),
+    },
+    /// More service ports without a number than there are free numbers.
+    #[error("found {found} service ports without a number, expected at most {most}")]
+    TooMany {
+        /// The number of service ports without a number.
+        found: usize,
+        /// The number of free numbers.
+        most: usize,
+    },
+}
+
 impl HaproxyConfig {
     /// Returns the configuration for a sequence of wanted sets of apps, each of which replaces the one before.
     ///
     /// # Errors
     ///
-    /// One message for each number that two service ports of the same set have, and one if there are more service ports
-    /// without a number than can be assigned.
-    pub fn new<'a, Apps>(wanted: impl IntoIterator<Item = Apps>) -> Result<Self, Vec<String>>
+    /// [`ServicePortError::Duplicate`] for each number that two service ports of the same set have, and
+    /// [`ServicePortError::TooMany`].
+    pub fn new<'a, Apps>(wanted: impl IntoIterator<Item = Apps>) -> Result<Self, Vec<ServicePortError>>
     where
         Apps: IntoIterator<Item = (&'a str, &'a [ServicePort])>,
     {
@@ -93,16 +117,15 @@ impl HaproxyConfig {
                 };
                 numbers.insert(port);
                 if let Some((other, i)) = named.insert(port, (app, index)) {
-                    let both = format!("of {other} [{i}] and of {app} [{index}]");
-                    wrong.insert(format!("{port} is the service port {both}"));
+                    let (first, second) = ((other.to_owned(), i), (app.to_owned(), index));
+                    wrong.insert(ServicePortError::Duplicate { port, first, second });
                 }
             }
         }
         let free = (FIRST_PORT..=u16::MAX).filter(|port| !numbers.contains(port));
         let assigned: BTreeMap<_, _> = unnamed.iter().cloned().zip(free).collect();
         if assigned.len() < unnamed.len() {
-            let (found, most) = (unnamed.len(), assigned.len());
-            wrong.insert(format!("found {found} service ports without a number, expected at most {most}"));
+            wrong.insert(ServicePortError::TooMany { found: unnamed.len(), most: assigned.len() });
         }
         let has_stats = !numbers.contains(&STATS_PORT);
         let this = Self { has_stats, assigned };
@@ -166,6 +189,10 @@ fn word(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn texts(errors: &[ServicePortError]) -> Vec<String> {
+        errors.iter().map(ToString::to_string).collect()
+    }
+
     fn service(port: Option<u16>) -> ServicePort {
         ServicePort { port, tcp: true, mode: ProxyMode::Tcp }
     }
@@ -184,7 +211,7 @@ mod tests {
     fn one_number_is_of_one_service_at_a_time() {
         let (one, two) = ([service(Some(80))], [service(Some(80)), service(Some(80))]);
         let both = || vec![("/a", &one[..]), ("/b", &two[..])];
-        let wrong = HaproxyConfig::new([both(), both()]).unwrap_err();
+        let wrong = texts(&HaproxyConfig::new([both(), both()]).unwrap_err());
         let message = |one, other| format!("80 is the service port of {one} and of {other}");
         assert_eq!(wrong, [message("/a [0]", "/b [0]"), message("/b [0]", "/b [1]")]);
         let haproxy = HaproxyConfig::new([[("/a", &one[..])], [("/b", &one[..])]]).unwrap();
@@ -192,7 +219,7 @@ mod tests {
         let text = haproxy.text([entry("/a"), entry("/b")]);
         assert!(text.contains("\nlisten a-80\n") && text.ends_with("\n# b: port 0 waits for 80\n"), "{text}");
         let many = vec![service(None); 60_000];
-        let wrong = HaproxyConfig::new([[("/a", &many[..])]]).unwrap_err();
+        let wrong = texts(&HaproxyConfig::new([[("/a", &many[..])]]).unwrap_err());
         assert_eq!(wrong, ["found 60000 service ports without a number, expected at most 55536"]);
     }
 

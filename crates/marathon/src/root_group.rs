@@ -19,6 +19,30 @@ pub struct RootGroup {
     levels: IndexMap<SmolStr, usize>,
 }
 
+/// Why apps are no [`RootGroup`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DependencyError {
+    /// A dependency on an app or a group that does not exist.
+    #[error("{file}: {dependency}, expected an app or a group: one of {known}")]
+    Unknown {
+        /// The file of the app or group with the dependency.
+        file: SmolStr,
+        /// The place and the text of the dependency.
+        dependency: String,
+        /// The first ids that exist.
+        known: String,
+    },
+    /// A cycle of dependencies.
+    #[error("{file}: found dependencies in a circle, {}: expected an order", cycle.join(" needs "))]
+    Cycle {
+        /// The file of the first app.
+        file: SmolStr,
+        /// The apps along the cycle; the last one is the first one.
+        cycle: Vec<SmolStr>,
+    },
+}
+
 /// Adjacency lists: from an app to others.
 type Edges = IndexMap<SmolStr, IndexSet<SmolStr>>;
 
@@ -27,9 +51,8 @@ impl RootGroup {
     ///
     /// # Errors
     ///
-    /// One message, which begins with the file, for each dependency on an app or a group that does not exist, or else one
-    /// for a cycle.
-    pub fn new(apps: Apps) -> Result<Self, Vec<String>> {
+    /// All [`DependencyError::Unknown`], or else one [`DependencyError::Cycle`].
+    pub fn new(apps: Apps) -> Result<Self, Vec<DependencyError>> {
         let dependencies = resolve(&apps)?;
         let mut dependents = Edges::new();
         for (id, needed) in dependencies.iter().flat_map(|(id, all)| all.iter().map(move |needed| (id, needed))) {
@@ -38,12 +61,8 @@ impl RootGroup {
         match levels(&dependencies, &dependents) {
             Ok(levels) => Ok(Self { apps, dependencies, dependents, levels }),
             Err(cycle) => {
-                let names: Vec<&str> = cycle.iter().map(SmolStr::as_str).collect();
-                let file = cycle.first().and_then(|id| apps.get(id)).map_or("", |app| &app.file);
-                Err(vec![format!(
-                    "{file}: found dependencies in a circle, {}: expected an order",
-                    names.join(" needs ")
-                )])
+                let file = cycle.first().and_then(|id| apps.get(id)).map(|app| app.file.clone()).unwrap_or_default();
+                Err(vec![DependencyError::Cycle { file, cycle }])
             }
         }
     }
@@ -73,7 +92,7 @@ impl RootGroup {
 }
 
 /// Returns the direct dependencies of each app.
-fn resolve(apps: &Apps) -> Result<Edges, Vec<String>> {
+fn resolve(apps: &Apps) -> Result<Edges, Vec<DependencyError>> {
     let mut wrong = Vec::new();
     let mut edges = Edges::new();
     for (id, app) in apps {
@@ -86,11 +105,12 @@ fn resolve(apps: &Apps) -> Result<Edges, Vec<String>> {
                 needed.extend(apps.keys().filter(|other| is_within(other, &dependency.id)).cloned());
             }
             let is_known = needed.len() > before || needed.iter().any(|other| is_within(other, &dependency.id));
-            let message = || {
-                format!("{}: {}, expected an app or a group: one of {}", app.file, dependency.source, known_ids(apps))
-            };
-            if !is_known && !wrong.contains(&message()) {
-                wrong.push(message()); // once for a group, not for each of its apps
+            if !is_known {
+                let (file, dependency) = (app.file.clone(), dependency.source.clone());
+                let error = DependencyError::Unknown { file, dependency, known: known_ids(apps) };
+                if !wrong.contains(&error) {
+                    wrong.push(error); // once for a group, not for each of its apps
+                }
             }
         }
     }
@@ -165,7 +185,8 @@ mod tests {
 
     fn target(json: &Json) -> Result<RootGroup, Vec<String>> {
         let written = Document::read(JsonNode::root(json), "shop.json").unwrap();
-        RootGroup::new(written.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect())
+        let apps = written.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
+        RootGroup::new(apps).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Input {
         if !wrong.is_empty() {
             return Err(wrong); // later messages would only follow from these
         }
-        let target = Arc::new(RootGroup::new(apps)?);
+        let target = root_group(apps)?;
         let mut builder = StepBuilder { agents: &agents, lost: Vec::new(), target: Arc::clone(&target), wrong };
         let mut steps = vec![Step { heading: "start".to_owned(), action: Action::Deploy { target, restart: None } }];
         let mut updates = updates.into_iter();
@@ -226,7 +226,7 @@ impl StepBuilder<'_> {
                 return Ok((format!("{task} is sick"), Action::FailChecks(task.clone())));
             }
         };
-        Ok((heading, Action::Deploy { target: Arc::new(RootGroup::new(apps)?), restart }))
+        Ok((heading, Action::Deploy { target: root_group(apps)?, restart }))
     }
 
     /// Returns the wanted app of that id.
@@ -311,6 +311,10 @@ fn add(apps: &mut Apps, written: Document) -> Vec<String> {
         }
     }
     wrong
+}
+
+fn root_group(apps: Apps) -> Result<Arc<RootGroup>, Vec<String>> {
+    RootGroup::new(apps).map(Arc::new).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
 fn text(file: &Path) -> Result<String, String> {
