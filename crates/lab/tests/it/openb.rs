@@ -1,4 +1,4 @@
-//! A cut of a real trace runs through the master, and its recording replays to the same bytes.
+//! An excerpt of a real trace runs through the master, and its recording replays to the same bytes.
 
 use apportion::journal::Replay;
 use std::path::Path;

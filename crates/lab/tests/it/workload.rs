@@ -1,4 +1,4 @@
-//! The workload program makes just the offers that each workload has to come to, and tells them line by line.
+//! Each workload makes the expected number of offers, and reports it.
 
 use serde_json::Value;
 use std::process::{Command, Output};

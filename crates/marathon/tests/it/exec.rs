@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// The program, run where the crate is.
+/// Returns the program, in the folder of the package.
 fn marathon(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_marathon"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// A run of some apps, in a folder of its own that has their sandboxes.
+/// A run of apps, with a folder for their sandboxes.
 struct Run {
     folder: TempDir,
     child: Child,
@@ -28,7 +28,7 @@ struct Run {
 }
 
 impl Run {
-    /// Begins with these apps; `FIFO` in them is a named pipe, for [`Run::writers`].
+    /// Starts these apps; `FIFO` in them is replaced by a named pipe, for [`Run::writers`].
     fn begin(apps: &[&str], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
@@ -45,7 +45,7 @@ impl Run {
         Self { folder, child, lines, told: String::new() }
     }
 
-    /// Reads on to the first line that has this in it.
+    /// Reads on to the first line that contains the text.
     fn until(&mut self, part: &str) {
         loop {
             let mut line = String::new();
@@ -61,7 +61,7 @@ impl Run {
         }
     }
 
-    /// What is written into the named pipe; it has an end when nobody is left who could write into it.
+    /// Returns the reading end of the named pipe, which ends when all writers are gone.
     fn writers(&self) -> File {
         File::open(self.folder.path().join("fifo")).unwrap()
     }
@@ -71,18 +71,18 @@ impl Run {
         assert!(kill.success());
     }
 
-    /// A file in the sandbox of a task.
+    /// Returns a file in the sandbox of a task.
     fn file(&self, task: &str, name: &str) -> PathBuf {
         self.folder.path().join("sandboxes").join(task).join(name)
     }
 
-    /// Reads on to the end: the exit status.
+    /// Reads on to the end. Returns the exit status.
     fn end(&mut self) -> Option<i32> {
         self.lines.read_to_string(&mut self.told).unwrap();
         self.child.wait().unwrap().code()
     }
 
-    /// Where a line is, from the beginning.
+    /// Returns the position of a line.
     fn place(&self, part: &str) -> usize {
         self.told.find(part).unwrap_or_else(|| panic!("{part} is not in:\n{}", self.told))
     }
@@ -95,7 +95,7 @@ impl Drop for Run {
     }
 }
 
-/// What is read once all writers are gone.
+/// Returns what is read until all writers are gone.
 fn rest(mut writers: File) -> String {
     let mut rest = String::new();
     writers.read_to_string(&mut rest).unwrap();
@@ -134,7 +134,7 @@ fn a_task_is_followed_and_its_end_is_its_status() {
     let lines = format!("job.1 | me /job job.1 127.0.0.1\njob.1 | {}\n", sandbox.display());
     let failed = run.place("job.1 TASK_FAILED (Command exited with status 3)");
     for part in [lines.as_str(), "\njob.1 | bad\n", "\njob.1 | end\n"] {
-        assert!(run.place(part) < failed, "{}", run.told); // all of it, before its end is told
+        assert!(run.place(part) < failed, "{}", run.told); // all output comes before the end of the task
     }
     assert!(failed < run.place("backoff  /job is not launched before"), "{}", run.told);
     assert!(!run.told.contains("job.2 |"), "{}", run.told);
@@ -172,7 +172,7 @@ fn what_others_need_ends_last_and_nothing_is_left() {
     for line in &mut begun {
         writers.read_line(line).unwrap();
     }
-    begun.sort_unstable(); // one is launched after the other, but may be slow to begin
+    begun.sort_unstable(); // launched in order, but their processes may start in any
     assert_eq!(begun, ["db\n", "web\n"]);
     run.interrupt();
     assert_eq!(run.end(), Some(130));
@@ -197,7 +197,7 @@ fn a_second_ctrl_c_ends_all_at_once() {
 
 #[test]
 fn the_processes_of_a_lost_agent_end_with_it_and_others_take_their_place() {
-    // It counts as up once it has the pipe, or has seen that the one before had it.
+    // The task is healthy once it has opened the pipe, or has seen that the task before it had.
     let app = r#"{"id": "a", "cpus": 0.1, "cmd": "test -e FIFO && exec 3> FIFO; rm -f FIFO; touch up; sleep 1000 & wait",
         "healthChecks": [{"protocol": "COMMAND", "command": {"value": "test -e up"}, "intervalSeconds": 1}]}"#;
     let mut run = Run::begin(&[app], &["--lose", "agent-1"]);
@@ -249,7 +249,7 @@ fn it_lasts_as_long_as_it_is_to_and_programs_are_told_in_json() {
 
 #[test]
 fn what_is_still_to_come_when_time_is_up_is_not_played() {
-    // It is never as it should be.
+    // The app never settles.
     let app = r#"{"id": "a", "cpus": 0.1, "cmd": "exec sleep 1000", "healthChecks": [{"protocol": "COMMAND",
         "command": {"value": "false"}}]}"#;
     let mut run = Run::begin(&[app], &["--for", "1", "--scale", "a=2"]);

@@ -1,18 +1,18 @@
-//! What the program `marathon` writes for HAProxy.
+//! The HAProxy configurations that the program `marathon` writes.
 #![expect(clippy::print_stderr, reason = "a test says what it could not do")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::{fs, io};
 
-/// Runs the program where the crate is; it writes into that file.
+/// Runs the program in the folder of the package, with that file as its configuration.
 fn marathon(file: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_marathon"));
     command.arg("--haproxy").arg(file).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
     command.output().unwrap()
 }
 
-/// Agents that are named by their addresses, so that HAProxy need not look for them.
+/// Returns a file of agents whose hostnames are addresses, so that HAProxy needs no DNS.
 fn agents(folder: &Path) -> String {
     let agent = |number| {
         let resources = "cpus:4;mem:1024;ports:[31000-32000]";
@@ -24,7 +24,7 @@ fn agents(folder: &Path) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-/// What HAProxy says of a file, if it is installed.
+/// Has HAProxy check a file, if it is installed.
 fn judge(file: &Path) {
     match Command::new("haproxy").arg("-c").arg("-f").arg(file).output() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
@@ -35,7 +35,7 @@ fn judge(file: &Path) {
     }
 }
 
-/// The part that is of the apps.
+/// Returns the sections of the apps.
 fn listens(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap();
     let (_, listens) = text.split_once("  stats enable\n").unwrap();

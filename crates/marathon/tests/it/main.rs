@@ -1,4 +1,4 @@
-//! The framework on a simulated cluster, and the program `marathon`: what it launches where, what it says, and what it refuses.
+//! The framework on a simulated cluster, and the program `marathon`: its launches, its output, its errors.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 #[cfg(unix)]

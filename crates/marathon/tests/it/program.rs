@@ -1,24 +1,24 @@
-//! The program `marathon`: what it launches where, what it says of the rest, and what it refuses.
+//! The program `marathon` with simulated tasks: its launches, its reasons for the rest, and its errors.
 
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// Runs the program where the crate is.
+/// Runs the program in the folder of the package.
 fn marathon(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_marathon");
     Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
 }
 
-/// The document that it prints with `--json`.
+/// Returns the document that it prints with `--json`.
 fn json(arguments: &[&str]) -> Json {
     let output = marathon(&[arguments, &["--json"]].concat());
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// One field of all tasks of an app.
+/// Returns one field of all tasks of an app.
 fn each<'a>(document: &'a Json, app: &str, field: &str) -> Vec<&'a Json> {
     let tasks = document["tasks"].as_array().unwrap().iter();
     tasks.filter(|task| task["app"] == app).map(|task| task.pointer(field).unwrap()).collect()
@@ -28,7 +28,7 @@ fn different<'a>(values: &[&'a Json]) -> BTreeSet<&'a str> {
     values.iter().map(|value| value.as_str().unwrap()).collect()
 }
 
-/// A file that is there as long as the folder is.
+/// Writes a file into the folder. Returns its path.
 fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
     let path: PathBuf = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
@@ -248,7 +248,7 @@ fn wrong_input_ends_before_anything_is_launched() {
 const SHOP: &str = "groups/shop.json";
 const SHOP_2: &str = "groups/shop-2.json";
 
-/// What it tells people, but for the offers.
+/// Returns the log without the offers.
 fn log(arguments: &[&str]) -> Vec<String> {
     let output = marathon(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -256,7 +256,7 @@ fn log(arguments: &[&str]) -> Vec<String> {
     text.lines().filter(|line| !line.contains("  offer  ")).map(str::to_owned).collect()
 }
 
-/// Where the only line with all of these words stands.
+/// Returns the position of the only line with all of these words.
 fn line(log: &[String], words: &[&str]) -> usize {
     let has_all = |line: &String| words.iter().all(|word| line.contains(word));
     let found: Vec<usize> = log.iter().enumerate().filter(|(_, line)| has_all(line)).map(|(place, _)| place).collect();

@@ -1,5 +1,4 @@
-//! The framework of the program `marathon`: what it does when things go wrong, and, whatever goes wrong, that it keeps within
-//! the bounds of its deployments.
+//! The framework on a simulated cluster: single faults, and the bounds of deployments under random faults.
 
 mod faults;
 mod property;
@@ -12,14 +11,14 @@ use apportion_marathon::{Apps, Document, RootGroup, SimulatedExecutor};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
-/// All apps of a group, as they are wanted.
+/// Returns all apps of a group.
 fn target(group: &Json) -> Arc<RootGroup> {
     let written = Document::read(JsonNode::root(group), "test.json").unwrap();
     let apps: Apps = written.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
     Arc::new(RootGroup::new(apps).unwrap())
 }
 
-/// A framework on so many agents.
+/// Returns a cluster with a framework on that many agents.
 fn cluster<S: Scheduler>(agents: usize, scheduler: S) -> (Cluster<S>, FrameworkId) {
     let mut cluster =
         Cluster::new(Config::default()).with_executors(|_, _| Some(Box::new(SimulatedExecutor::default())));

@@ -225,11 +225,11 @@ impl<W: Write> Session<W> {
             let host = if is_here { Machine::HOST } else { launch.location.hostname.as_str() };
             servers.entry(&launch.app).or_default().push(Server { task: &launch.id, host, ports: &launch.ports });
         }
-        let entries = marathon.running_apps().map(|service| {
-            let app = service.definition.app.id.as_str();
+        let entries = marathon.running_apps().map(|running| {
+            let app = running.definition.app.id.as_str();
             AppBackend {
                 app,
-                services: &service.definition.service_ports,
+                services: &running.definition.service_ports,
                 servers: servers.swap_remove(app).unwrap_or_default(),
             }
         });
@@ -243,7 +243,7 @@ impl<W: Write> Session<W> {
     fn log_notices(&mut self) -> io::Result<()> {
         let mut notices = Vec::new();
         self.tell(|marathon, _| notices = marathon.take_notices());
-        self.log.as_mut().map_or(Ok(()), |log| notices.iter().try_for_each(|notices| log.notice(notices)))
+        self.log.as_mut().map_or(Ok(()), |log| notices.iter().try_for_each(|notice| log.notice(notice)))
     }
 
     /// Collects the reasons of the launches that wait, and prints the report. Processes run until Ctrl-C or `--for`, and are

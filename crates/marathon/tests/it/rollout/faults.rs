@@ -1,4 +1,4 @@
-//! What goes wrong in a cluster, one by one.
+//! Single faults.
 
 use super::{agent_of, cluster, executor_of, run_for, target};
 use apportion::simulation::Cluster;
@@ -8,7 +8,7 @@ use apportion::{
 use apportion_marathon::{FAIL_CHECKS, Marathon, result_status};
 use serde_json::{Value as Json, json};
 
-/// A framework that runs these apps on three agents, since ten seconds.
+/// Returns a framework that has run these apps on three agents for ten seconds.
 fn running(apps: Json) -> (Cluster<Marathon>, FrameworkId) {
     let (mut cluster, id) = cluster(3, Marathon::default());
     deploy(&mut cluster, &id, apps);
@@ -99,7 +99,7 @@ fn a_status_may_come_twice_or_late() {
     }
     run_for(&mut cluster, 1.0);
     let marathon = cluster.scheduler(&id).unwrap();
-    let task = marathon.task(&"web.1".into()).unwrap(); // one failure, told four times
+    let task = marathon.task(&"web.1".into()).unwrap(); // one failure, reported four times
     assert_eq!((task.state, task.healthy(), task.is_killed), (TaskState::Running, Some(false), false));
     run_for(&mut cluster, 20.0);
     assert_eq!(names(&cluster, &id), ["web.2", "web.3"]); // after two more
@@ -125,7 +125,7 @@ fn a_running_task_that_nobody_knows_is_killed() {
 #[test]
 fn an_offer_is_rescinded_as_it_is_accepted() {
     let (mut cluster, id) = cluster(1, Marathon::default());
-    // The offer has been made, and is on its way; then its agent goes, and the accept comes too late.
+    // The agent is lost while its offer is under way, so the accept comes too late.
     let offer_of = |effect| if let Effect::Offer(offer) = effect { Some(offer) } else { None };
     let offer = std::iter::from_fn(|| cluster.step(Time::from_secs(1))).find_map(|emitted| offer_of(emitted.effect));
     deploy(&mut cluster, &id, json!([{"id": "web"}]));
@@ -133,7 +133,7 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     cluster.deliver(&id, Event::Offers(vec![offer.unwrap()]));
     run_for(&mut cluster, 5.0);
     let marathon = cluster.scheduler(&id).unwrap();
-    assert_eq!((marathon.tasks().count(), marathon.queue(Time::ZERO).len()), (0, 1)); // it was told that its task is lost
+    assert_eq!((marathon.tasks().count(), marathon.queue(Time::ZERO).len()), (0, 1)); // the task was reported as lost
     cluster.add_agent(agent_of("agent-2")).unwrap();
     run_for(&mut cluster, 5.0);
     assert_eq!(tasks(&cluster, &id), [("web.2".to_owned(), TaskState::Running)]);
@@ -149,7 +149,7 @@ fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
     let (mut cluster, id) = running(app(1.0));
     deploy(&mut cluster, &id, app(2.0));
     for _ in 0..100 {
-        run_for(&mut cluster, 0.5); // a task is looked at after a second
+        run_for(&mut cluster, 0.5); // the first check is made after a second
         let old = ["web.1", "web.2", "web.3", "web.4"].map(TaskId::from);
         let new: Vec<_> =
             cluster.executors().filter(|of| !cluster.tasks_of(of).any(|task| old.contains(task))).cloned().collect();
@@ -157,7 +157,7 @@ fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
     }
     let marathon = cluster.scheduler(&id).unwrap();
     let old: Vec<_> = marathon.tasks().filter(|task| task.is_up()).map(|task| task.launch.id.as_str()).collect();
-    assert_eq!(old, ["web.1", "web.2"]); // the youngest two have made room
+    assert_eq!(old, ["web.1", "web.2"]); // the youngest two were killed
     assert_eq!(marathon.deployments()[1].json()["state"], "running");
     deploy(&mut cluster, &id, app(1.0)); // back again
     run_for(&mut cluster, 10.0);

@@ -1,5 +1,5 @@
-//! Random apps that need one another, changed again and again, while tasks fail, executors die, agents are lost, and news come
-//! twice: at no moment a bound is broken by the framework, what is needed comes first, and in the end what is wanted runs.
+//! Random apps with dependencies and random changes, while tasks fail, executors end, agents are lost and updates are repeated:
+//! the framework never breaks a bound, dependencies come first, and in the end exactly the wanted instances are up.
 
 use super::watched::Watched;
 use super::{agent_of, cluster, run_for, target};
@@ -12,10 +12,10 @@ use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 use std::time::Duration;
 
-/// An app, as it is wanted.
+/// A wanted app.
 #[derive(Debug, Clone)]
 struct Wanted {
-    /// Percents.
+    /// In percent.
     healthy: u32,
     over: u32,
     has_checks: bool,
@@ -25,16 +25,16 @@ struct Wanted {
     cpus: u32,
 }
 
-/// Something that is changed or goes wrong; numbers choose among what is there.
+/// A change or a fault. Numbers choose among the apps, tasks or executors that exist.
 #[derive(Debug, Clone)]
 enum Turn {
     Scale(usize, u32),
     Update(usize, u32),
     Restart(usize),
     Remove(usize),
-    /// Some steps pass.
+    /// Runs that many steps of the cluster.
     Steps(u8),
-    /// Seconds pass.
+    /// Runs that many quarters of a second.
     Wait(u8),
     Fail(usize),
     Finish(usize),
@@ -77,7 +77,7 @@ fn turn() -> impl Strategy<Value = Turn> {
     ]
 }
 
-/// The apps as a group; those that are gone are needed by none.
+/// Returns the apps as a group, without dependencies on removed apps.
 fn group(apps: &[Option<Wanted>]) -> Json {
     let app = |(number, app): (usize, &Option<Wanted>)| {
         let app = app.as_ref()?;
@@ -111,7 +111,7 @@ impl Run {
         all.get(number.checked_rem(all.len())?).map(|executor| (*executor).clone())
     }
 
-    /// Lets an executor say something of its task.
+    /// Has an executor report about its task.
     fn act(&mut self, number: usize, act: impl FnOnce(&TaskId, &mut Reports)) {
         let Some(executor) = self.executor(number) else { return };
         let Some(task) = self.cluster.tasks_of(&executor).next().cloned() else { return };

@@ -1,4 +1,4 @@
-//! [`Watched`]: a framework under the eyes of a plain model, which knows what it knows, and judges each call it makes.
+//! [`Watched`]: the framework beside a plain model, which sees the same events and checks each call.
 
 use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus};
 use apportion_marathon::{AppDefinition, Marathon, RootGroup};
@@ -6,22 +6,22 @@ use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A framework that is watched.
+/// The framework, with the model.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     pub(crate) marathon: Marathon,
     tasks: BTreeMap<TaskId, Known>,
     ended: BTreeSet<TaskId>,
     target: Arc<RootGroup>,
-    /// Apps that have been just as they are wanted, since that last changed.
+    /// The apps that have had exactly their wanted instances up, since they were last changed.
     complete: BTreeSet<SmolStr>,
-    /// The apps as they were when it was last looked at them: number of instances, version.
+    /// The instances and the version of each running app, at the last check.
     adopted: BTreeMap<SmolStr, (u64, u32)>,
-    /// News that came, to be told again.
+    /// The status updates so far, to be repeated.
     pub(crate) told: Vec<TaskStatus>,
 }
 
-/// A task as the model has it.
+/// A task in the model.
 #[derive(Debug)]
 struct Known {
     app: SmolStr,
@@ -55,7 +55,7 @@ impl Watched {
         self.judge(calls);
     }
 
-    /// All is as it is wanted, and nothing besides.
+    /// Checks that exactly the wanted instances are up.
     pub(crate) fn check_all_is_as_wanted(&self) {
         for (id, wanted) in self.target.apps() {
             let up = self.tasks.values().filter(|task| task.app == *id && task.is_up()).count() as u64;
@@ -72,7 +72,7 @@ impl Watched {
         }
     }
 
-    /// How many tasks an app has of a kind.
+    /// Returns the number of tasks of an app that match.
     fn count(&self, app: &str, of: impl Fn(&Known) -> bool) -> u64 {
         self.tasks.values().filter(|task| task.app == app && of(task)).count() as u64
     }
@@ -94,7 +94,7 @@ impl Watched {
         }
     }
 
-    /// Judges the calls that were just made, and the steps that were just begun.
+    /// Checks the last calls, and the steps that they started.
     fn judge(&mut self, calls: &Calls) {
         let services: BTreeMap<SmolStr, (u64, u32)> = self
             .marathon
@@ -173,13 +173,13 @@ fn wants(target: &RootGroup, id: &str) -> u64 {
     target.app(id).map_or(0, |app| app.app.instances)
 }
 
-/// All that an app needs, however far.
+/// Returns the dependencies of an app, direct and transitive.
 fn needs(target: &RootGroup, id: &str) -> BTreeSet<SmolStr> {
     let direct = target.app(id).into_iter().flat_map(|app| &app.dependencies);
     direct.flat_map(|needed| needs(target, &needed.id).into_iter().chain([needed.id.clone()])).collect()
 }
 
-/// How many must be up, and how many may be there, in whole percents as the tests write them.
+/// Returns the least instances up and the most instances in total, from whole percents as the tests write them.
 fn bounds(definition: &AppDefinition) -> (u64, u64) {
     let strategy = &definition.json["upgradeStrategy"];
     let is_percent = |key: &str, percent: u32| strategy[key] == f64::from(percent) / 100.0;
