@@ -395,7 +395,7 @@ mod tests {
         let bad = status(1, false, 1.0);
         assert_eq!(bad.message.as_deref(), Some("health check 1: no answer"));
         (1..9).for_each(|now| health.apply(&bad, secs(now)));
-        assert_eq!(health.verdict(), Verdict::Unhealthy); // it was told eight times, and is one failure
+        assert_eq!(health.verdict(), Verdict::Unhealthy); // eight updates about one failure
         health.apply(&status(1, true, 3.0), secs(3));
         health.apply(&status(1, false, 2.0), secs(4)); // late
         assert_eq!(health.verdict(), Verdict::Healthy);

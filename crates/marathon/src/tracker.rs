@@ -1,6 +1,6 @@
 //! [`InstanceTracker`]: the instances that the framework believes to run, and the status updates about them.
 //!
-//! Updates come twice, late, and about tasks that nobody knows (Mesos, *Designing Highly Available Mesos Frameworks*). An
+//! Updates come twice, late, and about tasks that the framework does not know (Mesos, *Designing Highly Available Mesos Frameworks*). An
 //! update that is older than the last one is ignored, and a terminal state is final.
 
 use crate::definition::AppDefinition;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct Instance {
     /// The launch that the planner decided on: task id, app, agent, resources, ports.
     pub launch: Launch,
-    /// The state that the last update told of.
+    /// The state in the last update.
     pub state: TaskState,
     /// The number of the version of its app that it is of ([`RunningApp::generation`](crate::RunningApp::generation)).
     pub generation: u32,
@@ -162,7 +162,7 @@ impl InstanceTracker {
     }
 }
 
-/// Returns a version of an app as tasks are told it. Marathon's versions are times; these are counted, because several may
+/// Returns a version of an app as it stands in the environment of tasks. Marathon's versions are times; these are counted, because several may
 /// be of one time.
 pub(crate) fn version_text(generation: u32) -> String {
     format!("1970-01-01T00:00:{:02}.{:09}Z", generation / 1_000_000_000, generation % 1_000_000_000)

@@ -81,7 +81,7 @@ fn index(number: u64) -> usize {
     usize::try_from(number).expect("below a bound of 32 bits")
 }
 
-/// Returns words from the linear congruential generator x := 48271 x mod 2^31 - 1, three numbers a word, shifted by so many
+/// Returns words from the linear congruential generator x := 48271 x mod 2^31 - 1, three numbers a word, shifted by that many
 /// bits.
 fn words(seed: i64, shift: u32) -> Vec<u64> {
     const MODULUS: i64 = (1 << 31) - 1;

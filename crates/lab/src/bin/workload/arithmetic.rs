@@ -42,11 +42,11 @@ impl Rows<'_> {
         let mut last = work();
         let mut turn = || timed(|| (0..times).for_each(|_| last = black_box(work()))).1;
         let fastest = (0..self.turns).map(|_| turn()).fold(f64::INFINITY, f64::min);
-        self.tell(step, times, fastest)?;
+        self.report_step(step, times, fastest)?;
         Ok(last)
     }
 
-    fn tell(&mut self, step: &str, times: u64, seconds: f64) -> Result<(), Failure> {
+    fn report_step(&mut self, step: &str, times: u64, seconds: f64) -> Result<(), Failure> {
         let (round, times) = (Some(self.round), Some(times));
         self.round += 1;
         self.report.step(&Step { step, round, seconds, times, ..Step::default() })
@@ -136,8 +136,8 @@ fn sums(rows: &mut Rows<'_>, of: &str, r: &Resources, times: u64) -> Result<(), 
             fastest_down = fastest_down.min(seconds);
             expect(down, "resources", total.iter().count() as u64, 0)?;
         }
-        rows.tell(&format!("{up}, {of}"), times, fastest_up)?;
-        rows.tell(&format!("{down}, {of}"), times, fastest_down)?;
+        rows.report_step(&format!("{up}, {of}"), times, fastest_up)?;
+        rows.report_step(&format!("{down}, {of}"), times, fastest_down)?;
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ fn ranges(rows: &mut Rows<'_>, pieces: u64) -> Result<(), Failure> {
             }
             fastest = fastest.min(seconds);
         }
-        rows.tell(&step(what), times, fastest)?;
+        rows.report_step(&step(what), times, fastest)?;
         expect(what, "ports", u64::try_from(last.ranges("ports").count()).unwrap_or(0), expected)?;
     }
 

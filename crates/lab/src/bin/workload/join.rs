@@ -18,7 +18,7 @@ pub(crate) fn add_and_update(arguments: &Arguments, report: &Report) -> Result<(
     report.step(&Step { step: "add frameworks", seconds, ..Step::default() })?;
 
     let allocation = cluster.add_and_offer(&total, &held)?;
-    tell(report, "add agents", 0, allocation)?;
+    report_step(report, "add agents", 0, allocation)?;
     allocation.expect("add agents", count, (milli(&total) - milli(&used)) * count as u64)?;
 
     let mut kind = Kind::default();
@@ -36,11 +36,11 @@ pub(crate) fn add_and_update(arguments: &Arguments, report: &Report) -> Result<(
         Ok::<_, Failure>(milli)
     });
     let allocation = Allocation { seconds, offers: cluster.live.len() - count, milli: updated? };
-    tell(report, "update agents", 1, allocation)?;
+    report_step(report, "update agents", 1, allocation)?;
     allocation.expect("update agents", count, 10_000 * count as u64)
 }
 
-fn tell(report: &Report, step: &str, round: usize, allocation: Allocation) -> Result<(), Failure> {
+fn report_step(report: &Report, step: &str, round: usize, allocation: Allocation) -> Result<(), Failure> {
     let (seconds, offers) = (allocation.seconds, allocation.offers);
     report.step(&Step { step, round: Some(round), seconds, offers, ..Step::default() })
 }

@@ -89,7 +89,7 @@ pub(crate) fn launch_loop(arguments: &Arguments, report: &Report) -> Result<(), 
         allocation.expect(&format!("round {round}"), count, milli)?;
         let (done, answered) = timed(|| answer(&mut cluster, &mut work, &mut free));
         launched += done?;
-        tell(report, round, allocation, answered)?;
+        report_step(report, round, allocation, answered)?;
         if launched == mix.tasks() {
             return Ok(());
         }
@@ -102,7 +102,7 @@ pub(crate) fn launch_loop(arguments: &Arguments, report: &Report) -> Result<(), 
     }
 }
 
-fn tell(report: &Report, round: usize, allocation: Allocation, before: f64) -> Result<(), Failure> {
+fn report_step(report: &Report, round: usize, allocation: Allocation, before: f64) -> Result<(), Failure> {
     let (seconds, offers) = (allocation.seconds, allocation.offers);
     report.step(&Step { step: "cycle", round: Some(round), seconds, offers, before: Some(before), ..Step::default() })
 }
