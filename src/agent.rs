@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::time::Duration;
 
-/// Where a machine stands: what fails together.
+/// The fault domain of a machine: machines of one domain tend to fail together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "a fault domain is a region and a zone")]
 pub struct Domain {
-    /// The region, such as a continent's data centre.
+    /// The region, such as a data centre.
     pub region: SmolStr,
-    /// The zone within it.
+    /// The zone within the region.
     pub zone: SmolStr,
 }
 
-/// When an agent will be down for maintenance.
+/// A maintenance window of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a window has a start and perhaps a length")]
 pub struct Unavailability {
-    /// From when on.
+    /// The start of the window.
     pub start: Time,
-    /// For how long; none = for good, as far as is known.
+    /// The length of the window; `None` for an unlimited one.
     pub duration: Option<Duration>,
 }
 
-/// An agent: a machine, the resources it has and what it says of itself.
+/// An agent: a machine with its resources and metadata.
 ///
 /// # Examples
 ///
@@ -43,22 +43,22 @@ pub struct Unavailability {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Agent {
-    /// Its id.
+    /// The id.
     pub id: AgentId,
-    /// Its host's name; the id, if none was given.
+    /// The host name; by default the id.
     pub hostname: SmolStr,
-    /// All that it has.
+    /// The total resources.
     pub resources: Resources,
-    /// What it says of itself.
+    /// The attributes.
     pub attributes: Attributes,
-    /// Where it stands; none = where the master stands.
+    /// The fault domain; `None` for that of the master.
     pub domain: Option<Domain>,
-    /// When it will be down, if that is planned.
+    /// The next planned maintenance window.
     pub unavailability: Option<Unavailability>,
 }
 
 impl Agent {
-    /// An agent whose host is called like it, without attributes, at home.
+    /// Makes an agent whose host name is its id, without attributes and fault domain.
     #[must_use]
     pub fn new(id: impl Into<AgentId>, resources: Resources) -> Self {
         let id = id.into();
@@ -66,28 +66,28 @@ impl Agent {
         Self { id, hostname, resources, attributes: Attributes::new(), domain: None, unavailability: None }
     }
 
-    /// The same, with another host name.
+    /// Sets the host name.
     #[must_use]
     pub fn hostname(mut self, hostname: impl Into<SmolStr>) -> Self {
         self.hostname = hostname.into();
         self
     }
 
-    /// The same, with one more attribute.
+    /// Adds an attribute.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<SmolStr>, value: impl Into<AttributeValue>) -> Self {
         self.attributes.push(name, value);
         self
     }
 
-    /// The same, with these attributes and no others.
+    /// Replaces the attributes.
     #[must_use]
     pub fn attributes(mut self, attributes: Attributes) -> Self {
         self.attributes = attributes;
         self
     }
 
-    /// The same, standing in that region and zone.
+    /// Sets the fault domain.
     #[must_use]
     pub fn domain(mut self, region: impl Into<SmolStr>, zone: impl Into<SmolStr>) -> Self {
         self.domain = Some(Domain { region: region.into(), zone: zone.into() });

@@ -1,4 +1,4 @@
-//! [`Attributes`]: what an agent says of itself.
+//! [`Attributes`]: the named properties of an agent.
 
 use crate::resources::{Ranges, Set, parse_ranges, parse_set};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -13,9 +13,9 @@ use std::str::FromStr;
 pub enum AttributeValue {
     /// A finite number.
     Scalar(f64),
-    /// Whole numbers.
+    /// Ranges of whole numbers.
     Ranges(Ranges),
-    /// Names.
+    /// A set of names.
     Set(Set),
     /// Any text.
     Text(SmolStr),
@@ -24,7 +24,7 @@ pub enum AttributeValue {
 impl FromStr for AttributeValue {
     type Err = AttributeFault;
 
-    /// Reads a value as Mesos does: brackets are ranges, braces a set, a number a scalar, the rest text.
+    /// Parses a value by the rules of Mesos: brackets are ranges, braces a set, a number a scalar, and the rest text.
     fn from_str(text: &str) -> Result<Self, AttributeFault> {
         let text = text.trim();
         if let Some(inner) = text.strip_prefix('[') {
@@ -36,21 +36,21 @@ impl FromStr for AttributeValue {
         } else if let Some(number) = number(text) {
             Ok(Self::Scalar(number))
         } else if text.is_empty() {
-            Err(AttributeFault::Form)
+            Err(AttributeFault::Syntax)
         } else {
             Ok(Self::Text(text.into()))
         }
     }
 }
 
-/// A finite number in digits; `f64` would also take `inf` and `nan`, which are names of something.
+/// Parses a finite number in digits. `f64` would also accept `inf` and `nan`, which here are text.
 fn number(text: &str) -> Option<f64> {
-    let digits = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-    digits.then(|| text.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
+    let is_numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    is_numeric.then(|| text.parse::<f64>().ok()).flatten().filter(|number| number.is_finite())
 }
 
 impl From<&str> for AttributeValue {
-    /// Text, whatever it looks like; parse it to have numbers, ranges and sets read.
+    /// Makes a text value, whatever it looks like; use [`FromStr`] to parse numbers, ranges and sets.
     fn from(text: &str) -> Self {
         Self::Text(text.into())
     }
@@ -67,20 +67,20 @@ impl fmt::Display for AttributeValue {
     }
 }
 
-/// A named value that an agent says of itself.
+/// An attribute of an agent: a name and a value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Attribute {
-    /// Its name; several may have the same.
+    /// The name; several attributes may have the same name.
     pub name: SmolStr,
-    /// Its value.
+    /// The value.
     pub value: AttributeValue,
 }
 
-/// The attributes of an agent, in the order in which it gave them.
+/// The attributes of an agent, in the order of its configuration.
 ///
-/// Text and JSON forms: `rack:r1;level:3;jdk:[6-7];gpu:{0,1}`, an object `{"rack": "r1"}`, or an
-/// array of Mesos v1 `Attribute` objects.
+/// The text form is `rack:r1;level:3;jdk:[6-7];gpu:{0,1}`. In JSON they are that text, an object `{"rack": "r1"}`, or
+/// an array of Mesos v1 `Attribute` objects.
 ///
 /// # Examples
 ///
@@ -88,58 +88,58 @@ pub struct Attribute {
 /// use apportion::{AttributeValue, Attributes};
 ///
 /// let attributes: Attributes = "rack:r1;level:3;rack:r2".parse()?;
-/// assert_eq!(attributes.first("rack"), Some(&AttributeValue::from("r1"))); // the first one counts
+/// assert_eq!(attributes.first("rack"), Some(&AttributeValue::from("r1"))); // the first of equal names
 /// assert_eq!(attributes.first("level"), Some(&AttributeValue::Scalar(3.0)));
 /// # Ok::<(), apportion::AttributeError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Attributes(Vec<Attribute>);
 
-/// Text that is no [`Attributes`].
+/// Text that is not a valid list of [`Attributes`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("bad attribute {item:?}: {fault}")]
 pub struct AttributeError {
-    /// The item that is wrong, as it was written.
+    /// The invalid item, as it was written.
     pub item: String,
-    /// What is wrong with it.
+    /// The error.
     pub fault: AttributeFault,
 }
 
-/// What is wrong with an attribute.
+/// The error in an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttributeFault {
-    /// Not `name:value`.
+    /// The item is not of the form `name:value`.
     #[error("expected name:value")]
-    Form,
-    /// Brackets that do not hold ranges.
+    Syntax,
+    /// The text in brackets is not a list of ranges.
     #[error("expected ranges of whole numbers such as [6-7]")]
     Ranges,
-    /// Braces that do not hold names.
+    /// The text in braces is not a list of names.
     #[error("expected a set of names such as {{a,b}}")]
     Set,
 }
 
 impl Attributes {
-    /// No attributes.
+    /// Makes an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no attributes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds one at the end.
+    /// Appends an attribute.
     pub fn push(&mut self, name: impl Into<SmolStr>, value: impl Into<AttributeValue>) {
         self.0.push(Attribute { name: name.into(), value: value.into() });
     }
 
-    /// Makes what there is under that name this value alone, read as text forms are; or nothing.
+    /// Replaces all attributes of that name by one with this value, parsed like the text form, or removes them.
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
         self.0.retain(|attribute| attribute.name != name);
         if let Some(value) = value {
@@ -147,13 +147,13 @@ impl Attributes {
         }
     }
 
-    /// The value of the first attribute of that name: the one that constraints look at.
+    /// Returns the value of the first attribute of that name, the one that constraints evaluate.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&AttributeValue> {
         self.0.iter().find(|attribute| attribute.name == name).map(|attribute| &attribute.value)
     }
 
-    /// All attributes, in the order in which they were given.
+    /// Iterates over all attributes in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Attribute> {
         self.0.iter()
     }
@@ -174,12 +174,12 @@ impl FromStr for Attributes {
     fn from_str(text: &str) -> Result<Self, AttributeError> {
         let mut attributes = Self::new();
         for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
-            let wrong = |fault| AttributeError { item: item.to_owned(), fault };
-            let (name, value) = item.split_once(':').ok_or_else(|| wrong(AttributeFault::Form))?;
+            let error = |fault| AttributeError { item: item.to_owned(), fault };
+            let (name, value) = item.split_once(':').ok_or_else(|| error(AttributeFault::Syntax))?;
             if name.trim().is_empty() {
-                return Err(wrong(AttributeFault::Form));
+                return Err(error(AttributeFault::Syntax));
             }
-            attributes.push(name.trim(), value.parse::<AttributeValue>().map_err(wrong)?);
+            attributes.push(name.trim(), value.parse::<AttributeValue>().map_err(error)?);
         }
         Ok(attributes)
     }
@@ -258,7 +258,7 @@ impl From<&Attribute> for V1Attribute {
     }
 }
 
-/// Attributes as they were written, not yet checked.
+/// The unvalidated wire form of attributes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected attributes: text such as \"rack:r1\", an object, or an array of v1 objects")]
 pub(crate) enum WrittenAttributes {
@@ -291,7 +291,7 @@ impl TryFrom<WrittenAttributes> for Attributes {
 }
 
 impl Serialize for Attributes {
-    /// The text form where it is read back the same, else an array of v1 objects.
+    /// Writes the text form if parsing it gives equal attributes, else an array of v1 objects.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         WrittenAttributes::from(self).serialize(serializer)
     }
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_written_forms_mean_the_same() {
+    fn all_wire_forms_are_equivalent() {
         let text: Attributes = "rack:r1;level:3;jdk:[6-7];gpu:{0,1}".parse().unwrap();
         let forms = [
             r#""rack:r1;level:3;jdk:[6-7];gpu:{1,0}""#,
@@ -343,11 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn bad_items_are_named() {
+    fn errors_name_the_invalid_item() {
         for (text, fault) in [
-            ("rack", AttributeFault::Form),
-            (":r1", AttributeFault::Form),
-            ("rack:", AttributeFault::Form),
+            ("rack", AttributeFault::Syntax),
+            (":r1", AttributeFault::Syntax),
+            ("rack:", AttributeFault::Syntax),
             ("jdk:[6", AttributeFault::Ranges),
             ("gpu:{0", AttributeFault::Set),
         ] {

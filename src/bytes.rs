@@ -1,10 +1,10 @@
-//! [`Bytes`]: what executors and schedulers say to each other, as it stands in JSON.
+//! [`Bytes`]: opaque data in messages, base64 in JSON.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Bytes, in base64.
+/// Opaque bytes, such as the messages between executors and schedulers. In JSON they are base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
@@ -17,8 +17,8 @@ impl Serialize for Bytes {
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = |error| de::Error::custom(format!("found {text:?}, expected base64: {error}"));
-        STANDARD.decode(&text).map(Self).map_err(wrong)
+        let invalid = |error| de::Error::custom(format!("found {text:?}, expected base64: {error}"));
+        STANDARD.decode(&text).map(Self).map_err(invalid)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The names of things: one newtype for each, so that they cannot be mixed up.
+//! Identifiers: a newtype for each kind, so that the compiler keeps them apart.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -12,12 +12,12 @@ macro_rules! id {
         pub struct $name(SmolStr);
 
         impl $name {
-            /// Names something. Any text will do; short ones are kept inline.
+            /// Makes an id from any text. Texts of up to 23 bytes are stored inline.
             pub fn new(id: impl Into<SmolStr>) -> Self {
                 Self(id.into())
             }
 
-            /// The text of the id.
+            /// Returns the id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -45,26 +45,27 @@ macro_rules! id {
 }
 
 id! {
-    /// Names an agent: a machine that has resources.
+    /// The id of an agent: a machine that has resources.
     AgentId
 }
 id! {
-    /// Names a framework: a custom scheduler that receives offers.
+    /// The id of a framework: a custom scheduler that receives offers.
     FrameworkId
 }
 id! {
-    /// Names an offer. Our own master counts them `O1`, `O2`, ...; another master may use any text.
+    /// The id of an offer. The [`Master`](crate::Master) of this crate numbers offers `O1`, `O2`, ...; a Mesos master
+    /// may use any text.
     OfferId
 }
 id! {
-    /// Names a task within its framework.
+    /// The id of a task, unique within its framework.
     TaskId
 }
 id! {
-    /// Names an executor: what runs tasks of one framework on one agent.
+    /// The id of an executor: the process that runs tasks of one framework on one agent.
     ExecutorId
 }
 id! {
-    /// Names an operation of which a framework wants to hear how it went.
+    /// The id of an operation for which a framework requests status updates.
     OperationId
 }

@@ -1,4 +1,4 @@
-//! [`Role`]: the path in whose name resources are shared out.
+//! [`Role`]: the path to which resources are allocated.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -6,13 +6,13 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-/// A role: `*`, or names joined by `/` such as `eng/backend`.
+/// A role: `*`, or a path of names such as `eng/backend`.
 ///
-/// Roles form a tree. What is reserved to a role is for it and its descendants; shares, weights and
-/// quota add up along the path. `*` is the default role and has no descendants.
+/// Roles form a tree. Resources reserved to a role are available to it and its descendants; what a role holds, for
+/// shares and quota, includes what its descendants hold. `*` is the default role and has no descendants.
 ///
-/// The rules for names are those of Mesos (`roles.cpp`): no empty component, none that is `.`, `..`
-/// or `*`, none that begins with `-`, no white space and no DEL.
+/// Names follow the rules of Mesos (`roles.cpp`): no component is empty, `.`, `..` or `*`, none begins with `-`, and
+/// none contains white space or DEL.
 ///
 /// # Examples
 ///
@@ -28,22 +28,22 @@ use std::str::FromStr;
 #[serde(try_from = "SmolStr", into = "SmolStr")]
 pub struct Role(SmolStr);
 
-/// Text that is no [`Role`].
+/// Text that is not a valid [`Role`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found:?} is not a role: {why}")]
 pub struct RoleError {
-    /// The text that was given.
+    /// The text.
     pub found: SmolStr,
-    /// Which rule it breaks.
+    /// The rule that it violates.
     pub why: RoleFault,
 }
 
-/// The rule that a role's name breaks.
+/// The rule that an invalid role name violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoleFault {
-    /// Nothing at all, a leading, a trailing or a double slash.
+    /// The text is empty, or has a leading, trailing or double slash.
     #[error("expected a name between slashes, found nothing")]
     EmptyComponent,
     /// `.`, `..`, or `*` as part of a path.
@@ -55,76 +55,76 @@ pub enum RoleFault {
     /// White space or DEL.
     #[error("it contains white space or DEL")]
     BadCharacter,
-    /// More than [`Role::MAX_BYTES`]: the work on a path grows with the square of its length.
+    /// The path is longer than [`Role::MAX_BYTES`]; the cost of a path grows with the square of its length.
     #[error("it is longer than {} bytes", Role::MAX_BYTES)]
     TooLong,
 }
 
 impl Role {
-    /// The longest path that is taken, in bytes.
+    /// The maximum length of a path, in bytes.
     pub const MAX_BYTES: usize = 4096;
 
-    /// Checks and takes a role's path.
+    /// Makes a role from a path.
     ///
     /// # Errors
     ///
-    /// [`RoleError`] when the text breaks a rule of role names.
+    /// [`RoleError`] if the path violates a rule of role names.
     pub fn new(path: impl Into<SmolStr>) -> Result<Self, RoleError> {
         let path = path.into();
-        match fault(&path) {
+        match find_fault(&path) {
             Some(why) => Err(RoleError { found: path, why }),
             None => Ok(Self(path)),
         }
     }
 
-    /// The path as text.
+    /// Returns the path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is `*`.
+    /// Returns true for `*`.
     #[must_use]
     pub fn is_default(&self) -> bool {
         self.0 == "*"
     }
 
-    /// The names along the path, from the top.
+    /// Iterates over the components of the path, from the top-level role down.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// The roles above this one, the nearest first; none for a top-level role.
+    /// Iterates over the ancestors of the role, the parent first; a top-level role has none.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
-        self.path_up().skip(1).map(|path| Self(SmolStr::new(path)))
+        self.paths_to_top().skip(1).map(|path| Self(SmolStr::new(path)))
     }
 
-    /// The paths of this role and of those above it, the nearest first.
-    pub(crate) fn path_up(&self) -> impl Iterator<Item = &str> {
+    /// Iterates over the paths of the role and its ancestors, from the role up to the top level.
+    pub(crate) fn paths_to_top(&self) -> impl Iterator<Item = &str> {
         let above = self.0.rmatch_indices('/').map(|(end, _)| &self.0[..end]);
         std::iter::once(self.0.as_str()).chain(above)
     }
 
-    /// The top-level role of the path; itself, if it is one.
+    /// Returns the top-level role of the path, which may be the role itself.
     #[must_use]
     pub fn top(&self) -> Self {
         self.ancestors().last().unwrap_or_else(|| self.clone())
     }
 
-    /// Whether this role is `other` or a descendant of it.
+    /// Returns true if this role is `other` or a descendant of `other`.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         self == other || self.is_below(other)
     }
 
-    /// Whether this role is a descendant of `other`, and not `other` itself.
+    /// Returns true if this role is a strict descendant of `other`.
     #[must_use]
     pub fn is_below(&self, other: &Self) -> bool {
         self.0.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('/'))
     }
 }
 
-fn fault(path: &str) -> Option<RoleFault> {
+fn find_fault(path: &str) -> Option<RoleFault> {
     if path == "*" {
         return None;
     }

@@ -1,14 +1,14 @@
-//! [`Time`]: a span since the caller's own zero.
+//! [`Time`]: a point in time on the caller's clock.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::Duration;
 
-/// A moment, as the span since the caller's zero, in whole microseconds.
+/// A point in time: microseconds since an epoch that the caller chooses.
 ///
-/// The library never reads a clock: every moment comes in as an argument. Unlike
-/// [`std::time::Instant`] this one prints, serialises, compares across machines and starts at 0.
-/// It reaches about 584,000 years; arithmetic beyond that stays at [`Time::MAX`].
+/// The library never reads a clock: every time is an argument. Unlike [`std::time::Instant`] a `Time` can be printed,
+/// serialised and compared across machines, and it starts at 0. It ranges over some 584,000 years; arithmetic saturates
+/// at [`Time::MAX`].
 ///
 /// In JSON it is a number of seconds.
 ///
@@ -28,38 +28,38 @@ pub struct Time {
     micros: u64,
 }
 
-/// A number of seconds that is no [`Time`] or span of time.
+/// A number of seconds that is not a valid [`Time`] or duration.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is not a time: expected seconds from 0 to {}", Time::MAX)]
 pub struct TimeError {
-    /// The number of seconds that was given.
+    /// The number of seconds.
     pub found: f64,
 }
 
 impl Time {
-    /// The caller's zero.
+    /// The epoch.
     pub const ZERO: Self = Self { micros: 0 };
-    /// The last moment that can be told.
+    /// The latest time that can be represented.
     pub const MAX: Self = Self { micros: u64::MAX };
 
-    /// Whole seconds since zero.
+    /// Makes a time from seconds since the epoch.
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self { micros: secs.saturating_mul(1_000_000) }
     }
 
-    /// Whole microseconds since zero.
+    /// Makes a time from microseconds since the epoch.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self { micros }
     }
 
-    /// Seconds since zero, rounded to the microsecond.
+    /// Makes a time from seconds since the epoch, rounded to the microsecond.
     ///
     /// # Errors
     ///
-    /// [`TimeError`] for a negative, infinite or too large number, or none at all.
+    /// [`TimeError`] for a number that is negative, too large, infinite or NaN.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
     pub fn try_from_secs_f64(secs: f64) -> Result<Self, TimeError> {
         let micros = (secs * 1e6).round();
@@ -70,28 +70,28 @@ impl Time {
         }
     }
 
-    /// Whole microseconds since zero.
+    /// Returns the microseconds since the epoch.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.micros
     }
 
-    /// Seconds since zero, as close as a double comes.
+    /// Returns the seconds since the epoch, rounded to the nearest double.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "seconds for people; exact up to 285 years")]
     pub fn as_secs_f64(self) -> f64 {
         self.micros as f64 / 1e6
     }
 
-    /// The span from `earlier` to this moment; nothing if `earlier` is the later one.
+    /// Returns the duration from `earlier` to this time, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.micros.saturating_sub(earlier.micros))
     }
 
-    /// The first multiple of `interval` after this moment, or [`Time::MAX`] when there is none.
+    /// Returns the first multiple of `interval` strictly after this time, or [`Time::MAX`] if there is none.
     ///
-    /// An interval below a microsecond counts as one.
+    /// An interval of less than a microsecond is rounded up to one.
     #[must_use]
     pub fn next_multiple_of(self, interval: Duration) -> Self {
         let step = micros(interval).max(1);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_moment() {
+    fn seconds_out_of_range_are_errors() {
         for bad in [-1.0, f64::NAN, f64::INFINITY, 1e18] {
             assert!(Time::try_from_secs_f64(bad).is_err(), "{bad}");
         }

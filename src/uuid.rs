@@ -1,4 +1,4 @@
-//! [`Uuid`]: what a status update is acknowledged by.
+//! [`Uuid`]: the id by which a status update is acknowledged.
 
 use crate::draw::mix;
 use base64::Engine;
@@ -6,14 +6,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-/// Names one status update, so that it can be acknowledged. In JSON it is base64, as bytes are in Mesos v1.
+/// The UUID of a status update, by which the scheduler acknowledges it. In JSON it is base64, as bytes are in Mesos v1.
 ///
 /// # Examples
 ///
 /// ```
 /// use apportion::Uuid;
 ///
-/// let uuid = Uuid::drawn(7, 1);
+/// let uuid = Uuid::from_seed(7, 1);
 /// assert_eq!(Uuid::from_bytes(*uuid.as_bytes())?, uuid);
 /// assert!(Uuid::from_bytes([0; 16]).is_err());
 /// # Ok::<(), apportion::UuidError>(())
@@ -21,30 +21,29 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid([u8; 16]);
 
-/// Bytes that are no UUID.
+/// Bytes that are not a valid UUID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is no UUID: expected 16 bytes that name a version from 1 to 5")]
 pub struct UuidError {
-    /// The bytes that were given, in base64.
+    /// The bytes, in base64.
     pub found: String,
 }
 
 impl Uuid {
-    /// Takes the bytes of a UUID. Of a known version, that is: Mesos checks no more (`uuid.hpp`).
+    /// Makes a UUID from its bytes. Only the version is validated, as in Mesos (`uuid.hpp`).
     ///
     /// # Errors
     ///
-    /// [`UuidError`] for bytes without a version, such as zeros.
+    /// [`UuidError`] for bytes whose version is not from 1 to 5, such as zeros.
     pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, UuidError> {
         if (1..=5).contains(&(bytes[6] >> 4)) { Ok(Self(bytes)) } else { Err(UuidError::of(&bytes)) }
     }
 
-    /// The `number`th UUID of a seed, of version 4: the same one every time.
-    ///
-    /// Two of them are as unlikely to be the same as two random ones.
+    /// Returns the `number`th UUID of a seed, of version 4. It is deterministic, and collisions are as unlikely as
+    /// between random UUIDs.
     #[must_use]
-    pub fn drawn(seed: u64, number: u64) -> Self {
+    pub fn from_seed(seed: u64, number: u64) -> Self {
         let [high, low] = [mix(seed ^ mix(number)), mix(number.wrapping_add(mix(!seed)))];
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&high.to_be_bytes());
@@ -54,7 +53,7 @@ impl Uuid {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -77,7 +76,7 @@ impl TryFrom<&[u8]> for Uuid {
 }
 
 impl fmt::Display for Uuid {
-    /// The usual groups of hexadecimal digits.
+    /// Formats the UUID as groups of hexadecimal digits, `8-4-4-4-12`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, byte) in self.0.iter().enumerate() {
             let dash = if matches!(i, 4 | 6 | 8 | 10) { "-" } else { "" };
@@ -108,16 +107,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn a_drawn_uuid_is_its_own_and_of_version_4() {
-        let drawn: BTreeSet<Uuid> = (0..1000).map(|number| Uuid::drawn(7, number)).collect();
+    fn uuids_of_a_seed_are_distinct_and_of_version_4() {
+        let drawn: BTreeSet<Uuid> = (0..1000).map(|number| Uuid::from_seed(7, number)).collect();
         assert_eq!(drawn.len(), 1000);
         assert!(drawn.iter().all(|uuid| uuid.to_string().as_bytes()[14] == b'4'));
-        assert_eq!(Uuid::drawn(7, 3), Uuid::drawn(7, 3));
-        assert_ne!(Uuid::drawn(8, 3), Uuid::drawn(7, 3));
+        assert_eq!(Uuid::from_seed(7, 3), Uuid::from_seed(7, 3));
+        assert_ne!(Uuid::from_seed(8, 3), Uuid::from_seed(7, 3));
     }
 
     #[test]
-    fn in_json_it_is_base64_of_16_bytes_with_a_version() {
+    fn json_is_base64_of_16_bytes_with_a_version() {
         let uuid: Uuid = serde_json::from_str("\"l2ZBBQUFQcOyPbd7RSQ12Q==\"").unwrap();
         assert_eq!(uuid.to_string(), "97664105-0505-41c3-b23d-b77b452435d9");
         assert_eq!(serde_json::to_string(&uuid).unwrap(), "\"l2ZBBQUFQcOyPbd7RSQ12Q==\"");

@@ -122,7 +122,7 @@ impl<E: Executor> Session<E> {
 
     fn stamp(&mut self, status: &mut TaskStatus, at: Time) {
         self.stamped += 1;
-        let uuid = *status.uuid.get_or_insert_with(|| Uuid::drawn(self.seed, self.stamped));
+        let uuid = *status.uuid.get_or_insert_with(|| Uuid::from_seed(self.seed, self.stamped));
         status.executor.get_or_insert_with(|| self.id.clone());
         status.source.get_or_insert(StatusSource::Executor);
         status.timestamp.get_or_insert(at.as_secs_f64());

@@ -384,7 +384,7 @@ fn statuses_come_twice_late_and_for_unknown_tasks() {
     let finished = batch(&cluster, "f1").finished;
     assert_eq!(finished, 8);
     let mut again = TaskStatus::new("f1.1.1", TaskState::Finished);
-    (again.agent, again.uuid) = (Some("a1".into()), Some(apportion::Uuid::drawn(9, 9)));
+    (again.agent, again.uuid) = (Some("a1".into()), Some(apportion::Uuid::from_seed(9, 9)));
     let late = TaskStatus::new("f1.1.2", TaskState::Running);
     let unknown = TaskStatus::new("somebody-elses", TaskState::Failed);
     for status in [again.clone(), again, late, unknown] {

@@ -140,7 +140,7 @@ fn a_group_names_its_executor_once() {
 
 /// One of each kind of message, with every field that it may have.
 fn all_calls() -> Vec<Call> {
-    let uuid = Uuid::drawn(1, 1);
+    let uuid = Uuid::from_seed(1, 1);
     let mut framework = Framework::new("f1").role(role("web")).role(role("ops")).capability(Capability::MultiRole);
     framework = framework.capability(Capability::PartitionAware).suppressed(role("ops")).detail("user", "root");
     framework.name = Some("the framework".into());
@@ -201,10 +201,10 @@ fn every_event_is_read_as_it_was_written() {
     let window = Unavailability { start: Time::from_micros(1_500_000), duration: Some(Duration::from_secs(60)) };
     let mut status = TaskStatus::new("t1", TaskState::Failed).reason("REASON_TASK_INVALID").message("no");
     (status.agent, status.executor) = (Some("a1".into()), Some("e1".into()));
-    (status.uuid, status.healthy, status.timestamp) = (Some(Uuid::drawn(1, 2)), Some(false), Some(1.25));
+    (status.uuid, status.healthy, status.timestamp) = (Some(Uuid::from_seed(1, 2)), Some(false), Some(1.25));
     status.data = Some(b"bytes".to_vec());
     let mut operation = OperationStatus::new("op1", OperationState::Finished);
-    operation.uuid = Some(Uuid::drawn(1, 3));
+    operation.uuid = Some(Uuid::from_seed(1, 3));
     let mut given = offer("cpus:1;cpus(web):2;ports:[1-2,4-5]");
     given.unavailability = Some(window);
     given.executors = vec!["e1".into()];
@@ -233,7 +233,7 @@ fn every_event_is_read_as_it_was_written() {
         executor::Event::Launch(task.clone()),
         executor::Event::LaunchGroup(vec![task.clone()]),
         executor::Event::Kill { task: "t1".into(), grace: Some(Duration::from_secs(3)) },
-        executor::Event::Acknowledged { task: "t1".into(), uuid: Uuid::drawn(1, 4) },
+        executor::Event::Acknowledged { task: "t1".into(), uuid: Uuid::from_seed(1, 4) },
         executor::Event::Message(vec![]),
         executor::Event::Shutdown,
         executor::Event::Error("no".to_owned()),

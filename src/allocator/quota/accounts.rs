@@ -116,7 +116,7 @@ impl Accounts {
         if self.by_role.is_empty() {
             return None;
         }
-        role.path_up().find_map(|path| self.by_role.get(path).copied())
+        role.paths_to_top().find_map(|path| self.by_role.get(path).copied())
     }
 
     /// Tells where a role stands in the tree of roles, or that it does not; the nearest account of it.
