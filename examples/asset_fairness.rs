@@ -61,7 +61,7 @@ impl Scheduler for User {
                 let task = Task::new(self.launched.to_string(), self.demand.clone());
                 calls.accept(Accept::of(&offer).launch(task).refuse_rest_for(Duration::ZERO));
             } else {
-                calls.decline_for(&offer, Filters::refuse_for(Filters::LONGEST));
+                calls.decline_for(&offer, Filters::refuse_for(Filters::MAX_REFUSE));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! [`Framework`]: what a custom scheduler says of itself.
+//! [`Framework`]: a framework's registration, its roles and capabilities.
 
 mod offer_constraints;
 
@@ -11,30 +11,30 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-/// What a framework is able to deal with; without it, it is not offered such resources.
+/// A capability of a framework. Without it, the framework gets no offers of the resources that need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Capability {
-    /// Agents with gpus are offered to it.
+    /// It gets offers of agents with GPUs.
     GpuResources,
-    /// Revocable resources are offered to it.
+    /// It gets offers of revocable resources.
     RevocableResources,
-    /// Shared resources are offered to it.
+    /// It gets offers of shared resources.
     SharedResources,
-    /// Agents of other regions are offered to it.
+    /// It gets offers of agents in other regions.
     RegionAware,
-    /// It tells unknown tasks from lost ones.
+    /// It distinguishes unreachable, gone and unknown tasks, instead of `TASK_LOST` for all of them.
     PartitionAware,
-    /// It knows the state of a task that is being killed.
+    /// It understands the state `TASK_KILLING`.
     TaskKillingState,
-    /// It may have several roles, and is told under which one it is offered something.
+    /// It may have several roles; each offer names the role that it is for.
     MultiRole,
-    /// It reads reservations as a stack, not only as one role.
+    /// It understands the refined format of reservations, a stack instead of a single role.
     ReservationRefinement,
 }
 
 impl Capability {
-    /// All of them.
+    /// All capabilities.
     pub const ALL: [Self; 8] = [
         Self::GpuResources,
         Self::RevocableResources,
@@ -46,7 +46,7 @@ impl Capability {
         Self::ReservationRefinement,
     ];
 
-    /// Mesos' name of it.
+    /// Returns the Mesos name of the capability.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Capability {
     }
 }
 
-/// A framework: its id, the roles in whose name it takes resources, and what it is able to deal with.
+/// A framework as it subscribes: its id, the roles that it takes resources for, and its capabilities.
 ///
 /// # Examples
 ///
@@ -70,32 +70,32 @@ impl Capability {
 /// use apportion::{Capability, Framework, Role};
 ///
 /// let framework = Framework::new("marathon").role("eng/web".parse()?).capability(Capability::GpuResources);
-/// assert!(framework.can(Capability::GpuResources));
+/// assert!(framework.has_capability(Capability::GpuResources));
 /// # Ok::<(), apportion::RoleError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Framework {
-    /// Its id; empty before a master has given it one.
+    /// The id; empty until a master assigns one.
     pub id: FrameworkId,
-    /// Its name, for people.
+    /// The name for people.
     pub name: Option<SmolStr>,
-    /// The roles that it takes resources for, each once.
+    /// The roles that it takes resources for, without duplicates.
     pub roles: Vec<Role>,
-    /// What it is able to deal with.
+    /// The capabilities.
     pub capabilities: Vec<Capability>,
-    /// Those of its roles for which it wants no offers at first.
+    /// The roles that are suppressed when it subscribes: it gets no offers for them until it revives them.
     pub suppressed: Vec<Role>,
-    /// By role, the minimum that an offer must contain one of; replaces the general one.
+    /// By role, alternative minimums: an offer must reach at least one. They replace the master's general minimum.
     pub offer_filters: IndexMap<Role, Vec<Quantities>>,
-    /// By role, which agents it wants to be offered at all.
+    /// By role, constraints on the agents that it gets offers of.
     pub offer_constraints: OfferConstraints,
-    /// Further fields, by Mesos' names (`user`, `failover_timeout`, `labels`, ...), untouched.
+    /// Further fields by their Mesos names (`user`, `failover_timeout`, `labels`, ...), unchanged.
     pub details: Map<String, Json>,
 }
 
 impl Framework {
-    /// A framework without roles; [`Framework::role`] adds them.
+    /// Makes a framework without roles; [`Framework::role`] adds them.
     #[must_use]
     pub fn new(id: impl Into<FrameworkId>) -> Self {
         Self {
@@ -110,37 +110,37 @@ impl Framework {
         }
     }
 
-    /// The same, with one more role.
+    /// Adds a role.
     #[must_use]
     pub fn role(mut self, role: Role) -> Self {
         self.roles.push(role);
         self
     }
 
-    /// The same, with one more capability.
+    /// Adds a capability.
     #[must_use]
     pub fn capability(mut self, capability: Capability) -> Self {
         self.capabilities.push(capability);
         self
     }
 
-    /// The same, wanting no offers for `role` until it revives it.
+    /// Suppresses offers for `role` until the framework revives it.
     #[must_use]
     pub fn suppressed(mut self, role: Role) -> Self {
         self.suppressed.push(role);
         self
     }
 
-    /// The same, with a further field.
+    /// Sets a further field.
     #[must_use]
     pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
         self.details.insert(name.into(), value.into());
         self
     }
 
-    /// Whether it is able to deal with that.
+    /// Returns true if the framework has that capability.
     #[must_use]
-    pub fn can(&self, capability: Capability) -> bool {
+    pub fn has_capability(&self, capability: Capability) -> bool {
         self.capabilities.contains(&capability)
     }
 }

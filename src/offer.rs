@@ -1,4 +1,4 @@
-//! What the two levels hand each other: [`Offer`], the answers to it, and [`Operation`].
+//! The messages between the two levels of scheduling: [`Offer`], the replies to it, and [`Operation`].
 
 mod operation;
 mod operation_status;
@@ -18,38 +18,38 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Resources of one agent, offered to one framework under one of its roles.
+/// An offer: resources of one agent, offered to one framework for one of its roles.
 ///
-/// It is the framework's until it accepts, declines, or the master rescinds it.
+/// The resources stay with the framework until it accepts or declines the offer, or the master rescinds it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Offer {
-    /// Its id.
+    /// The id.
     pub id: OfferId,
-    /// To whom.
+    /// The framework that gets the offer.
     pub framework: FrameworkId,
-    /// In whose name.
+    /// The role that the resources are offered to.
     pub role: Role,
-    /// On which agent.
+    /// The agent.
     pub agent: AgentId,
-    /// The agent's host.
+    /// The host name of the agent.
     pub hostname: SmolStr,
-    /// What is offered.
+    /// The offered resources.
     pub resources: Resources,
-    /// What the agent says of itself.
+    /// The attributes of the agent.
     pub attributes: Attributes,
-    /// Where the agent stands, if it says so.
+    /// The fault domain of the agent, if it has one.
     pub domain: Option<Domain>,
-    /// When the agent will be down, if that is planned.
+    /// The next planned maintenance window of the agent.
     pub unavailability: Option<Unavailability>,
-    /// The framework's executors that run on the agent, where the master knows of them.
+    /// The executors of the framework that run on the agent, if the master knows them.
     pub executors: Vec<ExecutorId>,
-    /// Further fields, by Mesos' names (`url`), untouched.
+    /// Further fields by their Mesos names (`url`), unchanged.
     pub details: Map<String, Json>,
 }
 
 impl Offer {
-    /// An offer of these resources, with nothing else said of the agent.
+    /// Makes an offer without metadata of the agent; the host name is the agent's id.
     #[must_use]
     pub fn new(
         id: impl Into<OfferId>,
@@ -75,24 +75,24 @@ impl Offer {
     }
 }
 
-/// A request to give back what a framework's tasks hold on an agent that will be down.
+/// An inverse offer: a request to a framework to release its resources on an agent before maintenance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InverseOffer {
-    /// Its id.
+    /// The id.
     pub id: OfferId,
-    /// To whom.
+    /// The framework that gets the offer.
     pub framework: FrameworkId,
-    /// Of which agent.
+    /// The agent.
     pub agent: AgentId,
-    /// When the agent will be down.
+    /// The maintenance window of the agent.
     pub unavailability: Unavailability,
-    /// Further fields, by Mesos' names (`url`), untouched.
+    /// Further fields by their Mesos names (`url`), unchanged.
     pub details: Map<String, Json>,
 }
 
 impl InverseOffer {
-    /// A request to that framework, because that agent will be down then.
+    /// Makes a request to a framework for the maintenance window of an agent.
     #[must_use]
     pub fn new(
         id: impl Into<OfferId>,
@@ -104,7 +104,7 @@ impl InverseOffer {
     }
 }
 
-/// For how long a framework does not want to be offered again what it turned down.
+/// The refusal filter of a reply: how long the framework is not offered again what it declined.
 ///
 /// # Examples
 ///
@@ -119,37 +119,38 @@ impl InverseOffer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Filters {
-    /// How long; zero makes no filter.
+    /// The length of the refusal; zero for no filter.
     pub refuse: Duration,
 }
 
 impl Filters {
     /// The longest refusal: 365 days (Mesos, `master.cpp`).
-    pub const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    pub const MAX_REFUSE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-    /// No filter: it may be offered again at once.
+    /// No filter: the resources may be offered again at once.
     pub const NONE: Self = Self { refuse: Duration::ZERO };
 
-    /// A refusal of that length, or of 365 days if that is less.
+    /// Makes a refusal of that length, at most [`MAX_REFUSE`](Self::MAX_REFUSE).
     #[must_use]
     pub fn refuse_for(span: Duration) -> Self {
-        Self { refuse: span.min(Self::LONGEST) }
+        Self { refuse: span.min(Self::MAX_REFUSE) }
     }
 
-    /// A refusal as Mesos reads it: absent or negative is 5 s, more than a year is a year (`hierarchical.cpp`).
+    /// Makes a refusal by the rules of Mesos (`hierarchical.cpp`): absent or negative is 5 s, more than a year is a
+    /// year.
     pub(crate) fn from_seconds(refuse_seconds: Option<f64>) -> Self {
         match refuse_seconds {
             Some(0.0) => Self::NONE,
             Some(seconds) if seconds > 0.0 => {
-                // Only exactly 0 makes no filter: what rounds to nothing still lasts a batch interval.
-                let span = Duration::try_from_secs_f64(seconds).unwrap_or(Self::LONGEST);
+                // Only exactly 0 means no filter: a length that rounds to 0 still lasts one allocation interval.
+                let span = Duration::try_from_secs_f64(seconds).unwrap_or(Self::MAX_REFUSE);
                 Self::refuse_for(span.max(Duration::from_nanos(1)))
             }
             _ => Self::default(),
         }
     }
 
-    /// As it is written; none if it is what is taken when nothing is said.
+    /// Returns the length in seconds for JSON, or `None` for the default, which is omitted.
     pub(crate) fn seconds(self) -> Option<f64> {
         (self != Self::default()).then_some(self.refuse.as_secs_f64())
     }
@@ -162,7 +163,7 @@ impl Default for Filters {
     }
 }
 
-/// A framework's answer to offers that it takes something of.
+/// A reply to offers that uses some of their resources.
 ///
 /// # Examples
 ///
@@ -179,29 +180,29 @@ impl Default for Filters {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Accept {
-    /// The offers: of one agent, under one role.
+    /// The offers, all of one agent and one role.
     pub offers: Vec<OfferId>,
-    /// What to do with them, in this order, each seeing what the one before left.
+    /// The operations, applied in order: each sees the resources that the previous ones left.
     pub operations: Vec<Operation>,
-    /// For how long not to be offered what is left over.
+    /// The refusal of the resources that are left over.
     pub filters: Filters,
-    /// Which of the operations, by their place in the list, to be told the outcome of, and under what name.
+    /// By index of an operation, the id under which the framework gets status updates of that operation.
     pub feedback: BTreeMap<usize, OperationId>,
-    /// The role of the offers, where the answer says so.
+    /// The role of the offers, if it is known.
     pub role: Option<Role>,
-    /// The agent of the offers, where the answer says so.
+    /// The agent of the offers, if it is known.
     pub agent: Option<AgentId>,
 }
 
 impl Accept {
-    /// An answer to that offer, taking nothing yet.
+    /// Accepts an offer, without operations yet.
     #[must_use]
     pub fn of(offer: &Offer) -> Self {
         let (role, agent) = (Some(offer.role.clone()), Some(offer.agent.clone()));
         Self { role, agent, ..Self::to([offer.id.clone()]) }
     }
 
-    /// An answer to these offers, of one agent and one role, taking nothing yet.
+    /// Accepts several offers of one agent and one role, without operations yet.
     #[must_use]
     pub fn to(offers: impl IntoIterator<Item = OfferId>) -> Self {
         Self {
@@ -214,17 +215,17 @@ impl Accept {
         }
     }
 
-    /// The same, to one more offer of the same agent and role.
+    /// Accepts one more offer of the same agent and role.
     #[must_use]
     pub fn and(mut self, offer: &Offer) -> Self {
         self.offers.push(offer.id.clone());
         self
     }
 
-    /// The same, launching one more task.
+    /// Launches a task.
     #[must_use]
     pub fn launch(mut self, task: Task) -> Self {
-        let task = self.place(task);
+        let task = self.assign(task);
         match self.operations.last_mut() {
             Some(Operation::Launch(tasks)) => tasks.push(task),
             _ => self.operations.push(Operation::Launch(vec![task])),
@@ -232,40 +233,40 @@ impl Accept {
         self
     }
 
-    /// The same, launching these tasks, all or none.
+    /// Launches a group of tasks, all or none.
     #[must_use]
     pub fn launch_group(mut self, tasks: impl IntoIterator<Item = Task>) -> Self {
-        let tasks = tasks.into_iter().map(|task| self.place(task)).collect();
+        let tasks = tasks.into_iter().map(|task| self.assign(task)).collect();
         self.operations.push(Operation::LaunchGroup(tasks));
         self
     }
 
-    /// The same, with one more operation.
+    /// Appends an operation.
     #[must_use]
     pub fn then(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
         self
     }
 
-    /// The same, with one more operation, of which the framework wants to hear how it went.
+    /// Appends an operation with feedback: the framework gets its status updates under this id.
     #[must_use]
-    pub fn then_tell(mut self, id: impl Into<OperationId>, operation: Operation) -> Self {
+    pub fn then_with_feedback(mut self, id: impl Into<OperationId>, operation: Operation) -> Self {
         self.feedback.insert(self.operations.len(), id.into());
         self.then(operation)
     }
 
-    /// The tasks that it launches, in order.
+    /// Iterates over the tasks to launch, in order.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.operations.iter().flat_map(Operation::tasks)
     }
 
-    /// Tells a task where it goes, if it does not say so itself.
-    fn place(&self, task: Task) -> Task {
+    /// Sets the agent and role of a task that has none.
+    fn assign(&self, task: Task) -> Task {
         let (agent, role) = (task.agent.or_else(|| self.agent.clone()), task.role.or_else(|| self.role.clone()));
         Task { agent, role, ..task }
     }
 
-    /// The same, not wanting to be offered what is left over for that long.
+    /// Refuses the resources that are left over for that long.
     #[must_use]
     pub fn refuse_rest_for(mut self, span: Duration) -> Self {
         self.filters = Filters::refuse_for(span);

@@ -1,4 +1,4 @@
-//! [`Task`]: what wants resources, what runs it, and the states that it goes through.
+//! [`Task`]: the unit of work, with its executor and its states.
 
 mod executor_info;
 mod status;
@@ -11,7 +11,7 @@ use crate::resources::Resources;
 use crate::role::Role;
 use serde_json::{Map, Value as Json};
 
-/// A task: an id, the resources it takes, and whatever else its agent needs to know.
+/// A task: an id, the resources that it uses, and further fields for its agent.
 ///
 /// # Examples
 ///
@@ -25,27 +25,27 @@ use serde_json::{Map, Value as Json};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Task {
-    /// Its id, unique among the tasks of its framework that have not ended.
+    /// The id, unique among the non-terminal tasks of its framework.
     pub id: TaskId,
-    /// What it takes of the offers that it is launched on.
+    /// The resources that it uses, a part of those offered.
     pub resources: Resources,
-    /// The agent that it is for, where that is known: [`Accept::launch`](crate::Accept::launch) and the master say so.
+    /// The agent, if it is known: [`Accept::launch`](crate::Accept::launch) and the master set it.
     pub agent: Option<AgentId>,
-    /// The role that its resources are held under, where that is known, likewise.
+    /// The role that its resources are allocated to, if it is known; set likewise.
     pub role: Option<Role>,
-    /// Further fields, by Mesos' names (`name`, `command`, `executor`, `labels`, ...): handed through to the agent
-    /// untouched.
+    /// Further fields by their Mesos names (`name`, `command`, `executor`, `labels`, ...), passed to the agent
+    /// unchanged.
     pub details: Map<String, Json>,
 }
 
 impl Task {
-    /// A task without further details.
+    /// Makes a task without further fields.
     #[must_use]
     pub fn new(id: impl Into<TaskId>, resources: Resources) -> Self {
         Self { id: id.into(), resources, agent: None, role: None, details: Map::new() }
     }
 
-    /// The same, with a further field for the agent.
+    /// Sets a further field for the agent.
     #[must_use]
     pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
         self.details.insert(name.into(), value.into());

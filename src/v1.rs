@@ -95,7 +95,7 @@ impl Dialect {
     pub fn of(framework: &Framework) -> Self {
         Self {
             allocation_info: framework.is_multi_role(),
-            refined_reservations: framework.can(Capability::ReservationRefinement),
+            refined_reservations: framework.has_capability(Capability::ReservationRefinement),
             default_role: framework.roles.first().cloned().unwrap_or_default(),
         }
     }
@@ -153,7 +153,7 @@ impl Framework {
     /// role.
     #[must_use]
     pub fn is_multi_role(&self) -> bool {
-        self.can(Capability::MultiRole) || self.roles.len() != 1
+        self.has_capability(Capability::MultiRole) || self.roles.len() != 1
     }
 }
 

@@ -332,7 +332,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let is_wanted = if entry.is_choosy {
             let own_minimum = framework.offer_filters.get(role);
             own_minimum.map_or(left.is_worth, |minimum| reaches(resources, minimum))
-                && framework.offer_constraints.admit(role, account.agent())
+                && framework.offer_constraints.admits(role, account.agent())
         } else {
             left.is_worth
         };
@@ -356,8 +356,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// Whether a framework can deal with a resource of that kind.
     pub(super) fn is_usable(framework: &Framework, resource: &Resource) -> bool {
-        (!resource.is_shared() || framework.can(Capability::SharedResources))
-            && (!resource.is_revocable() || framework.can(Capability::RevocableResources))
+        (!resource.is_shared() || framework.has_capability(Capability::SharedResources))
+            && (!resource.is_revocable() || framework.has_capability(Capability::RevocableResources))
     }
 
     /// As much of it as quota allows at this stage; none if there is nothing to give for a guarantee.
@@ -396,7 +396,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let is_away =
             |home: &Domain| account.agent().domain.as_ref().is_some_and(|domain| domain.region != home.region);
         let remote = self.options.domain.as_ref().is_some_and(is_away);
-        (!gpus || framework.can(Capability::GpuResources)) && (!remote || framework.can(Capability::RegionAware))
+        (!gpus || framework.has_capability(Capability::GpuResources))
+            && (!remote || framework.has_capability(Capability::RegionAware))
     }
 
     fn give(&mut self, agent: AgentIx, place: Place, portion: Portion, cycle: &mut Cycle) {

@@ -194,7 +194,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         if self.is_suppressed(place) {
             return Some(Reason::Suppressed);
         }
-        if !framework.offer_constraints.admit(role, account.agent()) {
+        if !framework.offer_constraints.admits(role, account.agent()) {
             return Some(Reason::OfferConstraints);
         }
         if account.available().is_empty() {
@@ -227,7 +227,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         minimum: &[Quantities],
     ) -> Option<Reason> {
         let account = &self.ledger[agent];
-        let lacks = |capability| !framework.can(capability);
+        let lacks = |capability| !framework.has_capability(capability);
         if self.options.filter_gpu_resources && account.has_gpus() && lacks(Capability::GpuResources) {
             return Some(Reason::Capability { capability: Capability::GpuResources });
         }

@@ -1,4 +1,4 @@
-//! [`OfferConstraints`]: which agents a framework wants to be offered at all, in Mesos' v1 form.
+//! [`OfferConstraints`]: a framework's constraints on the agents that it gets offers of, in Mesos' v1 JSON.
 
 use crate::agent::Agent;
 use crate::attributes::AttributeValue;
@@ -9,13 +9,14 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
 
-/// How much memory a compiled pattern may take, in bytes.
-const PATTERN_BYTES: usize = 1 << 20;
+/// The largest size of a compiled pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// By role, groups of constraints: an agent is offered only if all constraints of one group hold.
+/// Offer constraints by role, in disjunctive normal form: an agent is offered only if all constraints of at least one
+/// group hold.
 ///
-/// A role that is not mentioned is not constrained. Checked by the master, so that what a framework
-/// has no use for need not be offered and declined (Mesos, `offer_constraints_filter.cpp`).
+/// A role without groups is unconstrained. The allocator evaluates the constraints, so that agents which the framework
+/// cannot use are not offered and declined again and again (Mesos, `offer_constraints_filter.cpp`).
 ///
 /// # Examples
 ///
@@ -27,8 +28,8 @@ const PATTERN_BYTES: usize = 1 << 20;
 /// ]}]}}});
 /// let constraints = OfferConstraints::from_v1(json)?;
 /// let agent = Agent::new("a1", "cpus:1".parse()?).attribute("rack", "r3");
-/// assert!(!constraints.admit(&Role::new("web")?, &agent));
-/// assert!(constraints.admit(&Role::new("db")?, &agent));
+/// assert!(!constraints.admits(&Role::new("web")?, &agent));
+/// assert!(constraints.admits(&Role::new("db")?, &agent));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
@@ -37,33 +38,33 @@ pub struct OfferConstraints {
     v1: Json,
 }
 
-/// Offer constraints that cannot be.
+/// Invalid offer constraints.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OfferConstraintError {
-    /// Not of Mesos' v1 form.
+    /// The JSON is not a v1 `OfferConstraints` object.
     #[error("bad offer constraints: {0}")]
-    Form(String),
-    /// A role that is none.
+    Schema(String),
+    /// The role name is invalid.
     #[error(transparent)]
     Role(#[from] RoleError),
-    /// A role without groups, or a group without constraints.
+    /// A role has no groups, or a group has no constraints.
     #[error("offer constraints of role {0}: expected at least one group, and one constraint in each")]
     Empty(Role),
-    /// Neither or both of an attribute's name and a known pseudo-attribute.
+    /// The selector does not name exactly one attribute or known pseudo-attribute.
     #[error("a selector: expected `attribute_name`, or `pseudoattribute_type` HOSTNAME, REGION or ZONE")]
     Selector,
-    /// None, or several, of the predicates.
+    /// There is not exactly one predicate.
     #[error(
         "a predicate: expected one of exists, not_exists, text_equals, text_not_equals, text_matches, text_not_matches"
     )]
     Predicate,
-    /// A pattern that does not compile, or becomes too large.
+    /// The pattern does not compile, or is too large.
     #[error("bad pattern {pattern:?}: {why}")]
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What the compiler says.
+        /// The error of the regular expression compiler.
         why: String,
     },
 }
@@ -93,13 +94,13 @@ enum Predicate {
 }
 
 impl OfferConstraints {
-    /// Reads Mesos' v1 `OfferConstraints` object.
+    /// Parses a v1 `OfferConstraints` object.
     ///
     /// # Errors
     ///
-    /// [`OfferConstraintError`] when it is not of that form, says nothing, or holds a bad pattern.
+    /// [`OfferConstraintError`] if it is not such an object, has an empty group, or has an invalid pattern.
     pub fn from_v1(v1: Json) -> Result<Self, OfferConstraintError> {
-        let object = V1::deserialize(&v1).map_err(|error| OfferConstraintError::Form(error.to_string()))?;
+        let object = V1::deserialize(&v1).map_err(|error| OfferConstraintError::Schema(error.to_string()))?;
         let mut roles = IndexMap::new();
         for (name, constraints) in object.role_constraints {
             let role = Role::new(name)?;
@@ -108,32 +109,32 @@ impl OfferConstraints {
             if empty {
                 return Err(OfferConstraintError::Empty(role));
             }
-            let group = |group: V1Group| group.attribute_constraints.into_iter().map(V1Constraint::check).collect();
+            let group = |group: V1Group| group.attribute_constraints.into_iter().map(V1Constraint::validate).collect();
             roles.insert(role, constraints.groups.into_iter().map(group).collect::<Result<_, _>>()?);
         }
         Ok(Self { roles, v1 })
     }
 
-    /// The object that it was read from.
+    /// Returns the v1 object that the constraints were parsed from.
     #[must_use]
     pub fn as_v1(&self) -> &Json {
         &self.v1
     }
 
-    /// Whether nothing is constrained.
+    /// Returns true if no role is constrained.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.roles.is_empty()
     }
 
-    /// The roles that are constrained.
+    /// Iterates over the constrained roles.
     pub fn roles(&self) -> impl Iterator<Item = &Role> {
         self.roles.keys()
     }
 
-    /// Whether an agent may be offered under a role.
+    /// Returns true if an agent may be offered for a role.
     #[must_use]
-    pub fn admit(&self, role: &Role, agent: &Agent) -> bool {
+    pub fn admits(&self, role: &Role, agent: &Agent) -> bool {
         let groups = self.roles.get(role);
         groups.is_none_or(|groups| groups.iter().any(|group| group.iter().all(|constraint| constraint.holds(agent))))
     }
@@ -146,7 +147,7 @@ impl PartialEq for OfferConstraints {
 }
 
 impl AttributeConstraint {
-    /// Numbers, ranges and sets pass every test of text: it does not apply to them.
+    /// A text predicate is true for scalars, ranges and sets, as in Mesos: it does not apply to them.
     fn holds(&self, agent: &Agent) -> bool {
         let domain = agent.domain.as_ref();
         let text = match &self.selector {
@@ -225,14 +226,14 @@ struct V1Pattern {
 }
 
 impl V1Constraint {
-    fn check(self) -> Result<AttributeConstraint, OfferConstraintError> {
-        let selector = self.selector.ok_or(OfferConstraintError::Selector)?.check()?;
-        Ok(AttributeConstraint { selector, predicate: self.predicate.unwrap_or_default().check()? })
+    fn validate(self) -> Result<AttributeConstraint, OfferConstraintError> {
+        let selector = self.selector.ok_or(OfferConstraintError::Selector)?.validate()?;
+        Ok(AttributeConstraint { selector, predicate: self.predicate.unwrap_or_default().validate()? })
     }
 }
 
 impl V1Selector {
-    fn check(self) -> Result<Selector, OfferConstraintError> {
+    fn validate(self) -> Result<Selector, OfferConstraintError> {
         match (self.attribute_name, self.pseudoattribute_type.as_deref()) {
             (Some(name), None) => Ok(Selector::Attribute(name)),
             (None, Some("HOSTNAME")) => Ok(Selector::Hostname),
@@ -244,7 +245,7 @@ impl V1Selector {
 }
 
 impl V1Predicate {
-    fn check(self) -> Result<Predicate, OfferConstraintError> {
+    fn validate(self) -> Result<Predicate, OfferConstraintError> {
         let given = [
             self.exists.map(|_| Ok(Predicate::Exists)),
             self.not_exists.map(|_| Ok(Predicate::NotExists)),
@@ -262,13 +263,13 @@ impl V1Predicate {
 }
 
 impl V1Pattern {
-    /// The pattern, matching the whole of a text.
+    /// Compiles the pattern so that it matches the whole text.
     fn compile(self) -> Result<Regex, OfferConstraintError> {
-        let bad =
+        let invalid =
             |error: regex::Error| OfferConstraintError::Pattern { pattern: self.regex.clone(), why: error.to_string() };
-        // By itself first: `a)(b` is no pattern, whatever stands around it.
-        Regex::new(&self.regex).map_err(bad)?;
-        RegexBuilder::new(&format!("^(?:{})$", self.regex)).size_limit(PATTERN_BYTES).build().map_err(bad)
+        // Compile the text by itself first: `a)(b` is invalid, though it is valid in parentheses.
+        Regex::new(&self.regex).map_err(invalid)?;
+        RegexBuilder::new(&format!("^(?:{})$", self.regex)).size_limit(MAX_PATTERN_BYTES).build().map_err(invalid)
     }
 }
 
@@ -302,23 +303,23 @@ mod tests {
                 [("absent", expected[0]), ("text", expected[1]), ("number", expected[2]), ("ports", expected[2])]
             {
                 let constraints = constraints(&json!({"attribute_name": name}), &predicate).unwrap();
-                assert_eq!(constraints.admit(&Role::new("r").unwrap(), &agent), holds, "{name} {predicate}");
+                assert_eq!(constraints.admits(&Role::new("r").unwrap(), &agent), holds, "{name} {predicate}");
             }
         }
     }
 
     #[test]
-    fn an_attribute_called_hostname_is_not_the_host() {
+    fn an_attribute_named_hostname_is_not_the_host_name() {
         let agent = Agent::new("a1", "cpus:1".parse().unwrap()).attribute("HOSTNAME", "other");
         let equals = json!({"text_equals": {"value": "a1"}});
         let role = Role::new("r").unwrap();
-        assert!(constraints(&json!({"pseudoattribute_type": "HOSTNAME"}), &equals).unwrap().admit(&role, &agent));
-        assert!(!constraints(&json!({"attribute_name": "HOSTNAME"}), &equals).unwrap().admit(&role, &agent));
-        assert!(!constraints(&json!({"pseudoattribute_type": "REGION"}), &equals).unwrap().admit(&role, &agent));
+        assert!(constraints(&json!({"pseudoattribute_type": "HOSTNAME"}), &equals).unwrap().admits(&role, &agent));
+        assert!(!constraints(&json!({"attribute_name": "HOSTNAME"}), &equals).unwrap().admits(&role, &agent));
+        assert!(!constraints(&json!({"pseudoattribute_type": "REGION"}), &equals).unwrap().admits(&role, &agent));
     }
 
     #[test]
-    fn what_says_nothing_or_too_much_is_refused() {
+    fn incomplete_and_contradictory_constraints_are_errors() {
         let name = json!({"attribute_name": "a"});
         let exists = json!({"exists": {}});
         assert_eq!(constraints(&json!({}), &exists), Err(OfferConstraintError::Selector));

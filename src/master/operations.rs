@@ -56,7 +56,7 @@ impl AcceptPlan {
             conversion.consumed.iter().any(|consumed| consumed.is_shared() && consumed.same_shared(resource))
         };
         left = left.filter(|resource| !destroyed(resource));
-        if conversion.at_once {
+        if conversion.speculative {
             left = left.checked_add(&conversion.converted).map_err(Box::new)?;
         }
         self.left = left;

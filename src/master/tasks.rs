@@ -124,7 +124,7 @@ impl<A: Allocator> Master<A> {
         framework: &FrameworkId,
         tasks: Option<Vec<TaskRef>>,
     ) -> Result<(), CommandError> {
-        let partition_aware = self.framework(framework)?.framework.can(Capability::PartitionAware);
+        let partition_aware = self.framework(framework)?.framework.has_capability(Capability::PartitionAware);
         let unknown = if partition_aware { TaskState::Unknown } else { TaskState::Lost };
         let known = |task: &LiveTask| (task.id.clone(), task.state, Some(task.holding.agent.clone()));
         let answers: Vec<_> = match tasks {
@@ -156,7 +156,7 @@ impl<A: Allocator> Master<A> {
         error: &CommandError,
     ) -> Vec<TaskStatus> {
         let partition_aware =
-            self.framework(framework).is_ok_and(|entry| entry.framework.can(Capability::PartitionAware));
+            self.framework(framework).is_ok_and(|entry| entry.framework.has_capability(Capability::PartitionAware));
         let status = |task: TaskId| {
             let (state, reason) = match (error.invalid_task() == Some(&task), partition_aware) {
                 (true, _) => (TaskState::Error, "REASON_TASK_INVALID"),

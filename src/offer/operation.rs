@@ -1,44 +1,44 @@
-//! [`Operation`]: what can be done with offered resources, and how each changes them.
+//! [`Operation`]: operations on offered resources, as conversions from consumed to produced resources.
 
 use crate::resources::{Disk, DiskType, ReservationType, Resource, Resources, Scalar, Shortfall, SumError, Value};
 use crate::role::Role;
 use crate::task::Task;
 use smol_str::SmolStr;
 
-/// What an accept does to the resources that were offered, and an operator to those of an agent.
+/// An operation on resources: of an offer by a framework, or of an agent by an operator.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Starts tasks, each on its own.
+    /// Launches tasks, each by itself.
     Launch(Vec<Task>),
-    /// Starts tasks, all or none.
+    /// Launches a group of tasks, all or none.
     LaunchGroup(Vec<Task>),
-    /// Puts a dynamic reservation on top of each resource's stack.
+    /// Pushes a dynamic reservation on the stack of each resource. The resources are those after the operation.
     Reserve(Resources),
-    /// Takes the top reservation away.
+    /// Pops the dynamic reservation on top of the stack of each resource.
     Unreserve(Resources),
-    /// Makes persistent volumes of disk.
+    /// Creates persistent volumes from disk.
     Create(Resources),
-    /// Makes disk of persistent volumes; what they hold is lost.
+    /// Destroys persistent volumes and their data, which gives disk.
     Destroy(Resources),
-    /// Adds disk to a volume.
+    /// Grows a volume by some disk.
     GrowVolume {
-        /// The volume as it is.
+        /// The volume before the operation.
         volume: Box<Resource>,
-        /// The disk that it gets.
+        /// The disk to add.
         addition: Box<Resource>,
     },
-    /// Takes disk from a volume.
+    /// Shrinks a volume, which gives disk.
     ShrinkVolume {
-        /// The volume as it is.
+        /// The volume before the operation.
         volume: Box<Resource>,
-        /// How much it loses.
+        /// The amount to remove.
         subtract: Scalar,
     },
 }
 
 impl Operation {
-    /// The name of the operation in a journal.
+    /// Returns the name of the operation in the journal.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Operation {
 }
 
 impl Operation {
-    /// The tasks that it launches.
+    /// Returns the tasks to launch; empty for all operations but launches.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {
         match self {
@@ -70,113 +70,114 @@ impl Operation {
     }
 }
 
-/// Resources that an operation takes, and what it makes of them.
+/// The effect of an operation on resources: it consumes some and produces others.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Conversion {
-    /// What is taken.
+    /// The resources that are consumed.
     pub consumed: Resources,
-    /// What comes instead.
+    /// The resources that are produced.
     pub converted: Resources,
-    /// Whether later operations of the same accept may use it. A volume that grew or shrank may not
-    /// be used before it is offered again (Mesos, `GROW_VOLUME`).
-    pub at_once: bool,
+    /// True if later operations of the same accept can use the produced resources (a speculative operation, in the
+    /// terms of Mesos). A volume that was resized is not usable before it is offered again (`GROW_VOLUME`,
+    /// `SHRINK_VOLUME`).
+    pub speculative: bool,
 }
 
-/// Why an operation cannot be done; nothing has changed.
+/// The reason why an operation is rejected. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperationError {
-    /// The operation names nothing.
+    /// The operation names no resource.
     #[error("expected at least one resource")]
-    Nothing,
-    /// What it needs is not there.
+    Empty,
+    /// The resources that it consumes are not available.
     #[error(transparent)]
     Shortfall(#[from] Box<Shortfall>),
-    /// What it would make cannot be told, beside what is there.
+    /// The resources that it produces cannot be added to those of the agent.
     #[error(transparent)]
     Sum(#[from] Box<SumError>),
-    /// A reservation is to be made or undone that is none, or a static one.
+    /// The resource does not have a dynamic reservation on top of its stack.
     #[error("{0}: expected a dynamic reservation on top")]
     NotDynamic(Box<Resource>),
-    /// A framework reserves for another role than it was offered the resources under.
+    /// A framework reserves for another role than the role of the offer.
     #[error("{resource}: expected a reservation to {expected}, under which it was offered")]
-    OtherRole {
-        /// The resource as it is to be.
+    WrongRole {
+        /// The resource after the operation.
         resource: Box<Resource>,
         /// The role of the offer.
         expected: Role,
     },
-    /// A volume stands where only other resources can.
+    /// The resource is a persistent volume, which must be destroyed first.
     #[error("{0} is a persistent volume: expected it to be destroyed first")]
     IsVolume(Box<Resource>),
-    /// Something else stands where only a volume can.
+    /// The resource is not a persistent volume with an id, a path and a reservation.
     #[error("{0}: expected a persistent volume, with an id, a path and a reservation")]
     NotVolume(Box<Resource>),
-    /// Revocable or shared resources stand where they cannot.
+    /// The resource is revocable or shared, which the operation does not support.
     #[error("{0}: expected neither revocable nor shared resources")]
-    NotFirm(Box<Resource>),
-    /// The role has a volume of that id on the agent.
+    RevocableOrShared(Box<Resource>),
+    /// The role has a volume of that id on the agent already.
     #[error("there is a volume {0:?} already")]
     VolumeExists(SmolStr),
-    /// Tasks hold the volume.
+    /// Tasks use the volume.
     #[error("{0} is in use")]
     InUse(Box<Resource>),
-    /// A disk that can only be had whole cannot grow or shrink.
+    /// The volume is on an indivisible disk, so it cannot be resized.
     #[error("{0} comes from a disk that is only had whole")]
-    Whole(Box<Resource>),
-    /// A volume is to grow by what is not more of its disk.
+    Indivisible(Box<Resource>),
+    /// The addition is not of the disk that the volume is on.
     #[error("{addition} is not the disk that {volume} was made of")]
-    OtherDisk {
+    WrongDisk {
         /// The volume.
         volume: Box<Resource>,
-        /// What it is to grow by.
+        /// The addition.
         addition: Box<Resource>,
     },
-    /// A volume is to lose all that it has, or more, or nothing.
+    /// The amount to remove is 0, or not less than the size of the volume.
     #[error("{volume} cannot lose {subtract}: expected more than 0 and less than it has")]
-    Subtract {
+    InvalidShrink {
         /// The volume.
         volume: Box<Resource>,
-        /// How much it is to lose.
+        /// The amount to remove.
         subtract: Scalar,
     },
 }
 
 impl Operation {
-    /// What the operation takes and what it makes of it; nothing for a launch.
+    /// Returns the conversion of the operation; a launch converts nothing.
     ///
-    /// `role` is that of the offer, none for an operator. Whether what it takes is there is not
-    /// looked at here.
+    /// `role` is that of the offer, or `None` for an operator. The availability of the consumed resources is not
+    /// checked here.
     ///
     /// # Errors
     ///
-    /// [`OperationError`] when the operation makes no sense.
+    /// [`OperationError`] if the operation is invalid by itself.
     pub fn conversion(&self, role: Option<&Role>) -> Result<Conversion, OperationError> {
-        let each = |resources: &Resources, from: &dyn Fn(&Resource) -> Result<Resource, OperationError>| {
-            let consumed = resources.iter().map(from).collect::<Result<Vec<_>, _>>()?;
-            if consumed.is_empty() { Err(OperationError::Nothing) } else { collect(consumed) }
+        let map = |resources: &Resources, convert: &dyn Fn(&Resource) -> Result<Resource, OperationError>| {
+            let converted = resources.iter().map(convert).collect::<Result<Vec<_>, _>>()?;
+            if converted.is_empty() { Err(OperationError::Empty) } else { collect(converted) }
         };
-        let at_once = true;
+        let speculative = true;
         match self {
             Self::Launch(_) | Self::LaunchGroup(_) => {
-                Ok(Conversion { consumed: Resources::new(), converted: Resources::new(), at_once })
+                Ok(Conversion { consumed: Resources::new(), converted: Resources::new(), speculative })
             }
             Self::Reserve(resources) => {
-                let consumed = each(resources, &|resource| unreserved(resource, role))?;
-                Ok(Conversion { consumed, converted: resources.clone(), at_once })
+                let consumed = map(resources, &|resource| unreserved(resource, role))?;
+                Ok(Conversion { consumed, converted: resources.clone(), speculative })
             }
             Self::Unreserve(resources) => {
-                let converted = each(resources, &|resource| unreserved(resource, None))?;
-                Ok(Conversion { consumed: resources.clone(), converted, at_once })
+                let converted = map(resources, &|resource| unreserved(resource, None))?;
+                Ok(Conversion { consumed: resources.clone(), converted, speculative })
             }
             Self::Create(volumes) => {
-                let consumed = each(volumes, &disk_of)?;
-                Ok(Conversion { consumed, converted: volumes.clone(), at_once })
+                let consumed = map(volumes, &disk_of)?;
+                Ok(Conversion { consumed, converted: volumes.clone(), speculative })
             }
             Self::Destroy(volumes) => {
-                let converted = each(volumes, &disk_of)?;
-                Ok(Conversion { consumed: volumes.clone(), converted, at_once })
+                let converted = map(volumes, &disk_of)?;
+                Ok(Conversion { consumed: volumes.clone(), converted, speculative })
             }
             Self::GrowVolume { volume, addition } => grow(volume, addition),
             Self::ShrinkVolume { volume, subtract } => shrink(volume, *subtract),
@@ -184,37 +185,37 @@ impl Operation {
     }
 }
 
-/// Adds up resources; several that differed before may merge now, to more than can be told.
+/// Adds up resources; several may merge now, to more than the maximum.
 fn collect(resources: Vec<Resource>) -> Result<Resources, OperationError> {
     Ok(Resources::try_from_iter(resources).map_err(Box::new)?)
 }
 
-/// The resource without the dynamic reservation on top of its stack.
+/// Returns the resource without the dynamic reservation on top of its stack.
 fn unreserved(resource: &Resource, role: Option<&Role>) -> Result<Resource, OperationError> {
     let boxed = || Box::new(resource.clone());
     let Some(top) = resource.reservations().last().filter(|top| top.kind == ReservationType::Dynamic) else {
         return Err(OperationError::NotDynamic(boxed()));
     };
     if let Some(expected) = role.filter(|role| **role != top.role) {
-        return Err(OperationError::OtherRole { resource: boxed(), expected: expected.clone() });
+        return Err(OperationError::WrongRole { resource: boxed(), expected: expected.clone() });
     }
     if volume_id(resource).is_some() {
         return Err(OperationError::IsVolume(boxed()));
     }
     if resource.is_revocable() {
-        return Err(OperationError::NotFirm(boxed()));
+        return Err(OperationError::RevocableOrShared(boxed()));
     }
     let mut kind = resource.kind().cloned().unwrap_or_default();
     kind.reservations.pop();
     Ok(resource.clone().with_kind(kind))
 }
 
-/// The persistence id, if the resource is a volume.
+/// Returns the persistence id if the resource is a volume.
 pub(crate) fn volume_id(resource: &Resource) -> Option<&SmolStr> {
     resource.kind()?.disk.as_ref()?.persistence.as_ref()
 }
 
-/// The disk that a volume is made of.
+/// Returns the disk that a volume is created from.
 fn disk_of(volume: &Resource) -> Result<Resource, OperationError> {
     let boxed = || Box::new(volume.clone());
     let mut kind = volume.kind().cloned().unwrap_or_default();
@@ -223,7 +224,7 @@ fn disk_of(volume: &Resource) -> Result<Resource, OperationError> {
         return Err(OperationError::NotVolume(boxed()));
     }
     if volume.is_revocable() {
-        return Err(OperationError::NotFirm(boxed()));
+        return Err(OperationError::RevocableOrShared(boxed()));
     }
     kind.shared = false;
     let source = kind.disk.take().and_then(|disk| disk.source);
@@ -231,16 +232,16 @@ fn disk_of(volume: &Resource) -> Result<Resource, OperationError> {
     Ok(volume.clone().with_kind(kind).single())
 }
 
-/// Checks that a volume may change its size, and tells its disk and how much it has.
+/// Returns the disk and the size of a volume if it can be resized.
 fn resizable(volume: &Resource) -> Result<(Resource, Scalar), OperationError> {
     let disk = disk_of(volume)?;
     let source = disk.kind().and_then(|kind| kind.disk.as_ref()).and_then(|disk| disk.source.as_ref());
     if volume.is_shared() {
-        return Err(OperationError::NotFirm(Box::new(volume.clone())));
+        return Err(OperationError::RevocableOrShared(Box::new(volume.clone())));
     }
     match volume.scalar() {
         Some(size) if source.is_none_or(|source| source.kind == DiskType::Path) => Ok((disk, size)),
-        _ => Err(OperationError::Whole(Box::new(volume.clone()))),
+        _ => Err(OperationError::Indivisible(Box::new(volume.clone()))),
     }
 }
 
@@ -250,23 +251,23 @@ fn grow(volume: &Resource, addition: &Resource) -> Result<Conversion, OperationE
     let grown = more.and_then(|more| size.checked_add(more)).filter(|grown| *grown <= Scalar::MAX);
     let Some(grown) = grown else {
         let (volume, addition) = (Box::new(volume.clone()), Box::new(addition.clone()));
-        return Err(OperationError::OtherDisk { volume, addition });
+        return Err(OperationError::WrongDisk { volume, addition });
     };
     let consumed = collect(vec![volume.clone(), addition.clone()])?;
     let converted = collect(vec![volume.clone().with_value(Value::Scalar(grown))])?;
-    Ok(Conversion { consumed, converted, at_once: false })
+    Ok(Conversion { consumed, converted, speculative: false })
 }
 
 fn shrink(volume: &Resource, subtract: Scalar) -> Result<Conversion, OperationError> {
     let (disk, size) = resizable(volume)?;
     if subtract.is_zero() || subtract >= size {
-        return Err(OperationError::Subtract { volume: Box::new(volume.clone()), subtract });
+        return Err(OperationError::InvalidShrink { volume: Box::new(volume.clone()), subtract });
     }
     let smaller = volume.clone().with_value(Value::Scalar(size.saturating_sub(subtract)));
     let freed = disk.with_value(Value::Scalar(subtract));
     Ok(Conversion {
         consumed: collect(vec![volume.clone()])?,
         converted: collect(vec![smaller, freed])?,
-        at_once: false,
+        speculative: false,
     })
 }

@@ -1,4 +1,4 @@
-//! [`OperationStatus`]: how an operation went, for frameworks that ask.
+//! [`OperationStatus`]: a status update of an operation, for frameworks that request feedback.
 
 use crate::id::{AgentId, OperationId};
 use crate::uuid::Uuid;
@@ -6,62 +6,62 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-/// The state of an operation, by Mesos' names (`OPERATION_FINISHED`, ...).
+/// The state of an operation, as in Mesos (`OPERATION_FINISHED`, ...).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OperationState {
-    /// Not of a kind that can be done here.
+    /// The agent or master does not support the operation.
     #[serde(rename = "OPERATION_UNSUPPORTED")]
     Unsupported,
-    /// Not done yet.
+    /// It is not finished yet.
     #[serde(rename = "OPERATION_PENDING")]
     Pending,
-    /// Done.
+    /// It succeeded.
     #[serde(rename = "OPERATION_FINISHED")]
     Finished,
-    /// Tried, and not done.
+    /// It was attempted and failed.
     #[serde(rename = "OPERATION_FAILED")]
     Failed,
-    /// Not tried: it could not be done as described.
+    /// It is invalid and was not attempted.
     #[serde(rename = "OPERATION_ERROR")]
     Error,
-    /// Never arrived.
+    /// It never reached its agent.
     #[serde(rename = "OPERATION_DROPPED")]
     Dropped,
     /// Its agent cannot be reached.
     #[serde(rename = "OPERATION_UNREACHABLE")]
     Unreachable,
-    /// Its agent is gone, an operator says.
+    /// An operator declared its agent gone.
     #[serde(rename = "OPERATION_GONE_BY_OPERATOR")]
     GoneByOperator,
-    /// Not known yet: the master is finding out.
+    /// The master is recovering its state from the agent.
     #[serde(rename = "OPERATION_RECOVERING")]
     Recovering,
-    /// Nobody knows it.
+    /// The master does not know it.
     #[serde(rename = "OPERATION_UNKNOWN")]
     Unknown,
 }
 
-/// How an operation went.
+/// A status update of an operation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OperationStatus {
-    /// Which operation, by the name that the framework gave it.
+    /// The id that the framework gave the operation.
     pub operation: Option<OperationId>,
-    /// Its state.
+    /// The state of the operation.
     pub state: OperationState,
-    /// Why, for people.
+    /// The reason for people.
     pub message: Option<SmolStr>,
-    /// The agent that it is about, where that is known.
+    /// The agent of the operation, if it is known.
     pub agent: Option<AgentId>,
-    /// What to acknowledge it by; none if it need not be.
+    /// The UUID to acknowledge it by; `None` for an update that needs no acknowledgement.
     pub uuid: Option<Uuid>,
-    /// Further fields, by Mesos' names (`converted_resources`, ...), untouched.
+    /// Further fields by their Mesos names (`converted_resources`, ...), unchanged.
     pub details: Map<String, Json>,
 }
 
 impl OperationStatus {
-    /// The bare news.
+    /// Makes an update of an operation and its state alone.
     #[must_use]
     pub fn new(operation: impl Into<OperationId>, state: OperationState) -> Self {
         Self { operation: Some(operation.into()), state, message: None, agent: None, uuid: None, details: Map::new() }

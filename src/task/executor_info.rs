@@ -1,14 +1,14 @@
-//! [`ExecutorInfo`]: what a framework says of an executor.
+//! [`ExecutorInfo`]: the description of an executor.
 
 use crate::id::ExecutorId;
 use crate::resources::Resources;
 use crate::role::Role;
 use serde_json::{Map, Value as Json};
 
-/// An executor as a framework describes it: an id, what it takes for itself, and how to start it.
+/// The description of an executor by a framework: an id, its own resources, and how to start it.
 ///
-/// One that is described by several tasks of a framework on one agent is started once, with the first of them, and
-/// runs them all. A task names it as its detail `executor`.
+/// A task names its executor in the field `executor` of its details. If several tasks of a framework on one agent name
+/// the same executor, it is started once, with the first of them, and runs them all.
 ///
 /// # Examples
 ///
@@ -23,24 +23,24 @@ use serde_json::{Map, Value as Json};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ExecutorInfo {
-    /// Its id, unique among the executors of its framework on one agent.
+    /// The id, unique among the executors of its framework on one agent.
     pub id: ExecutorId,
-    /// What it takes for itself.
+    /// The resources of the executor itself.
     pub resources: Resources,
-    /// The role that its resources are held under, where that is known.
+    /// The role that its resources are allocated to, if it is known.
     pub role: Option<Role>,
-    /// Further fields, by Mesos' names (`command`, `type`, `data`, ...), untouched.
+    /// Further fields by their Mesos names (`command`, `type`, `data`, ...), unchanged.
     pub details: Map<String, Json>,
 }
 
 impl ExecutorInfo {
-    /// An executor that takes nothing for itself.
+    /// Makes an executor without resources of its own.
     #[must_use]
     pub fn new(id: impl Into<ExecutorId>) -> Self {
         Self { id: id.into(), resources: Resources::new(), role: None, details: Map::new() }
     }
 
-    /// The same, with a further field.
+    /// Sets a further field.
     #[must_use]
     pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
         self.details.insert(name.into(), value.into());

@@ -1,4 +1,4 @@
-//! [`TaskStatus`]: news of a task.
+//! [`TaskStatus`]: a status update of a task.
 
 use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::uuid::Uuid;
@@ -7,11 +7,11 @@ use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::fmt;
 
-/// The state of a task, by Mesos' names (`TASK_RUNNING`, ...).
+/// The state of a task, as in Mesos (`TASK_RUNNING`, ...).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// Launched, and not yet heard of.
+    /// It was launched, and no status update has arrived.
     #[serde(rename = "TASK_STAGING")]
     Staging,
     /// Its executor is preparing it.
@@ -23,34 +23,34 @@ pub enum TaskState {
     /// It is being killed.
     #[serde(rename = "TASK_KILLING")]
     Killing,
-    /// It ended well.
+    /// It ended successfully.
     #[serde(rename = "TASK_FINISHED")]
     Finished,
-    /// It ended badly.
+    /// It ended with an error.
     #[serde(rename = "TASK_FAILED")]
     Failed,
     /// It was killed.
     #[serde(rename = "TASK_KILLED")]
     Killed,
-    /// It could not be launched as described.
+    /// Its description is invalid, so it was not launched.
     #[serde(rename = "TASK_ERROR")]
     Error,
-    /// Its agent is gone, or nobody knows it.
+    /// Its agent is gone, or the master does not know the task.
     #[serde(rename = "TASK_LOST")]
     Lost,
     /// It was never launched.
     #[serde(rename = "TASK_DROPPED")]
     Dropped,
-    /// Its agent cannot be reached; it may come back.
+    /// Its agent cannot be reached; the agent and the task may come back.
     #[serde(rename = "TASK_UNREACHABLE")]
     Unreachable,
     /// It is gone with its agent.
     #[serde(rename = "TASK_GONE")]
     Gone,
-    /// An operator says that it is gone.
+    /// An operator declared its agent gone.
     #[serde(rename = "TASK_GONE_BY_OPERATOR")]
     GoneByOperator,
-    /// Nobody knows it (to frameworks that tell this from lost).
+    /// The master does not know the task (sent to partition-aware frameworks instead of `TASK_LOST`).
     #[serde(rename = "TASK_UNKNOWN")]
     Unknown,
 }
@@ -74,7 +74,7 @@ impl TaskState {
         Self::Unknown,
     ];
 
-    /// Whether a task in this state has ended, and holds nothing any more.
+    /// Returns true if a task in this state has ended and holds no resources.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
@@ -90,7 +90,7 @@ impl TaskState {
         }
     }
 
-    /// Mesos' name of the state.
+    /// Returns the Mesos name of the state.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -118,11 +118,11 @@ impl fmt::Display for TaskState {
     }
 }
 
-/// Who says so.
+/// The sender of a status update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StatusSource {
-    /// The master: the task never reached its agent, or the agent is gone, or a reconciliation asked.
+    /// The master: the task never reached its agent, the agent is gone, or a scheduler requested reconciliation.
     Master,
     /// The agent.
     Agent,
@@ -134,7 +134,7 @@ impl StatusSource {
     /// All sources.
     pub const ALL: [Self; 3] = [Self::Master, Self::Agent, Self::Executor];
 
-    /// Mesos' name of it.
+    /// Returns the Mesos name of the source.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -145,41 +145,42 @@ impl StatusSource {
     }
 }
 
-/// News of a task.
+/// A status update of a task.
 ///
-/// It may come twice, late, or for a task that nobody knows: only [`TaskState::is_terminal`] is final, and even then a
-/// second terminal status may follow (Mesos, *Designing Highly Available Mesos Frameworks*).
+/// Updates may arrive twice, late, or for tasks that the scheduler does not know. Only a
+/// [terminal](TaskState::is_terminal) state is final, and even then a second terminal update may follow (Mesos,
+/// *Designing Highly Available Mesos Frameworks*).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskStatus {
-    /// Which task.
+    /// The task.
     pub task: TaskId,
-    /// Its state.
+    /// The state of the task.
     pub state: TaskState,
-    /// The agent that it is on, where that is known.
+    /// The agent of the task, if it is known.
     pub agent: Option<AgentId>,
-    /// The executor that runs it, where that is known.
+    /// The executor of the task, if it is known.
     pub executor: Option<ExecutorId>,
-    /// Who says so.
+    /// The sender of the update.
     pub source: Option<StatusSource>,
-    /// Why, by Mesos' names (`REASON_SLAVE_REMOVED`, ...).
+    /// The reason by its Mesos name (`REASON_SLAVE_REMOVED`, ...).
     pub reason: Option<SmolStr>,
-    /// Why, for people.
+    /// The reason for people.
     pub message: Option<SmolStr>,
-    /// When it came about, in seconds of whoever says so.
+    /// The time of the update, in seconds on the clock of the sender.
     pub timestamp: Option<f64>,
-    /// What to acknowledge it by; none if it need not be, as with all that the master says of its own.
+    /// The UUID to acknowledge it by; `None` for an update that needs no acknowledgement, such as one by the master.
     pub uuid: Option<Uuid>,
-    /// Whether the task is healthy, if that is looked at.
+    /// The result of the task's health check, if it has one.
     pub healthy: Option<bool>,
-    /// Whatever the executor has to say to the scheduler.
+    /// Opaque data from the executor to the scheduler.
     pub data: Option<Vec<u8>>,
-    /// Further fields, by Mesos' names (`container_status`, `check_status`, `labels`, ...), untouched.
+    /// Further fields by their Mesos names (`container_status`, `check_status`, `labels`, ...), unchanged.
     pub details: Map<String, Json>,
 }
 
 impl TaskStatus {
-    /// The bare news.
+    /// Makes an update of a task and its state alone.
     #[must_use]
     pub fn new(task: impl Into<TaskId>, state: TaskState) -> Self {
         Self {
@@ -198,14 +199,14 @@ impl TaskStatus {
         }
     }
 
-    /// The same, with the reason for people.
+    /// Sets the reason for people.
     #[must_use]
     pub fn message(mut self, message: impl Into<SmolStr>) -> Self {
         self.message = Some(message.into());
         self
     }
 
-    /// The same, with the reason by Mesos' name.
+    /// Sets the reason by its Mesos name.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<SmolStr>) -> Self {
         self.reason = Some(reason.into());
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_names_in_json_are_those_that_are_printed() {
+    fn json_has_the_names_that_are_printed() {
         for state in TaskState::ALL {
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
         }

@@ -52,7 +52,7 @@ impl From<&Framework> for FrameworkInfo {
         let several = framework.is_multi_role();
         let mut details = framework.details.clone();
         let user = details.shift_remove(USER);
-        let implied = (several && !framework.can(Capability::MultiRole)).then_some(Capability::MultiRole);
+        let implied = (several && !framework.has_capability(Capability::MultiRole)).then_some(Capability::MultiRole);
         let capabilities = framework.capabilities.iter().copied().chain(implied);
         let role = framework.roles.first().filter(|role| !several && !role.is_default());
         let minimums = |(role, minimums): (&Role, &Vec<Quantities>)| {

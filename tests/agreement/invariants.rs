@@ -195,7 +195,7 @@ impl Watch {
             && known.active
             && !known.suppressed.contains(role)
             && agent.agent.domain.is_none()
-            && (!gpus || known.framework.can(Capability::GpuResources))
+            && (!gpus || known.framework.has_capability(Capability::GpuResources))
             && !self.unwanted.iter().any(|unwanted| to(&unwanted.held))
     }
 }

@@ -310,7 +310,7 @@ fn bare(effect: &Effect) -> Effect {
             Effect::Status { framework, status: TaskStatus::new(status.task, status.state) }
         }
         Effect::OperationFailed { framework, operation, .. } => {
-            Effect::OperationFailed { framework, operation, error: OperationError::Nothing }
+            Effect::OperationFailed { framework, operation, error: OperationError::Empty }
         }
         Effect::Launch { agent, framework, role, task } => {
             let mut task = task;

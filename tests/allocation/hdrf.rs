@@ -31,7 +31,7 @@ impl Scheduler for Taker {
                 self.running.push(id.clone());
                 calls.accept(Accept::of(&offer).launch(Task::new(id, self.wants.clone())));
             } else {
-                calls.decline_for(&offer, Filters::refuse_for(Filters::LONGEST));
+                calls.decline_for(&offer, Filters::refuse_for(Filters::MAX_REFUSE));
             }
         }
     }

@@ -154,7 +154,7 @@ fn all_calls() -> Vec<Call> {
     };
     let one = || Box::new(volume("v").iter().next().unwrap().clone());
     let mut accept = Accept::of(&offer("cpus:4")).launch(Task::new("t1", "cpus:1".parse().unwrap()));
-    accept = accept.then_tell("op1", Operation::Reserve("cpus(web):1".parse().unwrap()));
+    accept = accept.then_with_feedback("op1", Operation::Reserve("cpus(web):1".parse().unwrap()));
     accept = accept.then(Operation::Unreserve("cpus(web):1".parse().unwrap())).then(Operation::Create(volume("v")));
     accept = accept.then(Operation::Destroy(volume("v")));
     accept = accept.then(Operation::GrowVolume { volume: one(), addition: one() });

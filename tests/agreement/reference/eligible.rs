@@ -26,7 +26,7 @@ impl Reference {
 
     pub(super) fn is_capable(&self, to: &KnownFramework, known: &KnownAgent) -> bool {
         let options = &self.config.options;
-        let can = |capability| to.framework.can(capability);
+        let can = |capability| to.framework.has_capability(capability);
         let has_gpus = !known.agent.resources.quantities().amount("gpus").is_zero();
         let home = options.domain.as_ref().map(|domain| &domain.region);
         let remote = known.agent.domain.as_ref().is_some_and(|domain| home.is_some_and(|home| *home != domain.region));
@@ -37,8 +37,8 @@ impl Reference {
     /// Without what the framework says nothing of being able to deal with.
     pub(super) fn stripped(to: &KnownFramework, resources: &Resources) -> Resources {
         resources.filter(|resource| {
-            (!resource.is_shared() || to.framework.can(Capability::SharedResources))
-                && (!resource.is_revocable() || to.framework.can(Capability::RevocableResources))
+            (!resource.is_shared() || to.framework.has_capability(Capability::SharedResources))
+                && (!resource.is_revocable() || to.framework.has_capability(Capability::RevocableResources))
         })
     }
 }

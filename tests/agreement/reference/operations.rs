@@ -198,7 +198,7 @@ impl Reference {
 
     /// Tells that an operation cannot be done.
     pub(super) fn fail(&mut self, framework: Option<apportion::FrameworkId>, operation: &Operation) {
-        let (operation, error) = (operation.name(), OperationError::Nothing);
+        let (operation, error) = (operation.name(), OperationError::Empty);
         self.emit(Effect::OperationFailed { framework, operation, error });
     }
 }

@@ -31,7 +31,7 @@ impl Reference {
 
     pub(super) fn reconcile(&mut self, framework: &FrameworkId, ids: Option<Vec<TaskId>>) -> Result<(), Refused> {
         let known = self.framework(framework).ok_or("no such framework")?;
-        let aware = known.framework.can(Capability::PartitionAware);
+        let aware = known.framework.has_capability(Capability::PartitionAware);
         let its_tasks = self.tasks.iter().filter(|task| task.held.framework == *framework);
         let ids = ids.unwrap_or_else(|| its_tasks.map(|task| task.id.clone()).collect());
         for id in ids {

@@ -164,7 +164,7 @@ impl Scheduler for Class {
         self.kept.sort_by_cached_key(|_, offer| room(offer));
         if self.kept.len() > MAX_KEPT {
             let declined = self.kept.split_off(MAX_KEPT).into_keys().collect();
-            calls.push(Call::Decline { offers: declined, filters: Filters::refuse_for(Filters::LONGEST) });
+            calls.push(Call::Decline { offers: declined, filters: Filters::refuse_for(Filters::MAX_REFUSE) });
         }
     }
 

@@ -163,7 +163,7 @@ impl Job {
             if self.elastic && self.launched < self.pieces {
                 self.launch(&offer, calls);
             } else if self.elastic || self.launched > 0 {
-                calls.decline_for(&offer, Filters::refuse_for(Filters::LONGEST));
+                calls.decline_for(&offer, Filters::refuse_for(Filters::MAX_REFUSE));
             } else {
                 self.kept.push(offer);
             }
