@@ -1,10 +1,9 @@
-//! [`Resources`]: a collection of resources and its exact arithmetic.
+//! [`Resources`]: a multiset of resources with exact arithmetic.
 //!
-//! The semantics are those of Mesos (`resources.cpp`, `values.cpp`): resources of equal *identity*
-//! (name, reservations, disk, revocability, provider) merge when they are added, a collection
-//! contains another if each of its resources lies within one of equal identity, and what is
-//! indivisible (volumes, whole disks) stays side by side. Where Mesos drops what is wrong without
-//! a word, we return an error that carries what was asked for and what there was.
+//! The semantics are those of Mesos (`resources.cpp`, `values.cpp`): resources of equal *identity* (name, reservations,
+//! disk, revocability, provider) merge when they are added; a collection contains another if each resource of the other
+//! is contained in one of equal identity; indivisible resources (volumes, whole disks) do not merge. Where Mesos
+//! ignores invalid input silently, this crate returns an error with the resources asked for and available.
 
 mod error;
 mod items;
@@ -36,15 +35,14 @@ use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
 
-/// Resources of one agent, or asked of one: at most one entry for each identity that can merge.
+/// A copy-on-write sorted list of resources, with at most one entry for each identity that merges.
 ///
-/// Text and JSON forms are Mesos': `cpus:4;mem:1024;ports:[31000-32000];disk(eng):512`, and an
-/// array of v1 `Resource` objects for what has no text form. Both validate on the way in. Entries
-/// are kept in canonical order (name, unreserved before reserved, role), so equal collections
-/// print the same.
+/// The text form is that of Mesos, `cpus:4;mem:1024;ports:[31000-32000];disk(eng):512`. In JSON it is that text, or an
+/// array of v1 `Resource` objects if an entry has no text form. Both are validated when parsed. Entries are in
+/// canonical order (by name, unreserved before reserved, role), so that equal collections print the same.
 ///
-/// A value is one pointer: copies share their entries until one of them changes. So a copy is
-/// cheap, whatever is in it, and so is each operation that leaves everything as it was.
+/// A value is a single pointer, and clones share their entries until one of them changes. So a clone costs O(1), and so
+/// does an operation that changes nothing.
 ///
 /// # Examples
 ///
@@ -62,72 +60,72 @@ use std::fmt;
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Resources {
-    /// None of them is nothing.
+    /// Invariant: in canonical order, and no entry is empty.
     items: Items,
 }
 
-/// A sum that cannot be told: an amount above [`Scalar::MAX`], or two types under one name.
+/// A sum that is not defined: above [`Scalar::MAX`], or of two types under one name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("cannot add {added} to {to}: expected the same type and no more than {max} in all", max = Scalar::MAX)]
 pub struct SumError {
-    /// What there was.
+    /// The resource that was there.
     pub to: Box<Resource>,
-    /// What was to be added.
+    /// The resource to add.
     pub added: Box<Resource>,
 }
 
 impl Resources {
-    /// Nothing.
+    /// Makes an empty collection.
     #[must_use]
     pub const fn new() -> Self {
         Self { items: Items::EMPTY }
     }
 
-    /// Starts an empty collection of unreserved resources; see [`ResourcesBuilder`].
+    /// Starts a builder; see [`ResourcesBuilder`].
     #[must_use]
     pub fn builder() -> ResourcesBuilder {
         ResourcesBuilder { items: Vec::new() }
     }
 
-    /// Adds up resources.
+    /// Makes a collection of resources and merges those of equal identity.
     ///
     /// # Errors
     ///
-    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    /// [`SumError`] if a sum is above [`Scalar::MAX`], or a name has two types.
     pub fn try_from_iter(items: impl IntoIterator<Item = Resource>) -> Result<Self, SumError> {
         let items = items.into_iter();
         let mut list = Vec::with_capacity(items.size_hint().0);
-        for item in items.filter(|item| !item.is_nothing()) {
+        for item in items.filter(|item| !item.is_empty()) {
             sorted::add_one(&mut list, item)?;
         }
         Ok(Self { items: list.into() })
     }
 
-    /// Those of a list in canonical order that are something.
-    pub(crate) fn in_order(mut items: Vec<Resource>) -> Self {
-        items.retain(|item| !item.is_nothing());
+    /// Makes a collection of a list in canonical order, without its empty entries.
+    pub(crate) fn from_sorted(mut items: Vec<Resource>) -> Self {
+        items.retain(|item| !item.is_empty());
         Self { items: items.into() }
     }
 
-    /// Adds one resource; on an error nothing has changed. O(log entries) to find its place.
+    /// Adds one resource; on an error nothing has changed. O(log entries) to find its position.
     ///
     /// # Errors
     ///
-    /// [`SumError`] when the sum is above [`Scalar::MAX`], or the name has another type.
+    /// [`SumError`] if the sum is above [`Scalar::MAX`], or the name has another type.
     pub fn try_insert(&mut self, resource: Resource) -> Result<(), SumError> {
-        if resource.is_nothing() {
+        if resource.is_empty() {
             return Ok(());
         }
-        sorted::add_one(self.items.edit(), resource)
+        sorted::add_one(self.items.make_mut(), resource)
     }
 
-    /// Adds all of `other`; on an error nothing has changed. O(entries of `other`), besides moving up
-    /// what stands behind new ones.
+    /// Adds all resources of `other`; on an error nothing has changed. O(entries of `other`), and O(entries of both) if
+    /// there are new identities.
     ///
     /// # Errors
     ///
-    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    /// [`SumError`] if a sum is above [`Scalar::MAX`], or a name has two types.
     pub fn try_add(&mut self, other: &Self) -> Result<(), SumError> {
         if self.is_empty() {
             *self = other.clone();
@@ -135,26 +133,26 @@ impl Resources {
         } else if other.is_empty() {
             Ok(())
         } else {
-            sorted::add(self.items.edit(), &other.items)
+            sorted::add(self.items.make_mut(), &other.items)
         }
     }
 
-    /// The sum. O(entries of both).
+    /// Returns the sum. O(entries of both).
     ///
     /// # Errors
     ///
-    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    /// [`SumError`] if a sum is above [`Scalar::MAX`], or a name has two types.
     pub fn checked_add(&self, other: &Self) -> Result<Self, SumError> {
         let mut sum = self.clone();
         sum.try_add(other)?;
         Ok(sum)
     }
 
-    /// The difference, if `other` is contained. O(entries of both).
+    /// Returns the difference. O(entries of both).
     ///
     /// # Errors
     ///
-    /// [`Shortfall`] for the first resource of `other` that is not contained.
+    /// [`Shortfall`] for the first resource of `other` that `self` does not contain.
     pub fn checked_sub(&self, other: &Self) -> Result<Self, Shortfall> {
         match self.shortfall(other) {
             Some(shortfall) => Err(shortfall),
@@ -162,7 +160,7 @@ impl Resources {
         }
     }
 
-    /// What is left when `other` is taken away as far as it is there.
+    /// Returns the difference, where resources that are not there are ignored; see [`Resources::remove`].
     #[must_use]
     pub fn saturating_sub(&self, other: &Self) -> Self {
         let mut left = self.clone();
@@ -170,19 +168,18 @@ impl Resources {
         left
     }
 
-    /// Takes `other` away as far as it is there; indivisible resources only whole.
+    /// Subtracts `other` and ignores what is not there; an indivisible resource is removed whole or not at all.
     ///
-    /// Mesos subtracts like this, too; where more must not be asked for than there is, see
-    /// [`Resources::checked_sub`]. O(entries of `other`), besides moving down what stands behind those
-    /// of which nothing is left.
+    /// This is the subtraction of Mesos; [`Resources::checked_sub`] fails instead. O(entries of `other`), and O(entries
+    /// of both) if an entry becomes empty.
     pub fn remove(&mut self, other: &Self) {
         if self.is_same(other) {
             self.items = Items::EMPTY;
             return;
         }
-        // A shared list is copied only if there is something to take.
-        if self.items.is_unshared() || sorted::meets(&self.items, &other.items) {
-            let left = self.items.edit();
+        // Copy a shared list only if the subtraction changes it.
+        if self.items.is_unshared() || sorted::intersects(&self.items, &other.items) {
+            let left = self.items.make_mut();
             sorted::remove(left, &other.items);
             if left.is_empty() {
                 self.items = Items::EMPTY;
@@ -190,12 +187,12 @@ impl Resources {
         }
     }
 
-    /// Adds `other`, which is known to fit: what is given back was once taken from here.
+    /// Adds resources that were once subtracted from this sum, so that the addition cannot fail.
     pub(crate) fn insert(&mut self, other: &Self) {
-        self.try_add(other).expect("what is given back was once part of the same sum");
+        self.try_add(other).expect("the resources were subtracted from this sum before");
     }
 
-    /// Checks that no name of `other` has another type in here.
+    /// Checks that each name of `other` has the same type in `self`, if it occurs there.
     pub(crate) fn check_types(&self, other: &Self) -> Result<(), SumError> {
         let clash = |theirs: &Resource| {
             let namesake = self.iter().find(|mine| mine.name == theirs.name)?;
@@ -205,19 +202,19 @@ impl Resources {
         other.iter().find_map(clash).map_or(Ok(()), Err)
     }
 
-    /// Whether each resource of `other` lies within one of equal identity in here.
+    /// Returns true if each resource of `other` is contained in one of equal identity.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         self.first_missing(other).is_none()
     }
 
-    /// Whether `other` is a copy of this, made and left as it is; false says nothing.
+    /// Returns true if both share one list, and so are equal; false does not mean that they differ. O(1).
     #[inline]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.items.same(&other.items)
+        self.items.ptr_eq(&other.items)
     }
 
-    /// Why `other` is not contained, if it is not.
+    /// Returns the first resource of `other` that is not contained, with the amount available.
     #[must_use]
     pub fn shortfall(&self, other: &Self) -> Option<Shortfall> {
         let asked = self.first_missing(other)?.clone();
@@ -230,19 +227,19 @@ impl Resources {
         if self.is_same(other) { None } else { sorted::first_missing(&self.items, &other.items) }
     }
 
-    /// Whether there is nothing.
+    /// Returns true if there are no resources.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The resources in canonical order.
+    /// Iterates over the resources in canonical order.
     pub fn iter(&self) -> std::slice::Iter<'_, Resource> {
         self.items.iter()
     }
 
-    /// Those for which `keep` holds; if it holds for all, the list is shared.
+    /// Returns the resources for which `keep` is true; if it is true for all, the result shares the list.
     #[must_use]
     pub fn filter(&self, keep: impl Fn(&Resource) -> bool) -> Self {
         let Some(first) = self.items.iter().position(|resource| !keep(resource)) else { return self.clone() };
@@ -250,25 +247,25 @@ impl Resources {
         Self { items: self.items[..first].iter().chain(rest).cloned().collect::<Vec<_>>().into() }
     }
 
-    /// Those that a framework of `role` may be offered: unreserved, or reserved to it or an ancestor.
+    /// Returns the resources that can be offered to `role`: unreserved, or reserved to the role or an ancestor.
     #[must_use]
     pub fn for_role(&self, role: &Role) -> Self {
         self.filter(|resource| resource.is_for(role))
     }
 
-    /// Those that nobody has reserved.
+    /// Returns the unreserved resources.
     #[must_use]
     pub fn unreserved(&self) -> Self {
         self.filter(|resource| resource.role().is_none())
     }
 
-    /// The amounts of all scalars by name, kinds forgotten; copies of a shared one count once.
+    /// Returns the amounts of all scalars by name, over all kinds; copies of a shared resource count once.
     #[must_use]
     pub fn quantities(&self) -> Quantities {
         self.iter().filter_map(|resource| Some((resource.name(), resource.scalar()?))).collect()
     }
 
-    /// How much there is of `name` over all kinds, in thousandths: members of ranges and sets count 1 each.
+    /// Returns the amount of `name` over all kinds; each member of ranges and sets counts 1.
     #[must_use]
     pub fn amount(&self, name: &str) -> Scalar {
         let milli = self.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
@@ -279,13 +276,13 @@ impl Resources {
         Scalar::milli(u64::try_from(milli.sum::<u128>()).unwrap_or(u64::MAX))
     }
 
-    /// Whether every name of `minimum` reaches its amount, all kinds added up.
+    /// Returns true if the amount of each name, over all kinds, reaches its minimum.
     #[must_use]
     pub fn reaches(&self, minimum: &Quantities) -> bool {
         minimum.iter().all(|(name, amount)| self.amount(name) >= amount)
     }
 
-    /// The numbers of all ranges called `name`, over all kinds.
+    /// Returns the union of the ranges of `name`, over all kinds.
     #[must_use]
     pub fn ranges(&self, name: &str) -> Ranges {
         let mut all = Ranges::default();
@@ -322,7 +319,7 @@ impl IntoIterator for Resources {
     }
 }
 
-/// Collects unreserved resources, and checks them at the end.
+/// A builder of [`Resources`]; it validates when it builds.
 ///
 /// # Examples
 ///
@@ -339,36 +336,36 @@ pub struct ResourcesBuilder {
 }
 
 impl ResourcesBuilder {
-    /// An amount, such as cpus or MB of memory.
+    /// Adds an unreserved scalar, such as cpus or MB of memory.
     #[must_use]
     pub fn scalar(self, name: impl Into<SmolStr>, amount: Scalar) -> Self {
         self.resource(Resource::new(name, Value::Scalar(amount)))
     }
 
-    /// A range of numbers, such as ports; an empty one counts for nothing.
+    /// Adds an unreserved range of numbers, such as ports; an empty range is ignored.
     #[must_use]
     pub fn range(self, name: impl Into<SmolStr>, numbers: std::ops::RangeInclusive<u64>) -> Self {
         self.resource(Resource::new(name, Value::Ranges(Ranges::from_iter([numbers]))))
     }
 
-    /// A set of names.
+    /// Adds an unreserved set of names.
     #[must_use]
     pub fn set<S: Into<SmolStr>>(self, name: impl Into<SmolStr>, members: impl IntoIterator<Item = S>) -> Self {
         self.resource(Resource::new(name, Value::Set(members.into_iter().collect())))
     }
 
-    /// Any resource.
+    /// Adds any resource.
     #[must_use]
     pub fn resource(mut self, resource: Resource) -> Self {
         self.items.push(resource);
         self
     }
 
-    /// The collection.
+    /// Builds the collection.
     ///
     /// # Errors
     ///
-    /// [`SumError`] when a sum is above [`Scalar::MAX`], or one name has two types.
+    /// [`SumError`] if a sum is above [`Scalar::MAX`], or a name has two types.
     pub fn build(self) -> Result<Resources, SumError> {
         Resources::try_from_iter(self.items)
     }

@@ -1,54 +1,54 @@
-//! [`ResourceError`]: what is wrong with written resources, text or JSON.
+//! [`ResourceError`]: an error in the text or JSON form of resources.
 
 use super::{Range, ScalarError, SumError};
 use crate::role::{Role, RoleError};
 
-/// Text or JSON that is no [`Resources`](super::Resources).
+/// Text or JSON that is not a valid [`Resources`](super::Resources).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("bad resource {item:?}: {fault}")]
 pub struct ResourceError {
-    /// The item that is wrong, as it was written; of a JSON object, its name.
+    /// The invalid item, as it was written; for a JSON object, its name.
     pub item: String,
-    /// What is wrong with it.
+    /// The error.
     pub fault: ItemFault,
 }
 
-/// What is wrong with one item of resources.
+/// The error in one item of resources.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ItemFault {
-    /// Not `name:value` or `name(role):value`.
+    /// The item is not of the form `name:value` or `name(role):value`.
     #[error("expected name:value or name(role):value")]
-    Form,
-    /// A role that is none.
+    Syntax,
+    /// The role name is invalid.
     #[error(transparent)]
     Role(#[from] RoleError),
-    /// A value that is none of the three types; the amount's own fault is told.
+    /// The value is of none of the three types; the error is that of a scalar.
     #[error("{0}; or a range such as [31000-32000], or a set such as {{a,b}}")]
     Value(#[from] ScalarError),
-    /// Brackets that do not hold ranges.
+    /// The text in brackets is not a list of ranges.
     #[error("expected ranges of whole numbers such as [31000-31009,31020-31029]")]
     Ranges,
-    /// A range that ends before it begins.
+    /// A range ends before it begins.
     #[error("a range ends at {}, before it begins at {}", .0.end, .0.begin)]
     Backwards(Range),
-    /// Ranges of a JSON object that have numbers in common.
+    /// Ranges of a JSON object overlap.
     #[error("the ranges overlap at {0}")]
     Overlap(u64),
-    /// Braces that do not hold names.
+    /// The text in braces is not a list of names.
     #[error("expected a set of names such as {{a,b}}")]
     Set,
-    /// A JSON object whose value is missing, or is not of its type.
+    /// The value of a JSON object is missing, or not of the type of the object.
     #[error("expected a value of type {0} and no other")]
     Type(&'static str),
-    /// A reservation to `*`.
+    /// A reservation is to `*`.
     #[error("nothing can be reserved to `*`")]
     DefaultRole,
-    /// A stack of reservations that does not lead down the tree of roles.
+    /// A refined reservation is static, or its role is not a descendant of the one below it on the stack.
     #[error("a refined reservation is DYNAMIC, and its role below the one before; found {0}")]
     Refinement(Role),
-    /// Amounts that cannot be added.
+    /// The sum is not defined.
     #[error(transparent)]
     Sum(#[from] SumError),
 }

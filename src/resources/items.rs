@@ -1,29 +1,29 @@
-//! [`Items`]: the entries of a collection, shared between its copies until one of them changes.
+//! [`Items`]: a copy-on-write list.
 
 use super::Resource;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Entries in canonical order. A copy costs the count of a reference; the first change to a copy costs the entries.
+/// A copy-on-write list of resources: a clone costs a reference count, the first change to a clone copies the list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Items(Option<Arc<Vec<Resource>>>);
 
 impl Items {
     pub(super) const EMPTY: Self = Self(None);
 
-    /// The entries, to be changed.
-    pub(super) fn edit(&mut self) -> &mut Vec<Resource> {
+    /// Returns the list for mutation, and copies it first if it is shared.
+    pub(super) fn make_mut(&mut self) -> &mut Vec<Resource> {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
-    /// Whether there are entries, and a change to them costs no copy of them.
+    /// Returns true if the list is not empty and a mutation does not copy it.
     pub(super) fn is_unshared(&self) -> bool {
         self.0.as_ref().is_some_and(|items| Arc::strong_count(items) == 1)
     }
 
-    /// Whether both are one and the same, without a look at the entries; false says nothing.
+    /// Returns true if both share one list, and so are equal; false does not mean that they differ. O(1).
     #[inline]
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(super) fn ptr_eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
             (None, None) => true,
@@ -53,7 +53,7 @@ impl From<Vec<Resource>> for Items {
 
 impl PartialEq for Items {
     fn eq(&self, other: &Self) -> bool {
-        self.same(other) || **self == **other
+        self.ptr_eq(other) || **self == **other
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Limits`]: name → the most there may be. An absent name is not limited.
+//! [`Limits`]: a map from resource name to maximum, where an absent name is unlimited.
 
 use super::{Scalar, ScalarError};
 use serde::{Deserialize, Serialize};
@@ -6,10 +6,20 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
-/// The most that may be held, by resource name.
+/// The maximum amount of each resource, by name; a sorted map.
 ///
-/// A name that is absent is not limited, and a limit of 0 is a limit: in both the opposite of
-/// [`Quantities`](super::Quantities), and so a type of its own (Mesos, `resource_quantities.hpp`).
+/// An absent name is unlimited, and a limit of 0 is kept. Both differ from [`Quantities`](super::Quantities), hence a
+/// type of its own (Mesos, `resource_quantities.hpp`).
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Limits, Scalar};
+///
+/// let limits = Limits::from_iter([("cpus", Scalar::units(8)), ("gpus", Scalar::ZERO)]);
+/// assert_eq!(limits.limit("gpus"), Some(Scalar::ZERO));
+/// assert_eq!(limits.limit("mem"), None);
+/// ```
 ///
 /// In JSON it is an object of numbers: `{"cpus": 1.5}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -17,32 +27,32 @@ use std::collections::BTreeMap;
 pub struct Limits(SmallVec<[(SmolStr, Scalar); 4]>);
 
 impl Limits {
-    /// No limits.
+    /// Makes a map without limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether nothing is limited.
+    /// Returns true if no resource is limited.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The limit of `name`, if it has one.
+    /// Returns the limit of `name`, or `None` if it is unlimited.
     #[must_use]
     pub fn limit(&self, name: &str) -> Option<Scalar> {
-        self.0.iter().find(|(mine, _)| mine == name).map(|(_, limit)| *limit)
+        self.0.iter().find(|(key, _)| key == name).map(|(_, limit)| *limit)
     }
 
-    /// The names that are limited, in byte order, with their limits.
+    /// Iterates over the limited names in byte order, with their limits.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Scalar)> {
         self.0.iter().map(|(name, limit)| (name.as_str(), *limit))
     }
 }
 
 impl<S: Into<SmolStr>> FromIterator<(S, Scalar)> for Limits {
-    /// Of two limits for one name the last one counts.
+    /// Collects limits; a later limit of a name replaces an earlier one.
     fn from_iter<I: IntoIterator<Item = (S, Scalar)>>(limits: I) -> Self {
         let sorted: BTreeMap<SmolStr, Scalar> = limits.into_iter().map(|(name, limit)| (name.into(), limit)).collect();
         Self(sorted.into_iter().collect())

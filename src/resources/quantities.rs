@@ -1,4 +1,4 @@
-//! [`Quantities`]: name → amount, kinds forgotten. An absent name is 0.
+//! [`Quantities`]: a map from resource name to amount, where an absent name is 0.
 
 use super::{Scalar, ScalarError};
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Amounts by resource name, whatever their reservation, disk or revocability.
+/// The amount of each resource, by name, over all reservations, disks and revocability; a sorted map.
 ///
-/// What minimums, guarantees and shares count in. A name that is absent has 0, and a 0 is not kept:
-/// so equal quantities are equal values. (Where an absent name means *no limit*, it is another type.)
+/// Minimums, guarantees and shares are quantities. An absent name has amount 0, and an amount of 0 is not kept, so that
+/// equal quantities are equal values. For limits, where an absent name is unlimited, see [`Limits`](super::Limits).
 ///
 /// In JSON it is an object of numbers: `{"cpus": 1.5}`.
 ///
@@ -29,45 +29,46 @@ use std::fmt;
 pub struct Quantities(SmallVec<[(SmolStr, Scalar); 4]>);
 
 impl Quantities {
-    /// No amount of anything.
+    /// Makes a map in which every amount is 0.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether every amount is 0.
+    /// Returns true if every amount is 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The amount of `name`; 0 if it is absent.
+    /// Returns the amount of `name`, or 0 if it is absent.
     #[must_use]
     pub fn amount(&self, name: &str) -> Scalar {
-        self.place(name).map_or(Scalar::ZERO, |i| self.0[i].1)
+        self.position(name).map_or(Scalar::ZERO, |i| self.0[i].1)
     }
 
-    /// The names that have an amount, in byte order, with their amounts.
+    /// Iterates over the names with an amount in byte order, with their amounts.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Scalar)> {
         self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
     }
 
-    /// Adds to the amount of `name`; it stays at 2^64 - 1 thousandths rather than overflow.
+    /// Adds to the amount of `name`; the sum saturates at 2^64 - 1 thousandths.
     pub fn add(&mut self, name: &str, amount: Scalar) {
-        match self.place(name) {
+        match self.position(name) {
             _ if amount.is_zero() => {}
             Ok(i) => self.0[i].1 = self.0[i].1.checked_add(amount).unwrap_or(Scalar::milli(u64::MAX)),
             Err(i) => self.0.insert(i, (SmolStr::new(name), amount)),
         }
     }
 
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        // What comes in order, as the resources of a collection do, is put at the end.
+    /// Returns the index of `name`, or that at which to insert it.
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        // Fast path: names that arrive in order, as those of a collection do, are appended.
         match self.0.last() {
             Some((last, _)) if last.as_str() < name => return Err(self.0.len()),
             _ => {}
         }
-        self.0.binary_search_by(|(mine, _)| mine.as_str().cmp(name))
+        self.0.binary_search_by(|(key, _)| key.as_str().cmp(name))
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Ranges`]: a set of whole numbers, written as ranges; ports above all.
+//! [`Ranges`]: an interval set of whole numbers, such as ports.
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -7,25 +7,25 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The numbers from `begin` to `end`, both included.
+/// A closed interval of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "a range has two ends and nothing else")]
 pub struct Range {
     /// The first number.
     pub begin: u64,
-    /// The last number; never below `begin` in [`Ranges`].
+    /// The last number; in [`Ranges`] not less than `begin`.
     pub end: u64,
 }
 
-/// Up to so many pieces are put together without taking memory for them.
-const FEW: usize = 4;
+/// The number of ranges up to which results are computed on the stack.
+const MAX_INLINE: usize = 4;
 
-/// Room for more pieces than that is given back when a list is finished.
-const SPARE: usize = 64;
+/// The spare capacity above which a list is shrunk.
+const MAX_SPARE: usize = 64;
 
-type Few = SmallVec<[Range; FEW]>;
+type InlineRanges = SmallVec<[Range; MAX_INLINE]>;
 
-/// A set of unsigned 64-bit numbers, kept as sorted ranges that neither overlap nor touch.
+/// An interval set of unsigned 64-bit numbers: sorted ranges that neither overlap nor touch.
 ///
 /// # Examples
 ///
@@ -38,50 +38,50 @@ type Few = SmallVec<[Range; FEW]>;
 /// assert_eq!(ports.to_string(), "[31000-31002,31004-31009]");
 /// ```
 #[derive(Clone, Default)]
-pub struct Ranges(Pieces);
+pub struct Ranges(Repr);
 
-/// A single range, as most agents and tasks have it, takes no memory of its own; lists are shared
-/// until they change.
+/// Invariant: sorted, and neither overlapping nor touching. A single range, the common case, is stored inline; a list
+/// is copy-on-write.
 #[derive(Clone, Default)]
-enum Pieces {
+enum Repr {
     #[default]
-    None,
+    Empty,
     One(Range),
     Many(Arc<Vec<Range>>),
 }
 
 impl Ranges {
-    /// How many numbers there are; more than 64 bits can tell only for the set of all.
+    /// Returns the number of members; 2^64 for the set of all numbers.
     #[must_use]
     pub fn count(&self) -> u128 {
         self.as_slice().iter().map(|range| u128::from(range.end - range.begin) + 1).sum()
     }
 
-    /// Whether there is no number.
+    /// Returns true if the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        matches!(self.0, Pieces::None)
+        matches!(self.0, Repr::Empty)
     }
 
-    /// The ranges, from the lowest.
+    /// Returns the ranges in ascending order.
     #[must_use]
     pub fn as_slice(&self) -> &[Range] {
         match &self.0 {
-            Pieces::None => &[],
-            Pieces::One(range) => std::slice::from_ref(range),
-            Pieces::Many(ranges) => ranges,
+            Repr::Empty => &[],
+            Repr::One(range) => std::slice::from_ref(range),
+            Repr::Many(ranges) => ranges,
         }
     }
 
-    /// The numbers, from the lowest.
+    /// Iterates over the members in ascending order.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.as_slice().iter().flat_map(|range| range.begin..=range.end)
     }
 
-    /// Whether every number of `other` is in here. O(pieces of both).
+    /// Returns true if `other` is a subset. O(ranges of both).
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        if let (Pieces::Many(mine), Pieces::Many(theirs)) = (&self.0, &other.0)
+        if let (Repr::Many(mine), Repr::Many(theirs)) = (&self.0, &other.0)
             && Arc::ptr_eq(mine, theirs)
         {
             return true;
@@ -96,62 +96,62 @@ impl Ranges {
         })
     }
 
-    /// Adds every number of `other`. O(pieces of both).
+    /// Adds every member of `other`. O(ranges of both).
     pub fn insert(&mut self, other: &Self) {
         let (mine, theirs) = (self.as_slice(), other.as_slice());
         if mine.is_empty() {
             *self = other.clone();
         } else if theirs.is_empty() {
-        } else if mine.len() + theirs.len() <= FEW {
-            let mut few = Few::new();
-            union(mine, theirs, |range| few.push(range));
-            self.0 = few.into();
+        } else if mine.len() + theirs.len() <= MAX_INLINE {
+            let mut result = InlineRanges::new();
+            union(mine, theirs, |range| result.push(range));
+            self.0 = result.into();
         } else {
-            let mut many = Vec::with_capacity(mine.len() + theirs.len());
-            union(mine, theirs, |range| many.push(range));
-            self.0 = many.into();
+            let mut result = Vec::with_capacity(mine.len() + theirs.len());
+            union(mine, theirs, |range| result.push(range));
+            self.0 = result.into();
         }
     }
 
-    /// Takes away every number of `other`; what is not there is passed over. O(pieces of both).
+    /// Removes every member of `other`. O(ranges of both).
     pub fn remove(&mut self, other: &Self) {
         let (mine, theirs) = (self.as_slice(), other.as_slice());
-        if mine.len() + theirs.len() <= FEW {
-            let mut few = Few::new();
-            difference(mine, theirs, |range| few.push(range));
-            self.0 = few.into();
+        if mine.len() + theirs.len() <= MAX_INLINE {
+            let mut result = InlineRanges::new();
+            difference(mine, theirs, |range| result.push(range));
+            self.0 = result.into();
         } else {
-            let mut many = Vec::with_capacity(mine.len() + theirs.len());
-            difference(mine, theirs, |range| many.push(range));
-            self.0 = many.into();
+            let mut result = Vec::with_capacity(mine.len() + theirs.len());
+            difference(mine, theirs, |range| result.push(range));
+            self.0 = result.into();
         }
     }
 }
 
-impl From<Few> for Pieces {
-    fn from(few: Few) -> Self {
-        match few.as_slice() {
-            [] => Self::None,
+impl From<InlineRanges> for Repr {
+    fn from(ranges: InlineRanges) -> Self {
+        match ranges.as_slice() {
+            [] => Self::Empty,
             [range] => Self::One(*range),
-            _ => Self::Many(Arc::new(few.into_vec())),
+            _ => Self::Many(Arc::new(ranges.into_vec())),
         }
     }
 }
 
-impl From<Vec<Range>> for Pieces {
-    fn from(mut many: Vec<Range>) -> Self {
-        if many.capacity() - many.len() > SPARE {
-            many.shrink_to_fit();
+impl From<Vec<Range>> for Repr {
+    fn from(mut ranges: Vec<Range>) -> Self {
+        if ranges.capacity() - ranges.len() > MAX_SPARE {
+            ranges.shrink_to_fit();
         }
-        match many.as_slice() {
-            [] => Self::None,
+        match ranges.as_slice() {
+            [] => Self::Empty,
             [range] => Self::One(*range),
-            _ => Self::Many(Arc::new(many)),
+            _ => Self::Many(Arc::new(ranges)),
         }
     }
 }
 
-/// Hands on, from the lowest, the numbers of either list; both have some.
+/// Pushes the union of two non-empty lists in ascending order: a merge that joins ranges that overlap or touch.
 fn union(a: &[Range], b: &[Range], mut push: impl FnMut(Range)) {
     let (mut i, mut j) = (0, 0);
     let mut last = if a[0].begin <= b[0].begin { a[0] } else { b[0] };
@@ -182,10 +182,10 @@ fn union(a: &[Range], b: &[Range], mut push: impl FnMut(Range)) {
     push(last);
 }
 
-/// Hands on, from the lowest, the numbers of the first list that are not in the second.
-fn difference(all: &[Range], taken: &[Range], mut push: impl FnMut(Range)) {
-    let mut cuts = taken.iter().peekable();
-    for range in all {
+/// Pushes the difference of two lists in ascending order.
+fn difference(a: &[Range], b: &[Range], mut push: impl FnMut(Range)) {
+    let mut cuts = b.iter().peekable();
+    for range in a {
         let mut begin = Some(range.begin);
         while let (Some(from), Some(cut)) = (begin, cuts.peek()) {
             if cut.begin > range.end {
@@ -198,7 +198,7 @@ fn difference(all: &[Range], taken: &[Range], mut push: impl FnMut(Range)) {
                 begin = cut.end.checked_add(1).filter(|next| *next <= range.end);
             }
             if cut.end >= range.end {
-                break; // it may reach into the next range too
+                break; // the cut may overlap the next range too
             }
             cuts.next();
         }
@@ -209,9 +209,9 @@ fn difference(all: &[Range], taken: &[Range], mut push: impl FnMut(Range)) {
 }
 
 impl FromIterator<Range> for Ranges {
-    /// Sorts and merges; a range whose end is before its begin counts as empty.
+    /// Sorts and merges ranges; a range whose end is before its begin is empty.
     fn from_iter<I: IntoIterator<Item = Range>>(ranges: I) -> Self {
-        let mut sorted: Few = ranges.into_iter().filter(|range| range.begin <= range.end).collect();
+        let mut sorted: InlineRanges = ranges.into_iter().filter(|range| range.begin <= range.end).collect();
         sorted.sort_unstable();
         sorted.dedup_by(|range, last| {
             let touch = range.begin <= last.end.saturating_add(1);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_the_number_line_do_not_overflow() {
+    fn the_smallest_and_the_largest_number_do_not_overflow() {
         let all = Ranges::from_iter([0..=u64::MAX]);
         assert_eq!(all.count(), 1 << 64);
         let mut left = all.clone();

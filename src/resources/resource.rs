@@ -1,4 +1,4 @@
-//! [`Resource`]: a named amount of one kind.
+//! [`Resource`]: a named amount of one kind, an entry of [`Resources`](super::Resources).
 
 use super::{Ranges, Scalar, Set};
 use crate::role::Role;
@@ -10,20 +10,20 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// How much there is of a resource.
+/// The value of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "Mesos has these three and every place must decide on each")]
 pub enum Value {
-    /// An amount: cpus, memory.
+    /// An amount, such as cpus or memory.
     Scalar(Scalar),
-    /// Numbers: ports.
+    /// A set of numbers, such as ports.
     Ranges(Ranges),
-    /// Names: zones.
+    /// A set of names, such as zones.
     Set(Set),
 }
 
 impl Value {
-    /// Whether nothing is left.
+    /// Returns true for 0 and for an empty set.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -34,7 +34,7 @@ impl Value {
         }
     }
 
-    /// Whether `other` is of the same type and lies within this value.
+    /// Returns true if `other` is of the same type and not more than this value.
     #[must_use]
     #[inline]
     pub fn contains(&self, other: &Self) -> bool {
@@ -46,9 +46,9 @@ impl Value {
         }
     }
 
-    /// Whether `other` can be added: it is of the same type, and the sum is not too large.
+    /// Returns true if `other` is of the same type and the sum is not above the maximum.
     #[inline]
-    pub(super) fn takes(&self, other: &Self) -> bool {
+    pub(super) fn can_add(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(theirs)) => {
                 mine.checked_add(*theirs).is_some_and(|sum| sum <= Scalar::MAX)
@@ -57,9 +57,9 @@ impl Value {
         }
     }
 
-    /// Adds `other` if both are scalars and the sum is not too large; whether that was so.
+    /// Adds `other` and returns true, if both are scalars and the sum is not above the maximum.
     #[inline]
-    pub(super) fn grow(&mut self, other: &Self) -> bool {
+    pub(super) fn try_add_scalar(&mut self, other: &Self) -> bool {
         let (Self::Scalar(mine), Self::Scalar(theirs)) = (self, other) else { return false };
         let sum = mine.checked_add(*theirs).filter(|sum| *sum <= Scalar::MAX);
         sum.inspect(|sum| *mine = *sum).is_some()
@@ -69,7 +69,7 @@ impl Value {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
 
-    /// Adds `other`, which this value [takes](Self::takes).
+    /// Adds `other`, for which [`can_add`](Self::can_add) is true.
     #[inline]
     pub(super) fn add(&mut self, other: &Self) {
         match (self, other) {
@@ -80,7 +80,7 @@ impl Value {
         }
     }
 
-    /// Takes `other` away as far as it is there.
+    /// Subtracts `other`, saturating at 0.
     #[inline]
     pub(super) fn remove(&mut self, other: &Self) {
         match (self, other) {
@@ -91,7 +91,7 @@ impl Value {
         }
     }
 
-    /// The name of the type, as Mesos has it.
+    /// Returns the Mesos name of the type.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -112,14 +112,14 @@ impl fmt::Display for Value {
     }
 }
 
-/// How a reservation came about.
+/// The type of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[expect(clippy::exhaustive_enums, reason = "Mesos has these two and every place must decide on each")]
 pub enum ReservationType {
-    /// By the agent's configuration, for good.
+    /// Made by the agent's configuration; permanent.
     Static,
-    /// By an operation, until it is undone.
+    /// Made by an operation; another operation can undo it.
     Dynamic,
 }
 
@@ -127,30 +127,30 @@ pub enum ReservationType {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Reservation {
-    /// For whom.
+    /// The role that the resource is reserved to.
     pub role: Role,
-    /// How it came about.
+    /// The type.
     pub kind: ReservationType,
-    /// Who made it, if that was said.
+    /// The principal that made it, if it is known.
     pub principal: Option<SmolStr>,
-    /// Free-form labels, part of the identity.
+    /// Labels; part of the identity.
     pub labels: Vec<(SmolStr, Option<SmolStr>)>,
 }
 
 impl Reservation {
-    /// A reservation by the agent's configuration.
+    /// Makes a static reservation.
     #[must_use]
     pub fn fixed(role: Role) -> Self {
         Self { role, kind: ReservationType::Static, principal: None, labels: Vec::new() }
     }
 
-    /// A reservation by an operation.
+    /// Makes a dynamic reservation.
     #[must_use]
     pub fn dynamic(role: Role) -> Self {
         Self { role, kind: ReservationType::Dynamic, principal: None, labels: Vec::new() }
     }
 
-    /// The same, made by `principal`.
+    /// Sets the principal.
     #[must_use]
     pub fn by(mut self, principal: impl Into<SmolStr>) -> Self {
         self.principal = Some(principal.into());
@@ -158,51 +158,51 @@ impl Reservation {
     }
 }
 
-/// What kind of storage a disk resource comes from.
+/// The type of storage of a disk resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum DiskType {
     /// A directory of a shared file system: divisible.
     Path,
-    /// A whole file system: taken whole.
+    /// A whole file system: indivisible.
     Mount,
-    /// A whole block device: taken whole.
+    /// A whole block device: indivisible.
     Block,
-    /// Storage not yet made into any of these; with an id it is taken whole.
+    /// Storage that is not yet formatted as any of these; indivisible if it has an id.
     Raw,
 }
 
-/// Where a disk resource comes from; without a source it is the agent's root disk.
+/// The source of a disk resource; without a source it is on the root disk of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct DiskSource {
-    /// The kind of storage.
+    /// The type of storage.
     pub kind: DiskType,
     /// The directory of a PATH or MOUNT source.
     pub root: Option<SmolStr>,
-    /// The id that a storage provider gave it.
+    /// The id that the storage provider assigned.
     pub id: Option<SmolStr>,
-    /// The provider's vendor.
+    /// The vendor of the storage.
     pub vendor: Option<SmolStr>,
-    /// The profile that it was made with.
+    /// The storage profile.
     pub profile: Option<SmolStr>,
 }
 
-/// What makes a disk resource more than an amount: its source, and the volume that it is.
+/// The properties of a disk resource: its source, and the persistent volume that it is.
 ///
-/// Two disks are equal if their source and persistence id are: how a volume is mounted, and who
-/// created it, is handed through but is not part of its identity (Mesos, `resources.cpp`).
+/// Two disks are equal if their sources and persistence ids are. The mount options and the creator of a volume are kept
+/// but are not part of its identity (Mesos, `resources.cpp`).
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Disk {
-    /// Where it comes from; none is the root disk.
+    /// The source; `None` for the root disk.
     pub source: Option<DiskSource>,
-    /// The persistence id, if it is a persistent volume.
+    /// The persistence id of a persistent volume.
     pub persistence: Option<SmolStr>,
-    /// Who created the volume.
+    /// The principal that created the volume.
     pub principal: Option<SmolStr>,
-    /// How a task sees the volume (`container_path`, `mode`, ...), as it was given.
+    /// The mount options of the volume (`container_path`, `mode`, ...), unchanged.
     pub volume: Option<Map<String, Json>>,
 }
 
@@ -212,12 +212,12 @@ impl Disk {
     }
 
     fn is_indivisible(&self) -> bool {
-        let whole = |source: &DiskSource| match source.kind {
+        let is_whole = |source: &DiskSource| match source.kind {
             DiskType::Mount | DiskType::Block => true,
             DiskType::Raw => source.id.is_some(),
             DiskType::Path => false,
         };
-        self.persistence.is_some() || self.source.as_ref().is_some_and(whole)
+        self.persistence.is_some() || self.source.as_ref().is_some_and(is_whole)
     }
 }
 
@@ -241,19 +241,19 @@ impl Ord for Disk {
     }
 }
 
-/// All that tells two resources of one name apart, besides how much there is.
+/// The identity of a resource besides its name: resources of equal name and kind merge.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub struct Kind {
-    /// The stack of reservations, the outermost (and oldest) first; empty = unreserved.
+    /// The stack of reservations, the oldest first; empty for an unreserved resource.
     pub reservations: SmallVec<[Reservation; 1]>,
-    /// What disk it is, if it is more than an amount of root disk.
+    /// The disk properties; `None` for a plain amount of the root disk and for other resources.
     pub disk: Option<Disk>,
-    /// Whether it may be taken back at any time.
+    /// True if the resource may be revoked at any time.
     pub revocable: bool,
-    /// Whether several tasks may hold it at once.
+    /// True if several tasks may use the resource at once.
     pub shared: bool,
-    /// The resource provider that it belongs to, if not the agent itself.
+    /// The resource provider; `None` for the agent itself.
     pub provider: Option<SmolStr>,
 }
 
@@ -273,31 +273,31 @@ pub struct Kind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resource {
     // The order of the fields is the canonical order of resources: by name, then by kind.
-    /// Tells most names apart at once, and in their order.
+    /// The sort key of the name: its first bytes and its length.
     key: u64,
     pub(super) name: SmolStr,
     pub(super) kind: Option<Arc<Kind>>,
     pub(super) value: Value,
-    /// How many equal copies of a shared resource this stands for; 1 for all others.
+    /// The multiplicity of a shared resource; 1 for all others.
     pub(super) copies: u32,
 }
 
 impl Resource {
-    /// An unreserved resource of the agent itself.
+    /// Makes an unreserved resource of the agent itself.
     #[must_use]
     pub fn new(name: impl Into<SmolStr>, value: Value) -> Self {
         let name = name.into();
         Self { key: key(&name), name, kind: None, value, copies: 1 }
     }
 
-    /// The same resource, of that kind.
+    /// Sets the kind.
     #[must_use]
     pub fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = (kind != Kind::default()).then(|| Arc::new(kind));
         self
     }
 
-    /// The same resource, with `reservation` put on top of its stack.
+    /// Pushes a reservation on the stack.
     #[must_use]
     pub fn reserved(self, reservation: Reservation) -> Self {
         let mut kind = self.kind.as_deref().cloned().unwrap_or_default();
@@ -305,37 +305,37 @@ impl Resource {
         self.with_kind(kind)
     }
 
-    /// The same resource, with another value.
+    /// Sets the value.
     #[must_use]
     pub fn with_value(mut self, value: Value) -> Self {
         self.value = value;
         self
     }
 
-    /// Another amount of the same, in one copy.
+    /// Returns a resource of the same name and kind with another value, in one copy.
     pub(crate) fn like(&self, value: Value) -> Self {
         Self { name: self.name.clone(), key: self.key, kind: self.kind.clone(), value, copies: 1 }
     }
 
-    /// The same resource, in one copy.
+    /// Sets the number of copies to 1.
     pub(crate) fn single(mut self) -> Self {
         self.copies = 1;
         self
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How much there is; of a shared resource, how much each copy is.
+    /// Returns the value; for a shared resource, that of each copy.
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// The amount, if it is a scalar.
+    /// Returns the amount of a scalar.
     #[must_use]
     pub fn scalar(&self) -> Option<Scalar> {
         match self.value {
@@ -344,74 +344,74 @@ impl Resource {
         }
     }
 
-    /// What tells it apart from an unreserved resource of the agent; none if it is one.
+    /// Returns the kind, or `None` for the default kind: an unreserved resource of the agent itself.
     #[must_use]
     pub fn kind(&self) -> Option<&Kind> {
         self.kind.as_deref()
     }
 
-    /// Its stack of reservations, the oldest first.
+    /// Returns the stack of reservations, the oldest first.
     #[must_use]
     pub fn reservations(&self) -> &[Reservation] {
         self.kind.as_ref().map_or(&[], |kind| &kind.reservations)
     }
 
-    /// The role that it is reserved to (the top of the stack); none if it is unreserved.
+    /// Returns the role of the reservation on top of the stack, or `None` if the resource is unreserved.
     #[must_use]
     pub fn role(&self) -> Option<&Role> {
         self.reservations().last().map(|reservation| &reservation.role)
     }
 
-    /// Whether a framework of `role` may be offered it: unreserved, or reserved to it or an ancestor.
+    /// Returns true if the resource can be offered to `role`: it is unreserved, or reserved to the role or an ancestor.
     #[must_use]
     pub fn is_for(&self, role: &Role) -> bool {
         self.role().is_none_or(|reserved| role.is_within(reserved))
     }
 
-    /// Whether it may be taken back at any time.
+    /// Returns true if the resource may be revoked at any time.
     #[must_use]
     pub fn is_revocable(&self) -> bool {
         self.kind.as_ref().is_some_and(|kind| kind.revocable)
     }
 
-    /// Whether several tasks may hold it at once.
+    /// Returns true if several tasks may use the resource at once.
     #[must_use]
     #[inline]
     pub fn is_shared(&self) -> bool {
         self.kind.as_ref().is_some_and(|kind| kind.shared)
     }
 
-    /// Whether it can only be had whole: volumes, mounts, block devices, raw disks with an id.
+    /// Returns true for resources that cannot be split: volumes, mounts, block devices, and raw disks with an id.
     #[must_use]
     pub fn is_indivisible(&self) -> bool {
         self.kind.as_ref().and_then(|kind| kind.disk.as_ref()).is_some_and(Disk::is_indivisible)
     }
 
-    /// How many equal copies of a shared resource this stands for; 1 for all others.
+    /// Returns the multiplicity of a shared resource; 1 for all others.
     pub(crate) fn copies(&self) -> u64 {
         self.copies.into()
     }
 
-    /// Whether this is the same shared resource, in however many copies.
+    /// Returns true if both are the same shared resource, whatever their numbers of copies.
     pub(crate) fn same_shared(&self, other: &Self) -> bool {
         self.cmp_identity(other) == Ordering::Equal && self.value == other.value
     }
 
-    /// Whether there is nothing of it.
+    /// Returns true if there are no copies, or the value is empty.
     #[inline]
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.copies == 0 || self.value.is_empty()
     }
 
-    /// Whether two amounts of this identity become one when added.
+    /// Returns true if two values of this identity merge when added.
     #[inline]
     pub(super) fn merges(&self) -> bool {
         !self.is_shared() && !self.is_indivisible()
     }
 
-    /// Whether both are one merging resource, as far as can be seen without looking closely.
+    /// A fast test that both are of the same merging identity; false negatives are possible.
     #[inline(always)]
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(super) fn surely_merges_with(&self, other: &Self) -> bool {
         let same_kind = match (&self.kind, &other.kind) {
             (None, None) => true,
             (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs) && self.merges(),
@@ -422,9 +422,10 @@ impl Resource {
 
     #[inline(always)]
     pub(super) fn same_name(&self, other: &Self) -> bool {
-        self.key == other.key && (self.key & 0xff <= KEYED || self.name == other.name)
+        self.key == other.key && (self.key & 0xff <= MAX_KEYED_BYTES || self.name == other.name)
     }
 
+    /// Compares names, then kinds.
     #[inline]
     pub(super) fn cmp_identity(&self, other: &Self) -> Ordering {
         if !self.same_name(other) {
@@ -437,26 +438,26 @@ impl Resource {
         }
     }
 
-    /// The role of its single static reservation, if that is all that is special about it.
-    pub(super) fn plain_role(&self) -> Option<&Role> {
+    /// Returns the role if the kind is a single static reservation, which has a text form.
+    pub(super) fn static_role(&self) -> Option<&Role> {
         let kind = self.kind.as_deref()?;
         let [reservation] = kind.reservations.as_slice() else { return None };
-        let plain = reservation.kind == ReservationType::Static
+        let is_plain = reservation.kind == ReservationType::Static
             && reservation.principal.is_none()
             && reservation.labels.is_empty()
             && kind.disk.is_none()
             && !kind.revocable
             && !kind.shared
             && kind.provider.is_none();
-        plain.then_some(&reservation.role)
+        is_plain.then_some(&reservation.role)
     }
 }
 
-/// Names of up to so many bytes are wholly in their key.
-const KEYED: u64 = 7;
+/// The longest name that its key determines, in bytes.
+const MAX_KEYED_BYTES: u64 = 7;
 
-/// A number that orders like the names: the first seven bytes, filled up with zeros, and then the length,
-/// or eight for all that are longer.
+/// Returns a key that orders like the names: the first seven bytes, padded with zeros, and then the length, or 8 for
+/// longer names.
 fn key(name: &str) -> u64 {
     let mut key = [0; 8];
     key.iter_mut().take(7).zip(name.bytes()).for_each(|(place, byte)| *place = byte);
@@ -465,7 +466,7 @@ fn key(name: &str) -> u64 {
 }
 
 impl fmt::Display for Resource {
-    /// The text form where there is one; beyond it, marks for people: `disk(a)[vol1]{revocable}:5`.
+    /// Formats the text form, with marks for people where there is none: `disk(a)[vol1]{revocable}:5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         if let Some(role) = self.role() {

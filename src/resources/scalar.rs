@@ -1,13 +1,12 @@
-//! [`Scalar`]: an amount in thousandths.
+//! [`Scalar`]: a fixed-point amount in thousandths.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
 
-/// An amount of a scalar resource, as a whole number of thousandths: cpus, MB of memory, gpus.
+/// A fixed-point amount of a scalar resource (cpus, MB of memory, GPUs), as an integer number of thousandths.
 ///
-/// All arithmetic is on integers, so a tenth and two tenths are exactly three tenths. Numbers that
-/// come in are rounded to thousandths, half away from zero (Mesos, `values.cpp`).
+/// Arithmetic is exact: 0.1 + 0.2 is 0.3. Input is rounded to thousandths, half away from zero (Mesos, `values.cpp`).
 ///
 /// In text and in JSON it is a decimal number.
 ///
@@ -24,56 +23,56 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Scalar(u64);
 
-/// A number that is no [`Scalar`].
+/// A number that is not a valid [`Scalar`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScalarError {
-    /// Not a decimal number.
+    /// The text is not a decimal number.
     #[error("{0:?} is not an amount: expected a decimal number such as 1.5")]
     NotANumber(String),
-    /// Below zero.
+    /// The number is negative.
     #[error("{0} is not an amount: expected 0 or more")]
     Negative(String),
-    /// Not zero, but nothing is left of it in thousandths.
+    /// The number is not 0, but rounds to 0 thousandths.
     #[error("{0} is too small to count: the smallest amount is 0.001")]
     TooSmall(String),
-    /// More than [`Scalar::MAX`].
+    /// The number is above [`Scalar::MAX`].
     #[error("{0} is too much: the largest amount is {max}", max = Scalar::MAX)]
     TooLarge(String),
 }
 
 impl Scalar {
-    /// Nothing.
+    /// The amount 0.
     pub const ZERO: Self = Self(0);
-    /// The largest amount that may come in: 9e15 thousandths, which a double still tells apart.
+    /// The largest valid input: 9e15 thousandths, up to which a double is exact. Sums may be larger.
     pub const MAX: Self = Self(9_000_000_000_000_000);
 
-    /// That many thousandths.
+    /// Makes an amount of thousandths.
     #[must_use]
     pub const fn milli(thousandths: u64) -> Self {
         Self(thousandths)
     }
 
-    /// That many whole units; at most `u64::MAX` thousandths.
+    /// Makes an amount of whole units, saturating at `u64::MAX` thousandths.
     #[must_use]
     pub const fn units(units: u64) -> Self {
         Self(units.saturating_mul(1000))
     }
 
-    /// The amount in thousandths.
+    /// Returns the amount in thousandths.
     #[must_use]
     pub const fn as_milli(self) -> u64 {
         self.0
     }
 
-    /// The amount as close as a double comes: exact in thousandths up to [`Scalar::MAX`].
+    /// Returns the amount as a double, from which the thousandths can be recovered up to [`Scalar::MAX`].
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "for people and JSON; decisions use the integer")]
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }
 
-    /// Whether this is nothing.
+    /// Returns true for 0.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
@@ -83,8 +82,8 @@ impl Scalar {
     ///
     /// # Errors
     ///
-    /// [`ScalarError`] for what is negative or not finite, for a non-zero number that rounds to 0,
-    /// and for one above [`Scalar::MAX`].
+    /// [`ScalarError`] for a number that is negative, NaN or above [`Scalar::MAX`], and for a non-zero number that
+    /// rounds to 0.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
     pub fn try_from_f64(number: f64) -> Result<Self, ScalarError> {
         let milli = (number * 1000.0).round();
@@ -101,19 +100,19 @@ impl Scalar {
         }
     }
 
-    /// The sum, unless it leaves 64 bits.
+    /// Returns the sum, or `None` if it overflows 64 bits.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
 
-    /// The difference, unless it is negative.
+    /// Returns the difference, or `None` if it is negative.
     #[must_use]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)
     }
 
-    /// The difference, or nothing where it is negative.
+    /// Returns the difference, or 0 if it is negative.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -139,7 +138,7 @@ impl FromStr for Scalar {
         if let Some(exact) = exact_milli(text) {
             return if exact > Self::MAX.0 { Err(ScalarError::TooLarge(text.to_owned())) } else { Ok(Self(exact)) };
         }
-        // `f64` also reads `inf` and `nan`; an amount is written in digits.
+        // `f64` would also parse `inf` and `nan`.
         let number = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c)).then(|| text.parse().ok());
         match number.flatten() {
             Some(number) => Self::try_from_f64(number),
@@ -148,7 +147,7 @@ impl FromStr for Scalar {
     }
 }
 
-/// Thousandths of a plain decimal with at most three places, which no double has to round.
+/// Parses a plain decimal with at most three places exactly, without rounding through a double.
 fn exact_milli(text: &str) -> Option<u64> {
     let (whole, places) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() || places.len() > 3 {
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_amount() {
+    fn invalid_amounts_are_errors() {
         use ScalarError::{Negative, NotANumber, TooLarge, TooSmall};
         for (text, error) in [
             ("", NotANumber as fn(String) -> ScalarError),

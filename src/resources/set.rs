@@ -1,11 +1,11 @@
-//! [`Set`]: a set of names.
+//! [`Set`]: a sorted, shared set of names.
 
 use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-/// A set of names, such as the zones that an agent reaches; sorted, each once.
+/// A set of names, such as zones: a sorted slice without duplicates that clones share.
 ///
 /// # Examples
 ///
@@ -20,29 +20,29 @@ use std::sync::Arc;
 pub struct Set(Arc<[SmolStr]>);
 
 impl Set {
-    /// Whether there is no name.
+    /// Returns true if the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names in byte order.
+    /// Returns the names in byte order.
     #[must_use]
     pub fn as_slice(&self) -> &[SmolStr] {
         &self.0
     }
 
-    /// Whether every name of `other` is in here. O(names of both).
+    /// Returns true if `other` is a subset. O(names of both).
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         let mut mine = self.0.iter();
-        Arc::ptr_eq(&self.0, &other.0) || other.0.iter().all(|name| mine.any(|known| known == name))
+        Arc::ptr_eq(&self.0, &other.0) || other.0.iter().all(|name| mine.any(|own| own == name))
     }
 
-    /// Whether `name` is in here.
+    /// Returns true if `name` is a member. O(log names).
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.0.binary_search_by(|mine| mine.as_str().cmp(name)).is_ok()
+        self.0.binary_search_by(|own| own.as_str().cmp(name)).is_ok()
     }
 
     /// Adds every name of `other`. O(names of both).
@@ -59,11 +59,11 @@ impl Set {
         self.0 = all.into_iter().chain(mine).chain(theirs).cloned().collect();
     }
 
-    /// Takes away every name of `other`; what is not there is passed over. O(names of both).
+    /// Removes every name of `other`. O(names of both).
     pub fn remove(&mut self, other: &Self) {
         let mut theirs = other.0.iter().peekable();
         let left = self.0.iter().filter(|name| {
-            while theirs.next_if(|taken| taken < name).is_some() {}
+            while theirs.next_if(|removed| removed < name).is_some() {}
             theirs.peek() != Some(name)
         });
         self.0 = left.cloned().collect();

@@ -1,16 +1,16 @@
-//! [`Shortfall`]: what was asked for and what was there.
+//! [`Shortfall`]: a request that exceeds the available resources.
 
 use super::Resource;
 use std::fmt;
 
-/// More was asked for than there is: the first resource that falls short, and what there is of it.
+/// The first resource of a request that exceeds what is available, with the resources that are available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{asked} was asked for, {} is available", Available(.available))]
 pub struct Shortfall {
-    /// The resource that was asked for.
+    /// The requested resource.
     pub asked: Resource,
-    /// What there is of the same name and kind; several if they are disks or volumes side by side.
+    /// The available resources of the same name and kind; there may be several disks or volumes.
     pub available: Vec<Resource>,
 }
 

@@ -1,63 +1,62 @@
-//! Sums and differences of lists of resources in canonical order.
+//! Sums and differences of sorted lists, by merging with exponential search.
 //!
-//! Both lists of an operation are walked once, from the front: what comes next in one is looked for
-//! from where the last one was found in the other, one by one at first and then in steps that double.
-//! So lists of the same resources cost one comparison each, and a few resources in a long list the
-//! logarithm of its length.
+//! Each operation walks both lists once, in canonical order. An entry of one list is searched in the other from the
+//! position of the previous entry on, linearly at first and then in steps that double (galloping). So lists of the same
+//! resources cost one comparison per entry, and a few resources in a long list the logarithm of its length each.
 
 use super::{Resource, SumError};
 use std::cmp::Ordering;
 
-/// From so many new entries on it is cheaper to sort them in than to move all others up for each.
-const MANY: usize = 16;
+/// The number of new entries up to which each is inserted by itself; more are appended and sorted in together.
+const MAX_INSERTS: usize = 16;
 
-/// So many entries are looked at one by one: as many as most lists have.
-const NEAR: usize = 4;
+/// The number of entries that the search probes linearly: the length of most lists.
+const MAX_LINEAR_PROBES: usize = 4;
 
-/// Canonical order; resources that merge are equal whatever their value.
+/// Compares by canonical order; resources that merge are equal whatever their values.
 #[inline]
 fn order(mine: &Resource, theirs: &Resource) -> Ordering {
     let identity = mine.cmp_identity(theirs);
     if identity == Ordering::Equal && !mine.merges() { mine.value.cmp(&theirs.value) } else { identity }
 }
 
-/// The first place, not before `from`, of an entry that is equal; or that where it would have to go.
+/// Returns the first position, not before `from`, of an equal entry, or else that at which to insert one.
 #[inline]
 fn seek(list: &[Resource], from: usize, wanted: &Resource) -> Result<usize, usize> {
     match list.get(from) {
-        Some(next) if next.is_like(wanted) => Ok(from),
+        Some(next) if next.surely_merges_with(wanted) => Ok(from),
         _ => search(list, from, wanted),
     }
 }
 
-/// The same, where it is not just the next one.
+/// The general case of [`seek`]: exponential search, then binary search in the last step.
 fn search(list: &[Resource], from: usize, wanted: &Resource) -> Result<usize, usize> {
     let (mut low, mut step) = (from, 1);
     let high = loop {
         let Some(probe) = list.get(low + step - 1) else { break list.len() };
         match order(probe, wanted) {
-            Ordering::Less => (low, step) = (low + step, if low < from + NEAR { 1 } else { step * 2 }),
+            Ordering::Less => (low, step) = (low + step, if low < from + MAX_LINEAR_PROBES { 1 } else { step * 2 }),
             Ordering::Equal if step == 1 => return Ok(low),
             Ordering::Greater if step == 1 => return Err(low),
             Ordering::Equal | Ordering::Greater => break low + step,
         }
     };
-    let place = low + list[low..high].partition_point(|mine| order(mine, wanted) == Ordering::Less);
-    let found = list.get(place).is_some_and(|mine| order(mine, wanted) == Ordering::Equal);
-    if found { Ok(place) } else { Err(place) }
+    let position = low + list[low..high].partition_point(|mine| order(mine, wanted) == Ordering::Less);
+    let found = list.get(position).is_some_and(|mine| order(mine, wanted) == Ordering::Equal);
+    if found { Ok(position) } else { Err(position) }
 }
 
-/// Checks that `added` fits to what is at its place; of one name there is one type.
-fn check_one(list: &[Resource], place: Result<usize, usize>, added: &Resource) -> Result<(), SumError> {
-    let (Ok(at) | Err(at)) = place;
-    let fits = match place {
-        Ok(at) => list[at].is_shared() || !list[at].merges() || list[at].value.takes(&added.value),
+/// Checks that `added` can be added at its position: one name has one type, and the sum is not above the maximum.
+fn check_one(list: &[Resource], position: Result<usize, usize>, added: &Resource) -> Result<(), SumError> {
+    let (Ok(at) | Err(at)) = position;
+    let is_valid = match position {
+        Ok(at) => list[at].is_shared() || !list[at].merges() || list[at].value.can_add(&added.value),
         Err(at) => {
-            let mut beside = list[at.saturating_sub(1)..].iter().take(2);
-            !beside.any(|mine| mine.same_name(added) && !mine.value.same_type(&added.value))
+            let mut neighbours = list[at.saturating_sub(1)..].iter().take(2);
+            !neighbours.any(|mine| mine.same_name(added) && !mine.value.same_type(&added.value))
         }
     };
-    if fits {
+    if is_valid {
         return Ok(());
     }
     let first = list.partition_point(|mine| mine.name < added.name);
@@ -66,14 +65,14 @@ fn check_one(list: &[Resource], place: Result<usize, usize>, added: &Resource) -
     Err(SumError { to: Box::new(to.clone()), added: Box::new(added.clone()) })
 }
 
-/// Checks that `added` from `from` on can be added; tells how many would be entries of their own.
+/// Checks that the entries of `added` from `from` on can be added, and returns the number of new entries.
 fn check(list: &[Resource], added: &[Resource], mut from: usize) -> Result<usize, SumError> {
     let mut new = 0;
     for resource in &added[from..] {
-        let place = seek(list, from, resource);
-        check_one(list, place, resource)?;
-        from = match place {
-            Ok(at) if joins(&list[at]) => at + 1,
+        let position = seek(list, from, resource);
+        check_one(list, position, resource)?;
+        from = match position {
+            Ok(at) if coalesces(&list[at]) => at + 1,
             Ok(at) | Err(at) => {
                 new += 1;
                 at
@@ -83,38 +82,38 @@ fn check(list: &[Resource], added: &[Resource], mut from: usize) -> Result<usize
     Ok(new)
 }
 
-/// Whether an equal resource becomes one with it: by merging, or as one more copy.
-fn joins(resource: &Resource) -> bool {
+/// Returns true if an equal resource is added to the entry: its value merges, or it is one more copy.
+fn coalesces(resource: &Resource) -> bool {
     resource.merges() || resource.is_shared()
 }
 
 /// Adds resources; on an error nothing has changed.
 pub(super) fn add(list: &mut Vec<Resource>, added: &[Resource]) -> Result<(), SumError> {
-    // Mostly both are of the same scalars. These are added at once, for they can be taken off again.
-    let mut beside = 0;
+    // Fast path: a common prefix of scalars is added without a check, since a failure can be rolled back.
+    let mut prefix = 0;
     for (mine, theirs) in list.iter_mut().zip(added) {
-        if !mine.is_like(theirs) || !mine.value.grow(&theirs.value) {
+        if !mine.surely_merges_with(theirs) || !mine.value.try_add_scalar(&theirs.value) {
             break;
         }
-        beside += 1;
+        prefix += 1;
     }
-    if beside == added.len() {
+    if prefix == added.len() {
         return Ok(());
     }
-    let new = check(list, added, beside).inspect_err(|_| {
-        list.iter_mut().zip(&added[..beside]).for_each(|(mine, theirs)| mine.value.remove(&theirs.value));
+    let new = check(list, added, prefix).inspect_err(|_| {
+        list.iter_mut().zip(&added[..prefix]).for_each(|(mine, theirs)| mine.value.remove(&theirs.value));
     })?;
-    let mut late = Vec::with_capacity(if new > MANY { new } else { 0 });
-    let mut from = beside;
-    for resource in &added[beside..] {
+    let mut pending = Vec::with_capacity(if new > MAX_INSERTS { new } else { 0 });
+    let mut from = prefix;
+    for resource in &added[prefix..] {
         from = match seek(list, from, resource) {
-            Ok(at) if joins(&list[at]) => {
-                join(&mut list[at], resource);
+            Ok(at) if coalesces(&list[at]) => {
+                coalesce(&mut list[at], resource);
                 at + 1
             }
             Ok(at) | Err(at) => {
-                if new > MANY {
-                    late.push(resource.clone());
+                if new > MAX_INSERTS {
+                    pending.push(resource.clone());
                 } else {
                     list.insert(at, resource.clone());
                 }
@@ -122,15 +121,15 @@ pub(super) fn add(list: &mut Vec<Resource>, added: &[Resource]) -> Result<(), Su
             }
         };
     }
-    if !late.is_empty() {
-        // What comes later stands before what is equal to it, as if inserted one after the other.
-        list.splice(0..0, late.into_iter().rev());
+    if !pending.is_empty() {
+        // The sort is stable: a later entry comes before its equals, as if inserted by itself.
+        list.splice(0..0, pending.into_iter().rev());
         list.sort_by(order);
     }
     Ok(())
 }
 
-fn join(mine: &mut Resource, added: &Resource) {
+fn coalesce(mine: &mut Resource, added: &Resource) {
     if mine.is_shared() {
         mine.copies = mine.copies.saturating_add(added.copies);
     } else {
@@ -140,30 +139,30 @@ fn join(mine: &mut Resource, added: &Resource) {
 
 /// Adds one resource; on an error nothing has changed.
 pub(super) fn add_one(list: &mut Vec<Resource>, added: Resource) -> Result<(), SumError> {
-    let place = seek(list, 0, &added);
-    check_one(list, place, &added)?;
-    match place {
-        Ok(at) if joins(&list[at]) => join(&mut list[at], &added),
+    let position = seek(list, 0, &added);
+    check_one(list, position, &added)?;
+    match position {
+        Ok(at) if coalesces(&list[at]) => coalesce(&mut list[at], &added),
         Ok(at) | Err(at) => list.insert(at, added),
     }
     Ok(())
 }
 
-/// Whether anything of `taken` is there.
-pub(super) fn meets(list: &[Resource], taken: &[Resource]) -> bool {
+/// Returns true if the list has an entry equal to one of `other`.
+pub(super) fn intersects(list: &[Resource], other: &[Resource]) -> bool {
     let mut from = 0;
-    taken.iter().any(|resource| {
-        let place = seek(list, from, resource);
-        let (Ok(at) | Err(at)) = place;
+    other.iter().any(|resource| {
+        let position = seek(list, from, resource);
+        let (Ok(at) | Err(at)) = position;
         from = at;
-        place.is_ok()
+        position.is_ok()
     })
 }
 
-/// Takes resources away as far as they are there; indivisible ones only whole.
-pub(super) fn remove(list: &mut Vec<Resource>, taken: &[Resource]) {
-    let (mut from, mut emptied) = (0, false);
-    for resource in taken {
+/// Subtracts resources and ignores what is not there; an indivisible resource is removed whole or not at all.
+pub(super) fn remove(list: &mut Vec<Resource>, removed: &[Resource]) {
+    let (mut from, mut has_empty) = (0, false);
+    for resource in removed {
         from = match seek(list, from, resource) {
             Err(at) => at,
             Ok(at) => {
@@ -175,20 +174,20 @@ pub(super) fn remove(list: &mut Vec<Resource>, taken: &[Resource]) {
                 } else {
                     mine.copies = 0;
                 }
-                emptied |= mine.is_nothing();
+                has_empty |= mine.is_empty();
                 at + 1
             }
         };
     }
-    if emptied {
-        list.retain(|mine| !mine.is_nothing());
+    if has_empty {
+        list.retain(|mine| !mine.is_empty());
     }
 }
 
-/// The first of `asked` that is not there; what is indivisible is used up as it is found.
+/// Returns the first entry of `asked` that the list does not contain; each copy and indivisible entry counts once.
 pub(super) fn first_missing<'a>(list: &[Resource], asked: &'a [Resource]) -> Option<&'a Resource> {
     let mut from = 0;
-    let missing = |(i, resource): &(usize, &Resource)| match seek(list, from, resource) {
+    let is_missing = |(i, resource): &(usize, &Resource)| match seek(list, from, resource) {
         Err(_) => true,
         Ok(at) if resource.merges() => {
             from = at + 1;
@@ -199,10 +198,10 @@ pub(super) fn first_missing<'a>(list: &[Resource], asked: &'a [Resource]) -> Opt
             copies(list[at..].iter(), resource) < copies(asked[..=*i].iter().rev(), resource)
         }
     };
-    asked.iter().enumerate().find(missing).map(|(_, resource)| resource)
+    asked.iter().enumerate().find(is_missing).map(|(_, resource)| resource)
 }
 
-/// How many copies of a resource a run of equal ones has in all.
+/// Returns the number of copies of a resource in a run of equal entries.
 fn copies<'a>(run: impl Iterator<Item = &'a Resource>, of: &Resource) -> u64 {
     run.take_while(|resource| order(resource, of) == Ordering::Equal).map(Resource::copies).sum()
 }

@@ -1,4 +1,4 @@
-//! The arithmetic of whole collections, against the rules of Mesos.
+//! The arithmetic of collections, by the rules of Mesos.
 
 use super::*;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn text_is_printed_in_canonical_order() {
 }
 
 #[test]
-fn text_that_is_none_is_told_with_its_item() {
+fn text_errors_name_the_item() {
     let cases = [
         ("cpus:1;mem", "mem", "expected name:value"),
         ("cpus:many", "cpus:many", "not an amount"),
@@ -57,7 +57,7 @@ fn a_resource_without_text_form_makes_the_whole_an_array() {
 }
 
 #[test]
-fn v1_of_the_old_form_is_understood() {
+fn the_pre_refinement_format_is_accepted() {
     let old = v1(r#"[{"name":"cpus","type":"SCALAR","scalar":{"value":1},"role":"web"}]"#);
     assert_eq!(old, parse("cpus(web):1"));
     let dynamic = v1(r#"[{"name":"cpus","scalar":{"value":1},"role":"web","reservation":{"principal":"ann"}}]"#);
@@ -65,7 +65,7 @@ fn v1_of_the_old_form_is_understood() {
 }
 
 #[test]
-fn v1_that_is_wrong_is_told() {
+fn invalid_v1_objects_are_errors() {
     let wrong = |json: &str| serde_json::from_str::<Resources>(json).unwrap_err().to_string();
     let reserved = |stack: &str| format!(r#"[{{"name":"cpus","scalar":{{"value":1}},"reservations":{stack}}}]"#);
     assert!(
@@ -82,7 +82,7 @@ const VOLUME: &str = r#"{"name":"disk","type":"SCALAR","scalar":{"value":5},"res
     "disk":{"persistence":{"id":"v1"},"volume":{"container_path":"data","mode":"RW"}}}"#;
 
 #[test]
-fn volumes_are_taken_whole_and_never_merge() {
+fn volumes_are_indivisible_and_never_merge() {
     let volume = v1(&format!("[{VOLUME}]"));
     let both = volume.checked_add(&parse("disk(web):7")).unwrap();
     assert_eq!(both.quantities().amount("disk"), Scalar::units(12));
@@ -94,13 +94,13 @@ fn volumes_are_taken_whole_and_never_merge() {
 }
 
 #[test]
-fn how_a_volume_is_mounted_is_not_its_identity() {
+fn mount_options_are_not_part_of_the_identity() {
     let (here, there) = (v1(&format!("[{VOLUME}]")), v1(&format!("[{}]", VOLUME.replace("\"data\"", "\"other\""))));
     assert!(here.contains(&there));
 }
 
 #[test]
-fn copies_of_a_shared_volume_are_counted_and_weigh_once() {
+fn copies_of_a_shared_volume_count_once_in_quantities() {
     let shared = v1(&format!("[{}]", VOLUME.replace("\"disk\":{", "\"shared\":{},\"disk\":{")));
     let two = shared.checked_add(&shared).unwrap();
     assert!(two.contains(&two) && !shared.contains(&two));
@@ -118,7 +118,7 @@ fn reservations_are_for_the_role_and_its_descendants() {
 }
 
 #[test]
-fn minimums_add_all_kinds_and_count_members() {
+fn minimums_count_all_kinds_and_members_of_sets() {
     let agent = parse("cpus:1;cpus(a):2;ports:[1-10];zones:{a,b}");
     let minimum = |json: &str| serde_json::from_str::<Quantities>(json).unwrap();
     assert!(agent.reaches(&minimum(r#"{"cpus":3,"ports":10,"zones":2}"#)));
@@ -127,7 +127,7 @@ fn minimums_add_all_kinds_and_count_members() {
 }
 
 #[test]
-fn a_copy_stays_as_it_was_when_the_other_changes() {
+fn a_clone_does_not_change_with_the_original() {
     let before = parse("cpus:1;ports:[1-2,4-5];zones:{a}");
     let (mut more, mut less) = (before.clone(), before.clone());
     more.try_add(&before).unwrap();
@@ -143,14 +143,14 @@ fn a_copy_stays_as_it_was_when_the_other_changes() {
 }
 
 #[test]
-fn a_sum_that_cannot_be_told_changes_nothing() {
+fn a_failed_sum_changes_nothing() {
     let cases = [
         ("cpus:1;mem:9000000000000", "cpus:1;mem:1", "mem:1", "mem:9000000000000"),
         ("cpus:1;cpus(a):2;mem:1", "cpus:1;cpus(b):[1-2]", "cpus(b):[1-2]", "cpus:1"),
         ("mem:{a}", "cpus:1;mem:1", "mem:1", "mem:{a}"),
     ];
     for (mine, added, which, to) in cases {
-        // In one collection a name has one type: so the second of two items is added by itself.
+        // The items of `added` may conflict with each other, so each is added by itself.
         let mut sum = parse(mine);
         let items = added.split(';').map(|item| parse(item).into_iter().next().unwrap());
         let error = items.clone().try_for_each(|item| sum.try_insert(item)).unwrap_err();
@@ -166,7 +166,7 @@ fn a_sum_that_cannot_be_told_changes_nothing() {
 }
 
 #[test]
-fn names_are_in_byte_order_however_long() {
+fn names_of_any_length_are_in_byte_order() {
     let names = ["a", "a\0", "abcdefg", "abcdefg\0", "abcdefgh", "abcdefghi", "abcdefgi", "b", "ü"];
     for rotated in 0..names.len() {
         let items = names.iter().cycle().skip(rotated).take(names.len());
@@ -191,7 +191,7 @@ fn any_resources() -> impl Strategy<Value = Resources> {
     prop::collection::vec(item, 0..8).prop_map(|items| parse(&items.join(";")))
 }
 
-/// A resource whose name, kind, type and value are drawn from few, so that many are alike.
+/// A resource of few names, kinds, types and values, so that many are equal.
 fn any_resource() -> impl Strategy<Value = Resource> {
     let value = prop_oneof![
         (1_u64..4).prop_map(|units| Value::Scalar(Scalar::units(units))),
@@ -215,7 +215,7 @@ fn any_resource() -> impl Strategy<Value = Resource> {
     })
 }
 
-/// The same rules on an unsorted list, one resource and one comparison after the other.
+/// A plain reference: the same rules on an unsorted list with linear search.
 #[derive(Debug, Clone, Default)]
 struct Plain(Vec<Resource>);
 
@@ -224,7 +224,7 @@ impl Plain {
         Self(resources.iter().cloned().collect())
     }
 
-    fn partner(&self, of: &Resource) -> Option<usize> {
+    fn position(&self, of: &Resource) -> Option<usize> {
         self.0.iter().position(|mine| {
             let same = mine.name() == of.name() && mine.kind() == of.kind();
             same && (of.merges() || mine.value() == of.value())
@@ -232,16 +232,16 @@ impl Plain {
     }
 
     fn add(&mut self, added: &Resource) {
-        match self.partner(added) {
+        match self.position(added) {
             Some(at) if added.is_shared() => self.0[at].copies += added.copies,
             Some(at) if added.merges() => self.0[at].value.add(&added.value),
             _ => self.0.push(added.clone()),
         }
     }
 
-    fn take(&mut self, taken: &Resource) {
-        let Some(at) = self.partner(taken) else { return };
-        match taken {
+    fn remove(&mut self, removed: &Resource) {
+        let Some(at) = self.position(removed) else { return };
+        match removed {
             shared if shared.is_shared() => self.0[at].copies = self.0[at].copies.saturating_sub(shared.copies),
             part if part.merges() => self.0[at].value.remove(&part.value),
             _ => self.0[at].copies = 0,
@@ -252,16 +252,16 @@ impl Plain {
     fn contains(&self, asked: &Resources) -> bool {
         let mut left = self.clone();
         asked.iter().all(|resource| {
-            let found = left.partner(resource).is_some_and(|at| {
+            let found = left.position(resource).is_some_and(|at| {
                 let enough = left.0[at].value().contains(resource.value());
                 enough && (!resource.is_shared() || left.0[at].copies >= resource.copies)
             });
-            left.take(resource);
+            left.remove(resource);
             found
         })
     }
 
-    /// As a collection, put together anew.
+    /// Returns the resources in canonical order.
     fn sorted(&self) -> Vec<Resource> {
         let mut list = self.0.clone();
         list.sort();
@@ -276,7 +276,7 @@ proptest! {
         b in prop::collection::vec(any_resource(), 0..40),
     ) {
         let added = |items: Vec<Resource>| items.into_iter().fold(Resources::new(), |mut sum, item| {
-            let _ = sum.try_insert(item); // another type of the name: left out
+            let _ = sum.try_insert(item); // ignore an item whose name has another type
             sum
         });
         let (a, b) = (added(a), added(b));
@@ -291,20 +291,20 @@ proptest! {
             prop_assert!(theirs.iter().any(|(name, of)| mine.iter().any(|(known, other)| known == name && of != other)));
         }
         let mut plain = Plain::of(&a);
-        b.iter().for_each(|resource| plain.take(resource));
+        b.iter().for_each(|resource| plain.remove(resource));
         prop_assert_eq!(list(&a.saturating_sub(&b)), plain.sorted());
         prop_assert_eq!(a.contains(&b), Plain::of(&a).contains(&b));
         prop_assert_eq!(a.filter(|resource| !resource.is_shared()).iter().count(), a.iter().filter(|r| !r.is_shared()).count());
     }
 
     #[test]
-    fn text_and_json_are_read_back(a in any_resources()) {
+    fn text_and_json_round_trip(a in any_resources()) {
         prop_assert_eq!(&parse(&a.to_string()), &a);
         prop_assert_eq!(v1(&serde_json::to_string(&a).unwrap()), a);
     }
 
     #[test]
-    fn what_is_contained_can_be_taken_and_given_back(a in any_resources(), b in any_resources()) {
+    fn a_contained_amount_can_be_subtracted_and_added_back(a in any_resources(), b in any_resources()) {
         match a.checked_sub(&b) {
             Ok(rest) => {
                 prop_assert!(a.contains(&b));
@@ -322,7 +322,7 @@ proptest! {
 }
 
 #[test]
-fn copies_go_their_own_ways() {
+fn clones_are_independent() {
     let first = parse("cpus:4;ports:[1-9]");
     let mut second = first.clone();
     second.insert(&parse("cpus:1"));

@@ -1,4 +1,4 @@
-//! The text form of resources.
+//! The text form of resources, `cpus:4;ports:[31000-32000]`, and the choice between it and JSON objects.
 
 use super::error::{ItemFault, ResourceError};
 use super::v1::V1Resource;
@@ -11,7 +11,7 @@ use std::str::FromStr;
 impl FromStr for Resources {
     type Err = ResourceError;
 
-    /// Reads Mesos' text form: items separated by `;`, of which blank ones are skipped.
+    /// Parses the text form of Mesos: items separated by `;`; blank items are skipped.
     fn from_str(text: &str) -> Result<Self, ResourceError> {
         let mut resources = Self::new();
         for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
@@ -23,13 +23,13 @@ impl FromStr for Resources {
 }
 
 fn parse_item(item: &str) -> Result<Resource, ItemFault> {
-    let (head, value) = item.split_once(':').ok_or(ItemFault::Form)?;
+    let (head, value) = item.split_once(':').ok_or(ItemFault::Syntax)?;
     let (name, role) = match head.trim().split_once('(') {
         None => (head.trim(), None),
-        Some((name, role)) => (name.trim(), Some(role.strip_suffix(')').ok_or(ItemFault::Form)?.trim())),
+        Some((name, role)) => (name.trim(), Some(role.strip_suffix(')').ok_or(ItemFault::Syntax)?.trim())),
     };
     if !is_text_name(name) {
-        return Err(ItemFault::Form);
+        return Err(ItemFault::Syntax);
     }
     let resource = Resource::new(name, parse_value(value.trim())?);
     match role.map(Role::new).transpose()? {
@@ -48,7 +48,7 @@ fn parse_value(text: &str) -> Result<Value, ItemFault> {
     }
 }
 
-/// Ranges without their brackets; overlapping ones are merged, as in Mesos' text.
+/// Parses ranges without their brackets; overlapping ranges are merged, as in Mesos' text form.
 pub(crate) fn parse_ranges(inner: &str) -> Result<Ranges, ItemFault> {
     let number = |text: &str| match text.trim() {
         digits if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| ItemFault::Ranges),
@@ -62,7 +62,7 @@ pub(crate) fn parse_ranges(inner: &str) -> Result<Ranges, ItemFault> {
     inner.split(',').map(range).collect()
 }
 
-/// Names without their braces.
+/// Parses names without their braces.
 pub(crate) fn parse_set(inner: &str) -> Result<Set, ItemFault> {
     let name = |text: &str| match text.trim() {
         name if name.is_empty() || name.contains(['{', '}']) => Err(ItemFault::Set),
@@ -71,26 +71,27 @@ pub(crate) fn parse_set(inner: &str) -> Result<Set, ItemFault> {
     if inner.trim().is_empty() { Ok(Set::default()) } else { inner.split(',').map(name).collect() }
 }
 
-/// Whether text can hold this name without being misread.
+/// Returns true if the text form with this name is unambiguous.
 fn is_text_name(name: &str) -> bool {
     !name.is_empty() && name.trim() == name && !name.contains([';', ':', '(', ')'])
 }
 
+/// Returns true if the text form of the resource parses as the same resource.
 fn has_text_form(resource: &Resource) -> bool {
-    let members = |value: &Value| match value {
+    let is_plain_value = |value: &Value| match value {
         Value::Set(set) => {
             set.as_slice().iter().all(|name| !name.contains([';', ',', '{', '}']) && name.trim() == name)
         }
         Value::Scalar(_) | Value::Ranges(_) => true,
     };
-    let role = |role: &Role| !role.as_str().contains([';', ':', '(', ')']);
+    let is_plain_role = |role: &Role| !role.as_str().contains([';', ':', '(', ')']);
     is_text_name(resource.name())
-        && (resource.kind().is_none() || resource.plain_role().is_some_and(role))
-        && members(resource.value())
+        && (resource.kind().is_none() || resource.static_role().is_some_and(is_plain_role))
+        && is_plain_value(resource.value())
 }
 
 impl fmt::Display for Resources {
-    /// The canonical text form; what has none is shown with marks for people, see [`Resource`].
+    /// Formats the canonical text form, with marks for people where there is none, see [`Resource`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, resource) in self.iter().enumerate() {
             let semicolon = if i == 0 { "" } else { ";" };
@@ -104,7 +105,7 @@ impl fmt::Display for Resources {
 }
 
 impl Serialize for Resources {
-    /// The text form when every resource has one, else an array of v1 objects.
+    /// Writes the text form if every resource has one, else an array of v1 objects.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.iter().all(has_text_form) {
             serializer.collect_str(self)
@@ -124,7 +125,7 @@ impl From<&Resources> for Written {
     }
 }
 
-/// Resources as they were written, not yet checked.
+/// The unvalidated wire form of resources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected resources: text such as \"cpus:1;mem:64\", or an array of v1 objects")]
 pub(crate) enum Written {
@@ -134,7 +135,7 @@ pub(crate) enum Written {
 }
 
 impl Written {
-    /// One resource, as an object by itself.
+    /// Makes the wire form of a single resource: an object instead of an array.
     pub(crate) fn one(resource: &Resource) -> Self {
         Self::One(Box::new(resource.into()))
     }

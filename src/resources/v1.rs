@@ -1,4 +1,4 @@
-//! The Mesos v1 JSON form of a resource.
+//! The Mesos v1 JSON form of resources.
 
 use super::error::{ItemFault, ResourceError};
 use super::{
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 
-/// A v1 `Resource` object as it stands in JSON, not yet checked. Unknown fields are passed over.
+/// An unvalidated v1 `Resource` object. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct V1Resource {
     name: SmolStr,
@@ -22,10 +22,10 @@ pub(crate) struct V1Resource {
     ranges: Option<V1Ranges>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<V1Set>,
-    /// The role of a static reservation, as it was written before reservations could be refined.
+    /// The role of a static reservation in the pre-refinement format, which Mesos still reads and writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<SmolStr>,
-    /// A dynamic reservation to `role`, likewise.
+    /// A dynamic reservation to `role` in the same format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reservation: Option<V1Reservation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub(crate) struct V1Resource {
     shared: Option<Map<String, Json>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider_id: Option<V1Id>,
-    /// `{"role": ...}`: for whom it is, in messages to and from frameworks that have several roles.
+    /// `{"role": ...}`: the role that the resource is allocated to, in messages of multi-role frameworks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     allocation_info: Option<Json>,
 }
@@ -142,20 +142,19 @@ impl V1Resource {
         &self.name
     }
 
-    /// The role that it is allocated to, if it says so.
+    /// Returns the role that the resource is allocated to, if it is given.
     pub(crate) fn allocated_to(&self) -> Option<&str> {
         self.allocation_info.as_ref()?.get("role")?.as_str()
     }
 
-    /// The same, allocated to that role.
+    /// Sets the role that the resource is allocated to.
     pub(crate) fn allocate_to(mut self, role: &Role) -> Self {
         self.allocation_info = Some(serde_json::json!({"role": role.as_str()}));
         self
     }
 
-    /// The same as it was written before reservations could be refined, if that form can say it.
-    ///
-    /// What is not reserved is then for the role `*`.
+    /// Converts to the pre-refinement format, if that can express the reservations. An unreserved resource then has the
+    /// role `*`.
     pub(crate) fn unrefined(mut self) -> Self {
         match self.reservations.take().unwrap_or_default().as_slice() {
             [] => self.role = Some("*".into()),
@@ -170,7 +169,7 @@ impl V1Resource {
         self
     }
 
-    /// The same without a word that it is for the role `*`, which goes without saying.
+    /// Removes the role `*`, which is the default.
     pub(crate) fn without_star(mut self) -> Self {
         self.role.take_if(|role| role == "*");
         self
@@ -191,24 +190,24 @@ impl V1Resource {
         }
     }
 
-    /// The stack in today's form, whichever of the two it was written in.
-    fn stack(&self) -> Vec<V1Reservation> {
-        let old = |kind, given: Option<&V1Reservation>| V1Reservation {
+    /// Returns the stack of reservations in the refined format, from either format.
+    fn refined_reservations(&self) -> Vec<V1Reservation> {
+        let refined = |kind, dynamic: Option<&V1Reservation>| V1Reservation {
             kind: Some(kind),
             role: self.role.clone(),
-            principal: given.and_then(|given| given.principal.clone()),
-            labels: given.and_then(|given| given.labels.clone()),
+            principal: dynamic.and_then(|reservation| reservation.principal.clone()),
+            labels: dynamic.and_then(|reservation| reservation.labels.clone()),
         };
         match (&self.reservations, &self.reservation, self.role.as_deref()) {
             (Some(stack), _, _) if !stack.is_empty() => stack.clone(),
-            (_, Some(dynamic), Some(_)) => vec![old(ReservationType::Dynamic, Some(dynamic))],
-            (_, None, Some(role)) if role != "*" => vec![old(ReservationType::Static, None)],
+            (_, Some(dynamic), Some(_)) => vec![refined(ReservationType::Dynamic, Some(dynamic))],
+            (_, None, Some(role)) if role != "*" => vec![refined(ReservationType::Static, None)],
             _ => Vec::new(),
         }
     }
 }
 
-/// Ranges of JSON, where an overlap is an error (in text it is merged).
+/// Validates ranges of JSON, where an overlap is an error (in the text form overlapping ranges are merged).
 fn disjoint(ranges: &[Range]) -> Result<Ranges, ItemFault> {
     let mut sorted = ranges.to_vec();
     sorted.sort_unstable();
@@ -228,7 +227,7 @@ impl TryFrom<V1Resource> for Resource {
         let kind = kind_of(&object).and_then(|kind| Ok((kind, object.value()?)));
         let (kind, value) = kind.map_err(|fault| fault.of(object.name.as_str()))?;
         if object.name.is_empty() {
-            return Err(ItemFault::Form.of(""));
+            return Err(ItemFault::Syntax.of(""));
         }
         Ok(Self::new(object.name, value).with_kind(kind))
     }
@@ -242,7 +241,7 @@ fn kind_of(object: &V1Resource) -> Result<Kind, ItemFault> {
         provider: object.provider_id.as_ref().map(|id| id.value.clone()),
         ..Kind::default()
     };
-    for written in object.stack() {
+    for written in object.refined_reservations() {
         let role = Role::new(written.role.unwrap_or_default())?;
         let reservation = Reservation {
             kind: written.kind.unwrap_or(ReservationType::Dynamic),
@@ -282,7 +281,7 @@ impl From<V1Disk> for Disk {
 impl From<&Resource> for V1Resource {
     fn from(resource: &Resource) -> Self {
         let kind = resource.kind();
-        let empty = |holds: bool| holds.then(Map::new);
+        let marker = |is_set: bool| is_set.then(Map::new);
         let mut object = Self {
             name: resource.name().into(),
             value_type: None,
@@ -295,8 +294,8 @@ impl From<&Resource> for V1Resource {
                 .filter(|kind| !kind.reservations.is_empty())
                 .map(|kind| kind.reservations.iter().map(V1Reservation::from).collect()),
             disk: kind.and_then(|kind| kind.disk.as_ref()).map(V1Disk::from),
-            revocable: empty(resource.is_revocable()),
-            shared: empty(resource.is_shared()),
+            revocable: marker(resource.is_revocable()),
+            shared: marker(resource.is_shared()),
             provider_id: kind.and_then(|kind| kind.provider.clone()).map(|value| V1Id { value }),
             allocation_info: None,
         };
@@ -319,7 +318,7 @@ impl From<&Resource> for V1Resource {
 }
 
 impl V1Resource {
-    /// The objects of a collection; a shared resource as often as it is there.
+    /// Converts a collection; each copy of a shared resource is an object.
     pub(crate) fn all(resources: &Resources) -> impl Iterator<Item = Self> {
         let copies = resources.iter().flat_map(|resource| (0..resource.copies).map(move |_| resource));
         copies.map(Self::from)

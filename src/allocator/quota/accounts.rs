@@ -262,7 +262,7 @@ impl Accounts {
                 given.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
             }
         }
-        (if is_whole { firm.clone() } else { Resources::in_order(given) }, is_guaranteed)
+        (if is_whole { firm.clone() } else { Resources::from_sorted(given) }, is_guaranteed)
     }
 
     /// The most of a name that a role may be given beyond what it is given for its guarantee.
