@@ -112,7 +112,7 @@ impl Machine {
         Ok(machine)
     }
 
-    /// The same, with devices of that model.
+    /// Sets the model of the devices.
     #[must_use]
     pub fn model(mut self, model: impl Into<SmolStr>) -> Self {
         self.model = Some(model.into());
