@@ -134,21 +134,7 @@ impl Reason {
             | Self::Custom(_) => false,
         }
     }
-}
 
-/// The value that a field needs for a constraint to hold.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_enums, reason = "a given value, a new one, or none")]
-pub enum Remedy {
-    /// This value.
-    Value(SmolStr),
-    /// A value that no task has yet, such as one more host or rack.
-    NewValue,
-    /// No value.
-    NoValue,
-}
-
-impl Reason {
     /// Returns for each field the value that would make the constraint hold, or `None` if there is no such value or it
     /// cannot be determined. Of the alternatives of a disjunction the one with the fewest changes is chosen.
     #[must_use]
@@ -181,6 +167,19 @@ impl Reason {
     }
 }
 
+/// The value that a field needs for a constraint to hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "a given value, a new one, or none")]
+pub enum Remedy {
+    /// This value.
+    Value(SmolStr),
+    /// A value that no task has yet, such as one more host or rack.
+    NewValue,
+    /// No value.
+    NoValue,
+}
+
+/// Formats reasons with a separator.
 struct Joined<'a>(&'a [Reason], &'static str);
 
 impl fmt::Display for Joined<'_> {

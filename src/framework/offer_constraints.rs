@@ -15,7 +15,7 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// Offer constraints by role, in disjunctive normal form: an agent is offered only if all constraints of at least one
 /// group hold.
 ///
-/// A role without groups is unconstrained. The allocator evaluates the constraints, so that agents which the framework
+/// A role that is absent is unconstrained. The allocator evaluates the constraints, so that agents which the framework
 /// cannot use are not offered and declined again and again (Mesos, `offer_constraints_filter.cpp`).
 ///
 /// # Examples

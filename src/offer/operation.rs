@@ -52,9 +52,7 @@ impl Operation {
             Self::ShrinkVolume { .. } => "shrink_volume",
         }
     }
-}
 
-impl Operation {
     /// Returns the tasks to launch; empty for all operations but launches.
     #[must_use]
     pub fn tasks(&self) -> &[Task] {

@@ -100,8 +100,8 @@ impl<F: DeviceFitness> Fleet<F> {
     /// # Panics
     ///
     /// If `machine` is not the index of a machine.
-    pub fn update(&mut self, machine: usize, left: Machine) {
-        self.machines[machine] = left;
+    pub fn update(&mut self, machine: usize, state: Machine) {
+        self.machines[machine] = state;
         self.invalidate(machine);
     }
 
@@ -111,6 +111,7 @@ impl<F: DeviceFitness> Fleet<F> {
         &self.machines
     }
 
+    /// Returns the machine with the highest score, from the cache where it can.
     fn best(&mut self, demand: &Demand) -> Option<(usize, Fit)> {
         if !self.cache.contains_key(demand) {
             if self.cache.len() >= Self::MAX_CACHED_DEMANDS {

@@ -7,7 +7,7 @@
 use super::{Resource, SumError};
 use std::cmp::Ordering;
 
-/// The number of new entries up to which each is inserted by itself; more are appended and sorted in together.
+/// The number of new entries up to which each is inserted by itself; more are added at once, and the list sorted.
 const MAX_INSERTS: usize = 16;
 
 /// The number of entries that the search probes linearly: the length of most lists.
@@ -89,7 +89,7 @@ fn coalesces(resource: &Resource) -> bool {
 
 /// Adds resources; on an error nothing has changed.
 pub(super) fn add(list: &mut Vec<Resource>, added: &[Resource]) -> Result<(), SumError> {
-    // Fast path: a common prefix of scalars is added without a check, since a failure can be rolled back.
+    // Fast path: a common prefix of scalars is added before the rest is checked, since it can be rolled back.
     let mut prefix = 0;
     for (mine, theirs) in list.iter_mut().zip(added) {
         if !mine.surely_merges_with(theirs) || !mine.value.try_add_scalar(&theirs.value) {
