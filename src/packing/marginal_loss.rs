@@ -22,8 +22,8 @@ pub enum Scale {
     /// ⌊100 σ(x)⌋ with x in devices and σ the logistic function, as in FGD: near 0 a score step is 4 % of a device, and
     /// large differences saturate.
     Logistic,
-    /// Linear: one score step for so many thousandths of a device.
-    Steps(f64),
+    /// ⌊x / s⌋ with x and the step width s in thousandths of a device.
+    Linear(f64),
 }
 
 /// The policy that minimises the marginal loss of each placement: greedy descent on a loss function.
@@ -76,7 +76,7 @@ impl Scale {
     fn score(self, gain: f64) -> i64 {
         match self {
             Self::Logistic => truncate(100.0 * (1.0 / (1.0 + libm::exp(-gain / 1000.0)))),
-            Self::Steps(step) => truncate((gain / step).floor()),
+            Self::Linear(step) => truncate((gain / step).floor()),
         }
     }
 }
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn linear_steps_round_down() {
-        let scores = [-51.0, -50.0, -1.0, 0.0, 49.0, 50.0].map(|gain| Scale::Steps(50.0).score(gain));
+        let scores = [-51.0, -50.0, -1.0, 0.0, 49.0, 50.0].map(|gain| Scale::Linear(50.0).score(gain));
         assert_eq!(scores, [-2, -1, -1, 0, 0, 1]);
     }
 }

@@ -151,7 +151,7 @@ impl RolloutLoss {
     /// Makes the policy that minimises this loss, in score steps of a twentieth of a device.
     #[must_use]
     pub fn fitness(workload: &TargetWorkload, config: RolloutConfig) -> MarginalLoss<Self> {
-        MarginalLoss::new(Self::new(workload, config), Scale::Steps(50.0))
+        MarginalLoss::new(Self::new(workload, config), Scale::Linear(50.0))
     }
 
     /// Returns the idle capacity at the end, averaged over the futures.
