@@ -69,7 +69,7 @@ use std::time::Duration;
 /// offers that were alike and had the same tasks launched are alike still. An app costs O(offers) to begin with, or less
 /// where it asks for nothing in particular, and each instance O(classes) from then on, plus the few offers of the host on
 /// which the one before was launched. A constraint or a fitness of one's own costs O(offers) for each instance, unless it
-/// says what it depends on ([`Constraint::reach`](crate::constraint::Constraint::reach), [`Fitness::is_of_load`]).
+/// says what it depends on ([`Constraint::scope`](crate::constraint::Constraint::scope), [`Fitness::is_of_load`]).
 ///
 /// # Examples
 ///
