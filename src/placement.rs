@@ -3,48 +3,21 @@
 //! What an app may ask for, and what the planner makes of it, is Marathon's: constraints, ports, roles, volumes,
 //! maintenance, scarce gpus. On top come wishes and strategies, as Fenzo, Swarm and Nomad have them.
 
-mod app;
-mod barrier;
-mod choice;
-mod class;
-mod desk;
-mod fitness;
-mod grammar;
-mod group;
-mod marathon;
-mod miss;
-mod near_miss;
-mod plan;
-mod ports;
-mod problem;
-mod reader;
-mod round;
-mod running;
-mod score;
-mod search;
-mod serve;
-mod skew;
-mod spread;
-mod state;
-mod syntax;
-mod table;
-mod term;
-mod version;
-mod volume;
+mod document;
+mod matcher;
+mod model;
 
-pub use app::{App, GpuBehavior};
-pub use barrier::{Barrier, Obstacle};
-pub use fitness::{Fitness, Load, Prospect, Strategy, Usage};
-pub use near_miss::{Change, NearMiss};
-pub use plan::{GroupShortage, Launch, Plan, Unplaced};
-pub use ports::{HostPort, PortRequest, PortShortage};
-pub use problem::Problem;
-pub use reader::{Node as JsonNode, ReadError, ReadFault, TextError};
-pub use running::Running;
-pub use spread::Spread;
-pub use syntax::{SyntaxError, SyntaxFault, read_json};
-pub use version::{Version, VersionError};
-pub use volume::{VolumeRequest, VolumeShortage, VolumeSource};
+pub use document::{Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json};
+pub use model::app::{App, GpuBehavior};
+pub use model::barrier::{Barrier, Obstacle};
+pub use model::fitness::{Fitness, Load, Prospect, Strategy, Usage};
+pub use model::near_miss::{Change, NearMiss};
+pub use model::plan::{GroupShortage, Launch, Plan, Unplaced};
+pub use model::ports::{HostPort, PortRequest, PortShortage};
+pub use model::running::Running;
+pub use model::spread::Spread;
+pub use model::version::{Version, VersionError};
+pub use model::volume::{VolumeRequest, VolumeShortage, VolumeSource};
 
 use crate::id::TaskId;
 use crate::offer::Offer;
@@ -158,7 +131,7 @@ impl Planner {
     /// Apps of one id count as one another's tasks: keep ids apart.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
-        round::serve(self, &apps, running, offers)
+        matcher::round::serve(self, &apps, running, offers)
     }
 }
 

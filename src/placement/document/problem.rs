@@ -1,12 +1,13 @@
 //! [`Problem`]: apps, running tasks, offers and options as one JSON document.
 
-use super::app::{App, full_id};
 use super::reader::{Node, ReadError, ReadFault, TextError};
-use super::{Plan, Planner, Running, marathon, syntax};
+use super::{marathon, syntax};
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::{Attributes, WrittenAttributes};
 use crate::constraint::Location;
 use crate::offer::Offer;
+use crate::placement::model::app::{App, full_id};
+use crate::placement::{Plan, Planner, Running};
 use crate::resources::{Resources, Written};
 use crate::time::Time;
 use indexmap::IndexSet;

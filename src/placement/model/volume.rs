@@ -1,7 +1,7 @@
 //! Persistent volumes: which disk of an offer each gets.
 
-use super::reader::{Node, ReadError};
 use crate::constraint::{ConditionError, Pattern};
+use crate::placement::document::reader::{Node, ReadError};
 use crate::resources::{DiskType, Resource, Resources, Scalar, Value};
 use smol_str::SmolStr;
 
@@ -37,7 +37,7 @@ pub enum VolumeSource {
 }
 
 impl VolumeSource {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::placement) fn name(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Path => "path",
@@ -74,7 +74,7 @@ impl std::fmt::Display for Largest<'_> {
 
 impl VolumeRequest {
     /// Reads an item of a container's `volumes`; none if it is not persistent.
-    pub(super) fn read(node: Node<'_>) -> Result<Option<Self>, ReadError> {
+    pub(in crate::placement) fn read(node: Node<'_>) -> Result<Option<Self>, ReadError> {
         node.object()?;
         let Some(persistent) = node.get("persistent") else { return Ok(None) };
         persistent.object()?;
@@ -126,7 +126,7 @@ impl VolumeRequest {
 
 /// A volume's constraint: Marathon has `LIKE` and `UNLIKE` on `path`, and nothing else.
 fn pattern(node: Node<'_>) -> Result<(Pattern, bool), ReadError> {
-    let (field, operator, value) = super::grammar::words(node)?;
+    let (field, operator, value) = crate::placement::document::grammar::words(node)?;
     if field != "path" {
         return Err(node.wrong("a constraint on path"));
     }
@@ -143,7 +143,10 @@ fn pattern(node: Node<'_>) -> Result<(Pattern, bool), ReadError> {
 /// Finds a disk for each volume in what is left, and gives what they take.
 ///
 /// As Marathon does: the biggest volume first; of divided disks the one with the most space, of whole ones the smallest.
-pub(super) fn assign(wanted: &[VolumeRequest], left: &Resources) -> Result<Vec<Resource>, VolumeShortage> {
+pub(in crate::placement) fn assign(
+    wanted: &[VolumeRequest],
+    left: &Resources,
+) -> Result<Vec<Resource>, VolumeShortage> {
     let mut order: Vec<&VolumeRequest> = wanted.iter().collect();
     order.sort_by_key(|volume| std::cmp::Reverse(volume.size));
     let (mut left, mut taken) = (left.clone(), Vec::new());

@@ -87,7 +87,7 @@ pub struct Usage {
 
 impl Usage {
     /// Counts one more task.
-    pub(super) fn add(&mut self, cpus: Scalar, mem: Scalar) {
+    pub(in crate::placement) fn add(&mut self, cpus: Scalar, mem: Scalar) {
         self.cpus = self.cpus.checked_add(cpus).unwrap_or(Scalar::milli(u64::MAX));
         self.mem = self.mem.checked_add(mem).unwrap_or(Scalar::milli(u64::MAX));
         self.tasks = self.tasks.saturating_add(1);

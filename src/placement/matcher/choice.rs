@@ -7,13 +7,13 @@
 
 use super::class::{Class, Head, Rank, rank};
 use super::desk::Desk;
-use super::fitness::{Fitness, Strategy};
 use super::score::{CLOSE, Score, Standing, exact_order, is_close, settled};
 use super::search::Search;
 use super::state::StateId;
 use super::table::{Column, join};
 use super::term::{Group, Terms, fields};
 use crate::constraint::Field;
+use crate::placement::model::fitness::{Fitness, Strategy};
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 use std::cmp::Ordering;

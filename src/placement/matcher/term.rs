@@ -2,9 +2,9 @@
 
 use super::desk::Desk;
 use super::search::Search;
-use super::spread::Spread;
 use super::table::Column;
 use crate::constraint::{Clause, Condition, Field, Operator, Preference};
+use crate::placement::model::spread::Spread;
 use smallvec::SmallVec;
 use std::sync::Arc;
 

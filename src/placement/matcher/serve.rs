@@ -1,13 +1,13 @@
 //! Serves one app: places its pending instances, and says why the rest has to wait.
 
-use super::app::App;
-use super::barrier::Obstacle;
 use super::choice::Choice;
 use super::desk::Desk;
 use super::miss::Miss;
-use super::near_miss::NearMiss;
 use super::search::Search;
 use super::skew::Known;
+use crate::placement::model::app::App;
+use crate::placement::model::barrier::Obstacle;
+use crate::placement::model::near_miss::NearMiss;
 use indexmap::IndexSet;
 use smol_str::SmolStr;
 

@@ -1,7 +1,7 @@
 //! [`Spread`]: how an app should be divided over the values of a field.
 
-use super::reader::{Node, ReadError};
 use crate::constraint::{Field, Tally};
+use crate::placement::document::reader::{Node, ReadError};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
@@ -28,9 +28,10 @@ impl Spread {
         Self { field, weight: 50.0, targets: None }
     }
 
-    pub(super) fn read(node: Node<'_>) -> Result<Self, ReadError> {
+    pub(in crate::placement) fn read(node: Node<'_>) -> Result<Self, ReadError> {
         node.only(&["field", "weight", "targets"])?;
-        let mut spread = Self::evenly(super::grammar::field(node.required("field", "a field")?, "spread")?);
+        let mut spread =
+            Self::evenly(crate::placement::document::grammar::field(node.required("field", "a field")?, "spread")?);
         if let Some(weight) = node.get("weight") {
             spread.weight = weight.number()?;
             if !(spread.weight > 0.0 && spread.weight <= 100.0) {
@@ -62,7 +63,7 @@ impl Spread {
     /// How well one more task with that value serves the division: (t - c - 1) / t, with c tasks there of a target of t.
     ///
     /// Without the field or a target it is -1; a target of 0 is worse than anything.
-    pub(super) fn score(&self, value: Option<&str>, instances: u64, tally: &Tally, known: usize) -> f64 {
+    pub(in crate::placement) fn score(&self, value: Option<&str>, instances: u64, tally: &Tally, known: usize) -> f64 {
         let Some(value) = value else { return -1.0 };
         let instances = real(instances);
         let (target, count) = match &self.targets {

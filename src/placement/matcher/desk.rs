@@ -1,19 +1,20 @@
 //! [`Desk`]: what is known while a plan is made, what keeps a task off an offer, and what a launch changes.
 
-use super::app::{App, GpuBehavior};
-use super::barrier::Barrier;
-use super::fitness::Prospect;
-use super::plan::Launch;
-use super::ports::{self, Assigned};
-use super::running::Running;
 use super::search::Search;
 use super::state::{Slot, State, StateId, States, Step, Taken};
 use super::table::Table;
-use super::{Planner, volume};
 use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 use crate::draw::{draw, mix};
 use crate::id::TaskId;
 use crate::offer::Offer;
+use crate::placement::Planner;
+use crate::placement::model::app::{App, GpuBehavior};
+use crate::placement::model::barrier::Barrier;
+use crate::placement::model::fitness::Prospect;
+use crate::placement::model::plan::Launch;
+use crate::placement::model::ports::{self, Assigned};
+use crate::placement::model::running::Running;
+use crate::placement::model::volume;
 use crate::resources::{Resource, Resources, Scalar, Value};
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;

@@ -53,9 +53,9 @@ impl PortRequest {
 
 /// The ports that a task gets, as they stand in the app, and the resources that they are.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Assigned {
-    pub(super) ports: Vec<Option<u64>>,
-    pub(super) resources: Vec<Resource>,
+pub(in crate::placement) struct Assigned {
+    pub(in crate::placement) ports: Vec<Option<u64>>,
+    pub(in crate::placement) resources: Vec<Resource>,
 }
 
 /// Why there are no ports for a task.
@@ -79,7 +79,7 @@ pub enum PortShortage {
 ///
 /// Dynamic ports are the lowest, never one that the task wants by number. With a start they go up from there and
 /// wrap round, so that a port that was just given back is not given out again at once (Marathon).
-pub(super) fn assign(
+pub(in crate::placement) fn assign(
     wanted: &[PortRequest],
     pools: &[&Resource],
     start: Option<u64>,
@@ -137,7 +137,7 @@ pub(super) fn assign(
 }
 
 /// All that is short: each number that is not offered, and how many other ports are.
-pub(super) fn shortages(wanted: &[PortRequest], pools: &[&Resource]) -> Vec<PortShortage> {
+pub(in crate::placement) fn shortages(wanted: &[PortRequest], pools: &[&Resource]) -> Vec<PortShortage> {
     let pools = numbered(pools);
     let is_offered = |number: u64| pools.iter().any(|(_, ranges)| has(ranges, number));
     let (mut short, mut once) = (Vec::new(), BTreeSet::new());
@@ -197,7 +197,7 @@ fn clipped(ranges: &Ranges, low: u64, high: u64) -> impl Iterator<Item = u64> {
 }
 
 /// The place in an offer's ports that a number picks: where dynamic ports begin with a seed.
-pub(super) fn start(offered: &Resources, pick: u64) -> Option<u64> {
+pub(in crate::placement) fn start(offered: &Resources, pick: u64) -> Option<u64> {
     let ports = offered.ranges("ports");
     let mut skip = u128::from(pick).checked_rem(ports.count())?;
     for range in ports.as_slice() {
@@ -214,7 +214,11 @@ pub(super) fn start(offered: &Resources, pick: u64) -> Option<u64> {
 ///
 /// A port without a host port has its container's number; where that is 0 too, it is given one above 1024 that no
 /// other port of the task has (Marathon draws it at random).
-pub(super) fn environment(hostname: &str, wanted: &[PortRequest], given: &[Option<u64>]) -> IndexMap<String, String> {
+pub(in crate::placement) fn environment(
+    hostname: &str,
+    wanted: &[PortRequest],
+    given: &[Option<u64>],
+) -> IndexMap<String, String> {
     let mut env = IndexMap::from([("HOST".to_owned(), hostname.to_owned())]);
     let (mut told, mut listed): (Vec<u64>, Vec<String>) = (Vec::new(), Vec::new());
     let numbers: BTreeSet<u64> =

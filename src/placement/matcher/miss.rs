@@ -1,12 +1,12 @@
 //! [`Miss`]: how a near miss is found.
 
-use super::barrier::Barrier;
 use super::desk::{Desk, Findings};
-use super::near_miss::{Change, NearMiss};
-use super::ports::{HostPort, PortShortage};
 use super::search::Search;
-use super::volume::VolumeSource;
 use crate::constraint::{Candidate, Constraint, Field, Location, Reason, Remedy};
+use crate::placement::model::barrier::Barrier;
+use crate::placement::model::near_miss::{Change, NearMiss};
+use crate::placement::model::ports::{HostPort, PortShortage};
+use crate::placement::model::volume::VolumeSource;
 use smol_str::SmolStr;
 
 /// A near miss in the making.

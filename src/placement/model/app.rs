@@ -92,7 +92,7 @@ pub enum GpuBehavior {
 
 impl GpuBehavior {
     /// The behaviour of that name, as Marathon has it.
-    pub(super) fn by_name(name: &str) -> Option<Self> {
+    pub(in crate::placement) fn by_name(name: &str) -> Option<Self> {
         match name {
             "restricted" => Some(Self::Restricted),
             "unrestricted" => Some(Self::Unrestricted),
@@ -201,14 +201,14 @@ impl App {
     }
 
     /// All conditions that must hold where it runs, however deep.
-    pub(super) fn conditions(&self) -> Vec<&Condition> {
+    pub(in crate::placement) fn conditions(&self) -> Vec<&Condition> {
         let mut all = Vec::new();
         self.require.iter().for_each(|clause| clause.conditions(&mut |condition| all.push(condition)));
         all
     }
 
     /// The fields whose value its tasks share with no later task.
-    pub(super) fn exclusive(&self) -> Vec<Field> {
+    pub(in crate::placement) fn exclusive(&self) -> Vec<Field> {
         let mut fields = Vec::new();
         let mut each = |condition: &Condition| {
             if condition.operator == crate::constraint::Operator::Exclusive && !fields.contains(&condition.field) {
@@ -221,6 +221,6 @@ impl App {
 }
 
 /// An id with its leading slash.
-pub(super) fn full_id(id: &str) -> SmolStr {
+pub(in crate::placement) fn full_id(id: &str) -> SmolStr {
     if id.starts_with('/') { id.into() } else { format_smolstr!("/{id}") }
 }

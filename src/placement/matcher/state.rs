@@ -3,9 +3,9 @@
 //! Offers that were alike when they came, and on whose hosts the same has happened since, are alike still: what is left of
 //! them, what their hosts bear, whether one more task fits and what it takes is worked out once for all of them.
 
-use super::fitness::Usage;
 use crate::constraint::Location;
 use crate::offer::Offer;
+use crate::placement::model::fitness::Usage;
 use crate::resources::{Resources, Scalar};
 use indexmap::IndexMap;
 use smallvec::SmallVec;

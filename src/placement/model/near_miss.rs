@@ -103,7 +103,7 @@ pub enum Change {
 
 impl Change {
     /// Whether it is about another agent, rather than more on this one.
-    pub(super) fn is_elsewhere(&self) -> bool {
+    pub(in crate::placement) fn is_elsewhere(&self) -> bool {
         matches!(self, Self::Value { .. } | Self::NewValue(_) | Self::NoValue(_))
     }
 }

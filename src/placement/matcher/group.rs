@@ -1,11 +1,11 @@
 //! Gangs: apps of one group are placed all together or not at all.
 
-use super::app::App;
 use super::desk::Desk;
-use super::plan::{GroupShortage, Unplaced};
 use super::search::Search;
 use super::serve::{explain, pending, place};
 use crate::constraint::{Condition, Field, Operator, Wanted};
+use crate::placement::model::app::App;
+use crate::placement::model::plan::{GroupShortage, Unplaced};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 

@@ -1,14 +1,14 @@
 //! One plan: serves one app after another, groups as one.
 
-use super::Planner;
-use super::app::App;
 use super::desk::Desk;
 use super::group::place_group;
-use super::plan::{Plan, Unplaced};
-use super::running::Running;
 use super::search::Search;
 use super::serve::{explain, place};
 use crate::offer::Offer;
+use crate::placement::Planner;
+use crate::placement::model::app::App;
+use crate::placement::model::plan::{Plan, Unplaced};
+use crate::placement::model::running::Running;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
@@ -21,7 +21,7 @@ enum Waiting<'a> {
 }
 
 /// Serves all apps, and says what came of it.
-pub(super) fn serve<'a>(
+pub(in crate::placement) fn serve<'a>(
     planner: &'a Planner,
     apps: &IndexMap<&str, &'a App>,
     running: &'a [Running],

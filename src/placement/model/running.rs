@@ -44,7 +44,7 @@ impl Running {
     }
 
     /// Whether it will be replaced: its version is before the app's last change.
-    pub(super) fn is_old(&self, app: Option<&App>) -> bool {
+    pub(in crate::placement) fn is_old(&self, app: Option<&App>) -> bool {
         match (self.version, app.and_then(|app| app.changed)) {
             (Some(version), Some(changed)) => version < changed,
             _ => false,
@@ -52,7 +52,7 @@ impl Running {
     }
 
     /// The task as constraints see it.
-    pub(super) fn placed(&self, app: Option<&App>) -> PlacedTask {
+    pub(in crate::placement) fn placed(&self, app: Option<&App>) -> PlacedTask {
         let mut task = PlacedTask::new(self.app.clone(), self.task.clone(), Arc::clone(&self.location));
         task.image = self.image.clone().or_else(|| app?.image.clone());
         task.labels = self.labels.clone().or_else(|| app.map(|app| Arc::clone(&app.labels))).unwrap_or_default();

@@ -1,0 +1,12 @@
+//! Documents: apps and whole problems as JSON, and where in a text something is wrong.
+
+mod marathon;
+mod problem;
+mod syntax;
+
+pub(super) mod grammar;
+pub(super) mod reader;
+
+pub use problem::Problem;
+pub use reader::{Node, ReadError, ReadFault, TextError};
+pub use syntax::{SyntaxError, SyntaxFault, read_json};
