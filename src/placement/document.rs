@@ -2,10 +2,12 @@
 
 mod marathon;
 mod problem;
+mod spread;
 mod syntax;
+mod volume;
 
-pub(super) mod grammar;
-pub(super) mod reader;
+mod grammar;
+mod reader;
 
 pub use problem::Problem;
 pub use reader::{Node, ReadError, ReadFault, TextError};

@@ -5,6 +5,7 @@ mod class;
 mod desk;
 mod group;
 mod miss;
+mod ports;
 mod score;
 mod search;
 mod serve;
@@ -12,5 +13,6 @@ mod skew;
 mod state;
 mod table;
 mod term;
+mod volumes;
 
 pub(super) mod round;

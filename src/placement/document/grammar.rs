@@ -9,7 +9,7 @@ const CLAUSE: &str = "a condition such as [\"rack\", \"IS\", \"r1\"], or an obje
 const CLAUSES: &str = "a list of conditions, with at least one";
 
 /// A field of a place.
-pub(in crate::placement) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
+pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
     let field: Field = node.text()?.parse().map_err(|error| node.error(ConditionError::from(error)))?;
     if field.is_of_tasks() {
         let operator = of.to_owned();
@@ -19,7 +19,7 @@ pub(in crate::placement) fn field(node: Node<'_>, of: &str) -> Result<Field, Rea
 }
 
 /// The two or three words of a condition.
-pub(in crate::placement) fn words(node: Node<'_>) -> Result<(String, String, Option<Operand>), ReadError> {
+pub(super) fn words(node: Node<'_>) -> Result<(String, String, Option<Operand>), ReadError> {
     let items: Vec<Node<'_>> = node.items(CONDITION)?.collect();
     let ([field, operator] | [field, operator, _]) = items.as_slice() else { return Err(node.wrong(CONDITION)) };
     // The faults of a condition are told as faults of the whole: it is short, and shown in the message.
@@ -40,7 +40,7 @@ fn operand(json: &Json) -> Option<Operand> {
 }
 
 /// A condition, or conditions joined by any, all, not. No deeper than JSON text is read.
-pub(in crate::placement) fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
+pub(super) fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
     if node.json().is_array() {
         let (field, operator, value) = words(node)?;
         let condition = field.parse::<Field>().map_err(ConditionError::from).and_then(|field| {
@@ -68,7 +68,7 @@ pub(in crate::placement) fn clause(node: Node<'_>) -> Result<Clause, ReadError> 
 }
 
 /// A wish with its weight.
-pub(in crate::placement) fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
+pub(super) fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
     node.only(&["if", "weight"])?;
     let clause = clause(node.required("if", CLAUSE)?)?;
     let weight = match node.get("weight") {

@@ -4,9 +4,9 @@ use super::reader::{Node, ReadError, TextError};
 use super::{grammar, syntax};
 use crate::constraint::Condition;
 use crate::placement::model::app::{App, GpuBehavior};
-use crate::placement::model::fitness::Strategy;
 use crate::placement::model::ports::{HostPort, PortRequest};
 use crate::placement::model::spread::Spread;
+use crate::placement::model::strategy::Strategy;
 use crate::placement::model::volume::VolumeRequest;
 use crate::role::Role;
 use serde_json::Value as Json;
@@ -121,25 +121,25 @@ fn placement(node: Node<'_>, app: &mut App) -> Result<(), ReadError> {
 }
 
 /// Reads the name of a strategy.
-pub(in crate::placement) fn strategy(node: Node<'_>) -> Result<Strategy, ReadError> {
+pub(super) fn strategy(node: Node<'_>) -> Result<Strategy, ReadError> {
     let by_name = node.json().as_str().and_then(Strategy::by_name);
     by_name.ok_or_else(|| node.wrong(format!("one of {}", Strategy::NAMES.join(", "))))
 }
 
 /// A role.
-pub(in crate::placement) fn role(node: Node<'_>) -> Result<Role, ReadError> {
+pub(super) fn role(node: Node<'_>) -> Result<Role, ReadError> {
     node.text()?.parse().map_err(|error: crate::role::RoleError| node.error(error))
 }
 
 /// A list of roles, with at least one.
-pub(in crate::placement) fn roles(node: Node<'_>) -> Result<Vec<Role>, ReadError> {
+pub(super) fn roles(node: Node<'_>) -> Result<Vec<Role>, ReadError> {
     const ROLES: &str = "a list of roles, with at least one";
     let roles = node.items(ROLES)?.map(role).collect::<Result<Vec<_>, _>>()?;
     if roles.is_empty() { Err(node.wrong(ROLES)) } else { Ok(roles) }
 }
 
 /// Labels; numbers and truth values count as their text.
-pub(in crate::placement) fn read_labels(node: Node<'_>) -> Result<BTreeMap<SmolStr, SmolStr>, ReadError> {
+pub(super) fn read_labels(node: Node<'_>) -> Result<BTreeMap<SmolStr, SmolStr>, ReadError> {
     let mut labels = BTreeMap::new();
     for (key, value) in node.members()? {
         let text = match value.json() {
@@ -158,13 +158,13 @@ fn gpu_behavior(labels: Node<'_>) -> Result<Option<GpuBehavior>, ReadError> {
     gpu_behavior_by_name(label).map(Some)
 }
 
-pub(in crate::placement) fn gpu_behavior_by_name(node: Node<'_>) -> Result<GpuBehavior, ReadError> {
+pub(super) fn gpu_behavior_by_name(node: Node<'_>) -> Result<GpuBehavior, ReadError> {
     let by_name = node.json().as_str().and_then(GpuBehavior::by_name);
     by_name.ok_or_else(|| node.wrong("restricted or unrestricted"))
 }
 
 /// A time as versions have it.
-pub(in crate::placement) fn version(node: Node<'_>) -> Result<crate::placement::model::version::Version, ReadError> {
+pub(super) fn version(node: Node<'_>) -> Result<crate::placement::model::version::Version, ReadError> {
     node.text()?.parse().map_err(|_| node.wrong("a time such as 2026-08-01T12:30:00.000Z"))
 }
 

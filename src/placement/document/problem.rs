@@ -7,7 +7,8 @@ use crate::attributes::{Attributes, WrittenAttributes};
 use crate::constraint::Location;
 use crate::offer::Offer;
 use crate::placement::model::app::{App, full_id};
-use crate::placement::{Plan, Planner, Running};
+use crate::placement::model::planner::Planner;
+use crate::placement::model::running::Running;
 use crate::resources::{Resources, Written};
 use crate::time::Time;
 use indexmap::IndexSet;
@@ -98,12 +99,6 @@ impl Problem {
             problem.planner = read_options(options)?;
         }
         Ok(problem)
-    }
-
-    /// Makes the plan.
-    #[must_use]
-    pub fn solve(&self) -> Plan {
-        self.planner.plan(&self.apps, &self.running, &self.offers)
     }
 }
 

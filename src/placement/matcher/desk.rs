@@ -1,20 +1,22 @@
 //! [`Desk`]: what is known while a plan is made, what keeps a task off an offer, and what a launch changes.
 
+use super::ports::{self, Assigned};
 use super::search::Search;
 use super::state::{Slot, State, StateId, States, Step, Taken};
 use super::table::Table;
+use super::volumes;
 use crate::constraint::{Candidate, Clause, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
 use crate::draw::{draw, mix};
 use crate::id::TaskId;
 use crate::offer::Offer;
-use crate::placement::Planner;
 use crate::placement::model::app::{App, GpuBehavior};
 use crate::placement::model::barrier::Barrier;
 use crate::placement::model::fitness::Prospect;
 use crate::placement::model::plan::Launch;
-use crate::placement::model::ports::{self, Assigned};
+use crate::placement::model::planner::Planner;
+use crate::placement::model::ports::PortShortage;
 use crate::placement::model::running::Running;
-use crate::placement::model::volume;
+use crate::placement::model::volume::VolumeShortage;
 use crate::resources::{Resource, Resources, Scalar, Value};
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
@@ -239,7 +241,7 @@ impl<'a> Desk<'a> {
         out.then_some(Barrier::Maintenance { start: window.start, until, now })
     }
 
-    fn ports(&self, search: &Search<'_>, slot: &Slot<'_>, left: &Resources) -> Result<Assigned, ports::PortShortage> {
+    fn ports(&self, search: &Search<'_>, slot: &Slot<'_>, left: &Resources) -> Result<Assigned, PortShortage> {
         if search.app.ports.is_empty() {
             return Ok(Assigned::default());
         }
@@ -388,14 +390,14 @@ fn scarce(search: &Search<'_>, left: &Resources) -> Option<Barrier> {
 }
 
 /// The disks that the volumes of a task take, beside what it takes of the root disk.
-fn volumes(search: &Search<'_>, left: &Resources) -> Result<Vec<Resource>, volume::VolumeShortage> {
+fn volumes(search: &Search<'_>, left: &Resources) -> Result<Vec<Resource>, VolumeShortage> {
     if search.app.volumes.is_empty() {
         return Ok(Vec::new());
     }
     let mut parts = Vec::new();
     part(search, left, "disk", search.app.disk, &mut parts);
     let scratch = Resources::try_from_iter(parts).unwrap_or_default();
-    volume::assign(&search.app.volumes, &left.saturating_sub(&scratch))
+    volumes::assign(&search.app.volumes, &left.saturating_sub(&scratch))
 }
 
 /// An amount, of reserved resources first; a task may take of both.

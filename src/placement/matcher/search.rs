@@ -1,11 +1,11 @@
 //! [`Search`]: what one app looks for, worked out once for all its instances.
 
 use crate::constraint::{Clause, Condition, Field, Operator};
-use crate::placement::Planner;
 use crate::placement::model::app::{App, GpuBehavior};
-use crate::placement::model::fitness::Strategy;
+use crate::placement::model::planner::Planner;
 use crate::placement::model::ports::PortRequest;
 use crate::placement::model::spread::Spread;
+use crate::placement::model::strategy::Strategy;
 use crate::resources::{Resource, Resources, Scalar};
 use crate::role::Role;
 use smallvec::SmallVec;

@@ -1,8 +1,8 @@
 //! [`App`]: what is to run, how many times, and where it may.
 
-use super::fitness::Strategy;
 use super::ports::PortRequest;
 use super::spread::Spread;
+use super::strategy::Strategy;
 use super::version::Version;
 use super::volume::VolumeRequest;
 use crate::constraint::{Clause, Condition, Field, Preference};

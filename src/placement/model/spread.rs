@@ -1,7 +1,6 @@
 //! [`Spread`]: how an app should be divided over the values of a field.
 
 use crate::constraint::{Field, Tally};
-use crate::placement::document::reader::{Node, ReadError};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
@@ -18,46 +17,11 @@ pub struct Spread {
     pub targets: Option<IndexMap<SmolStr, f64>>,
 }
 
-/// Percents may add up to a little more than 100, as doubles do.
-const SLACK: f64 = 1e-9;
-
 impl Spread {
     /// An even division, with the usual weight of 50.
     #[must_use]
     pub fn evenly(field: Field) -> Self {
         Self { field, weight: 50.0, targets: None }
-    }
-
-    pub(in crate::placement) fn read(node: Node<'_>) -> Result<Self, ReadError> {
-        node.only(&["field", "weight", "targets"])?;
-        let mut spread =
-            Self::evenly(crate::placement::document::grammar::field(node.required("field", "a field")?, "spread")?);
-        if let Some(weight) = node.get("weight") {
-            spread.weight = weight.number()?;
-            if !(spread.weight > 0.0 && spread.weight <= 100.0) {
-                return Err(weight.wrong("a number above 0, up to 100"));
-            }
-        }
-        if let Some(node) = node.get("targets") {
-            let mut targets = IndexMap::new();
-            for (value, percent) in node.members()? {
-                let number = percent.number()?;
-                if !(0.0..=100.0).contains(&number) {
-                    return Err(percent.wrong("a number of percents from 0 to 100"));
-                }
-                targets.insert(SmolStr::from(value), number);
-            }
-            let sum: f64 = targets.values().sum();
-            if sum > 100.0 + SLACK {
-                return Err(node.wrong("percents that add up to 100 at most"));
-            }
-            if !targets.contains_key("*") && sum < 100.0 - SLACK {
-                targets.insert("*".into(), 100.0 - sum);
-            }
-            // No targets at all are what is left for all values together, which tells none from another.
-            spread.targets = Some(targets);
-        }
-        Ok(spread)
     }
 
     /// How well one more task with that value serves the division: (t - c - 1) / t, with c tasks there of a target of t.
@@ -93,11 +57,6 @@ fn real(number: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::constraint::{Location, Placed, PlacedTask};
-    use serde_json::{Value as Json, json};
-
-    fn read(json: Json) -> Result<Spread, ReadError> {
-        Spread::read(Node::root(&json))
-    }
 
     fn tally(values: &[&str]) -> Tally {
         let mut placed = Placed::new();
@@ -110,7 +69,12 @@ mod tests {
 
     #[test]
     fn the_score_is_the_part_of_the_target_that_is_still_missing() {
-        let spread = read(json!({"field": "dc", "targets": {"dc1": 80, "dc9": 0}})).unwrap();
+        let even = Spread::evenly("dc".parse().unwrap());
+        let targets = |targets: &[(&str, f64)]| Spread {
+            targets: Some(targets.iter().map(|(value, percent)| ((*value).into(), *percent)).collect()),
+            ..even.clone()
+        };
+        let spread = targets(&[("dc1", 80.0), ("dc9", 0.0), ("*", 20.0)]);
         let cases: &[(Option<&str>, &[&str], f64)] = &[
             (Some("dc1"), &["dc1", "dc1"], 5.0 / 8.0),
             (Some("dc2"), &["dc1", "dc1"], 0.5), // what is left, for all others together
@@ -122,24 +86,8 @@ mod tests {
         for (value, tasks, expected) in cases {
             same(spread.score(*value, 10, &tally(tasks), 0), *expected);
         }
-        let full = read(json!({"field": "dc", "targets": {"dc1": 100}})).unwrap();
+        let full = targets(&[("dc1", 100.0)]);
         same(full.score(Some("dc2"), 10, &tally(&[]), 0), -1.0);
-        let even = read(json!({"field": "dc"})).unwrap();
         same(even.score(Some("dc1"), 6, &tally(&["dc1"]), 3), 0.0);
-    }
-
-    #[test]
-    fn what_is_no_spread_is_refused() {
-        for (json, why) in [
-            (json!({}), "field: is not there"),
-            (json!({"field": "@app"}), "field: spread does not go with @app"),
-            (json!({"field": "dc", "weight": 0}), "weight: found 0, expected a number above 0"),
-            (json!({"field": "dc", "targets": {"a": 60, "b": 60}}), "add up to 100"),
-            (json!({"field": "dc", "targets": {"a": -1}}), "targets.a: found -1"),
-            (json!({"field": "dc", "percents": {}}), "unknown key \"percents\""),
-        ] {
-            let error = read(json).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
     }
 }
