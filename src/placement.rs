@@ -10,7 +10,7 @@ mod model;
 pub use document::{Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json};
 pub use model::app::{App, GpuBehavior};
 pub use model::barrier::{Barrier, Obstacle};
-pub use model::fitness::{Fitness, Prospect, Usage};
+pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};
 pub use model::near_miss::{Change, NearMiss};
 pub use model::plan::{GroupShortage, Launch, Plan, Unplaced};
 pub use model::planner::Planner;

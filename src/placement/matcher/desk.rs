@@ -251,10 +251,10 @@ impl<'a> Desk<'a> {
     }
 
     /// The place as a fitness sees it.
-    pub(super) fn prospect<'s>(&'s self, search: &Search<'s>, index: usize) -> Prospect<'s> {
+    pub(super) fn prospect<'s>(&'s self, search: &'s Search<'_>, index: usize) -> Prospect<'s> {
         let (slot, state, seed) = (&self.slots[index], self.state(index), self.planner.seed.unwrap_or(0));
         Prospect {
-            app: search.app,
+            app: &search.request,
             offer: slot.offer,
             left: &state.left,
             used: state.used,

@@ -2,6 +2,7 @@
 
 use crate::constraint::{Clause, Condition, Field, Operator};
 use crate::placement::model::app::{App, GpuBehavior};
+use crate::placement::model::fitness::TaskRequest;
 use crate::placement::model::planner::Planner;
 use crate::placement::model::ports::PortRequest;
 use crate::placement::model::spread::Spread;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     pub(super) app: &'a App,
+    /// What a fitness sees of the app.
+    pub(super) request: TaskRequest<'a>,
     /// The number of the app among those that are planned.
     pub(super) number: usize,
     /// What the ids of its tasks begin with.
@@ -63,6 +66,7 @@ impl<'a> Search<'a> {
         let all: f64 = app.spread.iter().map(|spread| spread.weight).sum();
         Self {
             app,
+            request: app.task_request(),
             number,
             name: app.id.trim_start_matches('/').replace('/', "_").into(),
             texts: app.require.iter().map(ToSmolStr::to_smolstr).collect(),

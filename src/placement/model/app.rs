@@ -1,5 +1,6 @@
 //! [`App`]: what is to run, how many times, and where it may.
 
+use super::fitness::TaskRequest;
 use super::ports::PortRequest;
 use super::spread::Spread;
 use super::strategy::Strategy;
@@ -198,6 +199,24 @@ impl App {
     pub fn group(mut self, group: impl Into<SmolStr>) -> Self {
         self.group = Some(group.into());
         self
+    }
+
+    /// Returns what the app asks for one of its tasks, as a [`Fitness`](super::fitness::Fitness) sees it.
+    pub(in crate::placement) fn task_request(&self) -> TaskRequest<'_> {
+        TaskRequest {
+            id: &self.id,
+            instances: self.instances,
+            cpus: self.cpus,
+            mem: self.mem,
+            disk: self.disk,
+            gpus: self.gpus,
+            ports: &self.ports,
+            volumes: &self.volumes,
+            role: self.role.as_ref(),
+            image: self.image.as_deref(),
+            labels: &self.labels,
+            group: self.group.as_deref(),
+        }
     }
 
     /// All conditions that must hold where it runs, however deep.

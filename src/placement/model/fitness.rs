@@ -1,8 +1,12 @@
 //! [`Fitness`]: which of the places where a task may run is the best one.
 
-use super::app::App;
+use super::ports::PortRequest;
+use super::volume::VolumeRequest;
 use crate::offer::Offer;
 use crate::resources::{Resources, Scalar};
+use crate::role::Role;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How good a place is for a task, among those where it may run.
@@ -56,12 +60,12 @@ pub trait Fitness: fmt::Debug + Send + Sync {
     }
 }
 
-/// A place where a task may run.
+/// A place where a task may run, as a fitness sees it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Prospect<'a> {
-    /// Whose task.
-    pub app: &'a App,
+    /// What the app asks for one of its tasks.
+    pub app: &'a TaskRequest<'a>,
     /// The offer, as it was made.
     pub offer: &'a Offer,
     /// What is left of it.
@@ -70,6 +74,38 @@ pub struct Prospect<'a> {
     pub used: Usage,
     /// A number from 0 to 1 (below 1), drawn by the planner's seed for this task and offer.
     pub draw: f64,
+}
+
+/// What an app asks for one of its tasks: the part of an app that a fitness may look at.
+///
+/// Conditions, preferences and spreads are not in it: a fitness chooses among places that these leave alike.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct TaskRequest<'a> {
+    /// The id of the app.
+    pub id: &'a str,
+    /// How many tasks of the app are to run.
+    pub instances: u64,
+    /// What the task takes of cpus.
+    pub cpus: Scalar,
+    /// What the task takes of memory, in MB.
+    pub mem: Scalar,
+    /// What the task takes of the root disk, in MB.
+    pub disk: Scalar,
+    /// What the task takes of gpus.
+    pub gpus: Scalar,
+    /// Its ports.
+    pub ports: &'a [PortRequest],
+    /// Its persistent volumes.
+    pub volumes: &'a [VolumeRequest],
+    /// The role of the app.
+    pub role: Option<&'a Role>,
+    /// The image of its container.
+    pub image: Option<&'a str>,
+    /// Its labels.
+    pub labels: &'a BTreeMap<SmolStr, SmolStr>,
+    /// The group of the app.
+    pub group: Option<&'a str>,
 }
 
 /// What the tasks on a host use.
