@@ -30,7 +30,7 @@ impl Planner {
     /// Apps of one id count as one another's tasks: keep ids apart.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
-        matcher::round::serve(self, &apps, running, offers)
+        matcher::plan(self, &apps, running, offers)
     }
 }
 

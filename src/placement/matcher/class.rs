@@ -1,95 +1,123 @@
-//! [`Class`]: offers between which only their hosts make a difference.
+//! [`Class`]: an equivalence class of offers, with a priority queue of those that fit.
 
-use super::score::CLOSE;
+use super::index::OfferIx;
+use super::score::{HostScore, TOLERANCE, ValueScore};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Offers that agree in all values on which something depends.
+/// Offers that agree in all values that the app's clauses, preferences and spreads look at.
 #[derive(Debug, Default)]
 pub(super) struct Class {
-    /// The weights of wishes for a place that hold.
-    pub(super) place: f64,
-    /// What the values come to; none = they will not do at present.
-    pub(super) score: Option<[f64; 3]>,
-    /// Its offers from the first, and from where on they may do; where there is but one class, these are all.
-    pub(super) offers: Vec<u32>,
-    pub(super) from: usize,
-    /// Its offers that will do, best first.
-    pub(super) ranks: BTreeMap<Rank, VecDeque<u32>>,
-    /// Its best offer, unless that has to be found anew.
+    /// The weights of the preferences that the location meets.
+    pub(super) location_weight: f64,
+    /// The score of its values; none = the values are not allowed at present.
+    pub(super) score: Option<ValueScore>,
+    /// Its offers as listed, unless they are ranked or all offers are of this class.
+    pub(super) offers: Vec<OfferIx>,
+    /// Offers before this position do not fit.
+    pub(super) cursor: usize,
+    /// The priority queue: by rank, the offers that fit.
+    queue: BTreeMap<Rank, VecDeque<OfferIx>>,
+    /// Its best offer, as of the last time that it was looked for.
     pub(super) head: Option<Head>,
+    /// The head has to be looked for again.
     pub(super) is_stale: bool,
 }
 
-/// The best of a class.
+/// The best offer of a class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
-    pub(super) standing: [f64; 3],
-    pub(super) index: usize,
-    /// Whether others of the class are so close that only a look at all of them can tell.
+    pub(super) offer: OfferIx,
+    pub(super) score: HostScore,
+    /// Another offer of the class is within the tolerance: only a scan of all offers finds the best one.
     pub(super) is_close: bool,
 }
 
-/// A standing as it is sorted: the best is the smallest.
-pub(super) type Rank = [u64; 3];
+/// A host score as a sort key; the best score is the smallest key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Rank {
+    weight: u64,
+    fitness: u64,
+    tie_break: u64,
+}
 
-/// The rank of a number: what is greater comes first.
-pub(super) fn rank(number: f64) -> u64 {
+/// The key of what is worse than any number.
+const WORST: u64 = u64::MAX;
+
+/// Weights are no scores yet: they will be divided by the sum of all. So of weights more counts as close.
+const WEIGHT_TOLERANCE: f64 = 1e-3;
+
+impl From<HostScore> for Rank {
+    fn from(score: HostScore) -> Self {
+        Self { weight: key(score.weight), fitness: key(score.fitness), tie_break: key(score.tie_break) }
+    }
+}
+
+impl From<Rank> for HostScore {
+    fn from(rank: Rank) -> Self {
+        Self { weight: number(rank.weight), fitness: number(rank.fitness), tie_break: number(rank.tie_break) }
+    }
+}
+
+/// Maps numbers to integers in descending order.
+fn key(number: f64) -> u64 {
     let bits = number.to_bits();
     if bits >> 63 == 1 { bits } else { !bits & !(1 << 63) }
 }
 
-/// The number of a rank.
-fn number(rank: u64) -> f64 {
-    f64::from_bits(if rank >> 63 == 1 { rank } else { !rank & !(1 << 63) })
+/// The number of a key.
+fn number(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key } else { !key & !(1 << 63) })
 }
 
 impl Class {
-    /// Adds an offer to those that will do.
-    pub(super) fn add(&mut self, index: u32, rank: Rank) {
-        let offers = self.ranks.entry(rank).or_default();
-        let at = if offers.back().is_some_and(|last| *last > index) {
-            offers.partition_point(|one| *one < index)
+    pub(super) fn new(location_weight: f64) -> Self {
+        Self { location_weight, ..Self::default() }
+    }
+
+    /// Adds an offer that fits to the queue.
+    pub(super) fn insert(&mut self, offer: OfferIx, rank: Rank) {
+        let offers = self.queue.entry(rank).or_default();
+        let at = if offers.back().is_some_and(|last| *last > offer) {
+            offers.partition_point(|one| *one < offer)
         } else {
             offers.len()
         };
-        offers.insert(at, index);
+        offers.insert(at, offer);
     }
 
-    /// Takes it away again.
-    pub(super) fn remove(&mut self, index: u32, rank: Rank) {
-        let Some(offers) = self.ranks.get_mut(&rank) else { return };
-        if let Ok(at) = offers.binary_search(&index) {
+    /// Removes an offer from the queue.
+    pub(super) fn remove(&mut self, offer: OfferIx, rank: Rank) {
+        let Some(offers) = self.queue.get_mut(&rank) else { return };
+        if let Ok(at) = offers.binary_search(&offer) {
             offers.remove(at);
         }
         if offers.is_empty() {
-            self.ranks.remove(&rank);
+            self.queue.remove(&rank);
         }
     }
 
-    /// The best of those that will do.
-    pub(super) fn best_of_ranks(&self) -> Option<Head> {
-        let mut ranks = self.ranks.iter();
+    /// Returns the first offer of the queue.
+    pub(super) fn best(&self) -> Option<Head> {
+        let mut ranks = self.queue.iter();
         let (best, offers) = ranks.next()?;
-        let standing = best.map(number);
+        let score = HostScore::from(*best);
         let is_close = |worse: Rank| {
-            let worse = worse.map(number);
-            let level = (0..3).find(|level| standing[*level].to_bits() != worse[*level].to_bits());
-            level.is_some_and(|level| standing[level] - worse[level] < if level == 0 { CLOSE_WEIGHTS } else { CLOSE })
+            let (best, worse) = (score.levels(), HostScore::from(worse).levels());
+            let level = (0..best.len()).find(|level| best[*level].to_bits() != worse[*level].to_bits());
+            level
+                .is_some_and(|level| best[level] - worse[level] < if level == 0 { WEIGHT_TOLERANCE } else { TOLERANCE })
         };
-        // The next with another tie break, the next with another fitness, the next with other wishes.
-        let [wishes, fitness, _] = *best;
-        let next = [ranks.next(), self.after([wishes, fitness, LAST]), self.after([wishes, LAST, LAST])];
+        // The next one with another tie break, with another fitness, with another weight.
+        let next = [
+            ranks.next(),
+            self.first_after(Rank { tie_break: WORST, ..*best }),
+            self.first_after(Rank { fitness: WORST, tie_break: WORST, ..*best }),
+        ];
         let is_close = next.into_iter().flatten().any(|(rank, _)| is_close(*rank));
-        Some(Head { standing, index: *offers.front()? as usize, is_close })
+        Some(Head { offer: *offers.front()?, score, is_close })
     }
 
-    fn after(&self, rank: Rank) -> Option<(&Rank, &VecDeque<u32>)> {
-        self.ranks.range(rank..).next()
+    fn first_after(&self, rank: Rank) -> Option<(&Rank, &VecDeque<OfferIx>)> {
+        self.queue.range(rank..).next()
     }
 }
-
-/// The rank of what is worse than any number.
-const LAST: u64 = u64::MAX;
-
-/// Weights are no scores yet: they will be divided by the sum of all. So of weights more counts as close.
-const CLOSE_WEIGHTS: f64 = 1e-3;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// The ports that a task gets, as they stand in the app, and the resources that they are.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Assigned {
+pub(super) struct AssignedPorts {
     pub(super) ports: Vec<Option<u64>>,
     pub(super) resources: Vec<Resource>,
 }
@@ -20,7 +20,7 @@ pub(super) fn assign(
     wanted: &[PortRequest],
     pools: &[&Resource],
     start: Option<u64>,
-) -> Result<Assigned, PortShortage> {
+) -> Result<AssignedPorts, PortShortage> {
     let pools = numbered(pools);
     let mut fixed = fixed_numbers(wanted);
     let start = start.unwrap_or(0);
@@ -70,7 +70,7 @@ pub(super) fn assign(
         let ranges = numbers.iter().map(|(_, number)| *number..=*number).collect();
         pools[numbers[0].0].0.like(Value::Ranges(ranges))
     });
-    Ok(Assigned { resources: resources.collect(), ports })
+    Ok(AssignedPorts { resources: resources.collect(), ports })
 }
 
 /// All that is short: each number that is not offered, and how many other ports are.

@@ -1,49 +1,114 @@
 //! [`Score`]: how good an offer is, and which of two is better.
+//!
+//! Scores that differ by less than [`TOLERANCE`] are equal. That is no order: a may be equal to b and b to c, but not a to c.
 
 use std::cmp::Ordering;
+use std::ops::Add;
 
-/// How good an offer is, the most important score first: preferences, spreads, few tasks on the value of a
-/// `GROUP_BY`, strategy and what decides between equals of it.
-pub(super) type Score = [f64; 5];
+/// The scores of an offer, the most important one first; more is better.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Score {
+    /// The weights of the preferences that hold, as a part of all weights.
+    pub(super) preference: f64,
+    pub(super) spread: f64,
+    /// Few tasks on the value of a `GROUP_BY`.
+    pub(super) grouping: f64,
+    pub(super) fitness: f64,
+    pub(super) tie_break: f64,
+}
 
-/// What its host makes of an offer: the weights of wishes that hold, strategy, and what decides between equals of it.
-pub(super) type Standing = Option<[f64; 3]>;
+/// The part of a score that depends on the values of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct ValueScore {
+    /// The sum of the weights of the preferences that hold.
+    pub(super) weight: f64,
+    pub(super) spread: f64,
+    pub(super) grouping: f64,
+}
+
+/// The part of a score that depends on the host of the offer and on what is left of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct HostScore {
+    /// The sum of the weights of the preferences that hold.
+    pub(super) weight: f64,
+    pub(super) fitness: f64,
+    pub(super) tie_break: f64,
+}
 
 /// Scores less than this apart are equal.
-pub(super) const CLOSE: f64 = 1e-9;
+pub(super) const TOLERANCE: f64 = 1e-9;
 
-/// What is no number is worst. What differs by no more than doubles err is the same.
+impl Score {
+    /// Joins both parts; `total_weight` is the sum of the weights of all preferences, without sign.
+    pub(super) fn new(of_values: ValueScore, of_host: HostScore, total_weight: f64) -> Self {
+        let weight = of_values.weight + of_host.weight;
+        Self {
+            preference: if total_weight > 0.0 { quantize(weight / total_weight) } else { 0.0 },
+            spread: of_values.spread,
+            grouping: of_values.grouping,
+            fitness: of_host.fitness,
+            tie_break: of_host.tie_break,
+        }
+    }
+
+    /// Returns the scores in the order in which they count.
+    pub(super) fn levels(&self) -> [f64; 5] {
+        [self.preference, self.spread, self.grouping, self.fitness, self.tie_break]
+    }
+
+    /// Compares to the last bit; the better score is the greater.
+    pub(super) fn exact_cmp(&self, other: &Self) -> Ordering {
+        for (mine, theirs) in self.levels().iter().zip(&other.levels()) {
+            let order = mine.total_cmp(theirs);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
+    }
+
+    /// Returns true if the first level on which the two differ is equal within the tolerance.
+    pub(super) fn is_close_to(&self, other: &Self) -> bool {
+        for (mine, theirs) in self.levels().iter().zip(&other.levels()) {
+            if mine.to_bits() != theirs.to_bits() {
+                return (mine - theirs).abs() < TOLERANCE;
+            }
+        }
+        false
+    }
+}
+
+impl Add for ValueScore {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            weight: self.weight + other.weight,
+            spread: self.spread + other.spread,
+            grouping: self.grouping + other.grouping,
+        }
+    }
+}
+
+impl HostScore {
+    /// Returns the scores in the order in which they count.
+    pub(super) fn levels(&self) -> [f64; 3] {
+        [self.weight, self.fitness, self.tie_break]
+    }
+}
+
+/// Rounds to multiples of 1e-12, so that the rounding errors of doubles alone do not tell two scores apart. A NaN becomes
+/// the worst score.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 1e15, and cut off on purpose")]
-pub(super) fn settled(number: f64) -> f64 {
-    const GRAINS: f64 = 1e12;
+pub(super) fn quantize(number: f64) -> f64 {
+    const STEPS: f64 = 1e12;
     if number.is_nan() {
         return f64::NEG_INFINITY;
     }
-    let grains = number * GRAINS;
-    if grains.abs() >= 1e15 {
+    let steps = number * STEPS;
+    if steps.abs() >= 1e15 {
         return number;
     }
     // As `round` does, which is a call where this is two instructions; within 53 bits.
-    (grains + 0.5_f64.copysign(grains)) as i64 as f64 / GRAINS
-}
-
-/// Which of two scores is better, to the last bit: the better one is the greater.
-pub(super) fn exact_order(score: &Score, than: &Score) -> Ordering {
-    for (mine, theirs) in score.iter().zip(than) {
-        let order = mine.total_cmp(theirs);
-        if order.is_ne() {
-            return order;
-        }
-    }
-    Ordering::Equal
-}
-
-/// Whether two scores differ, and at first by less than what counts.
-pub(super) fn is_close(score: &Score, than: &Score) -> bool {
-    for (mine, theirs) in score.iter().zip(than) {
-        if mine.to_bits() != theirs.to_bits() {
-            return (mine - theirs).abs() < CLOSE;
-        }
-    }
-    false
+    (steps + 0.5_f64.copysign(steps)) as i64 as f64 / STEPS
 }

@@ -1,6 +1,7 @@
-//! [`Table`]: offers by the values of their fields.
+//! [`Table`]: dictionary-encoded columns of the offers, one for each field or set of fields.
 
-use super::state::Slot;
+use super::index::{OfferIx, ValueIx};
+use super::offer_state::Slot;
 use crate::attributes::AttributeValue;
 use crate::constraint::Field;
 use indexmap::{IndexMap, IndexSet};
@@ -8,38 +9,38 @@ use smol_str::{SmolStr, format_smolstr};
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// For a field, or several, which offers agree in them.
+/// A dictionary-encoded column: each distinct value is numbered, in the order of the offers that have it first.
 #[derive(Debug, Default)]
 pub(super) struct Column {
-    /// By offer, the number of its value.
-    pub(super) of: Vec<u32>,
-    /// By the number of a value, the first offer that has it.
-    pub(super) firsts: Vec<usize>,
+    /// By offer, its value.
+    values: Vec<ValueIx>,
+    /// By value, the first offer that has it.
+    firsts: Vec<OfferIx>,
 }
 
-/// The columns that were asked for.
+/// The columns that were asked for so far.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Of values as they print, which is how tasks are counted.
+    /// Columns of values as they print, which is how tasks are counted.
     printed: Map<Field, Arc<Column>>,
-    /// Of values as they are: a scalar and a text may print alike.
+    /// Columns of values with their types: a scalar and a text may print alike.
     exact: Map<Vec<Field>, Arc<Column>>,
 }
 
 type Map<K, V> = IndexMap<K, V, foldhash::fast::FixedState>;
 
 impl Table {
-    /// Which offers have the same value, as it prints.
+    /// Returns the column in which offers agree whose values of the field print alike.
     pub(super) fn printed(&mut self, slots: &[Slot<'_>], field: &Field) -> Arc<Column> {
         if let Some(column) = self.printed.get(field) {
             return Arc::clone(column);
         }
-        let column = Arc::new(column(slots, |slot| slot.location.value(field).map(SmolStr::from)));
+        let column = Arc::new(Column::of(slots, |slot| slot.location.value(field).map(SmolStr::from)));
         self.printed.insert(field.clone(), Arc::clone(&column));
         column
     }
 
-    /// Which offers have the very same values of all these fields.
+    /// Returns the column in which offers agree that have the same value, type included, of each of the fields.
     pub(super) fn exact(&mut self, slots: &[Slot<'_>], fields: &[&Field]) -> Arc<Column> {
         let mut key: Vec<Field> = fields.iter().copied().cloned().collect();
         key.sort_unstable();
@@ -47,82 +48,103 @@ impl Table {
         if let Some(column) = self.exact.get(&key) {
             return Arc::clone(column);
         }
-        let mut columns = key.iter().map(|field| column(slots, |slot| exact(slot, field)));
-        let first = columns.next().unwrap_or_else(|| column(slots, |_| 0_u8));
-        let joined = columns.fold(first, |joined, next| join(&joined, &next));
+        let mut columns = key.iter().map(|field| Column::of(slots, |slot| typed_value(slot, field)));
+        let first = columns.next().unwrap_or_else(|| Column::of(slots, |_| 0_u8));
+        let joined = columns.fold(first, |joined, next| joined.join(&next));
         let joined = Arc::new(joined);
         self.exact.insert(key, Arc::clone(&joined));
         joined
     }
 }
 
-/// Which offers agree in both.
-pub(super) fn join(column: &Column, with: &Column) -> Column {
-    let width = with.firsts.len();
-    let mut joined = Column { of: Vec::with_capacity(column.of.len()), firsts: Vec::new() };
-    let pairs = column.of.iter().zip(&with.of).enumerate();
-    if column.firsts.len().saturating_mul(width) <= FEW_PAIRS {
-        let mut numbers = vec![u32::MAX; column.firsts.len() * width];
-        for (index, (one, other)) in pairs {
-            let number = &mut numbers[*one as usize * width + *other as usize];
-            if *number == u32::MAX {
-                *number = short(joined.firsts.len());
-                joined.firsts.push(index);
-            }
-            joined.of.push(*number);
-        }
-    } else {
-        let mut numbers: Map<(u32, u32), u32> = Map::default();
-        for (index, (one, other)) in pairs {
-            joined.push(index, &mut numbers, (*one, *other));
-        }
-    }
-    joined
-}
-
-/// So many pairs of values are looked up in a plain list.
-const FEW_PAIRS: usize = 1 << 14;
-
-fn short(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
+/// Up to so many pairs of values are numbered in an array, more in a hash map.
+const MAX_ARRAY_PAIRS: usize = 1 << 14;
 
 impl Column {
-    /// Offers by what their values come to.
-    pub(super) fn grouped<K: Hash + Eq>(&self, of: impl FnMut(usize) -> K) -> Self {
+    fn of<K: Hash + Eq>(slots: &[Slot<'_>], key: impl Fn(&Slot<'_>) -> K) -> Self {
+        let mut numbers: Map<K, ValueIx> = Map::default();
+        let mut column = Self { values: Vec::with_capacity(slots.len()), firsts: Vec::new() };
+        for (index, slot) in slots.iter().enumerate() {
+            column.push(OfferIx::new(index), &mut numbers, key(slot));
+        }
+        column
+    }
+
+    pub(super) fn value(&self, offer: OfferIx) -> ValueIx {
+        self.values[offer.index()]
+    }
+
+    /// The values of the offers, in their order.
+    pub(super) fn values(&self) -> &[ValueIx] {
+        &self.values
+    }
+
+    /// The first offer that has the value.
+    pub(super) fn first(&self, value: ValueIx) -> OfferIx {
+        self.firsts[value.index()]
+    }
+
+    /// For each distinct value, the first offer that has it.
+    pub(super) fn firsts(&self) -> &[OfferIx] {
+        &self.firsts
+    }
+
+    /// The distinct values.
+    pub(super) fn distinct(&self) -> impl Iterator<Item = ValueIx> + use<> {
+        (0..self.firsts.len()).map(ValueIx::new)
+    }
+
+    /// Returns the column in which offers agree that agree in both.
+    pub(super) fn join(&self, with: &Self) -> Self {
+        let width = with.firsts.len();
+        let mut joined = Self { values: Vec::with_capacity(self.values.len()), firsts: Vec::new() };
+        let pairs = self.values.iter().zip(&with.values).enumerate();
+        if self.firsts.len().saturating_mul(width) <= MAX_ARRAY_PAIRS {
+            let mut numbers = vec![ValueIx::NONE; self.firsts.len() * width];
+            for (index, (one, other)) in pairs {
+                let number = &mut numbers[one.index() * width + other.index()];
+                if *number == ValueIx::NONE {
+                    *number = ValueIx::new(joined.firsts.len());
+                    joined.firsts.push(OfferIx::new(index));
+                }
+                joined.values.push(*number);
+            }
+        } else {
+            let mut numbers: Map<(ValueIx, ValueIx), ValueIx> = Map::default();
+            for (index, (one, other)) in pairs {
+                joined.push(OfferIx::new(index), &mut numbers, (*one, *other));
+            }
+        }
+        joined
+    }
+
+    /// Returns the coarser column in which offers agree whose values have the same key; `key` is asked once for each value,
+    /// with the first offer that has it.
+    pub(super) fn grouped<K: Hash + Eq>(&self, key: impl FnMut(OfferIx) -> K) -> Self {
         let mut numbers: IndexSet<K, foldhash::fast::FixedState> = IndexSet::default();
         let (mut firsts, mut groups) = (Vec::new(), Vec::with_capacity(self.firsts.len()));
-        for (first, key) in self.firsts.iter().zip(self.firsts.iter().copied().map(of)) {
+        for (first, key) in self.firsts.iter().zip(self.firsts.iter().copied().map(key)) {
             let (group, is_new) = numbers.insert_full(key);
             if is_new {
                 firsts.push(*first);
             }
-            groups.push(short(group));
+            groups.push(ValueIx::new(group));
         }
-        Self { of: self.of.iter().map(|value| groups[*value as usize]).collect(), firsts }
+        Self { values: self.values.iter().map(|value| groups[value.index()]).collect(), firsts }
     }
 
-    fn push<K: Hash + Eq>(&mut self, index: usize, numbers: &mut Map<K, u32>, key: K) {
-        let next = short(numbers.len());
+    fn push<K: Hash + Eq>(&mut self, offer: OfferIx, numbers: &mut Map<K, ValueIx>, key: K) {
+        let next = ValueIx::new(numbers.len());
         let number = *numbers.entry(key).or_insert(next);
         if number == next {
-            self.firsts.push(index);
+            self.firsts.push(offer);
         }
-        self.of.push(number);
+        self.values.push(number);
     }
 }
 
-fn column<K: Hash + Eq>(slots: &[Slot<'_>], key: impl Fn(&Slot<'_>) -> K) -> Column {
-    let mut numbers: Map<K, u32> = Map::default();
-    let mut column = Column { of: Vec::with_capacity(slots.len()), firsts: Vec::new() };
-    for (index, slot) in slots.iter().enumerate() {
-        column.push(index, &mut numbers, key(slot));
-    }
-    column
-}
-
-/// A value with its type.
-fn exact(slot: &Slot<'_>, field: &Field) -> Option<(u8, SmolStr)> {
+/// Returns the value of a field with its type.
+fn typed_value(slot: &Slot<'_>, field: &Field) -> Option<(u8, SmolStr)> {
     let Field::Attribute(name) = field else { return slot.location.value(field).map(|value| (0, value.into())) };
     slot.location.attributes.first(name).map(|value| match value {
         AttributeValue::Text(text) => (0, text.clone()),

@@ -34,7 +34,7 @@ pub enum Barrier {
     },
     /// The agent stands in another region, and the app does not ask for regions.
     #[error("in {region}, not in {home}")]
-    Away {
+    WrongRegion {
         /// Where the agent stands.
         region: SmolStr,
         /// Where the app stays.
@@ -50,7 +50,7 @@ pub enum Barrier {
     },
     /// A task there lets no other in.
     #[error("{0}")]
-    Kept(Reason),
+    ExclusivelyHeld(Reason),
     /// The agent is, or soon will be, down for maintenance.
     #[error("down from {start}{}, it is {now}", Until(.until))]
     Maintenance {
@@ -76,7 +76,7 @@ pub enum Barrier {
     Volume(VolumeShortage),
     /// There are gpus, and the app wants none.
     #[error("{gpus} gpus left, which the app does not want")]
-    Scarce {
+    GpusReserved {
         /// How many.
         gpus: Scalar,
     },
@@ -92,13 +92,13 @@ impl Barrier {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::OtherRole { .. } | Self::NoneOfRole { .. } => "role",
-            Self::Away { .. } => "region",
+            Self::WrongRegion { .. } => "region",
             Self::Condition { reason, .. } if reason.is_absence() => "attributes",
-            Self::Condition { .. } | Self::Kept(_) => "constraint",
+            Self::Condition { .. } | Self::ExclusivelyHeld(_) => "constraint",
             Self::Maintenance { .. } => "maintenance",
             Self::Short { name, .. } => name,
             Self::Volume(_) => "disk",
-            Self::Scarce { .. } => "scarce",
+            Self::GpusReserved { .. } => "scarce",
             Self::Ports(_) => "ports",
         }
     }
