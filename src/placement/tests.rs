@@ -223,7 +223,7 @@ fn a_strategy_of_ones_own_decides() {
     }
     let offers = ["o1", "o2", "o3"].map(|id| offer(id, PLENTY, ""));
     let mut problem = Problem::from_json(&json!({"app": {"id": "a"}, "offers": offers})).unwrap();
-    problem.planner.strategy = Strategy::own(Last);
+    problem.planner.strategy = Strategy::custom(Last);
     assert_eq!(launched(&problem.solve()), ["o3"]);
 }
 

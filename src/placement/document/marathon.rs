@@ -41,7 +41,7 @@ impl App {
         }
         let mut app = Self::new(id.name()?);
         if let Some(instances) = node.get("instances") {
-            app.instances = instances.whole(Self::MOST_INSTANCES)?;
+            app.instances = instances.whole(Self::MAX_INSTANCES)?;
         }
         for (keys, amount) in [
             (["cpus", "cpus"], &mut app.cpus),

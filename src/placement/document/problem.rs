@@ -73,7 +73,7 @@ impl Problem {
         let mut add = |node: Node<'_>| {
             let app = App::read(node)?;
             if !ids.insert(app.id.clone()) {
-                return Err(node.error(ReadFault::Twice(app.id.into())));
+                return Err(node.error(ReadFault::Duplicate(app.id.into())));
             }
             problem.apps.push(app);
             Ok(())
@@ -90,7 +90,7 @@ impl Problem {
             for node in offers.items("a list of offers")? {
                 let offer = read_offer(node)?;
                 if !ids.insert(offer.id.clone()) {
-                    return Err(node.error(ReadFault::Twice(offer.id.to_string())));
+                    return Err(node.error(ReadFault::Duplicate(offer.id.to_string())));
                 }
                 problem.offers.push(offer);
             }

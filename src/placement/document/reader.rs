@@ -50,7 +50,7 @@ pub enum ReadFault {
     Missing(&'static str),
     /// It is something else.
     #[error("found {found}, expected {expected}")]
-    Wrong {
+    Unexpected {
         /// What it is, as JSON.
         found: String,
         /// What it should be.
@@ -66,7 +66,7 @@ pub enum ReadFault {
     },
     /// An id that something else of the kind has already.
     #[error("found {0:?} for the second time, expected ids that differ")]
-    Twice(String),
+    Duplicate(String),
     /// A condition that is none.
     #[error(transparent)]
     Condition(#[from] ConditionError),
@@ -167,7 +167,7 @@ impl<'a> Node<'a> {
             found.truncate(end);
             found.push_str("...");
         }
-        self.error(ReadFault::Wrong { found, expected: expected.into() })
+        self.error(ReadFault::Unexpected { found, expected: expected.into() })
     }
 
     /// Its members.

@@ -35,14 +35,14 @@ pub enum SyntaxFault {
     },
     /// The text ends too early.
     #[error("found the end of the text, expected {0}")]
-    End(&'static str),
+    UnexpectedEnd(&'static str),
     /// Bytes that are no text.
     #[error("found bytes that are no UTF-8, expected text")]
-    NotText,
+    InvalidUtf8,
     /// By the grammar it may stand there, but it cannot be read: too large a number, too deep a nesting,
     /// half of a surrogate pair.
     #[error("{0}")]
-    Beyond(String),
+    Unsupported(String),
 }
 
 /// Reads JSON text; of text that is none, tells the first character that cannot stand where it stands.
@@ -66,7 +66,9 @@ pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
             let good = String::from_utf8_lossy(&text[..error.valid_up_to()]);
             // What comes before may be the first fault.
             let before = first_fault(&good).filter(|(at, _)| *at < good.len());
-            return Err(before.map_or_else(|| at(&good, good.len(), SyntaxFault::NotText), |(i, f)| at(&good, i, f)));
+            return Err(
+                before.map_or_else(|| at(&good, good.len(), SyntaxFault::InvalidUtf8), |(i, f)| at(&good, i, f))
+            );
         }
     };
     serde_json::from_str(text).map_err(|error| match first_fault(text) {
@@ -86,7 +88,7 @@ fn beyond(text: &str, error: &serde_json::Error) -> SyntaxError {
     let before = line.char_indices().take_while(|(i, _)| *i + 1 < error.column()).count();
     let message = error.to_string();
     let why = message.split(" at line ").next().unwrap_or_default().to_owned();
-    SyntaxError { line: error.line(), column: before + 1, fault: SyntaxFault::Beyond(why) }
+    SyntaxError { line: error.line(), column: before + 1, fault: SyntaxFault::Unsupported(why) }
 }
 
 /// What may come next, white space aside.
@@ -106,7 +108,7 @@ fn first_fault(text: &str) -> Option<(usize, SyntaxFault)> {
     scan.document().err().map(|expected| {
         let fault = match scan.peek() {
             Some(found) => SyntaxFault::Unexpected { found, expected },
-            None => SyntaxFault::End(expected),
+            None => SyntaxFault::UnexpectedEnd(expected),
         };
         (scan.at, fault)
     })
@@ -320,7 +322,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_told_with_their_place() {
         let error = read_json(b"{\n\"a\": \"\xff\"}").unwrap_err();
-        assert_eq!((error.line, error.column, error.fault), (2, 7, SyntaxFault::NotText));
+        assert_eq!((error.line, error.column, error.fault), (2, 7, SyntaxFault::InvalidUtf8));
         assert_eq!(read_json(b"[1 2, \"\xff\"]").unwrap_err().column, 4);
     }
 
@@ -329,7 +331,7 @@ mod tests {
         let error = read_json("[".repeat(100_000).as_bytes()).unwrap_err();
         assert_eq!((error.line, error.column), (1, 100_001));
         let closed = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-        assert!(matches!(read_json(closed.as_bytes()).unwrap_err().fault, SyntaxFault::Beyond(_)));
+        assert!(matches!(read_json(closed.as_bytes()).unwrap_err().fault, SyntaxFault::Unsupported(_)));
     }
 
     proptest! {

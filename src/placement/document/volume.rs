@@ -21,7 +21,7 @@ impl VolumeRequest {
         let mut volume = Self {
             path: path.unwrap_or_else(|| "a volume".into()),
             size: amount,
-            most: persistent.get("maxSize").map(|most| most.scalar()).transpose()?,
+            max_size: persistent.get("maxSize").map(|size| size.scalar()).transpose()?,
             source: VolumeSource::default(),
             patterns: Vec::new(),
         };
@@ -74,7 +74,7 @@ mod tests {
         let volume =
             json!({"persistent": {"size": 1, "type": "mount", "maxSize": 2, "constraints": [["path", "UNLIKE", "a"]]}});
         let volume = VolumeRequest::read(Node::root(&volume)).unwrap().unwrap();
-        assert_eq!((volume.source, volume.most), (VolumeSource::Mount, Some(crate::Scalar::units(2))));
+        assert_eq!((volume.source, volume.max_size), (VolumeSource::Mount, Some(crate::Scalar::units(2))));
         assert!(!volume.patterns[0].1);
     }
 }

@@ -84,8 +84,8 @@ impl<'a> NearestMiss<'a> {
     fn lift(&mut self, barrier: &Barrier, dropped: &[SmolStr]) -> Option<()> {
         let query = self.pairing.query;
         match barrier {
-            Barrier::OtherRole { wanted, .. } => self.add(WHOLE_COST, Change::OfferTo(wanted.clone())),
-            Barrier::NoneOfRole { accepted } => {
+            Barrier::WrongRole { wanted, .. } => self.add(WHOLE_COST, Change::OfferTo(wanted.clone())),
+            Barrier::NoAcceptedRole { accepted } => {
                 let needs_amounts = query.amounts().into_iter().any(|(_, needed)| !needed.is_zero());
                 let needs_ports = query.app.ports.iter().any(|port| port.host != HostPort::None);
                 if !needs_amounts && !needs_ports {
@@ -103,7 +103,7 @@ impl<'a> NearestMiss<'a> {
             }
             Barrier::ExclusivelyHeld(reason) => self.remedy(reason).then_some(())?,
             Barrier::Maintenance { until, .. } => self.add(WHOLE_COST, Change::NoMaintenance { until: *until }),
-            Barrier::Short { name, needed, left } => {
+            Barrier::Insufficient { name, needed, left } => {
                 let amount = needed.saturating_sub(*left);
                 self.add(part(amount.as_milli(), needed.as_milli()), Change::More { name, amount });
             }

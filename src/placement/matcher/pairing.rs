@@ -98,7 +98,7 @@ impl<'a> Pairing<'a> {
         let (query, left) = (self.query, &self.offer_state().left);
         let (mut reported, mut implied) = (Vec::new(), Vec::new());
         reported.extend(self.role_mismatch());
-        if let Some(Barrier::OtherRole { .. }) = reported.first() {
+        if let Some(Barrier::WrongRole { .. }) = reported.first() {
             implied.extend(self.no_accepted_role());
         }
         reported.extend(self.wrong_region());
@@ -113,7 +113,7 @@ impl<'a> Pairing<'a> {
             let available = query.available(left, name);
             let is_short = available < needed;
             if is_short {
-                reported.push(Barrier::Short { name, needed, left: available });
+                reported.push(Barrier::Insufficient { name, needed, left: available });
             }
             if name == "disk" {
                 let volume = self.volumes().err().map(Barrier::Volume);
@@ -135,14 +135,14 @@ impl<'a> Pairing<'a> {
     fn role_mismatch(self) -> Option<Barrier> {
         let offered = &self.slot().offer.role;
         if let Some(wanted) = self.query.app.role.as_ref().filter(|role| *role != offered) {
-            return Some(Barrier::OtherRole { offered: offered.clone(), wanted: wanted.clone() });
+            return Some(Barrier::WrongRole { offered: offered.clone(), wanted: wanted.clone() });
         }
         self.no_accepted_role()
     }
 
     fn no_accepted_role(self) -> Option<Barrier> {
         let accepted = self.slot().offer.resources.iter().any(|resource| self.query.accepts(resource));
-        (!accepted).then(|| Barrier::NoneOfRole { accepted: self.query.accepted_roles.clone() })
+        (!accepted).then(|| Barrier::NoAcceptedRole { accepted: self.query.accepted_roles.clone() })
     }
 
     /// An offer without a region is at home.

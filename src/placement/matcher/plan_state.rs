@@ -99,7 +99,7 @@ impl<'a> PlanState<'a> {
             if let Some(host) = hosts.get(task.location.hostname.as_str()) {
                 self.add_load(*host, task, AppIx::new(index), app);
             }
-            if !task.is_old(app) {
+            if !task.is_outdated(app) {
                 self.placed.push(task.placed(app));
             }
         }
@@ -115,7 +115,7 @@ impl<'a> PlanState<'a> {
         let is_as_in_app = task.image.is_none() && task.labels.is_none();
         for offer in &self.hosts[host.index()] {
             let slot = &mut self.slots[offer.index()];
-            slot.state = if task.is_old(app) {
+            slot.state = if task.is_outdated(app) {
                 self.states.transition(slot.state, Transition::Load { cpus, mem })
             } else if is_as_in_app {
                 self.states.transition(slot.state, Transition::Task { app: ix, cpus, mem })

@@ -61,7 +61,7 @@ impl<'a> Selector<'a> {
     pub(super) fn new(query: &'a Query<'a>, state: &mut PlanState<'_>) -> Self {
         let Terms { of_location, of_state, of_host, of_anything, of_counts } = Terms::new(query, state);
         let prefers_hosts = !of_state.preferences.is_empty() || !of_host.preferences.is_empty();
-        let scans = !of_anything.is_empty() || !query.strategy.is_of_load();
+        let scans = !of_anything.is_empty() || !query.strategy.depends_on_load_only();
         let is_ranked = !scans && (prefers_hosts || !matches!(query.strategy, Strategy::First));
         let classes = Classes::new(&of_location, of_counts, !is_ranked, query, state);
         let mut selector = Self {

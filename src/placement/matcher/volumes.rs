@@ -37,7 +37,8 @@ pub(super) fn assign(wanted: &[VolumeRequest], left: &Resources) -> Result<Vec<R
         let size = |disk: &&&Resource| disk.scalar().unwrap_or_default();
         let fits = |disk: &&&Resource| {
             size(disk) >= volume.size
-                && (volume.source != VolumeSource::Mount || volume.most.is_none_or(|most| size(disk) <= most))
+                && (volume.source != VolumeSource::Mount
+                    || volume.max_size.is_none_or(|max_size| size(disk) <= max_size))
         };
         let fitting = suitable.iter().filter(fits);
         // Of equals the first, as the offer has them in canonical order.
@@ -85,7 +86,7 @@ mod tests {
 
     fn volume(source: VolumeSource, size: u64) -> VolumeRequest {
         let size = Scalar::units(size);
-        VolumeRequest { path: "data".into(), size, most: None, source, patterns: Vec::new() }
+        VolumeRequest { path: "data".into(), size, max_size: None, source, patterns: Vec::new() }
     }
 
     fn taken(wanted: &[VolumeRequest], offered: &[(&str, &str, u64)]) -> Option<Vec<u64>> {
@@ -111,7 +112,7 @@ mod tests {
         let mount = |size| volume(VolumeSource::Mount, size);
         assert_eq!(taken(&[mount(500)], &offered), Some(vec![1000]));
         assert_eq!(taken(&[mount(500), mount(1500)], &offered), Some(vec![2000, 1000]));
-        let limited = VolumeRequest { most: Some(Scalar::units(1900)), ..mount(1500) };
+        let limited = VolumeRequest { max_size: Some(Scalar::units(1900)), ..mount(1500) };
         assert_eq!(taken(&[limited], &offered), None);
     }
 

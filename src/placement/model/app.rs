@@ -1,4 +1,4 @@
-//! [`App`]: what is to run, how many times, and where it may.
+//! [`App`]: a number of like tasks to run, and where they may run.
 
 use super::fitness::TaskRequest;
 use super::ports::PortRequest;
@@ -6,14 +6,14 @@ use super::spread::Spread;
 use super::strategy::Strategy;
 use super::version::Version;
 use super::volume::VolumeRequest;
-use crate::constraint::{Clause, Condition, Field, Preference};
+use crate::constraint::{Clause, Condition, Field, Operator, Preference};
 use crate::resources::Scalar;
 use crate::role::Role;
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// An app as Marathon has it: a number of instances that are alike, and where they may run.
+/// An app as in Marathon: a number of like tasks (instances), and where they may run.
 ///
 /// It is read from an app's JSON ([`App::from_json`], or `parse` for text), or built.
 ///
@@ -42,57 +42,58 @@ use std::sync::Arc;
 pub struct App {
     /// Its id, with a leading `/`.
     pub id: SmolStr,
-    /// How many tasks of it are to run.
+    /// The number of tasks that are to run.
     pub instances: u64,
-    /// What each takes of cpus.
+    /// The cpus of each task.
     pub cpus: Scalar,
-    /// What each takes of memory, in MB.
+    /// The memory of each task, in MB.
     pub mem: Scalar,
-    /// What each takes of the root disk, in MB.
+    /// The root disk of each task, in MB.
     pub disk: Scalar,
-    /// What each takes of gpus.
+    /// The gpus of each task.
     pub gpus: Scalar,
-    /// The ports of each.
+    /// The ports of each task.
     pub ports: Vec<PortRequest>,
-    /// The persistent volumes of each.
+    /// The persistent volumes of each task.
     pub volumes: Vec<VolumeRequest>,
-    /// The role in whose name it runs: it takes offers that are made to that role, and no others.
+    /// The role that it runs as: it takes only offers made to this role. None: offers to any role.
     pub role: Option<Role>,
-    /// The roles of the resources that it takes; none = as the planner has it.
+    /// The roles whose resources it takes; none = [`Planner::accepted_roles`](super::planner::Planner::accepted_roles).
     pub accepted_roles: Option<Vec<Role>>,
-    /// Whether it keeps off agents with gpus when it wants none; none = as the planner has it.
+    /// How agents with gpus are treated if it wants none; none = [`Planner::gpu_behavior`](super::planner::Planner::gpu_behavior).
     pub gpu_behavior: Option<GpuBehavior>,
     /// The image of its container.
     pub image: Option<SmolStr>,
     /// Its labels.
     pub labels: Arc<BTreeMap<SmolStr, SmolStr>>,
-    /// When it was last changed in more than its number of instances: tasks of an older version count for nothing.
+    /// The version of its last change other than of `instances`; tasks of an older version will be replaced and do not count
+    /// as its tasks.
     pub changed: Option<Version>,
-    /// What must hold where it runs.
+    /// The conditions that must hold where a task runs.
     pub require: Vec<Clause>,
-    /// What should.
+    /// The conditions that should hold where a task runs, each with a weight.
     pub prefer: Vec<Preference>,
-    /// How it should be divided over the values of fields.
+    /// How its tasks should be divided over the values of fields.
     pub spread: Vec<Spread>,
-    /// Which of the places left is the best; none = as the planner has it.
+    /// How the best of the remaining offers is chosen; none = [`Planner::strategy`](super::planner::Planner::strategy).
     pub strategy: Option<Strategy>,
-    /// The group that it belongs to: the pending tasks of all apps of a group are launched at once, or none of them is.
+    /// Its group: the pending tasks of all apps of a group are launched together, or none of them is.
     pub group: Option<SmolStr>,
 }
 
-/// Whether an app that wants no gpus is placed where there are some.
+/// How agents with gpus are treated by an app that wants none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::exhaustive_enums, reason = "it is placed there or it is not")]
+#[expect(clippy::exhaustive_enums, reason = "it may be placed there or it may not")]
 pub enum GpuBehavior {
-    /// It is not: gpus are scarce.
+    /// Not used: gpus are reserved for apps that want them.
     #[default]
     Restricted,
-    /// It may be.
+    /// Used like any other.
     Unrestricted,
 }
 
 impl GpuBehavior {
-    /// The behaviour of that name, as Marathon has it.
+    /// Returns the behaviour of a name, as Marathon writes it.
     pub(in crate::placement) fn by_name(name: &str) -> Option<Self> {
         match name {
             "restricted" => Some(Self::Restricted),
@@ -103,10 +104,10 @@ impl GpuBehavior {
 }
 
 impl App {
-    /// The most instances that an app may have when it is read.
-    pub const MOST_INSTANCES: u64 = 1_000_000;
+    /// The largest number of instances that is read from JSON.
+    pub const MAX_INSTANCES: u64 = 1_000_000;
 
-    /// An app with Marathon's defaults: one instance of 1 cpu and 128 MB, with one dynamic port.
+    /// Creates an app with Marathon's defaults: one instance of 1 cpu and 128 MB, with one dynamic port.
     pub fn new(id: impl AsRef<str>) -> Self {
         Self {
             id: full_id(id.as_ref()),
@@ -131,50 +132,50 @@ impl App {
         }
     }
 
-    /// The same, with that many instances.
+    /// Sets the number of instances.
     #[must_use]
     pub fn instances(mut self, instances: u64) -> Self {
         self.instances = instances;
         self
     }
 
-    /// The same, taking so much of cpus.
+    /// Sets the cpus of each task.
     #[must_use]
     pub fn cpus(mut self, cpus: Scalar) -> Self {
         self.cpus = cpus;
         self
     }
 
-    /// The same, taking so many MB of memory.
+    /// Sets the memory of each task, in MB.
     #[must_use]
     pub fn mem(mut self, mem: Scalar) -> Self {
         self.mem = mem;
         self
     }
 
-    /// The same, with these ports and no others.
+    /// Sets the ports of each task.
     #[must_use]
     pub fn ports(mut self, ports: Vec<PortRequest>) -> Self {
         self.ports = ports;
         self
     }
 
-    /// The same, with one more thing that must hold where it runs.
+    /// Adds a condition that must hold where a task runs.
     #[must_use]
     pub fn require(mut self, clause: impl Into<Clause>) -> Self {
         self.require.push(clause.into());
         self
     }
 
-    /// The same, with one more thing that should hold where it runs.
+    /// Adds a condition that should hold where a task runs.
     #[must_use]
     pub fn prefer(mut self, preference: Preference) -> Self {
         self.prefer.push(preference);
         self
     }
 
-    /// The same, as part of a gang: the pending tasks of all apps of that group are launched at once, or none of them is.
-    /// (An app that is the only one of its group is a gang of equal ranks.)
+    /// Makes the app part of a gang: the pending tasks of all apps of the group are launched together, or none of them is.
+    /// (A group of one app is a gang of equal ranks.)
     ///
     /// # Examples
     ///
@@ -219,27 +220,27 @@ impl App {
         }
     }
 
-    /// All conditions that must hold where it runs, however deep.
+    /// Returns all conditions in the required clauses, however deep.
     pub(in crate::placement) fn conditions(&self) -> Vec<&Condition> {
         let mut all = Vec::new();
         self.require.iter().for_each(|clause| clause.conditions(&mut |condition| all.push(condition)));
         all
     }
 
-    /// The fields whose value its tasks share with no later task.
+    /// Returns the fields whose value its tasks share with no later task: those of a required `EXCLUSIVE`.
     pub(in crate::placement) fn exclusive(&self) -> Vec<Field> {
         let mut fields = Vec::new();
-        let mut each = |condition: &Condition| {
-            if condition.operator == crate::constraint::Operator::Exclusive && !fields.contains(&condition.field) {
+        let mut add = |condition: &Condition| {
+            if condition.operator == Operator::Exclusive && !fields.contains(&condition.field) {
                 fields.push(condition.field.clone());
             }
         };
-        self.require.iter().for_each(|clause| clause.required(&mut each));
+        self.require.iter().for_each(|clause| clause.required(&mut add));
         fields
     }
 }
 
-/// An id with its leading slash.
+/// Returns an id with its leading slash.
 pub(in crate::placement) fn full_id(id: &str) -> SmolStr {
     if id.starts_with('/') { id.into() } else { format_smolstr!("/{id}") }
 }

@@ -1,4 +1,4 @@
-//! [`Barrier`]: why an offer will not do for a task.
+//! [`Barrier`]: a check that keeps a task off an offer.
 
 use super::ports::PortShortage;
 use super::volume::VolumeShortage;
@@ -12,32 +12,32 @@ use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 use std::fmt;
 
-/// Why an offer will not do for a task.
+/// A check that keeps a task off an offer.
 ///
-/// It prints the details; [`Barrier::kind`] is the short word for it.
+/// Its text is the details; [`Barrier::kind`] is the short word for it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Barrier {
     /// The offer was made to another role.
     #[error("offered to {offered}, the app runs as {wanted}")]
-    OtherRole {
-        /// To which it was made.
+    WrongRole {
+        /// The role that it was made to.
         offered: Role,
-        /// The app's.
+        /// The role of the app.
         wanted: Role,
     },
-    /// Nothing in the offer is of a role that the app takes.
+    /// The offer has no resource of a role that the app accepts.
     #[error("nothing of {}", Roles(.accepted))]
-    NoneOfRole {
-        /// The roles that it takes.
+    NoAcceptedRole {
+        /// The roles that the app accepts.
         accepted: Vec<Role>,
     },
-    /// The agent stands in another region, and the app does not ask for regions.
+    /// The agent is in another region than the planner's, and the app constrains no region or zone.
     #[error("in {region}, not in {home}")]
     WrongRegion {
-        /// Where the agent stands.
+        /// The region of the agent.
         region: SmolStr,
-        /// Where the app stays.
+        /// The region of the planner.
         home: SmolStr,
     },
     /// A condition does not hold.
@@ -48,55 +48,55 @@ pub enum Barrier {
         /// Why it does not hold.
         reason: Reason,
     },
-    /// A task there lets no other in.
+    /// A task with a required `EXCLUSIVE` holds the place.
     #[error("{0}")]
     ExclusivelyHeld(Reason),
-    /// The agent is, or soon will be, down for maintenance.
+    /// The agent is, or soon will be, unavailable for maintenance.
     #[error("down from {start}{}, it is {now}", Until(.until))]
     Maintenance {
-        /// From when on.
+        /// The start of the maintenance window.
         start: Time,
-        /// Until when, if that is known.
+        /// The end of the maintenance window, if it is known.
         until: Option<Time>,
-        /// Now.
+        /// The time of the plan.
         now: Time,
     },
     /// Too little of a resource is left.
     #[error("{needed} needed, {left} left")]
-    Short {
+    Insufficient {
         /// `cpus`, `mem`, `disk` or `gpus`.
         name: &'static str,
-        /// What the task takes.
+        /// The amount that the task takes.
         needed: Scalar,
-        /// What is left, of the roles that it takes.
+        /// The amount that is left, of the roles that the app accepts.
         left: Scalar,
     },
-    /// There is no disk for a volume.
+    /// No disk suits a volume.
     #[error(transparent)]
     Volume(VolumeShortage),
-    /// There are gpus, and the app wants none.
+    /// The offer has gpus, which are reserved for apps that want some; this one wants none.
     #[error("{gpus} gpus left, which the app does not want")]
     GpusReserved {
-        /// How many.
+        /// The amount of gpus that is left.
         gpus: Scalar,
     },
-    /// The ports that it needs are not left.
+    /// The ports that the task needs are not left.
     #[error(transparent)]
     Ports(PortShortage),
 }
 
 impl Barrier {
-    /// The short word for it: `role`, `region`, `attributes` (the field of a condition is not there), `constraint` (it
-    /// is, but does not fit), `maintenance`, `cpus`, `mem`, `disk`, `gpus`, `scarce` or `ports`.
+    /// Returns the short word for it: `role`, `region`, `attributes` (the agent lacks the field of a condition), `constraint`
+    /// (its value does not meet the condition), `maintenance`, `cpus`, `mem`, `disk`, `gpus`, `scarce` or `ports`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::OtherRole { .. } | Self::NoneOfRole { .. } => "role",
+            Self::WrongRole { .. } | Self::NoAcceptedRole { .. } => "role",
             Self::WrongRegion { .. } => "region",
             Self::Condition { reason, .. } if reason.is_absence() => "attributes",
             Self::Condition { .. } | Self::ExclusivelyHeld(_) => "constraint",
             Self::Maintenance { .. } => "maintenance",
-            Self::Short { name, .. } => name,
+            Self::Insufficient { name, .. } => name,
             Self::Volume(_) => "disk",
             Self::GpusReserved { .. } => "scarce",
             Self::Ports(_) => "ports",
@@ -123,15 +123,15 @@ impl fmt::Display for Until<'_> {
     }
 }
 
-/// Why one offer will not do.
+/// A barrier with the offer that it keeps a task off.
 ///
 /// In JSON: `{"offer": "o1", "kind": "cpus", "detail": "0.25 needed, 0.1 left"}`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Obstacle {
-    /// Which offer.
+    /// The offer.
     pub offer: OfferId,
-    /// Why.
+    /// The check that fails.
     pub barrier: Barrier,
 }
 

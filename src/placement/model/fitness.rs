@@ -1,4 +1,4 @@
-//! [`Fitness`]: which of the places where a task may run is the best one.
+//! [`Fitness`]: scores the offers in which a task may run.
 
 use super::ports::PortRequest;
 use super::volume::VolumeRequest;
@@ -9,13 +9,13 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How good a place is for a task, among those where it may run.
+/// Scores the offers in which a task may run.
 ///
-/// It is asked only where preferences and spreads leave several places alike.
+/// It decides only among offers that preferences, spreads and a `GROUP_BY` leave equal.
 ///
 /// # Examples
 ///
-/// A fitness of one's own: old machines first.
+/// A custom fitness: old machines first.
 ///
 /// ```
 /// use apportion::AttributeValue;
@@ -33,66 +33,67 @@ use std::fmt;
 ///     }
 /// }
 ///
-/// let strategy = Strategy::own(OldestFirst);
+/// let strategy = Strategy::custom(OldestFirst);
 /// ```
 pub trait Fitness: fmt::Debug + Send + Sync {
-    /// How good it is: more is better; what is no number is worst.
+    /// Returns the score of an offer: more is better; NaN is the worst score.
     fn score(&self, prospect: &Prospect<'_>) -> f64;
 
-    /// What decides between places of the same score.
+    /// Returns the score that decides between offers of equal [`score`](Self::score).
     fn tie_break(&self, prospect: &Prospect<'_>) -> f64 {
         let _ = prospect;
         0.0
     }
 
-    /// Whether a place of that score will do as well as any: then no others are looked at, unless preferences, spreads or a
-    /// `GROUP_BY` have to choose. By default none does, and each instance has all offers looked at.
+    /// Returns true if an offer of this score is as good as any: the planner then takes it without looking at the others,
+    /// unless preferences, spreads or a `GROUP_BY` have to choose. By default no score is, and the planner looks at all offers
+    /// for each instance.
     fn is_good_enough(&self, score: f64) -> bool {
         let _ = score;
         false
     }
 
-    /// Whether scores depend on nothing of an offer but what is left of it and what tasks on its host use. Then they are
-    /// kept until one of these changes, and shared by offers that are alike: choosing one of thousands takes no longer than
-    /// choosing one of ten. Not for those that look at the offer itself or at the draw.
-    fn is_of_load(&self) -> bool {
+    /// Returns true if scores depend only on [`Prospect::app`], [`Prospect::left`] and [`Prospect::used`]. The planner then
+    /// keeps them until one of these changes, and shares them between like offers: choosing one of thousands takes no longer
+    /// than choosing one of ten. Must be false if scores depend on the offer itself or on the draw.
+    fn depends_on_load_only(&self) -> bool {
         false
     }
 }
 
-/// A place where a task may run, as a fitness sees it.
+/// A task and an offer that it fits, as a fitness sees them.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Prospect<'a> {
-    /// What the app asks for one of its tasks.
+    /// The request of the app for one of its tasks.
     pub app: &'a TaskRequest<'a>,
     /// The offer, as it was made.
     pub offer: &'a Offer,
-    /// What is left of it.
+    /// The resources that are left of it.
     pub left: &'a Resources,
-    /// What tasks on the host use.
+    /// The load of the tasks on its host.
     pub used: Usage,
     /// A number from 0 to 1 (below 1), drawn by the planner's seed for this task and offer.
     pub draw: f64,
 }
 
-/// What an app asks for one of its tasks: the part of an app that a fitness may look at.
+/// The request of an app for one of its tasks: the part of an app that a fitness sees.
 ///
-/// Conditions, preferences and spreads are not in it: a fitness chooses among places that these leave alike.
+/// Conditions, preferences and spreads are not in it: a fitness chooses among offers that these leave equal.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TaskRequest<'a> {
     /// The id of the app.
     pub id: &'a str,
-    /// How many tasks of the app are to run.
+    /// The number of tasks of the app that are to run.
     pub instances: u64,
-    /// What the task takes of cpus.
+    /// The cpus of the task.
     pub cpus: Scalar,
-    /// What the task takes of memory, in MB.
+    /// The memory of the task, in MB.
     pub mem: Scalar,
-    /// What the task takes of the root disk, in MB.
+    /// The root disk of the task, in MB.
     pub disk: Scalar,
-    /// What the task takes of gpus.
+    /// The gpus of the task.
     pub gpus: Scalar,
     /// Its ports.
     pub ports: &'a [PortRequest],
@@ -108,20 +109,20 @@ pub struct TaskRequest<'a> {
     pub group: Option<&'a str>,
 }
 
-/// What the tasks on a host use.
+/// The load of the tasks on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Of cpus.
+    /// The cpus that they use.
     pub cpus: Scalar,
-    /// Of memory.
+    /// The memory that they use, in MB.
     pub mem: Scalar,
-    /// How many tasks there are.
+    /// The number of tasks.
     pub tasks: u32,
 }
 
 impl Usage {
-    /// Counts one more task.
+    /// Adds a task.
     pub(in crate::placement) fn add(&mut self, cpus: Scalar, mem: Scalar) {
         self.cpus = self.cpus.checked_add(cpus).unwrap_or(Scalar::milli(u64::MAX));
         self.mem = self.mem.checked_add(mem).unwrap_or(Scalar::milli(u64::MAX));

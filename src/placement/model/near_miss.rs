@@ -1,4 +1,4 @@
-//! [`NearMiss`]: the smallest change that would let one more task in.
+//! [`NearMiss`]: the smallest change with which one more task would fit.
 
 use super::volume::VolumeSource;
 use crate::constraint::Field;
@@ -9,13 +9,12 @@ use crate::time::Time;
 use smol_str::SmolStr;
 use std::fmt;
 
-/// The smallest change that would let one more instance of an app in: everything that would have to be otherwise with one
-/// offer, or on one more agent that is like its agent but for that.
+/// The smallest change with which one more task of an app would fit: a change of one offer, or one more agent that is like
+/// the offer's agent but for the change.
 ///
-/// Which change is the smallest is a matter of weights: too little of an amount counts by the part of what is needed that
-/// is missing, anything else as much as all of an amount that is missing, and a condition that no value of a field can
-/// meet ten times that. Of equals it is the first offer's. All of it is needed: with less of any of it the task does not fit
-/// there.
+/// Changes are compared by cost: a missing amount costs the part of the need that is missing, any other change costs 1, and a
+/// condition that no value of a field can meet costs 10. Among equals the first offer wins. The change is minimal: with less
+/// of any of it the task does not fit.
 ///
 /// # Examples
 ///
@@ -43,36 +42,36 @@ pub struct NearMiss {
     pub offer: OfferId,
     /// Its agent.
     pub agent: AgentId,
-    /// The host of that.
+    /// The host of the agent.
     pub hostname: SmolStr,
-    /// What would have to be otherwise: all of it.
+    /// The changes, all of which are needed.
     pub changes: Vec<Change>,
 }
 
-/// One thing that would have to be otherwise.
+/// One part of a near miss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// So much more of an amount, of a role that the app takes.
+    /// More of an amount, of a role that the app accepts.
     More {
         /// `cpus`, `mem`, `disk` or `gpus`.
         name: &'static str,
-        /// How much.
+        /// The amount that is missing.
         amount: Scalar,
     },
-    /// So many more ports, whatever their numbers.
+    /// More ports, of any numbers.
     Ports(usize),
-    /// That port.
+    /// A port of this number.
     Port(u16),
-    /// So much more on a root disk that is not reserved, or one more disk of that kind and size. (Of several volumes, for
-    /// the first that finds no disk.)
+    /// More unreserved space on a root disk, or one more disk of a kind and size. (Of several volumes, for the first that
+    /// finds no disk.)
     Disk {
         /// The kind of disk.
         source: VolumeSource,
-        /// How much.
+        /// The missing space on a root disk, or the size of the disk.
         size: Scalar,
     },
-    /// An agent where the field has that value.
+    /// An agent where the field has this value.
     Value {
         /// The field.
         field: Field,
@@ -81,20 +80,20 @@ pub enum Change {
     },
     /// An agent where the field has a value that no task has: one more host, one more rack.
     NewValue(Field),
-    /// An agent that says nothing of that field.
+    /// An agent without the field.
     NoValue(Field),
-    /// An offer to that role.
+    /// An offer made to this role.
     OfferTo(Role),
-    /// Anything at all of that role.
+    /// Any resource of this role.
     OfRole(Role),
-    /// No maintenance, or an end of it.
+    /// No maintenance of the agent.
     NoMaintenance {
-        /// When it ends, if that is known.
+        /// The end of the maintenance window, if it is known.
         until: Option<Time>,
     },
     /// An agent without gpus.
     NoGpus,
-    /// No such condition: nobody can tell a value that would meet it.
+    /// An app without this condition, which no known value meets.
     Without {
         /// The condition, as it is written.
         clause: SmolStr,
@@ -102,7 +101,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether it is about another agent, rather than more on this one.
+    /// Returns true for a change that takes another agent, rather than more on this one.
     pub(in crate::placement) fn is_elsewhere(&self) -> bool {
         matches!(self, Self::Value { .. } | Self::NewValue(_) | Self::NoValue(_))
     }
@@ -130,7 +129,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// A field as people name it.
+/// Returns a field in plain words.
 fn named(field: &Field) -> String {
     if *field == Field::Hostname { "host".to_owned() } else { field.to_string().trim_start_matches('@').to_owned() }
 }

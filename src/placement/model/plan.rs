@@ -1,4 +1,4 @@
-//! [`Plan`]: what a planner says.
+//! [`Plan`]: the answer of a planner.
 
 use super::barrier::Obstacle;
 use super::near_miss::NearMiss;
@@ -17,7 +17,7 @@ use serde_json::json;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// What a planner says.
+/// The answer of a planner: tasks to launch, offers to decline, and apps that have to wait.
 ///
 /// In JSON: `{"launch": [...], "decline": ["o2"], "unplaced": [...]}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// One accept for each offer of which something is taken.
+    /// Returns one accept for each offer that is used.
     #[must_use]
     pub fn accepts(&self) -> Vec<Accept> {
         let mut tasks: IndexMap<&OfferId, Vec<Task>> = IndexMap::new();
@@ -45,7 +45,7 @@ impl Plan {
         tasks.into_iter().map(accept).collect()
     }
 
-    /// Answers all offers: accepts those of which something is taken, declines the others.
+    /// Answers all offers: accepts those that are used and declines the others.
     pub fn answer(&self, calls: &mut Calls) {
         self.accepts().into_iter().for_each(|accept| calls.accept(accept));
         if !self.declines.is_empty() {
@@ -54,7 +54,7 @@ impl Plan {
     }
 }
 
-/// A task to launch, and in which offer.
+/// A task to launch in an offer.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Launch {
@@ -64,27 +64,27 @@ pub struct Launch {
     pub app: SmolStr,
     /// The id of the task.
     pub id: TaskId,
-    /// What it takes.
+    /// The resources that it takes.
     pub resources: Resources,
-    /// Its host ports, as its ports stand in the app; none where it has no host port.
+    /// Its host ports, in the order of the app's ports; none where a port needs no host port.
     pub ports: Vec<Option<u64>>,
     /// The agent of the offer.
     pub agent: AgentId,
-    /// Where that stands.
+    /// The location of the agent.
     pub location: Arc<Location>,
-    /// The ports that its app asks for.
+    /// The port requests of the app.
     pub requests: Arc<[PortRequest]>,
 }
 
 impl Launch {
-    /// What the task is told of its host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`, `PORTS`, `PORT_80`,
-    /// `PORT_HTTP`.
+    /// Returns the environment variables for host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`, `PORTS`,
+    /// `PORT_80`, `PORT_HTTP`.
     #[must_use]
     pub fn env(&self) -> IndexMap<String, String> {
         ports::environment(&self.location.hostname, &self.requests, &self.ports)
     }
 
-    /// The task as a master takes it: its app is its name, and the environment is in its command.
+    /// Returns the task for a master: its name is the app, its command has the environment.
     #[must_use]
     pub fn task(&self) -> Task {
         let variable = |(name, value): (String, String)| json!({"name": name, "value": value});
@@ -95,7 +95,7 @@ impl Launch {
             .detail("command", json!({"environment": {"variables": variables}}))
     }
 
-    /// The task as it runs then.
+    /// Returns the task as it runs after the launch.
     #[must_use]
     pub fn running(&self) -> Running {
         let mut running = Running::new(&self.app, self.id.clone(), Arc::clone(&self.location));
@@ -117,34 +117,34 @@ impl Serialize for Launch {
     }
 }
 
-/// Instances of an app that have to wait, and why each offer will not do.
+/// Instances of an app that have to wait, and why no offer will do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Unplaced {
     /// The app.
     pub app: SmolStr,
-    /// How many instances.
+    /// The number of instances that wait.
     pub instances: u64,
-    /// Every check that fails, offer by offer, as they stand once all is placed that can be; of a group, as they stood when
-    /// it was given up, for the app that did not find all its places.
+    /// Every check that fails, offer by offer, after all launches of the plan. For a group: at the point where the group was
+    /// given up, for the app that did not find all its places.
     pub reasons: Vec<Obstacle>,
-    /// The smallest change that would let one more instance in.
+    /// The smallest change with which one more instance would fit.
     #[serde(skip)]
     pub near_miss: Option<NearMiss>,
-    /// What its group lacked, if it is of one: then none of the group is launched.
+    /// The shortage of its group, if it is of a group: then no task of the group is launched.
     #[serde(skip)]
     pub group: Option<GroupShortage>,
 }
 
-/// Too few places for a whole group: none of its tasks is launched.
+/// A group that did not find places for all its tasks: none of them is launched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("group {group} needs {needed} places at once, and found {found}")]
 pub struct GroupShortage {
     /// The group.
     pub group: SmolStr,
-    /// How many tasks it has to launch.
+    /// The number of tasks that it has to launch.
     pub needed: u64,
-    /// How many of them found a place before one did not.
+    /// The number of tasks that found a place before one did not.
     pub found: u64,
 }

@@ -1,4 +1,4 @@
-//! [`Planner`]: what holds for all apps of a plan.
+//! [`Planner`]: the options of a plan.
 
 use super::app::GpuBehavior;
 use super::strategy::Strategy;
@@ -9,21 +9,21 @@ use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Matches apps with offers: the heart of a framework.
+/// Matches apps with offers: the core of a framework.
 ///
-/// Apps are served in the order in which they are listed, instance by instance. Of the offers in which a task may run, the
+/// Apps are placed in the order in which they are listed, instance by instance. Of the offers in which a task may run, the
 /// best one is chosen by, in turn: preferences, spreads, fewest tasks on the value of a `GROUP_BY`, strategy, order of the
 /// offers. The same input gives the same plan.
 ///
-/// Apps of one [group](App::group) are placed all together or not at all, when the first of them is due.
+/// Apps of one [group](super::app::App::group) are placed together or not at all, at the turn of the first of them.
 ///
 /// # Complexity
 ///
-/// What is equal is looked at once: offers that agree in all values that an app's conditions look at are of one class, and
-/// offers that were alike and had the same tasks launched are alike still. An app costs O(offers) to begin with, or less
-/// where it asks for nothing in particular, and each instance O(classes) from then on, plus the few offers of the host on
-/// which the one before was launched. A constraint or a fitness of one's own costs O(offers) for each instance, unless it
-/// says what it depends on ([`Constraint::reach`](crate::constraint::Constraint::reach), [`Fitness::is_of_load`]).
+/// Offers that agree in all values that an app's conditions look at are of one class; offers that were alike at first and had
+/// the same tasks launched share one state. An app costs O(offers) once, or less if it has no conditions, and each instance
+/// costs O(classes), plus the few offers on the host of the launch before. A custom constraint or fitness costs O(offers) for
+/// each instance, unless it says what it depends on ([`Constraint::reach`](crate::constraint::Constraint::reach),
+/// [`Fitness::depends_on_load_only`](super::fitness::Fitness::depends_on_load_only)).
 ///
 /// # Examples
 ///
@@ -61,46 +61,46 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Planner {
-    /// Where dynamic ports begin, and what [`Strategy::Random`] draws from. None: the lowest ports, and 0.
+    /// The seed of [`Strategy::Random`] (none: 0), and of the port at which dynamic ports begin (none: the lowest).
     pub seed: Option<u64>,
-    /// Which of the offers left is the best, where an app does not say.
+    /// The strategy of apps that have none of their own.
     pub strategy: Strategy,
-    /// The roles of the resources that are taken, where an app does not say. None: `*` and the app's role.
+    /// The roles whose resources apps take that do not say. None: `*` and the app's role.
     pub accepted_roles: Option<Vec<Role>>,
-    /// Where apps stay that ask for no region or zone. None: anywhere.
+    /// The region of apps that constrain no region or zone. None: any region.
     pub region: Option<SmolStr>,
-    /// Now, on the clock of maintenance windows.
+    /// The time of the plan, on the clock of maintenance windows.
     pub now: Time,
-    /// How long before a maintenance window nothing is launched any more.
+    /// The time before a maintenance window in which nothing is launched any more.
     pub draining: Duration,
-    /// Whether an app without gpus is placed where there are some, where its label does not say.
+    /// How agents with gpus are treated by apps that want none, where their label does not say.
     pub gpu_behavior: GpuBehavior,
-    /// Ids that new tasks do not get, besides those that run: of tasks that have ended.
+    /// The ids of tasks that have ended, which new tasks do not get; nor do they get those of running tasks.
     pub taken: BTreeSet<TaskId>,
 }
 
 impl Planner {
-    /// A planner with Marathon's defaults, at time 0.
+    /// Creates a planner with Marathon's defaults, at time 0.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same, at that moment.
+    /// Sets the time of the plan.
     #[must_use]
     pub fn at(mut self, now: Time) -> Self {
         self.now = now;
         self
     }
 
-    /// The same, with that seed.
+    /// Sets the seed.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The same, with that strategy.
+    /// Sets the strategy of apps that have none of their own.
     #[must_use]
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;

@@ -1,4 +1,4 @@
-//! Host ports: what an app asks for, what it gets, and what it is told of them.
+//! [`PortRequest`]: the ports of an app, and the environment variables for the host ports that a task gets.
 
 use indexmap::IndexMap;
 use smol_str::SmolStr;
@@ -8,40 +8,40 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PortRequest {
-    /// What it asks for on the host.
+    /// The host port that it asks for.
     pub host: HostPort,
-    /// The number written in the app: of its container, or of its definition; 0 = any.
+    /// The number written in the app: of the container port or of the port definition; 0 = any.
     pub number: u16,
     /// Its name.
     pub name: Option<SmolStr>,
 }
 
-/// What a port asks for on its host.
+/// The host port that a port asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "that number, any number, or none")]
+#[expect(clippy::exhaustive_enums, reason = "a number, any number, or none")]
 pub enum HostPort {
-    /// That one.
+    /// A port of this number.
     Fixed(u16),
-    /// Any.
+    /// Any port.
     Dynamic,
-    /// None: it is reached within its network.
+    /// No host port: the container port is reached within its network.
     None,
 }
 
 impl PortRequest {
-    /// Any port of the host.
+    /// Creates a request for any port of the host.
     #[must_use]
     pub fn dynamic() -> Self {
         Self { host: HostPort::Dynamic, number: 0, name: None }
     }
 
-    /// That port of the host.
+    /// Creates a request for one port of the host.
     #[must_use]
     pub fn fixed(port: u16) -> Self {
         Self { host: HostPort::Fixed(port), number: port, name: None }
     }
 
-    /// The same, under that name.
+    /// Sets the name.
     #[must_use]
     pub fn named(mut self, name: impl Into<SmolStr>) -> Self {
         self.name = Some(name.into());
@@ -49,27 +49,27 @@ impl PortRequest {
     }
 }
 
-/// Why there are no ports for a task.
+/// Why an offer has no ports for a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[expect(clippy::exhaustive_enums, reason = "a number is not there, or there are not enough")]
+#[expect(clippy::exhaustive_enums, reason = "a number is missing, or there are too few")]
 pub enum PortShortage {
-    /// A number that it needs is not offered.
+    /// A port that it needs by number is not offered.
     #[error("{0} needed, which is not left")]
     Fixed(u16),
-    /// Too few ports are offered, beside those that it needs by number.
+    /// Too few ports are offered, besides those that it needs by number.
     #[error("{needed} dynamic needed, {left} left")]
     Dynamic {
-        /// How many it needs.
+        /// The number of dynamic ports that it needs.
         needed: usize,
-        /// How many there are.
+        /// The number of ports that are left for them.
         left: usize,
     },
 }
 
-/// What a task is told of its host and ports, by Marathon's names.
+/// Returns the environment variables for host and ports, by Marathon's names.
 ///
-/// A port without a host port has its container's number; where that is 0 too, it is given one above 1024 that no
-/// other port of the task has (Marathon draws it at random).
+/// A port without a host port has its container port; where that is 0 too, it gets a number above 1024 that no other port of
+/// the task has (Marathon draws it at random).
 pub(in crate::placement) fn environment(
     hostname: &str,
     wanted: &[PortRequest],

@@ -1,4 +1,4 @@
-//! [`Running`]: a task that is there already.
+//! [`Running`]: a task that runs already.
 
 use super::app::{App, full_id};
 use super::version::Version;
@@ -17,20 +17,20 @@ pub struct Running {
     pub app: SmolStr,
     /// Its id.
     pub task: TaskId,
-    /// Where it runs.
+    /// The location where it runs.
     pub location: Arc<Location>,
-    /// What it uses; none = as in its app, if that is among those that are planned.
+    /// The resources that it uses; none = those of its app, if the app is planned.
     pub resources: Option<Resources>,
-    /// The image of its container; none likewise.
+    /// The image of its container; none = that of its app, likewise.
     pub image: Option<SmolStr>,
-    /// Its labels; none likewise.
+    /// Its labels; none = those of its app, likewise.
     pub labels: Option<Arc<BTreeMap<SmolStr, SmolStr>>>,
-    /// The version of its app that it was launched from; none = the present one.
+    /// The version of its app that it was launched from; none = the current one.
     pub version: Option<Version>,
 }
 
 impl Running {
-    /// A task of that app, there, of its present version.
+    /// Creates a task of the current version of an app.
     pub fn new(app: impl AsRef<str>, task: impl Into<TaskId>, location: impl Into<Arc<Location>>) -> Self {
         Self {
             app: full_id(app.as_ref()),
@@ -43,15 +43,15 @@ impl Running {
         }
     }
 
-    /// Whether it will be replaced: its version is before the app's last change.
-    pub(in crate::placement) fn is_old(&self, app: Option<&App>) -> bool {
+    /// Returns true if the task will be replaced: its version is before the app's last change.
+    pub(in crate::placement) fn is_outdated(&self, app: Option<&App>) -> bool {
         match (self.version, app.and_then(|app| app.changed)) {
             (Some(version), Some(changed)) => version < changed,
             _ => false,
         }
     }
 
-    /// The task as constraints see it.
+    /// Returns the task as constraints see it.
     pub(in crate::placement) fn placed(&self, app: Option<&App>) -> PlacedTask {
         let mut task = PlacedTask::new(self.app.clone(), self.task.clone(), Arc::clone(&self.location));
         task.image = self.image.clone().or_else(|| app?.image.clone());

@@ -1,32 +1,32 @@
-//! [`Spread`]: how an app should be divided over the values of a field.
+//! [`Spread`]: a preference to divide the tasks of an app over the values of a field.
 
 use crate::constraint::{Field, Tally};
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
-/// A wish to divide an app over the values of a field: evenly, or by percents (Nomad's `spread`).
+/// A preference to divide the tasks of an app over the values of a field: evenly, or by percents (Nomad's `spread`).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Spread {
     /// The field.
     pub field: Field,
-    /// How much it counts beside other spreads: above 0, up to 100.
+    /// Its weight among the spreads of the app: above 0, up to 100.
     pub weight: f64,
-    /// The percents of the app's instances that are to have each value; `*` stands for all values
-    /// that are not named, together, and gets what the others leave. None = all values alike.
+    /// The percents of the app's instances for each value; `*` stands for all other values together, and gets what the named
+    /// ones leave. None = all values alike.
     pub targets: Option<IndexMap<SmolStr, f64>>,
 }
 
 impl Spread {
-    /// An even division, with the usual weight of 50.
+    /// Creates an even division, with the default weight of 50.
     #[must_use]
     pub fn evenly(field: Field) -> Self {
         Self { field, weight: 50.0, targets: None }
     }
 
-    /// How well one more task with that value serves the division: (t - c - 1) / t, with c tasks there of a target of t.
+    /// Returns the score of one more task with a value: (t - c - 1) / t, c tasks having it of a target of t.
     ///
-    /// Without the field or a target it is -1; a target of 0 is worse than anything.
+    /// Without the field or a target the score is -1; with a target of 0 it is worse than any other.
     pub(in crate::placement) fn score(&self, value: Option<&str>, instances: u64, tally: &Tally, known: usize) -> f64 {
         let Some(value) = value else { return -1.0 };
         let instances = real(instances);
@@ -34,7 +34,7 @@ impl Spread {
             None => (instances / real(known.max(1) as u64), tally.count(value)),
             Some(targets) => match (targets.get(value), targets.get("*")) {
                 (Some(percent), _) => (instances * percent / 100.0, tally.count(value)),
-                (None, Some(percent)) => (instances * percent / 100.0, unnamed(targets, tally)),
+                (None, Some(percent)) => (instances * percent / 100.0, count_unnamed(targets, tally)),
                 (None, None) => return -1.0,
             },
         };
@@ -42,8 +42,8 @@ impl Spread {
     }
 }
 
-/// How many tasks have a value that is not named.
-fn unnamed(targets: &IndexMap<SmolStr, f64>, tally: &Tally) -> u64 {
+/// Returns how many tasks have a value that is not named.
+fn count_unnamed(targets: &IndexMap<SmolStr, f64>, tally: &Tally) -> u64 {
     let others = tally.iter().filter(|(value, _)| value.is_some_and(|value| !targets.contains_key(value)));
     others.map(|(_, count)| count).sum()
 }

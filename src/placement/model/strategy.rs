@@ -1,31 +1,31 @@
-//! [`Strategy`]: the ways to choose among places that are there.
+//! [`Strategy`]: the built-in fitnesses, and custom ones.
 
 use super::fitness::{Fitness, Prospect};
 use crate::resources::Scalar;
 use std::sync::Arc;
 
-/// The ways to choose among places that are there.
+/// How the planner chooses among offers that preferences and spreads leave equal.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// The first offer.
+    /// Takes the first offer.
     #[default]
     First,
-    /// Where least is left: full machines fill up, empty ones stay empty (Swarm, Fenzo).
+    /// Takes the offer of the fullest host: full machines fill up, empty ones stay empty (Swarm, Fenzo).
     Binpack(Load),
-    /// Where most is left (Swarm).
+    /// Takes the offer of the emptiest host (Swarm).
     Spread(Load),
-    /// Any, by the seed.
+    /// Takes any offer, by the planner's seed.
     Random,
-    /// A fitness of one's own.
-    Own(Arc<dyn Fitness>),
+    /// Asks a custom fitness.
+    Custom(Arc<dyn Fitness>),
 }
 
-/// What fills a machine.
+/// The resource by which a host is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::exhaustive_enums, reason = "one of the two that every task asks for, or both")]
+#[expect(clippy::exhaustive_enums, reason = "one of the two resources that every task asks for, or both")]
 pub enum Load {
-    /// The mean over cpus and memory, as far as they are asked for.
+    /// The mean over cpus and memory, as far as the task asks for them.
     #[default]
     Both,
     /// Cpus.
@@ -39,12 +39,12 @@ impl Strategy {
     pub const NAMES: [&str; 8] =
         ["first", "binpack", "spread", "binpack:cpus", "binpack:mem", "spread:cpus", "spread:mem", "random"];
 
-    /// A fitness of one's own.
-    pub fn own(fitness: impl Fitness + 'static) -> Self {
-        Self::Own(Arc::new(fitness))
+    /// Creates a strategy that asks a custom fitness.
+    pub fn custom(fitness: impl Fitness + 'static) -> Self {
+        Self::Custom(Arc::new(fitness))
     }
 
-    /// The strategy of that name.
+    /// Returns the strategy of a name, if there is one.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
@@ -68,17 +68,17 @@ impl Fitness for Strategy {
             Self::Binpack(load) => load.part(prospect),
             Self::Spread(load) => -load.part(prospect),
             Self::Random => prospect.draw,
-            Self::Own(fitness) => fitness.score(prospect),
+            Self::Custom(fitness) => fitness.score(prospect),
         }
     }
 
-    /// The number of tasks there: many to pack, few to spread.
+    /// Prefers many tasks on the host to pack, few to spread.
     fn tie_break(&self, prospect: &Prospect<'_>) -> f64 {
         match self {
             Self::First | Self::Random => 0.0,
             Self::Binpack(_) => f64::from(prospect.used.tasks),
             Self::Spread(_) => -f64::from(prospect.used.tasks),
-            Self::Own(fitness) => fitness.tie_break(prospect),
+            Self::Custom(fitness) => fitness.tie_break(prospect),
         }
     }
 
@@ -86,21 +86,21 @@ impl Fitness for Strategy {
         match self {
             Self::First => true,
             Self::Binpack(_) | Self::Spread(_) | Self::Random => false,
-            Self::Own(fitness) => fitness.is_good_enough(score),
+            Self::Custom(fitness) => fitness.is_good_enough(score),
         }
     }
 
-    fn is_of_load(&self) -> bool {
+    fn depends_on_load_only(&self) -> bool {
         match self {
             Self::First | Self::Binpack(_) | Self::Spread(_) => true,
             Self::Random => false,
-            Self::Own(fitness) => fitness.is_of_load(),
+            Self::Custom(fitness) => fitness.depends_on_load_only(),
         }
     }
 }
 
 impl Load {
-    /// Which part of a machine is used once the task is there: (used + asked) / (used + left).
+    /// Returns the part of a host that is used once the task runs there: (used + asked) / (used + left).
     fn part(self, prospect: &Prospect<'_>) -> f64 {
         let part = |name: &str, used: Scalar, asked: Scalar| {
             let there = used.as_f64() + prospect.left.amount(name).as_f64();

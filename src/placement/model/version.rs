@@ -1,8 +1,8 @@
-//! [`Version`]: when an app was changed, as ISO 8601 writes it.
+//! [`Version`]: the time of a change of an app, in ISO 8601.
 
 use std::str::FromStr;
 
-/// A moment by the calendar: which of two versions of an app is the older one.
+/// The time of a change of an app: it orders the versions of the app.
 ///
 /// Text: `2026-08-01T12:30:00.000Z`; an offset such as `+02:00` may stand for the `Z`, seconds may
 /// have up to nine decimals, and a date alone is its midnight.
@@ -19,12 +19,12 @@ use std::str::FromStr;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// Since the beginning of 1970.
+    /// Seconds since the beginning of 1970, UTC.
     seconds: i64,
     nanos: u32,
 }
 
-/// Text that is no [`Version`].
+/// The error of text that is no [`Version`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found:?} is not a time: expected one such as 2026-08-01T12:30:00.000Z")]
@@ -57,7 +57,7 @@ fn read(text: &str) -> Option<Version> {
     in_range.then_some(Version { seconds, nanos: nanos(fraction)? })
 }
 
-/// Three numbers of so many digits each.
+/// Reads three numbers of fixed lengths.
 fn fields(text: &str, separator: char, lengths: [usize; 3]) -> Option<[i64; 3]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; 3];
@@ -76,7 +76,7 @@ fn nanos(fraction: &str) -> Option<u32> {
     digits.then(|| format!("{fraction:0<9}").parse().ok()).flatten()
 }
 
-/// Seconds east of Greenwich; without a zone, none.
+/// Reads the offset from UTC, in seconds; no offset is 0.
 fn offset(zone: &str) -> Option<i64> {
     let (sign, rest) = match zone.as_bytes().first() {
         None => return Some(0),
@@ -105,7 +105,7 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from the beginning of 1970 to that date, in the Gregorian calendar.
+/// Returns the days from the beginning of 1970 to a date, in the Gregorian calendar.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let past = year - 1;
     let leap_days =

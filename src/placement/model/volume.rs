@@ -1,24 +1,24 @@
-//! Persistent volumes: which disk of an offer each gets.
+//! [`VolumeRequest`]: a persistent volume of an app.
 
 use crate::constraint::Pattern;
 use crate::resources::Scalar;
 use smol_str::SmolStr;
 
-/// A persistent volume that an app asks for: unreserved disk, all of it from one disk.
+/// A persistent volume that an app asks for: unreserved space of one disk.
 ///
-/// The plan takes the disk; making a volume of it (`Operation::Reserve`, `Operation::Create`) is for the framework.
+/// The plan takes the space; the framework makes a volume of it (`Operation::Reserve`, `Operation::Create`).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct VolumeRequest {
-    /// Where the container has it.
+    /// The path in the container.
     pub path: SmolStr,
-    /// How large it has to be, in MB.
+    /// The least size, in MB.
     pub size: Scalar,
-    /// How large a whole disk may be at most, in MB.
-    pub most: Option<Scalar>,
-    /// On what kind of disk.
+    /// The largest size of a whole disk, in MB.
+    pub max_size: Option<Scalar>,
+    /// The kind of disk.
     pub source: VolumeSource,
-    /// What the path of the disk has to match, and whether it must (`LIKE`) or must not (`UNLIKE`).
+    /// Patterns on the path of the disk, each with true if the path must match (`LIKE`) and false if it must not (`UNLIKE`).
     pub patterns: Vec<(Pattern, bool)>,
 }
 
@@ -29,7 +29,7 @@ pub enum VolumeSource {
     /// The agent's root disk.
     #[default]
     Root,
-    /// A directory of a disk that can be divided.
+    /// A directory of a disk that volumes may share.
     Path,
     /// A whole disk.
     Mount,
@@ -45,18 +45,18 @@ impl VolumeSource {
     }
 }
 
-/// No disk for a volume.
+/// Why an offer has no disk for a volume.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{size} needed for {path} on one {} disk, {}", .disk.name(), Largest(.largest))]
 pub struct VolumeShortage {
-    /// Where the container has it.
+    /// The path in the container.
     pub path: SmolStr,
-    /// How large it has to be.
+    /// The least size of the volume, in MB.
     pub size: Scalar,
     /// The kind of disk.
     pub disk: VolumeSource,
-    /// The most that there is on one that would do but for its size.
+    /// The largest space on one disk that suits but for its size, in MB.
     pub largest: Option<Scalar>,
 }
 
