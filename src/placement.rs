@@ -1,7 +1,10 @@
 //! [`Planner`]: pending tasks and offers in, launches, declines and reasons out.
 //!
-//! What an app may ask for, and what the planner makes of it, is Marathon's: constraints, ports, roles, volumes,
-//! maintenance, scarce gpus. On top come wishes and strategies, as Fenzo, Swarm and Nomad have them.
+//! Apps and the rules of placement are Marathon's: constraints, ports, roles, volumes, maintenance, reserved gpus.
+//! Preferences, spreads and strategies come from Fenzo, Swarm and Nomad.
+//!
+//! Three rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`),
+//! and what makes the plan (`matcher`). The last two import from the first and not from each other.
 
 mod document;
 mod matcher;
@@ -25,9 +28,9 @@ use crate::offer::Offer;
 use indexmap::IndexMap;
 
 impl Planner {
-    /// Says which tasks to launch in which offers, which offers to decline, and why the rest has to wait.
+    /// Returns the tasks to launch, the offers to decline, and why the other tasks have to wait.
     ///
-    /// Apps of one id count as one another's tasks: keep ids apart.
+    /// App ids must be distinct: of several apps of one id the last one is planned, in the place of the first.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
         matcher::plan(self, &apps, running, offers)

@@ -1,4 +1,7 @@
-//! Documents: apps and whole problems as JSON, and where in a text something is wrong.
+//! Documents: reads apps and whole problems from JSON, with errors that say where.
+//!
+//! [`problem`] reads a document, [`marathon`] its apps with their [`volume`]s and [`spread`]s, [`grammar`] their
+//! conditions; all of them through a [`reader::Node`], which knows its path. [`syntax`] locates syntax errors.
 
 mod marathon;
 mod problem;

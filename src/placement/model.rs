@@ -1,6 +1,7 @@
 //! The model: the values that a planner is asked with, and those that it answers.
 //!
-//! In: [`planner`], [`app`] with its [`ports`], [`volume`], [`spread`], [`strategy`] and [`fitness`], and [`running`] tasks.
+//! In: [`planner`], [`app`] with its [`ports`], [`volume`], [`spread`], [`strategy`] and [`fitness`], and [`running`]
+//! tasks.
 //! Out: a [`plan`], with a [`barrier`] for each check that fails and a [`near_miss`].
 
 pub(super) mod app;

@@ -1,4 +1,4 @@
-//! Reads conditions and wishes: their words, and what is joined of them.
+//! Reads conditions, clauses joined of them, and preferences.
 
 use super::reader::{Node, ReadError};
 use crate::constraint::{Clause, Condition, ConditionError, Field, Operand, Operator, Preference, Weight};
@@ -8,7 +8,7 @@ const CONDITION: &str = "a condition such as [\"rack\", \"IS\", \"r1\"]";
 const CLAUSE: &str = "a condition such as [\"rack\", \"IS\", \"r1\"], or an object with any, all or not";
 const CLAUSES: &str = "a list of conditions, with at least one";
 
-/// A field of a place.
+/// Reads a field of a location; `of` names where it stands.
 pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
     let field: Field = node.text()?.parse().map_err(|error| node.error(ConditionError::from(error)))?;
     if field.is_of_tasks() {
@@ -18,11 +18,11 @@ pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
     Ok(field)
 }
 
-/// The two or three words of a condition.
+/// Reads the two or three words of a condition.
 pub(super) fn words(node: Node<'_>) -> Result<(String, String, Option<Operand>), ReadError> {
     let items: Vec<Node<'_>> = node.items(CONDITION)?.collect();
     let ([field, operator] | [field, operator, _]) = items.as_slice() else { return Err(node.wrong(CONDITION)) };
-    // The faults of a condition are told as faults of the whole: it is short, and shown in the message.
+    // An error is about the whole condition: it is short, and shown in the message.
     let word = |word: &Node<'_>| word.json().as_str().map(str::to_owned).ok_or_else(|| node.wrong(CONDITION));
     let value = items.get(2).map(|value| operand(value.json()).ok_or_else(|| node.wrong(CONDITION)));
     Ok((word(field)?, word(operator)?, value.transpose()?))
@@ -39,7 +39,7 @@ fn operand(json: &Json) -> Option<Operand> {
     }
 }
 
-/// A condition, or conditions joined by any, all, not. No deeper than JSON text is read.
+/// Reads a condition, or conditions joined by any, all, not. The recursion is bounded by that of the JSON reader.
 pub(super) fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
     if node.json().is_array() {
         let (field, operator, value) = words(node)?;
@@ -67,7 +67,7 @@ pub(super) fn clause(node: Node<'_>) -> Result<Clause, ReadError> {
     Ok(Clause::Not(Box::new(clause(node.required("not", CLAUSE)?)?)))
 }
 
-/// A wish with its weight.
+/// Reads a preference: a clause with a weight.
 pub(super) fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
     node.only(&["if", "weight"])?;
     let clause = clause(node.required("if", CLAUSE)?)?;

@@ -1,4 +1,4 @@
-//! Reads an app as Marathon writes it.
+//! Reads the JSON of a Marathon app.
 
 use super::reader::{Node, ReadError, TextError};
 use super::{grammar, syntax};
@@ -7,6 +7,7 @@ use crate::placement::model::app::{App, GpuBehavior};
 use crate::placement::model::ports::{HostPort, PortRequest};
 use crate::placement::model::spread::Spread;
 use crate::placement::model::strategy::Strategy;
+use crate::placement::model::version::Version;
 use crate::placement::model::volume::VolumeRequest;
 use crate::role::Role;
 use serde_json::Value as Json;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 impl App {
     /// Reads an app's JSON, as it is posted to Marathon.
     ///
-    /// Numbers may be texts, `memory` stands for `mem`. Keys that have nothing to do with placement are passed over;
-    /// an unknown key within `placement` is an error.
+    /// Numbers may be text, and `memory` stands for `mem`. Keys that do not concern placement are ignored; an unknown
+    /// key within `placement` is an error.
     ///
     /// # Errors
     ///
@@ -28,7 +29,7 @@ impl App {
         Self::read(Node::root(json))
     }
 
-    /// The same, of an app within a document: errors tell the way to it.
+    /// Reads an app within a document: the paths of errors start at the root of the document.
     ///
     /// # Errors
     ///
@@ -126,19 +127,19 @@ pub(super) fn strategy(node: Node<'_>) -> Result<Strategy, ReadError> {
     by_name.ok_or_else(|| node.wrong(format!("one of {}", Strategy::NAMES.join(", "))))
 }
 
-/// A role.
+/// Reads a role.
 pub(super) fn role(node: Node<'_>) -> Result<Role, ReadError> {
     node.text()?.parse().map_err(|error: crate::role::RoleError| node.error(error))
 }
 
-/// A list of roles, with at least one.
+/// Reads a list of roles, with at least one.
 pub(super) fn roles(node: Node<'_>) -> Result<Vec<Role>, ReadError> {
     const ROLES: &str = "a list of roles, with at least one";
     let roles = node.items(ROLES)?.map(role).collect::<Result<Vec<_>, _>>()?;
     if roles.is_empty() { Err(node.wrong(ROLES)) } else { Ok(roles) }
 }
 
-/// Labels; numbers and truth values count as their text.
+/// Reads labels; numbers and booleans count as their text.
 pub(super) fn read_labels(node: Node<'_>) -> Result<BTreeMap<SmolStr, SmolStr>, ReadError> {
     let mut labels = BTreeMap::new();
     for (key, value) in node.members()? {
@@ -163,12 +164,12 @@ pub(super) fn gpu_behavior_by_name(node: Node<'_>) -> Result<GpuBehavior, ReadEr
     by_name.ok_or_else(|| node.wrong("restricted or unrestricted"))
 }
 
-/// A time as versions have it.
-pub(super) fn version(node: Node<'_>) -> Result<crate::placement::model::version::Version, ReadError> {
+/// Reads a version.
+pub(super) fn version(node: Node<'_>) -> Result<Version, ReadError> {
     node.text()?.parse().map_err(|_| node.wrong("a time such as 2026-08-01T12:30:00.000Z"))
 }
 
-/// Which of Marathon's three networks an app is on.
+/// The network mode of an app.
 #[derive(Clone, Copy, PartialEq)]
 enum Network {
     Host,
@@ -209,7 +210,7 @@ fn network(node: Node<'_>, docker: Option<&Node<'_>>) -> Result<Network, ReadErr
     Ok(found.unwrap_or(Network::Host))
 }
 
-/// The ports of an app: of its definitions on the host's network, else of its mappings.
+/// Reads the ports of an app: its port definitions on the host network, else its port mappings.
 fn ports(node: Node<'_>, container: Option<&Node<'_>>) -> Result<Vec<PortRequest>, ReadError> {
     let docker = container.and_then(|container| container.get("docker"));
     let network = network(node, docker.as_ref())?;
@@ -270,7 +271,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn numbers_may_be_texts_and_what_is_not_there_has_a_default() {
+    fn numbers_may_be_text_and_missing_keys_have_defaults() {
         let app: App = r#"{"id": "redis", "instances": "2", "cpus": "0.25", "memory": "256"}"#.parse().unwrap();
         assert_eq!((app.id.as_str(), app.instances), ("/redis", 2));
         assert_eq!((app.cpus, app.mem), (Scalar::milli(250), Scalar::units(256)));
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_path() {
+    fn errors_name_the_path() {
         let cases = [
             (json!([]), "found [], expected an object"),
             (json!({"id": null}), "id: is not there"),
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_json_is_told_with_line_and_column() {
+    fn syntax_errors_name_line_and_column() {
         let error = "{\n  \"id\": \"redis\"\n  \"instances\": 2}".parse::<App>().unwrap_err();
         assert_eq!(error.in_file("redis.json").to_string(), "redis.json:3:3: found '\"', expected `,` or `}`");
         let error = r#"{"id": "redis", "cpus": "many"}"#.parse::<App>().unwrap_err();

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// All that a plan is made of, as it can be written down and replayed.
+/// The whole input of a plan, as it can be written down and replayed.
 ///
 /// Keys: `apps` (or `app` for one), `running`, `offers`, `options`; an unknown one is an error.
 ///
@@ -40,22 +40,22 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Problem {
-    /// What is to run.
+    /// The apps to plan.
     pub apps: Vec<App>,
-    /// What runs.
+    /// The tasks that run.
     pub running: Vec<Running>,
-    /// What is offered.
+    /// The offers.
     pub offers: Vec<Offer>,
     /// The options.
     pub planner: Planner,
 }
 
 impl Problem {
-    /// Reads JSON text, also of bytes that may be no text at all.
+    /// Reads JSON text.
     ///
     /// # Errors
     ///
-    /// [`TextError`], with line and column of what is no JSON, or the path of what is not as it should be.
+    /// [`TextError`], with line and column of a syntax error, or with the path of a wrong value.
     pub fn from_slice(text: &[u8]) -> Result<Self, TextError> {
         Ok(Self::from_json(&syntax::read_json(text)?)?)
     }
@@ -128,7 +128,7 @@ fn read_running(node: Node<'_>) -> Result<Running, ReadError> {
     let task = node.required("task", "the id of the task")?.name()?;
     let mut running = Running::new(app, task, read_location(node)?);
     if let Some(ports) = node.get("ports") {
-        // They are missing from the offers already; all that matters is that they are ports.
+        // Only checked: the offers lack these ports already.
         for port in ports.items("a list of ports")? {
             if !port.json().is_null() {
                 port.whole(u64::MAX)?;

@@ -1,4 +1,4 @@
-//! Reads JSON values, and says with a path where one is not what it should be.
+//! [`Node`]: a JSON value with its path, for errors that say where.
 
 use super::syntax::SyntaxError;
 use crate::attributes::AttributeError;
@@ -8,21 +8,21 @@ use crate::role::RoleError;
 use serde_json::{Map, Value as Json};
 use std::fmt;
 
-/// Text from which no app or problem can be read.
+/// The error of reading text.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
-    /// It is no JSON.
+    /// The text is no JSON.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
-    /// It is JSON, but not what it should be.
+    /// The JSON has a wrong value.
     #[error(transparent)]
     Content(#[from] ReadError),
 }
 
 impl TextError {
-    /// The error with the name of a file before it, as compilers print it: `FILE:LINE:COLUMN: ...`, or
-    /// `FILE: PATH: ...`.
+    /// Returns the error after the name of a file, as compilers print it: `FILE:LINE:COLUMN: ...`, or `FILE: PATH:
+    /// ...`.
     #[must_use]
     pub fn in_file<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
         let space = if matches!(self, Self::Syntax(_)) { "" } else { " " };
@@ -30,14 +30,14 @@ impl TextError {
     }
 }
 
-/// A value that is not what it should be: where, and why.
+/// A wrong value: where, and why.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{}{fault}", Prefix(.path))]
 pub struct ReadError {
-    /// Where, such as `constraints[1]`; empty for the whole.
+    /// The path of the value, such as `constraints[1]`; empty for the whole document.
     pub path: String,
-    /// What is wrong there.
+    /// What is wrong with it.
     pub fault: ReadFault,
 }
 
@@ -45,41 +45,41 @@ pub struct ReadError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadFault {
-    /// It is not there.
+    /// The value is missing.
     #[error("is not there: expected {0}")]
     Missing(&'static str),
-    /// It is something else.
+    /// The value is not of the expected kind.
     #[error("found {found}, expected {expected}")]
     Unexpected {
-        /// What it is, as JSON.
+        /// The value, as JSON.
         found: String,
-        /// What it should be.
+        /// The expected kind.
         expected: String,
     },
-    /// A key that means nothing here.
+    /// The object has an unknown key.
     #[error("unknown key {found:?}, expected one of {}", known.join(", "))]
     UnknownKey {
         /// The key.
         found: String,
-        /// The keys that mean something.
+        /// The known keys.
         known: Vec<&'static str>,
     },
-    /// An id that something else of the kind has already.
+    /// The id was used before.
     #[error("found {0:?} for the second time, expected ids that differ")]
     Duplicate(String),
-    /// A condition that is none.
+    /// The condition is malformed.
     #[error(transparent)]
     Condition(#[from] ConditionError),
-    /// A weight that is none.
+    /// The weight is out of range.
     #[error(transparent)]
     Weight(#[from] WeightError),
-    /// Resources that are none.
+    /// The resources are malformed.
     #[error(transparent)]
     Resources(#[from] ResourceError),
-    /// Attributes that are none.
+    /// The attributes are malformed.
     #[error(transparent)]
     Attributes(#[from] AttributeError),
-    /// A role that is none.
+    /// The role is malformed.
     #[error(transparent)]
     Role(#[from] RoleError),
 }
@@ -92,10 +92,10 @@ impl fmt::Display for Prefix<'_> {
     }
 }
 
-/// A JSON value, and the way to it, so that an error says where.
+/// A JSON value with its path, so that errors say where.
 ///
-/// Whoever wants more of an app than its placement (health checks, dependencies, ...) reads it with this, and its user
-/// sees one kind of error for all.
+/// A framework that reads more of an app than its placement (health checks, dependencies, ...) uses it too, so that its
+/// users see one kind of error.
 ///
 /// # Examples
 ///
@@ -140,50 +140,50 @@ impl fmt::Display for Path<'_> {
 }
 
 impl<'a> Node<'a> {
-    /// The whole of a document.
+    /// Creates the node of a whole document.
     #[must_use]
     pub fn root(json: &'a Json) -> Self {
         Self { json, path: Path::Root }
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn json(&self) -> &'a Json {
         self.json
     }
 
-    /// An error about this value.
+    /// Returns an error about this value.
     #[must_use]
     pub fn error(&self, fault: impl Into<ReadFault>) -> ReadError {
         ReadError { path: self.path.to_string(), fault: fault.into() }
     }
 
-    /// The error that it is not what is expected here; a long value is cut short.
+    /// Returns the error that the value is not what is expected; a long value is truncated.
     #[must_use]
     pub fn wrong(&self, expected: impl Into<String>) -> ReadError {
-        const LONGEST: usize = 80;
+        const MAX_CHARS: usize = 80;
         let mut found = self.json.to_string();
-        if let Some((end, _)) = found.char_indices().nth(LONGEST) {
+        if let Some((end, _)) = found.char_indices().nth(MAX_CHARS) {
             found.truncate(end);
             found.push_str("...");
         }
         self.error(ReadFault::Unexpected { found, expected: expected.into() })
     }
 
-    /// Its members.
+    /// Returns the members of an object.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is no object.
+    /// [`ReadError`] if the value is no object.
     pub fn object(&self) -> Result<&'a Map<String, Json>, ReadError> {
         self.json.as_object().ok_or_else(|| self.wrong("an object"))
     }
 
-    /// Refuses an object with any other key.
+    /// Checks that an object has no other keys than these.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] for any other key, and when it is no object.
+    /// [`ReadError`] if it has, or if the value is no object.
     pub fn only(&self, known: &[&'static str]) -> Result<(), ReadError> {
         match self.object()?.keys().find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
@@ -191,75 +191,75 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The value of a key; `null` counts as not there.
+    /// Returns the value of a key; `null` counts as missing.
     #[must_use]
     pub fn get<'s>(&'s self, key: &'s str) -> Option<Node<'s>> {
         let json = self.json.get(key).filter(|json| !json.is_null())?;
         Some(Node { json, path: Path::Key(&self.path, key) })
     }
 
-    /// The value of a key that must be there; `null` counts as not there.
+    /// Returns the value of a required key; `null` counts as missing.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is not.
+    /// [`ReadError`] if it is missing.
     pub fn required<'s>(&'s self, key: &'s str, expected: &'static str) -> Result<Node<'s>, ReadError> {
         let missing = || Node { json: &Json::Null, path: Path::Key(&self.path, key) };
         self.get(key).ok_or_else(|| missing().error(ReadFault::Missing(expected)))
     }
 
-    /// The items of a list.
+    /// Returns the items of an array, each with its path.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is no list.
+    /// [`ReadError`] if the value is no array.
     pub fn items<'s>(&'s self, expected: &str) -> Result<impl Iterator<Item = Node<'s>>, ReadError> {
         let items = self.json.as_array().ok_or_else(|| self.wrong(expected))?;
         Ok(items.iter().enumerate().map(|(i, json)| Node { json, path: Path::Item(&self.path, i) }))
     }
 
-    /// The members of an object, each with its own path.
+    /// Returns the members of an object, each with its path.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is no object.
+    /// [`ReadError`] if the value is no object.
     pub fn members<'s>(&'s self) -> Result<impl Iterator<Item = (&'s str, Node<'s>)>, ReadError> {
         let members = self.object()?.iter();
         Ok(members.map(|(key, json)| (key.as_str(), Node { json, path: Path::Key(&self.path, key) })))
     }
 
-    /// A text.
+    /// Reads a text.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is none.
+    /// [`ReadError`] if the value is none.
     pub fn text(&self) -> Result<&'a str, ReadError> {
         self.json.as_str().ok_or_else(|| self.wrong("a text"))
     }
 
-    /// A text that is not empty.
+    /// Reads a text that is not empty.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is none.
+    /// [`ReadError`] if the value is none.
     pub fn name(&self) -> Result<&'a str, ReadError> {
         self.json.as_str().filter(|text| !text.is_empty()).ok_or_else(|| self.wrong("a text that is not empty"))
     }
 
-    /// A truth value.
+    /// Reads a boolean.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is none.
+    /// [`ReadError`] if the value is none.
     pub fn boolean(&self) -> Result<bool, ReadError> {
         self.json.as_bool().ok_or_else(|| self.wrong("true or false"))
     }
 
-    /// A number, or a text that is one.
+    /// Reads a number, or a text that is one.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is none, or not finite.
+    /// [`ReadError`] if the value is none, or not finite.
     pub fn number(&self) -> Result<f64, ReadError> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
         let number = match self.json {
@@ -270,13 +270,13 @@ impl<'a> Node<'a> {
         number.filter(|number| number.is_finite()).ok_or_else(|| self.wrong("a number"))
     }
 
-    /// A whole number from 0 to `most`, or a text that is one.
+    /// Reads a whole number from 0 to `max`, or a text that is one.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is none of these.
+    /// [`ReadError`] if the value is none, or greater.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within both bounds")]
-    pub fn whole(&self, most: u64) -> Result<u64, ReadError> {
+    pub fn whole(&self, max: u64) -> Result<u64, ReadError> {
         let number = match self.json {
             Json::Number(number) => {
                 let double = number.as_f64().filter(|double| double.fract() == 0.0 && (0.0..9e15).contains(double));
@@ -285,18 +285,18 @@ impl<'a> Node<'a> {
             Json::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
             Json::String(_) | Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
         };
-        let fits = number.filter(|number| *number <= most);
-        fits.ok_or_else(|| match most {
+        let fits = number.filter(|number| *number <= max);
+        fits.ok_or_else(|| match max {
             u64::MAX => self.wrong("a whole number"),
-            _ => self.wrong(format!("a whole number from 0 to {most}")),
+            _ => self.wrong(format!("a whole number from 0 to {max}")),
         })
     }
 
-    /// An amount of a resource, or a text that is one.
+    /// Reads an amount of a resource, or a text that is one.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is none.
+    /// [`ReadError`] if the value is none.
     pub fn scalar(&self) -> Result<Scalar, ReadError> {
         let amount = match self.json {
             Json::Number(number) => number.to_string().parse().ok(),
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_tell_the_way_to_the_value() {
+    fn errors_name_the_path() {
         let json = serde_json::json!({"apps": [{"placement": {"require": [{"any": [1]}]}}]});
         let root = Node::root(&json);
         let apps = root.get("apps").unwrap();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_may_be_texts() {
+    fn numbers_may_be_text() {
         let number = |json: Json| Node::root(&json).number();
         let whole = |json: Json| Node::root(&json).whole(100);
         let scalar = |json: Json| Node::root(&json).scalar();

@@ -6,8 +6,8 @@ use crate::placement::model::spread::Spread;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 
-/// Percents may add up to a little more than 100, as doubles do.
-const SLACK: f64 = 1e-9;
+/// The rounding error that a sum of percents may have.
+const TOLERANCE: f64 = 1e-9;
 
 impl Spread {
     pub(super) fn read(node: Node<'_>) -> Result<Self, ReadError> {
@@ -29,13 +29,13 @@ impl Spread {
                 targets.insert(SmolStr::from(value), number);
             }
             let sum: f64 = targets.values().sum();
-            if sum > 100.0 + SLACK {
+            if sum > 100.0 + TOLERANCE {
                 return Err(node.wrong("percents that add up to 100 at most"));
             }
-            if !targets.contains_key("*") && sum < 100.0 - SLACK {
+            if !targets.contains_key("*") && sum < 100.0 - TOLERANCE {
                 targets.insert("*".into(), 100.0 - sum);
             }
-            // No targets at all are what is left for all values together, which tells none from another.
+            // Empty targets give all values one target together, which ranks no value above another.
             spread.targets = Some(targets);
         }
         Ok(spread)
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_targets_leave_goes_to_all_other_values() {
+    fn the_rest_goes_to_all_other_values() {
         let targets = |json: Json| read(json).unwrap().targets.unwrap().into_iter().collect::<Vec<_>>();
         let named = targets(json!({"field": "dc", "targets": {"dc1": 80, "dc9": 0}}));
         assert_eq!(named, [("dc1".into(), 80.0), ("dc9".into(), 0.0), ("*".into(), 20.0)]);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_spread_is_refused() {
+    fn malformed_spreads_are_rejected() {
         for (json, why) in [
             (json!({}), "field: is not there"),
             (json!({"field": "@app"}), "field: spread does not go with @app"),

@@ -1,21 +1,20 @@
-//! Where JSON text goes wrong: the first character that cannot stand where it stands.
+//! [`read_json`]: reads JSON text, and locates the first character that breaks the grammar.
 //!
-//! `serde_json` reads the text; it tells a place too, but that of its own reading, often one
-//! token later and in bytes. So text that it refuses is walked through once more here, by the
-//! grammar alone and without recursion.
+//! `serde_json` reads the text. The position in its errors is that of its own reading, often one token late and in
+//! bytes, so text that it rejects is scanned once more here, by the grammar alone and without recursion.
 
 use serde_json::Value as Json;
 
-/// Text that is no JSON: where, and what.
+/// The error of text that is no JSON.
 ///
-/// It prints as `LINE:COLUMN: ...`, both counted from 1, columns in characters.
+/// Its text is `LINE:COLUMN: ...`, both counted from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{line}:{column}: {fault}")]
 pub struct SyntaxError {
     /// The line, from 1.
     pub line: usize,
-    /// The character of the line, from 1; at the end of the text the one after its last.
+    /// The character of the line, from 1; at the end of the text one past the last.
     pub column: usize,
     /// What is wrong there.
     pub fault: SyntaxFault,
@@ -25,31 +24,31 @@ pub struct SyntaxError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyntaxFault {
-    /// A character that cannot stand there.
+    /// A character that the grammar does not allow there.
     #[error("found {found:?}, expected {expected}")]
     Unexpected {
         /// The character.
         found: char,
-        /// What could stand there.
+        /// What the grammar allows there.
         expected: &'static str,
     },
     /// The text ends too early.
     #[error("found the end of the text, expected {0}")]
     UnexpectedEnd(&'static str),
-    /// Bytes that are no text.
+    /// Bytes that are no UTF-8.
     #[error("found bytes that are no UTF-8, expected text")]
     InvalidUtf8,
-    /// By the grammar it may stand there, but it cannot be read: too large a number, too deep a nesting,
-    /// half of a surrogate pair.
+    /// Text that the grammar allows but that cannot be read: too large a number, too deep a nesting, half of a
+    /// surrogate pair.
     #[error("{0}")]
     Unsupported(String),
 }
 
-/// Reads JSON text; of text that is none, tells the first character that cannot stand where it stands.
+/// Reads JSON text.
 ///
 /// # Errors
 ///
-/// [`SyntaxError`] for text that is no JSON, and for bytes that are no text.
+/// [`SyntaxError`] at the first character that breaks the grammar, or at the first byte that is no UTF-8.
 ///
 /// # Examples
 ///
@@ -64,7 +63,7 @@ pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
         Ok(text) => text,
         Err(error) => {
             let good = String::from_utf8_lossy(&text[..error.valid_up_to()]);
-            // What comes before may be the first fault.
+            // The text before it may have a fault already.
             let before = first_fault(&good).filter(|(at, _)| *at < good.len());
             return Err(
                 before.map_or_else(|| at(&good, good.len(), SyntaxFault::InvalidUtf8), |(i, f)| at(&good, i, f))
@@ -73,7 +72,7 @@ pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
     };
     serde_json::from_str(text).map_err(|error| match first_fault(text) {
         Some((i, fault)) => at(text, i, fault),
-        None => beyond(text, &error),
+        None => unsupported(text, &error),
     })
 }
 
@@ -83,7 +82,7 @@ fn at(text: &str, offset: usize, fault: SyntaxFault) -> SyntaxError {
     SyntaxError { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1, fault }
 }
 
-fn beyond(text: &str, error: &serde_json::Error) -> SyntaxError {
+fn unsupported(text: &str, error: &serde_json::Error) -> SyntaxError {
     let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
     let before = line.char_indices().take_while(|(i, _)| *i + 1 < error.column()).count();
     let message = error.to_string();
@@ -91,7 +90,7 @@ fn beyond(text: &str, error: &serde_json::Error) -> SyntaxError {
     SyntaxError { line: error.line(), column: before + 1, fault: SyntaxFault::Unsupported(why) }
 }
 
-/// What may come next, white space aside.
+/// The token that may come next, white space aside.
 #[derive(Clone, Copy)]
 enum Next {
     Value,
@@ -102,7 +101,7 @@ enum Next {
     CommaOrEnd,
 }
 
-/// The byte at which the grammar is first broken.
+/// Returns the byte at which the grammar is first broken.
 fn first_fault(text: &str) -> Option<(usize, SyntaxFault)> {
     let mut scan = Scan { text, at: 0 };
     scan.document().err().map(|expected| {
@@ -119,7 +118,7 @@ struct Scan<'a> {
     at: usize,
 }
 
-/// What was expected at the place where the scan stands.
+/// The error is what the grammar allows at the position of the scan.
 type Expected = Result<(), &'static str>;
 
 impl Scan<'_> {
@@ -260,8 +259,8 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn skip(&mut self, while_it_is: impl Fn(char) -> bool) {
-        while self.peek().is_some_and(&while_it_is) {
+    fn skip(&mut self, class: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&class) {
             self.bump();
         }
     }
@@ -281,7 +280,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_first_character_that_cannot_stand_there() {
+    fn the_first_character_that_breaks_the_grammar() {
         let cases: &[(&str, usize, usize, &str)] = &[
             ("{\n  \"id\": \"redis\"\n  \"instances\": 2\n}", 3, 3, "found '\"', expected `,` or `}`"),
             ("{\"a\": 1,}", 1, 9, "found '}', expected a key in quotes"),
@@ -320,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_told_with_their_place() {
+    fn invalid_utf8_is_located() {
         let error = read_json(b"{\n\"a\": \"\xff\"}").unwrap_err();
         assert_eq!((error.line, error.column, error.fault), (2, 7, SyntaxFault::InvalidUtf8));
         assert_eq!(read_json(b"[1 2, \"\xff\"]").unwrap_err().column, 4);
@@ -335,7 +334,7 @@ mod tests {
     }
 
     proptest! {
-        /// What `serde_json` refuses by its grammar we find too, and never in what it takes.
+        /// The scan finds a fault where `serde_json` finds one in the grammar, and none in text that it accepts.
         #[test]
         fn agrees_with_serde_json(text in r#"[\[\]{},:"0-9a-e\\u.\-truefalsn \n]{0,12}"#) {
             let read = serde_json::from_str::<Json>(&text);

@@ -7,7 +7,7 @@ use crate::placement::model::volume::{VolumeRequest, VolumeSource};
 use smol_str::SmolStr;
 
 impl VolumeRequest {
-    /// Reads an item of a container's `volumes`; none if it is not persistent.
+    /// Reads an item of a container's `volumes`; returns none if it is not persistent.
     pub(super) fn read(node: Node<'_>) -> Result<Option<Self>, ReadError> {
         node.object()?;
         let Some(persistent) = node.get("persistent") else { return Ok(None) };
@@ -39,7 +39,7 @@ impl VolumeRequest {
     }
 }
 
-/// A volume's constraint: Marathon has `LIKE` and `UNLIKE` on `path`, and nothing else.
+/// Reads a constraint of a volume: Marathon has `LIKE` and `UNLIKE` on `path`, and nothing else.
 fn pattern(node: Node<'_>) -> Result<(Pattern, bool), ReadError> {
     let (field, operator, value) = grammar::words(node)?;
     if field != "path" {

@@ -14,9 +14,9 @@ use std::cmp::Reverse;
 /// Places all pending instances of the members, or none; then it returns the members, which have to wait.
 ///
 /// Members are placed in the order listed. If one finds no place, another value is tried for members that have to be
-/// together (`CLUSTER`), and then the members that take most go first. That finds a place for any gang of equal tasks that
-/// has one, unless several limits on different fields cross; beyond that it may miss an arrangement that only trying all
-/// would find. It never launches a part.
+/// together (`CLUSTER`), and then the members that take most go first. That finds a place for any gang of equal tasks
+/// that has one, unless several limits on different fields cross; beyond that it may miss an arrangement that only
+/// trying all would find. It never launches a part.
 pub(super) fn plan_gang<'a>(state: &mut PlanState<'_>, group: &SmolStr, members: &[ListedApp<'a>]) -> Vec<Waiting<'a>> {
     let needed = members.iter().map(|member| state.pending(member.app)).sum();
     let mut failure: Option<Failure> = None;

@@ -161,8 +161,8 @@ impl<'a> NearestMiss<'a> {
         !clashes
     }
 
-    /// Returns the texts of the clauses that would not hold at the changed location; an empty text stands for a check that
-    /// is no clause.
+    /// Returns the texts of the clauses that would not hold at the changed location; an empty text stands for a check
+    /// that is no clause.
     fn unmet(&self) -> Vec<SmolStr> {
         let Pairing { query, state, .. } = self.pairing;
         // A new value may have to be a number for other conditions' sake.
@@ -202,7 +202,8 @@ impl<'a> NearestMiss<'a> {
         location
     }
 
-    /// Returns the near miss as users see it; none if nothing has to change, for later launches of the same plan made room.
+    /// Returns the near miss as users see it; none if nothing has to change, for later launches of the same plan made
+    /// room.
     pub(super) fn into_near_miss(self) -> Option<NearMiss> {
         let offer = self.pairing.slot().offer;
         let (id, agent, hostname) = (offer.id.clone(), offer.agent.clone(), offer.hostname.clone());

@@ -1,7 +1,7 @@
 //! [`OfferStates`]: an interner of what is left of offers and what their hosts bear.
 //!
-//! Offers that were alike at first, and on whose hosts the same has happened since, share one state. What follows from the
-//! state (whether one more task fits, what it takes, how full the host is) is computed once for all of them.
+//! Offers that were alike at first, and on whose hosts the same has happened since, share one state. What follows from
+//! the state (whether one more task fits, what it takes, how full the host is) is computed once for all of them.
 
 use super::index::{AppIx, HostIx, OfferIx, StateIx};
 use crate::constraint::Location;

@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 /// The offers as they stand, the tasks that are placed, and the launches so far.
 ///
-/// [`launch`](Self::launch) is the only change. Launches after [`begin`](Self::begin) are kept by [`commit`](Self::commit)
-/// and taken back by [`rollback`](Self::rollback).
+/// [`launch`](Self::launch) is the only change. Launches after [`begin`](Self::begin) are kept by
+/// [`commit`](Self::commit) and taken back by [`rollback`](Self::rollback).
 #[derive(Debug)]
 pub(super) struct PlanState<'a> {
     pub(super) planner: &'a Planner,

@@ -5,17 +5,18 @@ use crate::resources::{Range, Ranges, Resource, Resources, Value};
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
-/// The ports that a task gets, as they stand in the app, and the resources that they are.
+/// The host ports of a task, in the order of the app's ports, and the resources that they take.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct AssignedPorts {
     pub(super) ports: Vec<Option<u64>>,
     pub(super) resources: Vec<Resource>,
 }
 
-/// Picks ports of what is left in an offer: the pools are its port resources that the app may take, reserved ones first.
+/// Assigns ports of what is left in an offer: the pools are its port resources that the app accepts, reserved ones
+/// first.
 ///
-/// Dynamic ports are the lowest, never one that the task wants by number. With a start they go up from there and
-/// wrap round, so that a port that was just given back is not given out again at once (Marathon).
+/// Dynamic ports are the lowest, never one that the task asks for by number. With a start they go up from there and
+/// wrap around, so that a port that was just released is not assigned again at once (Marathon).
 pub(super) fn assign(
     wanted: &[PortRequest],
     pools: &[&Resource],
@@ -29,7 +30,7 @@ pub(super) fn assign(
         let before = (start > 0).then(|| clipped(ranges, 0, start.saturating_sub(1)));
         from_start.chain(before.into_iter().flatten().map(move |number| (number, i)))
     });
-    // Each number with the pool that it comes from.
+    // By pool, the numbers taken from it.
     let mut taken: SmallVec<[(usize, u64); 4]> = SmallVec::new();
     let (mut ports, mut dynamic) = (Vec::with_capacity(wanted.len()), 0);
     for port in wanted {
@@ -39,7 +40,7 @@ pub(super) fn assign(
                 continue;
             }
             HostPort::Dynamic => {
-                // A pool is gone through before the next begins: all that both have is taken, or wanted by number.
+                // A number of an earlier pool is not new: that pool is exhausted, so the number is taken or asked for.
                 let new = |(number, pool): &(u64, usize)| {
                     let is_fixed = fixed.binary_search_by_key(number, |(fixed, _)| *fixed).is_ok();
                     !is_fixed && !pools[..*pool].iter().any(|(_, ranges)| has(ranges, *number))
@@ -57,7 +58,7 @@ pub(super) fn assign(
                 let pool = pools.iter().position(holds).ok_or(PortShortage::Fixed(number))?;
                 let at = fixed.partition_point(|(fixed, _)| *fixed < number.into());
                 if std::mem::replace(&mut fixed[at].1, true) {
-                    return Err(PortShortage::Fixed(number)); // wanted twice, offered once
+                    return Err(PortShortage::Fixed(number)); // asked for twice, offered once
                 }
                 (number.into(), pool)
             }
@@ -73,7 +74,7 @@ pub(super) fn assign(
     Ok(AssignedPorts { resources: resources.collect(), ports })
 }
 
-/// All that is short: each number that is not offered, and how many other ports are.
+/// Returns all shortages: each number that is not offered, and the number of dynamic ports that are missing.
 pub(super) fn shortages(wanted: &[PortRequest], pools: &[&Resource]) -> Vec<PortShortage> {
     let pools = numbered(pools);
     let is_offered = |number: u64| pools.iter().any(|(_, ranges)| has(ranges, number));
@@ -96,7 +97,7 @@ pub(super) fn shortages(wanted: &[PortRequest], pools: &[&Resource]) -> Vec<Port
     short
 }
 
-/// The pools with their numbers.
+/// Returns the pools with their ranges.
 fn numbered<'a>(pools: &[&'a Resource]) -> SmallVec<[(&'a Resource, &'a Ranges); 4]> {
     let numbered = pools.iter().filter_map(|pool| match pool.value() {
         Value::Ranges(ranges) => Some((*pool, ranges)),
@@ -105,7 +106,7 @@ fn numbered<'a>(pools: &[&'a Resource]) -> SmallVec<[(&'a Resource, &'a Ranges);
     numbered.collect()
 }
 
-/// The ports that are wanted by number, sorted; none is given yet.
+/// Returns the ports that are asked for by number, sorted, each with true once it is assigned.
 fn fixed_numbers(wanted: &[PortRequest]) -> SmallVec<[(u64, bool); 4]> {
     let mut fixed: SmallVec<[(u64, bool); 4]> =
         wanted.iter().filter_map(fixed_number).map(|port| (port, false)).collect();
@@ -114,7 +115,7 @@ fn fixed_numbers(wanted: &[PortRequest]) -> SmallVec<[(u64, bool); 4]> {
     fixed
 }
 
-/// Whether a number is in there; O(log pieces).
+/// Returns true if a number is in the ranges; O(log ranges).
 fn has(ranges: &Ranges, number: u64) -> bool {
     let ranges = ranges.as_slice();
     ranges.get(ranges.partition_point(|range| range.end < number)).is_some_and(|range| range.begin <= number)
@@ -127,13 +128,13 @@ fn fixed_number(port: &PortRequest) -> Option<u64> {
     }
 }
 
-/// The numbers of ranges between two bounds, without walking over the others.
+/// Returns the numbers of the ranges between two bounds, without walking over the others.
 fn clipped(ranges: &Ranges, low: u64, high: u64) -> impl Iterator<Item = u64> {
     let inside = move |range: &Range| (range.begin.max(low), range.end.min(high));
     ranges.as_slice().iter().map(inside).flat_map(|(begin, end)| begin..=end)
 }
 
-/// The place in an offer's ports that a number picks: where dynamic ports begin with a seed.
+/// Returns the port at which dynamic ports begin: the `pick`-th of the offered ones, modulo their number.
 pub(super) fn start(offered: &Resources, pick: u64) -> Option<u64> {
     let ports = offered.ranges("ports");
     let mut skip = u128::from(pick).checked_rem(ports.count())?;
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dynamic_port_is_never_one_that_is_wanted_by_number() {
+    fn a_dynamic_port_is_never_one_that_is_asked_for_by_number() {
         let wanted = [PortRequest::dynamic(), PortRequest::fixed(1), PortRequest::dynamic()];
         assert_eq!(pick(&wanted, "ports:[1-3]", None).unwrap().0, [Some(2), Some(1), Some(3)]);
         assert_eq!(pick(&wanted, "ports:[2-9]", None), Err(PortShortage::Fixed(1)));
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_start_ports_follow_one_another_and_wrap_round() {
+    fn with_a_start_ports_are_consecutive_and_wrap_around() {
         assert_eq!(pick(&dynamic(4), "ports:[10-12,20-20]", Some(12)).unwrap().0, [12, 20, 10, 11].map(Some));
         assert_eq!(pick(&dynamic(2), "ports:[10-12]", Some(99)).unwrap().0, [10, 11].map(Some));
         let offered: Resources = "ports:[10-12,20-20]".parse().unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_number_line_is_no_burden() {
+    fn huge_ranges_are_not_enumerated() {
         assert_eq!(pick(&dynamic(1), "ports:[0-18446744073709551615]", Some(u64::MAX)).unwrap().0, [Some(u64::MAX)]);
         let all: Resources = "ports:[0-18446744073709551615]".parse().unwrap();
         assert_eq!(start(&all, u64::MAX), Some(u64::MAX));
@@ -205,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_assigned_was_offered_and_nothing_twice(
+        fn assigned_ports_are_offered_and_distinct(
             fixed in prop::collection::vec(0_u16..40, 0..3), count in 0_usize..6,
             pieces in prop::collection::vec((0_u64..40, 0_u64..6, any::<bool>()), 0..6), start in prop::option::of(0_u64..50),
         ) {

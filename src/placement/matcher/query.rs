@@ -120,7 +120,8 @@ impl<'a> Query<'a> {
         [("cpus", app.cpus), ("mem", app.mem), ("disk", app.disk), ("gpus", app.gpus)]
     }
 
-    /// Returns true if the app may take of a resource: it accepts its role, and can neither lose it nor has to share it.
+    /// Returns true if the app may take of a resource: it accepts its role, and can neither lose it nor has to share
+    /// it.
     pub(super) fn accepts(&self, resource: &Resource) -> bool {
         let accepted = match resource.role() {
             Some(role) => self.accepted_roles.contains(role),

@@ -1,6 +1,7 @@
 //! [`Score`]: how good an offer is, and which of two is better.
 //!
-//! Scores that differ by less than [`TOLERANCE`] are equal. That is no order: a may be equal to b and b to c, but not a to c.
+//! Scores that differ by less than [`TOLERANCE`] are equal. That is no order: a may be equal to b and b to c, but not a
+//! to c.
 
 use std::cmp::Ordering;
 use std::ops::Add;
@@ -97,8 +98,8 @@ impl HostScore {
     }
 }
 
-/// Rounds to multiples of 1e-12, so that the rounding errors of doubles alone do not tell two scores apart. A NaN becomes
-/// the worst score.
+/// Rounds to multiples of 1e-12, so that the rounding errors of doubles alone do not tell two scores apart. A NaN
+/// becomes the worst score.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 1e15, and cut off on purpose")]
 pub(super) fn quantize(number: f64) -> f64 {
     const STEPS: f64 = 1e12;

@@ -1,9 +1,9 @@
 //! [`Selector`]: the best offer for one more instance, maintained incrementally.
 //!
-//! Offers that agree in all values that count are of one class, and what depends on values is computed once for the class,
-//! until one more task makes a difference to it. Within a class the offers are ranked by what depends on their hosts; or,
-//! where nothing does, they are tried as listed. So one more instance costs a comparison of the heads of all classes. Only a
-//! constraint or fitness that may depend on anything makes each instance scan all offers.
+//! Offers that agree in all values that count are of one class, and what depends on values is computed once for the
+//! class, until one more task makes a difference to it. Within a class the offers are ranked by what depends on their
+//! hosts; or, where nothing does, they are tried as listed. So one more instance costs a comparison of the heads of all
+//! classes. Only a constraint or fitness that may depend on anything makes each instance scan all offers.
 
 use super::class::{Head, Rank};
 use super::classes::Classes;

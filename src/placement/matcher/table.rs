@@ -118,8 +118,8 @@ impl Column {
         joined
     }
 
-    /// Returns the coarser column in which offers agree whose values have the same key; `key` is asked once for each value,
-    /// with the first offer that has it.
+    /// Returns the coarser column in which offers agree whose values have the same key; `key` is asked once for each
+    /// value, with the first offer that has it.
     pub(super) fn grouped<K: Hash + Eq>(&self, key: impl FnMut(OfferIx) -> K) -> Self {
         let mut numbers: IndexSet<K, foldhash::fast::FixedState> = IndexSet::default();
         let (mut firsts, mut groups) = (Vec::new(), Vec::with_capacity(self.firsts.len()));

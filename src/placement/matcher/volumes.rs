@@ -5,10 +5,10 @@ use crate::placement::model::volume::{VolumeRequest, VolumeShortage, VolumeSourc
 use crate::resources::{DiskType, Resource, Resources, Value};
 
 impl VolumeRequest {
-    /// Whether a disk is of the right kind and at the right path.
+    /// Returns true if a disk is unreserved, of the right kind and at the right path.
     fn suits(&self, disk: &Resource) -> bool {
         let kind = disk.kind();
-        let bare = kind.is_none_or(|kind| {
+        let is_unreserved = kind.is_none_or(|kind| {
             let volume = kind.disk.as_ref().is_some_and(|disk| disk.persistence.is_some());
             kind.reservations.is_empty() && !kind.revocable && !kind.shared && !volume
         });
@@ -21,13 +21,14 @@ impl VolumeRequest {
         };
         let path = source.and_then(|source| source.root.as_deref());
         let matches = |(pattern, must): &(Pattern, bool)| path.is_some_and(|path| pattern.matches(path)) == *must;
-        disk.name() == "disk" && bare && of_kind && self.patterns.iter().all(matches)
+        disk.name() == "disk" && is_unreserved && of_kind && self.patterns.iter().all(matches)
     }
 }
 
-/// Finds a disk for each volume in what is left, and gives what they take.
+/// Assigns a disk of what is left to each volume, and returns what the volumes take.
 ///
-/// As Marathon does: the biggest volume first; of divided disks the one with the most space, of whole ones the smallest.
+/// As Marathon does: the largest volume first; of root and path disks the one with the most space, of mount disks the
+/// smallest.
 pub(super) fn assign(wanted: &[VolumeRequest], left: &Resources) -> Result<Vec<Resource>, VolumeShortage> {
     let mut order: Vec<&VolumeRequest> = wanted.iter().collect();
     order.sort_by_key(|volume| std::cmp::Reverse(volume.size));
@@ -41,7 +42,7 @@ pub(super) fn assign(wanted: &[VolumeRequest], left: &Resources) -> Result<Vec<R
                     || volume.max_size.is_none_or(|max_size| size(disk) <= max_size))
         };
         let fitting = suitable.iter().filter(fits);
-        // Of equals the first, as the offer has them in canonical order.
+        // Ties go to the first disk in the canonical order of the offer.
         let best = if volume.source == VolumeSource::Mount {
             fitting.min_by_key(size)
         } else {

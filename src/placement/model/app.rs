@@ -60,14 +60,15 @@ pub struct App {
     pub role: Option<Role>,
     /// The roles whose resources it takes; none = [`Planner::accepted_roles`](super::planner::Planner::accepted_roles).
     pub accepted_roles: Option<Vec<Role>>,
-    /// How agents with gpus are treated if it wants none; none = [`Planner::gpu_behavior`](super::planner::Planner::gpu_behavior).
+    /// How agents with gpus are treated if it wants none; none =
+    /// [`Planner::gpu_behavior`](super::planner::Planner::gpu_behavior).
     pub gpu_behavior: Option<GpuBehavior>,
     /// The image of its container.
     pub image: Option<SmolStr>,
     /// Its labels.
     pub labels: Arc<BTreeMap<SmolStr, SmolStr>>,
-    /// The version of its last change other than of `instances`; tasks of an older version will be replaced and do not count
-    /// as its tasks.
+    /// The version of its last change other than of `instances`; tasks of an older version will be replaced and do not
+    /// count as its tasks.
     pub changed: Option<Version>,
     /// The conditions that must hold where a task runs.
     pub require: Vec<Clause>,
@@ -174,8 +175,8 @@ impl App {
         self
     }
 
-    /// Makes the app part of a gang: the pending tasks of all apps of the group are launched together, or none of them is.
-    /// (A group of one app is a gang of equal ranks.)
+    /// Makes the app part of a gang: the pending tasks of all apps of the group are launched together, or none of them
+    /// is. (A group of one app is a gang of equal ranks.)
     ///
     /// # Examples
     ///

@@ -86,8 +86,9 @@ pub enum Barrier {
 }
 
 impl Barrier {
-    /// Returns the short word for it: `role`, `region`, `attributes` (the agent lacks the field of a condition), `constraint`
-    /// (its value does not meet the condition), `maintenance`, `cpus`, `mem`, `disk`, `gpus`, `scarce` or `ports`.
+    /// Returns the short word for it: `role`, `region`, `attributes` (the agent lacks the field of a condition),
+    /// `constraint` (its value does not meet the condition), `maintenance`, `cpus`, `mem`, `disk`, `gpus`, `scarce` or
+    /// `ports`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -45,17 +45,17 @@ pub trait Fitness: fmt::Debug + Send + Sync {
         0.0
     }
 
-    /// Returns true if an offer of this score is as good as any: the planner then takes it without looking at the others,
-    /// unless preferences, spreads or a `GROUP_BY` have to choose. By default no score is, and the planner looks at all offers
-    /// for each instance.
+    /// Returns true if an offer of this score is as good as any: the planner then takes it without looking at the
+    /// others, unless preferences, spreads or a `GROUP_BY` have to choose. By default no score is, and the planner
+    /// looks at all offers for each instance.
     fn is_good_enough(&self, score: f64) -> bool {
         let _ = score;
         false
     }
 
-    /// Returns true if scores depend only on [`Prospect::app`], [`Prospect::left`] and [`Prospect::used`]. The planner then
-    /// keeps them until one of these changes, and shares them between like offers: choosing one of thousands takes no longer
-    /// than choosing one of ten. Must be false if scores depend on the offer itself or on the draw.
+    /// Returns true if scores depend only on [`Prospect::app`], [`Prospect::left`] and [`Prospect::used`]. The planner
+    /// then keeps them until one of these changes, and shares them between like offers: choosing one of thousands takes
+    /// no longer than choosing one of ten. Must be false if scores depend on the offer itself or on the draw.
     fn depends_on_load_only(&self) -> bool {
         false
     }

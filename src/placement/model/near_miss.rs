@@ -9,12 +9,12 @@ use crate::time::Time;
 use smol_str::SmolStr;
 use std::fmt;
 
-/// The smallest change with which one more task of an app would fit: a change of one offer, or one more agent that is like
-/// the offer's agent but for the change.
+/// The smallest change with which one more task of an app would fit: a change of one offer, or one more agent that is
+/// like the offer's agent but for the change.
 ///
-/// Changes are compared by cost: a missing amount costs the part of the need that is missing, any other change costs 1, and a
-/// condition that no value of a field can meet costs 10. Among equals the first offer wins. The change is minimal: with less
-/// of any of it the task does not fit.
+/// Changes are compared by cost: a missing amount costs the part of the need that is missing, any other change costs 1,
+/// and a condition that no value of a field can meet costs 10. Among equals the first offer wins. The change is
+/// minimal: with less of any of it the task does not fit.
 ///
 /// # Examples
 ///
@@ -63,8 +63,8 @@ pub enum Change {
     Ports(usize),
     /// A port of this number.
     Port(u16),
-    /// More unreserved space on a root disk, or one more disk of a kind and size. (Of several volumes, for the first that
-    /// finds no disk.)
+    /// More unreserved space on a root disk, or one more disk of a kind and size. (Of several volumes, for the first
+    /// that finds no disk.)
     Disk {
         /// The kind of disk.
         source: VolumeSource,

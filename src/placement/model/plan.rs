@@ -77,7 +77,8 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Returns the environment variables for host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`, `PORTS`,
+    /// Returns the environment variables for host and ports, by Marathon's names: `HOST`, `PORT0`, ..., `PORT`,
+    /// `PORTS`,
     /// `PORT_80`, `PORT_HTTP`.
     #[must_use]
     pub fn env(&self) -> IndexMap<String, String> {
@@ -125,8 +126,8 @@ pub struct Unplaced {
     pub app: SmolStr,
     /// The number of instances that wait.
     pub instances: u64,
-    /// Every check that fails, offer by offer, after all launches of the plan. For a group: at the point where the group was
-    /// given up, for the app that did not find all its places.
+    /// Every check that fails, offer by offer, after all launches of the plan. For a group: at the point where the
+    /// group was given up, for the app that did not find all its places.
     pub reasons: Vec<Obstacle>,
     /// The smallest change with which one more instance would fit.
     #[serde(skip)]

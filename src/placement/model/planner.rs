@@ -11,18 +11,19 @@ use std::time::Duration;
 
 /// Matches apps with offers: the core of a framework.
 ///
-/// Apps are placed in the order in which they are listed, instance by instance. Of the offers in which a task may run, the
-/// best one is chosen by, in turn: preferences, spreads, fewest tasks on the value of a `GROUP_BY`, strategy, order of the
-/// offers. The same input gives the same plan.
+/// Apps are placed in the order in which they are listed, instance by instance. Of the offers in which a task may run,
+/// the best one is chosen by, in turn: preferences, spreads, fewest tasks on the value of a `GROUP_BY`, strategy, order
+/// of the offers. The same input gives the same plan.
 ///
 /// Apps of one [group](super::app::App::group) are placed together or not at all, at the turn of the first of them.
 ///
 /// # Complexity
 ///
-/// Offers that agree in all values that an app's conditions look at are of one class; offers that were alike at first and had
-/// the same tasks launched share one state. An app costs O(offers) once, or less if it has no conditions, and each instance
-/// costs O(classes), plus the few offers on the host of the launch before. A custom constraint or fitness costs O(offers) for
-/// each instance, unless it says what it depends on ([`Constraint::reach`](crate::constraint::Constraint::reach),
+/// Offers that agree in all values that an app's conditions look at are of one class; offers that were alike at first
+/// and had the same tasks launched share one state. An app costs O(offers) once, or less if it has no conditions, and
+/// each instance costs O(classes), plus the few offers on the host of the launch before. A custom constraint or fitness
+/// costs O(offers) for each instance, unless it says what it depends on
+/// ([`Constraint::reach`](crate::constraint::Constraint::reach),
 /// [`Fitness::depends_on_load_only`](super::fitness::Fitness::depends_on_load_only)).
 ///
 /// # Examples

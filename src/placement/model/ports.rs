@@ -68,8 +68,8 @@ pub enum PortShortage {
 
 /// Returns the environment variables for host and ports, by Marathon's names.
 ///
-/// A port without a host port has its container port; where that is 0 too, it gets a number above 1024 that no other port of
-/// the task has (Marathon draws it at random).
+/// A port without a host port has its container port; where that is 0 too, it gets a number above 1024 that no other
+/// port of the task has (Marathon draws it at random).
 pub(in crate::placement) fn environment(
     hostname: &str,
     wanted: &[PortRequest],

@@ -12,8 +12,8 @@ pub struct Spread {
     pub field: Field,
     /// Its weight among the spreads of the app: above 0, up to 100.
     pub weight: f64,
-    /// The percents of the app's instances for each value; `*` stands for all other values together, and gets what the named
-    /// ones leave. None = all values alike.
+    /// The percents of the app's instances for each value; `*` stands for all other values together, and gets what the
+    /// named ones leave. None = all values alike.
     pub targets: Option<IndexMap<SmolStr, f64>>,
 }
 

@@ -18,7 +18,8 @@ pub struct VolumeRequest {
     pub max_size: Option<Scalar>,
     /// The kind of disk.
     pub source: VolumeSource,
-    /// Patterns on the path of the disk, each with true if the path must match (`LIKE`) and false if it must not (`UNLIKE`).
+    /// Patterns on the path of the disk, each with true if the path must match (`LIKE`) and false if it must not
+    /// (`UNLIKE`).
     pub patterns: Vec<(Pattern, bool)>,
 }
 
