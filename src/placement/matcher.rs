@@ -1,6 +1,6 @@
 //! The matcher: finds an offer for each pending task, or says why there is none.
 //!
-//! [`plan`] is the front page. [`app`] and [`gang`] are its chapters, [`PlanState`] is what they change.
+//! [`plan`] is the algorithm in five phases; [`app`] and [`gang`] are its steps, and [`PlanState`] is what they change.
 //! A [`Query`](query::Query) is an app, a [`Pairing`](pairing::Pairing) is an app and an offer; the
 //! [`Selector`](selector::Selector) finds the best offer without pairing the app with all of them.
 

@@ -121,3 +121,48 @@ impl Class {
         self.queue.range(rank..).next()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(weight: f64, fitness: f64, tie_break: f64) -> HostScore {
+        HostScore { weight, fitness, tie_break }
+    }
+
+    #[test]
+    fn the_best_score_has_the_smallest_rank() {
+        let descending = [
+            score(f64::INFINITY, 0.0, 0.0),
+            score(1.0, 0.0, 0.0),
+            score(0.0, 2.0, -1.0),
+            score(0.0, 2.0, -2.0),
+            score(0.0, -1.0, 9.0),
+            score(-1.0, 0.0, 0.0),
+            score(f64::NEG_INFINITY, 0.0, 0.0),
+        ];
+        for pair in descending.windows(2) {
+            assert!(Rank::from(pair[0]) < Rank::from(pair[1]), "{pair:?}");
+        }
+        for score in descending {
+            assert_eq!(HostScore::from(Rank::from(score)).levels().map(f64::to_bits), score.levels().map(f64::to_bits));
+        }
+    }
+
+    #[test]
+    fn the_head_is_the_first_of_the_best_and_close_to_the_next() {
+        let mut class = Class::default();
+        let offer = OfferIx::new;
+        assert!(class.best().is_none());
+        let (good, better) = (Rank::from(score(0.0, 1.0, 0.0)), Rank::from(score(0.0, 2.0, 0.0)));
+        class.insert(offer(0), good);
+        class.insert(offer(7), better);
+        class.insert(offer(3), better);
+        assert_eq!(class.best().map(|head| (head.offer, head.is_close)), Some((offer(3), false)));
+        class.insert(offer(9), Rank::from(score(0.0, 2.0 - 1e-10, 5.0)));
+        assert_eq!(class.best().map(|head| (head.offer, head.is_close)), Some((offer(3), true)));
+        class.remove(offer(3), better);
+        class.remove(offer(7), better);
+        assert_eq!(class.best().map(|head| head.offer), Some(offer(9)));
+    }
+}

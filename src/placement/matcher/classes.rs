@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The classes of offers that agree in all values that an app's terms look at.
 #[derive(Debug)]
 pub(super) struct Classes<'a> {
-    /// By offer, its class, or `NONE` if its location will never do; none = all offers are of one class.
+    /// By offer, its class, or `NONE` if its location is not allowed; none = all offers are of one class.
     class_of: Option<Vec<ClassIx>>,
     classes: Vec<Class>,
     terms: Vec<CountTerm<'a>>,
@@ -81,7 +81,7 @@ impl<'a> Classes<'a> {
         Self { class_of: Some(class_of), classes, terms, values, with_value }
     }
 
-    /// Returns the class of an offer; none if its location will never do.
+    /// Returns the class of an offer; none if its location is not allowed.
     pub(super) fn of(&self, offer: OfferIx) -> Option<ClassIx> {
         let class = self.class_of.as_ref().map_or(ClassIx::new(0), |classes| classes[offer.index()]);
         (class != ClassIx::NONE).then_some(class)
@@ -109,7 +109,7 @@ impl<'a> Classes<'a> {
         self.classes[index].score = sum.map(|sum| ValueScore { spread: quantize(sum.spread), ..sum });
     }
 
-    /// Brings the scores up to date with a launch in an offer, and passes on each class that it concerns.
+    /// Updates the scores of values and classes after a launch in an offer, and passes on each class that changed.
     pub(super) fn task_launched(
         &mut self,
         offer: OfferIx,
@@ -129,7 +129,7 @@ impl<'a> Classes<'a> {
         }
     }
 
-    /// Returns the position of the cursor of a class, before which no offer fits, at the first offer not before it.
+    /// Moves the cursor of a class back to an offer that may fit again.
     pub(super) fn rewind(&mut self, class: ClassIx, offer: OfferIx) {
         let is_whole = self.class_of.is_none();
         let class = &mut self[class];
@@ -137,7 +137,7 @@ impl<'a> Classes<'a> {
         class.cursor = class.cursor.min(at);
     }
 
-    /// Returns the offer at the cursor of a class, of `count` offers in all.
+    /// Returns the offer at the cursor of a class; none past its last one, there being `count` offers in all.
     pub(super) fn at_cursor(&self, class: ClassIx, count: usize) -> Option<OfferIx> {
         let class = &self[class];
         if self.class_of.is_none() {
@@ -175,7 +175,7 @@ fn location_column(of_location: &TermGroup<'_>, query: &Query<'_>, state: &mut P
     Some(joined.grouped(|first| location_weight(of_location, query, state, first).map(f64::to_bits)))
 }
 
-/// Returns the weights of the preferences that a location meets; none if it will not do.
+/// Returns the weights of the preferences that a location meets; none if the location is not allowed.
 fn location_weight(
     of_location: &TermGroup<'_>,
     query: &Query<'_>,

@@ -40,7 +40,7 @@ impl<'a> TopologyDomains<'a> {
         domains
     }
 
-    /// Refreshes what a launch in an offer may have changed.
+    /// Updates the domains after a launch in an offer.
     pub(super) fn task_launched(&mut self, offer: OfferIx, state: &mut PlanState<'_>) {
         match self.reach {
             Reach::Place => {}

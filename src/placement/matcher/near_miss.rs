@@ -39,7 +39,8 @@ impl<'a> NearestMiss<'a> {
     pub(super) fn of(pairing: Pairing<'a>, failed: &FailedChecks, nearest: Option<&Self>) -> Option<Self> {
         let limit = nearest.map_or(u64::MAX, |nearest| nearest.cost);
         let mut miss = Self { pairing, cost: 0, changes: Vec::new() };
-        // First as if any value could be had; where that does not do, without the conditions that ask for values.
+        // At first each failed condition gets the value that it asks for. Conditions that such values do not meet are
+        // dropped.
         let mut dropped: Vec<SmolStr> = Vec::new();
         loop {
             (miss.cost, miss.changes) = (0, Vec::new());
@@ -57,7 +58,7 @@ impl<'a> NearestMiss<'a> {
             let before = dropped.len();
             dropped.extend(unmet.into_iter().filter(|text| failed.clauses().any(|clause| clause == text)));
             if dropped.len() == before {
-                // What holds here would not hold there: stay here, then.
+                // The clauses that fail at the changed location hold at this one: give up all changes of location.
                 let rest: Vec<SmolStr> = failed.clauses().filter(|clause| !dropped.contains(clause)).cloned().collect();
                 if rest.is_empty() {
                     return None;
@@ -175,8 +176,9 @@ impl<'a> NearestMiss<'a> {
             let clauses = query.app.require.iter().zip(&query.clause_texts).filter(|(_, text)| !is_dropped(text));
             let fails = clauses.filter(|(clause, _)| !clause.holds(&candidate, &state.placed));
             let mut unmet: Vec<SmolStr> = fails.map(|(_, text)| text.clone()).collect();
-            let is_away = query.home_region.zip(location.region.as_ref()).is_some_and(|(home, region)| home != region);
-            if is_away || state.placed.keeper(&location).is_some() {
+            let is_in_wrong_region =
+                query.home_region.zip(location.region.as_ref()).is_some_and(|(home, region)| home != region);
+            if is_in_wrong_region || state.placed.keeper(&location).is_some() {
                 unmet.push(SmolStr::default());
             }
             unmet

@@ -104,7 +104,7 @@ impl<'a> Pairing<'a> {
         reported.extend(self.wrong_region());
         for (clause, text) in query.app.require.iter().zip(&query.clause_texts) {
             if let Verdict::Reject(reason) = clause.check(&self.candidate(), &self.state.placed) {
-                each_part(reason, &mut |reason| reported.push(Barrier::Condition { clause: text.clone(), reason }));
+                visit_parts(reason, &mut |reason| reported.push(Barrier::Condition { clause: text.clone(), reason }));
             }
         }
         reported.extend(self.state.exclusive_holder(self.offer).map(Barrier::ExclusivelyHeld));
@@ -208,12 +208,12 @@ impl<'a> Pairing<'a> {
     }
 }
 
-/// Passes on a reason, or each of its parts if several must hold together.
-fn each_part(reason: Reason, pass: &mut dyn FnMut(Reason)) {
+/// Visits a reason, or each of its parts if several must hold together.
+fn visit_parts(reason: Reason, visit: &mut dyn FnMut(Reason)) {
     if let Reason::Several(reasons) = reason {
-        reasons.into_iter().for_each(|reason| each_part(reason, pass));
+        reasons.into_iter().for_each(|reason| visit_parts(reason, visit));
     } else {
-        pass(reason);
+        visit(reason);
     }
 }
 

@@ -113,3 +113,25 @@ pub(super) fn quantize(number: f64) -> f64 {
     // As `round` does, which is a call where this is two instructions; within 53 bits.
     (steps + 0.5_f64.copysign(steps)) as i64 as f64 / STEPS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closeness_is_decided_on_the_first_level_that_differs() {
+        let of_host = |fitness: f64, tie_break: f64| HostScore { fitness, tie_break, ..HostScore::default() };
+        let score = |of_host| Score::new(ValueScore::default(), of_host, 0.0);
+        let (one, close, less) = (score(of_host(1.0, 0.0)), score(of_host(1.0 - 1e-10, 5.0)), score(of_host(0.5, 9.0)));
+        assert!(one.is_close_to(&close) && !one.is_close_to(&one) && !one.is_close_to(&less));
+        assert_eq!(one.exact_cmp(&close), Ordering::Greater);
+        assert_eq!(one.exact_cmp(&one), Ordering::Equal);
+    }
+
+    #[test]
+    fn nan_is_the_worst_score_and_rounding_errors_vanish() {
+        assert_eq!(quantize(f64::NAN).to_bits(), f64::NEG_INFINITY.to_bits());
+        assert_eq!(quantize(0.1 + 0.2).to_bits(), quantize(0.3).to_bits());
+        assert_eq!(quantize(1e300).to_bits(), 1e300_f64.to_bits());
+    }
+}

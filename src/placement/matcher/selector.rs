@@ -104,7 +104,7 @@ impl<'a> Selector<'a> {
         }
     }
 
-    /// Brings everything up to date with a launch in an offer.
+    /// Updates candidates and scores after a launch in an offer.
     pub(super) fn task_launched(&mut self, offer: OfferIx, state: &PlanState<'_>) {
         for other in state.same_host(offer) {
             self.refresh_candidate(*other, state);

@@ -21,12 +21,12 @@ impl<'a> TaskIds<'a> {
         self.last.get(name).copied().unwrap_or(0)
     }
 
-    /// Goes back to a number that was the last one before.
+    /// Makes an earlier number the last one again.
     pub(super) fn rewind(&mut self, name: SmolStr, last: u64) {
         self.last.insert(name, last);
     }
 
-    /// Returns the name with the next number that makes an id of its own.
+    /// Returns the name with the next number that makes an id which is not taken.
     pub(super) fn next(&mut self, name: &SmolStr) -> TaskId {
         if !self.last.contains_key(name) {
             self.last.insert(name.clone(), 0);
@@ -39,5 +39,21 @@ impl<'a> TaskIds<'a> {
                 return id;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_skip_taken_ids_and_go_back() {
+        let taken = [TaskId::from("web.2"), TaskId::from("db.1")];
+        let (mut ids, web) = (TaskIds::new(taken.iter()), SmolStr::from("web"));
+        assert_eq!([ids.next(&web), ids.next(&web)], ["web.1", "web.3"].map(TaskId::from));
+        assert_eq!(ids.next(&"db".into()), TaskId::from("db.2"));
+        assert_eq!(ids.last(&web), 3);
+        ids.rewind(web.clone(), 1);
+        assert_eq!(ids.next(&web), TaskId::from("web.3"));
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The terms of an app by what they depend on.
 #[derive(Debug, Default)]
 pub(super) struct Terms<'a> {
-    /// Terms of the values of the location: a result holds for all offers with these values, for ever.
+    /// Terms of the values of the location: a result holds for all offers with these values, throughout.
     pub(super) of_location: TermGroup<'a>,
     /// Terms of the state of the offer.
     pub(super) of_state: TermGroup<'a>,
