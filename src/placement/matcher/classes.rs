@@ -82,8 +82,10 @@ impl<'a> Classes<'a> {
     }
 
     /// Returns the class of an offer; none if its location is not allowed.
+    #[inline]
     pub(super) fn of(&self, offer: OfferIx) -> Option<ClassIx> {
-        let class = self.class_of.as_ref().map_or(ClassIx::new(0), |classes| classes[offer.index()]);
+        let Some(class_of) = &self.class_of else { return Some(ClassIx::new(0)) };
+        let class = class_of[offer.index()];
         (class != ClassIx::NONE).then_some(class)
     }
 
@@ -96,6 +98,7 @@ impl<'a> Classes<'a> {
     }
 
     /// Adds up the scores of the values of a class.
+    #[inline]
     pub(super) fn total(&mut self, class: ClassIx) {
         let (index, count) = (class.index(), self.terms.len());
         let values = &self.values[index * count..(index + 1) * count];

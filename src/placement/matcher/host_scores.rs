@@ -70,6 +70,7 @@ impl<'a> HostScores<'a> {
 }
 
 /// Returns the fitness of an offer and what decides between equals of it.
+#[inline]
 pub(super) fn fitness(pairing: Pairing<'_>) -> (f64, f64) {
     let (strategy, prospect) = (pairing.query.strategy, pairing.prospect());
     (quantize(strategy.score(&prospect)), quantize(strategy.tie_break(&prospect)))

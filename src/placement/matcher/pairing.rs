@@ -51,20 +51,24 @@ impl<'a> Pairing<'a> {
         Self { query, state, offer }
     }
 
+    #[inline]
     pub(super) fn slot(self) -> &'a Slot<'a> {
         self.state.slot(self.offer)
     }
 
+    #[inline]
     fn offer_state(self) -> &'a OfferState {
         self.state.offer_state(self.offer)
     }
 
     /// Returns the pairing as constraints see it.
+    #[inline]
     fn candidate(self) -> Candidate<'a> {
         Candidate::new(&self.query.app.id, &self.slot().location).instances(self.query.app.instances)
     }
 
     /// Returns the pairing as a fitness sees it.
+    #[inline]
     pub(super) fn prospect(self) -> Prospect<'a> {
         let (OfferState { left, used }, seed) = (self.offer_state(), self.state.planner.seed.unwrap_or(0));
         let nth_launch = self.state.launches.len() as u64 + 1;
@@ -78,6 +82,7 @@ impl<'a> Pairing<'a> {
     }
 
     /// Returns true if a clause holds.
+    #[inline]
     pub(super) fn holds(self, clause: &Clause) -> bool {
         clause.holds(&self.candidate(), &self.state.placed)
     }

@@ -134,11 +134,13 @@ impl<'a> PlanState<'a> {
         self.slots.len()
     }
 
+    #[inline]
     pub(super) fn slot(&self, offer: OfferIx) -> &Slot<'a> {
         &self.slots[offer.index()]
     }
 
     /// Returns what is left of an offer, and the load of its host.
+    #[inline]
     pub(super) fn offer_state(&self, offer: OfferIx) -> &OfferState {
         self.states.get(self.slot(offer).state)
     }

@@ -41,6 +41,7 @@ pub(super) const TOLERANCE: f64 = 1e-9;
 
 impl Score {
     /// Joins both parts; `total_weight` is the sum of the weights of all preferences, without sign.
+    #[inline]
     pub(super) fn new(of_values: ValueScore, of_host: HostScore, total_weight: f64) -> Self {
         let weight = of_values.weight + of_host.weight;
         Self {
@@ -53,22 +54,25 @@ impl Score {
     }
 
     /// Returns the scores in the order in which they count.
+    #[inline]
     pub(super) fn levels(&self) -> [f64; 5] {
         [self.preference, self.spread, self.grouping, self.fitness, self.tie_break]
     }
 
     /// Compares to the last bit; the better score is the greater.
+    #[inline]
     pub(super) fn exact_cmp(&self, other: &Self) -> Ordering {
         for (mine, theirs) in self.levels().iter().zip(&other.levels()) {
-            let order = mine.total_cmp(theirs);
-            if order.is_ne() {
-                return order;
+            // Equal bits are the common case, and cheaper to compare than a total order.
+            if mine.to_bits() != theirs.to_bits() {
+                return mine.total_cmp(theirs);
             }
         }
         Ordering::Equal
     }
 
     /// Returns true if the first level on which the two differ is equal within the tolerance.
+    #[inline]
     pub(super) fn is_close_to(&self, other: &Self) -> bool {
         for (mine, theirs) in self.levels().iter().zip(&other.levels()) {
             if mine.to_bits() != theirs.to_bits() {
@@ -101,6 +105,7 @@ impl HostScore {
 /// Rounds to multiples of 1e-12, so that the rounding errors of doubles alone do not tell two scores apart. A NaN
 /// becomes the worst score.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "below 1e15, and cut off on purpose")]
+#[inline]
 pub(super) fn quantize(number: f64) -> f64 {
     const STEPS: f64 = 1e12;
     if number.is_nan() {

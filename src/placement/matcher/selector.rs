@@ -248,6 +248,7 @@ impl<'a> Selector<'a> {
 }
 
 /// Computes the score of the best offer of a class anew.
+#[inline]
 fn rescore(best: &mut [Option<Best>], classes: &Classes<'_>, class: ClassIx, total_weight: f64) {
     let head = classes[class].head.zip(classes[class].score);
     best[class.index()] = head.map(|(head, of_values)| Best {
