@@ -43,7 +43,7 @@ pub(super) fn plan<'a>(
     running: &'a [Running],
     offers: &'a [Offer],
 ) -> Plan {
-    // 1. Take stock: what is left of each offer, what its host bears, which tasks are placed.
+    // 1. Take stock of the offers, the loads of their hosts, and the placed tasks.
     let mut state = PlanState::new(planner, apps, running, offers);
 
     // 2. Join the apps of each group: a gang takes the turn of its first member.
@@ -72,7 +72,7 @@ struct Turn<'a> {
 struct Waiting<'a> {
     app: ListedApp<'a>,
     instances: u64,
-    /// What its group lacked, if it is of one.
+    /// The shortage of its group, if it is of a group.
     group: Option<GroupShortage>,
     /// Why it waits; none = to be explained when all is placed.
     explanation: Option<Explanation>,

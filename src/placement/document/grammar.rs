@@ -8,7 +8,7 @@ const CONDITION: &str = "a condition such as [\"rack\", \"IS\", \"r1\"]";
 const CLAUSE: &str = "a condition such as [\"rack\", \"IS\", \"r1\"], or an object with any, all or not";
 const CLAUSES: &str = "a list of conditions, with at least one";
 
-/// Reads a field of a location; `of` names where it stands.
+/// Reads a field of a location; `of` names the key that has it, for errors.
 pub(super) fn field(node: Node<'_>, of: &str) -> Result<Field, ReadError> {
     let field: Field = node.text()?.parse().map_err(|error| node.error(ConditionError::from(error)))?;
     if field.is_of_tasks() {

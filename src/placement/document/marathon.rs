@@ -19,7 +19,7 @@ use std::sync::Arc;
 impl App {
     /// Reads an app's JSON, as it is posted to Marathon.
     ///
-    /// Numbers may be text, and `memory` stands for `mem`. Keys that do not concern placement are ignored; an unknown
+    /// Numbers may be text, and `memory` is read as `mem`. Keys that do not concern placement are ignored; an unknown
     /// key within `placement` is an error.
     ///
     /// # Errors

@@ -37,11 +37,11 @@ impl TextError {
 pub struct ReadError {
     /// The path of the value, such as `constraints[1]`; empty for the whole document.
     pub path: String,
-    /// What is wrong with it.
+    /// The fault of the value.
     pub fault: ReadFault,
 }
 
-/// What is wrong with a value.
+/// The fault of a value.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadFault {
@@ -158,7 +158,7 @@ impl<'a> Node<'a> {
         ReadError { path: self.path.to_string(), fault: fault.into() }
     }
 
-    /// Returns the error that the value is not what is expected; a long value is truncated.
+    /// Returns the error of an unexpected value, which is truncated if it is long.
     #[must_use]
     pub fn wrong(&self, expected: impl Into<String>) -> ReadError {
         const MAX_CHARS: usize = 80;

@@ -16,11 +16,11 @@ pub struct SyntaxError {
     pub line: usize,
     /// The character of the line, from 1; at the end of the text one past the last.
     pub column: usize,
-    /// What is wrong there.
+    /// The fault at this position.
     pub fault: SyntaxFault,
 }
 
-/// What is wrong with JSON text.
+/// A fault of JSON text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyntaxFault {

@@ -40,7 +40,7 @@ pub(super) struct Rank {
     tie_break: u64,
 }
 
-/// The key of what is worse than any number.
+/// A key greater than that of any number.
 const WORST: u64 = u64::MAX;
 
 /// Weights are no scores yet: they will be divided by the sum of all. So of weights more counts as close.

@@ -1,4 +1,4 @@
-//! [`Classes`]: a partition of the offers into equivalence classes, and the score that the values of each class give.
+//! [`Classes`]: a partition of the offers into equivalence classes, with the score of each class.
 
 use super::class::Class;
 use super::index::{ClassIx, OfferIx, ValueIx};

@@ -1,4 +1,4 @@
-//! [`HostScores`]: a memo of what hosts contribute to the scores of offers.
+//! [`HostScores`]: a cache of the scores that depend on hosts.
 
 use super::index::{OfferIx, StateIx};
 use super::pairing::Pairing;
@@ -9,7 +9,7 @@ use super::terms::TermGroup;
 use crate::placement::model::fitness::Fitness;
 use indexmap::IndexMap;
 
-/// Scores by offer state: offers in one state are scored once.
+/// Scores by offer state: all offers in one state are scored once.
 #[derive(Debug)]
 pub(super) struct HostScores<'a> {
     query: &'a Query<'a>,
@@ -69,7 +69,7 @@ impl<'a> HostScores<'a> {
     }
 }
 
-/// Returns the fitness of an offer and what decides between equals of it.
+/// Returns the fitness of an offer and its tie break.
 #[inline]
 pub(super) fn fitness(pairing: Pairing<'_>) -> (f64, f64) {
     let (strategy, prospect) = (pairing.query.strategy, pairing.prospect());

@@ -118,7 +118,7 @@ impl<'a> NearestMiss<'a> {
                 let is_new = !self.changes.contains(&Change::Port(*number));
                 let wanted = query.app.ports.iter().filter(|port| port.host == HostPort::Fixed(*number));
                 if wanted.count() > 1 {
-                    return None; // wanted twice: no port will do
+                    return None; // asked for twice: no offer has that
                 }
                 if is_new {
                     self.add(WHOLE_COST, Change::Port(*number));

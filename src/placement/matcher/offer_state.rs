@@ -1,4 +1,4 @@
-//! [`OfferStates`]: an interner of what is left of offers and what their hosts bear.
+//! [`OfferStates`]: an interner of the remaining resources of offers with the loads of their hosts.
 //!
 //! Offers that were alike at first, and on whose hosts the same has happened since, share one state. What follows from
 //! the state (whether one more task fits, what it takes, how full the host is) is computed once for all of them.
@@ -27,9 +27,9 @@ pub(super) struct Slot<'a> {
 /// The remaining resources of an offer and the load of its host.
 #[derive(Debug)]
 pub(super) struct OfferState {
-    /// What is left of the offer.
+    /// The remaining resources of the offer.
     pub(super) left: Resources,
-    /// What the tasks on the host use.
+    /// The load of the tasks on the host.
     pub(super) used: Usage,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Transition {
     Load { cpus: Scalar, mem: Scalar },
 }
 
-/// What a task takes of an offer.
+/// The resources and host ports of a task.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Allocation {
     pub(super) resources: Resources,

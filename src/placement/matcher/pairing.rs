@@ -1,4 +1,4 @@
-//! [`Pairing`]: an app and an offer, as the plan stands: does a task fit, why not, what would it take.
+//! [`Pairing`]: an app and an offer in the current state of the plan: checks whether a task fits, and allocates.
 
 use super::index::OfferIx;
 use super::offer_state::{Allocation, OfferState, Slot};
@@ -16,7 +16,7 @@ use crate::placement::model::volume::VolumeShortage;
 use crate::resources::{Resource, Resources};
 use smol_str::SmolStr;
 
-/// An app paired with an offer.
+/// An app paired with an offer in the current state of the plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pairing<'a> {
     pub(super) query: &'a Query<'a>,
@@ -87,7 +87,8 @@ impl<'a> Pairing<'a> {
         clause.holds(&self.candidate(), &self.state.placed)
     }
 
-    /// Returns true if a task fits, as far as the state of the offer tells: all checks but clauses and regions.
+    /// Returns true if a task passes the checks that depend only on the state of the offer: all but clauses and
+    /// regions.
     pub(super) fn fits(self) -> bool {
         let (query, left) = (self.query, &self.offer_state().left);
         query.amounts().into_iter().all(|(name, needed)| needed.is_zero() || query.available(left, name) >= needed)
@@ -150,7 +151,7 @@ impl<'a> Pairing<'a> {
         (!accepted).then(|| Barrier::NoAcceptedRole { accepted: self.query.accepted_roles.clone() })
     }
 
-    /// An offer without a region is at home.
+    /// An offer without a region counts as in the home region.
     fn wrong_region(self) -> Option<Barrier> {
         let (home, region) = self.query.home_region.zip(self.slot().location.region.as_ref())?;
         (home != region).then(|| Barrier::WrongRegion { region: region.clone(), home: home.clone() })
@@ -199,7 +200,7 @@ impl<'a> Pairing<'a> {
         volumes::assign(&app.volumes, &left.saturating_sub(&scratch))
     }
 
-    /// Returns what a task takes of the offer, which it fits.
+    /// Returns the allocation of a task, which must fit.
     pub(super) fn allocation(self) -> Allocation {
         let left = &self.offer_state().left;
         let mut parts = Vec::new();

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// The offers as they stand, the tasks that are placed, and the launches so far.
+/// The current states of the offers, the placed tasks, and the launches so far.
 ///
 /// [`launch`](Self::launch) is the only change. Launches after [`begin`](Self::begin) are kept by
 /// [`commit`](Self::commit) and taken back by [`rollback`](Self::rollback).
@@ -37,7 +37,7 @@ pub(super) struct PlanState<'a> {
     undo_log: Option<Vec<Undo>>,
 }
 
-/// What takes one launch back.
+/// The record that takes one launch back.
 #[derive(Debug)]
 struct Undo {
     offer: OfferIx,
@@ -139,7 +139,7 @@ impl<'a> PlanState<'a> {
         &self.slots[offer.index()]
     }
 
-    /// Returns what is left of an offer, and the load of its host.
+    /// Returns the remaining resources of an offer and the load of its host.
     #[inline]
     pub(super) fn offer_state(&self, offer: OfferIx) -> &OfferState {
         self.states.get(self.slot(offer).state)
@@ -170,7 +170,7 @@ impl<'a> PlanState<'a> {
         app.instances.saturating_sub(self.placed.count(&app.id) as u64)
     }
 
-    /// Returns the reason why no task may come to the place of an offer, if an `EXCLUSIVE` task holds it.
+    /// Returns the reason against an offer whose place a task with a required `EXCLUSIVE` holds.
     pub(super) fn exclusive_holder(&self, offer: OfferIx) -> Option<Reason> {
         let (field, value, task) = self.placed.keeper(&self.slot(offer).location)?;
         Some(Reason::Kept { field: field.clone(), value: value.clone(), task: task.clone() })

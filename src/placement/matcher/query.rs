@@ -23,12 +23,12 @@ pub(super) struct ListedApp<'a> {
     pub(super) app: &'a App,
 }
 
-/// What an app looks for in offers, with the planner's options filled in where the app does not say.
+/// An app with the planner's options filled in where it does not say, and with what its matching needs.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
     pub(super) app: &'a App,
     pub(super) ix: AppIx,
-    /// What a fitness sees of the app.
+    /// The app as a fitness sees it.
     pub(super) request: TaskRequest<'a>,
     /// The name that the ids of its tasks begin with.
     pub(super) name: SmolStr,
@@ -65,7 +65,9 @@ impl<'a> Query<'a> {
         let ListedApp { ix, app } = listed;
         let required = app.conditions();
         let mut preferred = Vec::new();
-        app.prefer.iter().for_each(|wish| wish.clause.conditions(&mut |condition| preferred.push(condition)));
+        for preference in &app.prefer {
+            preference.clause.conditions(&mut |condition| preferred.push(condition));
+        }
         let asks_for_regions = required.iter().any(|one| matches!(one.field, Field::Region | Field::Zone));
         let own_roles = || [Some(Role::default()), app.role.clone()].into_iter().flatten().collect();
         let accepted_roles = app.accepted_roles.clone().or_else(|| planner.accepted_roles.clone());
@@ -90,7 +92,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Pairs the app with an offer, as the plan stands.
+    /// Pairs the app with an offer in the current state of the plan.
     pub(super) fn pair<'p>(&'p self, state: &'p PlanState<'_>, offer: OfferIx) -> Pairing<'p> {
         Pairing::new(self, state, offer)
     }
@@ -152,7 +154,7 @@ impl<'a> Query<'a> {
         pools
     }
 
-    /// Adds to `parts` what a task takes of a name: of reserved resources first, of several pools if one is too small.
+    /// Allocates an amount into `parts`: from reserved resources first, from several pools if one is too small.
     pub(super) fn take(&self, left: &Resources, name: &str, needed: Scalar, parts: &mut Vec<Resource>) {
         if needed.is_zero() {
             return;

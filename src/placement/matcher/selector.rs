@@ -1,8 +1,8 @@
 //! [`Selector`]: the best offer for one more instance, maintained incrementally.
 //!
-//! Offers that agree in all values that count are of one class, and what depends on values is computed once for the
-//! class, until one more task makes a difference to it. Within a class the offers are ranked by what depends on their
-//! hosts; or, where nothing does, they are tried as listed. So one more instance costs a comparison of the heads of all
+//! Offers that agree in all values that the app's terms look at are of one class, and scores of values are computed
+//! once for the class, until a launch changes them. Within a class the offers are ranked by the scores of their hosts;
+//! or, if none depends on hosts, they are tried as listed. So one more instance costs a comparison of the heads of all
 //! classes. Only a constraint or fitness that may depend on anything makes each instance scan all offers.
 
 use super::class::{Head, Rank};
@@ -17,7 +17,7 @@ use crate::placement::model::fitness::Fitness;
 use crate::placement::model::strategy::Strategy;
 use std::cmp::Ordering;
 
-/// What is kept from one instance of an app to the next.
+/// The candidates of an app and their scores, kept from one instance to the next.
 #[derive(Debug)]
 pub(super) struct Selector<'a> {
     query: &'a Query<'a>,
@@ -35,13 +35,13 @@ pub(super) struct Selector<'a> {
     best: Vec<Option<Best>>,
     /// The dirty set: classes whose best offer has to be looked for again.
     stale: Vec<ClassIx>,
-    /// By offer, what is known of it.
+    /// By offer, the result of its fit checks.
     fits: Vec<Fit>,
     /// By offer that fits, its rank, if offers are ranked.
     ranks: Vec<Rank>,
 }
 
-/// What is known of an offer.
+/// The result of the fit checks of an offer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fit {
     Unknown,

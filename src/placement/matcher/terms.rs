@@ -1,4 +1,4 @@
-//! [`Terms`]: the clauses, preferences and spreads of an app, sorted by what has to change for a result to change.
+//! [`Terms`]: the clauses, preferences and spreads of an app, sorted by what their results depend on.
 
 use super::index::{OfferIx, ValueIx};
 use super::pairing::Pairing;
@@ -44,7 +44,7 @@ pub(super) struct CountTerm<'a> {
     column: Arc<Column>,
     /// By value, the result: a score, or none if the value is not allowed.
     results: Vec<Option<ValueScore>>,
-    /// What else the results depend on, as it was when they were computed.
+    /// A digest of the other inputs of the results, as of their computation.
     fingerprint: Fingerprint,
     /// One more task with a value changes the result of that value alone, as long as the fingerprint stays the same.
     is_local: bool,
@@ -240,7 +240,7 @@ impl<'a> CountTerm<'a> {
         }
     }
 
-    /// Returns what the results depend on besides the count of the value itself.
+    /// Returns a digest of the inputs of the results other than the count of the value itself.
     fn fingerprint(&self, state: &PlanState<'_>) -> Fingerprint {
         let mut fingerprint = Fingerprint::new();
         let clause = match &self.kind {

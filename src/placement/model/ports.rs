@@ -76,32 +76,32 @@ pub(in crate::placement) fn environment(
     given: &[Option<u64>],
 ) -> IndexMap<String, String> {
     let mut env = IndexMap::from([("HOST".to_owned(), hostname.to_owned())]);
-    let (mut told, mut listed): (Vec<u64>, Vec<String>) = (Vec::new(), Vec::new());
-    let numbers: BTreeSet<u64> =
+    let (mut effective, mut listed): (Vec<u64>, Vec<String>) = (Vec::new(), Vec::new());
+    let used: BTreeSet<u64> =
         wanted.iter().map(|port| port.number.into()).chain(given.iter().flatten().copied()).collect();
-    let mut made_up = (1025..).filter(|number| !numbers.contains(number));
+    let mut unused = (1025..).filter(|number| !used.contains(number));
     for (port, given) in wanted.iter().zip(given) {
         let (number, is_listed) = match (given, port.number) {
             (Some(number), _) => (*number, true),
-            (None, 0) => (made_up.next().unwrap_or_default(), true),
+            (None, 0) => (unused.next().unwrap_or_default(), true),
             (None, number) => (number.into(), false),
         };
-        told.push(number);
+        effective.push(number);
         if is_listed {
             listed.push(number.to_string());
         }
     }
-    for (i, number) in told.iter().enumerate() {
+    for (i, number) in effective.iter().enumerate() {
         env.insert(format!("PORT{i}"), number.to_string());
     }
-    for (port, number) in wanted.iter().zip(&told) {
+    for (port, number) in wanted.iter().zip(&effective) {
         let written = if port.number == 0 { *number } else { port.number.into() };
         env.insert(format!("PORT_{written}"), number.to_string());
         if let Some(name) = &port.name {
             env.insert(format!("PORT_{}", name.to_uppercase()), number.to_string());
         }
     }
-    if let Some(first) = told.first() {
+    if let Some(first) = effective.first() {
         env.insert("PORT".to_owned(), first.to_string());
         env.insert("PORTS".to_owned(), listed.join(","));
     }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_is_told_its_ports_by_index_number_and_name() {
+    fn ports_are_named_by_index_number_and_name() {
         let wanted = [
             PortRequest { number: 80, ..PortRequest::dynamic().named("http") },
             PortRequest::dynamic(),
@@ -121,7 +121,7 @@ mod tests {
             PortRequest { host: HostPort::None, number: 0, name: None },
         ];
         let env = environment("h1", &wanted, &[Some(31_000), Some(31_001), None, None]);
-        let told = [
+        let expected = [
             ("HOST", "h1"),
             ("PORT0", "31000"),
             ("PORT1", "31001"),
@@ -135,7 +135,7 @@ mod tests {
             ("PORT", "31000"),
             ("PORTS", "31000,31001,1025"),
         ];
-        assert_eq!(env, told.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        assert_eq!(env, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         assert_eq!(environment("h1", &[], &[]).len(), 1);
     }
 }
