@@ -24,12 +24,12 @@ mod task_ids;
 mod terms;
 mod volumes;
 
-use self::app::Explanation;
+use self::app::Waiting;
 use self::index::AppIx;
 use self::plan_state::PlanState;
 use self::query::ListedApp;
 use super::model::app::App;
-use super::model::plan::{GroupShortage, Plan, Unplaced};
+use super::model::plan::Plan;
 use super::model::planner::Planner;
 use super::model::running::Running;
 use crate::offer::Offer;
@@ -67,17 +67,6 @@ struct Turn<'a> {
     members: Vec<ListedApp<'a>>,
 }
 
-/// An app that has to wait.
-#[derive(Debug)]
-struct Waiting<'a> {
-    app: ListedApp<'a>,
-    instances: u64,
-    /// The shortage of its group, if it is of a group.
-    group: Option<GroupShortage>,
-    /// Why it waits; none = to be explained when all is placed.
-    explanation: Option<Explanation>,
-}
-
 fn turns<'a>(apps: &IndexMap<&str, &'a App>) -> Vec<Turn<'a>> {
     let mut turns: Vec<Turn<'a>> = Vec::with_capacity(apps.len());
     let mut by_group: IndexMap<&SmolStr, usize> = IndexMap::new();
@@ -104,13 +93,5 @@ impl<'a> Turn<'a> {
             (instances > 0).then_some(Waiting { app: *app, instances, group: None, explanation: None })
         };
         self.members.iter().filter_map(place).collect()
-    }
-}
-
-impl Waiting<'_> {
-    fn explained(self, state: &mut PlanState<'_>) -> Unplaced {
-        let Explanation { reasons, near_miss } = self.explanation.unwrap_or_else(|| app::explain(state, self.app));
-        let app = self.app.app.id.clone();
-        Unplaced { app, instances: self.instances, reasons, near_miss, group: self.group }
     }
 }

@@ -2,11 +2,24 @@
 
 use super::domains::TopologyDomains;
 use super::near_miss::NearestMiss;
+use super::pairing::Pairing;
 use super::plan_state::PlanState;
 use super::query::{ListedApp, Query};
 use super::selector::Selector;
 use crate::placement::model::barrier::Obstacle;
 use crate::placement::model::near_miss::NearMiss;
+use crate::placement::model::plan::{GroupShortage, Unplaced};
+
+/// An app that has to wait.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    pub(super) app: ListedApp<'a>,
+    pub(super) instances: u64,
+    /// The shortage of its group, if it is of a group.
+    pub(super) group: Option<GroupShortage>,
+    /// Why it waits; none = to be explained when all is placed.
+    pub(super) explanation: Option<Explanation>,
+}
 
 /// Why no offer will do for one more instance of an app.
 #[derive(Debug, Default)]
@@ -39,7 +52,7 @@ pub(super) fn plan_app(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> u64 
     // 4. Launch instance after instance in the best offer. Where one finds none, the others would not either.
     while pending > 0 {
         let Some(offer) = selector.select(state) else { break };
-        state.launch(&query, offer);
+        state.launch(&query, offer, |state| Pairing::new(&query, state, offer).allocation());
         domains.iter_mut().for_each(|domains| domains.task_launched(offer, state));
         selector.task_launched(offer, state);
         pending -= 1;
@@ -55,11 +68,20 @@ pub(super) fn explain(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> Expla
     }
     let (mut reasons, mut nearest) = (Vec::new(), None::<NearestMiss<'_>>);
     for offer in state.offers() {
-        let pairing = query.pair(state, offer);
+        let pairing = Pairing::new(&query, state, offer);
         let failed = pairing.failed_checks();
         nearest = NearestMiss::of(pairing, &failed, nearest.as_ref()).or(nearest);
         let id = &pairing.slot().offer.id;
         reasons.extend(failed.reported.into_iter().map(|barrier| Obstacle { offer: id.clone(), barrier }));
     }
     Explanation { reasons, near_miss: nearest.and_then(NearestMiss::into_near_miss) }
+}
+
+impl Waiting<'_> {
+    /// Returns the app as the plan reports it.
+    pub(super) fn explained(self, state: &mut PlanState<'_>) -> Unplaced {
+        let Explanation { reasons, near_miss } = self.explanation.unwrap_or_else(|| explain(state, self.app));
+        let app = self.app.app.id.clone();
+        Unplaced { app, instances: self.instances, reasons, near_miss, group: self.group }
+    }
 }

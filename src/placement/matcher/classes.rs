@@ -2,6 +2,7 @@
 
 use super::class::Class;
 use super::index::{ClassIx, OfferIx, ValueIx};
+use super::pairing::Pairing;
 use super::plan_state::PlanState;
 use super::query::Query;
 use super::score::{ValueScore, quantize};
@@ -185,6 +186,6 @@ fn location_weight(
     state: &PlanState<'_>,
     offer: OfferIx,
 ) -> Option<f64> {
-    let pairing = query.pair(state, offer);
+    let pairing = Pairing::new(query, state, offer);
     if pairing.is_in_wrong_region() { None } else { of_location.weight(pairing) }
 }

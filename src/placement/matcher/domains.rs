@@ -1,6 +1,7 @@
 //! [`TopologyDomains`]: the values of a field that a `MAX_SKEW` compares, maintained incrementally.
 
 use super::index::OfferIx;
+use super::pairing::Pairing;
 use super::plan_state::PlanState;
 use super::query::Query;
 use super::table::Column;
@@ -54,7 +55,7 @@ impl<'a> TopologyDomains<'a> {
     }
 
     fn refresh(&mut self, offer: OfferIx, state: &mut PlanState<'_>) {
-        let pairing = self.query.pair(state, offer);
+        let pairing = Pairing::new(self.query, state, offer);
         let is_eligible = self.query.non_counting.iter().all(|clause| pairing.holds(clause));
         if std::mem::replace(&mut self.eligible[offer.index()], is_eligible) == is_eligible {
             return;

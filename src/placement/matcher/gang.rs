@@ -1,9 +1,9 @@
 //! Plans a gang: the apps of one group are placed all together or not at all.
 
-use super::app::{Explanation, explain, plan_app};
+use super::app::{Explanation, Waiting, explain, plan_app};
+use super::index::AppIx;
 use super::plan_state::PlanState;
 use super::query::ListedApp;
-use super::{Waiting, index::AppIx};
 use crate::constraint::{Condition, Field, Operator, Wanted};
 use crate::placement::model::app::App;
 use crate::placement::model::plan::GroupShortage;

@@ -176,13 +176,13 @@ impl<'a> PlanState<'a> {
         Some(Reason::Kept { field: field.clone(), value: value.clone(), task: task.clone() })
     }
 
-    /// Launches a task of the app in an offer that it fits.
-    pub(super) fn launch(&mut self, query: &Query<'_>, offer: OfferIx) {
+    /// Launches a task of the app in an offer that it fits; `allocate` is asked once for all offers of equal state.
+    pub(super) fn launch(&mut self, query: &Query<'_>, offer: OfferIx, allocate: impl FnOnce(&Self) -> Allocation) {
         let (app, before) = (query.app, self.slot(offer).state);
         let launched = match self.states.launched(before, query.ix) {
             Some(launched) => launched.clone(),
             None => {
-                let allocation = query.pair(self, offer).allocation();
+                let allocation = allocate(self);
                 self.states.record_launch(before, query.ix, allocation, app.cpus, app.mem)
             }
         };

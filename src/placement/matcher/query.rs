@@ -1,8 +1,6 @@
 //! [`Query`]: an app compiled for matching, once for all its instances.
 
-use super::index::{AppIx, OfferIx};
-use super::pairing::Pairing;
-use super::plan_state::PlanState;
+use super::index::AppIx;
 use crate::constraint::{Clause, Condition, Field, Operator};
 use crate::placement::model::app::{App, GpuBehavior};
 use crate::placement::model::fitness::TaskRequest;
@@ -90,11 +88,6 @@ impl<'a> Query<'a> {
             spreads: app.spread.iter().map(weighted).collect(),
             strategy: app.strategy.as_ref().unwrap_or(&planner.strategy),
         }
-    }
-
-    /// Pairs the app with an offer in the current state of the plan.
-    pub(super) fn pair<'p>(&'p self, state: &'p PlanState<'_>, offer: OfferIx) -> Pairing<'p> {
-        Pairing::new(self, state, offer)
     }
 
     /// Returns true if preferences, spreads or a `GROUP_BY` may rank one suitable offer above another.

@@ -9,6 +9,7 @@ use super::class::{Head, Rank};
 use super::classes::Classes;
 use super::host_scores::{HostScores, fitness};
 use super::index::{ClassIx, OfferIx};
+use super::pairing::Pairing;
 use super::plan_state::PlanState;
 use super::query::Query;
 use super::score::{HostScore, Score, TOLERANCE};
@@ -233,7 +234,7 @@ impl<'a> Selector<'a> {
             return None;
         }
         let mut of_host = self.host_scores.get(state, offer)?;
-        let pairing = self.query.pair(state, offer);
+        let pairing = Pairing::new(self.query, state, offer);
         if !self.of_anything.is_empty() {
             of_host.weight += self.of_anything.weight(pairing)?;
         }

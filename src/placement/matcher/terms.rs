@@ -218,7 +218,7 @@ impl<'a> CountTerm<'a> {
     }
 
     fn compute(&self, value: ValueIx, state: &PlanState<'_>) -> Option<ValueScore> {
-        let pairing = self.query.pair(state, self.column.first(value));
+        let pairing = Pairing::new(self.query, state, self.column.first(value));
         let (location, app) = (&pairing.slot().location, self.query.app);
         let zero = ValueScore::default();
         match &self.kind {
