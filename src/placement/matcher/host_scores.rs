@@ -64,14 +64,14 @@ impl<'a> HostScores<'a> {
         if !self.has_fitness {
             return Some(HostScore { weight, ..HostScore::default() });
         }
-        let (fitness, tie_break) = fitness(pairing);
-        Some(HostScore { weight, fitness, tie_break })
+        Some(with_fitness(weight, pairing))
     }
 }
 
-/// Returns the fitness of an offer and its tie break.
+/// Returns the host's part of an offer's score: a weight, the fitness of the offer, and its tie break.
 #[inline]
-pub(super) fn fitness(pairing: Pairing<'_>) -> (f64, f64) {
+pub(super) fn with_fitness(weight: f64, pairing: Pairing<'_>) -> HostScore {
     let (strategy, prospect) = (pairing.query.strategy, pairing.prospect());
-    (quantize(strategy.score(&prospect)), quantize(strategy.tie_break(&prospect)))
+    let (fitness, tie_break) = (quantize(strategy.score(&prospect)), quantize(strategy.tie_break(&prospect)));
+    HostScore { weight, fitness, tie_break }
 }

@@ -50,14 +50,21 @@ pub(super) struct Allocation {
     pub(super) ports: Vec<Option<u64>>,
 }
 
+/// The outcome of a launch: the next state of the offer, and what the task takes.
+#[derive(Debug, Clone)]
+pub(super) struct Launched {
+    pub(super) state: StateIx,
+    pub(super) allocation: Allocation,
+}
+
 /// The distinct states, and the transitions between them that were taken before.
 #[derive(Debug, Default)]
 pub(super) struct OfferStates {
     all: Vec<OfferState>,
     transitions: Map<(StateIx, Transition), StateIx>,
-    launches: Map<(StateIx, AppIx), (StateIx, Allocation)>,
+    launches: Map<(StateIx, AppIx), Launched>,
     /// The initial states by a hash of the offer, each with one offer that is in it.
-    initial: Map<u64, SmallVec<[(StateIx, usize); 1]>>,
+    initial: Map<u64, SmallVec<[(StateIx, OfferIx); 1]>>,
 }
 
 type Map<K, V> = IndexMap<K, V, foldhash::fast::FixedState>;
@@ -65,11 +72,10 @@ type Map<K, V> = IndexMap<K, V, foldhash::fast::FixedState>;
 impl OfferStates {
     /// Returns the initial state of an offer, shared with the offers before it that are alike.
     pub(super) fn intern(&mut self, offers: &[Offer], offer: OfferIx) -> StateIx {
-        let index = offer.index();
-        let offer = &offers[index];
+        let (ix, offer) = (offer, &offers[offer.index()]);
         let known = self.initial.entry(hash(offer)).or_default();
-        let is_alike = |(_, other): &&(StateIx, usize)| {
-            let other = &offers[*other];
+        let is_alike = |(_, other): &&(StateIx, OfferIx)| {
+            let other = &offers[other.index()];
             other.resources == offer.resources
                 && other.role == offer.role
                 && other.unavailability == offer.unavailability
@@ -78,7 +84,7 @@ impl OfferStates {
             return *state;
         }
         let state = push(&mut self.all, OfferState { left: offer.resources.clone(), used: Usage::default() });
-        known.push((state, index));
+        known.push((state, ix));
         state
     }
 
@@ -105,13 +111,12 @@ impl OfferStates {
         push(&mut self.all, OfferState { left, used })
     }
 
-    /// Returns the state after a launch of an app's task in the offer and what the task takes, if that launch was
-    /// [recorded](Self::record_launch).
-    pub(super) fn launched(&self, from: StateIx, app: AppIx) -> Option<&(StateIx, Allocation)> {
+    /// Returns the outcome of a launch of an app's task in an offer, if one was [recorded](Self::record_launch).
+    pub(super) fn launched(&self, from: StateIx, app: AppIx) -> Option<&Launched> {
         self.launches.get(&(from, app))
     }
 
-    /// Adds the state after a launch in which the task takes `allocation`.
+    /// Records the outcome of a launch in which the task takes `allocation`.
     pub(super) fn record_launch(
         &mut self,
         from: StateIx,
@@ -119,13 +124,14 @@ impl OfferStates {
         allocation: Allocation,
         cpus: Scalar,
         mem: Scalar,
-    ) -> (StateIx, Allocation) {
+    ) -> Launched {
         let OfferState { left, used } = self.get(from);
         let (left, mut used) = (left.saturating_sub(&allocation.resources), *used);
         used.add(cpus, mem);
         let next = push(&mut self.all, OfferState { left, used });
-        self.launches.insert((from, app), (next, allocation.clone()));
-        (next, allocation)
+        let launched = Launched { state: next, allocation };
+        self.launches.insert((from, app), launched.clone());
+        launched
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`PlanState`]: a plan in the making, with an undo log.
 
 use super::index::{AppIx, HostIx, OfferIx, StateIx};
-use super::offer_state::{Allocation, OfferState, OfferStates, Slot, Transition};
+use super::offer_state::{Allocation, Launched, OfferState, OfferStates, Slot, Transition};
 use super::query::Query;
 use super::table::{Column, Table};
 use super::task_ids::TaskIds;
@@ -186,7 +186,7 @@ impl<'a> PlanState<'a> {
                 self.states.record_launch(before, query.ix, allocation, app.cpus, app.mem)
             }
         };
-        let (next, Allocation { resources, ports }) = launched;
+        let Launched { state: next, allocation: Allocation { resources, ports } } = launched;
         let last_id = self.undo_log.is_some().then(|| self.task_ids.last(&query.name));
         let id = self.task_ids.next(&query.name);
 

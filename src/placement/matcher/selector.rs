@@ -7,7 +7,7 @@
 
 use super::class::{Head, Rank};
 use super::classes::Classes;
-use super::host_scores::{HostScores, fitness};
+use super::host_scores::{HostScores, with_fitness};
 use super::index::{ClassIx, OfferIx};
 use super::pairing::Pairing;
 use super::plan_state::PlanState;
@@ -242,7 +242,7 @@ impl<'a> Selector<'a> {
             return None;
         }
         if self.scans {
-            (of_host.fitness, of_host.tie_break) = fitness(pairing);
+            of_host = with_fitness(of_host.weight, pairing);
         }
         Some(Score::new(of_values, of_host, self.total_weight))
     }
