@@ -21,7 +21,7 @@ pub(super) struct Waiting<'a> {
     pub(super) explanation: Option<Explanation>,
 }
 
-/// Why no offer will do for one more instance of an app.
+/// The explanation of an app that has to wait: why no offer will do for one more instance.
 #[derive(Debug, Default)]
 pub(super) struct Explanation {
     /// Every check that fails, offer by offer.

@@ -55,7 +55,7 @@ pub(super) fn plan_gang<'a>(state: &mut PlanState<'_>, group: &SmolStr, members:
     members.iter().map(waiting).filter(|waiting| waiting.instances > 0).collect()
 }
 
-/// Why a gang was not placed: how many of its tasks found a place before the first one did not, and why not.
+/// The failure to place a gang: the number of tasks that found a place, and the member that did not find all its places.
 struct Failure {
     found: u64,
     member: AppIx,
