@@ -55,7 +55,8 @@ pub(super) fn plan_gang<'a>(state: &mut PlanState<'_>, group: &SmolStr, members:
     members.iter().map(waiting).filter(|waiting| waiting.instances > 0).collect()
 }
 
-/// The failure to place a gang: the number of tasks that found a place, and the member that did not find all its places.
+/// The failure to place a gang: the number of tasks that found a place, and the member that did not find all its
+/// places.
 struct Failure {
     found: u64,
     member: AppIx,
