@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     let solver = App::new("solver").instances(6).cpus(Scalar::units(2)).require(Clause::custom(Licences(2)));
     let web = App::new("web").instances(2);
-    let planner = Planner::new().strategy(Strategy::own(Cheapest));
+    let planner = Planner::new().strategy(Strategy::custom(Cheapest));
 
     let plan = planner.plan([&solver, &web], &[], &offers);
     for launch in &plan.launches {

@@ -1,164 +1,47 @@
 //! [`Planner`]: pending tasks and offers in, launches, declines and reasons out.
 //!
-//! What an app may ask for, and what the planner makes of it, is Marathon's: constraints, ports, roles, volumes,
-//! maintenance, scarce gpus. On top come wishes and strategies, as Fenzo, Swarm and Nomad have them.
+//! Apps and the rules of placement are Marathon's: constraints, ports, roles, volumes, maintenance, reserved gpus.
+//! Preferences, spreads and strategies come from Fenzo, Swarm and Nomad.
+//!
+//! Three rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`),
+//! and what makes the plan (`matcher`). The last two import from the first and not from each other.
 
-mod app;
-mod barrier;
-mod choice;
-mod class;
-mod desk;
-mod fitness;
-mod grammar;
-mod group;
-mod marathon;
-mod miss;
-mod near_miss;
-mod plan;
-mod ports;
-mod problem;
-mod reader;
-mod round;
-mod running;
-mod score;
-mod search;
-mod serve;
-mod skew;
-mod spread;
-mod state;
-mod syntax;
-mod table;
-mod term;
-mod version;
-mod volume;
+mod document;
+mod matcher;
+mod model;
 
-pub use app::{App, GpuBehavior};
-pub use barrier::{Barrier, Obstacle};
-pub use fitness::{Fitness, Load, Prospect, Strategy, Usage};
-pub use near_miss::{Change, NearMiss};
-pub use plan::{GroupShortage, Launch, Plan, Unplaced};
-pub use ports::{HostPort, PortRequest, PortShortage};
-pub use problem::Problem;
-pub use reader::{Node as JsonNode, ReadError, ReadFault, TextError};
-pub use running::Running;
-pub use spread::Spread;
-pub use syntax::{SyntaxError, SyntaxFault, read_json};
-pub use version::{Version, VersionError};
-pub use volume::{VolumeRequest, VolumeShortage, VolumeSource};
+pub use document::{Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json};
+pub use model::app::{App, GpuBehavior};
+pub use model::barrier::{Barrier, Obstacle};
+pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};
+pub use model::near_miss::{Change, NearMiss};
+pub use model::plan::{GroupShortage, Launch, Plan, Unplaced};
+pub use model::planner::Planner;
+pub use model::ports::{HostPort, PortRequest, PortShortage};
+pub use model::running::Running;
+pub use model::spread::Spread;
+pub use model::strategy::{Load, Strategy};
+pub use model::version::{Version, VersionError};
+pub use model::volume::{VolumeRequest, VolumeShortage, VolumeSource};
 
-use crate::id::TaskId;
 use crate::offer::Offer;
-use crate::role::Role;
-use crate::time::Time;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// Matches apps with offers: the heart of a framework.
-///
-/// Apps are served in the order in which they are listed, instance by instance. Of the offers in which a task may run, the
-/// best one is chosen by, in turn: preferences, spreads, fewest tasks on the value of a `GROUP_BY`, strategy, order of the
-/// offers. The same input gives the same plan.
-///
-/// Apps of one [group](App::group) are placed all together or not at all, when the first of them is due.
-///
-/// # Complexity
-///
-/// What is equal is looked at once: offers that agree in all values that an app's conditions look at are of one class, and
-/// offers that were alike and had the same tasks launched are alike still. An app costs O(offers) to begin with, or less
-/// where it asks for nothing in particular, and each instance O(classes) from then on, plus the few offers of the host on
-/// which the one before was launched. A constraint or a fitness of one's own costs O(offers) for each instance, unless it
-/// says what it depends on ([`Constraint::scope`](crate::constraint::Constraint::scope), [`Fitness::is_of_load`]).
-///
-/// # Examples
-///
-/// A framework that runs one app, in a few lines:
-///
-/// ```
-/// use apportion::constraint::Condition;
-/// use apportion::placement::{App, Launch, Planner, Running};
-/// use apportion::{Calls, Offer, Role, Scheduler};
-///
-/// #[derive(Debug)]
-/// struct OneApp {
-///     app: App,
-///     running: Vec<Running>,
-/// }
-///
-/// impl Scheduler for OneApp {
-///     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-///         let plan = Planner::new().at(calls.at()).plan([&self.app], &self.running, &offers);
-///         self.running.extend(plan.launches.iter().map(Launch::running));
-///         plan.answer(calls);
-///     }
-/// }
-///
-/// let unique: Condition = "hostname UNIQUE".parse()?;
-/// let mut framework = OneApp { app: App::new("redis").instances(2).require(unique), running: vec![] };
-/// let all: apportion::Resources = "cpus:4;mem:1024;ports:[31000-31999]".parse()?;
-/// let offers = ["a1", "a2", "a3"].map(|agent| Offer::new(agent, "f1", Role::default(), agent, all.clone()));
-/// let mut calls = Calls::default();
-/// framework.offers(offers.into(), &mut calls);
-/// assert_eq!(framework.running.len(), 2); // one per host
-/// assert_eq!(calls.into_vec().len(), 3); // two accepts and a decline
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Planner {
-    /// Where dynamic ports begin, and what [`Strategy::Random`] draws from. None: the lowest ports, and 0.
-    pub seed: Option<u64>,
-    /// Which of the offers left is the best, where an app does not say.
-    pub strategy: Strategy,
-    /// The roles of the resources that are taken, where an app does not say. None: `*` and the app's role.
-    pub accepted_roles: Option<Vec<Role>>,
-    /// Where apps stay that ask for no region or zone. None: anywhere.
-    pub region: Option<SmolStr>,
-    /// Now, on the clock of maintenance windows.
-    pub now: Time,
-    /// How long before a maintenance window nothing is launched any more.
-    pub draining: Duration,
-    /// Whether an app without gpus is placed where there are some, where its label does not say.
-    pub gpu_behavior: GpuBehavior,
-    /// Ids that new tasks do not get, besides those that run: of tasks that have ended.
-    pub taken: BTreeSet<TaskId>,
-}
 
 impl Planner {
-    /// A planner with Marathon's defaults, at time 0.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same, at that moment.
-    #[must_use]
-    pub fn at(mut self, now: Time) -> Self {
-        self.now = now;
-        self
-    }
-
-    /// The same, with that seed.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// The same, with that strategy.
-    #[must_use]
-    pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.strategy = strategy;
-        self
-    }
-
-    /// Says which tasks to launch in which offers, which offers to decline, and why the rest has to wait.
+    /// Returns the tasks to launch, the offers to decline, and why the other tasks have to wait.
     ///
-    /// Apps of one id count as one another's tasks: keep ids apart.
+    /// App ids must be distinct: of several apps of one id the last one is planned, in the place of the first.
     pub fn plan<'a>(&self, apps: impl IntoIterator<Item = &'a App>, running: &[Running], offers: &[Offer]) -> Plan {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
-        round::serve(self, &apps, running, offers)
+        matcher::plan(self, &apps, running, offers)
+    }
+}
+
+impl Problem {
+    /// Makes the plan.
+    #[must_use]
+    pub fn solve(&self) -> Plan {
+        self.planner.plan(&self.apps, &self.running, &self.offers)
     }
 }
 

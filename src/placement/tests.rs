@@ -17,18 +17,18 @@ fn offer(id: &str, resources: &str, attributes: &str) -> Json {
 
 const PLENTY: &str = "cpus:8;mem:8192;disk:1000;ports:[31000-31009]";
 
-/// The offers of the launches, in order.
+/// Returns the offers of the launches, in order.
 fn launched(plan: &Plan) -> Vec<&str> {
     plan.launches.iter().map(|launch| launch.offer.as_str()).collect()
 }
 
-/// The kinds of all reasons.
+/// Returns the kinds of all reasons.
 fn kinds(plan: &Plan) -> Vec<&'static str> {
     plan.unplaced.iter().flat_map(|waiting| &waiting.reasons).map(|reason| reason.barrier.kind()).collect()
 }
 
 #[test]
-fn tasks_of_an_old_version_count_for_nothing_but_their_load() {
+fn tasks_of_an_old_version_count_only_as_load() {
     let app = json!({"id": "a", "instances": 2, "constraints": [["hostname", "UNIQUE"]],
         "versionInfo": {"lastConfigChangeAt": "2026-08-01T00:00:00Z"}});
     let running = |version: &str| json!([{"app": "a", "task": "a.1", "hostname": "h1", "version": version}]);
@@ -38,7 +38,7 @@ fn tasks_of_an_old_version_count_for_nothing_but_their_load() {
             "options": {"strategy": "spread"}}),
         )
     };
-    assert_eq!(launched(&with("2026-07-31T23:59:59Z")), ["o2", "o1"]); // o1 still bears the old one
+    assert_eq!(launched(&with("2026-07-31T23:59:59Z")), ["o2", "o1"]); // o1 still has the load of the old one
     assert_eq!(launched(&with("2026-08-01T00:00:00Z")), ["o2"]);
 }
 
@@ -62,7 +62,7 @@ fn an_exclusive_task_keeps_later_tasks_away() {
 }
 
 #[test]
-fn the_skew_looks_at_offers_that_meet_the_other_conditions() {
+fn max_skew_compares_offers_that_meet_the_other_conditions() {
     let app = |require: Json| json!({"id": "a", "instances": 2, "placement": {"require": require}});
     let offers = [offer("o1", PLENTY, "zone:z1;ssd:yes"), offer("o2", PLENTY.replace("8192", "1").as_str(), "zone:z2")];
     let skew = json!(["zone", "MAX_SKEW", 1]);
@@ -81,7 +81,7 @@ fn group_by_prefers_the_value_with_the_fewest_tasks() {
 }
 
 #[test]
-fn a_target_of_nothing_beats_no_other_offer() {
+fn a_target_of_zero_ranks_below_every_other() {
     let app = json!({"id": "a", "placement": {"spread": [{"field": "dc", "targets": {"dc1": 0, "dc2": 100}}]}});
     let offers = [offer("o1", PLENTY, "dc:dc1"), offer("o2", PLENTY, ""), offer("o3", PLENTY, "dc:dc3")];
     assert_eq!(launched(&plan(&json!({"app": app, "offers": offers}))), ["o2"]);
@@ -89,7 +89,7 @@ fn a_target_of_nothing_beats_no_other_offer() {
 }
 
 #[test]
-fn with_a_seed_ports_follow_one_another_over_all_tasks_of_an_offer() {
+fn with_a_seed_ports_are_consecutive_over_all_tasks_of_an_offer() {
     let app = json!({"id": "a", "instances": 3, "ports": [0, 0]});
     for seed in 0..20 {
         let problem = json!({"app": app, "offers": [offer("o1", PLENTY, "")], "options": {"seed": seed}});
@@ -126,7 +126,7 @@ fn maintenance_begins_with_draining_and_ends_after_the_window() {
 }
 
 #[test]
-fn apps_that_ask_for_no_region_stay_at_home() {
+fn apps_that_constrain_no_region_stay_in_the_planners() {
     let with = |app: Json, region: Json| {
         let mut offer = offer("o1", PLENTY, "");
         offer["region"] = region;
@@ -154,7 +154,7 @@ fn an_app_with_a_role_takes_offers_to_it_and_its_resources_first() {
 }
 
 #[test]
-fn gpus_are_scarce_unless_someone_says_otherwise() {
+fn gpus_are_reserved_unless_unrestricted() {
     let offers = [offer("o1", "cpus:4;mem:512;gpus:1;ports:[1-9]", "")];
     let with = |labels: Json, options: Json| {
         kinds(&plan(&json!({"app": {"id": "a", "labels": labels}, "offers": offers, "options": options})))
@@ -181,7 +181,7 @@ fn scratch_and_a_root_volume_share_the_root_disk() {
 }
 
 #[test]
-fn every_check_that_fails_is_told_and_ports_only_alone() {
+fn every_failed_check_is_reported_and_ports_only_alone() {
     let app = json!({"id": "a", "cpus": 9, "mem": 9000, "ports": [0, 0],
         "constraints": [["rack", "IS", "r2"], ["os", "LIKE", ".*"]]});
     let offers = [offer("o1", PLENTY, "rack:r1"), offer("o2", "cpus:9;mem:9000;ports:[1-1]", "rack:r2;os:linux")];
@@ -194,7 +194,7 @@ fn every_check_that_fails_is_told_and_ports_only_alone() {
 }
 
 #[test]
-fn parts_of_a_condition_are_told_one_by_one() {
+fn parts_of_a_clause_are_reported_one_by_one() {
     let all = json!({"all": [["a", "EXISTS"], ["rack", "IS", "r2"]]});
     let problem =
         json!({"app": {"id": "a", "placement": {"require": [all]}}, "offers": [offer("o1", PLENTY, "rack:r1")]});
@@ -202,7 +202,7 @@ fn parts_of_a_condition_are_told_one_by_one() {
 }
 
 #[test]
-fn ids_are_new_ones() {
+fn task_ids_are_new() {
     let running = json!([{"app": "g/web", "task": "g_web.2", "hostname": "h9"}]);
     let apps = json!([{"id": "g/web", "instances": 3}, {"id": "g_web"}]);
     let mut problem =
@@ -213,7 +213,7 @@ fn ids_are_new_ones() {
 }
 
 #[test]
-fn a_strategy_of_ones_own_decides() {
+fn a_custom_strategy_decides() {
     #[derive(Debug)]
     struct Last;
     impl Fitness for Last {
@@ -223,7 +223,7 @@ fn a_strategy_of_ones_own_decides() {
     }
     let offers = ["o1", "o2", "o3"].map(|id| offer(id, PLENTY, ""));
     let mut problem = Problem::from_json(&json!({"app": {"id": "a"}, "offers": offers})).unwrap();
-    problem.planner.strategy = Strategy::own(Last);
+    problem.planner.strategy = Strategy::custom(Last);
     assert_eq!(launched(&problem.solve()), ["o3"]);
 }
 
@@ -240,7 +240,7 @@ fn random_is_the_same_for_the_same_seed_and_not_for_all() {
 }
 
 #[test]
-fn accepts_are_one_per_offer_and_the_rest_is_declined() {
+fn each_offer_is_accepted_once_or_declined() {
     let offers = ["o1", "o2", "o3"].map(|id| offer(id, "cpus:2;mem:512;ports:[1-9]", ""));
     let made = plan(&json!({"app": {"id": "a", "instances": 3}, "offers": offers}));
     let mut calls = Calls::default();
@@ -254,7 +254,7 @@ fn accepts_are_one_per_offer_and_the_rest_is_declined() {
     assert_eq!(calls[2], Call::Decline { offers: vec!["o3".into()], filters: Filters::default() });
 }
 
-/// Conditions of all kinds: those of `constraints` first, then those of `placement`.
+/// Generates conditions of all kinds: those of `constraints` first, then those of `placement`.
 fn any_condition() -> impl Generator<Value = Json> {
     let leaf = prop::sample::select(vec![
         json!(["hostname", "UNIQUE"]),
@@ -315,14 +315,14 @@ fn any_problem(placement: impl Generator<Value = Json>) -> impl Generator<Value 
     )
 }
 
-/// Conditions that no later task of another app can make true.
+/// Generates conditions that no later task of another app can make true.
 fn of_own_tasks() -> impl Generator<Value = Json> {
     let not_of_others = |of: &Json| !of.to_string().contains('@') && !of.to_string().contains("EXCLUSIVE");
     let own = any_condition().prop_filter("of the app alone", not_of_others);
     prop::collection::vec(own, 0..3).prop_map(|require| json!({"require": require}))
 }
 
-/// Takes what was launched out of the offers, and counts it as running.
+/// Takes launches out of the offers, and adds their tasks to the running ones.
 fn carry_out(problem: &mut Problem, launches: &[Launch]) {
     problem.running.extend(launches.iter().map(Launch::running));
     for launch in launches {
@@ -334,21 +334,21 @@ fn carry_out(problem: &mut Problem, launches: &[Launch]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
-    /// What is remembered from one instance to the next changes nothing.
+    /// Results that are kept from one instance to the next change no decision.
     #[test]
     fn a_plan_in_one_go_is_the_plan_step_by_step(problem in any_problem(any_placement())) {
         let whole = problem.solve();
         let mut stepwise = problem;
         for launch in &whole.launches {
             let before = stepwise.apps.iter_mut().take_while(|app| app.id != launch.app);
-            before.for_each(|app| app.instances = 0); // their turn is over
+            before.for_each(|app| app.instances = 0); // they are done
             let next = stepwise.solve();
             prop_assert_eq!(next.launches.first(), Some(launch));
             carry_out(&mut stepwise, std::slice::from_ref(launch));
         }
     }
 
-    /// Nothing is taken twice; whatever waits has a reason at every offer, and finds no place in what is left either.
+    /// Nothing is taken twice; each app that waits has a reason for every offer, and finds no place in what is left.
     #[test]
     fn plans_are_complete(mut problem in any_problem(of_own_tasks())) {
         let plan = problem.solve();

@@ -41,7 +41,7 @@ impl Constraint for Hidden {
 /// The built-in packing behind a seam.
 #[derive(Debug)]
 struct Packed {
-    is_of_load: bool,
+    depends_on_load_only: bool,
 }
 
 impl Fitness for Packed {
@@ -53,8 +53,8 @@ impl Fitness for Packed {
         Strategy::by_name("binpack").unwrap().tie_break(prospect)
     }
 
-    fn is_of_load(&self) -> bool {
-        self.is_of_load
+    fn depends_on_load_only(&self) -> bool {
+        self.depends_on_load_only
     }
 }
 
@@ -90,7 +90,7 @@ fn launched(plan: &Plan) -> Vec<OfferId> {
 fn what_is_good_enough_ends_the_search() {
     let offers = [offer(0, 2, 0), offer(2, 5, 0), offer(4, 9, 0)];
     let app = App::new("a").instances(4).ports(vec![]);
-    let plan = Planner::new().strategy(Strategy::own(Roomy)).plan([&app], &[], &offers);
+    let plan = Planner::new().strategy(Strategy::custom(Roomy)).plan([&app], &[], &offers);
     assert_eq!(launched(&plan), ["o2", "o2", "o4", "o4"].map(OfferId::from));
     assert!(plan.unplaced.is_empty());
 }
@@ -141,7 +141,7 @@ proptest! {
             launched(&Planner::new().strategy(strategy).plan(&apps, &[], &offers))
         };
         let plain = planned(&Clause::clone, Strategy::by_name("binpack").unwrap());
-        let own = |is_of_load| Strategy::own(Packed { is_of_load });
+        let own = |depends_on_load_only| Strategy::custom(Packed { depends_on_load_only });
         let secret = planned(&|clause| Clause::custom(Hidden(clause.clone(), Scope::Cluster)), own(false));
         prop_assert_eq!(&secret, &plain);
         let open = planned(&|clause| Clause::custom(Hidden(clause.clone(), clause.scope())), own(true));

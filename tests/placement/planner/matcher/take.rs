@@ -80,7 +80,7 @@ pub(super) fn volumes(wanted: &[VolumeRequest], left: &mut Resources) -> Option<
                 volume.patterns.iter().all(|(pattern, must)| path.is_some_and(|path| pattern.matches(path)) == *must);
             let whole = volume.source == VolumeSource::Mount;
             let size = disk.scalar().unwrap_or_default();
-            let size = size >= volume.size && !(whole && volume.most.is_some_and(|most| size > most));
+            let size = size >= volume.size && !(whole && volume.max_size.is_some_and(|max_size| size > max_size));
             let free = disk.role().is_none() && !disk.is_revocable() && !disk.is_shared() && !is_volume;
             disk.name() == "disk" && free && source.map(|source| source.kind) == kind && at && size
         };

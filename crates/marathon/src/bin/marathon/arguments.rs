@@ -148,7 +148,7 @@ impl FromStr for Amount {
             let number = number.ok_or_else(|| format!("found {factor:?}, expected a number from 0 to {MOST}"))?;
             return Ok(Self::By((number * Self::WHOLE as f64).round() as u64));
         }
-        let most = App::MOST_INSTANCES;
+        let most = App::MAX_INSTANCES;
         let number = text.parse().ok().filter(|number| *number <= most);
         let number = number.ok_or_else(|| format!("found {text:?}, expected a whole number from 0 to {most}"))?;
         Ok(Self::To(number))

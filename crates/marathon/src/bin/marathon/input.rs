@@ -183,8 +183,8 @@ impl StepBuilder<'_> {
                 for app in self.scalable(id, *amount)? {
                     let before = self.app("--scale", &app)?;
                     let instances = amount.of(before.app.instances);
-                    if instances > App::MOST_INSTANCES {
-                        let most = App::MOST_INSTANCES;
+                    if instances > App::MAX_INSTANCES {
+                        let most = App::MAX_INSTANCES;
                         return Err(vec![format!(
                             "--scale: {app} would have {instances} instances, expected at most {most}"
                         )]);

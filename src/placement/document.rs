@@ -1,0 +1,17 @@
+//! Documents: reads apps and whole problems from JSON, with errors that say where.
+//!
+//! [`problem`] reads a document, [`marathon`] its apps with their [`volume`]s and [`spread`]s, [`grammar`] their
+//! conditions; all of them through a [`reader::Node`], which knows its path. [`syntax`] locates syntax errors.
+
+mod marathon;
+mod problem;
+mod spread;
+mod syntax;
+mod volume;
+
+mod grammar;
+mod reader;
+
+pub use problem::Problem;
+pub use reader::{Node, ReadError, ReadFault, TextError};
+pub use syntax::{SyntaxError, SyntaxFault, read_json};

@@ -1,0 +1,225 @@
+//! [`Problem`]: apps, running tasks, offers and options as one JSON document.
+
+use super::reader::{Node, ReadError, ReadFault, TextError};
+use super::{marathon, syntax};
+use crate::agent::{Domain, Unavailability};
+use crate::attributes::{Attributes, WrittenAttributes};
+use crate::constraint::Location;
+use crate::offer::Offer;
+use crate::placement::model::app::{App, full_id};
+use crate::placement::model::planner::Planner;
+use crate::placement::model::running::Running;
+use crate::resources::{Resources, Written};
+use crate::time::Time;
+use indexmap::IndexSet;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use smol_str::SmolStr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The whole input of a plan, as it can be written down and replayed.
+///
+/// Keys: `apps` (or `app` for one), `running`, `offers`, `options`; an unknown one is an error.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::placement::Problem;
+///
+/// let problem: Problem = r#"{
+///     "app": {"id": "redis", "instances": 2, "constraints": [["hostname", "UNIQUE"]]},
+///     "offers": [{"id": "o1", "hostname": "h1", "resources": "cpus:4;mem:1024;ports:[31000-31999]"}]
+/// }"#.parse()?;
+/// let plan = problem.solve();
+/// assert_eq!(plan.launches[0].id.as_str(), "redis.1");
+/// assert_eq!(plan.unplaced[0].reasons[0].barrier.to_string(), "hostname UNIQUE: hostname h1 has redis.1");
+/// # Ok::<(), apportion::placement::TextError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The apps to plan.
+    pub apps: Vec<App>,
+    /// The tasks that run.
+    pub running: Vec<Running>,
+    /// The offers.
+    pub offers: Vec<Offer>,
+    /// The options.
+    pub planner: Planner,
+}
+
+impl Problem {
+    /// Reads JSON text.
+    ///
+    /// # Errors
+    ///
+    /// [`TextError`], with line and column of a syntax error, or with the path of a wrong value.
+    pub fn from_slice(text: &[u8]) -> Result<Self, TextError> {
+        Ok(Self::from_json(&syntax::read_json(text)?)?)
+    }
+
+    /// Reads a JSON value.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`], with the path of the value that is wrong.
+    pub fn from_json(json: &Json) -> Result<Self, ReadError> {
+        let root = Node::root(json);
+        root.only(&["apps", "app", "running", "offers", "options"])?;
+        let mut problem = Self::default();
+        let mut ids = IndexSet::new();
+        let mut add = |node: Node<'_>| {
+            let app = App::read(node)?;
+            if !ids.insert(app.id.clone()) {
+                return Err(node.error(ReadFault::Duplicate(app.id.into())));
+            }
+            problem.apps.push(app);
+            Ok(())
+        };
+        if let Some(apps) = root.get("apps") {
+            apps.items("a list of apps")?.try_for_each(&mut add)?;
+        }
+        root.get("app").map_or(Ok(()), &mut add)?;
+        if let Some(running) = root.get("running") {
+            problem.running = running.items("a list of tasks")?.map(read_running).collect::<Result<_, _>>()?;
+        }
+        if let Some(offers) = root.get("offers") {
+            let mut ids = IndexSet::new();
+            for node in offers.items("a list of offers")? {
+                let offer = read_offer(node)?;
+                if !ids.insert(offer.id.clone()) {
+                    return Err(node.error(ReadFault::Duplicate(offer.id.to_string())));
+                }
+                problem.offers.push(offer);
+            }
+        }
+        if let Some(options) = root.get("options") {
+            problem.planner = read_options(options)?;
+        }
+        Ok(problem)
+    }
+}
+
+impl FromStr for Problem {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        Self::from_slice(text.as_bytes())
+    }
+}
+
+fn read_running(node: Node<'_>) -> Result<Running, ReadError> {
+    node.only(&[
+        "app",
+        "task",
+        "hostname",
+        "attributes",
+        "region",
+        "zone",
+        "ports",
+        "version",
+        "resources",
+        "image",
+        "labels",
+    ])?;
+    let app = full_id(node.required("app", "the id of its app")?.name()?);
+    let task = node.required("task", "the id of the task")?.name()?;
+    let mut running = Running::new(app, task, read_location(node)?);
+    if let Some(ports) = node.get("ports") {
+        // Only checked: the offers lack these ports already.
+        for port in ports.items("a list of ports")? {
+            if !port.json().is_null() {
+                port.whole(u64::MAX)?;
+            }
+        }
+    }
+    running.version = node.get("version").map(marathon::version).transpose()?;
+    running.resources = node.get("resources").map(read_resources).transpose()?;
+    running.image = node.get("image").map(|image| image.text().map(SmolStr::new)).transpose()?;
+    running.labels = node.get("labels").map(marathon::read_labels).transpose()?.map(Arc::new);
+    Ok(running)
+}
+
+fn read_location(node: Node<'_>) -> Result<Location, ReadError> {
+    let named = |key: &'static str| node.get(key).map(|name| name.name().map(SmolStr::new)).transpose();
+    let mut location = Location::new(node.required("hostname", "the name of the host")?.name()?);
+    (location.region, location.zone) = (named("region")?, named("zone")?);
+    if let Some(attributes) = node.get("attributes") {
+        location.attributes = read_attributes(attributes)?;
+    }
+    Ok(location)
+}
+
+fn read_offer(node: Node<'_>) -> Result<Offer, ReadError> {
+    node.only(&["id", "hostname", "resources", "attributes", "region", "zone", "role", "unavailability"])?;
+    let id = node.required("id", "the id of the offer")?.name()?;
+    let resources = read_resources(node.required("resources", RESOURCES)?)?;
+    let role = node.get("role").map(marathon::role).transpose()?.unwrap_or_default();
+    let location = read_location(node)?;
+    let mut offer = Offer::new(id, "place", role, location.hostname.as_str(), resources);
+    offer.attributes = location.attributes;
+    if location.region.is_some() || location.zone.is_some() {
+        let domain = Domain { region: location.region.unwrap_or_default(), zone: location.zone.unwrap_or_default() };
+        offer.domain = Some(domain);
+    }
+    if let Some(window) = node.get("unavailability") {
+        window.only(&["start", "duration"])?;
+        offer.unavailability = Some(Unavailability {
+            start: read_time(window.required("start", "a number of seconds")?)?,
+            duration: window.get("duration").map(read_span).transpose()?,
+        });
+    }
+    Ok(offer)
+}
+
+fn read_options(node: Node<'_>) -> Result<Planner, ReadError> {
+    node.only(&[
+        "seed",
+        "strategy",
+        "accepted_resource_roles",
+        "region",
+        "now",
+        "draining_seconds",
+        "gpu_scheduling_behavior",
+    ])?;
+    let mut planner = Planner::new();
+    planner.seed = node.get("seed").map(|seed| seed.whole(u64::MAX)).transpose()?;
+    planner.region = node.get("region").map(|region| region.name().map(SmolStr::new)).transpose()?;
+    planner.accepted_roles = node.get("accepted_resource_roles").map(marathon::roles).transpose()?;
+    if let Some(strategy) = node.get("strategy") {
+        planner.strategy = marathon::strategy(strategy)?;
+    }
+    if let Some(now) = node.get("now") {
+        planner.now = read_time(now)?;
+    }
+    if let Some(draining) = node.get("draining_seconds") {
+        planner.draining = read_span(draining)?;
+    }
+    if let Some(behavior) = node.get("gpu_scheduling_behavior") {
+        planner.gpu_behavior = marathon::gpu_behavior_by_name(behavior)?;
+    }
+    Ok(planner)
+}
+
+fn read_time(node: Node<'_>) -> Result<Time, ReadError> {
+    Time::try_from_secs_f64(node.number()?).map_err(|_| node.wrong("a number of seconds, from 0"))
+}
+
+fn read_span(node: Node<'_>) -> Result<Duration, ReadError> {
+    read_time(node).map(|time| time.since(Time::ZERO))
+}
+
+const RESOURCES: &str = "resources: text such as \"cpus:1;mem:64\", or an array of v1 objects";
+
+fn read_resources(node: Node<'_>) -> Result<Resources, ReadError> {
+    let written = Written::deserialize(node.json()).map_err(|_| node.wrong(RESOURCES))?;
+    Resources::try_from(written).map_err(|error| node.error(error))
+}
+
+fn read_attributes(node: Node<'_>) -> Result<Attributes, ReadError> {
+    const ATTRIBUTES: &str = "attributes: text such as \"rack:r1\", an object, or an array of v1 objects";
+    let written = WrittenAttributes::deserialize(node.json()).map_err(|_| node.wrong(ATTRIBUTES))?;
+    Attributes::try_from(written).map_err(|error| node.error(error))
+}

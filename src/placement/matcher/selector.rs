@@ -1,0 +1,260 @@
+//! [`Selector`]: the best offer for one more instance, maintained incrementally.
+//!
+//! Offers that agree in all values that the app's terms look at are of one class, and scores of values are computed
+//! once for the class, until a launch changes them. Within a class the offers are ranked by the scores of their hosts;
+//! or, if none depends on hosts, they are tried as listed. So one more instance costs a comparison of the heads of all
+//! classes. Only a constraint or fitness that may depend on anything makes each instance scan all offers.
+
+use super::class::{Head, Rank};
+use super::classes::Classes;
+use super::host_scores::{HostScores, with_fitness};
+use super::index::{ClassIx, OfferIx};
+use super::pairing::Pairing;
+use super::plan_state::PlanState;
+use super::query::Query;
+use super::score::{HostScore, Score, TOLERANCE};
+use super::terms::{TermGroup, Terms};
+use crate::placement::model::fitness::Fitness;
+use crate::placement::model::strategy::Strategy;
+use std::cmp::Ordering;
+
+/// The candidates of an app and their scores, kept from one instance to the next.
+#[derive(Debug)]
+pub(super) struct Selector<'a> {
+    query: &'a Query<'a>,
+    /// The sum of the weights of all preferences, without sign.
+    total_weight: f64,
+    /// Suitable offers of one class differ in their hosts.
+    is_ranked: bool,
+    /// No result can be kept: each instance scans all offers.
+    scans: bool,
+    /// The terms that only a scan can ask.
+    of_anything: TermGroup<'a>,
+    host_scores: HostScores<'a>,
+    classes: Classes<'a>,
+    /// By class, its best offer.
+    best: Vec<Option<Best>>,
+    /// The dirty set: classes whose best offer has to be looked for again.
+    stale: Vec<ClassIx>,
+    /// By offer, the result of its fit checks.
+    fits: Vec<Fit>,
+    /// By offer that fits, its rank, if offers are ranked.
+    ranks: Vec<Rank>,
+}
+
+/// The result of the fit checks of an offer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fit {
+    Unknown,
+    No,
+    Yes,
+}
+
+/// The best offer of a class, with its whole score.
+#[derive(Debug, Clone, Copy)]
+struct Best {
+    offer: OfferIx,
+    score: Score,
+    is_close: bool,
+}
+
+impl<'a> Selector<'a> {
+    pub(super) fn new(query: &'a Query<'a>, state: &mut PlanState<'_>) -> Self {
+        let Terms { of_location, of_state, of_host, of_anything, of_counts } = Terms::new(query, state);
+        let prefers_hosts = !of_state.preferences.is_empty() || !of_host.preferences.is_empty();
+        let scans = !of_anything.is_empty() || !query.strategy.depends_on_load_only();
+        let is_ranked = !scans && (prefers_hosts || !matches!(query.strategy, Strategy::First));
+        let classes = Classes::new(&of_location, of_counts, !is_ranked, query, state);
+        let mut selector = Self {
+            query,
+            total_weight: query.app.prefer.iter().map(|preference| preference.weight.value().abs()).sum(),
+            is_ranked,
+            scans,
+            of_anything,
+            host_scores: HostScores::new(query, of_state, of_host, is_ranked),
+            best: vec![None; classes.len()],
+            stale: Vec::new(),
+            fits: vec![Fit::Unknown; state.offer_count()],
+            ranks: Vec::new(),
+            classes,
+        };
+        for class in selector.classes.all() {
+            selector.classes.total(class);
+            selector.set_stale(class);
+        }
+        if is_ranked {
+            selector.ranks = vec![Rank::default(); state.offer_count()];
+            for offer in state.offers() {
+                if let Some(class) = selector.classes.of(offer) {
+                    selector.rank(offer, class, state);
+                }
+            }
+        }
+        selector
+    }
+
+    /// Returns the best offer for one more instance.
+    pub(super) fn select(&mut self, state: &PlanState<'_>) -> Option<OfferIx> {
+        let has_holders = state.placed.has_exclusive_holder();
+        loop {
+            let offer = if self.scans { self.scan(state) } else { self.best_head(state) }?;
+            if !has_holders || state.exclusive_holder(offer).is_none() {
+                return Some(offer);
+            }
+            self.remove_candidate(offer);
+        }
+    }
+
+    /// Updates candidates and scores after a launch in an offer.
+    pub(super) fn task_launched(&mut self, offer: OfferIx, state: &PlanState<'_>) {
+        for other in state.same_host(offer) {
+            self.refresh_candidate(*other, state);
+        }
+        let (best, total_weight) = (&mut self.best, self.total_weight);
+        self.classes.task_launched(offer, state, |classes, class| rescore(best, classes, class, total_weight));
+    }
+
+    /// Returns the best of the heads of all classes.
+    fn best_head(&mut self, state: &PlanState<'_>) -> Option<OfferIx> {
+        // A class whose values are not allowed stays stale until they are.
+        let mut stale = std::mem::take(&mut self.stale);
+        stale.retain(|class| {
+            let is_allowed = self.classes[*class].score.is_some();
+            if is_allowed {
+                self.find_head(*class, state);
+            }
+            !is_allowed
+        });
+        self.stale = stale;
+        let mut heads = self.best.iter().flatten();
+        let mut best = heads.next()?;
+        for other in heads {
+            match other.score.exact_cmp(&best.score) {
+                Ordering::Greater => best = other,
+                Ordering::Equal if other.offer < best.offer => best = other,
+                Ordering::Equal | Ordering::Less => {}
+            }
+        }
+        let is_close = |other: &Best| {
+            best.score.is_close_to(&other.score) || (other.is_close && other.score.exact_cmp(&best.score).is_eq())
+        };
+        if (self.is_ranked || self.classes.len() > 1) && self.best.iter().flatten().any(is_close) {
+            return self.scan(state);
+        }
+        Some(best.offer)
+    }
+
+    fn set_stale(&mut self, class: ClassIx) {
+        if !std::mem::replace(&mut self.classes[class].is_stale, true) {
+            self.stale.push(class);
+        }
+    }
+
+    /// Looks for the best offer of a class.
+    fn find_head(&mut self, class: ClassIx, state: &PlanState<'_>) {
+        self.classes[class].is_stale = false;
+        self.classes[class].head = if self.is_ranked {
+            self.classes[class].best()
+        } else {
+            let first = self.first_that_fits(class, state);
+            first.map(|offer| Head { offer, score: HostScore::default(), is_close: false })
+        };
+        rescore(&mut self.best, &self.classes, class, self.total_weight);
+    }
+
+    fn first_that_fits(&mut self, class: ClassIx, state: &PlanState<'_>) -> Option<OfferIx> {
+        loop {
+            let offer = self.classes.at_cursor(class, state.offer_count())?;
+            let fit = &mut self.fits[offer.index()];
+            if *fit == Fit::Unknown {
+                *fit = if self.host_scores.get(state, offer).is_some() { Fit::Yes } else { Fit::No };
+            }
+            if *fit == Fit::Yes {
+                return Some(offer);
+            }
+            self.classes[class].cursor += 1;
+        }
+    }
+
+    /// Adds an offer to the queue of its class, if it fits.
+    fn rank(&mut self, offer: OfferIx, class: ClassIx, state: &PlanState<'_>) {
+        self.fits[offer.index()] = Fit::No;
+        if let Some(score) = self.host_scores.get(state, offer) {
+            let rank = Rank::from(score);
+            self.fits[offer.index()] = Fit::Yes;
+            self.ranks[offer.index()] = rank;
+            self.classes[class].insert(offer, rank);
+        }
+    }
+
+    /// Removes an offer from the candidates of its class.
+    fn remove_candidate(&mut self, offer: OfferIx) {
+        let Some(class) = self.classes.of(offer) else { return };
+        let fit = std::mem::replace(&mut self.fits[offer.index()], Fit::No);
+        if fit == Fit::Yes && self.is_ranked {
+            self.classes[class].remove(offer, self.ranks[offer.index()]);
+        }
+        self.set_stale(class);
+    }
+
+    /// Removes an offer on whose host something has changed, and adds it again if it still fits.
+    fn refresh_candidate(&mut self, offer: OfferIx, state: &PlanState<'_>) {
+        let Some(class) = self.classes.of(offer) else { return };
+        self.remove_candidate(offer);
+        if self.is_ranked {
+            self.rank(offer, class, state);
+        } else {
+            self.fits[offer.index()] = Fit::Unknown;
+            self.classes.rewind(class, offer);
+        }
+    }
+
+    /// Scans all offers: keeps those with the best score of one level after another, within the tolerance.
+    fn scan(&mut self, state: &PlanState<'_>) -> Option<OfferIx> {
+        let mut candidates: Vec<([f64; 5], OfferIx)> = Vec::new();
+        for offer in state.offers() {
+            let Some(score) = self.score(offer, state) else { continue };
+            if !self.query.has_preferences() && self.query.strategy.is_good_enough(score.fitness) {
+                return Some(offer);
+            }
+            candidates.push((score.levels(), offer));
+        }
+        for level in 0..5 {
+            let best = candidates.iter().map(|(score, _)| score[level]).fold(f64::NEG_INFINITY, f64::max);
+            // Two infinities of one sign are equal, though their difference is no number.
+            candidates.retain(|(score, _)| score[level] > best - TOLERANCE || score[level].to_bits() == best.to_bits());
+        }
+        candidates.first().map(|(_, offer)| *offer)
+    }
+
+    /// Returns the score of an offer; none if no task may be launched in it.
+    fn score(&mut self, offer: OfferIx, state: &PlanState<'_>) -> Option<Score> {
+        let of_values = self.classes[self.classes.of(offer)?].score?;
+        if self.is_ranked && self.fits[offer.index()] == Fit::No {
+            return None;
+        }
+        let mut of_host = self.host_scores.get(state, offer)?;
+        let pairing = Pairing::new(self.query, state, offer);
+        if !self.of_anything.is_empty() {
+            of_host.weight += self.of_anything.weight(pairing)?;
+        }
+        if state.placed.has_exclusive_holder() && state.exclusive_holder(offer).is_some() {
+            return None;
+        }
+        if self.scans {
+            of_host = with_fitness(of_host.weight, pairing);
+        }
+        Some(Score::new(of_values, of_host, self.total_weight))
+    }
+}
+
+/// Computes the score of the best offer of a class anew.
+#[inline]
+fn rescore(best: &mut [Option<Best>], classes: &Classes<'_>, class: ClassIx, total_weight: f64) {
+    let head = classes[class].head.zip(classes[class].score);
+    best[class.index()] = head.map(|(head, of_values)| Best {
+        offer: head.offer,
+        score: Score::new(of_values, head.score, total_weight),
+        is_close: head.is_close,
+    });
+}

@@ -1,0 +1,247 @@
+//! [`App`]: a number of like tasks to run, and where they may run.
+
+use super::fitness::TaskRequest;
+use super::ports::PortRequest;
+use super::spread::Spread;
+use super::strategy::Strategy;
+use super::version::Version;
+use super::volume::VolumeRequest;
+use crate::constraint::{Clause, Condition, Field, Operator, Preference};
+use crate::resources::Scalar;
+use crate::role::Role;
+use smol_str::{SmolStr, format_smolstr};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An app as in Marathon: a number of like tasks (instances), and where they may run.
+///
+/// It is read from an app's JSON ([`App::from_json`], or `parse` for text), or built.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Scalar;
+/// use apportion::constraint::Condition;
+/// use apportion::placement::App;
+///
+/// let written: App = r#"{"id": "redis", "instances": "2", "cpus": "0.25", "memory": "256",
+///                        "constraints": [["hostname", "UNIQUE"]]}"#.parse()?;
+/// assert_eq!(written.id, "/redis");
+/// assert_eq!(written.mem, Scalar::units(256));
+///
+/// let unique: Condition = "hostname UNIQUE".parse()?;
+/// let built = App::new("redis").instances(2).cpus(Scalar::milli(250)).require(unique);
+/// assert_eq!(built.require[0].to_string(), written.require[0].to_string());
+///
+/// let error = r#"{"id": "redis", "constraints": [["hostname", "UNIQE"]]}"#.parse::<App>().unwrap_err();
+/// assert!(error.to_string().starts_with("constraints[0]: \"UNIQE\" is not an operator: expected one of UNIQUE"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct App {
+    /// Its id, with a leading `/`.
+    pub id: SmolStr,
+    /// The number of tasks that are to run.
+    pub instances: u64,
+    /// The cpus of each task.
+    pub cpus: Scalar,
+    /// The memory of each task, in MB.
+    pub mem: Scalar,
+    /// The root disk of each task, in MB.
+    pub disk: Scalar,
+    /// The gpus of each task.
+    pub gpus: Scalar,
+    /// The ports of each task.
+    pub ports: Vec<PortRequest>,
+    /// The persistent volumes of each task.
+    pub volumes: Vec<VolumeRequest>,
+    /// The role that it runs as: it takes only offers made to this role. None: offers to any role.
+    pub role: Option<Role>,
+    /// The roles whose resources it takes; none = [`Planner::accepted_roles`](super::planner::Planner::accepted_roles).
+    pub accepted_roles: Option<Vec<Role>>,
+    /// How agents with gpus are treated if it wants none; none =
+    /// [`Planner::gpu_behavior`](super::planner::Planner::gpu_behavior).
+    pub gpu_behavior: Option<GpuBehavior>,
+    /// The image of its container.
+    pub image: Option<SmolStr>,
+    /// Its labels.
+    pub labels: Arc<BTreeMap<SmolStr, SmolStr>>,
+    /// The version of its last change other than of `instances`; tasks of an older version will be replaced and do not
+    /// count as its tasks.
+    pub changed: Option<Version>,
+    /// The conditions that must hold where a task runs.
+    pub require: Vec<Clause>,
+    /// The conditions that should hold where a task runs, each with a weight.
+    pub prefer: Vec<Preference>,
+    /// How its tasks should be divided over the values of fields.
+    pub spread: Vec<Spread>,
+    /// How the best of the remaining offers is chosen; none = [`Planner::strategy`](super::planner::Planner::strategy).
+    pub strategy: Option<Strategy>,
+    /// Its group: the pending tasks of all apps of a group are launched together, or none of them is.
+    pub group: Option<SmolStr>,
+}
+
+/// How agents with gpus are treated by an app that wants none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "it may be placed there or it may not")]
+pub enum GpuBehavior {
+    /// Not used: gpus are reserved for apps that want them.
+    #[default]
+    Restricted,
+    /// Used like any other.
+    Unrestricted,
+}
+
+impl GpuBehavior {
+    /// Returns the behaviour of a name, as Marathon writes it.
+    pub(in crate::placement) fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "restricted" => Some(Self::Restricted),
+            "unrestricted" => Some(Self::Unrestricted),
+            _ => None,
+        }
+    }
+}
+
+impl App {
+    /// The largest number of instances that is read from JSON.
+    pub const MAX_INSTANCES: u64 = 1_000_000;
+
+    /// Creates an app with Marathon's defaults: one instance of 1 cpu and 128 MB, with one dynamic port.
+    pub fn new(id: impl AsRef<str>) -> Self {
+        Self {
+            id: full_id(id.as_ref()),
+            instances: 1,
+            cpus: Scalar::units(1),
+            mem: Scalar::units(128),
+            disk: Scalar::ZERO,
+            gpus: Scalar::ZERO,
+            ports: vec![PortRequest::dynamic()],
+            volumes: Vec::new(),
+            role: None,
+            accepted_roles: None,
+            gpu_behavior: None,
+            image: None,
+            labels: Arc::default(),
+            changed: None,
+            require: Vec::new(),
+            prefer: Vec::new(),
+            spread: Vec::new(),
+            strategy: None,
+            group: None,
+        }
+    }
+
+    /// Sets the number of instances.
+    #[must_use]
+    pub fn instances(mut self, instances: u64) -> Self {
+        self.instances = instances;
+        self
+    }
+
+    /// Sets the cpus of each task.
+    #[must_use]
+    pub fn cpus(mut self, cpus: Scalar) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// Sets the memory of each task, in MB.
+    #[must_use]
+    pub fn mem(mut self, mem: Scalar) -> Self {
+        self.mem = mem;
+        self
+    }
+
+    /// Sets the ports of each task.
+    #[must_use]
+    pub fn ports(mut self, ports: Vec<PortRequest>) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// Adds a condition that must hold where a task runs.
+    #[must_use]
+    pub fn require(mut self, clause: impl Into<Clause>) -> Self {
+        self.require.push(clause.into());
+        self
+    }
+
+    /// Adds a condition that should hold where a task runs.
+    #[must_use]
+    pub fn prefer(mut self, preference: Preference) -> Self {
+        self.prefer.push(preference);
+        self
+    }
+
+    /// Makes the app part of a gang: the pending tasks of all apps of the group are launched together, or none of them
+    /// is. (A group of one app is a gang of equal ranks.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::placement::{App, Planner};
+    /// use apportion::{Offer, Role};
+    ///
+    /// let ranks = App::new("ranks").instances(3).ports(vec![]).group("job");
+    /// let coordinator = App::new("coordinator").ports(vec![]).group("job");
+    /// let offer = |agent: &str, cpus: &str| Offer::new(agent, "f1", Role::default(), agent, cpus.parse().unwrap());
+    /// let mut offers = vec![offer("a1", "cpus:2;mem:512"), offer("a2", "cpus:1;mem:512")];
+    ///
+    /// let plan = Planner::new().plan([&ranks, &coordinator], &[], &offers);
+    /// assert!(plan.launches.is_empty()); // three of four would fit
+    /// let why = plan.unplaced[0].group.as_ref().unwrap();
+    /// assert_eq!(why.to_string(), "group job needs 4 places at once, and found 3");
+    ///
+    /// offers.push(offer("a3", "cpus:1;mem:128"));
+    /// assert_eq!(Planner::new().plan([&ranks, &coordinator], &[], &offers).launches.len(), 4);
+    /// ```
+    #[must_use]
+    pub fn group(mut self, group: impl Into<SmolStr>) -> Self {
+        self.group = Some(group.into());
+        self
+    }
+
+    /// Returns what the app asks for one of its tasks, as a [`Fitness`](super::fitness::Fitness) sees it.
+    pub(in crate::placement) fn task_request(&self) -> TaskRequest<'_> {
+        TaskRequest {
+            id: &self.id,
+            instances: self.instances,
+            cpus: self.cpus,
+            mem: self.mem,
+            disk: self.disk,
+            gpus: self.gpus,
+            ports: &self.ports,
+            volumes: &self.volumes,
+            role: self.role.as_ref(),
+            image: self.image.as_deref(),
+            labels: &self.labels,
+            group: self.group.as_deref(),
+        }
+    }
+
+    /// Returns all conditions in the required clauses, however deep.
+    pub(in crate::placement) fn conditions(&self) -> Vec<&Condition> {
+        let mut all = Vec::new();
+        self.require.iter().for_each(|clause| clause.conditions(&mut |condition| all.push(condition)));
+        all
+    }
+
+    /// Returns the fields whose value its tasks share with no later task: those of a required `EXCLUSIVE`.
+    pub(in crate::placement) fn exclusive(&self) -> Vec<Field> {
+        let mut fields = Vec::new();
+        let mut add = |condition: &Condition| {
+            if condition.operator == Operator::Exclusive && !fields.contains(&condition.field) {
+                fields.push(condition.field.clone());
+            }
+        };
+        self.require.iter().for_each(|clause| clause.required(&mut add));
+        fields
+    }
+}
+
+/// Returns an id with its leading slash.
+pub(in crate::placement) fn full_id(id: &str) -> SmolStr {
+    if id.starts_with('/') { id.into() } else { format_smolstr!("/{id}") }
+}
