@@ -4,18 +4,19 @@
 //! order of one [`Sorter`], the frameworks of a role in that of another, and whoever comes first is
 //! offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one.
 
-mod bits;
+mod amounts;
 mod cycle;
 mod demand;
 mod explain;
-mod filter;
 mod hierarchical;
+mod index;
 mod ledger;
-mod names;
-mod places;
+mod membership;
 mod quota;
-mod registry;
+mod refusals;
+mod resource_names;
 mod roster;
+mod rules;
 mod share;
 mod sorter;
 mod survey;
@@ -23,8 +24,9 @@ mod tree;
 
 pub use demand::Demand;
 pub use explain::Reason;
-pub use hierarchical::{AgentOrder, Hierarchical, Options};
+pub use hierarchical::Hierarchical;
 pub use quota::{Quota, QuotaError};
+pub use rules::{AgentOrder, Options};
 pub use share::{Share, Totals, Weight, WeightError};
 pub use sorter::{Drf, Hdrf, Random, Sorter, SorterChoice, depth_first};
 pub use tree::{ClientId, NodeId, ShareTree};

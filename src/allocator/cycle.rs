@@ -4,12 +4,14 @@
 //! Where many in front do not want an agent, those that may are picked out instead.
 
 use super::Holding;
-use super::bits::Bits;
+use super::amounts::Amounts;
 use super::demand::Demand;
-use super::hierarchical::{AgentOrder, Hierarchical};
+use super::hierarchical::Hierarchical;
+use super::index::bit_set::Bits;
 use super::ledger::AgentIx;
-use super::names::{Amounts, is_firm};
+use super::resource_names::is_firm;
 use super::roster::{MemberIx, Place, RoleIx};
+use super::rules::AgentOrder;
 use super::sorter::{Queues, Sorter};
 use super::tree::ClientId;
 use crate::agent::Domain;

@@ -4,8 +4,8 @@
 //! has something left that it may be offered and has not turned down; a resource is used up when no
 //! agent has enough of it left to offer to anyone.
 
+use super::amounts::NameIx;
 use super::ledger::AgentIx;
-use super::names::NameIx;
 use super::tree::ClientId;
 use indexmap::IndexMap;
 

@@ -3,7 +3,7 @@
 //! The only file that moves amounts. Of every agent, what is available is its total less what is
 //! offered and what is allocated; shared resources are always available.
 
-use super::registry::Registry;
+use super::index::id_map::Registry;
 use crate::agent::Agent;
 use crate::id::AgentId;
 use crate::offer::Conversion;

@@ -13,7 +13,8 @@ mod accounts;
 
 pub(super) use accounts::{Accounts, Barrier, NodeIx};
 
-use super::names::{Amounts, Names, Weighed};
+use super::amounts::Amounts;
+use super::resource_names::{Names, Weighed};
 use super::tree::ClientId;
 use crate::resources::{Limits, Quantities, Resources, Scalar};
 use crate::role::Role;

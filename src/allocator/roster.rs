@@ -1,7 +1,7 @@
 //! Who is known: frameworks, roles, and the places of frameworks within roles.
 
-use super::bits::Bits;
-use super::names::Amounts;
+use super::amounts::Amounts;
+use super::index::bit_set::Bits;
 use super::quota::NodeIx;
 use super::tree::{ClientId, ShareTree};
 use crate::framework::Framework;

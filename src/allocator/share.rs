@@ -1,6 +1,6 @@
 //! [`Share`] and [`Weight`]: how much of the cluster something holds, compared exactly.
 
-use super::names::Amounts;
+use super::amounts::Amounts;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -163,14 +163,14 @@ pub struct Totals {
     pub(super) amounts: Amounts,
     /// The same, 0 for those that count for no share.
     fair: Amounts,
-    excluded: Vec<super::names::NameIx>,
+    excluded: Vec<super::amounts::NameIx>,
     /// Goes up with every change, so that a cached share can be known to be old.
     version: u64,
 }
 
 impl Totals {
     /// Totals in which the names at `excluded` count for no share.
-    pub(super) fn without(excluded: Vec<super::names::NameIx>) -> Self {
+    pub(super) fn without(excluded: Vec<super::amounts::NameIx>) -> Self {
         Self { excluded, ..Self::default() }
     }
 
@@ -194,13 +194,13 @@ impl Totals {
     }
 
     /// The total of a name as far as shares go: 0 if it is left out of fair sharing.
-    pub(super) fn fair(&self, ix: super::names::NameIx) -> u64 {
+    pub(super) fn fair(&self, ix: super::amounts::NameIx) -> u64 {
         self.fair.of(ix)
     }
 
     /// Of which resource the largest fraction is held: its number, how much is held, and how much there is. The first of
     /// several; if nothing is held that counts, 0 of 1 of the first.
-    pub(super) fn dominant(&self, held: &Amounts) -> (super::names::NameIx, u64, u64) {
+    pub(super) fn dominant(&self, held: &Amounts) -> (super::amounts::NameIx, u64, u64) {
         let (mut resource, mut most, mut of) = (0, 0, 1);
         for (ix, (mine, total)) in held.as_slice().iter().zip(self.fair.as_slice()).enumerate() {
             // mine / total > most / of
@@ -217,12 +217,12 @@ impl Totals {
         self.excluded.iter().for_each(|ix| self.fair.clear(*ix));
     }
 
-    pub(super) fn add(&mut self, delta: &[(super::names::NameIx, u64)]) {
+    pub(super) fn add(&mut self, delta: &[(super::amounts::NameIx, u64)]) {
         self.amounts.add(delta);
         self.changed();
     }
 
-    pub(super) fn sub(&mut self, delta: &[(super::names::NameIx, u64)]) {
+    pub(super) fn sub(&mut self, delta: &[(super::amounts::NameIx, u64)]) {
         self.amounts.sub(delta);
         self.changed();
     }

@@ -3,8 +3,8 @@
 mod choice;
 mod drf;
 mod hdrf;
-mod lineup;
 mod random;
+mod sibling_queue;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;

@@ -1,10 +1,10 @@
 //! The survey of demand: what could still be offered of each agent, and to whom.
 
+use super::amounts::NameIx;
 use super::cycle::{Cycle, Stage};
 use super::demand::{Demand, Remainder};
 use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
-use super::names::NameIx;
 use super::sorter::Sorter;
 use crate::resources::Resources;
 

@@ -5,7 +5,8 @@
 //! both frameworks and child roles has a *virtual leaf* among its children, called `.` and of
 //! weight 1, for what its own frameworks hold.
 
-use super::names::{Amounts, Weighed};
+use super::amounts::Amounts;
+use super::resource_names::Weighed;
 use super::share::{Share, Totals, Weight};
 use crate::resources::Resource;
 use indexmap::IndexMap;

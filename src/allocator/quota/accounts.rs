@@ -3,8 +3,9 @@
 //! Kept as things change, so that an allocation finds them as they are: a change costs its path.
 
 use super::Quota;
-use crate::allocator::bits::Bits;
-use crate::allocator::names::{Amounts, Delta, NameIx, Names};
+use crate::allocator::amounts::{Amounts, Delta, NameIx};
+use crate::allocator::index::bit_set::Bits;
+use crate::allocator::resource_names::Names;
 use crate::allocator::tree::ClientId;
 use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
 use crate::role::Role;

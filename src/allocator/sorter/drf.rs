@@ -1,7 +1,7 @@
 //! [`Drf`]: dominant resource fairness.
 
 use super::Sorter;
-use super::lineup::{Key, Lineup};
+use super::sibling_queue::{Key, Lineup};
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 

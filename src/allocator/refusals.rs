@@ -3,7 +3,7 @@
 //! Kept by agent, for there they are asked for. Of each agent it is known whom a refusal keeps from all that is
 //! available: as long as that does not change, they need not be looked at again.
 
-use super::bits::Bits;
+use super::index::bit_set::Bits;
 use super::ledger::AgentIx;
 use super::roster::MemberIx;
 use crate::resources::Resources;

@@ -2,14 +2,14 @@
 
 /// A set of small numbers, a bit each.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Bits {
+pub(in crate::allocator) struct Bits {
     words: Vec<u64>,
     len: usize,
 }
 
 impl Bits {
     /// Adds a number; whether it was not there yet.
-    pub(super) fn insert(&mut self, number: usize) -> bool {
+    pub(in crate::allocator) fn insert(&mut self, number: usize) -> bool {
         if self.words.len() <= number / 64 {
             self.words.resize(number / 64 + 1, 0);
         }
@@ -20,30 +20,30 @@ impl Bits {
         is_new
     }
 
-    pub(super) fn remove(&mut self, number: usize) {
+    pub(in crate::allocator) fn remove(&mut self, number: usize) {
         if self.contains(number) {
             self.words[number / 64] &= !(1 << (number % 64));
             self.len -= 1;
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::allocator) fn clear(&mut self) {
         self.words.clear();
         self.len = 0;
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::allocator) fn len(&self) -> usize {
         self.len
     }
 
     #[inline]
-    pub(super) fn contains(&self, number: usize) -> bool {
+    pub(in crate::allocator) fn contains(&self, number: usize) -> bool {
         self.words.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 
     /// Whether every member is one of `others` too.
-    pub(super) fn is_within(&self, others: &Self) -> bool {
+    pub(in crate::allocator) fn is_within(&self, others: &Self) -> bool {
         let theirs = others.words.iter().chain(std::iter::repeat(&0));
         self.len <= others.len && self.words.iter().zip(theirs).all(|(mine, theirs)| mine & !theirs == 0)
     }

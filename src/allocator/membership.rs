@@ -1,8 +1,8 @@
 //! Who stands where: frameworks take places in roles, roles in the tree, and are charged for what they hold.
 
+use super::amounts::Amounts;
 use super::hierarchical::Hierarchical;
 use super::ledger::AgentIx;
-use super::names::Amounts;
 use super::roster::{FrameworkIx, Member, MemberIx, Place, RoleEntry, RoleIx};
 use super::share::Weight;
 use super::sorter::Sorter;
