@@ -1,49 +1,55 @@
-//! Resource names as dense numbers, and amounts by them: inside the allocator no name is compared.
+//! [`ResourceNames`]: an interner of resource names, which turns [`Resources`] into amounts by dense index.
 
-use super::amounts::{Amounts, Delta, NameIx};
+use super::amounts::{Amounts, Delta};
+use super::index::{DenseIndex, NameIx};
 use crate::resources::{Quantities, Resource, Resources, Scalar};
 use indexmap::IndexSet;
 use smol_str::SmolStr;
 
-/// Every name of a scalar that was ever seen, once; and what was weighed last.
+/// The first so many names are compared one by one, which is cheaper than a hash.
+const MAX_SCANNED: usize = 8;
+
+/// An interner of the names of all scalars, and a cache of one conversion.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Names {
+pub(super) struct ResourceNames {
     names: IndexSet<SmolStr, foldhash::fast::RandomState>,
+    /// The resources that were weighed last, and their weight.
     last: (Resources, Weighed),
 }
 
-/// Resources as the accounts see them.
+/// Resources as the accounts count them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Weighed {
-    /// All scalars, but for what is shared.
-    pub(crate) unshared: Delta,
-    /// What quota divides: the unreserved, non-revocable scalars.
-    pub(crate) firm: Delta,
-    /// What is shared, and how much each copy of it weighs.
-    pub(crate) shared: Vec<(Resource, Delta)>,
+pub(super) struct Weighed {
+    /// All scalars except shared ones.
+    pub(super) unshared: Delta,
+    /// The scalars that count against quota, see [`is_quota_managed`].
+    pub(super) quota_managed: Delta,
+    /// The shared scalars, each with the weight of one copy.
+    pub(super) shared: Vec<(Resource, Delta)>,
 }
 
-impl Names {
-    pub(crate) fn intern(&mut self, name: &str) -> NameIx {
+impl ResourceNames {
+    pub(super) fn intern(&mut self, name: &str) -> NameIx {
         match self.find(name) {
             Some(ix) => ix,
-            None => self.names.insert_full(name.into()).0,
+            None => NameIx::new(self.names.insert_full(name.into()).0),
         }
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<NameIx> {
-        // The few names that there usually are stand in front: a look at each is cheaper than a hash.
-        let few = self.names.iter().take(8).position(|known| known == name);
-        few.or_else(|| if self.names.len() > 8 { self.names.get_index_of(name) } else { None })
+    pub(super) fn find(&self, name: &str) -> Option<NameIx> {
+        let scanned = self.names.iter().take(MAX_SCANNED).position(|known| known == name);
+        let found =
+            scanned.or_else(|| if self.names.len() > MAX_SCANNED { self.names.get_index_of(name) } else { None });
+        found.map(NameIx::new)
     }
 
-    pub(crate) fn name(&self, ix: NameIx) -> &str {
-        &self.names[ix]
+    pub(super) fn name(&self, ix: NameIx) -> &str {
+        &self.names[ix.position()]
     }
 
-    /// Weighs resources; the same ones again at no cost.
+    /// Converts resources to amounts. The same list again costs a comparison of pointers.
     #[inline]
-    pub(crate) fn weigh(&mut self, resources: &Resources) -> &Weighed {
+    pub(super) fn weigh(&mut self, resources: &Resources) -> &Weighed {
         if !self.last.0.is_same(resources) {
             self.weigh_anew(resources);
         }
@@ -55,8 +61,8 @@ impl Names {
         for resource in resources {
             let Some(amount) = resource.scalar() else { continue };
             let entry = (self.intern(resource.name()), amount.as_milli());
-            if is_firm(resource) {
-                weighed.firm.push(entry);
+            if is_quota_managed(resource) {
+                weighed.quota_managed.push(entry);
             }
             if resource.is_shared() {
                 weighed.shared.push((resource.clone(), Delta::from_elem(entry, 1)));
@@ -67,20 +73,20 @@ impl Names {
         self.last = (resources.clone(), weighed);
     }
 
-    /// All scalars, a shared one once.
-    pub(crate) fn all(&mut self, resources: &Resources) -> Delta {
+    /// Returns all scalars, a shared one once.
+    pub(super) fn scalars(&mut self, resources: &Resources) -> Delta {
         resources
             .iter()
             .filter_map(|resource| Some((self.intern(resource.name()), resource.scalar()?.as_milli())))
             .collect()
     }
 
-    pub(crate) fn quantities(&self, amounts: &Amounts) -> Quantities {
+    pub(super) fn quantities(&self, amounts: &Amounts) -> Quantities {
         amounts.iter().map(|(ix, amount)| (self.name(ix), Scalar::milli(amount))).collect()
     }
 }
 
-/// The unreserved, non-revocable scalars: those that quota divides.
-pub(crate) fn is_firm(resource: &Resource) -> bool {
+/// Returns whether quota counts a resource: the unreserved, non-revocable scalars.
+pub(super) fn is_quota_managed(resource: &Resource) -> bool {
     resource.scalar().is_some() && resource.role().is_none() && !resource.is_revocable()
 }

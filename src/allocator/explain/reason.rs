@@ -1,4 +1,4 @@
-//! [`Reason`]: why a framework is not offered what it is not.
+//! [`Reason`]: one reason why a framework is not offered an agent.
 
 use crate::framework::Capability;
 use crate::id::FrameworkId;
@@ -7,103 +7,103 @@ use crate::role::Role;
 use crate::time::Time;
 use smol_str::SmolStr;
 
-/// Why a framework is not offered an agent under a role, with the numbers.
+/// One reason why a framework is not offered an agent under a role, with the numbers.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The agent may not be offered to anyone.
+    /// The agent is inactive.
     AgentInactive,
     /// The agent's host is not on the whitelist.
     NotWhitelisted {
         /// The host.
         hostname: SmolStr,
     },
-    /// The framework cannot be reached.
+    /// The framework is inactive.
     FrameworkInactive,
-    /// The framework wants no offers for the role.
+    /// The framework has suppressed offers for the role.
     Suppressed,
     /// The framework's offer constraints exclude the agent.
     OfferConstraints,
-    /// All that the agent has is held.
+    /// All resources of the agent are held.
     NothingAvailable {
-        /// What is in live offers.
+        /// The resources in live offers.
         offered: Resources,
-        /// What tasks hold.
+        /// The resources that tasks hold.
         allocated: Resources,
     },
-    /// What is available is reserved to others.
+    /// All available resources are reserved to other roles.
     Reserved {
-        /// To these roles.
+        /// The roles that they are reserved to.
         roles: Vec<Role>,
     },
-    /// Less is left than an offer must contain.
+    /// The available resources reach no minimum of an offer.
     MinAllocatable {
-        /// One of these would do.
+        /// The minimums; one of them would do.
         asked: Vec<Quantities>,
-        /// What is left for the role.
+        /// The resources available to the role.
         left: Resources,
     },
-    /// The framework does not say that it can deal with what is left.
+    /// The framework lacks a capability for the available resources.
     Capability {
-        /// What it would have to say.
+        /// The capability.
         capability: Capability,
     },
-    /// The agent stands in another region.
+    /// The agent is in another region than the master.
     Region {
-        /// Where the agent stands.
+        /// The region of the agent.
         agent: SmolStr,
-        /// Where the master stands.
+        /// The region of the master.
         master: SmolStr,
     },
-    /// The role, or one above it, has consumed what it may.
+    /// The role, or one above it, has consumed what its limit allows.
     QuotaLimit {
-        /// The role that is limited.
+        /// The role that has the limit.
         role: Role,
         /// The resource.
         name: SmolStr,
-        /// What it may consume.
+        /// The limit.
         limit: Scalar,
-        /// What it has consumed.
+        /// The amount that it has consumed.
         consumed: Scalar,
     },
-    /// What is left is kept free for the guarantees of others.
+    /// The headroom is required for the guarantees of other roles.
     Headroom {
         /// The resource.
         name: SmolStr,
-        /// What nobody holds, in the whole cluster.
+        /// The amount that is neither offered nor allocated, in the whole cluster.
         free: Scalar,
-        /// What of it is kept free.
+        /// The amount of it that is required.
         required: Scalar,
-        /// For these roles.
+        /// The roles that it is required for.
         roles: Vec<Role>,
     },
-    /// The framework has refused it.
+    /// The framework has refused the resources.
     Filtered {
-        /// Until then.
+        /// The end of the refusal.
         until: Time,
-        /// What it refused.
+        /// The resources that it refused.
         refused: Resources,
     },
     /// Another framework comes first.
     Outranked {
-        /// Which one.
+        /// The framework that comes first.
         framework: FrameworkId,
-        /// Under which role.
+        /// The role under which it does.
         role: Role,
         /// The dominant share of that role.
         share: f64,
         /// The dominant share of the role that was asked about.
         own_share: f64,
     },
-    /// Nothing stands in the way: it waits for the next allocation.
+    /// Nothing prevents the offer: the framework waits for the next allocation.
     Starved {
-        /// When it was last offered something under the role that it launched on; none = never.
+        /// The time of its last offer under the role that it launched tasks on; none = never.
         since: Option<Time>,
     },
 }
 
 impl Reason {
-    /// The name of the reason in a journal.
+    /// Returns the name of the reason in a journal.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {

@@ -1,29 +1,56 @@
-//! [`Bits`]: a set of dense numbers.
+//! [`BitSet`]: a set of dense indices.
 
-/// A set of small numbers, a bit each.
-#[derive(Debug, Clone, Default)]
-pub(in crate::allocator) struct Bits {
+use super::DenseIndex;
+use std::marker::PhantomData;
+
+/// A bit set over dense indices that counts its members.
+#[derive(Debug, Clone)]
+pub(in crate::allocator) struct BitSet<I> {
     words: Vec<u64>,
     len: usize,
+    index: PhantomData<I>,
 }
 
-impl Bits {
-    /// Adds a number; whether it was not there yet.
-    pub(in crate::allocator) fn insert(&mut self, number: usize) -> bool {
-        if self.words.len() <= number / 64 {
-            self.words.resize(number / 64 + 1, 0);
+impl<I> Default for BitSet<I> {
+    fn default() -> Self {
+        Self { words: Vec::new(), len: 0, index: PhantomData }
+    }
+}
+
+/// Returns the position of an index's word, and its bit there.
+#[inline]
+pub(super) fn locate(ix: impl DenseIndex) -> (usize, u64) {
+    (ix.position() / 64, 1 << (ix.position() % 64))
+}
+
+impl<I: DenseIndex> BitSet<I> {
+    /// Adds an index; returns whether it is new.
+    pub(in crate::allocator) fn insert(&mut self, ix: I) -> bool {
+        let (at, bit) = locate(ix);
+        if self.words.len() <= at {
+            self.words.resize(at + 1, 0);
         }
-        let (word, bit) = (&mut self.words[number / 64], 1 << (number % 64));
+        let word = &mut self.words[at];
         let is_new = *word & bit == 0;
         *word |= bit;
         self.len += usize::from(is_new);
         is_new
     }
 
-    pub(in crate::allocator) fn remove(&mut self, number: usize) {
-        if self.contains(number) {
-            self.words[number / 64] &= !(1 << (number % 64));
+    pub(in crate::allocator) fn remove(&mut self, ix: I) {
+        if self.contains(ix) {
+            let (at, bit) = locate(ix);
+            self.words[at] &= !bit;
             self.len -= 1;
+        }
+    }
+
+    /// Adds or removes an index.
+    pub(in crate::allocator) fn set(&mut self, ix: I, is_member: bool) {
+        if is_member {
+            self.insert(ix);
+        } else {
+            self.remove(ix);
         }
     }
 
@@ -32,18 +59,23 @@ impl Bits {
         self.len = 0;
     }
 
-    /// How many there are.
+    /// Returns the number of members.
     pub(in crate::allocator) fn len(&self) -> usize {
         self.len
     }
 
-    #[inline]
-    pub(in crate::allocator) fn contains(&self, number: usize) -> bool {
-        self.words.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
+    pub(in crate::allocator) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
-    /// Whether every member is one of `others` too.
-    pub(in crate::allocator) fn is_within(&self, others: &Self) -> bool {
+    #[inline]
+    pub(in crate::allocator) fn contains(&self, ix: I) -> bool {
+        let (at, bit) = locate(ix);
+        self.words.get(at).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Returns whether every member is one of `others` too.
+    pub(in crate::allocator) fn is_subset(&self, others: &Self) -> bool {
         let theirs = others.words.iter().chain(std::iter::repeat(&0));
         self.len <= others.len && self.words.iter().zip(theirs).all(|(mine, theirs)| mine & !theirs == 0)
     }
@@ -52,25 +84,26 @@ impl Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allocator::index::MemberIx;
 
-    fn bits(numbers: &[usize]) -> Bits {
-        let mut bits = Bits::default();
-        numbers.iter().for_each(|number| assert!(bits.insert(*number)));
-        bits
+    fn set(positions: &[usize]) -> BitSet<MemberIx> {
+        let mut set = BitSet::default();
+        positions.iter().for_each(|position| assert!(set.insert(MemberIx::new(*position))));
+        set
     }
 
     #[test]
-    fn tells_whether_one_lies_within_the_other() {
-        let (mine, theirs) = (bits(&[0, 63, 64, 200]), bits(&[63, 64]));
-        assert!(theirs.is_within(&mine) && !mine.is_within(&theirs) && bits(&[]).is_within(&bits(&[])));
+    fn subsets_are_told_from_others() {
+        let (mine, theirs) = (set(&[0, 63, 64, 200]), set(&[63, 64]));
+        assert!(theirs.is_subset(&mine) && !mine.is_subset(&theirs) && set(&[]).is_subset(&set(&[])));
     }
 
     #[test]
-    fn what_is_taken_out_is_gone() {
-        let mut mine = bits(&[5, 70]);
-        mine.remove(70);
-        mine.remove(1000);
-        assert!(mine.contains(5) && !mine.contains(70) && !mine.contains(1000));
-        assert_eq!(mine.len(), 1);
+    fn a_removed_index_is_no_member() {
+        let mut mine = set(&[5, 70]);
+        mine.remove(MemberIx::new(70));
+        mine.remove(MemberIx::new(1000));
+        let members = [5, 70, 1000].map(|position| mine.contains(MemberIx::new(position)));
+        assert_eq!((members, mine.len()), ([true, false, false], 1));
     }
 }

@@ -1,135 +1,116 @@
-//! [`Registry`]: ids outside, dense numbers inside.
+//! [`IdMap`]: from ids to dense indices and the things that they stand for.
 
+use super::{DenseIndex, Slab};
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash};
+use std::ops;
 
-/// Things by their id, and by a dense number that stays theirs until they are removed.
+/// A hash map from ids to the entries of a slab.
 ///
-/// The table holds numbers alone, so that a thing is found by its id with little memory looked at besides its own.
+/// The table holds indices alone, so that a lookup by id touches little memory besides the entry.
 #[derive(Debug, Clone)]
-pub(crate) struct Registry<Id, T> {
-    table: HashTable<u32>,
-    /// Of a seed of its own, so that nobody can choose ids that collide; no order comes of it.
+pub(in crate::allocator) struct IdMap<Id, I, T> {
+    table: HashTable<I>,
+    /// Seeded for this map alone, so that nobody can choose ids that collide. No order depends on it.
     hasher: foldhash::fast::RandomState,
-    slots: Vec<Slot<Id, T>>,
-    free: Vec<usize>,
+    entries: Slab<I, Entry<Id, T>>,
 }
 
-/// Begins where a line of the cache does.
+/// Aligned to a cache line.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-struct Slot<Id, T>(Option<(Id, T)>);
+struct Entry<Id, T> {
+    id: Id,
+    thing: T,
+}
 
-impl<Id, T> Default for Registry<Id, T> {
+impl<Id, I, T> Default for IdMap<Id, I, T> {
     fn default() -> Self {
-        let hasher = foldhash::fast::RandomState::default();
-        Self { table: HashTable::new(), hasher, slots: Vec::new(), free: Vec::new() }
+        Self { table: HashTable::new(), hasher: foldhash::fast::RandomState::default(), entries: Slab::default() }
     }
 }
 
-impl<Id: Hash + Eq, T> Registry<Id, T> {
-    pub(crate) fn find(&self, id: &Id) -> Option<usize> {
-        let found = self.table.find(self.hasher.hash_one(id), |ix| self.has(*ix as usize, id));
-        found.map(|ix| *ix as usize)
+impl<Id: Hash + Eq, I: DenseIndex, T> IdMap<Id, I, T> {
+    pub(in crate::allocator) fn find(&self, id: &Id) -> Option<I> {
+        self.table.find(self.hasher.hash_one(id), |ix| self.has(*ix, id)).copied()
     }
 
-    /// Whether a number is that of an id.
+    /// Returns whether `ix` is the index of `id`.
     #[inline]
-    pub(crate) fn has(&self, ix: usize, id: &Id) -> bool {
-        matches!(self.slots.get(ix), Some(Slot(Some((known, _)))) if known == id)
+    pub(in crate::allocator) fn has(&self, ix: I, id: &Id) -> bool {
+        self.entries.get(ix).is_some_and(|entry| entry.id == *id)
     }
 
-    /// Adds something under an id that is not yet taken.
-    pub(crate) fn insert(&mut self, id: Id, thing: T) -> usize {
-        let ix = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot(None));
-            self.slots.len() - 1
-        });
-        let (slots, hasher) = (&mut self.slots, &self.hasher);
+    /// Adds a thing under an id that is not yet taken.
+    pub(in crate::allocator) fn insert(&mut self, id: Id, thing: T) -> I {
+        let (entries, hasher) = (&mut self.entries, &self.hasher);
         let hash = hasher.hash_one(&id);
-        slots[ix] = Slot(Some((id, thing)));
-        let number = u32::try_from(ix).expect("fewer than 2^32 things fit into memory");
-        self.table
-            .insert_unique(hash, number, |ix| slots[*ix as usize].0.as_ref().map_or(0, |(id, _)| hasher.hash_one(id)));
+        let ix = entries.insert(Entry { id, thing });
+        self.table.insert_unique(hash, ix, |ix| hasher.hash_one(&entries[*ix].id));
         ix
     }
 
-    pub(crate) fn remove(&mut self, id: &Id) -> Option<(usize, T)> {
+    pub(in crate::allocator) fn remove(&mut self, id: &Id) -> Option<(I, T)> {
         let hash = self.hasher.hash_one(id);
-        let slots = &self.slots;
-        let is_it = |ix: &u32| matches!(&slots[*ix as usize], Slot(Some((known, _))) if known == id);
+        let entries = &self.entries;
+        let is_it = |ix: &I| entries.get(*ix).is_some_and(|entry| entry.id == *id);
         let (ix, _) = self.table.find_entry(hash, is_it).ok()?.remove();
-        let ix = ix as usize;
-        self.free.push(ix);
-        self.slots[ix].0.take().map(|(_, thing)| (ix, thing))
+        self.entries.remove(ix).map(|entry| (ix, entry.thing))
     }
 
-    /// The id of a number that is in use.
+    /// Returns the id of an index that is in use.
     #[inline]
-    pub(crate) fn id(&self, ix: usize) -> &Id {
-        &self.slots[ix].0.as_ref().expect("a number is only kept for as long as its thing is there").0
+    pub(in crate::allocator) fn id(&self, ix: I) -> &Id {
+        &self.entries[ix].id
     }
 
-    /// The thing of a number, if there is one.
-    pub(crate) fn get(&self, ix: usize) -> Option<&T> {
-        self.slots.get(ix)?.0.as_ref().map(|(_, thing)| thing)
-    }
-
-    /// The same, to be changed.
-    pub(crate) fn get_mut(&mut self, ix: usize) -> Option<&mut T> {
-        self.slots.get_mut(ix)?.0.as_mut().map(|(_, thing)| thing)
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the number of things.
+    pub(in crate::allocator) fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// All things by their number, from the lowest.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> {
-        self.slots.iter().enumerate().filter_map(|(ix, slot)| Some((ix, &slot.0.as_ref()?.1)))
+    /// All things, from the lowest index.
+    pub(in crate::allocator) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
+        self.entries.iter().map(|(ix, entry)| (ix, &entry.thing))
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
-        self.slots.iter_mut().enumerate().filter_map(|(ix, slot)| Some((ix, &mut slot.0.as_mut()?.1)))
-    }
-
-    /// All ids, by their number.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &Id> {
-        self.slots.iter().filter_map(|slot| slot.0.as_ref()).map(|(id, _)| id)
+    /// All ids, from the lowest index.
+    pub(in crate::allocator) fn ids(&self) -> impl Iterator<Item = &Id> {
+        self.entries.iter().map(|(_, entry)| &entry.id)
     }
 }
 
-impl<Id, T> std::ops::Index<usize> for Registry<Id, T> {
+impl<Id, I: DenseIndex, T> ops::Index<I> for IdMap<Id, I, T> {
     type Output = T;
 
     #[inline]
-    fn index(&self, ix: usize) -> &T {
-        &self.slots[ix].0.as_ref().expect("a number is only kept for as long as its thing is there").1
+    fn index(&self, ix: I) -> &T {
+        &self.entries[ix].thing
     }
 }
 
-impl<Id, T> std::ops::IndexMut<usize> for Registry<Id, T> {
+impl<Id, I: DenseIndex, T> ops::IndexMut<I> for IdMap<Id, I, T> {
     #[inline]
-    fn index_mut(&mut self, ix: usize) -> &mut T {
-        &mut self.slots[ix].0.as_mut().expect("a number is only kept for as long as its thing is there").1
+    fn index_mut(&mut self, ix: I) -> &mut T {
+        &mut self.entries[ix].thing
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allocator::index::RoleIx;
 
     #[test]
-    fn a_number_is_used_again_and_leads_to_its_new_thing() {
-        let mut registry = Registry::default();
-        let numbers = ["a", "b", "c"].map(|id| registry.insert(id, id.to_uppercase()));
-        assert_eq!(numbers, [0, 1, 2]);
-        assert_eq!(registry.remove(&"b"), Some((1, "B".to_owned())));
-        assert_eq!((registry.find(&"b"), registry.remove(&"b"), registry.len()), (None, None, 2));
-        assert_eq!(registry.insert("d", "D".to_owned()), 1);
-        assert!(registry.has(1, &"d") && !registry.has(1, &"b") && !registry.has(7, &"d"));
-        assert_eq!(registry.ids().collect::<Vec<_>>(), [&"a", &"d", &"c"]);
-        assert_eq!((registry.find(&"d"), registry[1].as_str()), (Some(1), "D"));
+    fn an_index_is_reused_and_leads_to_its_new_thing() {
+        let mut map = IdMap::default();
+        let [a, b, c] = ["a", "b", "c"].map(|id| map.insert(id, id.to_uppercase()));
+        assert_eq!([a, b, c], [0, 1, 2].map(RoleIx::new));
+        assert_eq!(map.remove(&"b"), Some((b, "B".to_owned())));
+        assert_eq!((map.find(&"b"), map.remove(&"b"), map.len()), (None, None, 2));
+        assert_eq!(map.insert("d", "D".to_owned()), b);
+        assert!(map.has(b, &"d") && !map.has(b, &"b") && !map.has(RoleIx::new(7), &"d"));
+        assert_eq!(map.ids().collect::<Vec<_>>(), [&"a", &"d", &"c"]);
+        assert_eq!((map.find(&"d"), map[b].as_str()), (Some(b), "D"));
     }
 }
