@@ -444,7 +444,7 @@ fn check_framework(framework: &Framework) -> Result<(), CommandError> {
     match referenced.find(|role| !roles.contains(role)) {
         Some(role) => {
             let (framework, role) = (framework.id.clone(), role.clone());
-            Err(AllocatorError::NotItsRole { framework, role }.into())
+            Err(AllocatorError::RoleNotSubscribed { framework, role }.into())
         }
         None => Ok(()),
     }

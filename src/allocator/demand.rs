@@ -1,71 +1,79 @@
-//! [`Demand`]: who could still be given something, and what is used up.
+//! [`Demand`]: which clients could still be offered something, and which resources are used up.
 //!
-//! A scheduler's wishes are seen only in what it refuses. So a client demands as long as some agent
-//! has something left that it may be offered and has not turned down; a resource is used up when no
-//! agent has enough of it left to offer to anyone.
+//! What a framework wants shows only in what it refuses. So a client demands as long as some agent
+//! has available resources that it may be offered and has not refused; a resource is used up when no
+//! agent has enough of it available for any offer.
 
-use super::ledger::AgentIx;
-use super::names::NameIx;
+use super::index::{AgentIx, DenseIndex, IndexVec, NameIx};
 use super::tree::ClientId;
 use indexmap::IndexMap;
 
-/// Who could still be given something, and what is used up, at one moment of an allocation.
+/// The clients that could still be offered something, and the resources that are used up, at one moment of an allocation.
 #[derive(Debug, Clone, Default)]
 pub struct Demand {
     /// By client: on how many agents it could be offered something.
-    places: Vec<u32>,
-    /// By the number of a resource's name: on how many agents enough of it could be offered.
-    remainders: Vec<u32>,
-    /// By agent: what it counts for in both.
-    agents: IndexMap<AgentIx, Remainder, foldhash::fast::RandomState>,
+    agents_of_client: IndexVec<ClientId, u32>,
+    /// By resource name: on how many agents enough of it could be offered.
+    agents_with_enough: IndexVec<NameIx, u32>,
+    /// By agent: its contribution to both counts.
+    agents: IndexMap<AgentIx, Unallocated, foldhash::fast::RandomState>,
 }
 
 /// What could still be offered of one agent.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Remainder {
-    /// To whom.
+pub(super) struct Unallocated {
+    /// The clients that could be offered something.
     pub(super) clients: Vec<ClientId>,
-    /// Enough of what, each once.
+    /// The resources of which enough is available, each once.
     pub(super) names: Vec<NameIx>,
 }
 
 impl Demand {
-    /// Whether nothing that is left could be offered to a client.
+    /// Returns whether nothing that is available could be offered to a client.
     #[must_use]
     pub fn is_blocked(&self, client: ClientId) -> bool {
-        self.places.get(client.index()).is_none_or(|places| *places == 0)
+        self.agents_of_client.get(client).is_none_or(|agents| *agents == 0)
     }
 
-    /// Whether no agent has enough left of a resource, by the number that [`ShareTree::holdings`] gives it.
+    /// Returns whether no agent has enough of a resource available; the index is the one in [`ShareTree::holdings`].
     ///
     /// [`ShareTree::holdings`]: super::ShareTree::holdings
     #[must_use]
     pub fn is_used_up(&self, resource: usize) -> bool {
-        self.remainders.get(resource).is_none_or(|agents| *agents == 0)
+        self.agents_with_enough.values().nth(resource).is_none_or(|agents| *agents == 0)
     }
 
-    /// Whether nothing at all is left that could be offered.
+    /// Returns whether no agent has enough of any resource available.
     #[must_use]
     pub fn all_used_up(&self) -> bool {
-        self.remainders.iter().all(|agents| *agents == 0)
+        self.agents_with_enough.values().all(|agents| *agents == 0)
     }
 
-    fn count(counts: &mut Vec<u32>, indices: impl Iterator<Item = usize>, adds: bool) {
-        for ix in indices {
-            if counts.len() <= ix {
-                counts.resize(ix + 1, 0);
-            }
-            counts[ix] = if adds { counts[ix] + 1 } else { counts[ix].saturating_sub(1) };
+    /// Replaces the contribution of an agent.
+    pub(super) fn set(&mut self, agent: AgentIx, unallocated: Unallocated) {
+        let before = self.agents.insert(agent, unallocated.clone()).unwrap_or_default();
+        for client in before.clients {
+            subtract_one(&mut self.agents_of_client, client);
+        }
+        for name in before.names {
+            subtract_one(&mut self.agents_with_enough, name);
+        }
+        for client in unallocated.clients {
+            add_one(&mut self.agents_of_client, client);
+        }
+        for name in unallocated.names {
+            add_one(&mut self.agents_with_enough, name);
         }
     }
+}
 
-    /// Counts an agent anew.
-    pub(super) fn set(&mut self, agent: AgentIx, remainder: Remainder) {
-        let now = remainder.clone();
-        let before = self.agents.insert(agent, remainder).unwrap_or_default();
-        for (change, adds) in [(before, false), (now, true)] {
-            Self::count(&mut self.places, change.clients.iter().map(|client| client.index()), adds);
-            Self::count(&mut self.remainders, change.names.iter().copied(), adds);
-        }
+fn add_one<I: DenseIndex>(counts: &mut IndexVec<I, u32>, ix: I) {
+    counts.grow_to(ix, || 0);
+    counts[ix] += 1;
+}
+
+fn subtract_one<I: DenseIndex>(counts: &mut IndexVec<I, u32>, ix: I) {
+    if let Some(count) = counts.get_mut(ix) {
+        *count = count.saturating_sub(1);
     }
 }

@@ -1,197 +1,107 @@
-//! [`Reason`]: why a framework is not offered what it is not.
+//! [`Explanation`]: why a framework is not offered an agent.
 //!
-//! Reasons come from the decision itself: the first that holds is found by the same checks that the
-//! cycle makes, then it is lifted in a copy of the allocator, and the next one is looked for. So each
-//! reason is true in this sense: take those before it away, and it is what stands in the way; take
-//! it away too, and the next one, or the offer, follows.
+//! Reasons come from the decision itself: the first that applies is found by the same checks that the
+//! cycle makes, then it is lifted in a copy of the books, and the next one is looked for. So each
+//! reason is true in this sense: lift those before it, and it is what prevents the offer; lift it too,
+//! and the next one, or the offer, follows.
 
-use super::cycle::{Stage, reaches};
-use super::hierarchical::Hierarchical;
-use super::ledger::AgentIx;
-use super::names::is_firm;
+mod reason;
+
+pub use reason::Reason;
+
+use super::Holding;
+use super::books::Books;
+use super::cycle::{Cycle, Orders};
+use super::eligibility::{Eligibility, Stage, is_usable, reaches};
+use super::index::{AgentIx, MemberIx};
 use super::quota::Barrier;
-use super::roster::Place;
+use super::refusals::Refusals;
+use super::resource_names::is_quota_managed;
+use super::rules::Rules;
 use super::sorter::Sorter;
-use super::{Allocator, AllocatorError};
-use crate::framework::{Capability, Framework};
-use crate::id::{AgentId, FrameworkId};
+use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// Why a framework is not offered an agent under a role, with the numbers.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The agent may not be offered to anyone.
-    AgentInactive,
-    /// The agent's host is not on the whitelist.
-    NotWhitelisted {
-        /// The host.
-        hostname: SmolStr,
-    },
-    /// The framework cannot be reached.
-    FrameworkInactive,
-    /// The framework wants no offers for the role.
-    Suppressed,
-    /// The framework's offer constraints exclude the agent.
-    OfferConstraints,
-    /// All that the agent has is held.
-    NothingAvailable {
-        /// What is in live offers.
-        offered: Resources,
-        /// What tasks hold.
-        allocated: Resources,
-    },
-    /// What is available is reserved to others.
-    Reserved {
-        /// To these roles.
-        roles: Vec<Role>,
-    },
-    /// Less is left than an offer must contain.
-    MinAllocatable {
-        /// One of these would do.
-        asked: Vec<Quantities>,
-        /// What is left for the role.
-        left: Resources,
-    },
-    /// The framework does not say that it can deal with what is left.
-    Capability {
-        /// What it would have to say.
-        capability: Capability,
-    },
-    /// The agent stands in another region.
-    Region {
-        /// Where the agent stands.
-        agent: SmolStr,
-        /// Where the master stands.
-        master: SmolStr,
-    },
-    /// The role, or one above it, has consumed what it may.
-    QuotaLimit {
-        /// The role that is limited.
-        role: Role,
-        /// The resource.
-        name: SmolStr,
-        /// What it may consume.
-        limit: Scalar,
-        /// What it has consumed.
-        consumed: Scalar,
-    },
-    /// What is left is kept free for the guarantees of others.
-    Headroom {
-        /// The resource.
-        name: SmolStr,
-        /// What nobody holds, in the whole cluster.
-        free: Scalar,
-        /// What of it is kept free.
-        required: Scalar,
-        /// For these roles.
-        roles: Vec<Role>,
-    },
-    /// The framework has refused it.
-    Filtered {
-        /// Until then.
-        until: Time,
-        /// What it refused.
-        refused: Resources,
-    },
-    /// Another framework comes first.
-    Outranked {
-        /// Which one.
-        framework: FrameworkId,
-        /// Under which role.
-        role: Role,
-        /// The dominant share of that role.
-        share: f64,
-        /// The dominant share of the role that was asked about.
-        own_share: f64,
-    },
-    /// Nothing stands in the way: it waits for the next allocation.
-    Starved {
-        /// When it was last offered something under the role that it launched on; none = never.
-        since: Option<Time>,
-    },
+/// A copy of all that a decision depends on, in which reasons are lifted one after the other.
+#[derive(Debug)]
+pub(super) struct Explanation<R, F> {
+    rules: Rules,
+    books: Books<R, F>,
+    refusals: Refusals,
+    member: MemberIx,
+    agent: AgentIx,
+    reasons: Vec<Reason>,
 }
 
-impl Reason {
-    /// The name of the reason in a journal.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::AgentInactive => "agent_inactive",
-            Self::NotWhitelisted { .. } => "not_whitelisted",
-            Self::FrameworkInactive => "framework_inactive",
-            Self::Suppressed => "suppressed",
-            Self::OfferConstraints => "offer_constraints",
-            Self::NothingAvailable { .. } => "nothing_available",
-            Self::Reserved { .. } => "reserved",
-            Self::MinAllocatable { .. } => "min_allocatable",
-            Self::Capability { .. } => "capability",
-            Self::Region { .. } => "region",
-            Self::QuotaLimit { .. } => "quota_limit",
-            Self::Headroom { .. } => "headroom",
-            Self::Filtered { .. } => "filtered",
-            Self::Outranked { .. } => "outranked",
-            Self::Starved { .. } => "starved",
-        }
-    }
-}
-
-impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
-    /// Why a framework is not offered an agent under a role: all that stands in the way, in the order
-    /// of the checks. If nothing does, it is [`Reason::Starved`]: the next allocation will offer it.
-    ///
-    /// O(cluster): it decides in a copy.
-    ///
-    /// # Errors
-    ///
-    /// If the agent or the framework is unknown, or does not have the role.
-    pub fn explain(
-        &self,
-        at: Time,
-        framework: &FrameworkId,
-        role: &Role,
-        agent: &AgentId,
-    ) -> Result<Vec<Reason>, AllocatorError> {
-        let ix = self.find_agent(agent)?;
-        let place = self.places(framework, std::slice::from_ref(role))?;
-        let mut world = self.clone();
-        let mut reasons = Vec::new();
-        for place in place {
-            world.settle_quotas();
-            while let Some(reason) = world.first_reason(place, ix) {
-                let last = !world.lift(place, ix, &reason);
-                world.settle_quotas();
-                reasons.push(reason);
-                if last {
-                    return Ok(reasons);
-                }
-            }
-            world.outranked(at, place, ix, &mut reasons);
-            if reasons.is_empty() {
-                reasons.push(Reason::Starved { since: self.member(place).useful_at });
-            }
-        }
-        Ok(reasons)
+impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
+    /// Copies all that the decision about a member and an agent depends on.
+    pub(super) fn new(
+        rules: &Rules,
+        books: &Books<R, F>,
+        refusals: &Refusals,
+        member: MemberIx,
+        agent: AgentIx,
+    ) -> Self {
+        let (rules, books, refusals) = (rules.clone(), books.clone(), refusals.clone());
+        Self { rules, books, refusals, member, agent, reasons: Vec::new() }
     }
 
-    /// The first check that fails, of those that look at nobody else.
-    fn first_reason(&self, place: Place, agent: AgentIx) -> Option<Reason> {
-        let (account, role) = (&self.ledger[agent], &self.roles[place.0].role);
-        let framework = self.framework_of(place);
-        if !account.active {
+    /// Returns all that prevents an offer, in the order of the checks; [`Reason::Starved`] if nothing does.
+    pub(super) fn reasons(mut self, at: Time) -> Vec<Reason> {
+        // 1. Checks that look at no other framework.
+        self.update_quotas();
+        while let Some(reason) = self.first_reason() {
+            let is_lifted = self.lift(&reason);
+            self.reasons.push(reason);
+            if !is_lifted {
+                return self.reasons;
+            }
+            self.update_quotas();
+        }
+        // 2. Frameworks that come first.
+        self.outranked(at);
+        // 3. Nothing prevents it: the member waits for the next allocation.
+        if self.reasons.is_empty() {
+            let since = self.books.membership().member(self.member).useful_offer_at;
+            self.reasons.push(Reason::Starved { since });
+        }
+        self.reasons
+    }
+
+    fn update_quotas(&mut self) {
+        self.books.update_quotas(&self.rules.options.min_allocatable);
+    }
+
+    fn eligibility(&self) -> Eligibility<'_, R, F> {
+        Eligibility { rules: &self.rules, books: &self.books, refusals: &self.refusals }
+    }
+
+    fn framework(&self) -> &Framework {
+        let membership = self.books.membership();
+        membership.framework(membership.member(self.member).framework).framework()
+    }
+
+    fn role(&self) -> &Role {
+        self.books.membership().role(self.books.membership().member(self.member).role)
+    }
+
+    /// Returns the first check that fails, of those that look at no other framework.
+    fn first_reason(&self) -> Option<Reason> {
+        let (account, membership) = (&self.books.ledger()[self.agent], self.books.membership());
+        let (member, framework, role) = (membership.member(self.member), self.framework(), self.role());
+        if !account.is_active() {
             return Some(Reason::AgentInactive);
         }
-        if !self.is_candidate(agent) {
+        if !self.rules.allow(account) {
             return Some(Reason::NotWhitelisted { hostname: account.agent().hostname.clone() });
         }
-        if !self.is_framework_active(place) {
+        if !membership.framework(member.framework).is_active() {
             return Some(Reason::FrameworkInactive);
         }
-        if self.is_suppressed(place) {
+        if member.is_suppressed {
             return Some(Reason::Suppressed);
         }
         if !framework.offer_constraints.admits(role, account.agent()) {
@@ -208,36 +118,28 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
             roles.dedup();
             return Some(Reason::Reserved { roles });
         }
-        let minimum = self.minimum(framework, role);
+        let eligibility = self.eligibility();
+        let minimum = eligibility.minimum(framework, role);
         if !reaches(&left, minimum) {
             return Some(Reason::MinAllocatable { asked: minimum.to_vec(), left });
         }
-        if let Some(reason) = self.inability(framework, agent, &left, minimum) {
-            return Some(reason);
-        }
-        self.quota_reason(place, agent, &left)
+        self.missing_capability(&left, minimum).or_else(|| self.quota_or_refusal(&left, minimum))
     }
 
-    /// What a framework cannot deal with.
-    fn inability(
-        &self,
-        framework: &Framework,
-        agent: AgentIx,
-        left: &Resources,
-        minimum: &[Quantities],
-    ) -> Option<Reason> {
-        let account = &self.ledger[agent];
+    /// Returns the capability or the region that the framework lacks.
+    fn missing_capability(&self, left: &Resources, minimum: &[Quantities]) -> Option<Reason> {
+        let (account, options, framework) = (&self.books.ledger()[self.agent], &self.rules.options, self.framework());
         let lacks = |capability| !framework.has_capability(capability);
-        if self.options.filter_gpu_resources && account.has_gpus() && lacks(Capability::GpuResources) {
+        if options.filter_gpu_resources && account.has_gpus() && lacks(Capability::GpuResources) {
             return Some(Reason::Capability { capability: Capability::GpuResources });
         }
-        if let Some((agent, master)) = account.agent().domain.as_ref().zip(self.options.domain.as_ref())
+        if let Some((agent, master)) = account.agent().domain.as_ref().zip(options.domain.as_ref())
             && agent.region != master.region
             && lacks(Capability::RegionAware)
         {
             return Some(Reason::Region { agent: agent.region.clone(), master: master.region.clone() });
         }
-        if reaches(&left.filter(|resource| Self::is_usable(framework, resource)), minimum) {
+        if reaches(&left.filter(|resource| is_usable(framework, resource)), minimum) {
             return None;
         }
         let shared = lacks(Capability::SharedResources) && left.iter().any(Resource::is_shared);
@@ -245,25 +147,25 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         Some(Reason::Capability { capability })
     }
 
-    /// What of quota, or which refusal, stands in the way.
-    fn quota_reason(&self, place: Place, agent: AgentIx, left: &Resources) -> Option<Reason> {
-        let entry = &self.roles[place.0];
-        let framework = self.framework_of(place);
-        let minimum = self.minimum(framework, &entry.role);
-        let usable = left.filter(|resource| Self::is_usable(framework, resource));
+    /// Returns what of quota, or which refusal, prevents an offer.
+    fn quota_or_refusal(&self, left: &Resources, minimum: &[Quantities]) -> Option<Reason> {
+        let (eligibility, membership, framework) = (self.eligibility(), self.books.membership(), self.framework());
+        let role = membership.member(self.member).role;
+        let usable = left.filter(|resource| is_usable(framework, resource));
         let stages = [Stage::Guarantees, Stage::FairShares];
         let offers: Vec<Resources> =
-            stages.into_iter().filter_map(|stage| self.cut(stage, place.0, usable.clone())).collect();
+            stages.into_iter().filter_map(|stage| eligibility.cut(stage, role, usable.clone())).collect();
         let Some(offer) = offers.iter().find(|offer| reaches(offer, minimum)) else {
-            let barrier = self.quotas.accounts.barrier(&self.names, entry.quota, &usable.filter(is_firm))?;
+            let (accounts, quota) = (self.books.quotas().accounts(), membership.quota_of(role));
+            let barrier = accounts.barrier(self.books.names(), quota, &usable.filter(is_quota_managed))?;
             return Some(self.barrier_reason(barrier));
         };
-        let (until, refused) = self.refusals.first(self.member(place).number, agent, offer)?;
+        let (until, refused) = self.refusals.first(self.member, self.agent, offer)?;
         Some(Reason::Filtered { until, refused: refused.clone() })
     }
 
     fn barrier_reason(&self, barrier: Barrier) -> Reason {
-        let names = &self.names;
+        let names = self.books.names();
         match barrier {
             Barrier::Limit { role, name, limit, consumed } => Reason::QuotaLimit {
                 role,
@@ -280,51 +182,59 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         }
     }
 
-    /// Takes a reason away; false if that would mean to make resources out of nothing.
-    fn lift(&mut self, place: Place, agent: AgentIx, reason: &Reason) -> bool {
-        let role = self.roles[place.0].role.clone();
-        let mut framework = self.framework_of(place).clone();
+    /// Lifts a reason; returns false if that would make resources out of nothing.
+    fn lift(&mut self, reason: &Reason) -> bool {
+        let (role, mut framework) = (self.role().clone(), self.framework().clone());
+        let ix = self.books.membership().member(self.member).framework;
         match reason {
-            Reason::AgentInactive => self.ledger.set_active(agent, true),
-            Reason::NotWhitelisted { .. } => self.set_whitelist(None),
-            Reason::FrameworkInactive => drop(self.set_framework_active(&framework.id, true)),
-            Reason::Suppressed => self.unsuppress(place),
-            Reason::OfferConstraints => framework.offer_constraints = crate::framework::OfferConstraints::default(),
+            Reason::AgentInactive => self.books.set_agent_active(self.agent, true),
+            Reason::NotWhitelisted { .. } => self.rules.whitelist = None,
+            Reason::FrameworkInactive => self.books.set_framework_active(ix, true),
+            Reason::Suppressed => self.books.set_suppressed(self.member, false),
+            Reason::OfferConstraints => framework.offer_constraints = OfferConstraints::default(),
             Reason::MinAllocatable { .. } => drop(framework.offer_filters.insert(role, Vec::new())),
             Reason::Capability { capability } => framework.capabilities.push(*capability),
             Reason::Region { .. } => framework.capabilities.push(Capability::RegionAware),
-            Reason::QuotaLimit { role, .. } => self.quotas.lift_limits(role),
-            Reason::Headroom { .. } => self.quotas.lift_guarantees(),
-            Reason::Filtered { .. } => self.forget_refusals(place),
+            Reason::QuotaLimit { role, .. } => self.books.lift_limits(role),
+            Reason::Headroom { .. } => self.books.lift_guarantees(),
+            Reason::Filtered { .. } => self.refusals.forget_member(self.member),
             Reason::NothingAvailable { .. }
             | Reason::Reserved { .. }
             | Reason::Outranked { .. }
             | Reason::Starved { .. } => return false,
         }
-        self.replace_framework(self.member(place).framework, Arc::new(framework));
+        self.books.replace_framework(ix, Arc::new(framework));
         true
     }
 
-    /// Who would be offered the agent before the framework is; all others are silenced one after the other.
-    fn outranked(&mut self, at: Time, place: Place, agent: AgentIx, reasons: &mut Vec<Reason>) {
-        let asked = self.framework_of(place).id.clone();
-        let own_role = self.roles[place.0].role.clone();
+    /// Adds the members that are offered the agent before this one: suppresses one after the other.
+    fn outranked(&mut self, at: Time) {
+        let (asked, own_role) = (self.framework().id.clone(), self.role().clone());
         loop {
-            let mut decided = Vec::new();
-            self.clone().run_cycle(at, &mut [agent], &mut decided);
-            let Some(first) = decided.first() else { return };
-            if decided.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
+            let offers = self.dry_run(at);
+            let Some(first) = offers.first() else { return };
+            if offers.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
                 return;
             }
-            reasons.push(Reason::Outranked {
-                share: self.share_of(&first.role),
-                own_share: self.share_of(&own_role),
+            self.reasons.push(Reason::Outranked {
+                share: self.books.share_of(&first.role),
+                own_share: self.books.share_of(&own_role),
                 framework: first.framework.clone(),
                 role: first.role.clone(),
             });
-            if self.suppress(&first.framework, std::slice::from_ref(&first.role)).is_err() {
-                return;
-            }
+            let membership = self.books.membership();
+            let framework = membership.find_framework(&first.framework);
+            let Some(member) = framework.and_then(|ix| membership.find_member(ix, &first.role)) else { return };
+            self.books.set_suppressed(member, true);
         }
+    }
+
+    /// Returns the offers of the agent that the next allocation would make.
+    fn dry_run(&self, at: Time) -> Vec<Holding> {
+        let (mut books, mut refusals, mut offers) = (self.books.clone(), self.refusals.clone(), Vec::new());
+        let mut orders = Orders::default();
+        let cycle = Cycle::new(&self.rules, &mut books, &mut refusals, &mut orders, at, &mut offers);
+        cycle.run(&mut [self.agent]);
+        offers
     }
 }

@@ -1,68 +1,29 @@
-//! [`Hierarchical`]: what happens to agents, frameworks and roles. Who stands where is in `roster`, the deciding in `cycle`.
+//! [`Hierarchical`]: the allocator of Mesos, put together from its rooms.
+//!
+//! `books` keeps the accounts, `refusals` the filters, `rules` the options; `cycle` decides who is offered what, and
+//! `explain` tells why a framework is not.
 
-use super::filter::Refusals;
-use super::ledger::{AgentIx, Ledger};
-use super::names::Names;
-use super::quota::{Quota, QuotaError, Quotas};
-use super::registry::Registry;
-use super::roster::{FrameworkEntry, RoleEntry, RoleIx, Seats};
-use super::share::{Totals, Weight};
-use super::sorter::{Queues, Sorter, SorterChoice};
-use super::tree::ShareTree;
-use super::{AgentAccount, Allocator, AllocatorError, Holding, Reason, RoleAccount};
-use crate::agent::{Agent, Domain};
+use super::books::Books;
+use super::cycle::{Cycle, Orders};
+use super::eligibility::Eligibility;
+use super::explain::{Explanation, Reason};
+use super::index::{AgentIx, FrameworkIx, MemberIx};
+use super::quota::{Quota, QuotaError};
+use super::refusals::Refusals;
+use super::rules::{Options, Rules};
+use super::share::Weight;
+use super::sorter::{Sorter, SorterChoice};
+use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
+use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resource, Resources, Scalar};
+use crate::resources::{Resource, Resources};
 use crate::role::Role;
 use crate::time::Time;
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexSet;
 use smol_str::SmolStr;
 use std::sync::Arc;
-
-/// What holds for all frameworks and agents of a [`Hierarchical`] allocator.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Options {
-    /// An offer contains at least one of these, all names of it; none of them = anything goes.
-    pub min_allocatable: Vec<Quantities>,
-    /// Names of resources that count for no share.
-    pub fair_sharing_excluded: Vec<SmolStr>,
-    /// Whether agents with gpus are only for frameworks that say they can use them.
-    pub filter_gpu_resources: bool,
-    /// Where the master stands: agents of other regions are only for frameworks that can use them.
-    pub domain: Option<Domain>,
-    /// In which order agents are given away.
-    pub agent_order: AgentOrder,
-}
-
-/// In which order agents are given away; the same for guarantees and for fair shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum AgentOrder {
-    /// That in which they were added; one that comes again comes last.
-    #[default]
-    Insertion,
-    /// Drawn from this seed, anew at each moment. Mesos shuffles before each stage.
-    Shuffle(u64),
-}
-
-impl Default for Options {
-    /// Mesos' defaults: 0.01 cpus or 32 MB at least, gpus only for whoever can use them.
-    fn default() -> Self {
-        Self {
-            min_allocatable: vec![
-                Quantities::from_iter([("cpus", Scalar::milli(10))]),
-                Quantities::from_iter([("mem", Scalar::units(32))]),
-            ],
-            fair_sharing_excluded: Vec::new(),
-            filter_gpu_resources: true,
-            domain: None,
-            agent_order: AgentOrder::Insertion,
-        }
-    }
-}
 
 /// The allocator of Mesos: one sorter over the tree of roles, one over the frameworks of each role.
 ///
@@ -87,116 +48,113 @@ impl Default for Options {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
-    pub(super) options: Options,
-    pub(super) ledger: Ledger,
-    pub(super) frameworks: Registry<FrameworkId, FrameworkEntry>,
-    pub(super) roles: Registry<Role, RoleEntry<F>>,
-    /// The roles that have a framework; a client's number leads to its role by `role_of`.
-    pub(super) tree: ShareTree,
-    pub(super) role_of: Vec<RoleIx>,
-    pub(super) seats: Seats,
-    /// How many frameworks have minimums of their own.
-    pub(super) choosy: usize,
-    pub(super) queues: Queues,
-    pub(super) sorter: R,
-    pub(super) fresh: F,
-    pub(super) weights: IndexMap<Role, Weight>,
-    pub(super) totals: Totals,
-    pub(super) names: Names,
-    pub(super) refusals: Refusals,
-    pub(super) quotas: Quotas,
-    whitelist: Option<IndexSet<SmolStr>>,
+    rules: Rules,
+    books: Books<R, F>,
+    refusals: Refusals,
+    orders: Orders,
 }
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Starts with an empty cluster; each role gets a copy of the sorter for frameworks.
     #[must_use]
     pub fn new(options: Options, roles: R, frameworks: F) -> Self {
-        let mut names = Names::default();
-        let excluded = options.fair_sharing_excluded.iter().map(|name| names.intern(name)).collect();
         Self {
-            options,
-            ledger: Ledger::default(),
-            frameworks: Registry::default(),
-            roles: Registry::default(),
-            tree: ShareTree::default(),
-            role_of: Vec::new(),
-            seats: Seats::default(),
-            choosy: 0,
-            queues: Queues::default(),
-            sorter: roles,
-            fresh: frameworks,
-            weights: IndexMap::new(),
-            totals: Totals::without(excluded),
-            names,
+            books: Books::new(roles, frameworks, &options.fair_sharing_excluded),
+            rules: Rules { options, whitelist: None },
             refusals: Refusals::default(),
-            quotas: Quotas::default(),
-            whitelist: None,
+            orders: Orders::default(),
         }
     }
 
-    /// Whether an agent may be offered to anyone.
-    pub(super) fn is_candidate(&self, agent: AgentIx) -> bool {
-        let account = &self.ledger[agent];
-        account.active && self.whitelist.as_ref().is_none_or(|hosts| hosts.contains(&account.agent().hostname))
+    fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
+        self.books.ledger().find(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
     }
 
-    /// An agent's total has changed, and with it what there is to share and to guarantee.
-    fn total_changed(&mut self, old: &Resources, new: &Resources) {
-        self.totals.sub(&self.names.all(old));
-        self.totals.add(&self.names.all(new));
-        self.quotas.total_changed(&mut self.names, old, new);
-        self.room_changed();
+    fn find_framework(&self, id: &FrameworkId) -> Result<FrameworkIx, AllocatorError> {
+        self.books.membership().find_framework(id).ok_or_else(|| AllocatorError::UnknownFramework(id.clone()))
     }
 
-    /// There may be more room now for those whom a quota had held back, on any agent.
-    fn room_changed(&mut self) {
-        if !self.quotas.is_empty() {
-            self.ledger.mark_all();
+    /// Returns the member of a framework in a role that it is subscribed to.
+    fn find_subscribed(&self, id: &FrameworkId, role: &Role) -> Result<MemberIx, AllocatorError> {
+        let (framework, membership) = (self.find_framework(id)?, self.books.membership());
+        let member = membership.find_member(framework, role);
+        member
+            .filter(|member| membership.member(*member).is_subscribed)
+            .ok_or_else(|| AllocatorError::RoleNotSubscribed { framework: id.clone(), role: role.clone() })
+    }
+
+    /// Returns the members of a framework in these of its roles, or, if there are none, in all that it is subscribed to.
+    fn find_all_subscribed(&self, id: &FrameworkId, roles: &[Role]) -> Result<Vec<MemberIx>, AllocatorError> {
+        if roles.is_empty() {
+            let membership = self.books.membership();
+            let members = membership.members_of(self.find_framework(id)?).iter().copied();
+            return Ok(members.filter(|member| membership.member(*member).is_subscribed).collect());
+        }
+        roles.iter().map(|role| self.find_subscribed(id, role)).collect()
+    }
+
+    fn forget_refusals(&mut self, members: impl IntoIterator<Item = MemberIx>) {
+        members.into_iter().for_each(|member| self.refusals.forget_member(member));
+    }
+
+    fn run_cycle(&mut self, at: Time, agents: &mut [AgentIx], offers: &mut Vec<Holding>) {
+        let Self { rules, books, refusals, orders } = self;
+        Cycle::new(rules, books, refusals, orders, at, offers).run(agents);
+    }
+
+    fn role_account(&self, role: Role) -> RoleAccount {
+        RoleAccount {
+            weight: self.books.membership().weights().get(&role).copied().unwrap_or_default(),
+            share: self.books.share_of(&role),
+            held: self.books.held_by(&role),
+            quota: self.books.quotas().of(&role).cloned().unwrap_or_default(),
+            role,
         }
     }
+}
 
-    /// Checks that the cluster can be counted with an agent's new total in place of its old one.
-    fn check_totals(&mut self, agent: &Agent, old: Option<AgentIx>) -> Result<(), AllocatorError> {
-        let old = old.map_or_else(Quantities::new, |ix| self.ledger[ix].total().quantities());
-        for (name, amount) in agent.resources.quantities().iter() {
-            let others = self.totals.amounts.of(self.names.intern(name)).saturating_sub(old.amount(name).as_milli());
-            if others.checked_add(amount.as_milli()).is_none() {
-                return Err(AllocatorError::ClusterTooLarge { agent: agent.id.clone(), name: name.into() });
-            }
-        }
-        Ok(())
+impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
+    /// Returns why a framework is not offered an agent under a role: all that prevents it, in the order
+    /// of the checks. If nothing does, it is [`Reason::Starved`]: the next allocation will offer it.
+    ///
+    /// O(cluster): it decides in a copy.
+    ///
+    /// # Errors
+    ///
+    /// If the agent or the framework is unknown, or the framework is not subscribed to the role.
+    pub fn explain(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+    ) -> Result<Vec<Reason>, AllocatorError> {
+        let agent = self.find_agent(agent)?;
+        let member = self.find_subscribed(framework, role)?;
+        Ok(Explanation::new(&self.rules, &self.books, &self.refusals, member, agent).reasons(at))
     }
 }
 
 impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError> {
-        if self.ledger.find(&agent.id).is_some() {
+        if self.books.ledger().find(&agent.id).is_some() {
             return Err(AllocatorError::AgentExists(agent.id.clone()));
         }
-        self.check_totals(agent, None)?;
-        let resources: Vec<_> = held.iter().map(|holding| &holding.resources).collect();
-        if let Some(resource) = held_twice(&resources) {
-            return Err(AllocatorError::HeldTwice { agent: agent.id.clone(), resource: Box::new(resource) });
+        self.books.check_totals(agent, None)?;
+        if let Some(resource) = find_conflict(held) {
+            let (agent, resource) = (agent.id.clone(), Box::new(resource));
+            return Err(AllocatorError::ConflictingHoldings { agent, resource });
         }
-        let opened = self.ledger.open(agent, &resources);
-        opened.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
-        self.total_changed(&Resources::new(), &agent.resources);
-        for resources in resources {
-            self.quotas.taken(self.names.weigh(resources));
-        }
-        self.adopt(held);
-        Ok(())
+        let added = self.books.add_agent(agent, held);
+        added.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })
     }
 
     fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
         let ix = self.find_agent(&agent.id)?;
-        self.check_totals(agent, Some(ix))?;
-        let before = Arc::clone(self.ledger[ix].agent());
-        let old = self.ledger[ix].total().clone();
-        let updated = self.ledger.update(ix, agent);
+        self.books.check_totals(agent, Some(ix))?;
+        let before = Arc::clone(self.books.ledger()[ix].agent());
+        let updated = self.books.update_agent(ix, agent);
         updated.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
-        self.total_changed(&old, &agent.resources);
         if before.attributes != agent.attributes {
             self.refusals.forget_agent(ix);
         }
@@ -205,168 +163,112 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
-        let old = self.ledger[ix].total().clone();
-        self.total_changed(&old, &Resources::new());
         self.refusals.forget_agent(ix);
-        self.ledger.close(agent);
+        self.books.remove_agent(ix);
         Ok(())
     }
 
     fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
-        self.ledger.set_active(ix, active);
+        self.books.set_agent_active(ix, active);
         Ok(())
     }
 
     fn add_framework(&mut self, framework: &Arc<Framework>, held: &[Holding]) -> Result<(), AllocatorError> {
-        if self.frameworks.find(&framework.id).is_some() {
+        if self.books.membership().find_framework(&framework.id).is_some() {
             return Err(AllocatorError::FrameworkExists(framework.id.clone()));
         }
-        let entry = FrameworkEntry::new(Arc::clone(framework));
-        self.choosy += usize::from(entry.has_minimums());
-        let ix = self.frameworks.insert(framework.id.clone(), entry);
-        self.subscribe(ix);
-        self.adopt(held);
-        self.ledger.mark_all();
+        let revived = self.books.add_framework(framework, held);
+        self.forget_refusals(revived);
+        self.books.mark_all_dirty();
         Ok(())
     }
 
     fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
         let ix = self.find_framework(&framework.id)?;
-        self.replace_framework(ix, Arc::clone(framework));
-        let left: Vec<_> = {
-            let places = self.frameworks[ix].places.iter();
-            places.filter(|(role, _)| !framework.roles.contains(&self.roles[*role].role)).copied().collect()
-        };
-        self.subscribe(ix);
-        for place in left {
-            self.member_mut(place).subscribed = false;
-            self.forget_refusals(place);
-            self.wake(place);
-            self.leave_if_done(place);
-        }
-        self.ledger.mark_all();
+        let revived_or_left = self.books.update_framework(ix, framework);
+        self.forget_refusals(revived_or_left);
+        self.books.mark_all_dirty();
         Ok(())
     }
 
     fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError> {
         let ix = self.find_framework(framework)?;
-        for place in self.frameworks[ix].places.clone() {
-            self.member_mut(place).subscribed = false;
-            self.leave_if_done(place);
-        }
-        if let Some((_, entry)) = self.frameworks.remove(framework) {
-            self.choosy -= usize::from(entry.has_minimums());
-        }
+        let removed = self.books.remove_framework(ix);
+        self.forget_refusals(removed);
         Ok(())
     }
 
     fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
         let ix = self.find_framework(framework)?;
-        self.frameworks[ix].active = active;
-        for place in self.frameworks[ix].places.clone() {
-            if !active {
-                self.forget_refusals(place);
-            }
-            self.wake(place);
+        if !active {
+            let members = self.books.membership().members_of(ix).to_vec();
+            self.forget_refusals(members);
         }
-        self.ledger.mark_all();
+        self.books.set_framework_active(ix, active);
+        self.books.mark_all_dirty();
         Ok(())
     }
 
     fn suppress(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
-        for place in self.places(framework, roles)? {
-            self.member_mut(place).suppressed = true;
-            self.wake(place);
+        for member in self.find_all_subscribed(framework, roles)? {
+            self.books.set_suppressed(member, true);
         }
         Ok(())
     }
 
     fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
-        for place in self.places(framework, roles)? {
-            self.member_mut(place).suppressed = false;
-            self.forget_refusals(place);
-            self.wake(place);
+        for member in self.find_all_subscribed(framework, roles)? {
+            self.books.set_suppressed(member, false);
+            self.refusals.forget_member(member);
         }
-        self.ledger.mark_all();
+        self.books.mark_all_dirty();
         Ok(())
     }
 
     fn set_weight(&mut self, role: &Role, weight: Weight) {
-        if weight == Weight::ONE {
-            self.weights.swap_remove(role);
-        } else {
-            self.weights.insert(role.clone(), weight);
-        }
-        if let Some(node) = self.tree.find(role.components()) {
-            self.tree.set_weight(node, weight);
-        }
+        self.books.set_weight(role, weight);
     }
 
     fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
-        self.quotas.set(role, quota)?;
-        self.ledger.mark_all();
+        self.books.set_quota(role, quota)?;
+        self.books.mark_all_dirty();
         Ok(())
     }
 
     fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
-        self.whitelist = hostnames.map(IndexSet::from_iter);
-        self.ledger.mark_all();
+        self.rules.whitelist = hostnames.map(IndexSet::from_iter);
+        self.books.mark_all_dirty();
     }
 
     fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&offer.agent)?;
-        self.ledger.end_offer(agent, &offer.resources, tasks);
-        self.quotas.returned(self.names.weigh(&offer.resources));
-        for task in tasks {
-            self.quotas.taken(self.names.weigh(task));
-        }
-        self.room_changed();
-        let Some(framework) = self.frameworks.find(&offer.framework) else { return Ok(()) };
-        let Some(place) = self.place(framework, &offer.role) else { return Ok(()) };
-        if !tasks.is_empty() {
-            let member = self.member_mut(place);
-            member.useful_at = Some(member.offered_at);
-        }
-        self.release(place, agent, &offer.resources);
-        for task in tasks {
-            self.charge(place, agent, task, 0);
-        }
-        self.add_holdings(place, tasks.len() as u64);
-        self.end_holding(place);
+        let removed = self.books.end_offer(agent, offer, tasks);
+        self.forget_refusals(removed);
         Ok(())
     }
 
     fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&task.agent)?;
-        self.ledger.end_task(agent, &task.resources);
-        self.quotas.returned(self.names.weigh(&task.resources));
-        self.room_changed();
-        let Some(framework) = self.frameworks.find(&task.framework) else { return Ok(()) };
-        if let Some(place) = self.place(framework, &task.role) {
-            self.release(place, agent, &task.resources);
-            self.end_holding(place);
-        }
+        let removed = self.books.end_task(agent, task);
+        self.forget_refusals(removed);
         Ok(())
     }
 
     fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
-        let old = self.ledger[ix].total().clone();
-        self.ledger.convert(ix, conversion);
-        let new = self.ledger[ix].total().clone();
-        self.total_changed(&old, &new);
+        self.books.convert(ix, conversion);
         Ok(())
     }
 
     fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&refused.agent)?;
-        for place in self.places(&refused.framework, std::slice::from_ref(&refused.role))? {
-            let available = self.ledger[agent].available();
-            self.refusals.refuse(self.member(place).number, agent, &refused.resources, until, available);
-        }
-        if self.is_known_unwanted(agent) {
-            self.ledger.unmark(agent);
+        let member = self.find_subscribed(&refused.framework, &refused.role)?;
+        let available = self.books.ledger()[agent].available();
+        self.refusals.refuse(member, agent, &refused.resources, until, available);
+        let eligibility = Eligibility { rules: &self.rules, books: &self.books, refusals: &self.refusals };
+        if eligibility.all_refused(agent) {
+            self.books.unmark(agent);
         }
         Ok(())
     }
@@ -374,24 +276,24 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn allocate_into(&mut self, at: Time, agent: Option<&AgentId>, offers: &mut Vec<Holding>) {
         match agent {
             Some(id) => {
-                let Some(agent) = self.ledger.find(id) else { return };
-                self.ledger.unmark(agent);
+                let Some(agent) = self.books.ledger().find(id) else { return };
+                self.books.unmark(agent);
                 self.run_cycle(at, &mut [agent], offers);
             }
             None => {
-                self.settle_quotas();
-                if self.quotas.accounts.keeps_free() {
-                    // What is given on one agent may meet a guarantee, and so free something on another.
-                    self.ledger.mark_all();
+                self.books.update_quotas(&self.rules.options.min_allocatable);
+                if self.books.quotas().accounts().holds_headroom() {
+                    // An offer of one agent may satisfy a guarantee, and so make headroom available on another.
+                    self.books.mark_all_dirty();
                 }
-                let mut candidates = self.ledger.take_pending();
-                self.run_cycle(at, &mut candidates, offers);
+                let mut agents = self.books.take_dirty();
+                self.run_cycle(at, &mut agents, offers);
             }
         }
     }
 
     fn has_pending(&self) -> bool {
-        self.ledger.has_pending()
+        self.books.ledger().has_dirty()
     }
 
     fn next_expiry(&self) -> Option<Time> {
@@ -399,17 +301,18 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     }
 
     fn expire(&mut self, at: Time) {
-        self.refusals.expire(at, |agent| self.ledger.mark(agent));
+        let Self { books, refusals, .. } = self;
+        refusals.expire(at, |agent| books.mark_dirty(agent));
     }
 
     fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>> {
-        let account = &self.ledger[self.ledger.find(agent)?];
+        let account = &self.books.ledger()[self.books.ledger().find(agent)?];
         Some(AgentAccount {
             total: account.total(),
             offered: account.offered(),
             allocated: account.allocated(),
             available: account.available(),
-            active: account.active,
+            active: account.is_active(),
         })
     }
 
@@ -424,33 +327,20 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     }
 
     fn roles(&self) -> Vec<RoleAccount> {
-        let known = self.roles.ids().flat_map(|role| std::iter::once(role.clone()).chain(role.ancestors()));
-        let mut roles: Vec<Role> =
-            known.chain(self.weights.keys().cloned()).chain(self.quotas.iter().map(|(role, _)| role.clone())).collect();
+        let membership = self.books.membership();
+        let used = membership.role_paths().flat_map(|role| std::iter::once(role.clone()).chain(role.ancestors()));
+        let with_quota = self.books.quotas().iter().map(|(role, _)| role.clone());
+        let mut roles: Vec<Role> = used.chain(membership.weights().keys().cloned()).chain(with_quota).collect();
         roles.sort_unstable();
         roles.dedup();
         roles.into_iter().map(|role| self.role_account(role)).collect()
     }
 }
 
-impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
-    fn role_account(&self, role: Role) -> RoleAccount {
-        let weight = self.weights.get(&role).copied().unwrap_or_default();
-        let node = self.tree.find(role.components());
-        RoleAccount {
-            share: self.share_of(&role),
-            held: node.map_or_else(Quantities::new, |node| self.names.quantities(self.tree.held(node))),
-            quota: self.quotas.of(&role).cloned().unwrap_or_default(),
-            role,
-            weight,
-        }
-    }
-}
-
-/// A range or set of which two tasks claim to hold the same member: when one of them ended, the other would lose it.
-fn held_twice(held: &[&Resources]) -> Option<Resource> {
+/// Returns a resource, no scalar, of which two tasks hold the same member: when one of them ended, the other would lose it.
+fn find_conflict(held: &[Holding]) -> Option<Resource> {
     let mut members = Resources::new();
-    for resource in held.iter().flat_map(|resources| resources.iter()) {
+    for resource in held.iter().flat_map(|holding| holding.resources.iter()) {
         if resource.scalar().is_none() && !resource.is_shared() {
             let one = Resources::try_from_iter([resource.clone()]).ok()?;
             if members.saturating_sub(&one) != members {
@@ -460,4 +350,30 @@ fn held_twice(held: &[&Resources]) -> Option<Resource> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator::Drf;
+    use crate::framework::OfferConstraints;
+    use crate::resources::{Limits, Quantities, Scalar};
+
+    #[test]
+    fn offer_constraints_do_not_hide_that_all_roles_are_at_their_limit() {
+        let mut allocator = Hierarchical::new(Options::default(), Drf::default(), Drf::default());
+        let role = Role::new("a").unwrap();
+        let mut framework = Framework::new("f").role(role.clone());
+        let constraint = serde_json::json!({"selector": {"attribute_name": "rack"}, "predicate": {"exists": {}}});
+        let groups =
+            serde_json::json!({"role_constraints": {"a": {"groups": [{"attribute_constraints": [constraint]}]}}});
+        framework.offer_constraints = OfferConstraints::from_v1(groups).unwrap();
+        allocator.add_framework(&Arc::new(framework), &[]).unwrap();
+        let none = Limits::from_iter([("cpus", Scalar::ZERO), ("mem", Scalar::ZERO)]);
+        allocator.set_quota(&role, Quota::new(Quantities::new(), none)).unwrap();
+        allocator.add_agent(&Arc::new(Agent::new("x", "cpus:1;mem:64".parse().unwrap())), &[]).unwrap();
+        assert_eq!(allocator.allocate(Time::ZERO, None), []);
+        let Hierarchical { rules, books, refusals, .. } = &allocator;
+        assert!(Eligibility { rules, books, refusals }.all_at_limit());
+    }
 }

@@ -1,60 +1,62 @@
-//! Quota: what a role is sure to get, and the most that it may get.
+//! [`Quota`]: guarantees and limits of roles.
 //!
-//! A guarantee is kept free for a role that has not consumed it; a limit is what it may consume.
-//! Consumption is what is reserved to a role and its descendants, used or not, and the unreserved,
+//! A guarantee is kept free for a role that has not consumed it; a limit is the most that it may consume.
+//! The consumption of a role is what is reserved to it and its descendants, used or not, and the unreserved,
 //! non-revocable scalars that they hold (Mesos, `hierarchical.cpp`). Beyond Mesos, nested roles may
 //! have quota too: a child's guarantees lie within its parent's, and all limits up the path hold.
 //!
-//! *Firm* is what quota divides: unreserved, non-revocable scalars. With a cluster of 10 cpus, 6 of
-//! them held, and a role `q` that is guaranteed 3 and has consumed 1, the *headroom* is 4 cpus, of
-//! which 2 are *required*: others are offered at most 2.
+//! Quota manages the unreserved, non-revocable scalars. With a cluster of 10 cpus, 6 of them held, and a
+//! role `q` that is guaranteed 3 and has consumed 1, the *headroom* is 4 cpus, of which 2 are *required*:
+//! other roles are offered at most 2.
 
 mod accounts;
 
-pub(super) use accounts::{Accounts, Barrier, NodeIx};
+pub(super) use accounts::{Barrier, QuotaAccounts};
 
-use super::names::{Amounts, Names, Weighed};
+use super::amounts::Amounts;
+use super::index::QuotaIx;
+use super::resource_names::{ResourceNames, Weighed};
 use super::tree::ClientId;
 use crate::resources::{Limits, Quantities, Resources, Scalar};
 use crate::role::Role;
 use indexmap::IndexMap;
 
-/// What a role is sure to get, and the most that it may get.
+/// The guarantees and limits of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Quota {
-    /// Kept free for it until it has consumed that much.
+    /// The amounts that are kept free for the role until it has consumed as much.
     pub guarantees: Quantities,
-    /// Beyond these it is offered nothing that counts.
+    /// The amounts beyond which the role is offered nothing more that quota manages.
     pub limits: Limits,
 }
 
 impl Quota {
-    /// A quota of these guarantees and limits.
+    /// Creates a quota of these guarantees and limits.
     #[must_use]
     pub fn new(guarantees: Quantities, limits: Limits) -> Self {
         Self { guarantees, limits }
     }
 
-    /// Whether it guarantees nothing and limits nothing.
+    /// Returns whether it guarantees nothing and limits nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.guarantees.is_empty() && self.limits.is_empty()
     }
 }
 
-/// A quota that cannot be; nothing has changed.
+/// The error of a quota that contradicts itself or others; nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
-    /// More is guaranteed than may be consumed.
+    /// The guarantee exceeds the limit.
     #[error("a guarantee of {guarantee} {name} is over the limit of {limit}")]
     OverLimit {
         /// The resource.
         name: String,
-        /// What is guaranteed.
+        /// The guarantee.
         guarantee: Scalar,
-        /// What may be consumed.
+        /// The limit.
         limit: Scalar,
     },
     /// The guarantees of a role's children would exceed its own.
@@ -64,26 +66,26 @@ pub enum QuotaError {
         parent: Role,
         /// The resource.
         name: String,
-        /// What the children would be guaranteed together.
+        /// The sum of the children's guarantees.
         children: Scalar,
-        /// What the parent is guaranteed.
+        /// The parent's guarantee.
         guarantee: Scalar,
     },
 }
 
-/// All quotas, and the accounts that they are measured by.
+/// All quotas, and the accounts of what counts against them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quotas {
     set: IndexMap<Role, Quota>,
-    /// What is reserved to each role itself, used or not.
+    /// The amounts reserved to each role itself, used or not.
     reserved: IndexMap<Role, Amounts>,
-    pub(super) accounts: Accounts,
-    /// Whether the accounts are to be opened anew: they are of other quotas.
-    stale: bool,
+    accounts: QuotaAccounts,
+    /// Whether the accounts have to be opened anew, because quotas have changed.
+    is_stale: bool,
 }
 
 impl Quotas {
-    /// Whether no role has quota.
+    /// Returns whether no role has quota.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.set.is_empty()
@@ -97,7 +99,13 @@ impl Quotas {
         self.set.get(role)
     }
 
-    /// Replaces all that a role had.
+    /// Returns the accounts, which are those of the present quotas after [`reopen`](Self::reopen).
+    #[inline]
+    pub(super) fn accounts(&self) -> &QuotaAccounts {
+        &self.accounts
+    }
+
+    /// Replaces the quota of a role.
     pub(super) fn set(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
         for (name, guarantee) in quota.guarantees.iter() {
             if let Some(limit) = quota.limits.limit(name).filter(|limit| *limit < guarantee) {
@@ -113,28 +121,28 @@ impl Quotas {
             (false, _) if !is_empty => {}
             (true, None) | (false, _) => drop(self.set.shift_remove(role)),
         }
-        self.stale |= error.is_none();
+        self.is_stale |= error.is_none();
         error.map_or(Ok(()), Err)
     }
 
-    /// Takes the limits of a role away.
+    /// Removes the limits of a role.
     pub(super) fn lift_limits(&mut self, role: &Role) {
         if let Some(quota) = self.set.get_mut(role) {
             quota.limits = Limits::new();
         }
-        self.stale = true;
+        self.is_stale = true;
     }
 
-    /// Takes all guarantees away.
+    /// Removes all guarantees.
     pub(super) fn lift_guarantees(&mut self) {
         self.set.values_mut().for_each(|quota| quota.guarantees = Quantities::new());
-        self.stale = true;
+        self.is_stale = true;
     }
 
-    /// An agent's total has changed.
-    pub(super) fn total_changed(&mut self, names: &mut Names, old: &Resources, new: &Resources) {
-        self.accounts.total.sub(&names.weigh(old).firm);
-        self.accounts.total.add(&names.weigh(new).firm);
+    /// Accounts for the change of an agent's total.
+    pub(super) fn total_changed(&mut self, names: &mut ResourceNames, old: &Resources, new: &Resources) {
+        self.accounts.total.sub(&names.weigh(old).quota_managed);
+        self.accounts.total.add(&names.weigh(new).quota_managed);
         for (resources, adds) in [(old, false), (new, true)] {
             for resource in resources {
                 let Some((role, amount)) = resource.role().zip(resource.scalar()) else { continue };
@@ -145,75 +153,75 @@ impl Quotas {
                 } else {
                     account.sub(&delta)
                 }
-                if account.is_empty() {
+                if account.is_zero() {
                     self.reserved.swap_remove(role);
                 }
-                if !self.stale {
+                if !self.is_stale {
                     let node = self.accounts.nearest(role);
-                    if adds { self.accounts.consume(node, &delta) } else { self.accounts.give_up(node, &delta) }
+                    if adds { self.accounts.consume(node, &delta) } else { self.accounts.release(node, &delta) }
                 }
             }
         }
     }
 
-    /// Resources are in somebody's hands, whoever that is.
+    /// Counts resources as held: they are offered or allocated.
     #[inline]
-    pub(super) fn taken(&mut self, weighed: &Weighed) {
-        self.accounts.held.add(&weighed.firm);
+    pub(super) fn add_held(&mut self, weighed: &Weighed) {
+        self.accounts.held.add(&weighed.quota_managed);
     }
 
-    /// Resources are in nobody's hands any more.
+    /// Counts resources as held no longer.
     #[inline]
-    pub(super) fn returned(&mut self, weighed: &Weighed) {
-        self.accounts.held.sub(&weighed.firm);
+    pub(super) fn remove_held(&mut self, weighed: &Weighed) {
+        self.accounts.held.sub(&weighed.quota_managed);
     }
 
-    /// A framework holds more under a role, whose nearest account is `node`.
+    /// Charges what a framework holds under a role whose nearest account is `account`.
     #[inline]
-    pub(super) fn charge(&mut self, node: Option<NodeIx>, weighed: &Weighed) {
-        if !self.stale && node.is_some() {
-            self.accounts.consume(node, &weighed.firm);
+    pub(super) fn charge(&mut self, account: Option<QuotaIx>, weighed: &Weighed) {
+        if !self.is_stale && account.is_some() {
+            self.accounts.consume(account, &weighed.quota_managed);
         }
     }
 
-    /// A framework holds less under a role.
+    /// Releases what a framework holds no longer.
     #[inline]
-    pub(super) fn release(&mut self, node: Option<NodeIx>, weighed: &Weighed) {
-        if !self.stale && node.is_some() {
-            self.accounts.give_up(node, &weighed.firm);
+    pub(super) fn release(&mut self, account: Option<QuotaIx>, weighed: &Weighed) {
+        if !self.is_stale && account.is_some() {
+            self.accounts.release(account, &weighed.quota_managed);
         }
     }
 
-    /// The nearest account of a role that just got its first framework.
-    pub(super) fn seat(&mut self, role: &Role, client: ClientId) -> Option<NodeIx> {
-        if self.stale { None } else { self.accounts.seat(role, Some(client)) }
+    /// Adds a role that has members, and returns its nearest account.
+    pub(super) fn add_role(&mut self, role: &Role, client: ClientId) -> Option<QuotaIx> {
+        if self.is_stale { None } else { self.accounts.set_client(role, Some(client)) }
     }
 
-    /// A role has lost its last framework.
-    pub(super) fn leave(&mut self, role: &Role) {
-        if !self.stale {
-            self.accounts.seat(role, None);
+    /// Removes a role that has no members any more.
+    pub(super) fn remove_role(&mut self, role: &Role) {
+        if !self.is_stale {
+            self.accounts.set_client(role, None);
         }
     }
 
-    /// Opens the accounts anew, if they have to be; true if so: then each role has to look for its nearest account again.
-    /// `held` is what frameworks hold of firm resources under each role itself.
+    /// Opens the accounts anew if quotas have changed, and returns whether it did: then each role must be
+    /// [added](Self::add_role) again. `held` are the quota-managed amounts that frameworks hold under each role itself.
     pub(super) fn reopen<'a>(
         &mut self,
-        names: &mut Names,
+        names: &mut ResourceNames,
         held: impl Iterator<Item = (&'a Role, &'a Amounts)>,
         minimums: &[Quantities],
     ) -> bool {
-        let stale = std::mem::take(&mut self.stale);
-        if stale {
+        let is_stale = std::mem::take(&mut self.is_stale);
+        if is_stale {
             let held = held.map(|(role, amounts)| -> (&Role, &Amounts) { (role, amounts) });
             self.accounts.open(names, &self.set, self.reserved.iter().chain(held), minimums);
         }
-        stale
+        is_stale
     }
 }
 
-/// Checks that what is guaranteed right below a role lies within what it is guaranteed itself, if anything is.
+/// Checks that the guarantees of a role's children lie within its own, if it has one.
 fn check_children(set: &IndexMap<Role, Quota>, parent: &Role) -> Result<(), QuotaError> {
     let guarantees = |role: &Role| set.get(role).map(|quota| &quota.guarantees).filter(|given| !given.is_empty());
     let Some(own) = guarantees(parent) else { return Ok(()) };

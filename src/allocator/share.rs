@@ -1,10 +1,11 @@
-//! [`Share`] and [`Weight`]: how much of the cluster something holds, compared exactly.
+//! [`Share`] and [`Weight`]: exact fractions of the cluster, and the [`Totals`] that they are of.
 
-use super::names::Amounts;
+use super::amounts::Amounts;
+use super::index::{DenseIndex, NameIx};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// How much a role counts against its siblings; a double weight makes the same holdings half a share.
+/// The weight of a role against its siblings: the same holdings at twice the weight are half the share.
 ///
 /// Kept in millionths, so that shares compare exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +13,7 @@ pub struct Weight {
     millionths: u64,
 }
 
-/// A number that is no [`Weight`].
+/// The error of a number that is no [`Weight`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is not a weight: expected a number from 0.000001 to 1000000000")]
@@ -29,7 +30,7 @@ impl Weight {
     ///
     /// # Errors
     ///
-    /// [`WeightError`] for what is not within a millionth and a thousand million.
+    /// [`WeightError`] for a number outside a millionth to a thousand million.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
     pub fn try_from_f64(weight: f64) -> Result<Self, WeightError> {
         let millionths = (weight * 1e6).round();
@@ -40,7 +41,7 @@ impl Weight {
         }
     }
 
-    /// The weight as a number.
+    /// Returns the weight as a number.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "at most 1e15, which a double holds exactly")]
     pub fn as_f64(self) -> f64 {
@@ -64,19 +65,19 @@ impl fmt::Display for Weight {
 /// point would say (Mesos divides doubles).
 #[derive(Debug, Clone, Copy)]
 pub struct Share {
-    /// What is held, in thousandths, times a million.
+    /// The amount held, in thousandths, times a million.
     held: u128,
-    /// What there is, in thousandths, times the weight in millionths; never 0.
+    /// The total, in thousandths, times the weight in millionths; never 0.
     of: u128,
     /// Their quotient, for a first comparison that almost always decides.
     approx: f64,
 }
 
 impl Share {
-    /// No share at all.
+    /// The share of 0.
     pub const ZERO: Self = Self { held: 0, of: 1, approx: 0.0 };
 
-    /// `held` of `total` (both in thousandths), over the weight. Of a total of 0 the share is 0.
+    /// Returns `held / total` (both in thousandths) over the weight. Of a total of 0 the share is 0.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "the approximation is only trusted where it clearly differs")]
     pub fn new(held: u64, total: u64, weight: Weight) -> Self {
@@ -87,27 +88,27 @@ impl Share {
         Self { held, of, approx: held as f64 / of as f64 }
     }
 
-    /// The dominant share of the DRF paper (Ghodsi et al., NSDI'11, section 4.1): the largest
+    /// Returns the dominant share of the DRF paper (Ghodsi et al., NSDI'11, section 4.1): the largest
     /// fraction of any one resource, over the weight.
     pub(super) fn dominant(held: &Amounts, totals: &Totals, weight: Weight) -> Self {
         let (_, held, total) = totals.dominant(held);
         Self::new(held, total, weight)
     }
 
-    /// `held` of `total` over the weight, nearly: off by less than five parts in 2^53.
+    /// Returns `held / total` over the weight as a double, with a relative error below five parts in 2^53.
     #[expect(clippy::cast_precision_loss, reason = "the approximation is only trusted where it clearly differs")]
     pub(super) fn quotient(held: u64, total: u64, weight: Weight) -> f64 {
         held as f64 / (total as f64 * weight.millionths as f64) * 1e6
     }
 
-    /// Whether two [quotients](Share::quotient) are too far apart for their errors to matter: as both are positive, the
-    /// bits of the larger one are a larger number.
+    /// Returns whether two [quotients](Share::quotient) are too far apart for their errors to matter. The bits of positive
+    /// doubles are ordered as their values.
     #[inline]
     pub(super) fn clearly_differ(a: f64, b: f64) -> bool {
         a.to_bits().abs_diff(b.to_bits()) > 64
     }
 
-    /// The share as a number, for people and journals.
+    /// Returns the share as a number, for people and journals.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         self.approx
@@ -157,58 +158,64 @@ impl PartialEq for Share {
 
 impl Eq for Share {}
 
-/// What the whole cluster has, by name: what every share is a share of.
+/// The totals of the cluster, by resource name: every share is a fraction of one of them.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    pub(super) amounts: Amounts,
-    /// The same, 0 for those that count for no share.
+    amounts: Amounts,
+    /// The same, and 0 for those that count for no share.
     fair: Amounts,
-    excluded: Vec<super::names::NameIx>,
-    /// Goes up with every change, so that a cached share can be known to be old.
+    excluded: Vec<NameIx>,
+    /// Increases with every change, so that a cached share can be found to be outdated.
     version: u64,
 }
 
 impl Totals {
-    /// Totals in which the names at `excluded` count for no share.
-    pub(super) fn without(excluded: Vec<super::names::NameIx>) -> Self {
+    /// Returns totals in which the names in `excluded` count for no share.
+    pub(super) fn without(excluded: Vec<NameIx>) -> Self {
         Self { excluded, ..Self::default() }
     }
 
-    /// Goes up whenever any total changes.
+    /// Returns a version that increases whenever any total changes.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// Whether all fair totals are a multiple of these: then the same holdings stand in the same order.
+    /// Returns whether all fair totals of one are the same multiple of the other's: then both order the same holdings alike.
     pub(super) fn is_multiple_of(&self, other: &Self) -> bool {
         let names = self.fair.as_slice().len().max(other.fair.as_slice().len());
-        let mut pairs = (0..names).map(|ix| (u128::from(self.fair(ix)), u128::from(other.fair(ix))));
+        let mut pairs =
+            (0..names).map(NameIx::new).map(|name| (u128::from(self.fair(name)), u128::from(other.fair(name))));
         let Some(first) = pairs.find(|pair| *pair != (0, 0)) else { return true };
         first.0 > 0 && first.1 > 0 && pairs.all(|(mine, theirs)| mine * first.1 == theirs * first.0)
     }
 
-    /// Takes the totals of `other` to be the ones that these are a multiple of.
+    /// Marks these totals as equivalent to those of `other`, which are a multiple of them.
     pub(super) fn take_version_of(&mut self, other: &Self) {
         self.version = other.version;
     }
 
-    /// The total of a name as far as shares go: 0 if it is left out of fair sharing.
-    pub(super) fn fair(&self, ix: super::names::NameIx) -> u64 {
+    /// Returns the total of a resource, whether or not it counts for shares.
+    pub(super) fn amount(&self, name: NameIx) -> u64 {
+        self.amounts.of(name)
+    }
+
+    /// Returns the total of a resource for shares: 0 if it is excluded from fair sharing.
+    pub(super) fn fair(&self, ix: NameIx) -> u64 {
         self.fair.of(ix)
     }
 
-    /// Of which resource the largest fraction is held: its number, how much is held, and how much there is. The first of
-    /// several; if nothing is held that counts, 0 of 1 of the first.
-    pub(super) fn dominant(&self, held: &Amounts) -> (super::names::NameIx, u64, u64) {
+    /// Returns the dominant resource, which is the one with the largest fraction held, the amount held of it, and its total.
+    /// Of several it is the first; if nothing is held that counts, it is 0 of 1 of the first.
+    pub(super) fn dominant(&self, held: &Amounts) -> (NameIx, u64, u64) {
         let (mut resource, mut most, mut of) = (0, 0, 1);
-        for (ix, (mine, total)) in held.as_slice().iter().zip(self.fair.as_slice()).enumerate() {
+        for (position, (mine, total)) in held.as_slice().iter().zip(self.fair.as_slice()).enumerate() {
             // mine / total > most / of
             if u128::from(*mine) * u128::from(of) > u128::from(most) * u128::from(*total) && *total > 0 {
-                (resource, most, of) = (ix, *mine, *total);
+                (resource, most, of) = (position, *mine, *total);
             }
         }
-        (resource, most, of)
+        (NameIx::new(resource), most, of)
     }
 
     fn changed(&mut self) {
@@ -217,12 +224,12 @@ impl Totals {
         self.excluded.iter().for_each(|ix| self.fair.clear(*ix));
     }
 
-    pub(super) fn add(&mut self, delta: &[(super::names::NameIx, u64)]) {
+    pub(super) fn add(&mut self, delta: &[(NameIx, u64)]) {
         self.amounts.add(delta);
         self.changed();
     }
 
-    pub(super) fn sub(&mut self, delta: &[(super::names::NameIx, u64)]) {
+    pub(super) fn sub(&mut self, delta: &[(NameIx, u64)]) {
         self.amounts.sub(delta);
         self.changed();
     }

@@ -1,10 +1,10 @@
-//! [`Sorter`]: in which order roles, and frameworks within a role, are served.
+//! [`Sorter`]: the order in which roles, and frameworks within a role, are offered resources.
 
 mod choice;
 mod drf;
 mod hdrf;
-mod lineup;
 mod random;
+mod sibling_queue;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;
@@ -17,16 +17,16 @@ use super::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The order in which the clients of a tree are served.
+/// Orders the clients of a tree: the first is offered resources first.
 ///
 /// One sorter orders the roles, and one per role the frameworks in it. The tree and the totals are
 /// the allocator's; a sorter only reads them, so the smallest one is a comparison of two siblings,
-/// handed to [`depth_first`]. One that keeps its order between calls learns from
-/// [`Sorter::charged`] what to look at again, and from [`ShareTree::shape`] and
-/// [`Totals::version`] when everything may differ.
+/// passed to [`depth_first`]. One that maintains its order between calls learns from
+/// [`Sorter::charged`] which clients may have moved, and from [`ShareTree::shape`] and
+/// [`Totals::version`] when every client may have.
 ///
 /// An order must be a function of the tree and the totals (and of a seed): the same state must
-/// give the same order, however often it was asked for in between.
+/// result in the same order, however often it was asked for in between.
 ///
 /// # Examples
 ///
@@ -46,20 +46,21 @@ use std::fmt;
 /// }
 /// ```
 pub trait Sorter: fmt::Debug + Send {
-    /// Appends all active clients to `order`, the one to be served first in front.
+    /// Appends all active clients to `order`, the first one first.
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>);
 
     /// Appends the next active clients, at least one if there are any left, to what this has written to `order` before;
     /// an empty `order` starts anew. What is charged in between counts from the next start on.
     ///
-    /// Often the first client takes all there is. A sorter that can tell it without sorting the others overrides this.
+    /// Often the first client is offered all that is available. A sorter that finds it without sorting the others overrides
+    /// this.
     fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
         if order.is_empty() {
             self.order(tree, totals, order);
         }
     }
 
-    /// The same, for a caller who has no use for clients that are not `wanted`: it may leave these out.
+    /// Appends the next active clients like [`Sorter::more`]; it may leave out those that are not `wanted`.
     fn more_of(
         &mut self,
         wanted: &dyn Fn(ClientId) -> bool,
@@ -71,31 +72,31 @@ pub trait Sorter: fmt::Debug + Send {
         self.more(tree, totals, order);
     }
 
-    /// Learns that what `client` holds, how often it was given something, or whether it is active has changed, and so
-    /// of its ancestors.
+    /// Is called after a change of what `client` holds, of its number of allocations, or of whether it is active, which are
+    /// changes of its ancestors too.
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
         let _ = (tree, client);
     }
 
-    /// Whether it is to learn who could still be given something. That costs the allocator a look at
-    /// every pair of agent and framework in each allocation.
+    /// Returns whether [`Sorter::demand`] is to be called. That costs the allocator a check of every pair of agent and
+    /// framework in each allocation.
     fn asks_for_demand(&self) -> bool {
         false
     }
 
-    /// Learns who could still be given something, if it asks for that; before each order. Sorters of
-    /// frameworks within a role are not told.
+    /// Is called before each order with the clients that could still be offered something, if it
+    /// [asks for that](Sorter::asks_for_demand). Sorters of frameworks within a role are not called.
     fn demand(&mut self, demand: &Demand) {
         let _ = demand;
     }
 
-    /// Whether it draws, and is to learn the numbers of its draws.
+    /// Returns whether the order is drawn at random, and [`Sorter::draw`] is to be called.
     fn draws(&self) -> bool {
         false
     }
 
-    /// Learns the number of the draw that comes next, if it draws: one for each moment and agent. An order may depend on
-    /// nothing else that changes.
+    /// Is called before each order with a random number, a function of moment and agent, if it [draws](Sorter::draws). The
+    /// order may depend on nothing else that changes.
     fn draw(&mut self, number: u64) {
         let _ = number;
     }
@@ -141,22 +142,15 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
     }
 }
 
-/// The orders of roles and of frameworks, as far as they were asked for; kept, so that no visit has to make room for them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Queues {
-    pub(super) roles: Vec<ClientId>,
-    pub(super) members: Vec<ClientId>,
-}
-
-/// Appends the active clients of a tree, siblings sorted by `compare`, all of a subtree before the next sibling.
+/// Appends the active clients of a tree depth first: siblings sorted by `compare`, all of a subtree before the next sibling.
 ///
 /// O(n log n) comparisons for n nodes.
 pub fn depth_first(tree: &ShareTree, order: &mut Vec<ClientId>, mut compare: impl FnMut(NodeId, NodeId) -> Ordering) {
-    let mut ahead = vec![tree.root()];
-    while let Some(node) = ahead.pop() {
+    let mut stack = vec![tree.root()];
+    while let Some(node) = stack.pop() {
         order.extend(tree.active_client(node));
-        let start = ahead.len();
-        ahead.extend_from_slice(tree.children(node));
-        ahead[start..].sort_by(|a, b| compare(*b, *a)); // the first is popped first
+        let start = stack.len();
+        stack.extend_from_slice(tree.children(node));
+        stack[start..].sort_by(|a, b| compare(*b, *a)); // the first is popped first
     }
 }

@@ -1,11 +1,13 @@
-//! [`ShareTree`]: who holds how much, up the path.
+//! [`ShareTree`]: a tree of clients and the amounts that each node holds.
 //!
 //! The roles of a cluster form one such tree, the frameworks within a role a flat one. It follows
-//! Mesos' sorters (`sorter/drf/sorter.cpp`): an inner node holds what is below it; a role that has
-//! both frameworks and child roles has a *virtual leaf* among its children, called `.` and of
+//! Mesos' sorters (`sorter/drf/sorter.cpp`): an inner node holds the sum of its children; a role that
+//! has both frameworks and child roles has a *virtual leaf* among its children, called `.` and of
 //! weight 1, for what its own frameworks hold.
 
-use super::names::{Amounts, Weighed};
+use super::amounts::Amounts;
+use super::index::{DenseIndex, IndexVec, Slab, SlotIx, dense_index};
+use super::resource_names::Weighed;
 use super::share::{Share, Totals, Weight};
 use crate::resources::Resource;
 use indexmap::IndexMap;
@@ -13,43 +15,47 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// A leaf of a [`ShareTree`], by the number that it keeps for as long as it is there.
+/// The dense index of a leaf of a [`ShareTree`]: it stays the same until the client is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(u32);
 
 impl ClientId {
-    /// The number, dense: a removed client's is used again.
+    /// The index as a number. The index of a removed client is reused.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A place in a [`ShareTree`]: the root, an inner node or a leaf.
+/// The dense index of a node of a [`ShareTree`]: the root, an inner node or a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
 
 impl NodeId {
-    /// The number, dense: a removed node's is used again.
+    /// The index as a number. The index of a removed node is reused.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
+dense_index!(ClientId);
+dense_index!(NodeId);
+
 const ROOT: NodeId = NodeId(0);
+/// The name of a virtual leaf.
 const VIRTUAL: &str = ".";
 
-/// Who holds how much of the cluster, as a tree of clients.
+/// A tree whose leaves are clients and whose nodes know the amounts held at and below them.
 #[derive(Debug, Clone)]
 pub struct ShareTree {
-    nodes: Vec<Node>,
+    nodes: IndexVec<NodeId, Node>,
     free: Vec<NodeId>,
     by_name: BTreeMap<(NodeId, SmolStr), NodeId>,
-    clients: Vec<Option<NodeId>>,
-    free_clients: Vec<ClientId>,
+    /// The leaf of each client.
+    clients: Slab<ClientId, NodeId>,
     shape: u64,
-    /// The only client, if there is just one right below the root, and whether it may be served now.
+    /// If the root has a single child and that is a leaf: its client, and whether it is active.
     only: Option<(ClientId, bool)>,
 }
 
@@ -58,35 +64,38 @@ struct Node {
     name: SmolStr,
     parent: NodeId,
     children: Vec<NodeId>,
-    /// Its place in its parent's `children`.
-    slot: u32,
-    /// Larger than that of a sibling just when its name is.
-    rank: u64,
+    /// Its position in its parent's `children`.
+    slot: SlotIx,
+    /// Orders siblings as their names do, without comparing strings.
+    name_rank: u64,
     weight: Weight,
     held: Amounts,
-    /// How often each shared resource is held, by agent; it weighs once. Most hold none.
+    /// The copies of each shared resource, by agent; the resource weighs once. Most nodes hold none.
     shared: Option<Box<Shared>>,
+    /// The number of allocations.
     count: u64,
     client: Option<ClientId>,
     active: bool,
-    /// How many active clients there are at or below it.
-    awake: u32,
+    /// The number of active clients at or below it.
+    active_descendants: u32,
     /// The tree's shape when a child last came or went, changed its weight, or became or ceased to be a leaf.
     layout: u64,
 }
 
-/// How a node stands among its siblings.
+/// All that DRF orders siblings by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing<'a> {
     pub(super) held: &'a Amounts,
     pub(super) weight: Weight,
+    /// The number of allocations.
     pub(super) count: u64,
-    /// Larger than that of a sibling just when its name is.
-    pub(super) rank: u64,
+    /// Orders siblings as their names do.
+    pub(super) name_rank: u64,
     /// Whether there is an active client at or below it.
-    pub(super) is_awake: bool,
+    pub(super) is_active: bool,
 }
 
+/// By agent (its order of registration) and resource name: each shared resource, and its number of copies.
 type Shared = IndexMap<(u64, SmolStr), Vec<(Resource, u64)>>;
 
 impl Node {
@@ -95,15 +104,15 @@ impl Node {
             name: name.into(),
             parent,
             children: Vec::new(),
-            slot: 0,
-            rank: 0,
+            slot: SlotIx::new(0),
+            name_rank: 0,
             weight,
             held: Amounts::default(),
             shared: None,
             count: 0,
             client: None,
             active: false,
-            awake: 0,
+            active_descendants: 0,
             layout: 0,
         }
     }
@@ -159,11 +168,10 @@ impl Node {
 impl Default for ShareTree {
     fn default() -> Self {
         Self {
-            nodes: vec![Node::new("", ROOT, Weight::ONE)],
+            nodes: IndexVec::from_iter([Node::new("", ROOT, Weight::ONE)]),
             free: Vec::new(),
             by_name: BTreeMap::new(),
-            clients: Vec::new(),
-            free_clients: Vec::new(),
+            clients: Slab::default(),
             shape: 0,
             only: None,
         }
@@ -171,27 +179,27 @@ impl Default for ShareTree {
 }
 
 impl ShareTree {
-    /// The node above all others.
+    /// Returns the root.
     #[must_use]
     pub fn root(&self) -> NodeId {
         ROOT
     }
 
-    /// The nodes right below `node`, in no particular order.
+    /// Returns the children of `node`, in no particular order.
     #[must_use]
     #[inline]
     pub fn children(&self, node: NodeId) -> &[NodeId] {
         &self.node(node).children
     }
 
-    /// The node right above; of the root, the root.
+    /// Returns the parent of `node`; that of the root is the root.
     #[must_use]
     #[inline]
     pub fn parent(&self, node: NodeId) -> NodeId {
         self.node(node).parent
     }
 
-    /// The client at `node`, if it is a leaf that may be served now.
+    /// Returns the client at `node`, if it is a leaf and active: only active clients are offered anything.
     #[must_use]
     #[inline]
     pub fn active_client(&self, node: NodeId) -> Option<ClientId> {
@@ -199,112 +207,114 @@ impl ShareTree {
         node.client.filter(|_| node.active)
     }
 
-    /// All clients that may be served now, by their number.
+    /// Iterates over all active clients, from the lowest index.
     pub fn active_clients(&self) -> impl Iterator<Item = ClientId> {
-        self.clients.iter().flatten().filter_map(|leaf| self.active_client(*leaf))
+        self.clients.iter().filter_map(|(_, leaf)| self.active_client(*leaf))
     }
 
-    /// The leaf of a client; none if there is no such client any more.
+    /// Returns the leaf of a client, or none if the client was removed.
     #[must_use]
     #[inline]
     pub fn leaf(&self, client: ClientId) -> Option<NodeId> {
-        self.clients.get(client.index()).copied().flatten()
+        self.clients.get(client).copied()
     }
 
-    /// The last name on the path to `node`; siblings of equal share and count go by it.
+    /// Returns the last name on the path to `node`. It breaks ties among siblings of equal share and count.
     #[must_use]
     pub fn name(&self, node: NodeId) -> &str {
         &self.node(node).name
     }
 
-    /// How much `node` counts against its siblings.
+    /// Returns the weight of `node` against its siblings.
     #[must_use]
     pub fn weight(&self, node: NodeId) -> Weight {
         self.node(node).weight
     }
 
-    /// How often something was given to `node` or below it.
+    /// Returns the number of allocations to the clients at or below `node`.
     #[must_use]
     pub fn count(&self, node: NodeId) -> u64 {
         self.node(node).count
     }
 
-    /// The largest fraction of any one resource that `node` and all below it hold, over its weight.
+    /// Returns the largest fraction of any one resource that is held at or below `node`, over its weight.
     #[must_use]
     pub fn dominant_share(&self, node: NodeId, totals: &Totals) -> Share {
         let node = self.node(node);
         Share::dominant(&node.held, totals, node.weight)
     }
 
-    /// What `node` and all below it hold: of each resource a number for its name, what is held and
-    /// what the cluster has of it, in thousandths. What counts for no share is left out.
+    /// Iterates over the holdings at and below `node`: the dense index of each resource's name, the amount
+    /// held, and the total of the cluster, both in thousandths. Resources that count for no share are left out.
     pub fn holdings<'a>(&'a self, node: NodeId, totals: &'a Totals) -> impl Iterator<Item = (usize, u64, u64)> + 'a {
-        let held = self.node(node).held.iter().map(|(ix, held)| (ix, held, totals.fair(ix)));
+        let held = self.node(node).held.iter().map(|(name, held)| (name.position(), held, totals.fair(name)));
         held.filter(|(_, _, total)| *total > 0)
     }
 
-    /// Goes up whenever a node comes, goes, wakes, sleeps or changes its weight.
+    /// Returns a version that increases whenever a node is added, removed, (de)activated or changes its weight.
     #[must_use]
     pub fn shape(&self) -> u64 {
         self.shape
     }
 
-    /// The shape when a child of `node` last came or went, changed its weight, or became or ceased to be a leaf.
+    /// Returns the shape when a child of `node` last came or went, changed its weight, or became or ceased to be a leaf.
     pub(super) fn layout(&self, node: NodeId) -> u64 {
         self.node(node).layout
     }
 
-    /// The place of `node` in its parent's children.
+    /// Returns the position of `node` among its parent's children.
     #[inline]
-    pub(super) fn slot(&self, node: NodeId) -> usize {
-        self.node(node).slot as usize
+    pub(super) fn slot(&self, node: NodeId) -> SlotIx {
+        self.node(node).slot
     }
 
-    /// All that decides on the place of `node` among its siblings.
+    /// Returns the child of `node` at a position.
+    #[inline]
+    pub(super) fn child_at(&self, node: NodeId, slot: SlotIx) -> NodeId {
+        self.node(node).children[slot.position()]
+    }
+
+    /// Returns all that DRF orders `node` by among its siblings.
     #[inline]
     pub(super) fn standing(&self, node: NodeId) -> Standing<'_> {
-        let Node { held, weight, count, rank, awake, .. } = self.node(node);
-        Standing { held, weight: *weight, count: *count, rank: *rank, is_awake: *awake > 0 }
+        let Node { held, weight, count, name_rank, active_descendants, .. } = self.node(node);
+        Standing { held, weight: *weight, count: *count, name_rank: *name_rank, is_active: *active_descendants > 0 }
     }
 
-    /// The client at `node`, if it is a leaf.
+    /// Returns the client at `node`, if it is a leaf.
     pub(super) fn client(&self, node: NodeId) -> Option<ClientId> {
         self.node(node).client
     }
 
-    /// The only client of a tree that has no more, and whether it may be served now.
+    /// Returns the client of a tree that has a single one right below the root, and whether it is active.
     pub(super) fn only_client(&self) -> Option<(ClientId, bool)> {
         self.only
     }
 
-    /// How many node numbers there are, in use or not.
+    /// Returns the number of node indices, in use or not.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.nodes.len()
     }
 
     fn node(&self, node: NodeId) -> &Node {
-        &self.nodes[node.index()]
+        &self.nodes[node]
     }
 
     fn node_mut(&mut self, node: NodeId) -> &mut Node {
-        &mut self.nodes[node.index()]
+        &mut self.nodes[node]
     }
 
     pub(super) fn held(&self, node: NodeId) -> &Amounts {
         &self.node(node).held
     }
 
-    /// Adds a client at the end of a path of names; `weight` tells that of each node that comes with it.
+    /// Adds a client at the end of a path of names; `weight` returns that of each node that is created, by depth.
     pub(super) fn add<'p>(
         &mut self,
         path: impl Iterator<Item = &'p str>,
         mut weight: impl FnMut(usize) -> Weight,
     ) -> ClientId {
-        let client = self.free_clients.pop().unwrap_or_else(|| {
-            self.clients.push(None);
-            ClientId(u32::try_from(self.clients.len() - 1).expect("fewer than 2^32 clients fit into memory"))
-        });
         let mut node = ROOT;
         for (depth, name) in path.enumerate() {
             if self.node(node).client.is_some() {
@@ -315,22 +325,22 @@ impl ShareTree {
         if !self.node(node).children.is_empty() {
             node = self.attach(node, VIRTUAL, Weight::ONE);
         }
-        self.seat(client, node);
+        let client = self.clients.insert(node);
+        self.node_mut(node).client = Some(client);
         self.shape_changed();
         client
     }
 
-    /// Takes away a client that holds nothing any more; what it was counted stays with its ancestors.
+    /// Removes a client that holds nothing any more; its ancestors keep its number of allocations.
     pub(super) fn remove(&mut self, client: ClientId) {
         self.set_active(client, false);
-        let Some(leaf) = self.clients.get_mut(client.index()).and_then(Option::take) else { return };
-        // Whoever was told of a change of this client cannot find its ancestors through it any more.
+        let Some(leaf) = self.clients.remove(client) else { return };
+        // A sorter that noted a change of this client cannot reach the client's ancestors through it any more.
         let mut above = leaf;
         while above != ROOT {
             above = self.parent(above);
             self.changed_below(above);
         }
-        self.free_clients.push(client);
         let mut node = self.detach(leaf);
         while node != ROOT {
             match *self.node(node).children.as_slice() {
@@ -339,7 +349,7 @@ impl ShareTree {
                     let own = self.node(only).client.expect("a virtual leaf stands for a client");
                     self.node_mut(node).active = self.node(only).active;
                     self.detach(only);
-                    self.seat(own, node);
+                    self.move_client(own, node);
                     break;
                 }
                 _ => break,
@@ -356,7 +366,7 @@ impl ShareTree {
         };
     }
 
-    /// The node at the end of a path of names, if there is one.
+    /// Returns the node at the end of a path of names.
     pub(super) fn find<'p>(&self, mut path: impl Iterator<Item = &'p str>) -> Option<NodeId> {
         path.try_fold(ROOT, |node, name| self.child(node, name))
     }
@@ -366,7 +376,7 @@ impl ShareTree {
         self.changed_below(self.parent(node));
     }
 
-    /// The children of a node are not what they were.
+    /// Notes that a node's children came, went or changed in a way that a sorter cannot follow one by one.
     fn changed_below(&mut self, node: NodeId) {
         self.shape += 1;
         self.node_mut(node).layout = self.shape;
@@ -377,26 +387,28 @@ impl ShareTree {
             && self.node(leaf).active != active
         {
             self.node_mut(leaf).active = active;
-            self.up(client, |node| if active { node.awake += 1 } else { node.awake -= 1 });
+            self.up(client, |node| if active { node.active_descendants += 1 } else { node.active_descendants -= 1 });
             self.shape_changed();
         }
     }
 
-    /// Adds to what a client and its ancestors hold, and to how often something was given to them.
+    /// Adds to the holdings and the number of allocations of a client and its ancestors. `agent` is its order of
+    /// registration.
     #[inline]
-    pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, gifts: u64) {
+    pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, allocations: u64) {
         self.up(client, |node| {
-            node.count += gifts;
+            node.count += allocations;
             node.charge(agent, weighed);
         });
     }
 
-    /// Takes from what a client and its ancestors hold.
+    /// Subtracts from the holdings of a client and its ancestors.
     #[inline]
     pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
         self.up(client, |node| node.release(agent, weighed));
     }
 
+    /// Changes the leaf of a client and all its ancestors except the root.
     #[inline]
     fn up(&mut self, client: ClientId, mut change: impl FnMut(&mut Node)) {
         let mut node = self.leaf(client).unwrap_or(ROOT);
@@ -412,55 +424,52 @@ impl ShareTree {
 
     fn attach(&mut self, parent: NodeId, name: &str, weight: Weight) -> NodeId {
         let mut fresh = Node::new(name, parent, weight);
-        fresh.slot = u32::try_from(self.node(parent).children.len()).expect("fewer than 2^32 nodes fit into memory");
+        fresh.slot = SlotIx::new(self.node(parent).children.len());
         let node = match self.free.pop() {
             Some(node) => {
                 *self.node_mut(node) = fresh;
                 node
             }
-            None => {
-                self.nodes.push(fresh);
-                NodeId(u32::try_from(self.nodes.len() - 1).expect("fewer than 2^32 nodes fit into memory"))
-            }
+            None => self.nodes.push(fresh),
         };
         self.node_mut(parent).children.push(node);
         self.by_name.insert((parent, name.into()), node);
-        self.rank_among_siblings(node);
+        self.assign_name_rank(node);
         self.changed_below(node);
         self.changed_below(parent);
         node
     }
 
-    /// Gives a new node a rank between those of its neighbours by name; all siblings new ones if there is none.
-    fn rank_among_siblings(&mut self, node: NodeId) {
+    /// Assigns a new node a rank between those of its neighbours by name; if none is free, all siblings new ones.
+    fn assign_name_rank(&mut self, node: NodeId) {
         let (parent, name) = (self.parent(node), self.node(node).name.clone());
         let key = (parent, name);
         let sibling = |found: Option<(&(NodeId, SmolStr), &NodeId)>| {
-            found.filter(|((of, _), _)| *of == parent).map(|(_, sibling)| self.node(*sibling).rank)
+            found.filter(|((of, _), _)| *of == parent).map(|(_, sibling)| self.node(*sibling).name_rank)
         };
         let before = sibling(self.by_name.range(..&key).next_back()).unwrap_or(0);
         let after = sibling(self.by_name.range((Bound::Excluded(&key), Bound::Unbounded)).next()).unwrap_or(u64::MAX);
         let rank = before + (after - before) / 2;
         if rank > before {
-            self.node_mut(node).rank = rank;
+            self.node_mut(node).name_rank = rank;
             return;
         }
         let from_first = self.by_name.range((parent, SmolStr::default())..);
         let siblings: Vec<NodeId> =
             from_first.take_while(|((of, _), _)| *of == parent).map(|(_, node)| *node).collect();
         let step = u64::MAX / (siblings.len() as u64 + 1);
-        for (place, sibling) in siblings.into_iter().enumerate() {
-            self.node_mut(sibling).rank = step * (place as u64 + 1);
+        for (position, sibling) in siblings.into_iter().enumerate() {
+            self.node_mut(sibling).name_rank = step * (position as u64 + 1);
         }
     }
 
-    /// Takes a childless node out of the tree and tells its parent.
+    /// Removes a childless node and returns its parent.
     fn detach(&mut self, node: NodeId) -> NodeId {
         let (parent, slot, name) = (self.parent(node), self.slot(node), self.node(node).name.clone());
         let siblings = &mut self.node_mut(parent).children;
-        siblings.swap_remove(slot);
-        if let Some(&moved) = siblings.get(slot) {
-            self.node_mut(moved).slot = self.node(node).slot;
+        siblings.swap_remove(slot.position());
+        if let Some(&moved) = siblings.get(slot.position()) {
+            self.node_mut(moved).slot = slot;
         }
         self.by_name.remove(&(parent, name));
         self.free.push(node);
@@ -468,23 +477,24 @@ impl ShareTree {
         parent
     }
 
-    /// Makes room for children below a leaf: its client moves into a virtual leaf and leaves its count.
+    /// Makes an inner node of a leaf: its client moves into a virtual leaf, which takes over holdings and count.
     fn split(&mut self, node: NodeId) {
         let own = self.attach(node, VIRTUAL, Weight::ONE);
         let (client, active) = (self.node(node).client, self.node(node).active);
-        let (held, shared, count, awake) = {
+        let (held, shared, count, active_descendants) = {
             let node = self.node(node);
-            (node.held.clone(), node.shared.clone(), node.count, node.awake)
+            (node.held.clone(), node.shared.clone(), node.count, node.active_descendants)
         };
         let leaf = self.node_mut(own);
-        (leaf.held, leaf.shared, leaf.count, leaf.active, leaf.awake) = (held, shared, count, active, awake);
+        (leaf.held, leaf.shared, leaf.count) = (held, shared, count);
+        (leaf.active, leaf.active_descendants) = (active, active_descendants);
         self.node_mut(node).client = None;
         self.changed_below(self.parent(node));
-        self.seat(client.expect("only a client's leaf is split"), own);
+        self.move_client(client.expect("only a client's leaf is split"), own);
     }
 
-    fn seat(&mut self, client: ClientId, node: NodeId) {
-        self.clients[client.index()] = Some(node);
+    fn move_client(&mut self, client: ClientId, node: NodeId) {
+        self.clients[client] = node;
         self.node_mut(node).client = Some(client);
     }
 }

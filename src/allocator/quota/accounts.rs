@@ -1,253 +1,248 @@
-//! [`Accounts`]: what roles with quota have consumed, up the path, and what is kept free for them.
+//! [`QuotaAccounts`]: the consumption of roles with quota, up the path, and the headroom that is required for them.
 //!
-//! Kept as things change, so that an allocation finds them as they are: a change costs its path.
+//! They are maintained incrementally, so that an allocation only reads them: a change costs O(depth of the role).
 
 use super::Quota;
-use crate::allocator::bits::Bits;
-use crate::allocator::names::{Amounts, Delta, NameIx, Names};
+use crate::allocator::amounts::{Amounts, Delta};
+use crate::allocator::index::{BitSet, DenseIndex, IndexVec, NameIx, QuotaIx};
+use crate::allocator::resource_names::ResourceNames;
 use crate::allocator::tree::ClientId;
 use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-/// The dense number of a role with quota.
-pub(in crate::allocator) type NodeIx = usize;
-
 /// The accounts of all roles with quota, and of the cluster.
 #[derive(Debug, Clone, Default)]
-pub(in crate::allocator) struct Accounts {
-    nodes: Vec<Node>,
-    by_role: IndexMap<Role, NodeIx, foldhash::fast::RandomState>,
-    /// All firm resources.
+pub(in crate::allocator) struct QuotaAccounts {
+    accounts: IndexVec<QuotaIx, Account>,
+    /// The positions are those of `accounts`.
+    by_role: IndexMap<Role, QuotaIx, foldhash::fast::RandomState>,
+    /// The quota-managed resources of the cluster.
     pub(super) total: Amounts,
-    /// Those that somebody holds.
+    /// Those of them that are offered or allocated.
     pub(super) held: Amounts,
-    /// What of the others is kept free for guarantees.
-    required: Amounts,
-    /// What an offer must contain one of.
+    /// The headroom that is required for guarantees.
+    required_headroom: Amounts,
+    /// The general minimum: an offer must contain one of these.
     minimums: Vec<Vec<(NameIx, u64)>>,
-    /// The roles that have a framework and lack some of their own guarantee, by their client in the tree of roles.
-    lacking: Bits,
-    /// Those that may consume too little for any offer.
-    closed: Bits,
+    /// The roles that have members and consume less than their own guarantee.
+    below_guarantee: BitSet<ClientId>,
+    /// The roles that have members and whose own limits leave too little for any offer.
+    at_limit: BitSet<ClientId>,
 }
 
-/// Why a role is given nothing firm.
+/// The reason why a role is offered fewer quota-managed resources than are available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::allocator) enum Barrier {
-    /// It, or a role above it, has consumed what it may.
+    /// The role, or one above it, has consumed what its limit allows.
     Limit { role: Role, name: NameIx, limit: u64, consumed: u64 },
-    /// What is free is kept for these.
+    /// The headroom is required for the guarantees of these roles.
     Headroom { name: NameIx, free: u64, required: u64, roles: Vec<Role> },
 }
 
-/// A role with quota.
+/// The account of a role with quota.
 #[derive(Debug, Clone)]
-struct Node {
-    parent: Option<NodeIx>,
+struct Account {
+    /// The nearest role above that has quota.
+    parent: Option<QuotaIx>,
     guarantee: Amounts,
     limits: Vec<(NameIx, u64)>,
     consumed: Amounts,
-    /// What is kept free for it and those below: what it lacks itself, or they together, whichever is more.
-    need: Amounts,
-    /// What is kept free for those right below.
-    below: Amounts,
-    /// The role in the tree of roles, if it has a framework.
+    /// The headroom required for the role and its descendants: the larger of what it lacks of its own guarantee and
+    /// `children_headroom`.
+    required_headroom: Amounts,
+    /// The sum of the headroom required for its children.
+    children_headroom: Amounts,
+    /// The role in the tree of roles, if it has members.
     client: Option<ClientId>,
-    /// Whether it lacks some of its own guarantee.
-    lacks: bool,
-    /// Whether its limits leave too little for any offer of what quota divides.
-    is_closed: bool,
+    /// Whether it consumes less than its own guarantee.
+    is_below_guarantee: bool,
+    /// Whether its own limits leave too little for any offer of nothing but quota-managed resources.
+    is_at_limit: bool,
 }
 
-impl Accounts {
-    /// Opens an account for each role with quota; `consumed` are amounts that count for a role and all above it.
+impl QuotaAccounts {
+    /// Opens an account for each role with quota; `consumed` are amounts that count for a role and all its ancestors.
     pub(super) fn open<'a>(
         &mut self,
-        names: &mut Names,
+        names: &mut ResourceNames,
         quotas: &IndexMap<Role, Quota>,
         consumed: impl Iterator<Item = (&'a Role, &'a Amounts)>,
         minimums: &[Quantities],
     ) {
         let (total, held) = (std::mem::take(&mut self.total), std::mem::take(&mut self.held));
-        let mut amounts = |minimum: &Quantities| -> Vec<(NameIx, u64)> {
-            minimum.iter().map(|(name, amount)| (names.intern(name), amount.as_milli())).collect()
-        };
-        let minimums = minimums.iter().map(&mut amounts).collect();
+        let minimums = minimums.iter().map(|minimum| intern(names, minimum.iter())).collect();
         *self = Self { total, held, minimums, ..Self::default() };
         let mut roles: Vec<_> = quotas.iter().collect();
         roles.sort_by_cached_key(|(role, _)| role.components().count());
         for (role, quota) in roles {
             let mut guarantee = Amounts::default();
-            quota
-                .guarantees
-                .iter()
-                .for_each(|(name, amount)| guarantee.add(&[(names.intern(name), amount.as_milli())]));
-            let limits = quota.limits.iter().map(|(name, limit)| (names.intern(name), limit.as_milli())).collect();
-            let parent = self.nearest(role);
-            let (consumed, need, below) = (Amounts::default(), Amounts::default(), Amounts::default());
-            self.by_role.insert(role.clone(), self.nodes.len());
-            self.nodes.push(Node {
-                parent,
+            guarantee.add(&intern(names, quota.guarantees.iter()));
+            let account = Account {
+                parent: self.nearest(role),
                 guarantee,
-                limits,
-                consumed,
-                need,
-                below,
+                limits: intern(names, quota.limits.iter()),
+                consumed: Amounts::default(),
+                required_headroom: Amounts::default(),
+                children_headroom: Amounts::default(),
                 client: None,
-                lacks: false,
-                is_closed: false,
-            });
+                is_below_guarantee: false,
+                is_at_limit: false,
+            };
+            self.by_role.insert(role.clone(), self.accounts.push(account));
         }
         for (role, amounts) in consumed {
             let delta: Delta = amounts.iter().collect();
-            let path: Vec<NodeIx> = self.up(self.nearest(role)).collect();
-            path.into_iter().for_each(|node| self.nodes[node].consumed.add(&delta));
+            let path: Vec<QuotaIx> = self.path_up(self.nearest(role)).collect();
+            path.into_iter().for_each(|ix| self.accounts[ix].consumed.add(&delta));
         }
-        for node in (0..self.nodes.len()).rev() {
-            self.look_at(node);
-            self.update_need(node);
+        // Children come after their parents.
+        for ix in self.accounts.indices().rev() {
+            self.update_flags(ix);
+            self.update_headroom(ix);
         }
     }
 
-    /// The nearest role with quota, from `role` up.
-    pub(in crate::allocator) fn nearest(&self, role: &Role) -> Option<NodeIx> {
+    /// Returns the nearest role with quota, from `role` up.
+    pub(in crate::allocator) fn nearest(&self, role: &Role) -> Option<QuotaIx> {
         if self.by_role.is_empty() {
             return None;
         }
         role.paths_to_top().find_map(|path| self.by_role.get(path).copied())
     }
 
-    /// Tells where a role stands in the tree of roles, or that it does not; the nearest account of it.
-    pub(super) fn seat(&mut self, role: &Role, client: Option<ClientId>) -> Option<NodeIx> {
+    /// Sets a role's client in the tree of roles, or removes it; returns the nearest account of the role.
+    pub(super) fn set_client(&mut self, role: &Role, client: Option<ClientId>) -> Option<QuotaIx> {
         let nearest = self.nearest(role)?;
         if self.by_role.get(role) == Some(&nearest) {
-            self.list(nearest, false);
-            self.nodes[nearest].client = client;
-            self.list(nearest, true);
+            self.update_sets(nearest, false);
+            self.accounts[nearest].client = client;
+            self.update_sets(nearest, true);
         }
         Some(nearest)
     }
 
-    fn up(&self, node: Option<NodeIx>) -> impl Iterator<Item = NodeIx> {
-        std::iter::successors(node, |node| self.nodes[*node].parent)
+    /// The accounts of a role and its ancestors.
+    fn path_up(&self, from: Option<QuotaIx>) -> impl Iterator<Item = QuotaIx> {
+        std::iter::successors(from, |ix| self.accounts[*ix].parent)
     }
 
-    /// More is consumed by a role and all above it.
+    /// Adds to the consumption of a role and its ancestors.
     #[inline]
-    pub(super) fn consume(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
-        self.change(node, |consumed| consumed.add(delta));
+    pub(super) fn consume(&mut self, ix: Option<QuotaIx>, delta: &[(NameIx, u64)]) {
+        self.change(ix, |consumed| consumed.add(delta));
     }
 
-    /// Less is consumed by a role and all above it.
+    /// Subtracts from the consumption of a role and its ancestors.
     #[inline]
-    pub(super) fn give_up(&mut self, node: Option<NodeIx>, delta: &[(NameIx, u64)]) {
-        self.change(node, |consumed| consumed.sub(delta));
+    pub(super) fn release(&mut self, ix: Option<QuotaIx>, delta: &[(NameIx, u64)]) {
+        self.change(ix, |consumed| consumed.sub(delta));
     }
 
-    fn change(&mut self, from: Option<NodeIx>, change: impl Fn(&mut Amounts)) {
+    fn change(&mut self, from: Option<QuotaIx>, change: impl Fn(&mut Amounts)) {
         let mut next = from;
-        while let Some(node) = next {
-            change(&mut self.nodes[node].consumed);
-            self.look_at(node);
-            self.update_need(node);
-            next = self.nodes[node].parent;
+        while let Some(ix) = next {
+            change(&mut self.accounts[ix].consumed);
+            self.update_flags(ix);
+            self.update_headroom(ix);
+            next = self.accounts[ix].parent;
         }
     }
 
-    /// Notes whether a role lacks some of its guarantee, and whether its limits leave anything.
-    fn look_at(&mut self, ix: NodeIx) {
-        let node = &self.nodes[ix];
-        let lacks = !node.guarantee.is_within(&node.consumed);
+    /// Recomputes whether a role is below its guarantee and at its limit.
+    fn update_flags(&mut self, ix: QuotaIx) {
+        let account = &self.accounts[ix];
+        let is_below_guarantee = !account.guarantee.is_within(&account.consumed);
         let too_little = |(name, amount): &(NameIx, u64)| {
-            let mut limits = node.limits.iter().filter(|(limited, _)| limited == name);
-            limits.any(|(_, limit)| limit.saturating_sub(node.consumed.of(*name)) < *amount)
+            let mut limits = account.limits.iter().filter(|(limited, _)| limited == name);
+            limits.any(|(_, limit)| limit.saturating_sub(account.consumed.of(*name)) < *amount)
         };
-        let is_closed = !self.minimums.is_empty() && self.minimums.iter().all(|minimum| minimum.iter().any(too_little));
-        if (lacks, is_closed) != (node.lacks, node.is_closed) {
-            self.list(ix, false);
-            let node = &mut self.nodes[ix];
-            (node.lacks, node.is_closed) = (lacks, is_closed);
-            self.list(ix, true);
+        let is_at_limit =
+            !self.minimums.is_empty() && self.minimums.iter().all(|minimum| minimum.iter().any(too_little));
+        if (is_below_guarantee, is_at_limit) != (account.is_below_guarantee, account.is_at_limit) {
+            self.update_sets(ix, false);
+            let account = &mut self.accounts[ix];
+            (account.is_below_guarantee, account.is_at_limit) = (is_below_guarantee, is_at_limit);
+            self.update_sets(ix, true);
         }
     }
 
-    /// Lists a role, if it has a framework, among those that lack something and those that are closed; or takes it off.
-    fn list(&mut self, ix: NodeIx, is_there: bool) {
-        let Node { client: Some(client), lacks, is_closed, .. } = self.nodes[ix] else { return };
-        for (holds, list) in [(lacks, &mut self.lacking), (is_closed, &mut self.closed)] {
-            if holds && is_there {
-                list.insert(client.index());
-            } else {
-                list.remove(client.index());
-            }
-        }
+    /// Adds a role that has members to the sets that it belongs to, or removes it from them.
+    fn update_sets(&mut self, ix: QuotaIx, is_member: bool) {
+        let Account { client: Some(client), is_below_guarantee, is_at_limit, .. } = self.accounts[ix] else { return };
+        self.below_guarantee.set(client, is_member && is_below_guarantee);
+        self.at_limit.set(client, is_member && is_at_limit);
     }
 
-    /// Brings what is kept free for a role in line with what it lacks, and what is kept free above it.
-    fn update_need(&mut self, ix: NodeIx) {
-        let node = &self.nodes[ix];
-        let need = node.guarantee.less(&node.consumed).or_more(&node.below);
-        if need == node.need {
+    /// Recomputes the headroom that is required for a role, and with it the sum above it.
+    fn update_headroom(&mut self, ix: QuotaIx) {
+        let account = &self.accounts[ix];
+        let required = account.guarantee.saturating_sub(&account.consumed).max(&account.children_headroom);
+        if required == account.required_headroom {
             return;
         }
-        let (parent, old) = (node.parent, std::mem::replace(&mut self.nodes[ix].need, need.clone()));
-        let above = parent.map_or(&mut self.required, |parent| &mut self.nodes[parent].below);
-        *above = above.less(&old).and(&need);
+        let parent = account.parent;
+        let before = std::mem::replace(&mut self.accounts[ix].required_headroom, required.clone());
+        let sum = match parent {
+            Some(parent) => &mut self.accounts[parent].children_headroom,
+            None => &mut self.required_headroom,
+        };
+        *sum = sum.saturating_sub(&before).saturating_add(&required);
     }
 
-    /// What a role lacks of its own guarantee.
-    pub(in crate::allocator) fn unsatisfied(&self, node: NodeIx) -> Amounts {
-        self.nodes[node].guarantee.less(&self.nodes[node].consumed)
+    /// Returns what a role lacks of its own guarantee.
+    pub(in crate::allocator) fn unsatisfied(&self, ix: QuotaIx) -> Amounts {
+        self.accounts[ix].guarantee.saturating_sub(&self.accounts[ix].consumed)
     }
 
-    /// The roles with a framework that lack some of their own guarantee, by their client in the tree of roles.
-    pub(in crate::allocator) fn lacking(&self) -> &Bits {
-        &self.lacking
+    /// Returns the roles with members that consume less than their own guarantee.
+    pub(in crate::allocator) fn below_guarantee(&self) -> &BitSet<ClientId> {
+        &self.below_guarantee
     }
 
-    /// Those whose own limits leave too little for any offer of nothing but what quota divides.
-    pub(in crate::allocator) fn closed(&self) -> &Bits {
-        &self.closed
+    /// Returns the roles with members whose own limits leave too little for any offer of nothing but quota-managed resources.
+    pub(in crate::allocator) fn at_limit(&self) -> &BitSet<ClientId> {
+        &self.at_limit
     }
 
-    /// Whether anything is kept free for guarantees.
-    pub(in crate::allocator) fn keeps_free(&self) -> bool {
-        !self.required.is_empty()
+    /// Returns whether any headroom is required for guarantees.
+    pub(in crate::allocator) fn holds_headroom(&self) -> bool {
+        !self.required_headroom.is_zero()
     }
 
-    /// Firm resources that nobody holds.
+    /// Returns the amount of quota-managed resources that are neither offered nor allocated.
     fn headroom(&self, name: NameIx) -> u64 {
         self.total.of(name).saturating_sub(self.held.of(name))
     }
 
-    /// What a role may still consume of a name; none if nothing up the path limits it.
-    fn limit_left(&self, node: Option<NodeIx>, name: NameIx) -> Option<u64> {
-        let limits = self.up(node).flat_map(|ix| {
-            let node = &self.nodes[ix];
-            let mine = node.limits.iter().filter(move |(limited, _)| *limited == name);
-            mine.map(move |(_, limit)| limit.saturating_sub(node.consumed.of(name)))
+    /// Returns what a role may still consume of a resource, or none if no limit up the path names it.
+    fn limit_left(&self, ix: Option<QuotaIx>, name: NameIx) -> Option<u64> {
+        let limits = self.path_up(ix).flat_map(|ix| {
+            let account = &self.accounts[ix];
+            let limits = account.limits.iter().filter(move |(limited, _)| *limited == name);
+            limits.map(move |(_, limit)| limit.saturating_sub(account.consumed.of(name)))
         });
         limits.min()
     }
 
-    /// What a role may be given of firm resources, and whether any of it is for its guarantee: as much as it lacks of that,
-    /// and beyond it as far as limits and the guarantees of others allow.
+    /// Returns the part of quota-managed resources that a role may be offered, and whether any of it counts towards its
+    /// guarantee: what it lacks of that, and beyond it as much as limits and required headroom allow.
     pub(in crate::allocator) fn cut(
         &self,
-        names: &Names,
-        node: Option<NodeIx>,
-        firm: &Resources,
+        names: &ResourceNames,
+        ix: Option<QuotaIx>,
+        quota_managed: &Resources,
         unsatisfied: &Amounts,
     ) -> (Resources, bool) {
-        let (mut given, mut is_whole, mut is_guaranteed) = (Vec::with_capacity(firm.iter().len()), true, false);
-        for alike in firm.iter().as_slice().chunk_by(|a, b| a.name() == b.name()) {
+        let mut allowed = Vec::with_capacity(quota_managed.iter().len());
+        let (mut is_whole, mut is_guaranteed) = (true, false);
+        for alike in quota_managed.iter().as_slice().chunk_by(|a, b| a.name() == b.name()) {
             let Some(name) = names.find(alike[0].name()) else {
-                given.extend_from_slice(alike);
+                allowed.extend_from_slice(alike);
                 continue;
             };
-            let limit = self.limit_left(node, name);
+            let limit = self.limit_left(ix, name);
             // A limit further up holds for guarantees too: the role's own is never below what it lacks.
             let mut lacking = unsatisfied.of(name).min(limit.unwrap_or(u64::MAX));
             let guaranteed: SmallVec<[u64; 4]> =
@@ -259,66 +254,71 @@ impl Accounts {
                 let all = amount(resource);
                 let taken = guaranteed + take(resource, all - guaranteed, &mut extra);
                 is_whole &= taken == all;
-                given.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
+                allowed.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
             }
         }
-        (if is_whole { firm.clone() } else { Resources::from_sorted(given) }, is_guaranteed)
+        (if is_whole { quota_managed.clone() } else { Resources::from_sorted(allowed) }, is_guaranteed)
     }
 
-    /// The most of a name that a role may be given beyond what it is given for its guarantee.
+    /// Returns the most of a resource that a role may be offered beyond what counts towards its guarantee.
     fn extra(&self, name: NameIx, limit: Option<u64>, guaranteed: u64) -> u64 {
         let limit = limit.map_or(u64::MAX, |left| left.saturating_sub(guaranteed));
-        // What is given for the guarantee comes off both headroom and requirement.
-        if self.required.is_empty() {
-            limit
+        // What counts towards the guarantee is subtracted from both headroom and requirement.
+        if self.holds_headroom() {
+            limit.min(self.headroom(name).saturating_sub(self.required_headroom.of(name)))
         } else {
-            limit.min(self.headroom(name).saturating_sub(self.required.of(name)))
+            limit
         }
     }
 
-    /// What keeps a role from being given all of these: the first name that a limit, or else the
-    /// guarantees of others, allow less of.
+    /// Returns why a role is not offered all of these quota-managed resources: the first resource that a limit, or else the
+    /// required headroom, restricts.
     pub(in crate::allocator) fn barrier(
         &self,
-        names: &Names,
-        node: Option<NodeIx>,
-        firm: &Resources,
+        names: &ResourceNames,
+        ix: Option<QuotaIx>,
+        quota_managed: &Resources,
     ) -> Option<Barrier> {
         let asked: Vec<(NameIx, u64)> = {
-            let amounts = firm.quantities();
+            let amounts = quota_managed.quantities();
             amounts.iter().filter_map(|(name, amount)| Some((names.find(name)?, amount.as_milli()))).collect()
         };
         let limited = |(name, amount): (NameIx, u64)| {
-            let too_low = |ix: NodeIx| {
-                let consumed = self.nodes[ix].consumed.of(name);
-                let limit = self.nodes[ix].limits.iter().find(|(limited, _)| *limited == name)?.1;
+            let too_low = |ix: QuotaIx| {
+                let consumed = self.accounts[ix].consumed.of(name);
+                let limit = self.accounts[ix].limits.iter().find(|(limited, _)| *limited == name)?.1;
                 let left = limit.saturating_sub(consumed);
                 (left < amount).then(|| Barrier::Limit { role: self.role(ix), name, limit, consumed })
             };
-            self.up(node).find_map(too_low)
+            self.path_up(ix).find_map(too_low)
         };
-        let kept = |(name, amount): (NameIx, u64)| {
-            let (free, required) = (self.headroom(name), self.required.of(name));
-            let needy = (0..self.nodes.len()).filter(|ix| self.nodes[*ix].need.of(name) > 0);
-            let roles = || needy.map(|ix| self.role(ix)).collect();
-            // As in `extra`: what is free is looked at only while anything at all is kept free.
-            let held_back = !self.required.is_empty() && free.saturating_sub(required) < amount;
-            held_back.then(|| Barrier::Headroom { name, free, required, roles: roles() })
+        let kept_free = |(name, amount): (NameIx, u64)| {
+            let (free, required) = (self.headroom(name), self.required_headroom.of(name));
+            let needy = self.accounts.iter().filter(|(_, account)| account.required_headroom.of(name) > 0);
+            let roles = || needy.map(|(ix, _)| self.role(ix)).collect();
+            // As in `extra`: headroom only matters while any is required.
+            let is_kept = self.holds_headroom() && free.saturating_sub(required) < amount;
+            is_kept.then(|| Barrier::Headroom { name, free, required, roles: roles() })
         };
-        asked.iter().copied().find_map(limited).or_else(|| asked.iter().copied().find_map(kept))
+        asked.iter().copied().find_map(limited).or_else(|| asked.iter().copied().find_map(kept_free))
     }
 
-    fn role(&self, node: NodeIx) -> Role {
-        self.by_role.get_index(node).map_or_else(Role::default, |(role, _)| role.clone())
+    fn role(&self, ix: QuotaIx) -> Role {
+        self.by_role.get_index(ix.position()).map_or_else(Role::default, |(role, _)| role.clone())
     }
+}
+
+/// Converts quantities or limits to amounts by dense index.
+fn intern<'a>(names: &mut ResourceNames, amounts: impl Iterator<Item = (&'a str, Scalar)>) -> Vec<(NameIx, u64)> {
+    amounts.map(|(name, amount)| (names.intern(name), amount.as_milli())).collect()
 }
 
 fn amount(resource: &Resource) -> u64 {
     resource.scalar().unwrap_or_default().as_milli()
 }
 
-/// Takes so much of a resource, as far as there is left to be taken; what can only be had whole, if it fits. Resources of a
-/// name use it up in canonical order.
+/// Subtracts up to `amount` of a resource from what is left, and returns how much; of an indivisible resource all or nothing.
+/// The resources of a name use it up in canonical order.
 fn take(resource: &Resource, amount: u64, left: &mut u64) -> u64 {
     let taken = if resource.is_indivisible() && *left < amount { 0 } else { amount.min(*left) };
     *left -= taken;

@@ -24,7 +24,7 @@ impl Default for SorterChoice {
 }
 
 impl SorterChoice {
-    /// The sorter for the frameworks of a role: the same, but that a flat list knows no hierarchy.
+    /// Returns the sorter for the frameworks of a role: the same, but `Drf` for `Hdrf`, as their tree is flat.
     #[must_use]
     pub fn within_roles(&self) -> Self {
         match self {

@@ -1,42 +1,43 @@
 //! [`Drf`]: dominant resource fairness.
 
 use super::Sorter;
-use super::lineup::{Key, Lineup};
+use super::sibling_queue::{Key, SiblingQueue};
+use crate::allocator::index::IndexVec;
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 
-/// Dominant resource fairness over a tree, as in Mesos: the smaller dominant share first, then who
-/// was given something less often, then the smaller name in byte order.
+/// Dominant resource fairness over a tree, as in Mesos: the smaller dominant share first, then the
+/// smaller number of allocations, then the smaller name in byte order.
 ///
 /// The dominant share is the largest fraction of any one resource (Ghodsi et al., NSDI'11), over
 /// the weight. Siblings are sorted at every level and the tree is walked depth first. Shares are
 /// compared as exact fractions; Mesos divides doubles, so that equal shares there may differ.
 ///
-/// The order is kept, not made: a sibling that was charged moves, in O(log siblings) comparisons at most, and in one if
-/// it goes behind all others. Each client that is asked for costs as much. When siblings come or go, or the cluster's
-/// totals change other than all alike, the siblings concerned line up anew the next time they are looked at. So a sorter
-/// that wraps this one, for one tree, has to hand on [`Sorter::charged`] too.
+/// The order is maintained incrementally: a sibling that was charged moves, in O(log siblings) comparisons at most, and in
+/// one if it goes behind all others. Each client that is asked for costs as much. When siblings come or go, or the cluster's
+/// totals change other than all alike, the siblings concerned are sorted anew when they are next asked for. So a sorter
+/// that wraps this one, for one tree, has to forward [`Sorter::charged`] too.
 #[derive(Debug, Clone, Default)]
 pub struct Drf {
-    /// By node number: its children, where it has any that were asked for.
-    lineups: Vec<Option<Box<Lineup>>>,
-    /// The totals that all keys are of: those of now, or others of which they are a multiple.
+    /// The children of each node, if they were asked for.
+    queues: IndexVec<NodeId, Option<Box<SiblingQueue>>>,
+    /// The totals that all keys are relative to: the current ones, or others that these are a multiple of.
     totals: Totals,
-    /// Goes up when the keys are to be of other totals.
+    /// A version that increases when the keys are to be relative to other totals.
     basis: u64,
-    /// Whose keys may have changed since.
+    /// The clients whose keys may have changed since the last start.
     charged: Vec<ClientId>,
-    /// The nodes from the root to where the walk is.
+    /// The nodes from the root to the position of the walk.
     path: Vec<NodeId>,
-    /// The nodes that the walk has passed, and taken out of their lineups.
-    passed: Vec<NodeId>,
-    /// The leaf where the walk is, which is taken out when it goes on.
-    at: Option<NodeId>,
+    /// The nodes that the walk has popped from their queues.
+    popped: Vec<NodeId>,
+    /// The leaf that the walk returned last; it is popped when the walk goes on.
+    current: Option<NodeId>,
 }
 
 impl Drf {
-    /// Puts back whom the last walk has passed, and moves those that were charged. From here on, until the next start,
-    /// the order is that of this moment.
+    /// Starts a walk: pushes back what the last walk has popped, and updates the keys of the clients that were charged.
+    /// What is charged from here on counts from the next start.
     fn start(&mut self, tree: &ShareTree, totals: &Totals) {
         if self.totals.version() != totals.version() {
             if !self.totals.is_multiple_of(totals) {
@@ -45,11 +46,9 @@ impl Drf {
             }
             self.totals.take_version_of(totals);
         }
-        if self.lineups.len() < tree.capacity() {
-            self.lineups.resize_with(tree.capacity(), || None);
-        }
-        while let Some(node) = self.passed.pop() {
-            self.put_back(tree, node);
+        self.queues.grow_to_len(tree.capacity(), || None);
+        while let Some(node) = self.popped.pop() {
+            self.push_back(tree, node);
         }
         let mut charged = std::mem::take(&mut self.charged);
         for client in charged.drain(..) {
@@ -60,54 +59,54 @@ impl Drf {
             }
         }
         self.charged = charged;
-        self.at = None;
+        self.current = None;
         self.path.clear();
         self.path.push(tree.root());
     }
 
-    /// Has a node move to where it belongs among its siblings, if these are not to line up anew anyway.
+    /// Updates the key of a node, unless its siblings are to be sorted anew anyway.
     #[inline]
     fn refresh(&mut self, tree: &ShareTree, node: NodeId) {
-        if let Some(lineup) = current(&mut self.lineups, tree, tree.parent(node), self.basis) {
-            lineup.set(tree.slot(node), Key::of(tree.standing(node), &self.totals), &self.totals);
+        if let Some(queue) = up_to_date(&mut self.queues, tree, tree.parent(node), self.basis) {
+            queue.set_key(tree.slot(node), Key::of(tree.standing(node), &self.totals), &self.totals);
         }
     }
 
-    /// Puts a node back that was passed, if its siblings are not to line up anew anyway.
-    fn put_back(&mut self, tree: &ShareTree, node: NodeId) {
-        if let Some(lineup) = current(&mut self.lineups, tree, tree.parent(node), self.basis) {
-            lineup.put_back(tree.slot(node), &self.totals);
+    /// Pushes a node back that was popped, unless its siblings are to be sorted anew anyway.
+    fn push_back(&mut self, tree: &ShareTree, node: NodeId) {
+        if let Some(queue) = up_to_date(&mut self.queues, tree, tree.parent(node), self.basis) {
+            queue.push_back(tree.slot(node), &self.totals);
         }
     }
 
-    fn pass(&mut self, tree: &ShareTree, node: NodeId) {
-        if let Some(lineup) = &mut self.lineups[tree.parent(node).index()] {
-            lineup.take_out(tree.slot(node), &self.totals);
-            self.passed.push(node);
+    fn pop(&mut self, tree: &ShareTree, node: NodeId) {
+        if let Some(queue) = &mut self.queues[tree.parent(node)] {
+            queue.pop(tree.slot(node), &self.totals);
+            self.popped.push(node);
         }
     }
 
-    /// The next client of the walk; of those who are `wanted`, if that is said.
+    /// Returns the next client of the walk that is wanted.
     fn next(&mut self, tree: &ShareTree, wanted: Option<&dyn Fn(ClientId) -> bool>) -> Option<ClientId> {
-        if let Some(leaf) = self.at.take() {
-            self.pass(tree, leaf);
+        if let Some(leaf) = self.current.take() {
+            self.pop(tree, leaf);
         }
         loop {
             let node = *self.path.last()?;
-            let stamp = (tree.layout(node), self.basis);
-            let lineup = self.lineups[node.index()].get_or_insert_default();
-            if !lineup.is_of(stamp) {
-                lineup.rebuild(stamp, tree, &self.totals, node);
+            let version = (tree.layout(node), self.basis);
+            let queue = self.queues[node].get_or_insert_default();
+            if !queue.is_of(version) {
+                queue.rebuild(version, tree, &self.totals, node);
             }
             let first = match wanted {
-                None => lineup.first(&self.totals),
-                Some(wanted) => lineup.first_wanted(&self.totals, wanted),
+                None => queue.first(&self.totals),
+                Some(wanted) => queue.first_wanted(&self.totals, wanted),
             };
             match first {
                 Some(slot) => {
-                    let child = tree.children(node)[slot];
+                    let child = tree.child_at(node, slot);
                     if let Some(client) = tree.active_client(child) {
-                        self.at = Some(child);
+                        self.current = Some(child);
                         return Some(client);
                     }
                     self.path.push(child);
@@ -115,7 +114,7 @@ impl Drf {
                 None => {
                     self.path.pop();
                     if node != tree.root() {
-                        self.pass(tree, node);
+                        self.pop(tree, node);
                     }
                 }
             }
@@ -123,15 +122,15 @@ impl Drf {
     }
 }
 
-/// The lineup of a node's children, if it is of this moment.
+/// Returns the queue of a node's children if it is up to date.
 #[inline]
-fn current<'l>(
-    lineups: &'l mut [Option<Box<Lineup>>],
+fn up_to_date<'q>(
+    queues: &'q mut IndexVec<NodeId, Option<Box<SiblingQueue>>>,
     tree: &ShareTree,
     node: NodeId,
     basis: u64,
-) -> Option<&'l mut Lineup> {
-    lineups[node.index()].as_deref_mut().filter(|lineup| lineup.is_of((tree.layout(node), basis)))
+) -> Option<&'q mut SiblingQueue> {
+    queues[node].as_deref_mut().filter(|queue| queue.is_of((tree.layout(node), basis)))
 }
 
 impl Sorter for Drf {
@@ -166,7 +165,7 @@ impl Sorter for Drf {
         if self.charged.last() == Some(&client) {
             return;
         }
-        // Beyond this, lining up anew is cheaper, and the list must not grow without bound.
+        // Beyond this, sorting anew is cheaper, and the list must not grow without bound.
         if self.charged.len() > tree.capacity() {
             self.charged.clear();
             self.basis += 1;

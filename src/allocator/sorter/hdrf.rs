@@ -9,27 +9,27 @@ use std::cmp::Ordering;
 /// Hierarchical DRF (Bhattacharya et al., *Hierarchical Scheduling for Diverse Datacenter Workloads*,
 /// SoCC'13), in its dynamic form.
 ///
-/// Mesos adds up what is below a role and compares dominant shares level by level. That starves: a
-/// child that holds all of a resource nobody else wants makes its parent look rich, and its sibling
-/// pays. Mesos' own sorter, [`Drf`](super::Drf), does so. Here, before they are added up,
+/// Mesos adds up the holdings below a role and compares dominant shares level by level. That starves: a
+/// child that holds all of a resource that no other role wants makes its parent's share large, and its
+/// sibling pays. Mesos' own sorter, [`Drf`](super::Drf), does so. Here, before they are added up,
 ///
-/// 1. children that still demand something are scaled down to the one served least, by weight;
-/// 2. children that do not ([`Demand::is_blocked`]) are added as they are, and scale nobody;
+/// 1. children that still demand something are scaled down to the smallest share over the weight among them;
+/// 2. children that do not ([`Demand::is_blocked`]) are added as they are, and scale no other;
 /// 3. resources that are used up ([`Demand::is_used_up`]) do not count in a parent's share.
 ///
-/// Siblings that demand something come first, the smaller share over the weight in front; then
-/// fewer gifts, then the smaller name. Shares are products of quotients: they are kept to twelve
-/// digits after the point, so that equal ones tie.
+/// Siblings that demand something come first, ordered by share over weight, then number of
+/// allocations, then name, the smaller first. Shares are products of quotients: they are rounded to
+/// twelve digits after the point, so that equal ones tie.
 ///
-/// O(nodes × resources) for each agent, on top of the survey of demand.
+/// O(nodes × resources) for each agent, on top of the snapshot of demand.
 #[derive(Debug, Clone, Default)]
 pub struct Hdrf {
     demand: Demand,
 }
 
-/// What a node looks like to its parent.
+/// What counts of a node in its parent's share.
 #[derive(Debug, Clone, Default)]
-struct View {
+struct Scaled {
     /// By resource: the fraction of the cluster that counts as held.
     fractions: Vec<f64>,
     share: f64,
@@ -37,24 +37,24 @@ struct View {
 }
 
 impl Hdrf {
-    fn leaf(&self, tree: &ShareTree, totals: &Totals, node: NodeId) -> View {
+    fn leaf(&self, tree: &ShareTree, totals: &Totals, node: NodeId) -> Scaled {
         let fractions = fractions(tree, totals, node);
         let share = fractions.iter().copied().fold(0.0, f64::max);
         let blocked = tree.active_client(node).is_none_or(|client| self.demand.is_blocked(client));
-        View { fractions, share, blocked }
+        Scaled { fractions, share, blocked }
     }
 
-    fn inner(&self, tree: &ShareTree, children: &[NodeId], views: &[View]) -> View {
-        let of = |child: &NodeId| (&views[child.index()], tree.weight(*child).as_f64());
-        let demanding = || children.iter().map(of).filter(|(view, _)| !view.blocked);
-        let least = demanding().map(|(view, weight)| view.share / weight).fold(f64::INFINITY, f64::min);
-        let mut sum = View { blocked: demanding().next().is_none(), ..View::default() };
-        for (view, weight) in children.iter().map(of) {
-            let scale = if view.blocked || view.share <= 0.0 { 1.0 } else { least * weight / view.share };
-            if sum.fractions.len() < view.fractions.len() {
-                sum.fractions.resize(view.fractions.len(), 0.0);
+    fn inner(&self, tree: &ShareTree, children: &[NodeId], scaled_nodes: &[Scaled]) -> Scaled {
+        let of = |child: &NodeId| (&scaled_nodes[child.index()], tree.weight(*child).as_f64());
+        let demanding = || children.iter().map(of).filter(|(scaled, _)| !scaled.blocked);
+        let least = demanding().map(|(scaled, weight)| scaled.share / weight).fold(f64::INFINITY, f64::min);
+        let mut sum = Scaled { blocked: demanding().next().is_none(), ..Scaled::default() };
+        for (scaled, weight) in children.iter().map(of) {
+            let scale = if scaled.blocked || scaled.share <= 0.0 { 1.0 } else { least * weight / scaled.share };
+            if sum.fractions.len() < scaled.fractions.len() {
+                sum.fractions.resize(scaled.fractions.len(), 0.0);
             }
-            for (total, fraction) in sum.fractions.iter_mut().zip(&view.fractions) {
+            for (total, fraction) in sum.fractions.iter_mut().zip(&scaled.fractions) {
                 *total += fraction * scale;
             }
         }
@@ -64,21 +64,24 @@ impl Hdrf {
         sum
     }
 
-    fn views(&self, tree: &ShareTree, totals: &Totals) -> Vec<View> {
+    fn scaled_nodes(&self, tree: &ShareTree, totals: &Totals) -> Vec<Scaled> {
         let mut nodes = vec![tree.root()];
         for next in 0.. {
             let Some(&node) = nodes.get(next) else { break };
             nodes.extend_from_slice(tree.children(node));
         }
-        let mut views = vec![View::default(); tree.capacity()];
-        // Parents stand before their children: the last is looked at first.
+        let mut scaled_nodes = vec![Scaled::default(); tree.capacity()];
+        // Parents come before their children: iterate from the end.
         for node in nodes.into_iter().rev() {
             let children = tree.children(node);
-            let view =
-                if children.is_empty() { self.leaf(tree, totals, node) } else { self.inner(tree, children, &views) };
-            views[node.index()] = view;
+            let scaled = if children.is_empty() {
+                self.leaf(tree, totals, node)
+            } else {
+                self.inner(tree, children, &scaled_nodes)
+            };
+            scaled_nodes[node.index()] = scaled;
         }
-        views
+        scaled_nodes
     }
 }
 
@@ -96,10 +99,10 @@ fn fractions(tree: &ShareTree, totals: &Totals, node: NodeId) -> Vec<f64> {
 
 impl Sorter for Hdrf {
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        let views = self.views(tree, totals);
+        let scaled_nodes = self.scaled_nodes(tree, totals);
         let key = |node: NodeId| {
-            let view = &views[node.index()];
-            (view.blocked, (view.share / tree.weight(node).as_f64() * 1e12).round())
+            let scaled = &scaled_nodes[node.index()];
+            (scaled.blocked, (scaled.share / tree.weight(node).as_f64() * 1e12).round())
         };
         depth_first(tree, order, |a, b| {
             let ((blocked_a, share_a), (blocked_b, share_b)) = (key(a), key(b));

@@ -5,12 +5,12 @@ use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use crate::draw::{draw, draw_for};
 
-/// A weighted shuffle of the active clients, drawn anew for each agent (Mesos, `sorter/random`).
+/// Orders active clients by a weighted shuffle, drawn anew for each agent (Mesos, `sorter/random`).
 ///
 /// A client's weight is the product, from the root, of its ancestors' and its own weight over the
 /// sum of the weights of those siblings that are, or contain, active clients. The order is flat over
-/// the clients, not level by level: each draws `u^(1/weight)`, u uniform in (0, 1), the largest
-/// first (Efraimidis and Spirakis, IPL'06). The same seed, moment and agent draw the same.
+/// the clients, not level by level: each draws `u^(1/weight)`, u uniform in (0, 1), and the largest comes
+/// first (Efraimidis and Spirakis, IPL'06). The same seed, moment and agent result in the same order.
 #[derive(Debug, Clone, Default)]
 pub struct Random {
     seed: u64,
@@ -18,13 +18,13 @@ pub struct Random {
 }
 
 impl Random {
-    /// Draws from that seed.
+    /// Creates a sorter that draws from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, draw: 0 }
     }
 
-    /// `-ln(u) / weight`: smaller just where `u^(1/weight)` is larger.
+    /// Returns `-ln(u) / weight`, which is smaller just where `u^(1/weight)` is larger.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are kept, which a double holds exactly")]
     fn key(&self, path: u64, weight: f64) -> f64 {
         let u = ((draw(draw(self.seed, self.draw), path) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
@@ -35,16 +35,16 @@ impl Random {
 impl Sorter for Random {
     fn order(&mut self, tree: &ShareTree, _: &Totals, order: &mut Vec<ClientId>) {
         let mut keys: Vec<(f64, u64, ClientId)> = Vec::new();
-        let awake = awake(tree);
-        let mut ahead = vec![(tree.root(), 1.0, 0)];
-        while let Some((node, weight, path)) = ahead.pop() {
+        let is_active = active_subtrees(tree);
+        let mut stack = vec![(tree.root(), 1.0, 0)];
+        while let Some((node, weight, path)) = stack.pop() {
             keys.extend(tree.active_client(node).map(|client| (self.key(path, weight), path, client)));
-            let children = || tree.children(node).iter().copied().filter(|child| awake[child.index()]);
-            // Summed in order of name: the order in which siblings came must not change a bit.
+            let children = || tree.children(node).iter().copied().filter(|child| is_active[child.index()]);
+            // Sum in order of name: the result must not depend on the order in which siblings were added.
             let mut siblings: Vec<NodeId> = children().collect();
             siblings.sort_unstable_by_key(|child| tree.name(*child));
             let sum: f64 = siblings.iter().map(|child| tree.weight(*child).as_f64()).sum();
-            ahead.extend(
+            stack.extend(
                 siblings
                     .into_iter()
                     .map(|child| (child, weight * tree.weight(child).as_f64() / sum, draw_for(path, tree.name(child)))),
@@ -63,20 +63,20 @@ impl Sorter for Random {
     }
 }
 
-/// By node number: whether it is, or contains, an active client.
-fn awake(tree: &ShareTree) -> Vec<bool> {
-    let mut awake = vec![false; tree.capacity()];
-    let mut ahead = vec![tree.root()];
-    while let Some(node) = ahead.pop() {
+/// Returns, by node index, whether the node is, or contains, an active client.
+fn active_subtrees(tree: &ShareTree) -> Vec<bool> {
+    let mut is_active = vec![false; tree.capacity()];
+    let mut stack = vec![tree.root()];
+    while let Some(node) = stack.pop() {
         if tree.active_client(node).is_some() {
             let mut up = node;
-            while !std::mem::replace(&mut awake[up.index()], true) && up != tree.root() {
+            while !std::mem::replace(&mut is_active[up.index()], true) && up != tree.root() {
                 up = tree.parent(up);
             }
         }
-        ahead.extend_from_slice(tree.children(node));
+        stack.extend_from_slice(tree.children(node));
     }
-    awake
+    is_active
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
         (tree, clients)
     }
 
-    /// How often each client came first in so many draws.
+    /// Returns how often each client came first in so many draws.
     fn firsts(tree: &ShareTree, clients: &[ClientId], draws: u64) -> Vec<u64> {
         let mut random = Random::new(7);
         let mut firsts = vec![0; clients.len()];

@@ -1,0 +1,458 @@
+//! [`Books`]: the only room that moves amounts.
+//!
+//! Holdings move by four verbs: [`offer`](Books::offer), [`end_offer`](Books::end_offer), [`end_task`](Books::end_task) and
+//! [`adopt`](Books::adopt). Each keeps the ledger of agents, the trees of shares and the accounts of quota in step. Debug
+//! builds assert conservation after each: of an agent, total = available + offered + allocated.
+
+mod ledger;
+mod membership;
+
+pub(super) use ledger::{Account, Ledger};
+pub(super) use membership::{Member, Membership, RoleFilter};
+
+use super::demand::Demand;
+use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx, RoleIx};
+use super::quota::{Quota, QuotaError, Quotas};
+use super::resource_names::ResourceNames;
+use super::share::{Totals, Weight};
+use super::sorter::Sorter;
+use super::tree::ClientId;
+use super::{AllocatorError, Holding};
+use crate::agent::Agent;
+use crate::framework::Framework;
+use crate::offer::Conversion;
+use crate::resources::{Quantities, Resources, SumError};
+use crate::role::Role;
+use crate::time::Time;
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// What each agent has, which frameworks hold it under which roles, and how that counts for shares and quota.
+#[derive(Debug, Clone)]
+pub(super) struct Books<R, F> {
+    ledger: Ledger,
+    membership: Membership<R, F>,
+    quotas: Quotas,
+    totals: Totals,
+    names: ResourceNames,
+}
+
+/// A part of what is available of an agent.
+#[derive(Debug, Clone)]
+pub(super) enum Portion {
+    /// All of it, and nothing of it is shared. This is the usual case, and no list has to be built or compared.
+    Whole,
+    /// These resources.
+    Part(Resources),
+}
+
+impl Portion {
+    /// Returns the resources, given what is available.
+    pub(super) fn of<'a>(&'a self, available: &'a Resources) -> &'a Resources {
+        match self {
+            Self::Whole => available,
+            Self::Part(resources) => resources,
+        }
+    }
+}
+
+impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
+    /// Opens the books of an empty cluster; resources of the names in `excluded` count for no share.
+    pub(super) fn new(role_sorter: R, member_sorter: F, excluded: &[SmolStr]) -> Self {
+        let mut names = ResourceNames::default();
+        let excluded = excluded.iter().map(|name| names.intern(name)).collect();
+        Self {
+            ledger: Ledger::default(),
+            membership: Membership::new(role_sorter, member_sorter),
+            quotas: Quotas::default(),
+            totals: Totals::without(excluded),
+            names,
+        }
+    }
+
+    #[inline]
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    #[inline]
+    pub(super) fn membership(&self) -> &Membership<R, F> {
+        &self.membership
+    }
+
+    #[inline]
+    pub(super) fn quotas(&self) -> &Quotas {
+        &self.quotas
+    }
+
+    pub(super) fn names(&self) -> &ResourceNames {
+        &self.names
+    }
+
+    // The four verbs.
+
+    /// Moves available resources of an agent into an offer to a member, and returns them. If it `extends` an earlier offer,
+    /// both count as one holding.
+    #[inline]
+    pub(super) fn offer(
+        &mut self,
+        agent: AgentIx,
+        member: MemberIx,
+        portion: Portion,
+        at: Time,
+        extends: bool,
+    ) -> Resources {
+        let offer = match portion {
+            Portion::Whole => self.ledger.offer_whole(agent),
+            Portion::Part(offer) => {
+                self.ledger.offer(agent, &offer);
+                offer
+            }
+        };
+        self.quotas.add_held(self.names.weigh(&offer));
+        self.charge(member, agent, &offer, 1);
+        self.membership.note_offer(member, at);
+        self.membership.add_holdings(member, u64::from(!extends));
+        self.assert_conservation(agent);
+        offer
+    }
+
+    /// Ends an offer: `tasks` hold part of it from now on, the rest is available. Returns the member if it was removed with
+    /// its last holding.
+    #[must_use]
+    pub(super) fn end_offer(&mut self, agent: AgentIx, offer: &Holding, tasks: &[&Resources]) -> Option<MemberIx> {
+        self.ledger.end_offer(agent, &offer.resources, tasks);
+        self.quotas.remove_held(self.names.weigh(&offer.resources));
+        for task in tasks {
+            self.quotas.add_held(self.names.weigh(task));
+        }
+        self.quota_room_changed();
+        self.assert_conservation(agent);
+        let member = self.holder(offer)?;
+        if !tasks.is_empty() {
+            self.membership.note_launch(member);
+        }
+        self.release(member, agent, &offer.resources);
+        for task in tasks {
+            self.charge(member, agent, task, 0);
+        }
+        self.membership.add_holdings(member, tasks.len() as u64);
+        self.end_holding(member)
+    }
+
+    /// Ends a task: what it held is available. Returns the member if it was removed with its last holding.
+    #[must_use]
+    pub(super) fn end_task(&mut self, agent: AgentIx, task: &Holding) -> Option<MemberIx> {
+        self.ledger.end_task(agent, &task.resources);
+        self.quotas.remove_held(self.names.weigh(&task.resources));
+        self.quota_room_changed();
+        self.assert_conservation(agent);
+        let member = self.holder(task)?;
+        self.release(member, agent, &task.resources);
+        self.end_holding(member)
+    }
+
+    /// Charges frameworks for tasks that were registered with an agent, or before their framework. The tasks of a framework
+    /// under one role on one agent count as one allocation.
+    pub(super) fn adopt(&mut self, tasks: &[Holding]) {
+        let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), (Resources, u64)> = IndexMap::new();
+        for task in tasks {
+            let framework = self.membership.find_framework(&task.framework);
+            let Some((framework, agent)) = framework.zip(self.ledger.find(&task.agent)) else { continue };
+            let (sum, tasks) = sums.entry((framework, &task.role, agent)).or_default();
+            sum.insert(&task.resources);
+            *tasks += 1;
+        }
+        for ((framework, role, agent), (sum, tasks)) in sums {
+            let member = self.membership.get_or_insert_member(framework, role, &mut self.quotas);
+            self.membership.add_holdings(member, tasks);
+            self.charge(member, agent, &sum, 1);
+            self.assert_conservation(agent);
+        }
+    }
+
+    #[inline]
+    fn charge(&mut self, member: MemberIx, agent: AgentIx, resources: &Resources, allocations: u64) {
+        let (order, weighed) = (self.ledger[agent].order(), self.names.weigh(resources));
+        self.membership.charge(member, order, weighed, allocations, &mut self.quotas);
+    }
+
+    #[inline]
+    fn release(&mut self, member: MemberIx, agent: AgentIx, resources: &Resources) {
+        let (order, weighed) = (self.ledger[agent].order(), self.names.weigh(resources));
+        self.membership.release(member, order, weighed, &mut self.quotas);
+    }
+
+    fn end_holding(&mut self, member: MemberIx) -> Option<MemberIx> {
+        self.membership.end_holding(member);
+        self.membership.remove_if_unused(member, &mut self.quotas).then_some(member)
+    }
+
+    /// Returns the member that holds an offer or a task.
+    fn holder(&self, holding: &Holding) -> Option<MemberIx> {
+        let framework = self.membership.find_framework(&holding.framework)?;
+        self.membership.find_member(framework, &holding.role)
+    }
+
+    #[inline]
+    fn assert_conservation(&self, agent: AgentIx) {
+        debug_assert!(
+            self.ledger.is_balanced(agent),
+            "total = available + offered + allocated does not hold of {:?}",
+            self.ledger[agent]
+        );
+    }
+
+    // Agents: what there is.
+
+    /// Checks that the cluster can be counted with an agent's new total in place of its old one.
+    pub(super) fn check_totals(&mut self, agent: &Agent, old: Option<AgentIx>) -> Result<(), AllocatorError> {
+        let old = old.map_or_else(Quantities::new, |ix| self.ledger[ix].total().quantities());
+        for (name, amount) in agent.resources.quantities().iter() {
+            let total = self.totals.amount(self.names.intern(name));
+            let others = total.saturating_sub(old.amount(name).as_milli());
+            if others.checked_add(amount.as_milli()).is_none() {
+                return Err(AllocatorError::ClusterTooLarge { agent: agent.id.clone(), name: name.into() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens an account for a new agent on which tasks hold resources already.
+    pub(super) fn add_agent(&mut self, agent: &Arc<Agent>, tasks: &[Holding]) -> Result<(), SumError> {
+        let held: Vec<_> = tasks.iter().map(|task| &task.resources).collect();
+        self.ledger.open(agent, &held)?;
+        self.total_changed(&Resources::new(), &agent.resources);
+        for resources in held {
+            self.quotas.add_held(self.names.weigh(resources));
+        }
+        self.adopt(tasks);
+        Ok(())
+    }
+
+    /// Replaces the metadata and the total of an agent.
+    pub(super) fn update_agent(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), SumError> {
+        let old = self.ledger[ix].total().clone();
+        self.ledger.update(ix, agent)?;
+        self.total_changed(&old, &agent.resources);
+        self.assert_conservation(ix);
+        Ok(())
+    }
+
+    /// Closes the account of an agent of which nothing is held any more.
+    pub(super) fn remove_agent(&mut self, agent: AgentIx) {
+        let (id, old) = (self.ledger.id(agent).clone(), self.ledger[agent].total().clone());
+        self.total_changed(&old, &Resources::new());
+        self.ledger.close(&id);
+    }
+
+    /// Converts part of an agent's total.
+    pub(super) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
+        let old = self.ledger[agent].total().clone();
+        self.ledger.convert(agent, conversion);
+        let new = self.ledger[agent].total().clone();
+        self.total_changed(&old, &new);
+        self.assert_conservation(agent);
+    }
+
+    pub(super) fn set_agent_active(&mut self, agent: AgentIx, active: bool) {
+        self.ledger.set_active(agent, active);
+    }
+
+    fn total_changed(&mut self, old: &Resources, new: &Resources) {
+        self.totals.sub(&self.names.scalars(old));
+        self.totals.add(&self.names.scalars(new));
+        self.quotas.total_changed(&mut self.names, old, new);
+        self.quota_room_changed();
+    }
+
+    /// Roles that a quota had held back may now be offered more, on any agent.
+    #[inline]
+    fn quota_room_changed(&mut self) {
+        if !self.quotas.is_empty() {
+            self.ledger.mark_all_dirty();
+        }
+    }
+
+    // Dirty agents: those that the next batch visits.
+
+    pub(super) fn mark_dirty(&mut self, agent: AgentIx) {
+        self.ledger.mark_dirty(agent);
+    }
+
+    pub(super) fn mark_all_dirty(&mut self) {
+        self.ledger.mark_all_dirty();
+    }
+
+    /// Takes an agent from those that the next batch visits.
+    pub(super) fn unmark(&mut self, agent: AgentIx) {
+        self.ledger.unmark(agent);
+    }
+
+    /// Returns the agents to visit, in the order in which they were added, and marks them clean.
+    pub(super) fn take_dirty(&mut self) -> Vec<AgentIx> {
+        self.ledger.take_dirty()
+    }
+
+    // Frameworks and roles: who may hold it. Members in a result are those whose refusals no longer count.
+
+    /// Adds a framework and charges it for its tasks.
+    #[must_use]
+    pub(super) fn add_framework(&mut self, framework: &Arc<Framework>, tasks: &[Holding]) -> Vec<MemberIx> {
+        let ix = self.membership.add_framework(framework);
+        let revived = self.membership.subscribe(ix, &mut self.quotas);
+        self.adopt(tasks);
+        revived
+    }
+
+    /// Replaces what a framework says of itself, and subscribes it to just its present roles.
+    #[must_use]
+    pub(super) fn update_framework(&mut self, ix: FrameworkIx, framework: &Arc<Framework>) -> Vec<MemberIx> {
+        self.replace_framework(ix, Arc::clone(framework));
+        let membership = &self.membership;
+        let has_left = |member: &MemberIx| !framework.roles.contains(membership.role(membership.member(*member).role));
+        let left: Vec<MemberIx> = membership.members_of(ix).iter().copied().filter(has_left).collect();
+        let mut forgotten = self.membership.subscribe(ix, &mut self.quotas);
+        for member in left {
+            self.membership.unsubscribe(member);
+            self.membership.update_activity(member);
+            self.membership.remove_if_unused(member, &mut self.quotas);
+            forgotten.push(member);
+        }
+        forgotten
+    }
+
+    /// Replaces what a framework says of itself, but does not subscribe it to other roles.
+    pub(super) fn replace_framework(&mut self, ix: FrameworkIx, framework: Arc<Framework>) {
+        self.membership.replace_framework(ix, framework);
+    }
+
+    /// Removes a framework that holds nothing any more.
+    #[must_use]
+    pub(super) fn remove_framework(&mut self, ix: FrameworkIx) -> Vec<MemberIx> {
+        let mut removed = self.membership.members_of(ix).to_vec();
+        removed.retain(|member| {
+            self.membership.unsubscribe(*member);
+            self.membership.remove_if_unused(*member, &mut self.quotas)
+        });
+        let id = self.membership.framework_id(ix).clone();
+        self.membership.remove_framework(&id);
+        removed
+    }
+
+    pub(super) fn set_framework_active(&mut self, framework: FrameworkIx, active: bool) {
+        self.membership.set_framework_active(framework, active);
+    }
+
+    pub(super) fn set_suppressed(&mut self, member: MemberIx, suppressed: bool) {
+        self.membership.set_suppressed(member, suppressed);
+    }
+
+    /// Returns the dominant share of a role and its descendants, over its weight.
+    pub(super) fn share_of(&self, role: &Role) -> f64 {
+        let tree = self.membership.tree();
+        let node = tree.find(role.components());
+        node.map_or(0.0, |node| tree.dominant_share(node, &self.totals).as_f64())
+    }
+
+    /// Returns what a role and its descendants hold, offered or in use.
+    pub(super) fn held_by(&self, role: &Role) -> Quantities {
+        let tree = self.membership.tree();
+        let node = tree.find(role.components());
+        node.map_or_else(Quantities::new, |node| self.names.quantities(tree.held(node)))
+    }
+
+    pub(super) fn set_weight(&mut self, role: &Role, weight: Weight) {
+        self.membership.set_weight(role, weight);
+    }
+
+    // Quota.
+
+    pub(super) fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
+        self.quotas.set(role, quota)
+    }
+
+    /// Removes the limits of a role.
+    pub(super) fn lift_limits(&mut self, role: &Role) {
+        self.quotas.lift_limits(role);
+    }
+
+    /// Removes all guarantees.
+    pub(super) fn lift_guarantees(&mut self) {
+        self.quotas.lift_guarantees();
+    }
+
+    /// Opens the accounts of quota anew if quotas have changed. `minimums` is the general minimum of an offer.
+    pub(super) fn update_quotas(&mut self, minimums: &[Quantities]) {
+        if self.quotas.reopen(&mut self.names, self.membership.quota_managed(), minimums) {
+            self.membership.update_quotas(&mut self.quotas);
+        }
+    }
+
+    // Orders: the rankings of roles and members, as far as they are asked for.
+
+    /// Returns whether the sorter of roles asks for demand.
+    pub(super) fn asks_for_demand(&self) -> bool {
+        self.membership.ranking().asks_for_demand()
+    }
+
+    pub(super) fn set_demand(&mut self, demand: &Demand) {
+        self.membership.ranking_mut().set_demand(demand);
+    }
+
+    /// Returns whether the order of roles is drawn.
+    #[inline]
+    pub(super) fn draws_roles(&self) -> bool {
+        self.membership.ranking().draws()
+    }
+
+    pub(super) fn set_role_draw(&mut self, number: u64) {
+        self.membership.ranking_mut().set_draw(number);
+    }
+
+    /// Returns whether the order of a role's members is drawn.
+    #[inline]
+    pub(super) fn draws_members(&self, role: RoleIx) -> bool {
+        self.membership.member_ranking(role).draws()
+    }
+
+    pub(super) fn set_member_draw(&mut self, role: RoleIx, number: u64) {
+        self.membership.member_ranking_mut(role).set_draw(number);
+    }
+
+    /// Appends the next role in order.
+    #[inline]
+    pub(super) fn more_roles(&mut self, order: &mut Vec<ClientId>) {
+        self.membership.ranking_mut().more(&self.totals, order);
+    }
+
+    /// Appends the next role in order that is below its guarantee.
+    pub(super) fn more_roles_below_guarantee(&mut self, order: &mut Vec<ClientId>) {
+        let filter = RoleFilter::Within(self.quotas.accounts().below_guarantee());
+        self.membership.more_roles_of(filter, &self.totals, order);
+    }
+
+    /// Appends the next role in order with a member that is active and not in `refused_all`; if `within_limits`, one that is
+    /// not at its limit.
+    pub(super) fn more_roles_that_may_accept(
+        &mut self,
+        refused_all: Option<&BitSet<MemberIx>>,
+        within_limits: bool,
+        order: &mut Vec<ClientId>,
+    ) {
+        let at_limit = within_limits.then(|| self.quotas.accounts().at_limit());
+        self.membership.more_roles_of(RoleFilter::MayAccept { refused_all, at_limit }, &self.totals, order);
+    }
+
+    /// Appends the next member of a role in order.
+    #[inline]
+    pub(super) fn more_members(&mut self, role: RoleIx, order: &mut Vec<ClientId>) {
+        self.membership.member_ranking_mut(role).more(&self.totals, order);
+    }
+
+    /// Appends the next member of a role in order that is not one of these.
+    pub(super) fn more_members_except(&mut self, role: RoleIx, except: &BitSet<MemberIx>, order: &mut Vec<ClientId>) {
+        self.membership.more_members_except(role, except, &self.totals, order);
+    }
+}

@@ -1,0 +1,401 @@
+//! [`Ledger`]: the account of each agent, and the agents that the next batch has to visit.
+
+use crate::agent::Agent;
+use crate::allocator::index::{AgentIx, IdMap, WorkSet};
+use crate::id::AgentId;
+use crate::offer::Conversion;
+use crate::resources::{Resource, Resources, SumError};
+use std::borrow::Cow;
+use std::ops;
+use std::sync::Arc;
+
+/// The account of one agent. With the agent's id it fits into a cache line; what offers seldom need is boxed.
+///
+/// Invariant: available = total − offered − allocated, where shared resources are not subtracted, and nothing is below 0.
+#[derive(Debug, Clone)]
+pub(in crate::allocator) struct Account {
+    base: Box<Base>,
+    /// The number of agents that were added before this one.
+    order: u64,
+    is_active: bool,
+    offered: Resources,
+    available: Resources,
+    has_gpus: bool,
+    /// Whether the total contains all that is held. If so, what is released becomes available without a look at the rest.
+    is_covered: bool,
+}
+
+/// The part of an account that is seldom used.
+#[derive(Debug, Clone)]
+struct Base {
+    agent: Arc<Agent>,
+    total: Resources,
+    allocated: Resources,
+}
+
+/// The accounts of all agents, and the *dirty* ones among them: those whose available resources no batch has visited since
+/// they, or what may be offered of them, changed.
+#[derive(Debug, Clone, Default)]
+pub(in crate::allocator) struct Ledger {
+    agents: IdMap<AgentId, AgentIx, Account>,
+    /// The number of agents that were ever added.
+    added: u64,
+    /// The agent that changed last.
+    last: Option<AgentIx>,
+    /// The agents that have available resources.
+    with_available: WorkSet<AgentIx>,
+    dirty: WorkSet<AgentIx>,
+    /// Whether all agents with available resources are dirty.
+    all_dirty: bool,
+    /// The total and the available resources of the agent that was added last: agents that have the same share its lists.
+    pool: (Resources, Resources),
+}
+
+impl Account {
+    /// The agent's metadata. Its present total is [`total`](Self::total).
+    pub(in crate::allocator) fn agent(&self) -> &Arc<Agent> {
+        &self.base.agent
+    }
+
+    /// The number of agents that were added before this one.
+    #[inline]
+    pub(in crate::allocator) fn order(&self) -> u64 {
+        self.order
+    }
+
+    /// Whether the agent may be offered at all.
+    #[inline]
+    pub(in crate::allocator) fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// All resources of the agent.
+    pub(in crate::allocator) fn total(&self) -> &Resources {
+        &self.base.total
+    }
+
+    /// The resources in live offers.
+    pub(in crate::allocator) fn offered(&self) -> &Resources {
+        &self.offered
+    }
+
+    /// The resources that tasks hold.
+    pub(in crate::allocator) fn allocated(&self) -> &Resources {
+        &self.base.allocated
+    }
+
+    /// The resources that can be offered now.
+    #[inline]
+    pub(in crate::allocator) fn available(&self) -> &Resources {
+        &self.available
+    }
+
+    /// Whether the agent has gpus, in use or not.
+    pub(in crate::allocator) fn has_gpus(&self) -> bool {
+        self.has_gpus
+    }
+
+    /// Recomputes what is available; of what is held beyond the total, nothing is.
+    fn settle(&mut self) {
+        self.has_gpus = !self.base.total.amount("gpus").is_zero();
+        (self.available, self.is_covered) = self.balance();
+    }
+
+    /// Returns the total less what is held, and whether the total contains all that is held.
+    fn balance(&self) -> (Resources, bool) {
+        let Base { total, allocated, .. } = &*self.base;
+        let (offered, allocated) = (unshared(&self.offered), unshared(allocated));
+        let mut available = total.clone();
+        // One after the other: a port that is held twice is in the total, but not in what the first leaves over.
+        let contains_offered = available.contains(&offered);
+        available.remove(&offered);
+        let contains_allocated = available.contains(&allocated);
+        available.remove(&allocated);
+        (available, contains_offered && contains_allocated)
+    }
+
+    /// Moves offered resources to the tasks that were launched on them, and the rest to what is available.
+    fn end_offer(&mut self, offered: &Resources, tasks: &[&Resources]) {
+        self.offered.remove(offered);
+        tasks.iter().for_each(|task| self.base.allocated.insert(task));
+        let mut rest = unshared(offered).into_owned();
+        let fit = tasks.iter().all(|task| {
+            let task = unshared(task);
+            let fits = rest.contains(&task);
+            rest.remove(&task);
+            fits
+        });
+        // What a task holds beyond its offer was made of it by an operation.
+        if self.is_covered && fit { self.available.insert(&rest) } else { self.settle() }
+    }
+
+    fn end_task(&mut self, resources: &Resources) {
+        self.base.allocated.remove(resources);
+        if self.is_covered { self.available.insert(&unshared(resources)) } else { self.settle() }
+    }
+}
+
+/// Returns what is used up by being held: shared resources are not.
+fn unshared(held: &Resources) -> Cow<'_, Resources> {
+    if held.iter().any(Resource::is_shared) {
+        Cow::Owned(held.filter(|resource| !resource.is_shared()))
+    } else {
+        Cow::Borrowed(held)
+    }
+}
+
+/// Returns equal resources that share one list among agents. Disks do not: equal ones may be mounted differently.
+fn pooled(resources: &Resources, pool: &mut Resources) -> Resources {
+    if resources.iter().filter_map(Resource::kind).any(|kind| kind.disk.is_some()) {
+        return resources.clone();
+    }
+    if pool != resources {
+        *pool = resources.clone();
+    }
+    pool.clone()
+}
+
+impl ops::Index<AgentIx> for Ledger {
+    type Output = Account;
+
+    #[inline]
+    fn index(&self, agent: AgentIx) -> &Account {
+        &self.agents[agent]
+    }
+}
+
+impl Ledger {
+    /// Returns the index of an agent. Most lookups are for the agent that changed last, and need no hash.
+    pub(in crate::allocator) fn find(&self, id: &AgentId) -> Option<AgentIx> {
+        self.last.filter(|last| self.agents.has(*last, id)).or_else(|| self.agents.find(id))
+    }
+
+    pub(in crate::allocator) fn id(&self, agent: AgentIx) -> &AgentId {
+        self.agents.id(agent)
+    }
+
+    /// Opens an account for a new agent, parts of which are `held` by tasks.
+    pub(super) fn open(&mut self, agent: &Arc<Agent>, held: &[&Resources]) -> Result<AgentIx, SumError> {
+        let mut allocated = Resources::new();
+        for resources in held {
+            allocated = allocated.checked_add(resources)?;
+        }
+        agent.resources.check_types(&allocated)?;
+        let mut account = Account {
+            base: Box::new(Base {
+                agent: Arc::clone(agent),
+                total: pooled(&agent.resources, &mut self.pool.0),
+                allocated,
+            }),
+            order: self.added,
+            is_active: true,
+            offered: Resources::new(),
+            available: Resources::new(),
+            has_gpus: false,
+            is_covered: false,
+        };
+        account.settle();
+        account.available = pooled(&account.available, &mut self.pool.1);
+        let ix = self.agents.insert(agent.id.clone(), account);
+        self.added += 1;
+        self.changed(ix);
+        Ok(ix)
+    }
+
+    /// Closes an account of which nothing is held any more.
+    pub(super) fn close(&mut self, id: &AgentId) {
+        if let Some((ix, _)) = self.agents.remove(id) {
+            self.dirty.remove(ix);
+            self.with_available.remove(ix);
+        }
+    }
+
+    pub(super) fn set_active(&mut self, agent: AgentIx, active: bool) {
+        self.agents[agent].is_active = active;
+        self.mark_dirty(agent);
+    }
+
+    /// Replaces the metadata and the total of an agent; what is held stays held.
+    pub(super) fn update(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), SumError> {
+        let account = &mut self.agents[ix];
+        agent.resources.check_types(&account.offered)?;
+        agent.resources.check_types(account.allocated())?;
+        account.base.total = agent.resources.clone();
+        account.base.agent = Arc::clone(agent);
+        account.settle();
+        self.changed(ix);
+        Ok(())
+    }
+
+    /// Moves available resources into an offer. In the hot loop: touches nothing but what is offered.
+    pub(super) fn offer(&mut self, agent: AgentIx, resources: &Resources) {
+        let account = &mut self.agents[agent];
+        account.offered.insert(resources);
+        account.available.remove(&unshared(resources));
+        if account.available.is_empty() {
+            self.with_available.remove(agent);
+        }
+    }
+
+    /// Moves all available resources, none of which is shared, into an offer.
+    #[inline]
+    pub(super) fn offer_whole(&mut self, agent: AgentIx) -> Resources {
+        let account = &mut self.agents[agent];
+        let resources = std::mem::take(&mut account.available);
+        account.offered.insert(&resources);
+        self.with_available.remove(agent);
+        resources
+    }
+
+    /// Ends an offer; `tasks` hold part of it from now on.
+    pub(super) fn end_offer(&mut self, agent: AgentIx, offered: &Resources, tasks: &[&Resources]) {
+        self.agents[agent].end_offer(offered, tasks);
+        self.changed(agent);
+    }
+
+    /// Converts part of an agent's total.
+    pub(super) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
+        let account = &mut self.agents[agent];
+        account.base.total.remove(&conversion.consumed);
+        account.base.total.insert(&conversion.converted);
+        account.settle();
+        self.changed(agent);
+    }
+
+    pub(super) fn end_task(&mut self, agent: AgentIx, resources: &Resources) {
+        self.agents[agent].end_task(resources);
+        self.changed(agent);
+    }
+
+    /// Returns whether the invariant of an account holds.
+    pub(super) fn is_balanced(&self, agent: AgentIx) -> bool {
+        self.agents[agent].available == self.agents[agent].balance().0
+    }
+
+    /// Notes that what is available of an agent may have changed.
+    fn changed(&mut self, agent: AgentIx) {
+        self.last = Some(agent);
+        if self.agents[agent].available.is_empty() {
+            self.with_available.remove(agent);
+        } else {
+            self.with_available.insert(agent);
+            self.dirty.insert(agent);
+        }
+    }
+
+    /// Has the next batch visit an agent, if it has available resources.
+    pub(super) fn mark_dirty(&mut self, agent: AgentIx) {
+        if !self.agents[agent].available.is_empty() {
+            self.dirty.insert(agent);
+        }
+    }
+
+    /// Has the next batch visit all agents that have available resources by then. O(1).
+    pub(super) fn mark_all_dirty(&mut self) {
+        self.all_dirty = true;
+    }
+
+    /// Takes an agent from those that the next batch visits: until something changes, no offer of it can be made.
+    pub(super) fn unmark(&mut self, agent: AgentIx) {
+        self.dirty.remove(agent);
+    }
+
+    /// Returns the dirty agents in the order in which they were added, and marks them clean.
+    pub(super) fn take_dirty(&mut self) -> Vec<AgentIx> {
+        let agents = if self.all_dirty { self.with_available.to_vec() } else { self.dirty.to_vec() };
+        self.all_dirty = false;
+        self.dirty.clear();
+        self.in_order(agents)
+    }
+
+    /// Returns the agents that have available resources, in the order in which they were added.
+    pub(in crate::allocator) fn with_available(&self) -> Vec<AgentIx> {
+        self.in_order(self.with_available.to_vec())
+    }
+
+    fn in_order(&self, mut agents: Vec<AgentIx>) -> Vec<AgentIx> {
+        if !agents.is_sorted_by_key(|agent| self.agents[*agent].order) {
+            agents.sort_by_cached_key(|agent| self.agents[*agent].order);
+        }
+        agents
+    }
+
+    /// Returns whether a batch would visit any agent.
+    pub(in crate::allocator) fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty() || (self.all_dirty && !self.with_available.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(id: &str) -> Arc<Agent> {
+        Arc::new(Agent::new(id, "cpus:1".parse().unwrap()))
+    }
+
+    #[test]
+    fn an_account_with_its_id_fits_into_a_cache_line() {
+        assert!(size_of::<Option<(AgentId, Account)>>() <= 64);
+    }
+
+    #[test]
+    fn equal_volumes_keep_their_own_mounts() {
+        let mut ledger = Ledger::default();
+        for (id, path) in [("a", "data"), ("b", "other")] {
+            let volume = serde_json::json!([{
+                "name": "disk", "type": "SCALAR", "scalar": {"value": 5.0}, "reservations": [{"type": "STATIC", "role": "web"}],
+                "disk": {"persistence": {"id": "v1"}, "volume": {"container_path": path, "mode": "RW"}},
+            }]);
+            let resources: Resources = serde_json::from_value(volume).unwrap();
+            let agent = ledger.open(&Arc::new(Agent::new(id, resources)), &[]).unwrap();
+            for mine in [ledger[agent].total(), ledger[agent].available()] {
+                assert_eq!(serde_json::to_value(mine).unwrap()[0]["disk"]["volume"]["container_path"], path);
+            }
+        }
+    }
+
+    #[test]
+    fn an_agent_at_a_reused_index_comes_last() {
+        let mut ledger = Ledger::default();
+        let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), &[]).unwrap());
+        ledger.close(&"a".into());
+        let c = ledger.open(&agent("c"), &[]).unwrap();
+        assert_eq!(c, a);
+        assert_eq!(ledger.with_available(), [b, c], "in the order in which they were added");
+        ledger.mark_all_dirty();
+        assert_eq!(ledger.take_dirty(), [b, c]);
+    }
+
+    #[test]
+    fn an_agent_with_nothing_available_is_not_visited() {
+        let mut ledger = Ledger::default();
+        let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), &[]).unwrap());
+        ledger.take_dirty();
+        let offer = ledger.offer_whole(a);
+        ledger.mark_all_dirty();
+        assert_eq!(ledger.take_dirty(), [b]);
+        ledger.end_offer(a, &offer, &[&offer]);
+        ledger.mark_all_dirty();
+        assert_eq!(ledger.take_dirty(), [b], "a task has it all");
+        ledger.offer_whole(b);
+        ledger.mark_all_dirty();
+        assert!(!ledger.has_dirty(), "no agent has anything available");
+    }
+
+    #[test]
+    fn the_balance_is_what_the_verbs_leave() {
+        let mut ledger = Ledger::default();
+        let ports = Arc::new(Agent::new("a", "cpus:4;ports:[1-10]".parse().unwrap()));
+        let [held, offer]: [Resources; 2] = ["cpus:1;ports:[1-2]", "cpus:2;ports:[5-10]"].map(|it| it.parse().unwrap());
+        let agent = ledger.open(&ports, &[&held]).unwrap();
+        ledger.offer(agent, &offer);
+        assert!(ledger.is_balanced(agent));
+        let task: Resources = "cpus:1;ports:[5-5]".parse().unwrap();
+        ledger.end_offer(agent, &offer, &[&task]);
+        assert!(ledger.is_balanced(agent));
+        ledger.end_task(agent, &held);
+        assert!(ledger.is_balanced(agent));
+        assert_eq!(*ledger[agent].available(), "cpus:3;ports:[1-4,6-10]".parse().unwrap());
+    }
+}

@@ -1,0 +1,509 @@
+//! [`Membership`]: frameworks, roles, and the members of roles; subscribes frameworks and charges what they hold.
+
+use crate::allocator::amounts::Amounts;
+use crate::allocator::index::{BitSet, FrameworkIx, IdMap, IndexVec, MemberIx, QuotaIx, RoleIx, Slab};
+use crate::allocator::quota::Quotas;
+use crate::allocator::ranking::Ranking;
+use crate::allocator::resource_names::Weighed;
+use crate::allocator::share::{Totals, Weight};
+use crate::allocator::sorter::Sorter;
+use crate::allocator::tree::{ClientId, ShareTree};
+use crate::framework::Framework;
+use crate::id::FrameworkId;
+use crate::role::Role;
+use crate::time::Time;
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The frameworks, the roles that have members, and the members. Roles are ranked by `R`, the members of each by an `F`.
+#[derive(Debug, Clone)]
+pub(in crate::allocator) struct Membership<R, F> {
+    frameworks: IdMap<FrameworkId, FrameworkIx, FrameworkEntry>,
+    roles: IdMap<Role, RoleIx, RoleEntry<F>>,
+    members: Slab<MemberIx, Member>,
+    /// The members that may be offered something.
+    active: BitSet<MemberIx>,
+    ranking: Ranking<R>,
+    /// The role of each client of the ranking.
+    role_of: IndexVec<ClientId, Option<RoleIx>>,
+    /// The weights that were set, whether or not the role has members.
+    weights: IndexMap<Role, Weight>,
+    /// The sorter that each new role gets a copy of.
+    member_sorter: F,
+    /// The number of frameworks that have offer filters.
+    with_offer_filters: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(in crate::allocator) struct FrameworkEntry {
+    framework: Arc<Framework>,
+    /// Whether it has offer filters or offer constraints.
+    is_selective: bool,
+    is_active: bool,
+    /// Its members in the roles that it has, or has left but still holds something under.
+    members: SmallVec<[MemberIx; 4]>,
+}
+
+/// A role that has members.
+#[derive(Debug, Clone)]
+struct RoleEntry<F> {
+    /// The role in the ranking of roles.
+    client: ClientId,
+    /// Ranks the members: a flat tree.
+    ranking: Ranking<F>,
+    /// The member of each client of that ranking.
+    members: IndexVec<ClientId, Option<MemberIx>>,
+    /// The number of members.
+    len: usize,
+    /// The quota-managed amounts that the members hold.
+    quota_managed: Amounts,
+    /// The nearest account of quota, from the role up.
+    quota: Option<QuotaIx>,
+}
+
+/// A framework within a role.
+#[derive(Debug, Clone)]
+pub(in crate::allocator) struct Member {
+    pub(in crate::allocator) framework: FrameworkIx,
+    pub(in crate::allocator) role: RoleIx,
+    /// The member in the ranking of the role.
+    client: ClientId,
+    /// Whether the framework has the role, or only still holds something under it.
+    pub(in crate::allocator) is_subscribed: bool,
+    pub(in crate::allocator) is_suppressed: bool,
+    /// The number of its offers and tasks.
+    holdings: u64,
+    /// When it was last offered something.
+    offered_at: Time,
+    /// When it was last offered something that it launched on.
+    pub(in crate::allocator) useful_offer_at: Option<Time>,
+}
+
+/// The roles that a request for the next one in order is restricted to.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::allocator) enum RoleFilter<'a> {
+    /// These roles.
+    Within(&'a BitSet<ClientId>),
+    /// Roles that have an active member which has not refused all of the agent, and that are not at their limit.
+    MayAccept { refused_all: Option<&'a BitSet<MemberIx>>, at_limit: Option<&'a BitSet<ClientId>> },
+}
+
+impl FrameworkEntry {
+    fn new(framework: Arc<Framework>) -> Self {
+        let is_selective = is_selective(&framework);
+        Self { framework, is_selective, is_active: true, members: SmallVec::new() }
+    }
+
+    #[inline]
+    pub(in crate::allocator) fn framework(&self) -> &Framework {
+        &self.framework
+    }
+
+    /// Returns whether it has offer filters or offer constraints.
+    #[inline]
+    pub(in crate::allocator) fn is_selective(&self) -> bool {
+        self.is_selective
+    }
+
+    pub(in crate::allocator) fn is_active(&self) -> bool {
+        self.is_active
+    }
+
+    /// Returns whether it has offer filters: then the limits of a role alone do not tell what is too little for it.
+    fn has_offer_filters(&self) -> bool {
+        !self.framework.offer_filters.is_empty()
+    }
+}
+
+fn is_selective(framework: &Framework) -> bool {
+    !framework.offer_filters.is_empty() || !framework.offer_constraints.is_empty()
+}
+
+impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
+    pub(super) fn new(role_sorter: R, member_sorter: F) -> Self {
+        Self {
+            frameworks: IdMap::default(),
+            roles: IdMap::default(),
+            members: Slab::default(),
+            active: BitSet::default(),
+            ranking: Ranking::new(role_sorter),
+            role_of: IndexVec::default(),
+            weights: IndexMap::new(),
+            member_sorter,
+            with_offer_filters: 0,
+        }
+    }
+
+    pub(in crate::allocator) fn find_framework(&self, id: &FrameworkId) -> Option<FrameworkIx> {
+        self.frameworks.find(id)
+    }
+
+    pub(in crate::allocator) fn framework_id(&self, framework: FrameworkIx) -> &FrameworkId {
+        self.frameworks.id(framework)
+    }
+
+    #[inline]
+    pub(in crate::allocator) fn framework(&self, framework: FrameworkIx) -> &FrameworkEntry {
+        &self.frameworks[framework]
+    }
+
+    /// Returns the members of a framework, those that are not subscribed any more too.
+    pub(in crate::allocator) fn members_of(&self, framework: FrameworkIx) -> &[MemberIx] {
+        &self.frameworks[framework].members
+    }
+
+    /// Returns whether any framework has offer filters.
+    pub(in crate::allocator) fn any_offer_filters(&self) -> bool {
+        self.with_offer_filters > 0
+    }
+
+    /// Returns the member of a framework in a role.
+    pub(in crate::allocator) fn find_member(&self, framework: FrameworkIx, role: &Role) -> Option<MemberIx> {
+        let members = &self.frameworks[framework].members;
+        if let [only] = members.as_slice() {
+            return (self.role(self.members[*only].role) == role).then_some(*only);
+        }
+        let role = self.roles.find(role)?;
+        members.iter().copied().find(|member| self.members[*member].role == role)
+    }
+
+    #[inline]
+    pub(in crate::allocator) fn member(&self, member: MemberIx) -> &Member {
+        &self.members[member]
+    }
+
+    /// Returns the member at a client of the ranking of its role.
+    #[inline]
+    pub(in crate::allocator) fn member_at(&self, role: RoleIx, client: ClientId) -> MemberIx {
+        self.roles[role].members[client].expect("a client of a role is a member")
+    }
+
+    /// The members of a role that may be offered something.
+    pub(in crate::allocator) fn active_members(&self, role: RoleIx) -> impl Iterator<Item = MemberIx> {
+        self.roles[role].ranking.tree().active_clients().map(move |client| self.member_at(role, client))
+    }
+
+    /// Returns all members that may be offered something.
+    pub(in crate::allocator) fn active(&self) -> &BitSet<MemberIx> {
+        &self.active
+    }
+
+    /// The roles that have members.
+    pub(in crate::allocator) fn roles(&self) -> impl Iterator<Item = RoleIx> {
+        self.roles.iter().map(|(role, _)| role)
+    }
+
+    /// The paths of the roles that have members.
+    pub(in crate::allocator) fn role_paths(&self) -> impl Iterator<Item = &Role> {
+        self.roles.ids()
+    }
+
+    /// Returns the number of roles that have members.
+    pub(in crate::allocator) fn roles_len(&self) -> usize {
+        self.roles.len()
+    }
+
+    #[inline]
+    pub(in crate::allocator) fn role(&self, role: RoleIx) -> &Role {
+        self.roles.id(role)
+    }
+
+    /// Returns the role at a client of the ranking of roles.
+    #[inline]
+    pub(in crate::allocator) fn role_at(&self, client: ClientId) -> RoleIx {
+        self.role_of[client].expect("a client of the ranking is a role")
+    }
+
+    /// Returns a role's client in the ranking of roles.
+    #[inline]
+    pub(in crate::allocator) fn client_of(&self, role: RoleIx) -> ClientId {
+        self.roles[role].client
+    }
+
+    /// Returns the nearest account of quota, from a role up.
+    pub(in crate::allocator) fn quota_of(&self, role: RoleIx) -> Option<QuotaIx> {
+        self.roles[role].quota
+    }
+
+    /// Returns the tree of the roles that have members.
+    pub(in crate::allocator) fn tree(&self) -> &ShareTree {
+        self.ranking.tree()
+    }
+
+    /// Returns the tree of a role's members.
+    #[inline]
+    pub(in crate::allocator) fn member_tree(&self, role: RoleIx) -> &ShareTree {
+        self.roles[role].ranking.tree()
+    }
+
+    pub(in crate::allocator) fn weights(&self) -> &IndexMap<Role, Weight> {
+        &self.weights
+    }
+
+    pub(super) fn set_weight(&mut self, role: &Role, weight: Weight) {
+        if weight == Weight::ONE {
+            self.weights.swap_remove(role);
+        } else {
+            self.weights.insert(role.clone(), weight);
+        }
+        self.ranking.set_weight(role.components(), weight);
+    }
+
+    #[inline]
+    pub(super) fn ranking(&self) -> &Ranking<R> {
+        &self.ranking
+    }
+
+    #[inline]
+    pub(super) fn member_ranking(&self, role: RoleIx) -> &Ranking<F> {
+        &self.roles[role].ranking
+    }
+
+    #[inline]
+    pub(super) fn ranking_mut(&mut self) -> &mut Ranking<R> {
+        &mut self.ranking
+    }
+
+    #[inline]
+    pub(super) fn member_ranking_mut(&mut self, role: RoleIx) -> &mut Ranking<F> {
+        &mut self.roles[role].ranking
+    }
+
+    /// Appends the next role in order that the filter lets pass; see [`Sorter::more_of`].
+    pub(super) fn more_roles_of(&mut self, filter: RoleFilter<'_>, totals: &Totals, order: &mut Vec<ClientId>) {
+        let (roles, role_of, active) = (&self.roles, &self.role_of, &self.active);
+        let may_accept = |client: ClientId, refused_all: &BitSet<MemberIx>| {
+            let role = role_of[client].expect("a client of the ranking is a role");
+            let mut members = roles[role].members.values().flatten();
+            members.any(|member| active.contains(*member) && !refused_all.contains(*member))
+        };
+        let wanted = |client: ClientId| match filter {
+            RoleFilter::Within(roles) => roles.contains(client),
+            RoleFilter::MayAccept { refused_all, at_limit } => {
+                at_limit.is_none_or(|at_limit| !at_limit.contains(client))
+                    && refused_all.is_none_or(|refused_all| may_accept(client, refused_all))
+            }
+        };
+        self.ranking.more_of(&wanted, totals, order);
+    }
+
+    /// Appends the next member in order that is not one of these; see [`Sorter::more_of`].
+    pub(super) fn more_members_except(
+        &mut self,
+        role: RoleIx,
+        except: &BitSet<MemberIx>,
+        totals: &Totals,
+        order: &mut Vec<ClientId>,
+    ) {
+        let RoleEntry { ranking, members, .. } = &mut self.roles[role];
+        let wanted = |client: ClientId| members[client].is_some_and(|member| !except.contains(member));
+        ranking.more_of(&wanted, totals, order);
+    }
+
+    pub(super) fn add_framework(&mut self, framework: &Arc<Framework>) -> FrameworkIx {
+        let entry = FrameworkEntry::new(Arc::clone(framework));
+        self.with_offer_filters += usize::from(entry.has_offer_filters());
+        self.frameworks.insert(framework.id.clone(), entry)
+    }
+
+    /// Replaces what a framework says of itself, except its roles: see [`Self::subscribe`].
+    pub(super) fn replace_framework(&mut self, framework: FrameworkIx, info: Arc<Framework>) {
+        let entry = &mut self.frameworks[framework];
+        self.with_offer_filters -= usize::from(entry.has_offer_filters());
+        entry.is_selective = is_selective(&info);
+        entry.framework = info;
+        self.with_offer_filters += usize::from(entry.has_offer_filters());
+    }
+
+    pub(super) fn remove_framework(&mut self, id: &FrameworkId) {
+        if let Some((_, entry)) = self.frameworks.remove(id) {
+            self.with_offer_filters -= usize::from(entry.has_offer_filters());
+        }
+    }
+
+    pub(super) fn set_framework_active(&mut self, framework: FrameworkIx, active: bool) {
+        self.frameworks[framework].is_active = active;
+        for member in self.frameworks[framework].members.clone() {
+            self.update_activity(member);
+        }
+    }
+
+    /// Subscribes a framework to all its roles. Returns the members that are suppressed no longer.
+    pub(super) fn subscribe(&mut self, framework: FrameworkIx, quotas: &mut Quotas) -> Vec<MemberIx> {
+        let info = Arc::clone(&self.frameworks[framework].framework);
+        let mut revived = Vec::new();
+        for role in &info.roles {
+            let ix = self.get_or_insert_member(framework, role, quotas);
+            let is_suppressed = info.suppressed.contains(role);
+            let member = &mut self.members[ix];
+            if member.is_suppressed && !is_suppressed {
+                revived.push(ix);
+            }
+            (member.is_subscribed, member.is_suppressed) = (true, is_suppressed);
+            self.update_activity(ix);
+        }
+        revived
+    }
+
+    pub(super) fn unsubscribe(&mut self, member: MemberIx) {
+        self.members[member].is_subscribed = false;
+    }
+
+    pub(super) fn set_suppressed(&mut self, member: MemberIx, suppressed: bool) {
+        self.members[member].is_suppressed = suppressed;
+        self.update_activity(member);
+    }
+
+    /// Recomputes whether a member may be offered something.
+    pub(super) fn update_activity(&mut self, ix: MemberIx) {
+        let member = &self.members[ix];
+        let active = member.is_subscribed && !member.is_suppressed && self.frameworks[member.framework].is_active;
+        self.active.set(ix, active);
+        self.roles[member.role].ranking.set_active(member.client, active);
+    }
+
+    /// Returns the member of a framework in a role; inserts one that is not subscribed if there is none.
+    pub(super) fn get_or_insert_member(
+        &mut self,
+        framework: FrameworkIx,
+        role: &Role,
+        quotas: &mut Quotas,
+    ) -> MemberIx {
+        if let Some(member) = self.find_member(framework, role) {
+            return member;
+        }
+        let role = self.roles.find(role).unwrap_or_else(|| self.add_role(role, quotas));
+        let entry = &mut self.roles[role];
+        let id = self.frameworks.id(framework);
+        let client = entry.ranking.add(std::iter::once(id.as_str()), |_| Weight::ONE);
+        let member = self.members.insert(Member {
+            framework,
+            role,
+            client,
+            is_subscribed: false,
+            is_suppressed: false,
+            holdings: 0,
+            offered_at: Time::ZERO,
+            useful_offer_at: None,
+        });
+        entry.members.grow_to(client, || None);
+        entry.members[client] = Some(member);
+        entry.len += 1;
+        self.frameworks[framework].members.push(member);
+        member
+    }
+
+    fn add_role(&mut self, role: &Role, quotas: &mut Quotas) -> RoleIx {
+        let path = role.as_str();
+        let ends: Vec<usize> = path.match_indices('/').map(|(end, _)| end).chain([path.len()]).collect();
+        let weights = &self.weights;
+        let weight = |depth: usize| weights.get(&path[..ends[depth]]).copied().unwrap_or_default();
+        let client = self.ranking.add(role.components(), weight);
+        self.ranking.set_active(client, true);
+        let entry = RoleEntry {
+            client,
+            ranking: Ranking::new(self.member_sorter.clone()),
+            members: IndexVec::default(),
+            len: 0,
+            quota_managed: Amounts::default(),
+            quota: quotas.add_role(role, client),
+        };
+        let ix = self.roles.insert(role.clone(), entry);
+        self.role_of.grow_to(client, || None);
+        self.role_of[client] = Some(ix);
+        ix
+    }
+
+    /// Removes a member that is not subscribed and holds nothing any more, and with the last member the role. Returns
+    /// whether it did.
+    pub(super) fn remove_if_unused(&mut self, ix: MemberIx, quotas: &mut Quotas) -> bool {
+        let &Member { framework, role, client, is_subscribed, holdings, .. } = &self.members[ix];
+        if is_subscribed || holdings > 0 {
+            return false;
+        }
+        self.frameworks[framework].members.retain(|mine| *mine != ix);
+        self.active.remove(ix);
+        self.members.remove(ix);
+        let entry = &mut self.roles[role];
+        entry.ranking.remove(client);
+        entry.members[client] = None;
+        entry.len -= 1;
+        if entry.len == 0 {
+            let client = entry.client;
+            let role = self.roles.id(role).clone();
+            self.ranking.remove(client);
+            self.role_of[client] = None;
+            quotas.remove_role(&role);
+            self.roles.remove(&role);
+        }
+        true
+    }
+
+    /// Charges a member for resources that it holds, offered or in use alike, and counts them as so many allocations.
+    #[inline]
+    pub(super) fn charge(
+        &mut self,
+        member: MemberIx,
+        agent: u64,
+        weighed: &Weighed,
+        allocations: u64,
+        quotas: &mut Quotas,
+    ) {
+        let &Member { role, client, .. } = &self.members[member];
+        let entry = &mut self.roles[role];
+        entry.quota_managed.add(&weighed.quota_managed);
+        quotas.charge(entry.quota, weighed);
+        entry.ranking.charge(client, agent, weighed, allocations);
+        self.ranking.charge(entry.client, agent, weighed, allocations);
+    }
+
+    /// Releases resources that a member holds no longer.
+    #[inline]
+    pub(super) fn release(&mut self, member: MemberIx, agent: u64, weighed: &Weighed, quotas: &mut Quotas) {
+        let &Member { role, client, .. } = &self.members[member];
+        let entry = &mut self.roles[role];
+        entry.quota_managed.sub(&weighed.quota_managed);
+        quotas.release(entry.quota, weighed);
+        entry.ranking.release(client, agent, weighed);
+        self.ranking.release(entry.client, agent, weighed);
+    }
+
+    /// Counts offers and tasks that a member holds.
+    #[inline]
+    pub(super) fn add_holdings(&mut self, member: MemberIx, more: u64) {
+        self.members[member].holdings += more;
+    }
+
+    /// Counts an offer or a task that a member holds no longer.
+    pub(super) fn end_holding(&mut self, member: MemberIx) {
+        let holdings = &mut self.members[member].holdings;
+        *holdings = holdings.saturating_sub(1);
+    }
+
+    /// Notes when a member was offered something.
+    #[inline]
+    pub(super) fn note_offer(&mut self, member: MemberIx, at: Time) {
+        self.members[member].offered_at = at;
+    }
+
+    /// Notes that a member launched on its last offer.
+    pub(super) fn note_launch(&mut self, member: MemberIx) {
+        let member = &mut self.members[member];
+        member.useful_offer_at = Some(member.offered_at);
+    }
+
+    /// The quota-managed amounts that frameworks hold under each role itself.
+    pub(super) fn quota_managed(&self) -> impl Iterator<Item = (&Role, &Amounts)> {
+        self.roles.iter().map(|(role, entry)| (self.roles.id(role), &entry.quota_managed))
+    }
+
+    /// Looks up the nearest account of quota of each role anew.
+    pub(super) fn update_quotas(&mut self, quotas: &mut Quotas) {
+        let roles: Vec<RoleIx> = self.roles().collect();
+        for ix in roles {
+            let quota = quotas.add_role(self.roles.id(ix), self.roles[ix].client);
+            self.roles[ix].quota = quota;
+        }
+    }
+}

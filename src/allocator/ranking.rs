@@ -1,0 +1,99 @@
+//! [`Ranking`]: a tree of shares with the sorter that orders its clients.
+
+use super::demand::Demand;
+use super::resource_names::Weighed;
+use super::share::{Totals, Weight};
+use super::sorter::Sorter;
+use super::tree::{ClientId, ShareTree};
+
+/// A [`ShareTree`] and its [`Sorter`]. The tree only changes through the ranking, so that the sorter learns of every change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ranking<S> {
+    tree: ShareTree,
+    sorter: S,
+}
+
+impl<S> Ranking<S> {
+    /// Ranks an empty tree.
+    pub(super) fn new(sorter: S) -> Self {
+        Self { tree: ShareTree::default(), sorter }
+    }
+
+    #[inline]
+    pub(super) fn tree(&self) -> &ShareTree {
+        &self.tree
+    }
+}
+
+impl<S: Sorter> Ranking<S> {
+    /// Adds a client that is inactive; `weight` returns that of each node that is created, by depth.
+    pub(super) fn add<'p>(
+        &mut self,
+        path: impl Iterator<Item = &'p str>,
+        weight: impl FnMut(usize) -> Weight,
+    ) -> ClientId {
+        self.tree.add(path, weight)
+    }
+
+    pub(super) fn remove(&mut self, client: ClientId) {
+        self.tree.remove(client);
+    }
+
+    pub(super) fn set_active(&mut self, client: ClientId, active: bool) {
+        self.tree.set_active(client, active);
+        self.sorter.charged(&self.tree, client);
+    }
+
+    /// Sets the weight of the node at the end of a path of names, if there is one.
+    pub(super) fn set_weight<'p>(&mut self, path: impl Iterator<Item = &'p str>, weight: Weight) {
+        if let Some(node) = self.tree.find(path) {
+            self.tree.set_weight(node, weight);
+        }
+    }
+
+    /// Adds to the holdings of a client and to its number of allocations. `agent` is its order of registration.
+    #[inline]
+    pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, allocations: u64) {
+        self.tree.charge(client, agent, weighed, allocations);
+        self.sorter.charged(&self.tree, client);
+    }
+
+    /// Subtracts from the holdings of a client.
+    #[inline]
+    pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
+        self.tree.release(client, agent, weighed);
+        self.sorter.charged(&self.tree, client);
+    }
+
+    /// See [`Sorter::more`].
+    #[inline]
+    pub(super) fn more(&mut self, totals: &Totals, order: &mut Vec<ClientId>) {
+        self.sorter.more(&self.tree, totals, order);
+    }
+
+    /// See [`Sorter::more_of`].
+    pub(super) fn more_of(&mut self, wanted: &dyn Fn(ClientId) -> bool, totals: &Totals, order: &mut Vec<ClientId>) {
+        self.sorter.more_of(wanted, &self.tree, totals, order);
+    }
+
+    /// See [`Sorter::asks_for_demand`].
+    pub(super) fn asks_for_demand(&self) -> bool {
+        self.sorter.asks_for_demand()
+    }
+
+    /// See [`Sorter::demand`].
+    pub(super) fn set_demand(&mut self, demand: &Demand) {
+        self.sorter.demand(demand);
+    }
+
+    /// See [`Sorter::draws`].
+    #[inline]
+    pub(super) fn draws(&self) -> bool {
+        self.sorter.draws()
+    }
+
+    /// See [`Sorter::draw`].
+    pub(super) fn set_draw(&mut self, number: u64) {
+        self.sorter.draw(number);
+    }
+}

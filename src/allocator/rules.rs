@@ -1,0 +1,67 @@
+//! [`Options`]: what holds for all frameworks and agents.
+
+use super::books::Account;
+use crate::agent::Domain;
+use crate::resources::{Quantities, Scalar};
+use indexmap::IndexSet;
+use smol_str::SmolStr;
+
+/// The rules that hold for all frameworks and agents of a [`Hierarchical`](super::Hierarchical) allocator.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// The general minimum: an offer contains at least one of these, all names of it. If there are none, any offer will do.
+    pub min_allocatable: Vec<Quantities>,
+    /// Names of resources that count for no share.
+    pub fair_sharing_excluded: Vec<SmolStr>,
+    /// Whether agents with gpus are only offered to frameworks with the capability for them.
+    pub filter_gpu_resources: bool,
+    /// The domain of the master: agents of other regions are only offered to frameworks with the capability for them.
+    pub domain: Option<Domain>,
+    /// The order in which agents are allocated.
+    pub agent_order: AgentOrder,
+}
+
+/// The order in which agents are allocated; the same for guarantees and for fair shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AgentOrder {
+    /// The order in which they were added; an agent that is removed and added again comes last.
+    #[default]
+    Insertion,
+    /// A shuffle by this seed, drawn anew at each moment. Mesos shuffles before each stage.
+    Shuffle(u64),
+}
+
+impl Default for Options {
+    /// Mesos' defaults: at least 0.01 cpus or 32 MB, gpus only for frameworks that can use them.
+    fn default() -> Self {
+        Self {
+            min_allocatable: vec![
+                Quantities::from_iter([("cpus", Scalar::milli(10))]),
+                Quantities::from_iter([("mem", Scalar::units(32))]),
+            ],
+            fair_sharing_excluded: Vec::new(),
+            filter_gpu_resources: true,
+            domain: None,
+            agent_order: AgentOrder::Insertion,
+        }
+    }
+}
+
+/// The options, and the whitelist.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) options: Options,
+    /// The hosts that may be offered; none = all.
+    pub(super) whitelist: Option<IndexSet<SmolStr>>,
+}
+
+impl Rules {
+    /// Returns whether an agent may be offered at all.
+    #[inline]
+    pub(super) fn allow(&self, account: &Account) -> bool {
+        let hosts = self.whitelist.as_ref();
+        account.is_active() && hosts.is_none_or(|hosts| hosts.contains(&account.agent().hostname))
+    }
+}
