@@ -7,6 +7,8 @@
 
 mod clause;
 mod condition;
+mod dependencies;
+mod error;
 mod field;
 mod limit;
 mod location;
@@ -18,8 +20,9 @@ mod spread;
 mod tally;
 
 pub use clause::Clause;
-pub(crate) use clause::Dependencies;
-pub use condition::{Condition, ConditionError};
+pub use condition::Condition;
+pub(crate) use dependencies::Dependencies;
+pub use error::ConditionError;
 pub use field::{Field, FieldError};
 pub use location::Location;
 pub use operator::{Comparison, Literal, Operand, Operator, Pattern};

@@ -1,8 +1,8 @@
 //! [`Placed`]: an index over the placed tasks for evaluating constraints.
 
+use super::tally::Map;
 use super::{Field, Location, Tally};
 use crate::id::TaskId;
-use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -113,9 +113,6 @@ struct TopologyDomains {
     /// The number of values without a task.
     empty: usize,
 }
-
-/// A hash map that iterates in order of insertion, so that no verdict depends on hashes.
-pub(super) type Map<K, V> = IndexMap<K, V, foldhash::fast::RandomState>;
 
 impl Placed {
     /// Makes an index without tasks.

@@ -54,6 +54,14 @@ pub struct Preference {
     pub weight: Weight,
 }
 
+impl Clause {
+    /// Makes a soft constraint of the clause: it rejects no location, and its weight counts where it holds.
+    #[must_use]
+    pub fn soften(self, weight: Weight) -> Preference {
+        Preference { clause: self, weight }
+    }
+}
+
 impl Preference {
     /// Returns the normalised score of a candidate, from -1 to 1: the sum of the weights of the preferences that hold,
     /// divided by the sum of the absolute values of all weights. Without preferences the score is 0.

@@ -1,10 +1,12 @@
 //! [`Tally`]: a multiset of the values of a field.
 
-use super::placed::Map;
-use indexmap::Equivalent;
+use indexmap::{Equivalent, IndexMap};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+
+/// A hash map that iterates in order of insertion, so that no verdict depends on hashes.
+pub(super) type Map<K, V> = IndexMap<K, V, foldhash::fast::RandomState>;
 
 /// A multiset of values: how many tasks have each value of a field. Tasks without a value count under `None`.
 #[derive(Debug, Clone, PartialEq, Default)]

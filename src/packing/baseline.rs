@@ -4,7 +4,7 @@
 //! reproduced to the digit.
 
 use super::demand::{Demand, WHOLE};
-use super::fitness::{DeviceFitness, Fit};
+use super::fitness::{DeviceFitness, Fit, truncate};
 use super::machine::Machine;
 use crate::draw::draw;
 
@@ -119,12 +119,6 @@ fn packing(machine: &Machine, demand: &Demand) -> i64 {
 #[expect(clippy::cast_precision_loss, reason = "amounts of one machine are far below 2^53 thousandths")]
 fn number(amount: u64) -> f64 {
     amount as f64
-}
-
-/// Rounds towards zero.
-#[expect(clippy::cast_possible_truncation, reason = "truncation is what the function is for")]
-pub(super) fn truncate(score: f64) -> i64 {
-    score as i64
 }
 
 #[cfg(test)]

@@ -82,3 +82,9 @@ impl Fit {
         Self { score, device }
     }
 }
+
+/// Rounds towards zero.
+#[expect(clippy::cast_possible_truncation, reason = "truncation is what the function is for")]
+pub(super) fn truncate(score: f64) -> i64 {
+    score as i64
+}

@@ -1,7 +1,7 @@
 //! [`MarginalLoss`]: scores a placement by how much it increases a [`Loss`].
 
-use super::baseline::truncate;
 use super::demand::Demand;
+use super::fitness::truncate;
 use super::fitness::{DeviceFitness, Fit};
 use super::machine::Machine;
 use std::fmt;
