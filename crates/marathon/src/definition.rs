@@ -5,8 +5,8 @@
 use crate::backoff::BackoffStrategy;
 use crate::health::{HealthCheck, Probe};
 use crate::program::Program;
-use crate::rollout::UpgradeStrategy;
 use crate::service_port::ServicePort;
+use crate::upgrade_strategy::{KillSelection, UpgradeStrategy};
 use apportion::Task;
 use apportion::placement::{App, JsonNode, Launch, ReadError};
 use indexmap::IndexMap;
@@ -47,14 +47,6 @@ pub struct Dependency {
     pub id: SmolStr,
     /// Its place and text in the file, for messages: `groups[0].dependencies[1]: found "../db"`.
     pub source: String,
-}
-
-/// The order in which an app's instances are killed (Marathon's `killSelection`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum KillSelection {
-    #[default]
-    YoungestFirst,
-    OldestFirst,
 }
 
 impl AppDefinition {

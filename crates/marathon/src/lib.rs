@@ -35,6 +35,7 @@ mod running_app;
 mod service_port;
 mod simulated;
 mod tracker;
+mod upgrade_strategy;
 
 pub use definition::{AppDefinition, Apps, Dependency, canonical_path};
 pub use deployment::{Deployment, DeploymentState};

@@ -1,6 +1,6 @@
 //! [`InstancesByPhase`]: the instances of one app, grouped by phase.
 
-use crate::definition::KillSelection;
+use crate::upgrade_strategy::KillSelection;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The phase of an instance in the rollout of its app. An instance is *up* while it runs and, if the app has health checks,

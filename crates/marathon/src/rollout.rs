@@ -3,41 +3,9 @@
 //! The rules of Marathon's class `TaskReplaceActor` (`computeRestartStrategy`). Marathon counts them out once, when a restart
 //! begins; here they hold at every moment, also when tasks fail and when a change comes before the last one is complete.
 
-use crate::definition::{AppDefinition, KillSelection};
+use crate::definition::AppDefinition;
 use crate::phases::{InstancesByPhase, Phase};
-use apportion::placement::{JsonNode, ReadError};
-
-/// Marathon's `upgradeStrategy`, in millionths of the instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct UpgradeStrategy {
-    /// `minimumHealthCapacity`: the share of the instances that stays up.
-    minimum_health: u64,
-    /// `maximumOverCapacity`: the share of the instances that may exist in addition.
-    maximum_over: u64,
-}
-
-/// A share of 1, in millionths.
-const ONE: u64 = 1_000_000;
-
-impl UpgradeStrategy {
-    /// Reads the upgrade strategy of an app; both shares default to 1.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a million")]
-    pub(crate) fn read(app: JsonNode<'_>) -> Result<Self, ReadError> {
-        let Some(strategy) = app.get("upgradeStrategy") else {
-            return Ok(Self { minimum_health: ONE, maximum_over: ONE });
-        };
-        strategy.only(&["minimumHealthCapacity", "maximumOverCapacity"])?;
-        let share = |key: &str| match strategy.get(key) {
-            None => Ok(ONE),
-            Some(given) => match given.number() {
-                Ok(share) if (0.0..=1.0).contains(&share) => Ok((share * ONE as f64).round() as u64),
-                _ => Err(given.wrong("a number from 0 to 1")),
-            },
-        };
-        let minimum_health = share("minimumHealthCapacity")?;
-        Ok(Self { minimum_health, maximum_over: share("maximumOverCapacity")? })
-    }
-}
+use crate::upgrade_strategy::{KillSelection, ONE};
 
 /// The bounds on the instances of an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +71,7 @@ pub(crate) struct RolloutStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use apportion::placement::JsonNode;
     use serde_json::json;
 
     fn bounds(instances: u64, healthy: f64, over: f64) -> (u64, u64) {

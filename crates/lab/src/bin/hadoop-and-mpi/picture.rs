@@ -1,6 +1,6 @@
 //! Drawings of the cluster, with agents, executors and tasks, and of the shares over time.
 
-use crate::run::EitherScheduler;
+use crate::run::{EitherScheduler, Sample};
 use apportion::simulation::Cluster;
 use apportion::{TaskId, Time};
 use plotters::prelude::{
@@ -9,15 +9,6 @@ use plotters::prelude::{
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
-
-/// The dominant shares at some time, and the part of the cpus that runs tasks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sample {
-    pub(crate) at: Time,
-    pub(crate) hadoop: f64,
-    pub(crate) mpi: f64,
-    pub(crate) used: f64,
-}
 
 /// Draws each agent as a box, with a box for each executor, with a mark for each task.
 pub(crate) fn draw(cluster: &Cluster<EitherScheduler>) -> String {

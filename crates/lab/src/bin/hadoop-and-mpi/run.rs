@@ -2,7 +2,6 @@
 
 use crate::hadoop::{Hadoop, Job};
 use crate::mpi::{Mpi, Shape};
-use crate::picture::Sample;
 use crate::worker::Worker;
 use apportion::simulation::Cluster;
 use apportion::{
@@ -10,6 +9,15 @@ use apportion::{
 };
 use std::error::Error;
 use std::time::Duration;
+
+/// The dominant shares at some time, and the part of the cpus that runs tasks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    pub(crate) at: Time,
+    pub(crate) hadoop: f64,
+    pub(crate) mpi: f64,
+    pub(crate) used: f64,
+}
 
 /// The scheduler of either framework.
 #[derive(Debug)]

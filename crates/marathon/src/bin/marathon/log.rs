@@ -1,8 +1,8 @@
 //! [`Log`]: a line for each event, for people.
 
 use crate::exec::Line;
-use crate::report::ports;
 use anstyle::{AnsiColor, Style};
+use apportion::placement::{HostPort, Launch};
 use apportion::{Effect, Emitted, Offer, TaskId, TaskStatus, Time};
 use apportion_marathon::{Marathon, Notice};
 use std::io::{self, Write};
@@ -130,4 +130,21 @@ fn rack(marathon: &Marathon, task: &TaskId) -> String {
 fn ports_of(marathon: &Marathon, task: &TaskId) -> String {
     let task = marathon.task(task).filter(|task| !task.launch.ports.is_empty());
     task.map(|task| format!("  ports {}", ports(&task.launch))).unwrap_or_default()
+}
+
+/// Returns the host ports of a task, each with its container port if that differs: `31000->80`.
+pub(crate) fn ports(launch: &Launch) -> String {
+    let port = |(i, host): (usize, &Option<u64>)| {
+        let request = launch.requests.get(i);
+        let inner = request.map(|request| u64::from(request.number)).filter(|number| *number != 0);
+        match (host, inner) {
+            (Some(host), Some(inner)) if *host != inner => format!("{host}->{inner}"),
+            (Some(host), _) => host.to_string(),
+            (None, inner) if request.is_some_and(|request| request.host == HostPort::None) => {
+                inner.map_or_else(|| "-".to_owned(), |inner| format!("-->{inner}"))
+            }
+            (None, _) => "-".to_owned(),
+        }
+    };
+    launch.ports.iter().enumerate().map(port).collect::<Vec<_>>().join(",")
 }

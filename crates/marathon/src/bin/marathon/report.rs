@@ -1,30 +1,12 @@
 //! The report at the end: as a table, or as one JSON document.
 
-use crate::log::{BAD, BOLD, MAX_SHOWN};
+use crate::log::{BAD, BOLD, MAX_SHOWN, ports};
 use apportion::Time;
-use apportion::placement::{HostPort, Launch};
 use apportion_marathon::{Deployment, DeploymentState, Instance, Marathon, QueueItem};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
 use smol_str::SmolStr;
 use std::io::{self, Write};
-
-/// Returns the host ports of a task, each with its container port if that differs: `31000->80`.
-pub(crate) fn ports(launch: &Launch) -> String {
-    let port = |(i, host): (usize, &Option<u64>)| {
-        let request = launch.requests.get(i);
-        let inner = request.map(|request| u64::from(request.number)).filter(|number| *number != 0);
-        match (host, inner) {
-            (Some(host), Some(inner)) if *host != inner => format!("{host}->{inner}"),
-            (Some(host), _) => host.to_string(),
-            (None, inner) if request.is_some_and(|request| request.host == HostPort::None) => {
-                inner.map_or_else(|| "-".to_owned(), |inner| format!("-->{inner}"))
-            }
-            (None, _) => "-".to_owned(),
-        }
-    };
-    launch.ports.iter().enumerate().map(port).collect::<Vec<_>>().join(",")
-}
 
 /// Writes all tasks, as `mesos ps` lists them.
 pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
