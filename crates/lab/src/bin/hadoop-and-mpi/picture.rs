@@ -1,8 +1,8 @@
 //! Drawings of the cluster, with agents, executors and tasks, and of the shares over time.
 
 use crate::run::{EitherScheduler, Sample};
+use apportion::TaskId;
 use apportion::simulation::Cluster;
-use apportion::{TaskId, Time};
 use plotters::prelude::{
     BLUE, ChartBuilder, IntoDrawingArea, IntoFont, LineSeries, PathElement, RED, SVGBackend, WHITE,
 };
