@@ -176,7 +176,7 @@ impl<A: Allocator> Master<A> {
             if self.framework(&task.holding.framework).is_ok() {
                 let status = TaskStatus {
                     agent: Some(agent.clone()),
-                    reason: Some("REASON_SLAVE_REMOVED".into()),
+                    reason: Some("REASON_AGENT_REMOVED".into()),
                     source: MASTER,
                     ..TaskStatus::new(task.id, TaskState::Lost)
                 };

@@ -163,7 +163,7 @@ pub struct TaskStatus {
     pub executor: Option<ExecutorId>,
     /// The sender of the update.
     pub source: Option<StatusSource>,
-    /// The reason by its Mesos name (`REASON_SLAVE_REMOVED`, ...).
+    /// The reason by its Mesos name (`REASON_AGENT_REMOVED`, ...).
     pub reason: Option<SmolStr>,
     /// The reason for people.
     pub message: Option<SmolStr>,
