@@ -53,7 +53,8 @@ pub struct Agent {
     pub attributes: Attributes,
     /// The fault domain; `None` for that of the master.
     pub domain: Option<Domain>,
-    /// The next planned maintenance window.
+    /// The next planned maintenance window. It belongs to the machine: when an agent is added, one given here counts for
+    /// all agents of the hostname, and without one that of the hostname stands.
     pub unavailability: Option<Unavailability>,
 }
 

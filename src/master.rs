@@ -39,7 +39,7 @@ use tasks::Tasks;
 pub struct Config {
     /// The interval of batch allocations, at least one microsecond.
     pub allocation_interval: Duration,
-    /// The time after which an unanswered offer is rescinded; `None` means never.
+    /// The time after which an unanswered offer or inverse offer is rescinded; `None` means never.
     pub offer_timeout: Option<Duration>,
     /// The allocator's options.
     pub options: Options,
@@ -309,12 +309,17 @@ impl<A: Allocator> Master<A> {
             resources: running.task.resources.clone(),
         };
         let holdings: Vec<Holding> = tasks.iter().map(holding).collect();
-        let agent = Arc::new(agent);
+        let known = self.maintenance.window(&agent.hostname);
+        let window = agent.unavailability.or(known); // what the agent comes with counts for its machine
+        let agent = Arc::new(Agent { unavailability: window, ..agent });
         self.allocator.add_agent(&agent, &holdings)?;
         for (running, holding) in tasks.into_iter().zip(holdings) {
             self.tasks.add(running.task.id, holding, TaskState::Running);
         }
-        self.maintenance.schedule(&agent.id, agent.unavailability);
+        if window != known {
+            self.change_window(&agent.hostname, window);
+        }
+        self.maintenance.schedule(&agent.id, window);
         self.agents.insert(agent.id.clone(), Arc::clone(&agent));
         self.make_offers(Some(&agent.id));
         Ok(())
@@ -348,7 +353,7 @@ impl<A: Allocator> Master<A> {
         self.rescind(|offer| offer.holding.agent == *agent);
         self.rescind_inverse(|_, asked| asked == agent);
         self.maintenance.clear_refusals(|_, refused| refused == agent);
-        self.maintenance.schedule(agent, None);
+        self.maintenance.schedule(agent, None); // the window stays with the machine
         self.lose_tasks(agent);
         self.allocator.remove_agent(agent)?;
         self.agents.shift_remove(agent);

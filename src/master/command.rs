@@ -43,7 +43,8 @@ pub enum Command {
     SetQuota(Role, Quota),
     /// Restricts offers to agents with these hostnames; `None` lifts the restriction.
     SetWhitelist(Option<Vec<SmolStr>>),
-    /// Schedules or cancels the maintenance of an agent: its offers are rescinded and made anew.
+    /// Schedules or cancels the maintenance of an agent's machine, the hostname: the offers of all agents on it are
+    /// rescinded and made anew. It holds for agents that come later, too.
     SetMaintenance(AgentId, Option<Unavailability>),
     /// Runs operations of an operator on the unused resources of an agent. Offers in the way are rescinded first.
     Operate(AgentId, Vec<Operation>),

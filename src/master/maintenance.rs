@@ -1,4 +1,4 @@
-//! Maintenance: the inverse offers for agents that will be down.
+//! Maintenance: the unavailability of machines, and the inverse offers for agents that will be down.
 
 use super::{CommandError, Effect, Master};
 use crate::agent::{Agent, Unavailability};
@@ -7,13 +7,19 @@ use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Filters, InverseOffer};
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The live inverse offers by number, and the refusals of earlier ones with an index by expiry.
+/// The maintenance windows of machines, the live inverse offers by number, and the refusals of earlier ones with an index
+/// by expiry.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Maintenance {
-    live: BTreeMap<u64, (FrameworkId, AgentId)>,
+    /// By hostname: a window belongs to the machine and outlives its agents.
+    windows: IndexMap<SmolStr, Unavailability>,
+    live: BTreeMap<u64, LiveInverseOffer>,
+    /// The framework and the agent of every entry of `live`.
+    asked: IndexSet<(FrameworkId, AgentId), foldhash::fast::RandomState>,
     made: u64,
     /// The agents with a scheduled maintenance.
     scheduled: IndexSet<AgentId>,
@@ -22,6 +28,13 @@ pub(super) struct Maintenance {
     expiries: BTreeSet<(Time, FrameworkId, AgentId)>,
     /// Dirty flag: the next batch may have to make an inverse offer.
     dirty: bool,
+}
+
+#[derive(Debug, Clone)]
+struct LiveInverseOffer {
+    framework: FrameworkId,
+    agent: AgentId,
+    made_at: Time,
 }
 
 fn inverse_id(number: u64) -> OfferId {
@@ -34,6 +47,22 @@ fn number_of(id: &OfferId) -> Option<u64> {
 }
 
 impl Maintenance {
+    /// Returns the maintenance window of a machine.
+    pub(super) fn window(&self, hostname: &SmolStr) -> Option<Unavailability> {
+        self.windows.get(hostname).copied()
+    }
+
+    fn set_window(&mut self, hostname: &SmolStr, window: Option<Unavailability>) {
+        match window {
+            Some(window) => {
+                self.windows.insert(hostname.clone(), window);
+            }
+            None => {
+                self.windows.shift_remove(hostname);
+            }
+        }
+    }
+
     /// Schedules or cancels the maintenance of an agent.
     pub(super) fn schedule(&mut self, agent: &AgentId, unavailability: Option<Unavailability>) {
         if unavailability.is_some() {
@@ -50,6 +79,11 @@ impl Maintenance {
 
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty
+    }
+
+    /// Returns the time at which the oldest live inverse offer was made.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.live.first_key_value().map(|(_, offer)| offer.made_at)
     }
 
     /// Returns the time at which the next refusal expires.
@@ -75,34 +109,61 @@ impl Maintenance {
 
     /// Drops the inverse offers and refusals of a framework that is being removed, without rescinding them.
     pub(super) fn drop_framework(&mut self, framework: &FrameworkId) {
-        self.live.retain(|_, (to, _)| to != framework);
+        self.live.retain(|_, offer| offer.framework != *framework);
+        self.asked.retain(|(to, _)| to != framework);
         self.clear_refusals(|refusing, _| refusing == framework);
     }
 
-    fn has_live(&self, framework: &FrameworkId, agent: &AgentId) -> bool {
-        self.live.values().any(|(to, on)| to == framework && on == agent)
+    fn add(&mut self, framework: FrameworkId, agent: AgentId, made_at: Time) -> OfferId {
+        self.made += 1;
+        self.asked.insert((framework.clone(), agent.clone()));
+        self.live.insert(self.made, LiveInverseOffer { framework, agent, made_at });
+        inverse_id(self.made)
+    }
+
+    fn remove(&mut self, number: u64) -> Option<(FrameworkId, AgentId)> {
+        let LiveInverseOffer { framework, agent, .. } = self.live.remove(&number)?;
+        let asked = (framework, agent);
+        self.asked.swap_remove(&asked);
+        Some(asked)
+    }
+
+    fn select(&self, matches: impl Fn(&LiveInverseOffer) -> bool) -> Vec<u64> {
+        self.live.iter().filter(|(_, offer)| matches(offer)).map(|(number, _)| *number).collect()
     }
 }
 
 impl<A: Allocator> Master<A> {
+    /// Sets the maintenance window of the agent's machine, for all agents on it.
     pub(super) fn set_maintenance(
         &mut self,
         id: &AgentId,
         unavailability: Option<Unavailability>,
     ) -> Result<(), CommandError> {
-        let Some(before) = self.agents.get(id) else { return Err(AllocatorError::UnknownAgent(id.clone()).into()) };
-        let agent = Agent { unavailability, ..Agent::clone(before) };
-        self.rescind(|offer| offer.holding.agent == *id);
-        self.rescind_inverse(|_, asked| asked == id);
-        self.maintenance.clear_refusals(|_, refused| refused == id);
-        self.maintenance.schedule(id, unavailability);
-        self.agents.insert(id.clone(), Arc::new(agent));
-        self.make_offers(Some(id));
+        let Some(agent) = self.agents.get(id) else { return Err(AllocatorError::UnknownAgent(id.clone()).into()) };
+        let hostname = agent.hostname.clone();
+        self.change_window(&hostname, unavailability);
         Ok(())
     }
 
-    /// Makes an inverse offer to every framework with tasks on an agent that will be down, unless it has one or refuses it.
-    /// Considers only `agent`, if one is given.
+    /// Sets the maintenance window of a machine. The agents on it, in order of registration, are offered anew.
+    pub(super) fn change_window(&mut self, hostname: &SmolStr, window: Option<Unavailability>) {
+        self.maintenance.set_window(hostname, window);
+        let on_it = self.agents.values().filter(|agent| agent.hostname == *hostname);
+        for before in on_it.cloned().collect::<Vec<Arc<Agent>>>() {
+            let id = &before.id;
+            self.rescind(|offer| offer.holding.agent == *id);
+            self.rescind_inverse(|_, asked| asked == id);
+            self.maintenance.clear_refusals(|_, refused| refused == id);
+            self.maintenance.schedule(id, window);
+            let agent = Agent { unavailability: window, ..Agent::clone(&before) };
+            self.agents.insert(id.clone(), Arc::new(agent));
+            self.make_offers(Some(id));
+        }
+    }
+
+    /// Makes an inverse offer to every framework with a task or an offer of an agent that will be down, unless it has one
+    /// or refuses it. Considers only `agent`, if one is given.
     pub(super) fn make_inverse_offers(&mut self, agent: Option<&AgentId>) {
         let agents: Vec<AgentId> = match agent {
             Some(agent) => self.maintenance.scheduled.get(agent).into_iter().cloned().collect(),
@@ -113,22 +174,40 @@ impl<A: Allocator> Master<A> {
                 agents
             }
         };
-        for agent in agents {
+        if agents.is_empty() {
+            return;
+        }
+        for (agent, holders) in self.holders_on(agents) {
             let active = self.allocator.agent(&agent).is_some_and(|account| account.active);
             let Some(unavailability) = self.agents.get(&agent).and_then(|agent| agent.unavailability) else { continue };
-            for framework in self.tasks.frameworks_on(&agent) {
+            for framework in holders {
                 let connected = self.framework(&framework).is_ok_and(|entry| entry.active);
-                let refused = self.maintenance.refused.contains_key(&(framework.clone(), agent.clone()));
-                if !active || !connected || refused || self.maintenance.has_live(&framework, &agent) {
+                let key = (framework, agent.clone());
+                let refused = self.maintenance.refused.contains_key(&key);
+                if !active || !connected || refused || self.maintenance.asked.contains(&key) {
                     continue;
                 }
-                self.maintenance.made += 1;
-                let number = self.maintenance.made;
-                self.maintenance.live.insert(number, (framework.clone(), agent.clone()));
-                let (id, agent) = (inverse_id(number), agent.clone());
+                let (framework, agent) = key;
+                let id = self.maintenance.add(framework.clone(), agent.clone(), self.now);
                 self.emit(Effect::InverseOffer(InverseOffer::new(id, framework, agent, unavailability)));
             }
         }
+    }
+
+    /// Returns the frameworks that hold something on each of these agents: first those with tasks, in order of launching,
+    /// then those with offers, in order of making.
+    fn holders_on(&self, agents: Vec<AgentId>) -> IndexMap<AgentId, IndexSet<FrameworkId>> {
+        let with_tasks = agents.into_iter().map(|agent| {
+            let frameworks = self.tasks.frameworks_on(&agent);
+            (agent, frameworks)
+        });
+        let mut holders: IndexMap<AgentId, IndexSet<FrameworkId>> = with_tasks.collect();
+        for (_, offer) in self.offers.iter() {
+            if let Some(frameworks) = holders.get_mut(&offer.holding.agent) {
+                frameworks.insert(offer.holding.framework.clone());
+            }
+        }
+        holders
     }
 
     /// Ends the inverse offers that a framework has accepted or declined. Either way there will be another one when the
@@ -139,34 +218,54 @@ impl<A: Allocator> Master<A> {
         ids: &[OfferId],
         filters: Filters,
     ) -> Result<(), CommandError> {
-        let mut answered = BTreeMap::new();
+        let mut answered = BTreeSet::new();
         for id in ids {
-            let found = number_of(id).and_then(|number| Some((number, self.maintenance.live.get(&number)?.clone())));
-            let Some((number, (to, agent))) = found else { return Err(CommandError::UnknownOffer(id.clone())) };
-            if to != *framework {
-                return Err(CommandError::OfferNotOwned { offer: id.clone(), to, framework: framework.clone() });
+            let found = number_of(id).and_then(|number| Some((number, self.maintenance.live.get(&number)?)));
+            let Some((number, offer)) = found else { return Err(CommandError::UnknownOffer(id.clone())) };
+            if offer.framework != *framework {
+                let (to, framework) = (offer.framework.clone(), framework.clone());
+                return Err(CommandError::OfferNotOwned { offer: id.clone(), to, framework });
             }
-            if answered.insert(number, agent).is_some() {
+            if !answered.insert(number) {
                 return Err(CommandError::DuplicateOffer(id.clone()));
             }
         }
-        for (number, agent) in answered {
-            self.maintenance.live.remove(&number);
+        self.end_inverse(answered, filters);
+        Ok(())
+    }
+
+    fn end_inverse(&mut self, answered: BTreeSet<u64>, filters: Filters) {
+        for number in answered {
+            let Some((framework, agent)) = self.maintenance.remove(number) else { continue };
             if !filters.refuse.is_zero() {
                 let until = self.now + filters.refuse.max(self.config.allocation_interval);
                 self.maintenance.refused.insert((framework.clone(), agent.clone()), until);
-                self.maintenance.expiries.insert((until, framework.clone(), agent));
+                self.maintenance.expiries.insert((until, framework, agent));
             }
         }
-        Ok(())
     }
 
     /// Rescinds the live inverse offers that match, in order of making.
     pub(super) fn rescind_inverse(&mut self, matches: impl Fn(&FrameworkId, &AgentId) -> bool) {
-        let rescinded: Vec<_> =
-            self.maintenance.live.extract_if(.., |_, (framework, agent)| matches(framework, agent)).collect();
-        for (number, (framework, _)) in rescinded {
-            self.emit(Effect::RescindInverseOffer { offer: inverse_id(number), framework });
+        let numbers = self.maintenance.select(|offer| matches(&offer.framework, &offer.agent));
+        self.rescind_inverse_all(numbers);
+    }
+
+    /// Rescinds the live inverse offers made up to `time`. The next batch may make them again.
+    pub(super) fn rescind_inverse_made_up_to(&mut self, time: Time) {
+        let live = self.maintenance.live.iter();
+        let numbers: Vec<u64> = live.take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| *number).collect();
+        if !numbers.is_empty() {
+            self.maintenance.mark_dirty();
+        }
+        self.rescind_inverse_all(numbers);
+    }
+
+    fn rescind_inverse_all(&mut self, numbers: Vec<u64>) {
+        for number in numbers {
+            if let Some((framework, _)) = self.maintenance.remove(number) {
+                self.emit(Effect::RescindInverseOffer { offer: inverse_id(number), framework });
+            }
         }
     }
 }

@@ -71,10 +71,9 @@ impl Tasks {
     }
 
     /// Returns the frameworks with tasks on an agent, in order of their first task there.
-    pub(super) fn frameworks_on(&self, agent: &AgentId) -> Vec<FrameworkId> {
+    pub(super) fn frameworks_on(&self, agent: &AgentId) -> IndexSet<FrameworkId> {
         let numbers = self.by_agent.get(agent).into_iter().flatten();
-        let frameworks: IndexSet<&FrameworkId> = numbers.map(|number| &self.live[number].holding.framework).collect();
-        frameworks.into_iter().cloned().collect()
+        numbers.map(|number| self.live[number].holding.framework.clone()).collect()
     }
 
     fn numbers_on(&self, agent: &AgentId) -> Vec<u64> {

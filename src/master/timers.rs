@@ -1,4 +1,4 @@
-//! Timers: batch allocations, the expiry of refusals, and offer timeouts.
+//! Timers: batch allocations, the expiry of refusals, and the timeouts of offers and inverse offers.
 
 use super::{CommandError, Master};
 use crate::allocator::Allocator;
@@ -22,7 +22,7 @@ pub enum WakeReason {
     Batch,
     /// The expiry of a refusal.
     RefusalEnds,
-    /// The timeout of an unanswered offer.
+    /// The timeout of an unanswered offer or inverse offer.
     OfferTimeout,
 }
 
@@ -32,12 +32,13 @@ impl<A: Allocator> Master<A> {
     /// There is no timer for a batch that could not offer anything new, so an idle master needs no wake-ups.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Wake> {
-        let oldest = self.offers.oldest().zip(self.config.offer_timeout);
+        let timeout = self.config.offer_timeout;
+        let oldest = timeout.and_then(|_| [self.offers.oldest(), self.maintenance.oldest()].into_iter().flatten().min());
         let refusals = [self.allocator.next_expiry(), self.maintenance.next_expiry()].into_iter();
         let timers = [
             (self.next_batch, WakeReason::Batch),
             (refusals.flatten().min(), WakeReason::RefusalEnds),
-            (oldest.map(|(made_at, timeout)| made_at + timeout), WakeReason::OfferTimeout),
+            (oldest.zip(timeout).map(|(made_at, timeout)| made_at + timeout), WakeReason::OfferTimeout),
         ];
         let active = timers.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
         active.min_by_key(|wake| (wake.at, wake.reason))
@@ -61,9 +62,11 @@ impl<A: Allocator> Master<A> {
                     self.maintenance.expire(self.now);
                 }
                 WakeReason::OfferTimeout => {
-                    // Rescinds the oldest offer and those made at the same time, which time out with it.
-                    let oldest = self.offers.oldest().unwrap_or(self.now);
+                    // Rescinds the oldest offers and inverse offers, all that were made at the same time.
+                    let oldest = [self.offers.oldest(), self.maintenance.oldest()].into_iter().flatten().min();
+                    let oldest = oldest.unwrap_or(self.now);
                     self.rescind_made_up_to(oldest);
+                    self.rescind_inverse_made_up_to(oldest);
                 }
             }
             self.schedule_batch();

@@ -2,7 +2,7 @@
 //! offers are answered, tasks end, and small amounts collide; some are wrong on purpose.
 
 use crate::kinds::{AGENTS, agent_resources, part, reserved_to, resized, volumes_of};
-use crate::reference::{LiveOffer, Reference};
+use crate::reference::{LiveInverseOffer, LiveOffer, Reference};
 use apportion::allocator::{Quota, Weight};
 use apportion::{
     Accept, Agent, AgentUpdate, Attributes, Call, Capability, Command, Domain, Filters, Framework, FrameworkId, Offer,
@@ -83,8 +83,8 @@ const KINDS: [(u32, Kind); 23] = [
     (4, Kind::Operations),
     (3, Kind::Operate),
     (3, Kind::SetQuota),
-    (1, Kind::SetMaintenance),
-    (2, Kind::AnswerInverse),
+    (2, Kind::SetMaintenance),
+    (3, Kind::AnswerInverse),
 ];
 
 /// How often each kind comes up where many frameworks turn down most of what they are offered.
@@ -275,12 +275,11 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
         }
         Kind::SetQuota => set_quota(dice),
         Kind::SetMaintenance => {
-            let windows = [Some(None), None, Some(Some(Duration::from_secs(50)))];
-            let window = dice.pick(&windows).map(|duration| Unavailability { start: Time::from_secs(100), duration });
+            let window = dice.pick(&[true, false, true]).then(|| window(dice));
             Command::SetMaintenance(dice.pick_some(&agents)?, window)
         }
         Kind::AnswerInverse => {
-            let (number, framework, _) = dice.pick_some(&state.inverse_offers)?;
+            let LiveInverseOffer { number, framework, .. } = dice.pick_some(&state.inverse_offers)?;
             let (offers, filters) = (vec![format!("I{number}").into()], dice.filters());
             let accepts = dice.one_in(2);
             let call = if accepts {
@@ -309,6 +308,12 @@ fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
     if dice.one_in(5) {
         agent = agent.domain("far", "z1");
     }
+    if dice.one_in(4) {
+        agent = agent.hostname("h1"); // several agents on one machine
+    }
+    if dice.one_in(8) {
+        agent.unavailability = Some(window(dice));
+    }
     let mut tasks = Vec::new();
     for n in 0..[0, 0, 0, 1, 1, 2][dice.below(6)] {
         let (framework, role) = (dice.pick(&FRAMEWORKS), dice.role());
@@ -317,6 +322,11 @@ fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
         tasks.push(RunningTask::new(framework, role, Task::new(id, resources)));
     }
     Command::AddAgent(agent, tasks)
+}
+
+fn window(dice: &mut Dice<'_>) -> Unavailability {
+    let duration = dice.pick(&[None, Some(Duration::from_secs(50))]);
+    Unavailability { start: Time::from_secs(100), duration }
 }
 
 fn update_agent(id: apportion::AgentId, dice: &mut Dice<'_>) -> AgentUpdate {

@@ -24,7 +24,11 @@ impl Reference {
                 return Err("two tasks hold the same");
             }
         }
-        let id = agent.id.clone();
+        let (id, hostname) = (agent.id.clone(), agent.hostname.to_string());
+        let known = self.windows.get(&hostname).copied();
+        let window = agent.unavailability.or(known);
+        let mut agent = agent;
+        agent.unavailability = window;
         self.agents.push(KnownAgent { agent, active: true });
         let mut new = Vec::new();
         for RunningTask { framework, role, task, .. } in tasks {
@@ -33,6 +37,9 @@ impl Reference {
             self.tasks.push(LiveTask { id: task.id, state: TaskState::Running, held });
         }
         self.count_tasks(&new);
+        if window != known {
+            self.change_window(&hostname, window, Some(&id));
+        }
         self.allocate(Some(&id));
         Ok(())
     }
@@ -66,7 +73,7 @@ impl Reference {
             return Err("no such agent");
         }
         self.rescind(|offer| offer.held.agent == *id);
-        self.rescind_inverse(|_, agent| agent == id);
+        self.rescind_inverse(|offer| offer.agent == *id);
         self.inverse_refusals.retain(|refusal| refusal.agent != *id);
         let (lost, kept) = std::mem::take(&mut self.tasks).into_iter().partition(|task| task.held.agent == *id);
         self.tasks = kept;
@@ -90,7 +97,7 @@ impl Reference {
         known.active = active;
         if !active {
             self.rescind(|offer| offer.held.agent == *id);
-            self.rescind_inverse(|_, agent| agent == id);
+            self.rescind_inverse(|offer| offer.agent == *id);
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ impl Reference {
         self.offers.retain(|offer| offer.held.framework != *id);
         self.tasks.retain(|task| task.held.framework != *id);
         self.refusals.retain(|refusal| refusal.held.framework != *id);
-        self.inverse_offers.retain(|(_, to, _)| to != id);
+        self.inverse_offers.retain(|offer| offer.framework != *id);
         self.inverse_refusals.retain(|refusal| refusal.framework != *id);
         self.frameworks.retain(|known| known.framework.id != *id);
         self.untrack_idle();
@@ -66,7 +66,7 @@ impl Reference {
             self.refusals.retain(|refusal| refusal.held.framework != *id);
             self.inverse_refusals.retain(|refusal| refusal.framework != *id);
             self.rescind(|offer| offer.held.framework == *id);
-            self.rescind_inverse(|to, _| to == id);
+            self.rescind_inverse(|offer| offer.framework == *id);
             self.untrack_idle();
         }
         Ok(())

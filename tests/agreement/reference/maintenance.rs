@@ -11,25 +11,47 @@ pub(crate) struct InverseRefusal {
     pub(crate) until: Time,
 }
 
+#[derive(Debug, Clone)]
+pub(crate) struct LiveInverseOffer {
+    /// The `1` of `I1`.
+    pub(crate) number: u64,
+    pub(crate) made_at: Time,
+    pub(crate) framework: FrameworkId,
+    pub(crate) agent: AgentId,
+}
+
 impl Reference {
+    /// The machine will be down, and so all agents on it.
     pub(super) fn set_maintenance(
         &mut self,
         id: &AgentId,
         unavailability: Option<Unavailability>,
     ) -> Result<(), Refused> {
-        self.agent(id).ok_or("no such agent")?;
-        self.rescind(|offer| offer.held.agent == *id);
-        self.rescind_inverse(|_, agent| agent == id);
-        self.inverse_refusals.retain(|refusal| refusal.agent != *id);
-        for known in self.agents.iter_mut().filter(|known| known.agent.id == *id) {
-            known.agent.unavailability = unavailability;
-        }
-        self.untrack_idle();
-        self.allocate(Some(id));
+        let hostname = self.agent(id).ok_or("no such agent")?.agent.hostname.to_string();
+        self.change_window(&hostname, unavailability, None);
         Ok(())
     }
 
-    /// After every allocation: asks each framework with tasks on an agent that will be down, once.
+    /// Offers each agent on a machine anew, with its new window; `but` is an agent that is only just coming.
+    pub(super) fn change_window(&mut self, hostname: &str, window: Option<Unavailability>, but: Option<&AgentId>) {
+        self.windows.remove(hostname);
+        self.windows.extend(window.map(|window| (hostname.to_owned(), window)));
+        let on_it = self.agents.iter().map(|known| &known.agent).filter(|agent| agent.hostname == hostname);
+        let ids: Vec<AgentId> = on_it.map(|agent| agent.id.clone()).filter(|id| but != Some(id)).collect();
+        for id in ids {
+            self.rescind(|offer| offer.held.agent == id);
+            self.rescind_inverse(|offer| offer.agent == id);
+            self.inverse_refusals.retain(|refusal| refusal.agent != id);
+            for known in self.agents.iter_mut().filter(|known| known.agent.id == id) {
+                known.agent.unavailability = window;
+            }
+            self.untrack_idle();
+            self.allocate(Some(&id));
+        }
+    }
+
+    /// After every allocation: asks each framework that holds something on an agent that will be down, once: first those
+    /// with tasks, then those with offers.
     pub(super) fn ask_back(&mut self, only: Option<&AgentId>) {
         for known in self.agents.clone() {
             let id = &known.agent.id;
@@ -37,18 +59,21 @@ impl Reference {
             if only.is_some_and(|only| only != id) {
                 continue;
             }
-            for task in self.tasks.clone().into_iter().filter(|task| task.held.agent == *id) {
-                let framework = task.held.framework;
+            let tasks = self.tasks.iter().map(|task| &task.held);
+            let holdings = tasks.chain(self.offers.iter().map(|offer| &offer.held)).filter(|held| held.agent == *id);
+            let holders: Vec<FrameworkId> = holdings.map(|held| held.framework.clone()).collect();
+            for framework in holders {
                 let reachable = self.framework(&framework).is_some_and(|known| known.active);
-                let asked = self.inverse_offers.iter().any(|(_, to, on)| (to, on) == (&framework, id));
-                let refused =
-                    self.inverse_refusals.iter().any(|other| (&other.framework, &other.agent) == (&framework, id));
+                let is_it = |to: &FrameworkId, on: &AgentId| (to, on) == (&framework, id);
+                let asked = self.inverse_offers.iter().any(|offer| is_it(&offer.framework, &offer.agent));
+                let refused = self.inverse_refusals.iter().any(|other| is_it(&other.framework, &other.agent));
                 if !reachable || asked || refused {
                     continue;
                 }
                 self.inverse_offers_made += 1;
-                self.inverse_offers.push((self.inverse_offers_made, framework.clone(), id.clone()));
-                let (number, agent) = (id_of(self.inverse_offers_made), id.clone());
+                let (number, made_at, agent) = (self.inverse_offers_made, self.now, id.clone());
+                self.inverse_offers.push(LiveInverseOffer { number, made_at, framework: framework.clone(), agent });
+                let (number, agent) = (id_of(number), id.clone());
                 self.emit(Effect::InverseOffer(InverseOffer::new(number, framework, agent, unavailability)));
             }
         }
@@ -62,14 +87,14 @@ impl Reference {
     ) -> Result<(), Refused> {
         self.framework(framework).ok_or("no such framework")?;
         for (i, id) in ids.iter().enumerate() {
-            let live = self.inverse_offers.iter().find(|(number, ..)| id_of(*number) == *id);
-            if live.is_none_or(|(_, to, _)| to != framework) || ids[..i].contains(id) {
+            let live = self.inverse_offers.iter().find(|offer| id_of(offer.number) == *id);
+            if live.is_none_or(|offer| offer.framework != *framework) || ids[..i].contains(id) {
                 return Err("no such inverse offer, or not its own, or twice");
             }
         }
-        for (number, framework, agent) in self.inverse_offers.clone() {
+        for LiveInverseOffer { number, framework, agent, .. } in self.inverse_offers.clone() {
             if ids.contains(&id_of(number)) {
-                self.inverse_offers.retain(|(other, ..)| *other != number);
+                self.inverse_offers.retain(|other| other.number != number);
                 if !filters.refuse.is_zero() {
                     let until = self.now + filters.refuse.max(self.config.allocation_interval);
                     self.inverse_refusals.push(InverseRefusal { framework, agent, until });
@@ -80,12 +105,12 @@ impl Reference {
     }
 
     /// Takes back inverse offers, in order of making.
-    pub(super) fn rescind_inverse(&mut self, which: impl Fn(&FrameworkId, &AgentId) -> bool) {
-        for (number, framework, agent) in self.inverse_offers.clone() {
-            if which(&framework, &agent) {
-                self.inverse_offers.retain(|(other, ..)| *other != number);
-                self.emit(Effect::RescindInverseOffer { offer: id_of(number), framework });
-            }
+    pub(super) fn rescind_inverse(&mut self, which: impl Fn(&LiveInverseOffer) -> bool) {
+        let (gone, kept) = std::mem::take(&mut self.inverse_offers).into_iter().partition(|offer| which(offer));
+        self.inverse_offers = kept;
+        let gone: Vec<LiveInverseOffer> = gone;
+        for LiveInverseOffer { number, framework, .. } in gone {
+            self.emit(Effect::RescindInverseOffer { offer: id_of(number), framework });
         }
     }
 }

@@ -20,12 +20,13 @@ mod share;
 mod tasks;
 mod tree;
 
-pub(crate) use maintenance::InverseRefusal;
+pub(crate) use maintenance::{InverseRefusal, LiveInverseOffer};
 pub(crate) use refusals::Refusal;
 
 use apportion::allocator::Weight;
 use apportion::{
     Agent, AgentId, Call, Command, Config, Effect, Framework, FrameworkId, Resources, Role, TaskId, TaskState, Time,
+    Unavailability,
 };
 use quota::Quota;
 use std::collections::BTreeMap;
@@ -85,8 +86,10 @@ pub(crate) struct Reference {
     /// In order of launching.
     pub(crate) tasks: Vec<LiveTask>,
     pub(crate) refusals: Vec<Refusal>,
-    /// In order of making: the `1` of `I1`, to whom, of which agent.
-    pub(crate) inverse_offers: Vec<(u64, FrameworkId, AgentId)>,
+    /// In order of making.
+    pub(crate) inverse_offers: Vec<LiveInverseOffer>,
+    /// The machines that will be down, by hostname, whether or not there is an agent on them.
+    windows: BTreeMap<String, Unavailability>,
     inverse_refusals: Vec<InverseRefusal>,
     inverse_offers_made: u64,
     pub(crate) weights: BTreeMap<Role, Weight>,
@@ -110,6 +113,7 @@ impl Reference {
             tasks: Vec::new(),
             refusals: Vec::new(),
             inverse_offers: Vec::new(),
+            windows: BTreeMap::new(),
             inverse_refusals: Vec::new(),
             inverse_offers_made: 0,
             weights: BTreeMap::new(),
@@ -171,7 +175,9 @@ impl Reference {
             let refusal_ends = ends.chain(self.inverse_refusals.iter().map(|refusal| refusal.until)).min();
             let timeout = self.config.offer_timeout;
             let timed_out = |offer: &LiveOffer| timeout.map(|timeout| offer.made_at + timeout);
-            let offer_times_out = self.offers.iter().filter_map(timed_out).min();
+            let inverse_timed_out = |offer: &LiveInverseOffer| timeout.map(|timeout| offer.made_at + timeout);
+            let inverse_ends = self.inverse_offers.iter().filter_map(inverse_timed_out);
+            let offer_times_out = self.offers.iter().filter_map(timed_out).chain(inverse_ends).min();
             let due = [Some(self.next_batch), refusal_ends, offer_times_out].into_iter().flatten().min();
             let Some(due) = due.filter(|due| *due <= at) else { break };
             self.now = due;
@@ -183,6 +189,7 @@ impl Reference {
                 self.inverse_refusals.retain(|refusal| refusal.until > due);
             } else {
                 self.rescind(|offer| timed_out(offer).is_some_and(|end| end <= due));
+                self.rescind_inverse(|offer| inverse_timed_out(offer).is_some_and(|end| end <= due));
             }
         }
         self.now = at;
