@@ -1,7 +1,8 @@
 //! Operations of accepts and of operators: launches, reservations and volumes.
 
-use super::{CommandError, Effect, Master};
+use super::{CommandError, Effect, FrameworkEntry, Master};
 use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::framework::Capability;
 use crate::id::{AgentId, FrameworkId, OperationId, TaskId};
 use crate::offer::{Conversion, Operation, OperationError, OperationState, OperationStatus, volume_id};
 use crate::resources::{Resource, Resources};
@@ -103,6 +104,7 @@ impl<A: Allocator> Master<A> {
                 | Operation::ShrinkVolume { .. } => {
                     let in_use: Vec<_> = plan.tasks().map(|task| task.resources.clone()).collect();
                     let result = operation.conversion(Some(&offered.role)).and_then(|conversion| {
+                        self.check_sharing(framework, &operation)?;
                         self.check_agent(&offered.agent, &operation, &conversion, &plan.conversions, &in_use)?;
                         plan.convert(conversion)
                     });
@@ -118,6 +120,18 @@ impl<A: Allocator> Master<A> {
             }
         }
         Ok(plan)
+    }
+
+    /// Checks that only a framework that may be offered shared volumes creates one.
+    fn check_sharing(&self, framework: &FrameworkId, operation: &Operation) -> Result<(), OperationError> {
+        let Operation::Create(volumes) = operation else { return Ok(()) };
+        let is_capable = |entry: &FrameworkEntry| entry.framework.has_capability(Capability::SharedResources);
+        match volumes.iter().find(|volume| volume.is_shared()) {
+            Some(shared) if !self.frameworks.get(framework).is_some_and(is_capable) => {
+                Err(OperationError::SharingUnsupported(Box::new(shared.clone())))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks an operation against the whole agent: its total contains what the operation consumes (it may have shrunk

@@ -115,6 +115,9 @@ pub enum OperationError {
     /// The resource is revocable or shared, which the operation does not support.
     #[error("{0}: expected neither revocable nor shared resources")]
     RevocableOrShared(Box<Resource>),
+    /// A framework without the capability `SHARED_RESOURCES` creates a shared volume.
+    #[error("{0} is shared: expected a framework with SHARED_RESOURCES")]
+    SharingUnsupported(Box<Resource>),
     /// The role has a volume of that id on the agent already.
     #[error("there is a volume {0:?} already")]
     VolumeExists(SmolStr),

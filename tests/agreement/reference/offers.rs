@@ -2,7 +2,9 @@
 
 use super::operations::{Conversion, conversion, same};
 use super::{Held, LiveOffer, LiveTask, Reference, Refused};
-use apportion::{Accept, Effect, Filters, FrameworkId, OfferId, Operation, Resource, Resources, Task, TaskState};
+use apportion::{
+    Accept, Capability, Effect, Filters, FrameworkId, OfferId, Operation, Resource, Resources, Task, TaskState,
+};
 
 impl Reference {
     /// Takes back live offers, in order of making.
@@ -105,6 +107,11 @@ impl Reference {
 
     fn convert(&self, offered: &Held, operation: &Operation, plan: &mut Plan) -> Result<(), Refused> {
         let conversion = conversion(operation, Some(&offered.role))?;
+        let shares = matches!(operation, Operation::Create(volumes) if volumes.iter().any(Resource::is_shared));
+        let known = self.framework(&offered.framework).ok_or("no such framework")?;
+        if shares && !known.framework.has_capability(Capability::SharedResources) {
+            return Err("the framework cannot share");
+        }
         let used: Vec<Resources> = plan.launched().map(|task| task.resources.clone()).collect();
         let total = self.converted_total(&offered.agent, &plan.total, operation, &conversion, &used)?;
         let Conversion { consumed, converted, at_once } = &conversion;
