@@ -216,6 +216,13 @@ impl<A: Allocator> Master<A> {
             Command::ActivateAgent(agent) => Ok(self.allocator.set_agent_active(&agent, true)?),
             Command::AddFramework(framework) => self.add_framework(framework),
             Command::UpdateFramework(framework) => self.update_framework(framework),
+            Command::RemoveFramework(framework)
+                if !self.has_framework(&framework) && self.tasks.has_any(&framework) =>
+            {
+                // Known only by tasks that agents brought along: these end.
+                self.drop_tasks(&framework);
+                Ok(())
+            }
             Command::RemoveFramework(framework) => self.remove_framework(&framework),
             Command::DeactivateFramework(framework) => self.set_framework_active(&framework, false),
             Command::ActivateFramework(framework) => self.set_framework_active(&framework, true),

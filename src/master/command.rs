@@ -31,7 +31,7 @@ pub enum Command {
     AddFramework(Framework),
     /// Replaces a framework's description.
     UpdateFramework(Framework),
-    /// Removes a framework and its tasks.
+    /// Removes a framework and its tasks; or the tasks of one that is not registered.
     RemoveFramework(FrameworkId),
     /// Marks a framework as disconnected: its offers are rescinded, its tasks keep running.
     DeactivateFramework(FrameworkId),

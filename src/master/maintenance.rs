@@ -254,7 +254,8 @@ impl<A: Allocator> Master<A> {
     /// Rescinds the live inverse offers made up to `time`. The next batch may make them again.
     pub(super) fn rescind_inverse_made_up_to(&mut self, time: Time) {
         let live = self.maintenance.live.iter();
-        let numbers: Vec<u64> = live.take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| *number).collect();
+        let numbers: Vec<u64> =
+            live.take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| *number).collect();
         if !numbers.is_empty() {
             self.maintenance.mark_dirty();
         }

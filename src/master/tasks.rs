@@ -41,6 +41,11 @@ impl Tasks {
         self.find(framework, task).is_some()
     }
 
+    /// Returns whether a framework has any task, registered or not.
+    pub(super) fn has_any(&self, framework: &FrameworkId) -> bool {
+        self.by_id.contains_key(framework)
+    }
+
     fn find(&self, framework: &FrameworkId, task: &TaskId) -> Option<u64> {
         self.by_id.get(framework)?.get(task).copied()
     }
@@ -93,7 +98,10 @@ impl<A: Allocator> Master<A> {
     }
 
     pub(super) fn task_status(&mut self, framework: FrameworkId, mut status: TaskStatus) -> Result<(), CommandError> {
-        let number = self.find_task(&framework, &status.task)?;
+        let number = match self.tasks.find(&framework, &status.task) {
+            Some(number) => number,
+            None => self.find_task(&framework, &status.task)?,
+        };
         if let Some(task) = self.tasks.live.get_mut(&number) {
             task.state = status.state;
             status.agent = Some(task.holding.agent.clone());
@@ -101,7 +109,10 @@ impl<A: Allocator> Master<A> {
         if status.state.is_terminal() {
             self.end_task(number);
         }
-        self.emit(Effect::Status { framework, status });
+        // The task of a framework that is not registered ends like any other, but there is nobody to tell.
+        if self.has_framework(&framework) {
+            self.emit(Effect::Status { framework, status });
+        }
         Ok(())
     }
 

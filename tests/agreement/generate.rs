@@ -68,7 +68,7 @@ const KINDS: [(u32, Kind); 23] = [
     (2, Kind::SwitchAgent),
     (3, Kind::AddFramework),
     (3, Kind::UpdateFramework),
-    (1, Kind::RemoveFramework),
+    (2, Kind::RemoveFramework),
     (2, Kind::SwitchFramework),
     (2, Kind::SetWeight),
     (1, Kind::SetWhitelist),
@@ -230,7 +230,12 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
         }
         Kind::UpdateFramework => Command::UpdateFramework(framework(dice.pick_some(&frameworks)?, dice)),
         Kind::RemoveFramework if dice.one_in(2) => Command::Call(dice.pick_some(&frameworks)?, Call::Teardown),
-        Kind::RemoveFramework => Command::RemoveFramework(dice.pick_some(&frameworks)?),
+        Kind::RemoveFramework => {
+            // Sometimes one that is known only by its tasks.
+            let owner = dice.pick_some(&state.tasks).map(|task| task.held.framework);
+            let owner = owner.filter(|_| dice.one_in(2));
+            Command::RemoveFramework(owner.or_else(|| dice.pick_some(&frameworks))?)
+        }
         Kind::SwitchFramework => match (dice.below(2), dice.pick_some(&frameworks)?) {
             (0, id) => Command::ActivateFramework(id),
             (_, id) => Command::DeactivateFramework(id),

@@ -96,7 +96,8 @@ pub(crate) struct Reference {
     pub(crate) quotas: BTreeMap<Role, Quota>,
     pub(crate) whitelist: Option<Vec<String>>,
     served: Served,
-    next_batch: Time,
+    /// None at the end of time.
+    next_batch: Option<Time>,
     offers_made: u64,
     effects: Vec<(Time, Effect)>,
 }
@@ -104,7 +105,7 @@ pub(crate) struct Reference {
 impl Reference {
     pub(crate) fn new(config: Config) -> Self {
         Self {
-            next_batch: Time::ZERO.next_multiple_of(config.allocation_interval),
+            next_batch: Some(Time::ZERO.next_multiple_of(config.allocation_interval)),
             config,
             now: Time::ZERO,
             agents: Vec::new(),
@@ -136,6 +137,7 @@ impl Reference {
             Command::ActivateAgent(id) => self.set_agent_active(&id, true),
             Command::AddFramework(framework) => self.add_framework(framework),
             Command::UpdateFramework(framework) => self.update_framework(framework),
+            Command::RemoveFramework(id) if self.framework(&id).is_none() => self.remove_tasks_of(&id),
             Command::RemoveFramework(id) | Command::Call(id, Call::Teardown) => self.remove_framework(&id),
             Command::DeactivateFramework(id) => self.set_framework_active(&id, false),
             Command::ActivateFramework(id) => self.set_framework_active(&id, true),
@@ -178,11 +180,12 @@ impl Reference {
             let inverse_timed_out = |offer: &LiveInverseOffer| timeout.map(|timeout| offer.made_at + timeout);
             let inverse_ends = self.inverse_offers.iter().filter_map(inverse_timed_out);
             let offer_times_out = self.offers.iter().filter_map(timed_out).chain(inverse_ends).min();
-            let due = [Some(self.next_batch), refusal_ends, offer_times_out].into_iter().flatten().min();
+            let due = [self.next_batch, refusal_ends, offer_times_out].into_iter().flatten().min();
             let Some(due) = due.filter(|due| *due <= at) else { break };
             self.now = due;
-            if self.next_batch == due {
-                self.next_batch = due.next_multiple_of(self.config.allocation_interval);
+            if self.next_batch == Some(due) {
+                let next = due.next_multiple_of(self.config.allocation_interval);
+                self.next_batch = Some(next).filter(|next| *next > due);
                 self.allocate(None);
             } else if refusal_ends == Some(due) {
                 self.refusals.retain(|refusal| refusal.until > due);

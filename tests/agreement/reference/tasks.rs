@@ -9,7 +9,6 @@ impl Reference {
     }
 
     pub(super) fn task_status(&mut self, framework: &FrameworkId, status: &TaskStatus) -> Result<(), Refused> {
-        self.framework(framework).ok_or("no such framework")?;
         self.task(framework, &status.task).ok_or("no such task")?;
         for task in &mut self.tasks {
             if task.held.framework == *framework && task.id == status.task {
@@ -18,8 +17,17 @@ impl Reference {
         }
         self.tasks.retain(|task| !task.state.is_terminal());
         self.untrack_idle();
-        self.tell(framework, status.task.clone(), status.state);
+        if self.framework(framework).is_some() {
+            self.tell(framework, status.task.clone(), status.state);
+        }
         Ok(())
+    }
+
+    /// Ends the tasks of a framework that is not registered.
+    pub(super) fn remove_tasks_of(&mut self, framework: &FrameworkId) -> Result<(), Refused> {
+        let before = self.tasks.len();
+        self.tasks.retain(|task| task.held.framework != *framework);
+        if self.tasks.len() == before { Err("no such framework") } else { Ok(()) }
     }
 
     pub(super) fn kill(&mut self, framework: &FrameworkId, id: &TaskId) -> Result<(), Refused> {
