@@ -358,6 +358,13 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.members.get(framework).map(|member| &member.scheduler)
     }
 
+    /// Adds a wake-up to the agenda. At the end of time there is none: it could only be for now, again and again.
+    fn wake(&mut self, at: Time, action: Scheduled) {
+        if self.now() < Time::MAX {
+            self.push(at, action);
+        }
+    }
+
     /// Adds an action to the agenda, not before now.
     fn push(&mut self, at: Time, action: Scheduled) {
         self.agenda.insert((at.max(self.now()), self.scheduled), action);

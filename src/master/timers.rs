@@ -33,7 +33,8 @@ impl<A: Allocator> Master<A> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Wake> {
         let timeout = self.config.offer_timeout;
-        let oldest = timeout.and_then(|_| [self.offers.oldest(), self.maintenance.oldest()].into_iter().flatten().min());
+        let oldest =
+            timeout.and_then(|_| [self.offers.oldest(), self.maintenance.oldest()].into_iter().flatten().min());
         let refusals = [self.allocator.next_expiry(), self.maintenance.next_expiry()].into_iter();
         let timers = [
             (self.next_batch, WakeReason::Batch),
@@ -78,7 +79,48 @@ impl<A: Allocator> Master<A> {
     /// Schedules a batch for the next multiple of the interval, if it could make an offer or an inverse offer.
     pub(super) fn schedule_batch(&mut self) {
         if self.next_batch.is_none() && (self.allocator.has_pending() || self.maintenance.is_dirty()) {
-            self.next_batch = Some(self.now.next_multiple_of(self.config.allocation_interval));
+            // At the end of time there is no later batch: one at the same instant would repeat for ever.
+            let next = self.now.next_multiple_of(self.config.allocation_interval);
+            self.next_batch = Some(next).filter(|next| *next > self.now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Agent;
+    use crate::framework::{Capability, Framework};
+    use crate::master::{Command, Config};
+    use std::time::Duration;
+
+    const SHARED: &str = r#"[{"name":"disk","type":"SCALAR","scalar":{"value":8},"reservations":[{"type":"STATIC","role":"a"}],
+        "disk":{"persistence":{"id":"v"},"volume":{"container_path":"v","mode":"RW"}},"shared":{}}]"#;
+
+    /// Ten microseconds before the end of time: an agent and a framework, whose offers time out, or whose shared volume is
+    /// offered in each batch.
+    fn at_the_end() -> impl Iterator<Item = (Config, [Command; 2])> {
+        [Some(Duration::from_secs(1)), Some(Duration::ZERO), None].into_iter().map(|timeout| {
+            let mut config = Config::default();
+            config.offer_timeout = timeout;
+            config.options.min_allocatable = Vec::new();
+            let framework = Framework::new("f").role("a".parse().unwrap()).capability(Capability::SharedResources);
+            let agent = Agent::new("s", serde_json::from_str(SHARED).unwrap());
+            (config, [Command::AddFramework(framework), Command::AddAgent(agent, Vec::new())])
+        })
+    }
+
+    #[test]
+    fn time_comes_to_an_end() {
+        for (config, commands) in at_the_end() {
+            let mut master = Master::new(config);
+            for command in commands {
+                master.handle(Time::from_micros(u64::MAX - 10), command).unwrap();
+            }
+            master.advance(Time::MAX).unwrap();
+            let effects = std::iter::from_fn(|| master.poll_effect()).count();
+            assert!((1..5).contains(&effects), "{effects} effects");
+            assert_eq!((master.now(), master.poll_timeout()), (Time::MAX, None));
         }
     }
 }

@@ -20,7 +20,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             self.schedule(now, command);
         }
         for (at, id) in output.wakes {
-            self.push(at, Scheduled::WakeExecutor(id));
+            self.wake(at, Scheduled::WakeExecutor(id));
         }
     }
 
@@ -168,7 +168,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// launched, as in Mesos.
     pub(super) fn call(&mut self, framework: &FrameworkId, calls: Calls) {
         for at in calls.wakes() {
-            self.push(*at, Scheduled::WakeScheduler(framework.clone()));
+            self.wake(*at, Scheduled::WakeScheduler(framework.clone()));
         }
         for call in calls.into_vec() {
             let Some(member) = self.members.get(framework) else { return };

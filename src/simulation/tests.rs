@@ -86,3 +86,32 @@ fn scheduled_commands_run_in_order_of_time() {
     let times: Vec<_> = cluster.take_commands().map(|(at, _)| at).collect();
     assert!(times.is_sorted() && times.len() >= 6);
 }
+
+/// Asks to be woken a second later, each time that it is woken.
+#[derive(Debug, Default)]
+struct Restless {
+    woken: u32,
+}
+
+impl Scheduler for Restless {
+    fn offers(&mut self, _: Vec<Offer>, _: &mut Calls) {}
+
+    fn subscribed(&mut self, _: FrameworkId, calls: &mut Calls) {
+        calls.wake_at(Time::from_micros(u64::MAX - 5));
+    }
+
+    fn woken(&mut self, calls: &mut Calls) {
+        self.woken += 1;
+        calls.wake_at(calls.at() + std::time::Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_scheduler_is_not_woken_for_ever_at_the_end_of_time() {
+    let mut cluster = Cluster::new(Config::default());
+    let role = Role::default();
+    cluster.add_framework(Framework::new("f").role(role), Restless::default()).unwrap();
+    cluster.run_until(Time::MAX);
+    assert_eq!(cluster.now(), Time::MAX);
+    assert_eq!(cluster.scheduler(&"f".into()).unwrap().woken, 2);
+}
