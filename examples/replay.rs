@@ -1,6 +1,7 @@
 //! Replays a journal: commands in, effects out, one JSON object a line.
 //!
-//! `cargo run --release --example replay -- FILE` (or `-` for standard input)
+//! `cargo run --release --example replay -- [--strict] FILE` (or `-` for standard input). With `--strict` the first refused
+//! command ends the run, with status 1.
 #![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
 use apportion::journal::Replay;
@@ -9,13 +10,15 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(file), None) = (arguments.next(), arguments.next()) else {
-        eprintln!("expected one argument: the journal FILE, or - for standard input");
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let strict = arguments.first().is_some_and(|argument| argument == "--strict");
+    arguments.drain(..usize::from(strict));
+    let [file] = arguments.as_slice() else {
+        eprintln!("expected [--strict] and one argument: the journal FILE, or - for standard input");
         return ExitCode::from(2);
     };
-    match replay(&file) {
-        Ok(()) => ExitCode::SUCCESS,
+    match replay(file, strict) {
+        Ok(status) => status,
         // The reader of our output has closed it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -25,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn replay(file: &str) -> io::Result<()> {
+fn replay(file: &str, strict: bool) -> io::Result<ExitCode> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
     let input: Box<dyn Read> = match file {
         "-" => Box::new(io::stdin()),
@@ -42,7 +45,8 @@ fn replay(file: &str) -> io::Result<()> {
         }
         line.clear();
         if input.read_until(b'\n', &mut line).map_err(named)? == 0 {
-            return output.flush();
+            output.flush()?;
+            return Ok(ExitCode::SUCCESS);
         }
         let mut printed = Ok(());
         let print = |effect: &str| {
@@ -59,6 +63,11 @@ fn replay(file: &str) -> io::Result<()> {
         if let Err(error) = fed {
             output.flush()?;
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{file}:{number}: {error}")));
+        }
+        if strict && replay.refused() > 0 {
+            output.flush()?;
+            eprintln!("{file}:{number}: refused");
+            return Ok(ExitCode::FAILURE);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The journal: a text codec for the master's commands and effects, one JSON object per line.
 //!
 //! A command is `{"at": SECONDS, "do": {COMMAND: {...}}}`, an effect is `{"at": SECONDS, "emit": {EFFECT: {...}}}`.
-//! [`record`] encodes commands, and [`Replay`] runs them on a new master. Replay is deterministic: the same input gives the
+//! [`configure`] encodes the configuration of a master, the first line of a recording, [`record`] encodes commands, and
+//! [`Replay`] runs them on a new master. Replay is deterministic: the same input gives the
 //! same bytes on every machine, so a journal that was recorded in production can be replayed for debugging.
 
 mod decode;
@@ -43,6 +44,7 @@ use serde::Serialize;
 pub struct Replay {
     master: Option<Master>,
     line: u64,
+    refused: u64,
 }
 
 /// The reason why a line is not a command. A replay should stop there: the lines after it may depend on it.
@@ -55,6 +57,9 @@ pub enum LineError {
     /// The time is invalid.
     #[error(transparent)]
     Time(#[from] TimeError),
+    /// The configuration is refused: with another one the lines after it would mean something else.
+    #[error("`configure` is refused: {0}")]
+    Configuration(#[from] ValueError),
     /// The time is before that of the previous line.
     #[error("`at` is {at}, before {now} of the line before: expected {now} or later")]
     TimeWentBack {
@@ -87,6 +92,12 @@ impl Replay {
         self.line
     }
 
+    /// Returns the number of commands that were refused, each with an `error`.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
     /// Runs one line and passes each effect to `emit`, as a line without a newline.
     ///
     /// Blank lines and lines that begin with `//` are skipped. A command that the master rejects changes nothing and emits
@@ -94,7 +105,7 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// [`LineError`] for a line that is not a command; the state is then as before.
+    /// [`LineError`] for a line that is not a command, and for a configuration that is refused; the state is then as before.
     pub fn feed(&mut self, line: &str, mut emit: impl FnMut(&str)) -> Result<(), LineError> {
         self.line += 1;
         let text = line.trim();
@@ -108,7 +119,12 @@ impl Replay {
             return Err(LineError::TimeWentBack { now, at });
         }
         let name = raw.command.name();
+        if let (RawCommand::Configure(configure), None) = (&raw.command, &self.master) {
+            self.master = Some(Master::new(Config::try_from(configure.clone())?));
+            return self.master_mut().advance(at).map_err(|_| LineError::TimeWentBack { now, at });
+        }
         if let Err(rejection) = self.run(at, raw.command, &mut emit) {
+            self.refused += 1;
             let message = rejection.to_string();
             print(at, Emit::Error { line: self.line, command: name, message: &message }, &mut emit);
         }
@@ -116,18 +132,6 @@ impl Replay {
     }
 
     fn run(&mut self, at: Time, command: RawCommand, emit: &mut impl FnMut(&str)) -> Result<(), Rejection> {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "only the first command can configure; a later one is rejected"
-        )]
-        let command = match command {
-            RawCommand::Configure(raw) if self.master.is_none() => {
-                let config = Config::try_from(raw)?;
-                self.master = Some(Master::new(config));
-                return Ok(self.master_mut().advance(at)?);
-            }
-            command => command,
-        };
         // Runs one timer at a time and drains its effects, so that a jump in time does not queue all of them.
         let mut emitted = 0;
         while let Some(wake) = self.master_mut().poll_timeout().filter(|wake| wake.at <= at) {
@@ -183,6 +187,24 @@ pub fn effect_line(emitted: &Emitted) -> String {
     line
 }
 
+/// Encodes the configuration of a master for [`Replay`]: one line, without a newline, and the first of a recording. It names
+/// the settings that differ from the defaults.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Config, Time, journal};
+/// use std::time::Duration;
+///
+/// let mut config = Config::default();
+/// config.offer_timeout = Some(Duration::from_secs(60));
+/// assert_eq!(journal::configure(Time::ZERO, &config), r#"{"at":0.0,"do":{"configure":{"offer_timeout":60.0}}}"#);
+/// ```
+#[must_use]
+pub fn configure(at: Time, config: &Config) -> String {
+    json(&raw::RawLine { at: Some(at.as_secs_f64()), command: RawCommand::Configure(config.into()) })
+}
+
 /// Encodes a command for [`Replay`]: one line, without a newline.
 ///
 /// # Examples
@@ -198,4 +220,53 @@ pub fn effect_line(emitted: &Emitted) -> String {
 pub fn record(at: Time, command: &Command) -> String {
     let line = raw::RawLine { at: Some(at.as_secs_f64()), command: command.into() };
     json(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Domain;
+    use crate::allocator::{AgentOrder, Hdrf, Random, SorterChoice};
+    use std::time::Duration;
+
+    #[test]
+    fn a_configuration_read_again_is_equal() {
+        for sorter in
+            [SorterChoice::default(), SorterChoice::Hdrf(Hdrf::default()), SorterChoice::Random(Random::new(7))]
+        {
+            let mut config = Config { sorter, ..Config::default() };
+            for changed in [false, true] {
+                if changed {
+                    config.allocation_interval = Duration::from_micros(1_500_001);
+                    config.offer_timeout = Some(Duration::ZERO);
+                    config.options.min_allocatable = Vec::new();
+                    config.options.fair_sharing_excluded = vec!["mem".into()];
+                    config.options.filter_gpu_resources = false;
+                    config.options.domain = Some(Domain { region: "r".into(), zone: "z".into() });
+                    config.options.agent_order = AgentOrder::Shuffle(u64::MAX);
+                }
+                let line: raw::RawLine = serde_json::from_str(&configure(Time::ZERO, &config)).unwrap();
+                let RawCommand::Configure(configure) = line.command else { panic!("no configure") };
+                assert_eq!(format!("{:?}", Config::try_from(configure).unwrap()), format!("{config:?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_configuration_ends_the_run() {
+        let mut replay = Replay::new();
+        let refused = replay.feed(r#"{"do":{"configure":{"sorter":"fifo"}}}"#, |_| panic!("an effect"));
+        assert!(matches!(refused, Err(LineError::Configuration(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn refused_commands_are_counted() {
+        let mut replay = Replay::new();
+        for line in
+            [r#"{"do":{"configure":{}}}"#, r#"{"do":{"configure":{}}}"#, r#"{"do":{"remove_agent":{"id":"s"}}}"#]
+        {
+            replay.feed(line, |_| {}).unwrap();
+        }
+        assert_eq!(replay.refused(), 2);
+    }
 }

@@ -1,17 +1,18 @@
 //! Encoding: from commands to the serde types of `raw`.
 
 use super::raw::{
-    Acknowledge, AddAgent, Amounts, Empty, ExecutorEnded, FrameworkRoles, Grow, Id, Kill, OfferAnswer, Operate,
-    RawAccept, RawCommand, RawExecutor, RawFilter, RawFramework, RawMessage, RawOperation, RawOperationRef,
-    RawRunningTask, RawStatus, RawTask, RawUnavailability, Reconcile, ReconcileOperations, ResourceList,
-    SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, TaskList, UpdateAgent, VolumeList,
+    Acknowledge, AddAgent, Amounts, Configure, Empty, ExecutorEnded, FrameworkRoles, Grow, Id, Kill, OfferAnswer,
+    Operate, RawAccept, RawCommand, RawExecutor, RawFilter, RawFramework, RawMessage, RawOperation, RawOperationRef,
+    RawOrder, RawRunningTask, RawSorter, RawStatus, RawTask, RawUnavailability, Reconcile, ReconcileOperations,
+    ResourceList, SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, TaskList, UpdateAgent, VolumeList,
 };
 use crate::agent::{Agent, Unavailability};
+use crate::allocator::{AgentOrder, SorterChoice};
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
 use crate::framework::Framework;
 use crate::id::FrameworkId;
-use crate::master::{Command, ExecutorRef, RunningTask};
+use crate::master::{Command, Config, ExecutorRef, RunningTask};
 use crate::offer::Operation;
 use crate::resources::{Quantities, Resources, Written};
 use crate::role::Role;
@@ -20,6 +21,34 @@ use crate::task::Task;
 use crate::time::Time;
 use smol_str::SmolStr;
 use std::time::Duration;
+
+impl From<&Config> for Configure {
+    /// Writes the settings that differ from the defaults.
+    fn from(config: &Config) -> Self {
+        let (default, options) = (Config::default(), &config.options);
+        let unlike = |differs: bool| differs.then_some(());
+        let minimums = unlike(options.min_allocatable != default.options.min_allocatable);
+        Self {
+            allocation_interval: unlike(config.allocation_interval != default.allocation_interval)
+                .map(|()| seconds(config.allocation_interval)),
+            min_allocatable: minimums.map(|()| options.min_allocatable.iter().map(write_amounts).collect()),
+            fair_sharing_excluded: unlike(!options.fair_sharing_excluded.is_empty())
+                .map(|()| options.fair_sharing_excluded.clone()),
+            filter_gpu_resources: unlike(!options.filter_gpu_resources).map(|()| false),
+            sorter: match &config.sorter {
+                SorterChoice::Drf(_) => None,
+                SorterChoice::Hdrf(_) => Some(RawSorter::Name("hdrf".into())),
+                SorterChoice::Random(random) => Some(RawSorter::Random { random: random.seed() }),
+            },
+            agent_order: match options.agent_order {
+                AgentOrder::Insertion => None,
+                AgentOrder::Shuffle(shuffle) => Some(RawOrder::Shuffle { shuffle }),
+            },
+            domain: options.domain.clone(),
+            offer_timeout: config.offer_timeout.map(seconds),
+        }
+    }
+}
 
 impl From<&Command> for RawCommand {
     fn from(command: &Command) -> Self {

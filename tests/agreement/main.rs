@@ -134,19 +134,14 @@ fn configure(options: [u8; 6]) -> (Config, String) {
     config.offer_timeout = timeout.map(Duration::from_secs_f64);
     config.options.fair_sharing_excluded = excluded.iter().copied().map(Into::into).collect();
     config.options.filter_gpu_resources = filter_gpus;
-    let mut fields = json!({"allocation_interval": interval, "fair_sharing_excluded": excluded, "filter_gpu_resources": filter_gpus});
-    if let Some(timeout) = timeout {
-        fields["offer_timeout"] = json!(timeout);
-    }
     if let Some(minimums) = minimums {
         config.options.min_allocatable = minimums.iter().map(|(name, milli)| minimum(name, *milli)).collect();
-        fields["min_allocatable"] = json!(config.options.min_allocatable);
     }
     if home {
         config.options.domain = Some(Domain { region: "home".into(), zone: "z0".into() });
-        fields["domain"] = json!({"region": "home", "zone": "z0"});
     }
-    (config, json!({"at": 0, "do": {"configure": fields}}).to_string())
+    let line = journal::configure(Time::ZERO, &config);
+    (config, line)
 }
 
 /// The master, all that it is held against, and what happened so far.

@@ -24,6 +24,12 @@ impl Random {
         Self { seed, draw: 0 }
     }
 
+    /// Returns the seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Returns `-ln(u) / weight`, which is smaller just where `u^(1/weight)` is larger.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are kept, which a double holds exactly")]
     fn key(&self, path: u64, weight: f64) -> f64 {

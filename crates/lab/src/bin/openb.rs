@@ -267,10 +267,10 @@ fn run_until(
 }
 
 impl Output {
-    /// Writes the first line of the journal: the settings that differ from the defaults.
+    /// Writes the first line of the journal.
     fn write_config(&mut self, config: &Config) -> Result<(), Box<dyn Error>> {
-        if let (Some(journal), Some(timeout)) = (&mut self.journal, config.offer_timeout) {
-            writeln!(journal, r#"{{"at":0,"do":{{"configure":{{"offer_timeout":{}}}}}}}"#, timeout.as_secs())?;
+        if let Some(journal) = &mut self.journal {
+            writeln!(journal, "{}", journal::configure(Time::ZERO, config))?;
         }
         Ok(())
     }
