@@ -101,8 +101,7 @@ mod tests {
     /// offered in each batch.
     fn at_the_end() -> impl Iterator<Item = (Config, [Command; 2])> {
         [Some(Duration::from_secs(1)), Some(Duration::ZERO), None].into_iter().map(|timeout| {
-            let mut config = Config::default();
-            config.offer_timeout = timeout;
+            let mut config = Config { offer_timeout: timeout, ..Config::default() };
             config.options.min_allocatable = Vec::new();
             let framework = Framework::new("f").role("a".parse().unwrap()).capability(Capability::SharedResources);
             let agent = Agent::new("s", serde_json::from_str(SHARED).unwrap());
