@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let strict = arguments.first().is_some_and(|argument| argument == "--strict");
-    arguments.drain(..usize::from(strict));
+    let strict = arguments.iter().any(|argument| argument == "--strict");
+    arguments.retain(|argument| argument != "--strict");
     let [file] = arguments.as_slice() else {
         eprintln!("expected [--strict] and one argument: the journal FILE, or - for standard input");
         return ExitCode::from(2);

@@ -145,7 +145,7 @@ pub enum AllocatorError {
 /// changed.
 pub trait Allocator: fmt::Debug + Send {
     /// Adds an agent, parts of which tasks may hold already. The frameworks of the tasks may be unknown:
-    /// what these hold is not available, and counts in no share.
+    /// the resources of their tasks are not available, and count in no share.
     ///
     /// # Errors
     ///

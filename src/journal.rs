@@ -119,11 +119,15 @@ impl Replay {
             return Err(LineError::TimeWentBack { now, at });
         }
         let name = raw.command.name();
-        if let (RawCommand::Configure(configure), None) = (&raw.command, &self.master) {
-            self.master = Some(Master::new(Config::try_from(configure.clone())?));
-            return self.master_mut().advance(at).map_err(|_| LineError::TimeWentBack { now, at });
-        }
-        if let Err(rejection) = self.run(at, raw.command, &mut emit) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only the first command configures; a later one is refused")]
+        let command = match raw.command {
+            RawCommand::Configure(configure) if self.master.is_none() => {
+                self.master = Some(Master::new(Config::try_from(configure)?));
+                RawCommand::Advance(raw::Empty {})
+            }
+            command => command,
+        };
+        if let Err(rejection) = self.run(at, command, &mut emit) {
             self.refused += 1;
             let message = rejection.to_string();
             print(at, Emit::Error { line: self.line, command: name, message: &message }, &mut emit);

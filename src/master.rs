@@ -216,13 +216,6 @@ impl<A: Allocator> Master<A> {
             Command::ActivateAgent(agent) => Ok(self.allocator.set_agent_active(&agent, true)?),
             Command::AddFramework(framework) => self.add_framework(framework),
             Command::UpdateFramework(framework) => self.update_framework(framework),
-            Command::RemoveFramework(framework)
-                if !self.has_framework(&framework) && self.tasks.has_any(&framework) =>
-            {
-                // Known only by tasks that agents brought along: these end.
-                self.drop_tasks(&framework);
-                Ok(())
-            }
             Command::RemoveFramework(framework) => self.remove_framework(&framework),
             Command::DeactivateFramework(framework) => self.set_framework_active(&framework, false),
             Command::ActivateFramework(framework) => self.set_framework_active(&framework, true),
@@ -394,13 +387,20 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
+    /// Removes a framework with all that it holds. One that is not registered, and known only by tasks that came with their
+    /// agents, loses these.
     fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), CommandError> {
-        self.framework(framework)?;
+        let is_registered = self.has_framework(framework);
+        if !is_registered && !self.tasks.has_any(framework) {
+            return Err(Self::unknown_framework(framework));
+        }
         self.drop_offers(framework);
         self.maintenance.drop_framework(framework);
         self.drop_tasks(framework);
-        self.allocator.remove_framework(framework)?;
-        self.frameworks.shift_remove(framework);
+        if is_registered {
+            self.allocator.remove_framework(framework)?;
+            self.frameworks.shift_remove(framework);
+        }
         Ok(())
     }
 

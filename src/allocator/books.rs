@@ -28,7 +28,7 @@ use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// What each agent has, which frameworks hold it under which roles, and how that counts for shares and quota.
+/// The accounts of agents, of the members of roles, and of quota, kept in step.
 #[derive(Debug, Clone)]
 pub(super) struct Books<R, F> {
     ledger: Ledger,

@@ -92,16 +92,15 @@ impl Tasks {
 
 impl<A: Allocator> Master<A> {
     fn find_task(&self, framework: &FrameworkId, task: &TaskId) -> Result<u64, CommandError> {
+        if let Some(number) = self.tasks.find(framework, task) {
+            return Ok(number); // its framework may be not registered yet
+        }
         self.framework(framework)?;
-        let unknown = || CommandError::UnknownTask { framework: framework.clone(), task: task.clone() };
-        self.tasks.find(framework, task).ok_or_else(unknown)
+        Err(CommandError::UnknownTask { framework: framework.clone(), task: task.clone() })
     }
 
     pub(super) fn task_status(&mut self, framework: FrameworkId, mut status: TaskStatus) -> Result<(), CommandError> {
-        let number = match self.tasks.find(&framework, &status.task) {
-            Some(number) => number,
-            None => self.find_task(&framework, &status.task)?,
-        };
+        let number = self.find_task(&framework, &status.task)?;
         if let Some(task) = self.tasks.live.get_mut(&number) {
             task.state = status.state;
             status.agent = Some(task.holding.agent.clone());

@@ -81,7 +81,7 @@ pub enum DeploymentState {
 pub struct Deployment {
     /// Deployments are numbered from 1.
     pub number: usize,
-    /// Whether it runs, or how it ended.
+    /// Its state: running, or the way in which it ended.
     pub state: DeploymentState,
     steps: Vec<Vec<Action>>,
     /// The number of steps that have started.

@@ -18,8 +18,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a declined offer is refused (Marathon's `decline_offer_duration`). Whatever makes offers useful again revives
-/// them.
+/// The time for which a declined offer is refused (Marathon's `decline_offer_duration`). A change that makes offers useful
+/// again revives them.
 const REFUSAL: Duration = Duration::from_secs(120);
 
 /// A small Marathon: a [`Scheduler`] that runs the apps of a [`RootGroup`].
