@@ -219,11 +219,13 @@ struct V1Scalar {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Ranges {
+    #[serde(default)]
     range: Vec<crate::resources::Range>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Set {
+    #[serde(default)]
     item: Vec<SmolStr>,
 }
 

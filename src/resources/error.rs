@@ -1,7 +1,9 @@
 //! [`ResourceError`]: an error in the text or JSON form of resources.
 
 use super::{Range, ScalarError, SumError};
+use crate::id::IdError;
 use crate::role::{Role, RoleError};
+use smol_str::SmolStr;
 
 /// Text or JSON that is not a valid [`Resources`](super::Resources).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,9 +41,23 @@ pub enum ItemFault {
     /// The text in braces is not a list of names.
     #[error("expected a set of names such as {{a,b}}")]
     Set,
+    /// A set names an item twice.
+    #[error("the set names {0:?} twice")]
+    Repeated(SmolStr),
     /// The value of a JSON object is missing, or not of the type of the object.
     #[error("expected a value of type {0} and no other")]
     Type(&'static str),
+    /// A field of a JSON object is missing, or must not be there, or has a value that Mesos does not know.
+    #[error("`{field}`: expected {expected}")]
+    Field {
+        /// The path of the field in the object.
+        field: &'static str,
+        /// The values that are valid.
+        expected: &'static str,
+    },
+    /// The persistence id of a volume is invalid.
+    #[error("`disk.persistence.id`: {0}")]
+    VolumeId(#[from] IdError),
     /// A reservation is to `*`.
     #[error("nothing can be reserved to `*`")]
     DefaultRole,
@@ -54,6 +70,10 @@ pub enum ItemFault {
 }
 
 impl ItemFault {
+    pub(super) fn field(field: &'static str, expected: &'static str) -> Self {
+        Self::Field { field, expected }
+    }
+
     pub(super) fn of(self, item: impl Into<String>) -> ResourceError {
         ResourceError { item: item.into(), fault: self }
     }

@@ -19,7 +19,8 @@ fn text_is_printed_in_canonical_order() {
         ("cpus:0.1;cpus:0.2", "cpus:0.3"),
         (" cpus : 1 ; ;mem:0;", "cpus:1"),
         ("cpus(*):1", "cpus:1"),
-        ("zones:{b,a,b};ports:[1-3,4-6]", "ports:[1-6];zones:{a,b}"),
+        ("zones:{b,a};ports:[1-3,4-6]", "ports:[1-6];zones:{a,b}"),
+        ("cpus:1;ports:[];ports(web):[ ];zones:{}", "cpus:1"),
     ];
     for (written, printed) in cases {
         assert_eq!(parse(written).to_string(), printed, "{written}");
@@ -38,7 +39,9 @@ fn text_errors_name_the_item() {
         ("ports:[9-1]", "ports:[9-1]", "ends at 1, before it begins at 9"),
         ("ports:[1-2", "ports:[1-2", "ranges of whole numbers"),
         ("ports:[1.5-2]", "ports:[1.5-2]", "ranges of whole numbers"),
+        ("ports:[,]", "ports:[,]", "ranges of whole numbers"),
         ("zones:{a", "zones:{a", "set of names"),
+        ("zones:{b,a, b}", "zones:{b,a, b}", "names \"b\" twice"),
         ("cpus:1;cpus:[1-2]", "cpus:[1-2]", "same type"),
         ("mem:9000000000000;mem:1", "mem:1", "no more than"),
     ];
@@ -65,6 +68,98 @@ fn the_pre_refinement_format_is_accepted() {
 }
 
 #[test]
+fn fields_that_mesos_refuses_are_named() {
+    let volume = r#""persistence":{"id":"v"},"volume":{"container_path":"v","mode":"RW"}"#;
+    let source = |source: &str| format!(r#"{{"name":"disk","scalar":{{"value":1}},"disk":{{"source":{source}}}}}"#);
+    let cases = [
+        (source(r#"{"type":"BLOCK","path":{"root":"/x"}}"#), "disk.source.path"),
+        (source(r#"{"type":"RAW","mount":{"root":"/x"}}"#), "disk.source.mount"),
+        (source(r#"{"type":"MOUNT","path":{"root":"/x"},"mount":{"root":"/x"}}"#), "disk.source.path"),
+        (source(r#"{"type":"PATH"}"#), "disk.source.path"),
+        (source(r#"{"type":"MOUNT"}"#), "disk.source.mount"),
+        (source(r#"{"type":"TAPE"}"#), "disk.source.type"),
+        (source("{}"), "disk.source.type"),
+        (r#"{"name":"mem","scalar":{"value":1},"disk":{"source":{"type":"RAW"}}}"#.into(), "disk"),
+        (format!(r#"{{"name":"cpus","scalar":{{"value":1}},"disk":{{{volume}}}}}"#), "disk"),
+        (
+            r#"{"name":"disk","scalar":{"value":1},"disk":{"volume":{"container_path":"v","host_path":"/v"}}}"#.into(),
+            "disk.volume.host_path",
+        ),
+        (r#"{"name":"mem","scalar":{"value":1},"shared":{}}"#.into(), "shared"),
+        (r#"{"name":"disk","scalar":{"value":1},"shared":{},"disk":{}}"#.into(), "shared"),
+        (r#"{"name":"mem","scalar":{"value":1},"reservations":[{"role":"a"}]}"#.into(), "reservations.type"),
+        (
+            r#"{"name":"mem","scalar":{"value":1},"reservations":[{"type":"ODD","role":"a"}]}"#.into(),
+            "reservations.type",
+        ),
+    ];
+    for (object, field) in cases {
+        let error = serde_json::from_str::<Resources>(&format!("[{object}]")).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{field}`: expected")), "{object}: {error}");
+    }
+    v1(&format!(r#"[{{"name":"disk","scalar":{{"value":1}},"shared":{{}},"disk":{{{volume}}}}}]"#));
+}
+
+/// Returns one of the fields, or none.
+fn one_of(fields: &'static [&'static str]) -> impl Strategy<Value = Option<&'static str>> {
+    proptest::option::of(proptest::sample::select(fields))
+}
+
+proptest! {
+    #[test]
+    fn what_is_accepted_prints_back_to_an_equal_value(
+        name in proptest::sample::select(&["disk", "disk", "disk", "mem", "z"][..]),
+        value in proptest::sample::select(&[
+            r#""scalar":{"value":1.5}"#, r#""scalar":{"value":0}"#, r#""ranges":{"range":[{"begin":1,"end":2}]}"#,
+            r#""set":{"item":["","a"]}"#, r#""set":{"item":[" a"]}"#, r#""set":{"item":["b","a"]}"#, r#""set":{}"#,
+        ][..]),
+        role in one_of(&[
+            r#""role":"a""#, r#""role":"*""#, r#""role":"a","reservation":{"labels":{"labels":[{"key":"k"}]}}"#,
+            r#""reservations":[{"type":"STATIC","role":"a"}]"#, r#""reservations":[{"role":"a"}]"#,
+            r#""reservations":[{"type":"STATIC","role":"a","principal":"p","labels":{"labels":[{"key":"k"}]}}]"#,
+            r#""reservations":[{"type":"DYNAMIC","role":"a"},{"type":"DYNAMIC","role":"a/b"}]"#,
+        ]),
+        source in one_of(&[
+            r#""source":{"type":"PATH","path":{"root":"/p"}}"#, r#""source":{"type":"PATH","path":{}}"#,
+            r#""source":{"type":"PATH"}"#, r#""source":{"type":"MOUNT","mount":{"root":"/m"},"id":"i","profile":"q"}"#,
+            r#""source":{"type":"MOUNT","path":{"root":"/m"}}"#, r#""source":{"type":"BLOCK","path":{"root":"/b"}}"#,
+            r#""source":{"type":"BLOCK","id":"b","vendor":"v"}"#, r#""source":{"type":"RAW"}"#,
+            r#""source":{"type":"RAW","mount":{}}"#, r#""source":{"type":"ODD"}"#,
+        ]),
+        persistence in one_of(&[r#""persistence":{"id":"v","principal":"p"}"#]),
+        volume in one_of(&[
+            r#""volume":{"container_path":"v","mode":"RO"}"#, r#""volume":{"container_path":"v","host_path":"/v"}"#,
+        ]),
+        marks in one_of(&[r#""shared":{}"#, r#""revocable":{}"#, r#""provider_id":{"value":"p"}"#]),
+    ) {
+        let disk: Vec<&str> = [source, persistence, volume].into_iter().flatten().collect();
+        let disk = (!disk.is_empty()).then(|| format!(r#""disk":{{{}}}"#, disk.join(",")));
+        let fields = [Some(value), role, disk.as_deref(), marks].into_iter().flatten().collect::<Vec<_>>().join(",");
+        let object = format!(r#"{{"name":"{name}",{fields}}}"#);
+        if let Ok(accepted) = serde_json::from_str::<Resources>(&format!("[{object}]")) {
+            let printed = serde_json::to_string(&accepted).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Resources>(&printed).unwrap(), accepted.clone(), "{}", printed);
+            for resource in &accepted {
+                let old = v1::V1Resource::from(resource).unrefined();
+                prop_assert_eq!(&Resource::try_from(old).unwrap(), resource);
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_values_are_nothing() {
+    for empty in [
+        r#"[{"name":"ports","type":"RANGES","ranges":{}}]"#,
+        r#"[{"name":"ports","type":"RANGES","ranges":{"range":[]}}]"#,
+        r#"[{"name":"zones","type":"SET","set":{}}]"#,
+        r#"[{"name":"cpus","type":"SCALAR","scalar":{"value":0}}]"#,
+    ] {
+        assert_eq!(v1(empty), Resources::new(), "{empty}");
+    }
+}
+
+#[test]
 fn invalid_v1_objects_are_errors() {
     let wrong = |json: &str| serde_json::from_str::<Resources>(json).unwrap_err().to_string();
     let reserved = |stack: &str| format!(r#"[{{"name":"cpus","scalar":{{"value":1}},"reservations":{stack}}}]"#);
@@ -73,9 +168,12 @@ fn invalid_v1_objects_are_errors() {
             .contains("overlap at 5")
     );
     assert!(wrong(r#"[{"name":"cpus","type":"SCALAR"}]"#).contains("type SCALAR"));
+    assert!(wrong(r#"[{"name":"zones","set":{"item":["a","b","a"]}}]"#).contains("names \"a\" twice"));
     assert!(wrong(&reserved(r#"[{"type":"STATIC","role":"*"}]"#)).contains("reserved to `*`"));
-    assert!(wrong(&reserved(r#"[{"role":"a"},{"role":"b"}]"#)).contains("found b"));
-    assert!(wrong(&reserved(r#"[{"role":"a"},{"type":"STATIC","role":"a/b"}]"#)).contains("found a/b"));
+    assert!(wrong(&reserved(r#"[{"type":"DYNAMIC","role":"a"},{"type":"DYNAMIC","role":"b"}]"#)).contains("found b"));
+    assert!(
+        wrong(&reserved(r#"[{"type":"DYNAMIC","role":"a"},{"type":"STATIC","role":"a/b"}]"#)).contains("found a/b")
+    );
 }
 
 const VOLUME: &str = r#"{"name":"disk","type":"SCALAR","scalar":{"value":5},"reservations":[{"type":"STATIC","role":"web"}],

@@ -5,6 +5,7 @@ use super::v1::V1Resource;
 use super::{Range, Ranges, Reservation, Resource, Resources, Scalar, Set, Value};
 use crate::role::Role;
 use serde::{Deserialize, Serialize, Serializer};
+use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -42,7 +43,7 @@ fn parse_value(text: &str) -> Result<Value, ItemFault> {
     if let Some(inner) = text.strip_prefix('[') {
         inner.strip_suffix(']').ok_or(ItemFault::Ranges).and_then(parse_ranges).map(Value::Ranges)
     } else if let Some(inner) = text.strip_prefix('{') {
-        inner.strip_suffix('}').ok_or(ItemFault::Set).and_then(parse_set).map(Value::Set)
+        inner.strip_suffix('}').ok_or(ItemFault::Set).and_then(parse_names).and_then(distinct).map(Value::Set)
     } else {
         Ok(Value::Scalar(text.parse::<Scalar>()?))
     }
@@ -59,16 +60,29 @@ pub(crate) fn parse_ranges(inner: &str) -> Result<Ranges, ItemFault> {
         let range = Range { begin: number(begin)?, end: number(end)? };
         if range.end < range.begin { Err(ItemFault::Backwards(range)) } else { Ok(range) }
     };
-    inner.split(',').map(range).collect()
+    if inner.trim().is_empty() { Ok(Ranges::default()) } else { inner.split(',').map(range).collect() }
 }
 
-/// Parses names without their braces.
+/// Parses names without their braces; repeated names are merged.
 pub(crate) fn parse_set(inner: &str) -> Result<Set, ItemFault> {
+    Ok(parse_names(inner)?.into_iter().collect())
+}
+
+fn parse_names(inner: &str) -> Result<Vec<SmolStr>, ItemFault> {
     let name = |text: &str| match text.trim() {
         name if name.is_empty() || name.contains(['{', '}']) => Err(ItemFault::Set),
-        name => Ok(name.to_owned()),
+        name => Ok(SmolStr::new(name)),
     };
-    if inner.trim().is_empty() { Ok(Set::default()) } else { inner.split(',').map(name).collect() }
+    if inner.trim().is_empty() { Ok(Vec::new()) } else { inner.split(',').map(name).collect() }
+}
+
+/// Makes a set of names that must differ (Mesos, `Resources::validate`).
+pub(super) fn distinct(mut names: Vec<SmolStr>) -> Result<Set, ItemFault> {
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(ItemFault::Repeated(pair[0].clone())),
+        None => Ok(names.into_iter().collect()),
+    }
 }
 
 /// Returns true if the text form with this name is unambiguous.
@@ -78,10 +92,9 @@ fn is_text_name(name: &str) -> bool {
 
 /// Returns true if the text form of the resource parses as the same resource.
 fn has_text_form(resource: &Resource) -> bool {
+    let is_plain = |name: &str| !name.is_empty() && !name.contains([';', ',', '{', '}']) && name.trim() == name;
     let is_plain_value = |value: &Value| match value {
-        Value::Set(set) => {
-            set.as_slice().iter().all(|name| !name.contains([';', ',', '{', '}']) && name.trim() == name)
-        }
+        Value::Set(set) => set.as_slice().iter().all(|name| is_plain(name)),
         Value::Scalar(_) | Value::Ranges(_) => true,
     };
     let is_plain_role = |role: &Role| !role.as_str().contains([';', ':', '(', ')']);

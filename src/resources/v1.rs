@@ -1,10 +1,11 @@
 //! The Mesos v1 JSON form of resources.
 
 use super::error::{ItemFault, ResourceError};
+use super::text::distinct;
 use super::{
-    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Resources, Scalar, Set,
-    Value,
+    Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Resources, Scalar, Value,
 };
+use crate::id;
 use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -76,7 +77,7 @@ struct V1Id {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Reservation {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    kind: Option<ReservationType>,
+    kind: Option<SmolStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<SmolStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,8 +118,8 @@ struct V1Persistence {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Source {
-    #[serde(rename = "type")]
-    kind: DiskType,
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    kind: Option<SmolStr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<V1Root>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,9 +159,13 @@ impl V1Resource {
     pub(crate) fn unrefined(mut self) -> Self {
         match self.reservations.take().unwrap_or_default().as_slice() {
             [] => self.role = Some("*".into()),
+            // That format has no place for the labels and the principal of a static reservation.
+            [one] if one.is_static() && (one.labels.is_some() || one.principal.is_some()) => {
+                self.reservations = Some(vec![one.clone()]);
+            }
             [one] => {
                 self.role.clone_from(&one.role);
-                if one.kind != Some(ReservationType::Static) {
+                if !one.is_static() {
                     self.reservation = Some(V1Reservation { kind: None, role: None, ..one.clone() });
                 }
             }
@@ -181,9 +186,7 @@ impl V1Resource {
                 Ok(Value::Scalar(Scalar::try_from_f64(scalar.value)?))
             }
             (None | Some(V1Type::Ranges), None, Some(ranges), None) => disjoint(&ranges.range).map(Value::Ranges),
-            (None | Some(V1Type::Set), None, None, Some(set)) => {
-                Ok(Value::Set(set.item.iter().cloned().collect::<Set>()))
-            }
+            (None | Some(V1Type::Set), None, None, Some(set)) => distinct(set.item.clone()).map(Value::Set),
             (None | Some(V1Type::Scalar), ..) => Err(ItemFault::Type("SCALAR")),
             (Some(V1Type::Ranges), ..) => Err(ItemFault::Type("RANGES")),
             (Some(V1Type::Set), ..) => Err(ItemFault::Type("SET")),
@@ -193,7 +196,7 @@ impl V1Resource {
     /// Returns the stack of reservations in the refined format, from either format.
     fn refined_reservations(&self) -> Vec<V1Reservation> {
         let refined = |kind, dynamic: Option<&V1Reservation>| V1Reservation {
-            kind: Some(kind),
+            kind: Some(SmolStr::new_static(reservation_type(kind))),
             role: self.role.clone(),
             principal: dynamic.and_then(|reservation| reservation.principal.clone()),
             labels: dynamic.and_then(|reservation| reservation.labels.clone()),
@@ -204,6 +207,28 @@ impl V1Resource {
             (_, None, Some(role)) if role != "*" => vec![refined(ReservationType::Static, None)],
             _ => Vec::new(),
         }
+    }
+}
+
+impl V1Reservation {
+    fn is_static(&self) -> bool {
+        self.kind.as_deref() == Some(reservation_type(ReservationType::Static))
+    }
+}
+
+fn reservation_type(kind: ReservationType) -> &'static str {
+    match kind {
+        ReservationType::Static => "STATIC",
+        ReservationType::Dynamic => "DYNAMIC",
+    }
+}
+
+fn disk_type(kind: DiskType) -> &'static str {
+    match kind {
+        DiskType::Path => "PATH",
+        DiskType::Mount => "MOUNT",
+        DiskType::Block => "BLOCK",
+        DiskType::Raw => "RAW",
     }
 }
 
@@ -234,8 +259,15 @@ impl TryFrom<V1Resource> for Resource {
 }
 
 fn kind_of(object: &V1Resource) -> Result<Kind, ItemFault> {
+    if object.disk.is_some() && object.name != "disk" {
+        return Err(ItemFault::field("disk", "none, which only the resource `disk` has"));
+    }
+    let disk = object.disk.clone().map(Disk::try_from).transpose()?;
+    if object.shared.is_some() && disk.as_ref().is_none_or(|disk| disk.persistence.is_none()) {
+        return Err(ItemFault::field("shared", "none, which only a persistent volume has"));
+    }
     let mut kind = Kind {
-        disk: object.disk.clone().map(Disk::from).filter(|disk| *disk != Disk::default() || disk.volume.is_some()),
+        disk: disk.filter(|disk| *disk != Disk::default() || disk.volume.is_some()),
         revocable: object.revocable.is_some(),
         shared: object.shared.is_some(),
         provider: object.provider_id.as_ref().map(|id| id.value.clone()),
@@ -244,7 +276,11 @@ fn kind_of(object: &V1Resource) -> Result<Kind, ItemFault> {
     for written in object.refined_reservations() {
         let role = Role::new(written.role.unwrap_or_default())?;
         let reservation = Reservation {
-            kind: written.kind.unwrap_or(ReservationType::Dynamic),
+            kind: match written.kind.as_deref() {
+                Some("STATIC") => ReservationType::Static,
+                Some("DYNAMIC") => ReservationType::Dynamic,
+                _ => return Err(ItemFault::field("reservations.type", "STATIC or DYNAMIC")),
+            },
             principal: written.principal,
             labels: written.labels.map_or_else(Vec::new, |labels| {
                 labels.labels.into_iter().map(|label| (label.key, label.value)).collect()
@@ -264,17 +300,38 @@ fn kind_of(object: &V1Resource) -> Result<Kind, ItemFault> {
     Ok(kind)
 }
 
-impl From<V1Disk> for Disk {
-    fn from(disk: V1Disk) -> Self {
-        let source = disk.source.map(|source| DiskSource {
-            kind: source.kind,
-            root: source.path.or(source.mount).and_then(|root| root.root),
-            id: source.id,
-            vendor: source.vendor,
-            profile: source.profile,
-        });
+impl TryFrom<V1Source> for DiskSource {
+    type Error = ItemFault;
+
+    /// Checks that the source has the place that its type asks for, and no other.
+    fn try_from(source: V1Source) -> Result<Self, ItemFault> {
+        let types = [DiskType::Path, DiskType::Mount, DiskType::Block, DiskType::Raw];
+        let kind = types.into_iter().find(|kind| source.kind.as_deref() == Some(disk_type(*kind)));
+        let kind = kind.ok_or(ItemFault::field("disk.source.type", "PATH, MOUNT, BLOCK or RAW"))?;
+        let (has_path, has_mount) = (source.path.is_some(), source.mount.is_some());
+        if has_path != (kind == DiskType::Path) {
+            return Err(ItemFault::field("disk.source.path", "one if the type is PATH, else none"));
+        }
+        if has_mount != (kind == DiskType::Mount) {
+            return Err(ItemFault::field("disk.source.mount", "one if the type is MOUNT, else none"));
+        }
+        let root = source.path.or(source.mount).and_then(|place| place.root);
+        Ok(Self { kind, root, id: source.id, vendor: source.vendor, profile: source.profile })
+    }
+}
+
+impl TryFrom<V1Disk> for Disk {
+    type Error = ItemFault;
+
+    fn try_from(disk: V1Disk) -> Result<Self, ItemFault> {
+        let source = disk.source.map(DiskSource::try_from).transpose()?;
+        let host_path = disk.volume.as_ref().and_then(|volume| volume.get("host_path"));
+        if host_path.is_some_and(|path| !path.is_null()) {
+            return Err(ItemFault::field("disk.volume.host_path", "none"));
+        }
+        disk.persistence.as_ref().map_or(Ok(()), |volume| id::check(&volume.id))?;
         let (persistence, principal) = disk.persistence.map_or((None, None), |given| (Some(given.id), given.principal));
-        Self { source, persistence, principal, volume: disk.volume }
+        Ok(Self { source, persistence, principal, volume: disk.volume })
     }
 }
 
@@ -329,7 +386,7 @@ impl From<&Reservation> for V1Reservation {
     fn from(reservation: &Reservation) -> Self {
         let labels = reservation.labels.iter().map(|(key, value)| V1Label { key: key.clone(), value: value.clone() });
         Self {
-            kind: Some(reservation.kind),
+            kind: Some(SmolStr::new_static(reservation_type(reservation.kind))),
             role: Some(reservation.role.as_str().into()),
             principal: reservation.principal.clone(),
             labels: (!reservation.labels.is_empty()).then(|| V1Labels { labels: labels.collect() }),
@@ -340,12 +397,11 @@ impl From<&Reservation> for V1Reservation {
 impl From<&Disk> for V1Disk {
     fn from(disk: &Disk) -> Self {
         let source = disk.source.as_ref().map(|source| {
-            let root = source.root.clone().map(|root| V1Root { root: Some(root) });
-            let (path, mount) = if source.kind == DiskType::Path { (root, None) } else { (None, root) };
+            let place = |kind| (source.kind == kind).then(|| V1Root { root: source.root.clone() });
             V1Source {
-                kind: source.kind,
-                path,
-                mount,
+                kind: Some(SmolStr::new_static(disk_type(source.kind))),
+                path: place(DiskType::Path),
+                mount: place(DiskType::Mount),
                 id: source.id.clone(),
                 vendor: source.vendor.clone(),
                 profile: source.profile.clone(),
