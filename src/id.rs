@@ -4,6 +4,43 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
 
+/// Text that is not valid as an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error(
+    "{found:?} is not an id: expected 1 to 255 bytes without `/`, `\\` and control characters, and neither `.` nor `..`"
+)]
+pub struct IdError {
+    /// The text.
+    pub found: SmolStr,
+}
+
+/// Checks an id that names a directory on an agent (Mesos, `common/validation.cpp`).
+pub(crate) fn check(id: &str) -> Result<(), IdError> {
+    let is_bad = |c: char| c == '/' || c == '\\' || c.is_control();
+    let is_valid = (1..=255).contains(&id.len()) && id != "." && id != ".." && !id.contains(is_bad);
+    if is_valid { Ok(()) } else { Err(IdError { found: id.into() }) }
+}
+
+/// Adds a check to ids that a [`Master`](crate::Master) accepts from outside. It is not made by the constructor, so that
+/// an id is made of a literal without `?`; the master rejects a command that brings an invalid one.
+macro_rules! checked {
+    ($($name:ident)*) => {
+        $(impl $name {
+            /// Checks that the id is valid: 1 to 255 bytes without `/`, `\` and control characters, and neither `.` nor `..`.
+            ///
+            /// # Errors
+            ///
+            /// [`IdError`] if it is not.
+            pub fn check(&self) -> Result<(), IdError> {
+                check(&self.0)
+            }
+        })*
+    };
+}
+
+checked!(AgentId FrameworkId TaskId ExecutorId);
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -68,4 +105,20 @@ id! {
 id! {
     /// The id of an operation for which a framework requests status updates.
     OperationId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_names_of_directories() {
+        let long = "x".repeat(256);
+        for bad in ["", ".", "..", "a/b", "a\\b", "a\n", "\0", "\u{7f}", "\u{85}", &long] {
+            assert_eq!(TaskId::new(bad).check(), Err(IdError { found: bad.into() }));
+        }
+        for good in ["a", "...", ".a", "a b", "ü", &long[1..]] {
+            assert_eq!(AgentId::new(good).check(), Ok(()), "{good}");
+        }
+    }
 }

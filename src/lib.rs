@@ -70,7 +70,7 @@ pub use agent::{Agent, Domain, Unavailability};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
 pub use executor::{Executor, Reports};
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
-pub use id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
+pub use id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, OperationId, TaskId};
 pub use master::{
     AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, ExecutorRef, Explanation, FrameworkState,
     Master, OfferState, RoleState, RunningTask, State, Wake, WakeReason,

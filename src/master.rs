@@ -20,7 +20,8 @@ pub use timers::{Wake, WakeReason};
 use crate::agent::Agent;
 use crate::allocator::{Allocator, AllocatorError, Hierarchical, Holding, Options, SorterChoice};
 use crate::framework::Framework;
-use crate::id::{AgentId, FrameworkId};
+use crate::id::{self, AgentId, FrameworkId};
+use crate::offer::{repeated_volume, volume_id};
 use crate::role::Role;
 use crate::scheduler::Call;
 use crate::task::TaskState;
@@ -232,8 +233,14 @@ impl<A: Allocator> Master<A> {
             Command::Operate(agent, operations) => self.operate(&agent, operations),
             Command::Call(framework, call) => self.call(framework, call),
             Command::TaskStatus(framework, status) => self.task_status(framework, status),
-            Command::ExecutorMessage(from, data) => self.executor_message(from, data),
-            Command::ExecutorEnded(ended, status) => self.executor_ended(ended, status),
+            Command::ExecutorMessage(from, data) => {
+                from.executor.check()?;
+                self.executor_message(from, data)
+            }
+            Command::ExecutorEnded(ended, status) => {
+                ended.executor.check()?;
+                self.executor_ended(ended, status)
+            }
         }
     }
 
@@ -264,8 +271,14 @@ impl<A: Allocator> Master<A> {
                 self.reconcile_operations(&framework, operations);
                 Ok(())
             }
-            Call::Message { agent, executor, data } => self.message(ExecutorRef { framework, agent, executor }, data),
-            Call::Shutdown { agent, executor } => self.shutdown(ExecutorRef { framework, agent, executor }),
+            Call::Message { agent, executor, data } => {
+                executor.check()?;
+                self.message(ExecutorRef { framework, agent, executor }, data)
+            }
+            Call::Shutdown { agent, executor } => {
+                executor.check()?;
+                self.shutdown(ExecutorRef { framework, agent, executor })
+            }
             Call::UpdateFramework(info) => {
                 let info = Self::check_id(&framework, *info)?;
                 self.update_framework(info)
@@ -295,8 +308,12 @@ impl<A: Allocator> Master<A> {
     }
 
     fn add_agent(&mut self, agent: Agent, tasks: Vec<RunningTask>) -> Result<(), CommandError> {
+        agent.id.check()?;
+        check_volumes(&agent)?;
         let mut seen = BTreeSet::new();
         for running in &tasks {
+            running.framework.check()?;
+            running.task.id.check()?;
             let (framework, task) = (&running.framework, &running.task.id);
             if self.tasks.contains(framework, task) || !seen.insert((framework, task)) {
                 return Err(CommandError::TaskExists { framework: framework.clone(), task: task.clone() });
@@ -339,6 +356,7 @@ impl<A: Allocator> Master<A> {
         if agent == before {
             return Ok(());
         }
+        check_volumes(&agent)?;
         let agent = Arc::new(agent);
         self.allocator.update_agent(&agent)?;
         self.agents.insert(id.clone(), agent);
@@ -365,6 +383,7 @@ impl<A: Allocator> Master<A> {
     }
 
     fn add_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
+        framework.id.check()?;
         check_framework(&framework)?;
         let framework = Arc::new(framework);
         self.allocator.add_framework(&framework, &self.holdings_of(&framework.id))?;
@@ -458,6 +477,16 @@ fn check_framework(framework: &Framework) -> Result<(), CommandError> {
             let (framework, role) = (framework.id.clone(), role.clone());
             Err(AllocatorError::RoleNotSubscribed { framework, role }.into())
         }
+        None => Ok(()),
+    }
+}
+
+/// Checks that volumes have valid persistence ids, and those of one role different ones (Mesos,
+/// `validateUniquePersistenceID`).
+fn check_volumes(agent: &Agent) -> Result<(), CommandError> {
+    agent.resources.iter().filter_map(volume_id).try_for_each(|volume| id::check(volume))?;
+    match repeated_volume(&agent.resources) {
+        Some(id) => Err(CommandError::DuplicateVolume { agent: agent.id.clone(), id: id.clone() }),
         None => Ok(()),
     }
 }

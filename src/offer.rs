@@ -3,8 +3,8 @@
 mod operation;
 mod operation_status;
 
-pub(crate) use operation::volume_id;
 pub use operation::{Conversion, Operation, OperationError};
+pub(crate) use operation::{fractional_gpus, repeated_volume, volume_id};
 pub use operation_status::{OperationState, OperationStatus};
 
 use crate::agent::{Domain, Unavailability};

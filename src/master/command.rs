@@ -4,9 +4,9 @@ use crate::agent::{Agent, Domain, Unavailability};
 use crate::allocator::{AllocatorError, Quota, QuotaError, Weight};
 use crate::attributes::Attributes;
 use crate::framework::Framework;
-use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
+use crate::id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, TaskId};
 use crate::offer::Operation;
-use crate::resources::{Resources, Shortfall};
+use crate::resources::{Resources, Scalar, Shortfall};
 use crate::role::Role;
 use crate::scheduler::Call;
 use crate::task::{Task, TaskStatus};
@@ -208,6 +208,33 @@ pub enum CommandError {
         /// The resource's name.
         name: SmolStr,
     },
+    /// An agent, a framework, an executor, a volume of an agent, or a task that comes with an agent has an invalid id.
+    #[error(transparent)]
+    InvalidId(#[from] IdError),
+    /// A task to launch has an invalid id.
+    #[error("task: {error}")]
+    InvalidTaskId {
+        /// The task.
+        task: TaskId,
+        /// The error in its id.
+        error: IdError,
+    },
+    /// Two volumes of an agent have one persistence id and one role.
+    #[error("agent {agent} has two volumes {id:?}: expected one for each id and role")]
+    DuplicateVolume {
+        /// The agent.
+        agent: AgentId,
+        /// The persistence id.
+        id: SmolStr,
+    },
+    /// A task asks for a fraction of a GPU.
+    #[error("task {task} asks for gpus:{gpus}: expected whole GPUs")]
+    FractionalGpus {
+        /// The task.
+        task: TaskId,
+        /// The amount that it asks for.
+        gpus: Scalar,
+    },
     /// The framework has a task of that id that is not terminal.
     #[error("framework {framework} has a task {task} already")]
     TaskExists {
@@ -245,6 +272,8 @@ impl CommandError {
             Self::TaskTooLarge { task, .. }
             | Self::TaskWithoutResources(task)
             | Self::MixedRevocable { task, .. }
+            | Self::FractionalGpus { task, .. }
+            | Self::InvalidTaskId { task, .. }
             | Self::TaskExists { task, .. } => Some(task),
             Self::TimeWentBack { .. }
             | Self::TooManyTimerEffects { .. }
@@ -258,6 +287,8 @@ impl CommandError {
             | Self::OffersNotCombinable { .. }
             | Self::UnknownTask { .. }
             | Self::FrameworkIdMismatch { .. }
+            | Self::InvalidId(_)
+            | Self::DuplicateVolume { .. }
             | Self::NotForOperators(_) => None,
         }
     }

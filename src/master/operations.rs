@@ -4,7 +4,9 @@ use super::{CommandError, Effect, FrameworkEntry, Master};
 use crate::allocator::{Allocator, AllocatorError, Holding};
 use crate::framework::Capability;
 use crate::id::{AgentId, FrameworkId, OperationId, TaskId};
-use crate::offer::{Conversion, Operation, OperationError, OperationState, OperationStatus, volume_id};
+use crate::offer::{
+    Conversion, Operation, OperationError, OperationState, OperationStatus, fractional_gpus, volume_id,
+};
 use crate::resources::{Resource, Resources};
 use crate::task::Task;
 use std::collections::{BTreeMap, BTreeSet};
@@ -238,8 +240,12 @@ impl<A: Allocator> Master<A> {
 }
 
 fn check_task(task: &Task) -> Result<(), CommandError> {
+    task.id.check().map_err(|error| CommandError::InvalidTaskId { task: task.id.clone(), error })?;
     if task.resources.is_empty() {
         return Err(CommandError::TaskWithoutResources(task.id.clone()));
+    }
+    if let Some(gpus) = fractional_gpus(&task.resources) {
+        return Err(CommandError::FractionalGpus { task: task.id.clone(), gpus });
     }
     let mut revocable = task.resources.iter().filter(|resource| resource.is_revocable());
     let has_non_revocable =

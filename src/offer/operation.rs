@@ -1,9 +1,11 @@
 //! [`Operation`]: operations on offered resources, as conversions from consumed to produced resources.
 
+use crate::id::{self, IdError};
 use crate::resources::{Disk, DiskType, ReservationType, Resource, Resources, Scalar, Shortfall, SumError, Value};
 use crate::role::Role;
 use crate::task::Task;
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 
 /// An operation on resources: of an offer by a framework, or of an agent by an operator.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +123,15 @@ pub enum OperationError {
     /// The role has a volume of that id on the agent already.
     #[error("there is a volume {0:?} already")]
     VolumeExists(SmolStr),
+    /// The operation names a fraction of a GPU.
+    #[error("gpus:{0}: expected whole GPUs")]
+    FractionalGpus(Scalar),
+    /// The volume to create has an invalid persistence id.
+    #[error(transparent)]
+    VolumeId(#[from] IdError),
+    /// The volume to create is read-only.
+    #[error("{0}: expected a volume of mode RW")]
+    ReadOnly(Box<Resource>),
     /// Tasks use the volume.
     #[error("{0} is in use")]
     InUse(Box<Resource>),
@@ -160,6 +171,9 @@ impl Operation {
             if converted.is_empty() { Err(OperationError::Empty) } else { collect(converted) }
         };
         let speculative = true;
+        if let Some(gpus) = self.resources().into_iter().find_map(fractional_gpus) {
+            return Err(OperationError::FractionalGpus(gpus));
+        }
         match self {
             Self::Launch(_) | Self::LaunchGroup(_) => {
                 Ok(Conversion { consumed: Resources::new(), converted: Resources::new(), speculative })
@@ -173,6 +187,10 @@ impl Operation {
                 Ok(Conversion { consumed: resources.clone(), converted, speculative })
             }
             Self::Create(volumes) => {
+                volumes.iter().filter_map(volume_id).try_for_each(|volume| id::check(volume))?;
+                if let Some(volume) = volumes.iter().find(|volume| is_read_only(volume)) {
+                    return Err(OperationError::ReadOnly(Box::new(volume.clone())));
+                }
                 let consumed = map(volumes, &disk_of)?;
                 Ok(Conversion { consumed, converted: volumes.clone(), speculative })
             }
@@ -184,6 +202,25 @@ impl Operation {
             Self::ShrinkVolume { volume, subtract } => shrink(volume, *subtract),
         }
     }
+}
+
+impl Operation {
+    /// Returns the collection that a reservation, or an operation on volumes, names.
+    fn resources(&self) -> Option<&Resources> {
+        match self {
+            Self::Reserve(resources)
+            | Self::Unreserve(resources)
+            | Self::Create(resources)
+            | Self::Destroy(resources) => Some(resources),
+            Self::Launch(_) | Self::LaunchGroup(_) | Self::GrowVolume { .. } | Self::ShrinkVolume { .. } => None,
+        }
+    }
+}
+
+/// Returns the amount of GPUs unless it is whole. Agents may have fractions, tasks and operations may not (Mesos,
+/// `validateGpus`).
+pub(crate) fn fractional_gpus(resources: &Resources) -> Option<Scalar> {
+    Some(resources.amount("gpus")).filter(|gpus| !gpus.as_milli().is_multiple_of(1000))
 }
 
 /// Adds up resources; several may merge now, to more than the maximum.
@@ -214,6 +251,19 @@ fn unreserved(resource: &Resource, role: Option<&Role>) -> Result<Resource, Oper
 /// Returns the persistence id if the resource is a volume.
 pub(crate) fn volume_id(resource: &Resource) -> Option<&SmolStr> {
     resource.kind()?.disk.as_ref()?.persistence.as_ref()
+}
+
+/// Returns the persistence id that two volumes of one role have, if any has. Copies of a shared volume are one volume.
+pub(crate) fn repeated_volume(resources: &Resources) -> Option<&SmolStr> {
+    let mut seen = BTreeSet::new();
+    let mut volumes = resources.iter().filter_map(|resource| Some((volume_id(resource)?, resource.role())));
+    volumes.find(|volume| !seen.insert(*volume)).map(|(id, _)| id)
+}
+
+/// Returns true for a volume that a task may only read, which so could never be written.
+fn is_read_only(volume: &Resource) -> bool {
+    let options = volume.kind().and_then(|kind| kind.disk.as_ref()).and_then(|disk| disk.volume.as_ref());
+    options.and_then(|options| options.get("mode")).is_some_and(|mode| mode == "RO")
 }
 
 /// Returns the disk that a volume is created from.

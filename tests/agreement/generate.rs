@@ -468,7 +468,7 @@ fn operation(dice: &mut Dice<'_>, of: &apportion::Resources, role: &Role) -> Ope
     match kind {
         0 => Operation::Reserve(reserved_to(&taken, role)),
         1 => Operation::Unreserve(taken.filter(|resource| resource.role().is_some() && !resource.is_indivisible())),
-        2 => Operation::Create(volumes_of(&taken, dice.below(3))),
+        2 => Operation::Create(volumes_of(&taken, dice.below(4))),
         3 => Operation::Destroy(volumes),
         _ => resized(kind == 4, &taken, of),
     }
@@ -490,7 +490,7 @@ fn wrong(dice: &mut Dice<'_>, state: &Reference) -> Command {
     let last = state.offers.last().cloned();
     let framework = dice.pick_some(&state.frameworks).map_or_else(|| "f1".into(), |known| known.framework.id);
     let decline = |offers: Vec<OfferId>| Call::Decline { offers, filters: Filters::default() };
-    let call = match (dice.below(9), first, last) {
+    let call = match (dice.below(12), first, last) {
         (0, Some(first), Some(last)) => decline(vec![id_of(&first), id_of(&last), id_of(&first)]),
         (1, Some(first), _) => decline(vec![id_of(&first), "O999".into()]),
         (2, Some(first), Some(last)) => Call::Accept(Accept::of(&told(&first)).and(&told(&last))),
@@ -504,6 +504,14 @@ fn wrong(dice: &mut Dice<'_>, state: &Reference) -> Command {
         }
         (5, ..) => Call::Suppress(vec![role("never")]),
         (6, ..) => Call::Revive(vec![dice.role(), role("never")]),
+        (8, Some(first), _) => {
+            let id = dice.pick(&["", "..", "a/b", "a\\b", "a\tb"]);
+            Call::Accept(Accept::of(&told(&first)).launch(Task::new(id, first.held.resources.clone())))
+        }
+        (9, ..) => return Command::AddFramework(Framework::new(dice.pick(&["", "a/b", "."])).role(role("a"))),
+        (10, ..) => {
+            return Command::AddAgent(Agent::new(dice.pick(&["", "..", "a/b"]), agent_resources(0)), Vec::new());
+        }
         (7, ..) => return Command::AddFramework(Framework::new("bad").role(role("a")).role(role("a"))),
         (_, Some(first), _) => {
             Call::Accept(Accept::of(&told(&first)).launch(Task::new("none", "".parse().expect("none"))))

@@ -41,6 +41,7 @@ pub(crate) fn agent_resources(die: usize) -> Resources {
         6 => SPECIAL[..3].join(","),
         7 => SPECIAL[1..5].join(","),
         8 => SPECIAL.join(","),
+        9 => format!("{},{}", SPECIAL[1], SPECIAL[1].replace(r#""value":8"#, r#""value":9"#)),
         _ => String::new(),
     };
     let special: Resources = serde_json::from_str(&format!("[{special}]")).expect("resources");
@@ -83,7 +84,7 @@ pub(crate) fn volumes_of(resources: &Resources, die: usize) -> Resources {
     let disks = resources.iter().filter(|resource| resource.name() == "disk");
     let volumes = disks.map(|disk| {
         let mut kind = disk.kind().cloned().unwrap_or_default();
-        let volume: Resource = volume(["v", "w", "s"][die]);
+        let volume: Resource = volume(["v", "w", "s", "v"][die], if die == 3 { "RO" } else { "RW" });
         let made = volume.kind().and_then(|kind| kind.disk.clone()).expect("a volume");
         let source = kind.disk.take().and_then(|disk| disk.source);
         kind.disk = Some(made);
@@ -96,10 +97,10 @@ pub(crate) fn volumes_of(resources: &Resources, die: usize) -> Resources {
     Resources::try_from_iter(volumes.collect::<Vec<_>>()).expect("no more than there was")
 }
 
-fn volume(id: &str) -> Resource {
+fn volume(id: &str, mode: &str) -> Resource {
     let json = format!(
         r#"[{{"name":"disk","type":"SCALAR","scalar":{{"value":1}},
-        "disk":{{"persistence":{{"id":"{id}"}},"volume":{{"container_path":"p","mode":"RW"}}}}}}]"#
+        "disk":{{"persistence":{{"id":"{id}"}},"volume":{{"container_path":"p","mode":"{mode}"}}}}}}]"#
     );
     let resources: Resources = serde_json::from_str(&json).expect("a volume");
     resources.into_iter().next().expect("one resource")
@@ -107,7 +108,7 @@ fn volume(id: &str) -> Resource {
 
 /// Grows a volume by some of the disk beside it, or shrinks it.
 pub(crate) fn resized(grow: bool, taken: &Resources, beside: &Resources) -> Operation {
-    let fallback = || volume("none");
+    let fallback = || volume("none", "RW");
     let volume = taken.iter().find(|resource| resource.is_indivisible()).cloned().unwrap_or_else(fallback);
     if !grow {
         return Operation::ShrinkVolume { volume: Box::new(volume), subtract: Scalar::units(1) };

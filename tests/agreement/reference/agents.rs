@@ -1,5 +1,6 @@
 //! Agents: come, change, go.
 
+use super::operations::persistence;
 use super::{Held, KnownAgent, LiveTask, Reference, Refused};
 use apportion::{Agent, AgentId, AgentUpdate, Effect, Resources, RunningTask, TaskState, TaskStatus};
 
@@ -7,6 +8,12 @@ impl Reference {
     pub(super) fn add_agent(&mut self, agent: Agent, tasks: Vec<RunningTask>) -> Result<(), Refused> {
         if self.agent(&agent.id).is_some() {
             return Err("the agent is there already");
+        }
+        if !is_id(agent.id.as_str()) || tasks.iter().any(|running| !is_id(running.task.id.as_str())) {
+            return Err("not an id");
+        }
+        if has_a_volume_twice(&agent.resources) {
+            return Err("two volumes of one id");
         }
         for (i, running) in tasks.iter().enumerate() {
             let twice =
@@ -49,6 +56,9 @@ impl Reference {
             return Err("no such agent");
         };
         let before = known.agent.clone();
+        if update.resources.as_ref().is_some_and(has_a_volume_twice) {
+            return Err("two volumes of one id");
+        }
         if let Some(resources) = update.resources {
             known.agent.resources = resources;
         }
@@ -101,4 +111,16 @@ impl Reference {
         }
         Ok(())
     }
+}
+
+/// An id can be the name of a directory.
+pub(super) fn is_id(id: &str) -> bool {
+    !["", ".", ".."].contains(&id) && id.len() < 256 && !id.chars().any(|c| c == '/' || c == '\\' || c.is_control())
+}
+
+/// Ids of volumes are unique by role.
+fn has_a_volume_twice(resources: &Resources) -> bool {
+    let volumes = resources.iter().filter(|resource| persistence(resource).is_some());
+    let ids: Vec<_> = volumes.map(|volume| (volume.role(), persistence(volume))).collect();
+    ids.iter().enumerate().any(|(i, id)| ids[..i].contains(id))
 }

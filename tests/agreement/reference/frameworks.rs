@@ -5,6 +5,9 @@ use apportion::{Framework, FrameworkId, Role};
 
 impl Reference {
     pub(super) fn add_framework(&mut self, framework: Framework) -> Result<(), Refused> {
+        if !super::agents::is_id(framework.id.as_str()) {
+            return Err("not an id");
+        }
         check(&framework)?;
         if self.framework(&framework.id).is_some() {
             return Err("the framework is there already");

@@ -1,6 +1,7 @@
 //! Offers: answered and taken back.
 
-use super::operations::{Conversion, conversion, same};
+use super::agents::is_id;
+use super::operations::{Conversion, conversion, fraction_of_a_gpu, same};
 use super::{Held, LiveOffer, LiveTask, Reference, Refused};
 use apportion::{
     Accept, Capability, Effect, Filters, FrameworkId, OfferId, Operation, Resource, Resources, Task, TaskState,
@@ -169,6 +170,9 @@ impl Plan {
         if self.launched().any(|other| other.id == task.id) {
             return Err("the task is there already");
         }
+        if !is_id(task.id.as_str()) {
+            return Err("not an id");
+        }
         check_task(&task.resources)?;
         // However many copies were offered: tasks may share what one of them may use.
         let (shared, firm): (Vec<_>, Vec<_>) = task.resources.iter().cloned().partition(Resource::is_shared);
@@ -192,5 +196,6 @@ fn check_task(resources: &Resources) -> Result<(), Refused> {
     let mixed = resources.iter().any(|one| {
         resources.iter().any(|other| one.name() == other.name() && one.is_revocable() != other.is_revocable())
     });
-    if mixed || resources.is_empty() { Err("no resources, or a mixture") } else { Ok(()) }
+    let parted = fraction_of_a_gpu(resources);
+    if mixed || parted || resources.is_empty() { Err("no resources, a mixture, or a part of a GPU") } else { Ok(()) }
 }

@@ -18,6 +18,14 @@ pub(crate) struct Conversion {
 /// What an operation comes to; `role` is that of the offer, none for an operator.
 pub(crate) fn conversion(operation: &Operation, role: Option<&Role>) -> Result<Conversion, Refused> {
     match operation {
+        Operation::Reserve(named)
+        | Operation::Unreserve(named)
+        | Operation::Create(named)
+        | Operation::Destroy(named)
+            if fraction_of_a_gpu(named) =>
+        {
+            Err("a part of a GPU")
+        }
         Operation::Reserve(reserved) => {
             let for_role = |resource: &Resource| role.is_none_or(|role| resource.role() == Some(role));
             if !reserved.iter().all(for_role) {
@@ -28,6 +36,7 @@ pub(crate) fn conversion(operation: &Operation, role: Option<&Role>) -> Result<C
         Operation::Unreserve(reserved) => {
             Ok(Conversion { consumed: reserved.clone(), converted: each(reserved, popped)?, at_once: true })
         }
+        Operation::Create(volumes) if volumes.iter().any(is_read_only) => Err("nobody could write it"),
         Operation::Create(volumes) => {
             Ok(Conversion { consumed: each(volumes, disk_of)?, converted: volumes.clone(), at_once: true })
         }
@@ -76,8 +85,18 @@ fn popped(resource: &Resource) -> Result<Resource, Refused> {
     Ok(resource.clone().with_kind(kind))
 }
 
+/// GPUs of a task or an operation are whole, though an agent may have a part of one.
+pub(crate) fn fraction_of_a_gpu(resources: &Resources) -> bool {
+    resources.quantities().amount("gpus").as_milli() % 1000 != 0
+}
+
 pub(crate) fn persistence(resource: &Resource) -> Option<&str> {
     resource.kind()?.disk.as_ref()?.persistence.as_deref()
+}
+
+fn is_read_only(volume: &Resource) -> bool {
+    let disk = volume.kind().and_then(|kind| kind.disk.as_ref());
+    disk.and_then(|disk| disk.volume.as_ref()).and_then(|options| options.get("mode")).is_some_and(|mode| mode == "RO")
 }
 
 /// The disk of the same reservation and source that a volume is made of.

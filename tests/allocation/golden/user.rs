@@ -63,7 +63,7 @@ impl Instance {
         }
         for (role, demand) in &self.users {
             let user = User { demand: pair(*demand), launched: 0 };
-            cluster.add_framework(Framework::new(*role).role(Role::new(*role).unwrap()), user).unwrap();
+            cluster.add_framework(Framework::new(framework_of(role)).role(Role::new(*role).unwrap()), user).unwrap();
         }
         cluster
     }
@@ -85,7 +85,7 @@ impl Instance {
             self.add_agent(agent, &mut cluster);
             cluster.run_until(Time::from_secs(agent * 10_000));
         }
-        let launched = |(role, _): &(&str, _)| cluster.scheduler(&FrameworkId::from(*role)).unwrap().launched;
+        let launched = |(role, _): &(&str, _)| cluster.scheduler(&framework_of(role)).unwrap().launched;
         self.users.iter().map(launched).collect()
     }
 
@@ -103,4 +103,9 @@ impl Instance {
         }
         picks
     }
+}
+
+/// The user's framework: its role, without the separator that an id must not contain.
+fn framework_of(role: &str) -> FrameworkId {
+    FrameworkId::new(role.replace('/', "."))
 }
