@@ -65,7 +65,7 @@ fn filled(sorter: SorterChoice, units: [usize; 2], weights: &[(&str, f64)], leav
     }
     for leaf in leaves {
         let taker = Taker { wants: leaf.wants.parse().unwrap(), most: leaf.most, launched: 0, running: Vec::new() };
-        cluster.add_framework(Framework::new(leaf.role).role(Role::new(leaf.role).unwrap()), taker).unwrap();
+        cluster.add_framework(Framework::new(framework_of(leaf.role)).role(Role::new(leaf.role).unwrap()), taker).unwrap();
     }
     for (name, units) in ["one", "two"].into_iter().zip(units) {
         for unit in 0..units {
@@ -85,7 +85,7 @@ fn settle(cluster: &mut Cluster<Taker>) {
 /// Tasks of these frameworks end one after the other, each time refilling the cluster.
 fn churn(cluster: &mut Cluster<Taker>, frameworks: &[&str], rounds: usize) {
     for round in 0..rounds {
-        let framework = FrameworkId::from(frameworks[round % frameworks.len()]);
+        let framework = framework_of(frameworks[round % frameworks.len()]);
         let Some(task) = cluster.scheduler(&framework).unwrap().running.first().cloned() else { continue };
         cluster.command(Command::TaskStatus(framework, TaskStatus::new(task, TaskState::Finished))).unwrap();
         settle(cluster);
@@ -169,4 +169,9 @@ fn one_that_refuses_everything_does_not_let_its_siblings_swallow_the_cluster() {
     let mut cluster = filled(hdrf(), [24, 0], &[], &leaves);
     churn(&mut cluster, &["n1", "n2/a"], 120);
     assert_eq!(held(&cluster, &leaves), [12, 12, 0]);
+}
+
+/// The framework of a role: the role, without the separator that an id must not contain.
+fn framework_of(role: &str) -> FrameworkId {
+    FrameworkId::new(role.replace('/', "."))
 }
