@@ -13,12 +13,12 @@ mod raw;
 
 pub use decode::ValueError;
 
+use crate::json;
 use crate::master::{Command, CommandError, Config, Emitted, Master};
 use crate::role::Role;
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
 use raw::{Explain, RawCommand};
-use serde::Serialize;
 
 /// A master that is driven by the lines of a journal.
 ///
@@ -112,9 +112,9 @@ impl Replay {
         if text.is_empty() || text.starts_with("//") {
             return Ok(());
         }
-        let raw: raw::RawLine = serde_json::from_str(text)?;
+        let raw: raw::RawLine = json::from_str(text)?;
         let now = self.master.as_ref().map_or(Time::ZERO, Master::now);
-        let at = raw.at.map_or(Ok(now), Time::try_from_secs_f64)?;
+        let at = raw.at.map_or(Ok(now), Time::try_from)?;
         if at < now {
             return Err(LineError::TimeWentBack { now, at });
         }
@@ -176,11 +176,7 @@ impl Replay {
 }
 
 fn print(at: Time, emit: Emit<'_>, to: &mut impl FnMut(&str)) {
-    to(&json(&Line { at, emit }));
-}
-
-fn json(line: &impl Serialize) -> String {
-    serde_json::to_string(line).expect("a line has text keys and only values that JSON has")
+    to(&json::to_string(&Line { at, emit }));
 }
 
 /// Encodes an effect as [`Replay`] emits it: one line, without a newline.
@@ -206,7 +202,7 @@ pub fn effect_line(emitted: &Emitted) -> String {
 /// ```
 #[must_use]
 pub fn configure(at: Time, config: &Config) -> String {
-    json(&raw::RawLine { at: Some(at.as_secs_f64()), command: RawCommand::Configure(config.into()) })
+    json::to_string(&raw::RawLine { at: Some(at.into()), command: RawCommand::Configure(config.into()) })
 }
 
 /// Encodes a command for [`Replay`]: one line, without a newline.
@@ -222,15 +218,18 @@ pub fn configure(at: Time, config: &Config) -> String {
 /// ```
 #[must_use]
 pub fn record(at: Time, command: &Command) -> String {
-    let line = raw::RawLine { at: Some(at.as_secs_f64()), command: command.into() };
-    json(&line)
+    let line = raw::RawLine { at: Some(at.into()), command: command.into() };
+    json::to_string(&line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::Domain;
-    use crate::allocator::{AgentOrder, Hdrf, Random, SorterChoice};
+    use crate::agent::{Domain, Unavailability};
+    use crate::allocator::{AgentOrder, Hdrf, Quota, Random, SorterChoice};
+    use crate::id::TaskId;
+    use crate::resources::{Limits, Quantities, Scalar};
+    use crate::scheduler::Call;
     use std::time::Duration;
 
     #[test]
@@ -249,7 +248,7 @@ mod tests {
                     config.options.domain = Some(Domain { region: "r".into(), zone: "z".into() });
                     config.options.agent_order = AgentOrder::Shuffle(u64::MAX);
                 }
-                let line: raw::RawLine = serde_json::from_str(&configure(Time::ZERO, &config)).unwrap();
+                let line: raw::RawLine = json::from_str(&configure(Time::ZERO, &config)).unwrap();
                 let RawCommand::Configure(configure) = line.command else { panic!("no configure") };
                 assert_eq!(format!("{:?}", Config::try_from(configure).unwrap()), format!("{config:?}"));
             }
@@ -261,6 +260,61 @@ mod tests {
         let mut replay = Replay::new();
         let refused = replay.feed(r#"{"do":{"configure":{"sorter":"fifo"}}}"#, |_| panic!("an effect"));
         assert!(matches!(refused, Err(LineError::Configuration(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn large_amounts_and_late_times_come_back_from_a_line() {
+        let amount = Scalar::milli(8_900_000_000_000_001);
+        let window = |start, duration| Some(Unavailability { start, duration: Some(duration) });
+        let quota = Quota::new(Quantities::from_iter([("cpus", amount)]), Limits::from_iter([("cpus", amount)]));
+        let kill = crate::scheduler::Kill { grace: Some(Duration::MAX), ..TaskId::from("t").into() };
+        let end = Time::MAX.since(Time::ZERO);
+        for (command, read) in [
+            (Command::SetQuota(Role::default(), quota.clone()), Command::SetQuota(Role::default(), quota)),
+            (
+                Command::SetMaintenance("a".into(), window(Time::MAX, Duration::MAX)),
+                Command::SetMaintenance("a".into(), window(Time::MAX, end)),
+            ),
+            (
+                Command::Call("f".into(), Call::Kill(kill.clone())),
+                Command::Call("f".into(), Call::Kill(crate::scheduler::Kill { grace: Some(end), ..kill })),
+            ),
+        ] {
+            for at in [Time::ZERO, Time::from_micros(8_589_934_592_000_001), Time::MAX] {
+                let text = record(at, &command);
+                let line: raw::RawLine = json::from_str(&text).unwrap();
+                assert_eq!(Time::try_from(line.at.unwrap()), Ok(at), "{text}");
+                assert_eq!(Command::try_from(line.command).unwrap(), read, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_of_large_amounts_are_printed_as_they_were_read() {
+        let (mut replay, mut lines) = (Replay::new(), Vec::new());
+        let reserve = |amount: &str| {
+            let cpus = format!(
+                r#"[{{"name":"cpus","scalar":{{"value":{amount}}},"reservations":[{{"type":"DYNAMIC","role":"r"}}]}}]"#
+            );
+            format!(r#"{{"do":{{"operate":{{"agent":"a","operations":[{{"reserve":{{"resources":{cpus}}}}}]}}}}}}"#)
+        };
+        for line in [
+            r#"{"at":9000000000000.000001,"do":{"set_quota":{"role":"r","limits":{"cpus":8900000000000.001}}}}"#,
+            r#"{"do":{"add_agent":{"id":"a","resources":"cpus:8900000000000.001","unavailability":{"start":18446744073709.551615}}}}"#,
+            &reserve("8900000000000.001"),
+            r#"{"do":{"add_framework":{"id":"f","roles":["r"]}}}"#,
+            r#"{"do":{"state":{}}}"#,
+        ] {
+            replay.feed(line, |effect| lines.push(effect.to_owned())).unwrap();
+        }
+        for wanted in [
+            r#""limits":{"cpus":8900000000000.001}"#,
+            r#""start":18446744073709.551615"#,
+            r#""value":8900000000000.001"#,
+        ] {
+            assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
+        }
+        assert!(lines.iter().all(|line| line.starts_with(r#"{"at":9000000000000.000001,"#)), "{lines:#?}");
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod framework;
 pub mod guide;
 mod id;
 pub mod journal;
+mod json;
 mod master;
 mod offer;
 pub mod packing;

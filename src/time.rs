@@ -1,5 +1,6 @@
 //! [`Time`]: a point in time on the caller's clock.
 
+use crate::json::{Number, Units};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use std::time::Duration;
 /// serialised and compared across machines, and it starts at 0. It ranges over some 584,000 years; arithmetic saturates
 /// at [`Time::MAX`].
 ///
-/// In JSON it is a number of seconds.
+/// In JSON it is a number of seconds. It has all its digits in a journal; elsewhere a time that is not in whole seconds and
+/// after 2^33 s (272 years), which a double does not tell from its neighbours, is a string of its digits.
 ///
 /// # Examples
 ///
@@ -60,14 +62,9 @@ impl Time {
     /// # Errors
     ///
     /// [`TimeError`] for a number that is negative, too large, infinite or NaN.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
     pub fn try_from_secs_f64(secs: f64) -> Result<Self, TimeError> {
-        let micros = (secs * 1e6).round();
-        if (0.0..18_446_744_073_709_549_568.0).contains(&micros) {
-            Ok(Self { micros: micros as u64 })
-        } else {
-            Err(TimeError { found: secs })
-        }
+        let micros = if secs.is_finite() && secs > -1.0 { nearest_micros(secs) } else { -1 };
+        u64::try_from(micros).map(Self::from_micros).map_err(|_| TimeError { found: secs })
     }
 
     /// Returns the microseconds since the epoch.
@@ -76,9 +73,15 @@ impl Time {
         self.micros
     }
 
-    /// Returns the seconds since the epoch, rounded to the nearest double.
+    /// The time, in microseconds, up to which each has a double that is nearer to it than to any other: 2^33 s.
+    const MAX_DOUBLE: u64 = (1 << 33) * 1_000_000;
+
+    /// Returns the seconds since the epoch as the nearest double.
+    ///
+    /// [`Time::try_from_secs_f64`] recovers the microseconds of whole seconds, and of any time up to 2^33 s (272 years).
+    /// After it doubles are farther apart than microseconds; the text form has all digits.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "seconds for people; exact up to 285 years")]
+    #[expect(clippy::cast_precision_loss, reason = "seconds for people; decisions use the integer")]
     pub fn as_secs_f64(self) -> f64 {
         self.micros as f64 / 1e6
     }
@@ -96,6 +99,45 @@ impl Time {
     pub fn next_multiple_of(self, interval: Duration) -> Self {
         let step = micros(interval).max(1);
         Self { micros: (self.micros / step).saturating_add(1).saturating_mul(step) }
+    }
+}
+
+/// Returns the nearest number of microseconds to a finite number of seconds.
+#[expect(clippy::cast_possible_truncation, reason = "far below 2^127, or saturates, which is out of range too")]
+fn nearest_micros(secs: f64) -> i128 {
+    const LARGE: f64 = (1_u64 << 32) as f64;
+    if secs < LARGE {
+        (secs * 1e6).round() as i128
+    } else {
+        // The product could round to a half, and the wrong way from there. The number is a multiple of 2^-20.
+        ((secs * f64::from(1 << 20)) as i128).saturating_mul(1_000_000).saturating_add(1 << 19) >> 20
+    }
+}
+
+impl TryFrom<Number> for Time {
+    type Error = TimeError;
+
+    fn try_from(number: Number) -> Result<Self, TimeError> {
+        let Some(digits) = number.digits() else { return Self::try_from_secs_f64(number.nearest()) };
+        match Units::of(digits, 6) {
+            Units::TooSmall => Ok(Self::ZERO),
+            Units::Count(micros) => Ok(Self::from_micros(micros)),
+            Units::Negative | Units::TooLarge => Err(TimeError { found: number.nearest() }),
+        }
+    }
+}
+
+impl From<Time> for Number {
+    fn from(time: Time) -> Self {
+        let is_double = time.micros <= Time::MAX_DOUBLE || time.micros.is_multiple_of(1_000_000);
+        Self::exact(time, time.as_secs_f64(), is_double)
+    }
+}
+
+/// A span as a number of seconds, cut to microseconds and to [`Time::MAX`].
+impl From<Duration> for Number {
+    fn from(span: Duration) -> Self {
+        (Time::ZERO + span).into()
     }
 }
 
@@ -128,20 +170,22 @@ impl Serialize for Time {
         if self.micros.is_multiple_of(1_000_000) {
             serializer.serialize_u64(self.micros / 1_000_000)
         } else {
-            serializer.serialize_f64(self.as_secs_f64())
+            Number::from(*self).serialize(serializer)
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::try_from(Number::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
+    use proptest::prelude::*;
 
     #[test]
     fn prints_seconds_without_trailing_zeros() {
@@ -153,7 +197,7 @@ mod tests {
 
     #[test]
     fn seconds_out_of_range_are_errors() {
-        for bad in [-1.0, f64::NAN, f64::INFINITY, 1e18] {
+        for bad in [-1.0, -1e-6, f64::NAN, f64::INFINITY, -f64::INFINITY, 1e18, 1e300, 18_446_744_073_709.56] {
             assert!(Time::try_from_secs_f64(bad).is_err(), "{bad}");
         }
     }
@@ -172,5 +216,34 @@ mod tests {
         assert_eq!(serde_json::to_string(&Time::from_micros(500_000)).unwrap(), "0.5");
         assert_eq!(serde_json::to_string(&Time::from_secs(3)).unwrap(), "3");
         assert_eq!(serde_json::from_str::<Time>("2.5").unwrap(), Time::from_micros(2_500_000));
+    }
+
+    proptest! {
+        #[test]
+        fn each_form_and_back_is_the_same(micros in prop_oneof![
+            any::<u64>(), 0..10_000_000_u64, (1_u64 << 32) * 1_000_000..(1_u64 << 34) * 1_000_000,
+        ]) {
+            let time = Time::from_micros(micros);
+            let (own, other) = (json::to_string(&time), serde_json::to_string(&time).unwrap());
+            let as_number = json::to_string(&Number::from(time));
+            prop_assert_eq!(as_number.trim_end_matches(".0"), &time.to_string());
+            prop_assert_eq!(&own, &time.to_string());
+            prop_assert_eq!(json::from_str::<Time>(&own).unwrap(), time);
+            prop_assert_eq!(serde_json::from_str::<Time>(&other).unwrap(), time);
+            if micros <= Time::MAX_DOUBLE || micros % 1_000_000 == 0 {
+                prop_assert_eq!(Time::try_from_secs_f64(time.as_secs_f64()), Ok(time));
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_time_and_the_longest_span_are_numbers() {
+        for number in [Number::from(Time::MAX), Number::from(Duration::MAX)] {
+            let text = json::to_string(&number);
+            assert_eq!(text, "18446744073709.551615");
+            assert_eq!(json::from_str::<Time>(&text).unwrap(), Time::MAX);
+        }
+        assert!(json::from_str::<Time>("18446744073709.551616").is_err());
+        assert!(json::from_str::<Time>("-0.00000100000000000").is_err());
     }
 }

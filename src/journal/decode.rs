@@ -11,6 +11,7 @@ use crate::allocator::{AgentOrder, Drf, Hdrf, Quota, Random, SorterChoice, Weigh
 use crate::attributes::{AttributeError, Attributes};
 use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 use crate::id::{AgentId, FrameworkId};
+use crate::json::Number;
 use crate::master::{AgentUpdate, Command, Config, ExecutorRef, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Quantities, Resource, ResourceError, Resources, Scalar, ScalarError, Written};
@@ -219,7 +220,7 @@ impl TryFrom<RawUnavailability> for Unavailability {
 
     fn try_from(raw: RawUnavailability) -> Result<Self, ValueError> {
         let duration = raw.duration.map(span).transpose()?;
-        Ok(Self { start: Time::try_from_secs_f64(raw.start)?, duration })
+        Ok(Self { start: Time::try_from(raw.start)?, duration })
     }
 }
 
@@ -292,7 +293,7 @@ impl TryFrom<RawOperation> for Operation {
                 Self::GrowVolume { volume: one_resource(volume)?, addition: one_resource(addition)? }
             }
             R::ShrinkVolume(Shrink { volume, subtract }) => {
-                Self::ShrinkVolume { volume: one_resource(volume)?, subtract: Scalar::try_from_f64(subtract)? }
+                Self::ShrinkVolume { volume: one_resource(volume)?, subtract: Scalar::try_from(subtract)? }
             }
         })
     }
@@ -329,6 +330,6 @@ fn read_state(name: SmolStr) -> Result<TaskState, ValueError> {
     state.ok_or(ValueError::TaskState(name))
 }
 
-fn span(seconds: f64) -> Result<Duration, ValueError> {
-    Ok(Time::try_from_secs_f64(seconds)?.since(Time::ZERO))
+fn span(seconds: Number) -> Result<Duration, ValueError> {
+    Ok(Time::try_from(seconds)?.since(Time::ZERO))
 }

@@ -12,15 +12,14 @@ use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
 use crate::framework::Framework;
 use crate::id::FrameworkId;
+use crate::json::Number;
 use crate::master::{Command, Config, ExecutorRef, RunningTask};
 use crate::offer::Operation;
 use crate::resources::{Quantities, Resources, Written};
 use crate::role::Role;
 use crate::scheduler::{Call, OperationRef};
 use crate::task::Task;
-use crate::time::Time;
 use smol_str::SmolStr;
-use std::time::Duration;
 
 impl From<&Config> for Configure {
     /// Writes the settings that differ from the defaults.
@@ -30,7 +29,7 @@ impl From<&Config> for Configure {
         let minimums = unlike(options.min_allocatable != default.options.min_allocatable);
         Self {
             allocation_interval: unlike(config.allocation_interval != default.allocation_interval)
-                .map(|()| seconds(config.allocation_interval)),
+                .map(|()| config.allocation_interval.into()),
             min_allocatable: minimums.map(|()| options.min_allocatable.iter().map(write_amounts).collect()),
             fair_sharing_excluded: unlike(!options.fair_sharing_excluded.is_empty())
                 .map(|()| options.fair_sharing_excluded.clone()),
@@ -45,7 +44,7 @@ impl From<&Config> for Configure {
                 AgentOrder::Shuffle(shuffle) => Some(RawOrder::Shuffle { shuffle }),
             },
             domain: options.domain.clone(),
-            offer_timeout: config.offer_timeout.map(seconds),
+            offer_timeout: config.offer_timeout.map(Number::from),
         }
     }
 }
@@ -75,7 +74,7 @@ impl From<&Command> for RawCommand {
             Command::SetQuota(role, quota) => Self::SetQuota(SetQuota {
                 role: role.as_str().into(),
                 guarantees: Some(write_amounts(&quota.guarantees)),
-                limits: Some(quota.limits.iter().map(|(name, limit)| (name.into(), limit.as_f64())).collect()),
+                limits: Some(quota.limits.iter().map(|(name, limit)| (name.into(), limit.into())).collect()),
             }),
             Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
             Command::Operate(agent, operations) => Self::Operate(Operate {
@@ -127,7 +126,7 @@ fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
 }
 
 fn write_window(window: Unavailability) -> RawUnavailability {
-    RawUnavailability { start: window.start.as_secs_f64(), duration: window.duration.map(seconds) }
+    RawUnavailability { start: window.start.into(), duration: window.duration.map(Number::from) }
 }
 
 fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
@@ -135,7 +134,7 @@ fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
 }
 
 fn write_amounts(quantities: &Quantities) -> Amounts {
-    quantities.iter().map(|(name, amount)| (name.into(), amount.as_f64())).collect()
+    quantities.iter().map(|(name, amount)| (name.into(), amount.into())).collect()
 }
 
 impl From<&Framework> for RawFramework {
@@ -187,7 +186,7 @@ fn write_call(framework: &FrameworkId, call: &Call) -> RawCommand {
         Call::Suppress(roles) => RawCommand::Suppress(FrameworkRoles { framework, roles: write_roles(roles) }),
         Call::Revive(roles) => RawCommand::Revive(FrameworkRoles { framework, roles: write_roles(roles) }),
         Call::Kill(kill) => {
-            let grace = kill.grace.map(seconds);
+            let grace = kill.grace.map(Number::from);
             RawCommand::Kill(Kill { framework, task: kill.task.clone(), grace })
         }
         Call::Reconcile(tasks) => {
@@ -238,7 +237,7 @@ impl From<&Operation> for RawOperation {
                 Self::GrowVolume(Grow { volume: Written::one(volume), addition: Written::one(addition) })
             }
             Operation::ShrinkVolume { volume, subtract } => {
-                Self::ShrinkVolume(Shrink { volume: Written::one(volume), subtract: subtract.as_f64() })
+                Self::ShrinkVolume(Shrink { volume: Written::one(volume), subtract: (*subtract).into() })
             }
         }
     }
@@ -251,8 +250,4 @@ fn write_tasks(tasks: &[Task]) -> TaskList {
         details: task.details.clone(),
     };
     TaskList { tasks: tasks.iter().map(task).collect() }
-}
-
-fn seconds(span: Duration) -> f64 {
-    (Time::ZERO + span).as_secs_f64()
 }

@@ -4,6 +4,7 @@ use crate::agent::Domain;
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
+use crate::json::Number;
 use crate::resources::Written;
 use crate::uuid::Uuid;
 use indexmap::IndexMap;
@@ -12,14 +13,14 @@ use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
-pub(crate) type Amounts = BTreeMap<SmolStr, f64>;
+pub(crate) type Amounts = BTreeMap<SmolStr, Number>;
 
 /// One line of input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct RawLine {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) at: Option<f64>,
+    pub(crate) at: Option<Number>,
     #[serde(rename = "do")]
     pub(crate) command: RawCommand,
 }
@@ -37,8 +38,8 @@ macro_rules! body {
 }
 
 body!(Configure { ;
-    allocation_interval: f64, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
-    filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: f64
+    allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
+    filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number
 });
 body!(AddAgent { id: AgentId, resources: Written ;
     hostname: SmolStr, attributes: WrittenAttributes, domain: Domain, unavailability: RawUnavailability,
@@ -60,7 +61,7 @@ body!(RawAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<
 });
 body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64 });
 body!(RawStatus { framework: FrameworkId, task: TaskId, state: SmolStr ; reason: SmolStr, message: SmolStr });
-body!(Kill { framework: FrameworkId, task: TaskId ; grace: f64 });
+body!(Kill { framework: FrameworkId, task: TaskId ; grace: Number });
 body!(Acknowledge { framework: FrameworkId, agent: AgentId, task: TaskId, uuid: Uuid ; });
 body!(RawMessage { framework: FrameworkId, agent: AgentId, executor: ExecutorId, data: Bytes ; });
 body!(RawExecutor { framework: FrameworkId, agent: AgentId, executor: ExecutorId ; });
@@ -72,13 +73,13 @@ body!(Operate { agent: AgentId, operations: Vec<RawOperation> ; });
 body!(SetMaintenance { agent: AgentId, unavailability: Option<RawUnavailability> ; });
 body!(Explain { framework: FrameworkId ; role: SmolStr, agent: AgentId });
 body!(Empty { ; });
-body!(RawUnavailability { start: f64 ; duration: f64 });
+body!(RawUnavailability { start: Number ; duration: Number });
 body!(RawRunningTask { id: TaskId, framework: FrameworkId, role: SmolStr, resources: Written ; });
 body!(TaskList { tasks: Vec<RawTask> ; });
 body!(ResourceList { resources: Written ; });
 body!(VolumeList { volumes: Written ; });
 body!(Grow { volume: Written, addition: Written ; });
-body!(Shrink { volume: Written, subtract: f64 ; });
+body!(Shrink { volume: Written, subtract: Number ; });
 
 /// A task; other fields are kept as its details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! [`Limits`]: a map from resource name to maximum, where an absent name is unlimited.
 
 use super::{Scalar, ScalarError};
+use crate::json::Number;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 ///
 /// In JSON it is an object of numbers: `{"cpus": 1.5}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<SmolStr, f64>", into = "BTreeMap<SmolStr, Scalar>")]
+#[serde(try_from = "BTreeMap<SmolStr, Number>", into = "BTreeMap<SmolStr, Scalar>")]
 pub struct Limits(SmallVec<[(SmolStr, Scalar); 4]>);
 
 impl Limits {
@@ -59,11 +60,11 @@ impl<S: Into<SmolStr>> FromIterator<(S, Scalar)> for Limits {
     }
 }
 
-impl TryFrom<BTreeMap<SmolStr, f64>> for Limits {
+impl TryFrom<BTreeMap<SmolStr, Number>> for Limits {
     type Error = ScalarError;
 
-    fn try_from(limits: BTreeMap<SmolStr, f64>) -> Result<Self, ScalarError> {
-        limits.into_iter().map(|(name, limit)| Ok((name, Scalar::try_from_f64(limit)?))).collect()
+    fn try_from(limits: BTreeMap<SmolStr, Number>) -> Result<Self, ScalarError> {
+        limits.into_iter().map(|(name, limit)| Ok((name, Scalar::try_from(limit)?))).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Quantities`]: a map from resource name to amount, where an absent name is 0.
 
 use super::{Scalar, ScalarError};
+use crate::json::Number;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -25,7 +26,7 @@ use std::fmt;
 /// # Ok::<(), apportion::ResourceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<SmolStr, f64>", into = "BTreeMap<SmolStr, Scalar>")]
+#[serde(try_from = "BTreeMap<SmolStr, Number>", into = "BTreeMap<SmolStr, Scalar>")]
 pub struct Quantities(SmallVec<[(SmolStr, Scalar); 4]>);
 
 impl Quantities {
@@ -82,11 +83,11 @@ impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
     }
 }
 
-impl TryFrom<BTreeMap<SmolStr, f64>> for Quantities {
+impl TryFrom<BTreeMap<SmolStr, Number>> for Quantities {
     type Error = ScalarError;
 
-    fn try_from(amounts: BTreeMap<SmolStr, f64>) -> Result<Self, ScalarError> {
-        amounts.into_iter().map(|(name, amount)| Ok((name, Scalar::try_from_f64(amount)?))).collect()
+    fn try_from(amounts: BTreeMap<SmolStr, Number>) -> Result<Self, ScalarError> {
+        amounts.into_iter().map(|(name, amount)| Ok((name, Scalar::try_from(amount)?))).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Scalar`]: a fixed-point amount in thousandths.
 
+use crate::json::{Number, Units};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +9,8 @@ use std::str::FromStr;
 ///
 /// Arithmetic is exact: 0.1 + 0.2 is 0.3. Input is rounded to thousandths, half away from zero (Mesos, `values.cpp`).
 ///
-/// In text and in JSON it is a decimal number.
+/// In text and in JSON it is a decimal number. JSON has all its digits in a journal; elsewhere an amount that is no whole
+/// number and above 2^43, which a double does not tell from its neighbours, is a string of its digits.
 ///
 /// # Examples
 ///
@@ -44,7 +46,8 @@ pub enum ScalarError {
 impl Scalar {
     /// The amount 0.
     pub const ZERO: Self = Self(0);
-    /// The largest valid input: 9e15 thousandths, up to which a double is exact. Sums may be larger.
+    /// The largest amount of a resource: 9e15 thousandths, so that a double tells all whole thousandths apart. Sums over
+    /// several resources may be larger.
     pub const MAX: Self = Self(9_000_000_000_000_000);
 
     /// Makes an amount of thousandths.
@@ -65,9 +68,15 @@ impl Scalar {
         self.0
     }
 
-    /// Returns the amount as a double, from which the thousandths can be recovered up to [`Scalar::MAX`].
+    /// The amount, in thousandths, up to which each has a double that is nearer to it than to any other: 2^43 units.
+    const MAX_DOUBLE: u64 = (1 << 43) * 1000;
+
+    /// Returns the amount as the nearest double.
+    ///
+    /// [`Scalar::try_from_f64`] recovers the thousandths of whole units, and of any amount up to 2^43 (8,796,093,022,208)
+    /// units. Above, doubles are farther apart than thousandths; the text form has all digits.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "for people and JSON; decisions use the integer")]
+    #[expect(clippy::cast_precision_loss, reason = "for people; decisions use the integer")]
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }
@@ -84,19 +93,18 @@ impl Scalar {
     ///
     /// [`ScalarError`] for a number that is negative, NaN or above [`Scalar::MAX`], and for a non-zero number that
     /// rounds to 0.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against both bounds before")]
     pub fn try_from_f64(number: f64) -> Result<Self, ScalarError> {
-        let milli = (number * 1000.0).round();
         if number.is_nan() {
             Err(ScalarError::NotANumber(number.to_string()))
         } else if number < 0.0 {
             Err(ScalarError::Negative(number.to_string()))
-        } else if milli > Self::MAX.0 as f64 {
+        } else if number > Self::MAX.as_f64() {
             Err(ScalarError::TooLarge(number.to_string()))
-        } else if number > 0.0 && milli < 1.0 {
-            Err(ScalarError::TooSmall(number.to_string()))
         } else {
-            Ok(Self(milli as u64))
+            match nearest_milli(number) {
+                0 if number > 0.0 => Err(ScalarError::TooSmall(number.to_string())),
+                milli => Ok(Self(milli)),
+            }
         }
     }
 
@@ -138,12 +146,46 @@ impl FromStr for Scalar {
         if let Some(exact) = exact_milli(text) {
             return if exact > Self::MAX.0 { Err(ScalarError::TooLarge(text.to_owned())) } else { Ok(Self(exact)) };
         }
-        // `f64` would also parse `inf` and `nan`.
-        let number = text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c)).then(|| text.parse().ok());
-        match number.flatten() {
-            Some(number) => Self::try_from_f64(number),
+        match Number::new(text) {
+            Some(number) => Self::try_from(number),
+            None if text.starts_with(|c: char| c.is_ascii_digit()) && text.parse() == Ok(f64::INFINITY) => {
+                Err(ScalarError::TooLarge(text.to_owned()))
+            }
             None => Err(ScalarError::NotANumber(text.to_owned())),
         }
+    }
+}
+
+/// Returns the nearest number of thousandths to a number from 0 to [`Scalar::MAX`].
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "neither negative nor too large")]
+fn nearest_milli(number: f64) -> u64 {
+    const LARGE: f64 = (1_u64 << 42) as f64;
+    if number < LARGE {
+        (number * 1000.0).round() as u64
+    } else {
+        // The product could round to a half, and the wrong way from there. The number is a multiple of 2^-10.
+        ((number * 1024.0) as u64 * 1000 + 512) / 1024
+    }
+}
+
+impl TryFrom<Number> for Scalar {
+    type Error = ScalarError;
+
+    fn try_from(number: Number) -> Result<Self, ScalarError> {
+        let Some(digits) = number.digits() else { return Self::try_from_f64(number.nearest()) };
+        match Units::of(digits, 3) {
+            Units::Negative => Err(ScalarError::Negative(digits.to_owned())),
+            Units::TooSmall => Err(ScalarError::TooSmall(digits.to_owned())),
+            Units::Count(milli) if milli <= Self::MAX.0 => Ok(Self(milli)),
+            Units::Count(_) | Units::TooLarge => Err(ScalarError::TooLarge(digits.to_owned())),
+        }
+    }
+}
+
+impl From<Scalar> for Number {
+    fn from(amount: Scalar) -> Self {
+        let is_double = amount.0 <= Scalar::MAX_DOUBLE || (amount <= Scalar::MAX && amount.0.is_multiple_of(1000));
+        Self::exact(amount, amount.as_f64(), is_double)
     }
 }
 
@@ -166,20 +208,21 @@ impl Serialize for Scalar {
         if self.0.is_multiple_of(1000) {
             serializer.serialize_u64(self.0 / 1000)
         } else {
-            serializer.serialize_f64(self.as_f64())
+            Number::from(*self).serialize(serializer)
         }
     }
 }
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::try_from(Number::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
     use proptest::prelude::*;
 
     #[test]
@@ -214,11 +257,37 @@ mod tests {
         }
     }
 
+    /// Any amount, and as often one that a double does not tell from its neighbours.
+    fn any_scalar() -> impl Strategy<Value = Scalar> {
+        let max = Scalar::MAX.as_milli();
+        prop_oneof![0..=max, 0..10_000_000_u64, (1_u64 << 42) * 1000..=max, Scalar::MAX_DOUBLE - 9..=max]
+            .prop_map(Scalar)
+    }
+
     proptest! {
         #[test]
-        fn text_and_back_is_the_same(milli in 0..=Scalar::MAX.as_milli()) {
-            let scalar = Scalar::milli(milli);
+        fn each_form_and_back_is_the_same(scalar in any_scalar()) {
             prop_assert_eq!(scalar.to_string().parse::<Scalar>(), Ok(scalar));
+            prop_assert_eq!(Scalar::try_from(Number::from(scalar)), Ok(scalar));
+            let (own, other) = (json::to_string(&scalar), serde_json::to_string(&scalar).unwrap());
+            prop_assert_eq!(&own, &scalar.to_string());
+            prop_assert_eq!(json::from_str::<Scalar>(&own).unwrap(), scalar);
+            prop_assert_eq!(serde_json::from_str::<Scalar>(&other).unwrap(), scalar);
+            prop_assert_eq!(serde_json::from_value::<Scalar>(serde_json::to_value(scalar).unwrap()).unwrap(), scalar);
+            if scalar.0 <= Scalar::MAX_DOUBLE || scalar.0 % 1000 == 0 {
+                prop_assert_eq!(Scalar::try_from_f64(scalar.as_f64()), Ok(scalar));
+                prop_assert_eq!(&own, &other);
+            }
         }
+    }
+
+    #[test]
+    fn digits_are_read_and_written_to_the_last() {
+        for text in ["8900000000000.001", "8999999999999.999", "4398046511104.001", "4503599627370.495"] {
+            assert_eq!(text.parse::<Scalar>().unwrap().to_string(), text);
+            assert_eq!(json::to_string(&json::from_str::<Scalar>(text).unwrap()), text);
+        }
+        assert_eq!(json::from_str::<Scalar>("8.9000000000000014E12").unwrap().to_string(), "8900000000000.001");
+        assert_eq!("8900000000000.0010".parse(), Ok(Scalar::milli(8_900_000_000_000_001)));
     }
 }

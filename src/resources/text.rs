@@ -4,7 +4,8 @@ use super::error::{ItemFault, ResourceError};
 use super::v1::V1Resource;
 use super::{Range, Ranges, Reservation, Resource, Resources, Scalar, Set, Value};
 use crate::role::Role;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
@@ -139,12 +140,41 @@ impl From<&Resources> for Written {
 }
 
 /// The unvalidated wire form of resources.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected resources: text such as \"cpus:1;mem:64\", or an array of v1 objects")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Written {
     Text(String),
     V1(Vec<V1Resource>),
     One(Box<V1Resource>),
+}
+
+/// Reads each form as it comes, so that an error in it is told, and a number keeps its digits.
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenVisitor)
+    }
+}
+
+struct WrittenVisitor;
+
+impl<'de> Visitor<'de> for WrittenVisitor {
+    type Value = Written;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("resources: text such as \"cpus:1;mem:64\", or an array of v1 objects")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Written, E> {
+        Ok(Written::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, items: A) -> Result<Written, A::Error> {
+        Vec::deserialize(de::value::SeqAccessDeserializer::new(items)).map(Written::V1)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, fields: A) -> Result<Written, A::Error> {
+        Box::deserialize(de::value::MapAccessDeserializer::new(fields)).map(Written::One)
+    }
 }
 
 impl Written {
@@ -174,7 +204,7 @@ impl TryFrom<Written> for Resources {
 }
 
 impl<'de> Deserialize<'de> for Resources {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Written::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
     }
 }

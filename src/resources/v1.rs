@@ -6,6 +6,7 @@ use super::{
     Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Resources, Scalar, Value,
 };
 use crate::id;
+use crate::json::Number;
 use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -52,9 +53,9 @@ enum V1Type {
     Set,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Scalar {
-    value: f64,
+    value: Number,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,7 +184,7 @@ impl V1Resource {
     fn value(&self) -> Result<Value, ItemFault> {
         match (self.value_type, &self.scalar, &self.ranges, &self.set) {
             (None | Some(V1Type::Scalar), Some(scalar), None, None) => {
-                Ok(Value::Scalar(Scalar::try_from_f64(scalar.value)?))
+                Ok(Value::Scalar(Scalar::try_from(scalar.value.clone())?))
             }
             (None | Some(V1Type::Ranges), None, Some(ranges), None) => disjoint(&ranges.range).map(Value::Ranges),
             (None | Some(V1Type::Set), None, None, Some(set)) => distinct(set.item.clone()).map(Value::Set),
@@ -359,7 +360,7 @@ impl From<&Resource> for V1Resource {
         match resource.value() {
             Value::Scalar(amount) => {
                 object.value_type = Some(V1Type::Scalar);
-                object.scalar = Some(V1Scalar { value: amount.as_f64() });
+                object.scalar = Some(V1Scalar { value: (*amount).into() });
             }
             Value::Ranges(ranges) => {
                 object.value_type = Some(V1Type::Ranges);

@@ -4,6 +4,7 @@ use super::V1Error;
 use super::wire::{Wrapped, read_roles, wire, write_roles};
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::FrameworkId;
+use crate::json::Number;
 use crate::resources::{Quantities, Scalar};
 use crate::role::Role;
 use indexmap::IndexMap;
@@ -19,7 +20,7 @@ wire!(FrameworkInfo {
 wire!(WireCapability { ; r#type: SmolStr ; });
 wire!(OfferFilters { ; min_allocatable_resources: Minimums ; });
 wire!(Minimums { ; ; quantities: Amounts });
-wire!(Amounts { quantities: IndexMap<SmolStr, Wrapped<f64>> ; ; });
+wire!(Amounts { quantities: IndexMap<SmolStr, Wrapped<Number>> ; ; });
 
 /// The detail with the user that tasks run as.
 const USER: &str = "user";
@@ -109,7 +110,7 @@ impl FrameworkInfo {
 
 impl From<&Quantities> for Amounts {
     fn from(quantities: &Quantities) -> Self {
-        let amount = |(name, amount): (&str, Scalar)| (name.into(), amount.as_f64().into());
+        let amount = |(name, amount): (&str, Scalar)| (name.into(), Number::from(amount).into());
         Self { quantities: quantities.iter().map(amount).collect() }
     }
 }
@@ -118,7 +119,7 @@ impl TryFrom<Amounts> for Quantities {
     type Error = V1Error;
 
     fn try_from(amounts: Amounts) -> Result<Self, V1Error> {
-        let amount = |(name, amount): (SmolStr, Wrapped<f64>)| Ok((name, Scalar::try_from_f64(amount.value)?));
+        let amount = |(name, amount): (SmolStr, Wrapped<Number>)| Ok((name, Scalar::try_from(amount.value)?));
         amounts.quantities.into_iter().map(amount).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! `"5"` is accepted for a number, `"true"` for a bool and one value for a list. A number is not accepted for a string or
 //! an enum, nor a bool for a number, nor a string for a message.
 
+use crate::json::{DIGITS, Number};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde_json::Value as Json;
 use std::fmt;
@@ -169,8 +170,19 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'a>>(self, _: &'static str, visitor: V) -> Result<V::Value, ShapeError> {
-        visitor.visit_newtype_struct(self)
+    /// Gives a [`Number`](crate::json::Number) the text of a string.
+    fn deserialize_newtype_struct<V: Visitor<'a>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ShapeError> {
+        match self.0 {
+            Json::String(text) if name == DIGITS => match Number::new(text) {
+                Some(_) => visitor.visit_borrowed_str(text),
+                None => Err(self.unexpected(&visitor)),
+            },
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ShapeError> {

@@ -4,6 +4,7 @@ use super::task::{EXECUTOR, TaskInfo};
 use super::wire::{Wrapped, read_resource, read_resources, unwrapped, wire, wrapped};
 use super::{Dialect, V1Error};
 use crate::id::{AgentId, OfferId, OperationId};
+use crate::json::Number;
 use crate::offer::{Accept, Filters, Operation, OperationState, OperationStatus};
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, Resources, Scalar};
@@ -26,7 +27,7 @@ wire!(TaskGroup { ; ; tasks: TaskInfo });
 wire!(ResourceList { ; ; resources: V1Resource });
 wire!(VolumeList { ; ; volumes: V1Resource });
 wire!(Grow { volume: V1Resource, addition: V1Resource ; ; });
-wire!(Shrink { volume: V1Resource, subtract: Wrapped<f64> ; ; });
+wire!(Shrink { volume: V1Resource, subtract: Wrapped<Number> ; ; });
 
 pub(super) fn write_filters(filters: Filters) -> Option<WireFilters> {
     filters.seconds().map(|seconds| WireFilters { refuse_seconds: Some(seconds) })
@@ -104,7 +105,7 @@ fn write_operation(operation: &Operation, accept: &Accept, dialect: &Dialect) ->
             wire.grow_volume = Some(Grow { volume: one(volume), addition: one(addition) });
         }
         Operation::ShrinkVolume { volume, subtract } => {
-            wire.shrink_volume = Some(Shrink { volume: one(volume), subtract: subtract.as_f64().into() });
+            wire.shrink_volume = Some(Shrink { volume: one(volume), subtract: Number::from(*subtract).into() });
         }
     }
     wire
@@ -150,7 +151,7 @@ fn read_operation(wire: WireOperation) -> Result<Option<(Operation, Option<Role>
         }
         (Some("SHRINK_VOLUME"), WireOperation { shrink_volume: Some(shrink), .. }) => {
             let (volume, role) = read_resource(shrink.volume)?;
-            let subtract = Scalar::try_from_f64(shrink.subtract.value)?;
+            let subtract = Scalar::try_from(shrink.subtract.value)?;
             (Operation::ShrinkVolume { volume: Box::new(volume), subtract }, role)
         }
         _ => return Ok(None),
