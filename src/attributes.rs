@@ -1,8 +1,10 @@
 //! [`Attributes`]: the named properties of an agent.
 
+use crate::json::Object;
 use crate::resources::{Ranges, Set, parse_ranges, parse_set};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::{Map, Value as Json};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
@@ -261,12 +263,41 @@ impl From<&Attribute> for V1Attribute {
 }
 
 /// The unvalidated wire form of attributes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected attributes: text such as \"rack:r1\", an object, or an array of v1 objects")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub(crate) enum WrittenAttributes {
     Text(String),
-    Map(Map<String, Json>),
+    Map(Object<Json>),
     V1(Vec<V1Attribute>),
+}
+
+/// Reads each form as it comes, so that an error in it is told.
+impl<'de> Deserialize<'de> for WrittenAttributes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenVisitor)
+    }
+}
+
+struct WrittenVisitor;
+
+impl<'de> Visitor<'de> for WrittenVisitor {
+    type Value = WrittenAttributes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("attributes: text such as \"rack:r1\", an object, or an array of v1 objects")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<WrittenAttributes, E> {
+        Ok(WrittenAttributes::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, items: A) -> Result<WrittenAttributes, A::Error> {
+        Vec::deserialize(de::value::SeqAccessDeserializer::new(items)).map(WrittenAttributes::V1)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, fields: A) -> Result<WrittenAttributes, A::Error> {
+        Object::deserialize(de::value::MapAccessDeserializer::new(fields)).map(WrittenAttributes::Map)
+    }
 }
 
 impl TryFrom<WrittenAttributes> for Attributes {

@@ -225,11 +225,14 @@ pub fn record(at: Time, command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::{Domain, Unavailability};
+    use crate::agent::{Agent, Domain, Unavailability};
     use crate::allocator::{AgentOrder, Hdrf, Quota, Random, SorterChoice};
+    use crate::attributes::AttributeValue;
+    use crate::framework::OfferConstraints;
     use crate::id::TaskId;
-    use crate::resources::{Limits, Quantities, Scalar};
+    use crate::resources::{Limits, Quantities, Resources, Scalar};
     use crate::scheduler::Call;
+    use serde_json::json;
     use std::time::Duration;
 
     #[test]
@@ -315,6 +318,37 @@ mod tests {
             assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
         }
         assert!(lines.iter().all(|line| line.starts_with(r#"{"at":9000000000000.000001,"#)), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_key_twice_is_named() {
+        for (line, key) in [
+            (r#"{"do":{"set_quota":{"role":"r","limits":{"cpus":1,"mem":1,"cpus":1}}}}"#, "cpus"),
+            (r#"{"do":{"add_agent":{"id":"a","resources":[{"name":"x","set":{"item":["a"],"item":[]}}]}}}"#, "item"),
+            (r#"{"do":{"add_agent":{"id":"a","resources":"","attributes":{"rack":"1","rack":"1"}}}}"#, "rack"),
+        ] {
+            let error = Replay::new().feed(line, |_| panic!("an effect")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("duplicate field `{key}` at line 1 column")), "{error}");
+        }
+    }
+
+    #[test]
+    fn empty_offer_constraints_and_odd_sets_come_back() {
+        for v1 in [json!({}), json!({"role_constraints": {}})] {
+            let mut framework = crate::framework::Framework::new("f");
+            framework.offer_constraints = OfferConstraints::from_v1(v1).unwrap();
+            let command = Command::AddFramework(framework);
+            let line: raw::RawLine = json::from_str(&record(Time::ZERO, &command)).unwrap();
+            assert_eq!(Command::try_from(line.command).unwrap(), command);
+        }
+        for names in [vec![""], vec!["", "a"], vec![" a"], vec!["a;b"], vec!["{"]] {
+            let resources = Resources::builder().set("z", names.clone()).build().unwrap();
+            let mut agent = Agent::new("a", resources);
+            agent.attributes.push("z", AttributeValue::Set(names.into_iter().collect()));
+            let command = Command::AddAgent(agent, Vec::new());
+            let line: raw::RawLine = json::from_str(&record(Time::ZERO, &command)).unwrap();
+            assert_eq!(Command::try_from(line.command).unwrap(), command);
+        }
     }
 
     #[test]

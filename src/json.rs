@@ -4,9 +4,11 @@
 //! a key that an object names twice is an error wherever it stands, where `serde_json` keeps the last one in a map.
 
 mod number;
+mod object;
 mod reader;
 mod writer;
 
 pub(crate) use number::{DIGITS, Number, Units};
-pub(crate) use reader::from_str;
+pub(crate) use object::Object;
+pub(crate) use reader::{duplicate_key, from_str};
 pub(crate) use writer::to_string;

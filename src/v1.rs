@@ -44,6 +44,7 @@ mod wire;
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraintError};
 use crate::id::{ExecutorId, FrameworkId, TaskId};
+use crate::json;
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, ResourceError, Resources, ScalarError, SumError};
 use crate::role::{Role, RoleError};
@@ -110,9 +111,10 @@ impl Dialect {
     ///
     /// # Errors
     ///
-    /// [`V1Error`] when it is not JSON, not of the right shape, or has an invalid value.
+    /// [`V1Error`] when it is not JSON, names a key of an object twice, is not of the right shape, or has an invalid value.
     pub fn decode<M: Message>(&self, json: impl AsRef<[u8]>) -> Result<M, V1Error> {
-        let json = serde_json::from_slice(json.as_ref()).map_err(|error| V1Error::Syntax(error.to_string()))?;
+        let text = std::str::from_utf8(json.as_ref()).map_err(|error| V1Error::Syntax(error.to_string()))?;
+        let json = json::from_str(text).map_err(|error| V1Error::Syntax(error.to_string()))?;
         M::from_json(&json, self)
     }
 

@@ -115,10 +115,15 @@ impl OfferConstraints {
         Ok(Self { roles, v1 })
     }
 
-    /// Returns the v1 object that the constraints were parsed from.
+    /// Returns the v1 object that the constraints were parsed from, or null if there was none.
     #[must_use]
     pub fn as_v1(&self) -> &Json {
         &self.v1
+    }
+
+    /// Returns the v1 object to write, or `None` if there was none.
+    pub(crate) fn written(&self) -> Option<Json> {
+        (!self.v1.is_null()).then(|| self.v1.clone())
     }
 
     /// Returns true if no role is constrained.
@@ -329,6 +334,7 @@ mod tests {
             let refused = constraints(&name, &json!({"text_matches": {"regex": pattern}}));
             assert!(matches!(refused, Err(OfferConstraintError::Pattern { .. })), "{pattern}");
         }
+        assert!(OfferConstraints::from_v1(Json::Null).is_err());
         let empty = OfferConstraints::from_v1(json!({"role_constraints": {"r": {"groups": []}}}));
         assert!(matches!(empty, Err(OfferConstraintError::Empty(_))));
     }

@@ -147,7 +147,6 @@ impl From<&Framework> for RawFramework {
             };
             framework.offer_filters.iter().map(of_role).collect()
         };
-        let constrained = !framework.offer_constraints.is_empty();
         Self {
             id: framework.id.clone(),
             roles: write_roles(&framework.roles).unwrap_or_default(),
@@ -155,7 +154,7 @@ impl From<&Framework> for RawFramework {
             capabilities: (!framework.capabilities.is_empty()).then(capabilities),
             suppressed_roles: write_roles(&framework.suppressed),
             offer_filters: (!framework.offer_filters.is_empty()).then(filters),
-            offer_constraints: constrained.then(|| framework.offer_constraints.as_v1().clone()),
+            offer_constraints: framework.offer_constraints.written(),
         }
     }
 }

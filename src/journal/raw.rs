@@ -4,7 +4,7 @@ use crate::agent::Domain;
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
-use crate::json::Number;
+use crate::json::{Number, Object};
 use crate::resources::Written;
 use crate::uuid::Uuid;
 use indexmap::IndexMap;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
-pub(crate) type Amounts = BTreeMap<SmolStr, Number>;
+pub(crate) type Amounts = Object<Number>;
 
 /// One line of input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

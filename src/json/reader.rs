@@ -27,6 +27,15 @@ pub(crate) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, se
     })
 }
 
+/// Returns the first key that an object names twice, and the byte at which it begins, in text that is otherwise JSON.
+pub(crate) fn duplicate_key(text: &str) -> Option<(usize, String)> {
+    let mut reader = Reader::new(text);
+    match reader.document::<IgnoredAny>() {
+        Err(Fault::DuplicateKey(key)) => Some((reader.at, key)),
+        Err(Fault::Other(_)) | Ok(_) => None,
+    }
+}
+
 /// The reason why text is not the value that is wanted.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
@@ -321,8 +330,9 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
         if self.reader.peek() != Some(b'"') {
             return Err(self.reader.unexpected("a key in quotes"));
         }
+        let start = self.reader.at;
         let key = self.reader.string()?;
-        self.note(&key)?;
+        self.note(&key).inspect_err(|_| self.reader.at = start)?;
         let read = seed.deserialize(Key(key))?;
         self.reader.expect(b':', "`:`")?;
         Ok(Some(read))
@@ -413,6 +423,8 @@ mod tests {
         for last in [0, 15, 16, 99] {
             assert!(from_str::<Json>(&many(last)).unwrap_err().to_string().contains(&format!("`k{last}`")));
         }
+        assert_eq!(duplicate_key("{\"a\":{\"b\":1,\n\"b\":2}}"), Some((13, "b".to_owned())));
+        assert_eq!(duplicate_key("{\"a\":{\"a\":1}}"), None);
     }
 
     #[test]

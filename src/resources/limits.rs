@@ -1,7 +1,7 @@
 //! [`Limits`]: a map from resource name to maximum, where an absent name is unlimited.
 
 use super::{Scalar, ScalarError};
-use crate::json::Number;
+use crate::json::{Number, Object};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 ///
 /// In JSON it is an object of numbers: `{"cpus": 1.5}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<SmolStr, Number>", into = "BTreeMap<SmolStr, Scalar>")]
+#[serde(try_from = "Object<Number>", into = "BTreeMap<SmolStr, Scalar>")]
 pub struct Limits(SmallVec<[(SmolStr, Scalar); 4]>);
 
 impl Limits {
@@ -60,10 +60,10 @@ impl<S: Into<SmolStr>> FromIterator<(S, Scalar)> for Limits {
     }
 }
 
-impl TryFrom<BTreeMap<SmolStr, Number>> for Limits {
+impl TryFrom<Object<Number>> for Limits {
     type Error = ScalarError;
 
-    fn try_from(limits: BTreeMap<SmolStr, Number>) -> Result<Self, ScalarError> {
+    fn try_from(limits: Object<Number>) -> Result<Self, ScalarError> {
         limits.into_iter().map(|(name, limit)| Ok((name, Scalar::try_from(limit)?))).collect()
     }
 }
@@ -71,5 +71,18 @@ impl TryFrom<BTreeMap<SmolStr, Number>> for Limits {
 impl From<Limits> for BTreeMap<SmolStr, Scalar> {
     fn from(limits: Limits) -> Self {
         limits.0.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_back_is_the_same() {
+        let limits = Limits::from_iter([("mem", Scalar::ZERO), ("cpus", Scalar::milli(1_500))]);
+        let json = serde_json::to_string(&limits).unwrap();
+        assert_eq!(json, r#"{"cpus":1.5,"mem":0}"#);
+        assert_eq!(serde_json::from_str::<Limits>(&json).unwrap(), limits);
     }
 }

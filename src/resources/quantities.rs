@@ -1,7 +1,7 @@
 //! [`Quantities`]: a map from resource name to amount, where an absent name is 0.
 
 use super::{Scalar, ScalarError};
-use crate::json::Number;
+use crate::json::{Number, Object};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -26,7 +26,7 @@ use std::fmt;
 /// # Ok::<(), apportion::ResourceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<SmolStr, Number>", into = "BTreeMap<SmolStr, Scalar>")]
+#[serde(try_from = "Object<Number>", into = "BTreeMap<SmolStr, Scalar>")]
 pub struct Quantities(SmallVec<[(SmolStr, Scalar); 4]>);
 
 impl Quantities {
@@ -83,10 +83,10 @@ impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
     }
 }
 
-impl TryFrom<BTreeMap<SmolStr, Number>> for Quantities {
+impl TryFrom<Object<Number>> for Quantities {
     type Error = ScalarError;
 
-    fn try_from(amounts: BTreeMap<SmolStr, Number>) -> Result<Self, ScalarError> {
+    fn try_from(amounts: Object<Number>) -> Result<Self, ScalarError> {
         amounts.into_iter().map(|(name, amount)| Ok((name, Scalar::try_from(amount)?))).collect()
     }
 }

@@ -68,6 +68,33 @@ fn the_pre_refinement_format_is_accepted() {
 }
 
 #[test]
+fn an_empty_stack_of_reservations_leaves_the_old_format() {
+    let old = |fields: &str| v1(&format!(r#"[{{"name":"cpus","scalar":{{"value":1}},"reservations":[],{fields}}}]"#));
+    assert_eq!(old(r#""role":"web""#), parse("cpus(web):1"));
+    assert_eq!(old(r#""role":"*""#), parse("cpus:1"));
+    let dynamic = old(r#""role":"web","reservation":{"principal":"ann"}"#);
+    let expected = Reservation::dynamic("web".parse().unwrap()).by("ann");
+    assert_eq!(dynamic.iter().next().unwrap().reservations(), [expected]);
+}
+
+#[test]
+fn names_that_text_would_change_make_an_array() {
+    let odd = |name: &str, role: &str| {
+        let resource = Resource::new(name, Value::Scalar(Scalar::units(1)));
+        let reserved = resource.reserved(Reservation::fixed(Role::new(role).unwrap()));
+        Resources::builder().resource(reserved).build().unwrap()
+    };
+    for (name, role) in [("x", "\u{3000}a"), ("x", "a\u{a0}"), ("x", "a(b"), (" x", "a"), ("x:", "a"), ("x;y", "a")] {
+        let resources = odd(name, role);
+        let json = serde_json::to_string(&resources).unwrap();
+        assert!(json.starts_with('['), "{json}");
+        assert_eq!(v1(&json), resources);
+    }
+    assert!(serde_json::to_string(&odd("x{y", "a{b")).unwrap().starts_with('"'));
+    assert_eq!(odd("x{y", "a{b"), parse("x{y(a{b):1"));
+}
+
+#[test]
 fn fields_that_mesos_refuses_are_named() {
     let volume = r#""persistence":{"id":"v"},"volume":{"container_path":"v","mode":"RW"}"#;
     let source = |source: &str| format!(r#"{{"name":"disk","scalar":{{"value":1}},"disk":{{"source":{source}}}}}"#);

@@ -98,7 +98,10 @@ fn has_text_form(resource: &Resource) -> bool {
         Value::Set(set) => set.as_slice().iter().all(|name| is_plain(name)),
         Value::Scalar(_) | Value::Ranges(_) => true,
     };
-    let is_plain_role = |role: &Role| !role.as_str().contains([';', ':', '(', ')']);
+    let is_plain_role = |role: &Role| {
+        let role = role.as_str();
+        !role.contains([';', ':', '(', ')']) && role.trim() == role
+    };
     is_text_name(resource.name())
         && (resource.kind().is_none() || resource.static_role().is_some_and(is_plain_role))
         && is_plain_value(resource.value())

@@ -27,10 +27,9 @@ const USER: &str = "user";
 
 impl From<&Framework> for WireSubscribe {
     fn from(framework: &Framework) -> Self {
-        let constraints = &framework.offer_constraints;
         Self {
             framework_info: framework.into(),
-            offer_constraints: (!constraints.is_empty()).then(|| constraints.as_v1().clone()),
+            offer_constraints: framework.offer_constraints.written(),
             suppressed_roles: write_roles(&framework.suppressed),
         }
     }

@@ -5,8 +5,8 @@ use apportion::executor;
 use apportion::v1::{Dialect, ExecutorCall, SchedulerCall, V1Error};
 use apportion::{
     Accept, Call, Capability, Event, ExecutorInfo, Failure, Filters, Framework, InverseOffer, Offer, Operation,
-    OperationState, OperationStatus, Quantities, Role, Scalar, Task, TaskId, TaskRef, TaskState, TaskStatus, Time,
-    Unavailability, Uuid,
+    OperationState, OperationStatus, Quantities, Resources, Role, Scalar, Task, TaskId, TaskRef, TaskState, TaskStatus,
+    Time, Unavailability, Uuid,
 };
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -150,7 +150,7 @@ fn all_calls() -> Vec<Call> {
         let json = json!([{"name": "disk", "type": "SCALAR", "scalar": {"value": 10.0},
             "reservations": [{"type": "DYNAMIC", "role": "web"}],
             "disk": {"persistence": {"id": text}, "volume": {"container_path": "d", "mode": "RW"}}}]);
-        serde_json::from_value::<apportion::Resources>(json).unwrap()
+        serde_json::from_value::<Resources>(json).unwrap()
     };
     let one = || Box::new(volume("v").iter().next().unwrap().clone());
     let mut accept = Accept::of(&offer("cpus:4")).launch(Task::new("t1", "cpus:1".parse().unwrap()));
@@ -261,4 +261,39 @@ fn a_bad_task_is_named() {
     let accept = json!({"offer_ids": [], "operations": [{"type": "LAUNCH", "launch": {"task_infos": [task]}}]});
     let error = read(&call("ACCEPT", accept)).unwrap_err();
     assert!(matches!(&error, V1Error::Task { task, .. } if task.as_str() == "t9"), "{error}");
+}
+
+#[test]
+fn empty_offer_constraints_are_written_as_they_came() {
+    for constraints in [None, Some(json!({})), Some(json!({"role_constraints": {}}))] {
+        let mut body = json!({"framework_info": {"user": "u", "name": "n", "id": {"value": "f1"}}});
+        if let Some(constraints) = &constraints {
+            body["offer_constraints"] = constraints.clone();
+        }
+        let written =
+            Dialect::default().encode(&SchedulerCall::new("f1", read(&call("UPDATE_FRAMEWORK", body)).unwrap()));
+        let written: Json = serde_json::from_str(&written).unwrap();
+        assert_eq!(written["update_framework"].get("offer_constraints"), constraints.as_ref());
+    }
+}
+
+#[test]
+fn large_fractions_come_back() {
+    let resources: Resources = "cpus:8900000000000.001".parse().unwrap();
+    let launch = Call::Accept(Accept::to(["O1".into()]).then(Operation::Launch(vec![Task::new("t1", resources)])));
+    let mut framework = Framework::new("f1").role(role("web"));
+    let minimum = Quantities::from_iter([("cpus", Scalar::milli(8_900_000_000_000_001))]);
+    framework.offer_filters.insert(role("web"), vec![minimum]);
+    for sent in [launch, Call::UpdateFramework(Box::new(framework))] {
+        let dialect = Dialect::default();
+        let json = dialect.encode(&SchedulerCall::new("f1", sent.clone()));
+        assert_eq!(dialect.decode::<SchedulerCall>(json).unwrap().call, sent);
+    }
+}
+
+#[test]
+fn a_key_twice_is_refused() {
+    let text = r#"{"type":"TEARDOWN","framework_id":{"value":"f1"},"type":"TEARDOWN"}"#;
+    let error = Dialect::default().decode::<SchedulerCall>(text).unwrap_err();
+    assert!(error.to_string().contains("duplicate field `type`"), "{error}");
 }

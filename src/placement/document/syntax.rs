@@ -3,6 +3,7 @@
 //! `serde_json` reads the text. The position in its errors is that of its own reading, often one token late and in
 //! bytes, so text that it rejects is scanned once more here, by the grammar alone and without recursion.
 
+use crate::json;
 use serde_json::Value as Json;
 
 /// The error of text that is no JSON.
@@ -38,6 +39,9 @@ pub enum SyntaxFault {
     /// Bytes that are no UTF-8.
     #[error("found bytes that are no UTF-8, expected text")]
     InvalidUtf8,
+    /// A key that an object has already; the position is that of the second one.
+    #[error("found the key {0:?} for the second time, expected keys that differ")]
+    DuplicateKey(String),
     /// Text that the grammar allows but that cannot be read: too large a number, too deep a nesting, half of a
     /// surrogate pair.
     #[error("{0}")]
@@ -48,7 +52,8 @@ pub enum SyntaxFault {
 ///
 /// # Errors
 ///
-/// [`SyntaxError`] at the first character that breaks the grammar, or at the first byte that is no UTF-8.
+/// [`SyntaxError`] at the first character that breaks the grammar, at the first byte that is no UTF-8, or at the first key
+/// that an object names twice.
 ///
 /// # Examples
 ///
@@ -70,9 +75,12 @@ pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
             );
         }
     };
-    serde_json::from_str(text).map_err(|error| match first_fault(text) {
-        Some((i, fault)) => at(text, i, fault),
-        None => unsupported(text, &error),
+    json::from_str(text).map_err(|error| {
+        let fault = || json::duplicate_key(text).map(|(i, key)| (i, SyntaxFault::DuplicateKey(key)));
+        match first_fault(text).or_else(fault) {
+            Some((i, fault)) => at(text, i, fault),
+            None => unsupported(text, &error),
+        }
     })
 }
 
@@ -310,6 +318,7 @@ mod tests {
             ("\u{feff}{}", 1, 1, "expected a value"),
             ("[1e999]", 1, 6, "number out of range"),
             ("[\"\\ud800\"]", 1, 9, "hex escape"),
+            ("{\"app\": {},\n \"app\": {}}", 2, 2, "found the key \"app\" for the second time"),
         ];
         for (text, line, column, message) in cases {
             let error = read_json(text.as_bytes()).unwrap_err();
@@ -337,11 +346,11 @@ mod tests {
         /// The scan finds a fault where `serde_json` finds one in the grammar, and none in text that it accepts.
         #[test]
         fn agrees_with_serde_json(text in r#"[\[\]{},:"0-9a-e\\u.\-truefalsn \n]{0,12}"#) {
-            let read = serde_json::from_str::<Json>(&text);
+            let read = json::from_str::<Json>(&text);
             let fault = first_fault(&text);
             prop_assert!(read.is_ok() <= fault.is_none(), "{text:?}: {read:?} {fault:?}");
             if let Err(error) = read && !error.to_string().contains("surrogate") && !error.to_string().contains("range")
-                && !error.to_string().contains("hex escape") {
+                && !error.to_string().contains("hex escape") && !error.to_string().contains("duplicate") {
                 prop_assert!(fault.is_some(), "{text:?}: {error}");
             }
         }
