@@ -64,7 +64,8 @@ pub struct Resources {
     items: Items,
 }
 
-/// A sum that is not defined: above [`Scalar::MAX`], or of two types under one name.
+/// A sum that is not defined: above [`Scalar::MAX`], or of two types under one name. An amount that is too large by itself is
+/// added to none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("cannot add {added} to {to}: expected the same type and no more than {max} in all", max = Scalar::MAX)]
@@ -88,18 +89,35 @@ impl Resources {
         ResourcesBuilder { items: Vec::new() }
     }
 
-    /// Makes a collection of resources and merges those of equal identity.
+    /// Makes a collection of resources and merges those of equal identity. O(n log n).
     ///
     /// # Errors
     ///
-    /// [`SumError`] if a sum is above [`Scalar::MAX`], or a name has two types.
+    /// [`SumError`] if an amount or a sum is above [`Scalar::MAX`], or a name has two types.
     pub fn try_from_iter(items: impl IntoIterator<Item = Resource>) -> Result<Self, SumError> {
-        let items = items.into_iter();
-        let mut list = Vec::with_capacity(items.size_hint().0);
-        for item in items.filter(|item| !item.is_empty()) {
-            sorted::add_one(&mut list, item)?;
+        sorted::collect(items.into_iter().collect()).map(Self::from_sorted).map_err(|(_, error)| error)
+    }
+
+    /// Makes a collection of resources that are read one by one. The error is that of the first item that is invalid or
+    /// cannot be added, with its name.
+    fn try_from_items<N: Into<String>>(
+        items: impl Iterator<Item = Result<(N, Resource), ResourceError>>,
+    ) -> Result<Self, ResourceError> {
+        let (mut names, mut resources, mut invalid) = (Vec::new(), Vec::new(), None);
+        for item in items {
+            match item {
+                Ok((name, resource)) => {
+                    names.push(name);
+                    resources.push(resource);
+                }
+                Err(error) => {
+                    invalid = Some(error);
+                    break;
+                }
+            }
         }
-        Ok(Self { items: list.into() })
+        let sum = sorted::collect(resources).map_err(|(i, sum)| ItemFault::from(sum).of(names.swap_remove(i)))?;
+        invalid.map_or_else(|| Ok(Self::from_sorted(sum)), Err)
     }
 
     /// Makes a collection of a list in canonical order, without its empty entries.
@@ -112,7 +130,7 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`SumError`] if the sum is above [`Scalar::MAX`], or the name has another type.
+    /// [`SumError`] if the amount or the sum is above [`Scalar::MAX`], or the name has another type.
     pub fn try_insert(&mut self, resource: Resource) -> Result<(), SumError> {
         if resource.is_empty() {
             return Ok(());
@@ -365,7 +383,7 @@ impl ResourcesBuilder {
     ///
     /// # Errors
     ///
-    /// [`SumError`] if a sum is above [`Scalar::MAX`], or a name has two types.
+    /// [`SumError`] if an amount or a sum is above [`Scalar::MAX`], or a name has two types.
     pub fn build(self) -> Result<Resources, SumError> {
         Resources::try_from_iter(self.items)
     }

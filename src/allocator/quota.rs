@@ -49,6 +49,14 @@ impl Quota {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
+    /// A guarantee or a limit is above [`Scalar::MAX`].
+    #[error("{amount} {name} is too much for a quota: the largest amount is {max}", max = Scalar::MAX)]
+    TooLarge {
+        /// The resource.
+        name: String,
+        /// The guarantee or limit.
+        amount: Scalar,
+    },
     /// The guarantee exceeds the limit.
     #[error("a guarantee of {guarantee} {name} is over the limit of {limit}")]
     OverLimit {
@@ -107,6 +115,10 @@ impl Quotas {
 
     /// Replaces the quota of a role.
     pub(super) fn set(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
+        let too_large = |(_, amount): &(&str, Scalar)| *amount > Scalar::MAX;
+        if let Some((name, amount)) = quota.guarantees.iter().chain(quota.limits.iter()).find(too_large) {
+            return Err(QuotaError::TooLarge { name: name.into(), amount });
+        }
         for (name, guarantee) in quota.guarantees.iter() {
             if let Some(limit) = quota.limits.limit(name).filter(|limit| *limit < guarantee) {
                 return Err(QuotaError::OverLimit { name: name.into(), guarantee, limit });

@@ -53,7 +53,7 @@ impl Quantities {
         self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
     }
 
-    /// Adds to the amount of `name`; the sum saturates at 2^64 - 1 thousandths.
+    /// Adds to the amount of `name`. The sum may be above [`Scalar::MAX`], and saturates at 2^64 - 1 thousandths.
     pub fn add(&mut self, name: &str, amount: Scalar) {
         match self.position(name) {
             _ if amount.is_zero() => {}

@@ -65,6 +65,12 @@ impl Value {
         sum.inspect(|sum| *mine = *sum).is_some()
     }
 
+    /// Returns true for a scalar above the maximum.
+    #[inline]
+    pub(super) fn is_too_large(&self) -> bool {
+        matches!(self, Self::Scalar(amount) if *amount > Scalar::MAX)
+    }
+
     pub(super) fn same_type(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }

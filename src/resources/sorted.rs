@@ -4,7 +4,7 @@
 //! position of the previous entry on, linearly at first and then in steps that double (galloping). So lists of the same
 //! resources cost one comparison per entry, and a few resources in a long list the logarithm of its length each.
 
-use super::{Resource, SumError};
+use super::{Ranges, Resource, Scalar, Set, SumError, Value};
 use std::cmp::Ordering;
 
 /// The number of new entries up to which each is inserted by itself; more are added at once, and the list sorted.
@@ -46,8 +46,12 @@ fn search(list: &[Resource], from: usize, wanted: &Resource) -> Result<usize, us
     if found { Ok(position) } else { Err(position) }
 }
 
-/// Checks that `added` can be added at its position: one name has one type, and the sum is not above the maximum.
+/// Checks that `added` can be added at its position: one name has one type, and neither it nor the sum is above the maximum.
 fn check_one(list: &[Resource], position: Result<usize, usize>, added: &Resource) -> Result<(), SumError> {
+    if added.value.is_too_large() {
+        let nothing = added.like(Value::Scalar(Scalar::ZERO));
+        return Err(SumError { to: Box::new(nothing), added: Box::new(added.clone()) });
+    }
     let (Ok(at) | Err(at)) = position;
     let is_valid = match position {
         Ok(at) => list[at].is_shared() || !list[at].merges() || list[at].value.can_add(&added.value),
@@ -148,6 +152,81 @@ pub(super) fn add_one(list: &mut Vec<Resource>, added: Resource) -> Result<(), S
     Ok(())
 }
 
+/// Merges resources that come in any order, each added to those before it. O(n log n), and in the sizes of the values.
+///
+/// # Errors
+///
+/// The first resource that cannot be added to those before it, with its index.
+pub(super) fn collect(items: Vec<Resource>) -> Result<Vec<Resource>, (usize, SumError)> {
+    if items.len() <= MAX_INSERTS {
+        let mut list = Vec::with_capacity(items.len());
+        for (i, item) in items.into_iter().enumerate().filter(|(_, item)| !item.is_empty()) {
+            add_one(&mut list, item).map_err(|error| (i, error))?;
+        }
+        return Ok(list);
+    }
+    let mut sorted: Vec<usize> = (0..items.len()).filter(|i| !items[*i].is_empty()).collect();
+    // The sort is stable: equals stay as they came.
+    sorted.sort_by(|a, b| order(&items[*a], &items[*b]));
+    if let Some(misfit) = first_misfit(&items, &sorted) {
+        let mut list = collect(items[..misfit].to_vec())?;
+        let refused = add_one(&mut list, items[misfit].clone());
+        return Err((misfit, refused.expect_err("a misfit cannot be added to those before it")));
+    }
+    let mut list = Vec::with_capacity(sorted.len());
+    for run in sorted.chunk_by(|a, b| order(&items[*a], &items[*b]) == Ordering::Equal) {
+        let first = &items[run[0]];
+        let equals = || run.iter().map(|i| &items[*i]);
+        if run.len() == 1 {
+            list.push(first.clone());
+        } else if first.is_shared() {
+            let mut all = first.clone();
+            all.copies = equals().fold(0, |sum: u32, equal| sum.saturating_add(equal.copies));
+            list.push(all);
+        } else if first.merges() {
+            list.push(first.clone().with_value(union(equals().map(|equal| &equal.value))));
+        } else {
+            // As if inserted one by one: a later entry comes before its equals.
+            list.extend(equals().rev().cloned());
+        }
+    }
+    Ok(list)
+}
+
+/// Returns the lowest index of a resource that cannot be added to those before it. The indices are sorted.
+fn first_misfit(items: &[Resource], sorted: &[usize]) -> Option<usize> {
+    let mut misfits = Vec::new();
+    for namesakes in sorted.chunk_by(|a, b| items[*a].same_name(&items[*b])) {
+        let value = |i: &usize| &items[*i].value;
+        let earliest = namesakes.iter().min().map(value);
+        let is_misfit =
+            |i: &&usize| value(i).is_too_large() || earliest.is_some_and(|first| !first.same_type(value(i)));
+        misfits.extend(namesakes.iter().copied().filter(|i| is_misfit(&i)).min());
+        for run in namesakes.chunk_by(|a, b| order(&items[*a], &items[*b]) == Ordering::Equal) {
+            let mut sum = Value::Scalar(Scalar::ZERO);
+            let is_scalar = |i: &&usize| matches!(value(i), Value::Scalar(_)) && items[**i].merges();
+            misfits.extend(run.iter().filter(is_scalar).find(|i| !sum.try_add_scalar(value(i))));
+        }
+    }
+    misfits.into_iter().min()
+}
+
+/// Returns the sum of values of one type, of which scalars are not above the maximum together.
+fn union<'a>(values: impl Iterator<Item = &'a Value> + Clone) -> Value {
+    let ranges =
+        || values.clone().filter_map(|value| if let Value::Ranges(ranges) = value { Some(ranges) } else { None });
+    let sets = || values.clone().filter_map(|value| if let Value::Set(set) = value { Some(set) } else { None });
+    match values.clone().next() {
+        Some(Value::Ranges(_)) => Value::Ranges(ranges().flat_map(Ranges::as_slice).copied().collect()),
+        Some(Value::Set(_)) => Value::Set(sets().flat_map(Set::as_slice).cloned().collect()),
+        Some(Value::Scalar(_)) | None => {
+            let mut sum = Value::Scalar(Scalar::ZERO);
+            values.for_each(|value| sum.add(value));
+            sum
+        }
+    }
+}
+
 /// Returns true if the list has an entry equal to one of `other`.
 pub(super) fn intersects(list: &[Resource], other: &[Resource]) -> bool {
     let mut from = 0;
@@ -187,18 +266,27 @@ pub(super) fn remove(list: &mut Vec<Resource>, removed: &[Resource]) {
 /// Returns the first entry of `asked` that the list does not contain; each copy and indivisible entry counts once.
 pub(super) fn first_missing<'a>(list: &[Resource], asked: &'a [Resource]) -> Option<&'a Resource> {
     let mut from = 0;
-    let is_missing = |(i, resource): &(usize, &Resource)| match seek(list, from, resource) {
-        Err(_) => true,
-        Ok(at) if resource.merges() => {
-            from = at + 1;
-            !list[at].value.contains(&resource.value)
-        }
-        Ok(at) => {
-            from = at;
-            copies(list[at..].iter(), resource) < copies(asked[..=*i].iter().rev(), resource)
+    // Of the run of equal entries at `from`: the copies that are there, and how many are asked for.
+    let (mut held, mut wanted) = (0, 0);
+    let is_missing = |i: &usize| {
+        let resource = &asked[*i];
+        match seek(list, from, resource) {
+            Err(_) => true,
+            Ok(at) if resource.merges() => {
+                from = at + 1;
+                !list[at].value.contains(&resource.value)
+            }
+            Ok(at) => {
+                let is_run = i.checked_sub(1).is_some_and(|before| order(&asked[before], resource) == Ordering::Equal);
+                if !is_run {
+                    (from, held, wanted) = (at, copies(list[at..].iter(), resource), 0);
+                }
+                wanted += resource.copies();
+                held < wanted
+            }
         }
     };
-    asked.iter().enumerate().find(is_missing).map(|(_, resource)| resource)
+    (0..asked.len()).find(is_missing).map(|i| &asked[i])
 }
 
 /// Returns the number of copies of a resource in a run of equal entries.

@@ -340,6 +340,76 @@ fn any_resource() -> impl Strategy<Value = Resource> {
     })
 }
 
+/// Returns the result of adding resources one by one: all, or the first error with the index of its resource.
+fn one_by_one(items: &[Resource]) -> Result<Resources, (usize, SumError)> {
+    let mut sum = Resources::new();
+    for (i, item) in items.iter().enumerate() {
+        sum.try_insert(item.clone()).map_err(|error| (i, error))?;
+    }
+    Ok(sum)
+}
+
+proptest! {
+    #[test]
+    fn many_at_once_are_as_many_one_by_one(
+        mut items in prop::collection::vec(any_resource(), 0..60),
+        (position, name, amount) in (0_usize..60, prop::sample::select(vec!["cpus", "a", "z"]), 0..=u64::MAX),
+        types in any::<bool>(),
+    ) {
+        if types {
+            items.retain(|item| matches!(item.value(), Value::Scalar(_)) == (item.name() < "e"));
+        }
+        let odd = Resource::new(name, Value::Scalar(Scalar::milli(amount >> (position % 20))));
+        items.insert(position.min(items.len()), odd);
+        let (own, plain) = (sorted::collect(items.clone()), one_by_one(&items));
+        prop_assert_eq!(own.clone().map_err(|(i, _)| i).map(Resources::from_sorted), plain.clone().map_err(|(i, _)| i));
+        if let (Err((_, own)), Err((_, plain))) = (own, plain) {
+            prop_assert_eq!(own.to_string(), plain.to_string());
+        }
+    }
+}
+
+#[test]
+fn an_amount_above_the_largest_is_refused() {
+    let too_much = |milli: u64| Resource::new("cpus", Value::Scalar(Scalar::milli(milli)));
+    for milli in [Scalar::MAX.as_milli() + 1, u64::MAX] {
+        let error = Resources::builder().scalar("cpus", Scalar::milli(milli)).build().unwrap_err();
+        let expected = format!("cannot add cpus:{} to cpus:0", Scalar::milli(milli));
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(Resources::try_from_iter([too_much(milli)]), Err(error.clone()));
+        let mut some = parse("mem:1");
+        assert_eq!(some.try_insert(too_much(milli)), Err(error));
+        assert_eq!(some, parse("mem:1"));
+        let volume = Kind { disk: Some(Disk { persistence: Some("v".into()), ..Disk::default() }), ..Kind::default() };
+        assert!(some.try_insert(too_much(milli).with_kind(volume)).is_err());
+        assert!(Resources::try_from_iter((0..30).map(|_| too_much(1)).chain([too_much(milli)])).is_err());
+    }
+    let most = Resources::builder().scalar("cpus", Scalar::MAX).build().unwrap();
+    assert_eq!(most, parse("cpus:9000000000000"));
+}
+
+/// 80,000 names in descending order, mount disks of one root, ports and zones in one each: square costs would take minutes.
+#[test]
+fn long_lists_are_read_in_less_than_the_square_of_their_length() {
+    let n = 80_000_usize;
+    let text = |item: &dyn Fn(usize) -> String| (0..n).rev().map(item).collect::<Vec<_>>().join(";");
+    let names = parse(&text(&|i| format!("n{i:06}:1")));
+    assert_eq!(names.iter().count(), n);
+    assert_eq!(parse(&text(&|i| format!("ports:[{0}-{0}]", i * 2))).amount("ports"), Scalar::units(n as u64));
+    assert_eq!(parse(&text(&|i| format!("zones:{{z{i:06}}}"))).amount("zones"), Scalar::units(n as u64));
+    let disk = r#"{"name":"disk","scalar":{"value":7},"disk":{"source":{"type":"MOUNT","mount":{"root":"/m"}}}}"#;
+    let disks = v1(&format!("[{}]", vec![disk; n].join(",")));
+    assert_eq!(disks.iter().count(), n);
+    let (mut more, copy) = (disks.clone(), v1(&serde_json::to_string(&disks).unwrap()));
+    assert!(disks.contains(&copy));
+    more.try_add(&copy).unwrap();
+    assert_eq!(more.iter().count(), 2 * n);
+    more.remove(&copy);
+    assert_eq!(more, disks);
+    let clash = text(&|i| format!("n{i:06}:1")) + ";n000000:[1-2]";
+    assert_eq!(clash.parse::<Resources>().unwrap_err().item, "n000000:[1-2]");
+}
+
 /// A plain reference: the same rules on an unsorted list with linear search.
 #[derive(Debug, Clone, Default)]
 struct Plain(Vec<Resource>);

@@ -173,14 +173,14 @@ impl From<&Role> for AllocationInfo {
 
 /// Adds up resources, and returns the role that they are allocated to: that of the first one with an `allocation_info`.
 pub(super) fn read_resources(objects: Vec<V1Resource>) -> Result<(Resources, Option<Role>), V1Error> {
-    let mut resources = Resources::new();
     let mut role = None;
+    let mut resources = Vec::with_capacity(objects.len());
     for object in objects {
         let (resource, allocated) = read_resource(object)?;
         role = role.or(allocated);
-        resources.try_insert(resource)?;
+        resources.push(resource);
     }
-    Ok((resources, role))
+    Ok((Resources::try_from_iter(resources)?, role))
 }
 
 pub(super) fn read_resource(object: V1Resource) -> Result<(Resource, Option<Role>), V1Error> {
