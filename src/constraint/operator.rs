@@ -218,6 +218,16 @@ impl Pattern {
     }
 
     /// Returns the pattern as it was written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::constraint::Pattern;
+    ///
+    /// let pattern = Pattern::new("rack-[1-3]")?;
+    /// assert_eq!(pattern.as_str(), "rack-[1-3]");
+    /// # Ok::<(), apportion::constraint::ConditionError>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text

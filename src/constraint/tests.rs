@@ -260,6 +260,7 @@ fn marathon_has_seven_operators_and_no_fields_of_tasks() {
 #[test]
 fn a_pattern_may_end_in_a_comment() {
     let pattern = Pattern::new("(?x) r \\d # any rack").unwrap();
+    assert_eq!(pattern.as_str(), "(?x) r \\d # any rack");
     assert!(pattern.matches("r1") && !pattern.matches("r11"));
 }
 
