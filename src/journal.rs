@@ -54,6 +54,12 @@ pub enum LineError {
     /// The line is not JSON, not a known command, or has a field that is missing, unknown or of the wrong type.
     #[error("{0}")]
     Shape(#[from] serde_json::Error),
+    /// The line is too long to be parsed.
+    #[error("a line of {found} bytes: expected at most {max}", max = Replay::MAX_LINE_BYTES)]
+    TooLong {
+        /// The length of the line.
+        found: usize,
+    },
     /// The time is invalid.
     #[error(transparent)]
     Time(#[from] TimeError),
@@ -80,6 +86,10 @@ enum Rejection {
 }
 
 impl Replay {
+    /// The longest line in bytes, 64 MiB: JSON takes many times the memory of its text, so a longer line is refused before
+    /// it is parsed.
+    pub const MAX_LINE_BYTES: usize = 64 << 20;
+
     /// Returns a replay before the first line.
     #[must_use]
     pub fn new() -> Self {
@@ -105,9 +115,12 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// [`LineError`] for a line that is not a command, and for a configuration that is refused; the state is then as before.
+    /// [`LineError`] for a line that is too long or not a command, and for a configuration that is refused; the state is then as before.
     pub fn feed(&mut self, line: &str, mut emit: impl FnMut(&str)) -> Result<(), LineError> {
         self.line += 1;
+        if line.len() > Self::MAX_LINE_BYTES {
+            return Err(LineError::TooLong { found: line.len() });
+        }
         let text = line.trim();
         if text.is_empty() || text.starts_with("//") {
             return Ok(());
@@ -226,7 +239,7 @@ pub fn record(at: Time, command: &Command) -> String {
 mod tests {
     use super::*;
     use crate::agent::{Agent, Domain, Unavailability};
-    use crate::allocator::{AgentOrder, Hdrf, Quota, Random, SorterChoice};
+    use crate::allocator::{AgentOrder, Hdrf, Quota, QuotaError, Random, SorterChoice};
     use crate::attributes::AttributeValue;
     use crate::framework::OfferConstraints;
     use crate::id::TaskId;
@@ -293,6 +306,25 @@ mod tests {
     }
 
     #[test]
+    fn an_amount_above_the_largest_is_refused_in_a_quota() {
+        let above = |milli: u64| [("cpus", Scalar::milli(milli))];
+        for milli in [Scalar::MAX.as_milli() + 1, u64::MAX] {
+            for quota in [
+                Quota::new(above(milli).into_iter().collect(), Limits::new()),
+                Quota::new(Quantities::new(), above(milli).into_iter().collect()),
+            ] {
+                let command = Command::SetQuota(Role::default(), quota);
+                let line = record(Time::ZERO, &command);
+                let refused = Master::new(Config::default()).handle(Time::ZERO, command);
+                assert!(matches!(refused, Err(CommandError::Quota(QuotaError::TooLarge { .. }))), "{refused:?}");
+                let mut replay = Replay::new();
+                replay.feed(&line, |_| {}).unwrap();
+                assert_eq!(replay.refused(), 1);
+            }
+        }
+    }
+
+    #[test]
     fn digits_of_large_amounts_are_printed_as_they_were_read() {
         let (mut replay, mut lines) = (Replay::new(), Vec::new());
         let reserve = |amount: &str| {
@@ -318,6 +350,15 @@ mod tests {
             assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
         }
         assert!(lines.iter().all(|line| line.starts_with(r#"{"at":9000000000000.000001,"#)), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_before_it_is_parsed() {
+        let numbers = "[1,".repeat(Replay::MAX_LINE_BYTES / 3 + 1);
+        let refused = Replay::new().feed(&numbers, |_| panic!("an effect"));
+        assert!(matches!(refused, Err(LineError::TooLong { found }) if found == numbers.len()), "{refused:?}");
+        let comment = "//".repeat(Replay::MAX_LINE_BYTES / 2);
+        assert!(Replay::new().feed(&comment, |_| panic!("an effect")).is_ok());
     }
 
     #[test]

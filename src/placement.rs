@@ -10,7 +10,9 @@ mod document;
 mod matcher;
 mod model;
 
-pub use document::{Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json};
+pub use document::{
+    MAX_DOCUMENT_BYTES, Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json,
+};
 pub use model::app::{App, GpuBehavior};
 pub use model::barrier::{Barrier, Obstacle};
 pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};

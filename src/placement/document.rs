@@ -14,4 +14,4 @@ mod reader;
 
 pub use problem::Problem;
 pub use reader::{Node, ReadError, ReadFault, TextError};
-pub use syntax::{SyntaxError, SyntaxFault, read_json};
+pub use syntax::{MAX_DOCUMENT_BYTES, SyntaxError, SyntaxFault, read_json};

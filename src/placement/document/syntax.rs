@@ -6,6 +6,10 @@
 use crate::json;
 use serde_json::Value as Json;
 
+/// The longest document in bytes, 64 MiB: JSON takes many times the memory of its text, so longer text is refused before it
+/// is parsed.
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+
 /// The error of text that is no JSON.
 ///
 /// Its text is `LINE:COLUMN: ...`, both counted from 1, columns in characters.
@@ -42,6 +46,9 @@ pub enum SyntaxFault {
     /// A key that an object has already; the position is that of the second one.
     #[error("found the key {0:?} for the second time, expected keys that differ")]
     DuplicateKey(String),
+    /// The text is too long to be parsed.
+    #[error("found {0} bytes, expected at most {MAX_DOCUMENT_BYTES}")]
+    TooLong(usize),
     /// Text that the grammar allows but that cannot be read: too large a number, too deep a nesting, half of a
     /// surrogate pair.
     #[error("{0}")]
@@ -52,7 +59,7 @@ pub enum SyntaxFault {
 ///
 /// # Errors
 ///
-/// [`SyntaxError`] at the first character that breaks the grammar, at the first byte that is no UTF-8, or at the first key
+/// [`SyntaxError`] for text above [`MAX_DOCUMENT_BYTES`], at the first character that breaks the grammar, at the first byte that is no UTF-8, or at the first key
 /// that an object names twice.
 ///
 /// # Examples
@@ -64,6 +71,9 @@ pub enum SyntaxFault {
 /// assert_eq!(error.to_string(), "3:3: found '\"', expected `,` or `}`");
 /// ```
 pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
+    if text.len() > MAX_DOCUMENT_BYTES {
+        return Err(SyntaxError { line: 1, column: 1, fault: SyntaxFault::TooLong(text.len()) });
+    }
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
@@ -332,6 +342,12 @@ mod tests {
         let error = read_json(b"{\n\"a\": \"\xff\"}").unwrap_err();
         assert_eq!((error.line, error.column, error.fault), (2, 7, SyntaxFault::InvalidUtf8));
         assert_eq!(read_json(b"[1 2, \"\xff\"]").unwrap_err().column, 4);
+    }
+
+    #[test]
+    fn text_that_is_too_long_is_refused() {
+        let blanks = vec![b' '; MAX_DOCUMENT_BYTES + 1];
+        assert_eq!(read_json(&blanks).unwrap_err().fault, SyntaxFault::TooLong(blanks.len()));
     }
 
     #[test]
