@@ -23,6 +23,9 @@ const MAX_INLINE: usize = 4;
 /// The spare capacity above which a list is shrunk.
 const MAX_SPARE: usize = 64;
 
+/// The number of ranges for each of another list from which each is searched, instead of walking through all.
+const MIN_SEARCHED: usize = 16;
+
 type InlineRanges = SmallVec<[Range; MAX_INLINE]>;
 
 /// An interval set of unsigned 64-bit numbers: sorted ranges that neither overlap nor touch.
@@ -78,13 +81,20 @@ impl Ranges {
         self.as_slice().iter().flat_map(|range| range.begin..=range.end)
     }
 
-    /// Returns true if `other` is a subset. O(ranges of both).
+    /// Returns true if `other` is a subset. O(ranges of both), or O(ranges of `other` · log ranges) if they are few.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         if let (Repr::Many(mine), Repr::Many(theirs)) = (&self.0, &other.0)
             && Arc::ptr_eq(mine, theirs)
         {
             return true;
+        }
+        if self.has_many_more(other) {
+            return other.as_slice().iter().all(|theirs| {
+                let mine = self.as_slice();
+                let current = mine.get(mine.partition_point(|range| range.end < theirs.end));
+                current.is_some_and(|range| range.begin <= theirs.begin)
+            });
         }
         let mut mine = self.as_slice().iter();
         let mut current = mine.next();
@@ -96,12 +106,14 @@ impl Ranges {
         })
     }
 
-    /// Adds every member of `other`. O(ranges of both).
+    /// Adds every member of `other`. O(ranges of both); a search and a move in memory for each range of `other` if they are few.
     pub fn insert(&mut self, other: &Self) {
         let (mine, theirs) = (self.as_slice(), other.as_slice());
         if mine.is_empty() {
             *self = other.clone();
         } else if theirs.is_empty() {
+        } else if self.has_many_more(other) {
+            self.edit(|list| theirs.iter().for_each(|range| insert_one(list, *range)));
         } else if mine.len() + theirs.len() <= MAX_INLINE {
             let mut result = InlineRanges::new();
             union(mine, theirs, |range| result.push(range));
@@ -113,19 +125,62 @@ impl Ranges {
         }
     }
 
-    /// Removes every member of `other`. O(ranges of both).
+    /// Removes every member of `other`. O(ranges of both); a search and a move in memory for each range of `other` if they are
+    /// few.
     pub fn remove(&mut self, other: &Self) {
         let (mine, theirs) = (self.as_slice(), other.as_slice());
         if mine.len() + theirs.len() <= MAX_INLINE {
             let mut result = InlineRanges::new();
             difference(mine, theirs, |range| result.push(range));
             self.0 = result.into();
+        } else if self.has_many_more(other) {
+            self.edit(|list| theirs.iter().for_each(|range| remove_one(list, *range)));
         } else {
             let mut result = Vec::with_capacity(mine.len() + theirs.len());
             difference(mine, theirs, |range| result.push(range));
             self.0 = result.into();
         }
     }
+}
+
+impl Ranges {
+    /// Returns true if it is cheaper to search for each range of `other` than to walk through all.
+    #[inline]
+    fn has_many_more(&self, other: &Self) -> bool {
+        self.as_slice().len() > MAX_INLINE && self.as_slice().len() / MIN_SEARCHED >= other.as_slice().len()
+    }
+
+    /// Changes a list in place, after copying it if it is shared.
+    fn edit(&mut self, change: impl FnOnce(&mut Vec<Range>)) {
+        let Repr::Many(list) = &mut self.0 else { return };
+        let list = Arc::make_mut(list);
+        change(list);
+        if list.len() < 2 || list.capacity() > 2 * list.len() + MAX_SPARE {
+            self.0 = std::mem::take(list).into();
+        }
+    }
+}
+
+/// Adds a range to a list, and joins it with those that it overlaps or touches.
+fn insert_one(list: &mut Vec<Range>, mut added: Range) {
+    let from = list.partition_point(|range| range.end.saturating_add(1) < added.begin);
+    let to = list.partition_point(|range| range.begin <= added.end.saturating_add(1));
+    if let Some((first, last)) = list[from..to].first().zip(list[from..to].last()) {
+        (added.begin, added.end) = (added.begin.min(first.begin), added.end.max(last.end));
+    }
+    list.splice(from..to, [added]);
+}
+
+/// Removes a range from a list, and leaves what lies before and after it of those that it overlaps.
+fn remove_one(list: &mut Vec<Range>, removed: Range) {
+    let from = list.partition_point(|range| range.end < removed.begin);
+    let to = list.partition_point(|range| range.begin <= removed.end);
+    let Some((first, last)) = list[from..to].first().zip(list[from..to].last()) else { return };
+    let before = removed.begin.checked_sub(1).filter(|end| first.begin <= *end);
+    let after = removed.end.checked_add(1).filter(|begin| *begin <= last.end);
+    let before = before.map(|end| Range { begin: first.begin, end });
+    let after = after.map(|begin| Range { begin, end: last.end });
+    list.splice(from..to, before.into_iter().chain(after));
 }
 
 impl From<InlineRanges> for Repr {
@@ -284,13 +339,19 @@ mod tests {
             .prop_map(|pieces| pieces.into_iter().map(|(begin, more)| begin..=begin + more).collect())
     }
 
+    /// Many ranges, most of which the others do not touch.
+    fn many_ranges() -> impl Strategy<Value = Ranges> {
+        prop::collection::vec((0_u64..400, 0_u64..3), 40..90)
+            .prop_map(|pieces| pieces.into_iter().map(|(begin, more)| begin..=begin + more).collect())
+    }
+
     fn members(ranges: &Ranges) -> BTreeSet<u64> {
         ranges.numbers().collect()
     }
 
     proptest! {
         #[test]
-        fn agrees_with_a_set_of_numbers(a in ranges(), b in ranges()) {
+        fn agrees_with_a_set_of_numbers(a in prop_oneof![ranges(), many_ranges()], b in prop_oneof![ranges(), many_ranges()]) {
             let (mut sum, mut rest) = (a.clone(), a.clone());
             sum.insert(&b);
             rest.remove(&b);
@@ -302,6 +363,26 @@ mod tests {
                 prop_assert!(set.as_slice().windows(2).all(|pair| pair[0].end + 1 < pair[1].begin));
             }
         }
+    }
+
+    #[test]
+    fn the_ends_of_a_long_list_do_not_overflow() {
+        let mut list = Ranges::from_iter((0..100).map(|i| i * 4..=i * 4 + 1).chain([u64::MAX - 1..=u64::MAX]));
+        let before = list.clone();
+        for end in [0..=0, u64::MAX..=u64::MAX] {
+            let end = Ranges::from_iter([end]);
+            assert!(list.contains(&end));
+            list.remove(&end);
+            assert!(!list.contains(&end));
+            assert_eq!(list.count() + 1, before.count());
+            list.insert(&end);
+            assert_eq!(list, before);
+        }
+        list.insert(&Ranges::from_iter([1..=u64::MAX]));
+        assert_eq!(list, Ranges::from_iter([0..=u64::MAX]));
+        let mut rest = before;
+        rest.remove(&list);
+        assert!(rest.is_empty());
     }
 
     #[test]
