@@ -40,10 +40,11 @@ impl Limits {
         self.0.is_empty()
     }
 
-    /// Returns the limit of `name`, or `None` if it is unlimited.
+    /// Returns the limit of `name`, or `None` if it is unlimited. O(log names).
     #[must_use]
     pub fn limit(&self, name: &str) -> Option<Scalar> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, limit)| *limit)
+        let position = self.0.binary_search_by(|(key, _)| key.as_str().cmp(name)).ok()?;
+        Some(self.0[position].1)
     }
 
     /// Iterates over the limited names in byte order, with their limits.

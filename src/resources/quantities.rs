@@ -57,7 +57,7 @@ impl Quantities {
     pub fn add(&mut self, name: &str, amount: Scalar) {
         match self.position(name) {
             _ if amount.is_zero() => {}
-            Ok(i) => self.0[i].1 = self.0[i].1.checked_add(amount).unwrap_or(Scalar::milli(u64::MAX)),
+            Ok(i) => self.0[i].1 = sum(self.0[i].1, amount),
             Err(i) => self.0.insert(i, (SmolStr::new(name), amount)),
         }
     }
@@ -76,11 +76,33 @@ impl Quantities {
 impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
     fn from_iter<I: IntoIterator<Item = (S, Scalar)>>(amounts: I) -> Self {
         let mut quantities = Self::new();
-        for (name, amount) in amounts {
-            quantities.add(name.as_ref(), amount);
+        let mut is_sorted = true;
+        for (name, amount) in amounts.into_iter().filter(|(_, amount)| !amount.is_zero()) {
+            let name = name.as_ref();
+            match quantities.0.last_mut() {
+                Some((last, total)) if last == name => *total = sum(*total, amount),
+                last => {
+                    is_sorted &= last.is_none_or(|(last, _)| last.as_str() < name);
+                    quantities.0.push((SmolStr::new(name), amount));
+                }
+            }
+        }
+        if !is_sorted {
+            quantities.0.sort_by(|(a, _), (b, _)| a.cmp(b));
+            quantities.0.dedup_by(|(name, amount), (last, total)| {
+                let is_same = name == last;
+                if is_same {
+                    *total = sum(*total, *amount);
+                }
+                is_same
+            });
         }
         quantities
     }
+}
+
+fn sum(a: Scalar, b: Scalar) -> Scalar {
+    a.checked_add(b).unwrap_or(Scalar::milli(u64::MAX))
 }
 
 impl TryFrom<Object<Number>> for Quantities {
@@ -104,5 +126,33 @@ impl fmt::Display for Quantities {
             write!(f, "{semicolon}{name}:{amount}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Limits;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn amounts_in_any_order_are_as_if_added_one_by_one(
+            amounts in prop::collection::vec(("[a-d]{1,2}", prop_oneof![0_u64..9, any::<u64>()]), 0..12),
+        ) {
+            let amounts = amounts.into_iter().map(|(name, milli)| (name, Scalar::milli(milli)));
+            let mut plain = Quantities::new();
+            amounts.clone().for_each(|(name, amount)| plain.add(&name, amount));
+            prop_assert_eq!(amounts.collect::<Quantities>(), plain);
+        }
+    }
+
+    #[test]
+    fn many_names_in_any_order_are_read_soon() {
+        let fields: Vec<String> = (0..80_000).rev().map(|i| format!("\"n{i:06}\":1")).collect();
+        let json = format!("{{{}}}", fields.join(","));
+        let (amounts, limits): (Quantities, Limits) =
+            (serde_json::from_str(&json).unwrap(), serde_json::from_str(&json).unwrap());
+        assert!(amounts.iter().all(|(name, amount)| limits.limit(name) == Some(amount)));
     }
 }
