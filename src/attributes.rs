@@ -251,6 +251,10 @@ impl From<V1Attribute> for Attribute {
 impl From<&Attribute> for V1Attribute {
     fn from(attribute: &Attribute) -> Self {
         let value = match &attribute.value {
+            // JSON has no such number: it is written as text, so that it can be read.
+            AttributeValue::Scalar(value) if !value.is_finite() => {
+                V1Value::Text { text: V1Text { value: value.to_string().into() } }
+            }
             AttributeValue::Scalar(value) => V1Value::Scalar { scalar: V1Scalar { value: *value } },
             AttributeValue::Ranges(ranges) => {
                 V1Value::Ranges { ranges: V1Ranges { range: ranges.as_slice().to_vec() } }

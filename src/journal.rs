@@ -306,6 +306,20 @@ mod tests {
     }
 
     #[test]
+    fn odd_values_of_the_typed_interface_make_lines_that_can_be_read() {
+        for interval in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            let config = Config { allocation_interval: interval, offer_timeout: Some(interval), ..Config::default() };
+            Replay::new().feed(&configure(Time::MAX, &config), |_| {}).unwrap();
+        }
+        let mut agent = Agent::new("a", Resources::new());
+        agent.attributes.push("level", AttributeValue::Scalar(f64::INFINITY));
+        agent.attributes.push("level", AttributeValue::Scalar(f64::NAN));
+        let mut replay = Replay::new();
+        replay.feed(&record(Time::MAX, &Command::AddAgent(agent, Vec::new())), |_| {}).unwrap();
+        assert_eq!(replay.refused(), 0);
+    }
+
+    #[test]
     fn an_amount_above_the_largest_is_refused_in_a_quota() {
         let above = |milli: u64| [("cpus", Scalar::milli(milli))];
         for milli in [Scalar::MAX.as_milli() + 1, u64::MAX] {

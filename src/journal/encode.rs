@@ -20,6 +20,7 @@ use crate::role::Role;
 use crate::scheduler::{Call, OperationRef};
 use crate::task::Task;
 use smol_str::SmolStr;
+use std::time::Duration;
 
 impl From<&Config> for Configure {
     /// Writes the settings that differ from the defaults.
@@ -29,7 +30,8 @@ impl From<&Config> for Configure {
         let minimums = unlike(options.min_allocatable != default.options.min_allocatable);
         Self {
             allocation_interval: unlike(config.allocation_interval != default.allocation_interval)
-                .map(|()| config.allocation_interval.into()),
+                // Less than a microsecond counts as one.
+                .map(|()| config.allocation_interval.max(Duration::from_micros(1)).into()),
             min_allocatable: minimums.map(|()| options.min_allocatable.iter().map(write_amounts).collect()),
             fair_sharing_excluded: unlike(!options.fair_sharing_excluded.is_empty())
                 .map(|()| options.fair_sharing_excluded.clone()),
