@@ -3,6 +3,7 @@
 use super::number::DIGITS;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, Visitor};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -298,25 +299,27 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
 struct Fields<'r, 'de> {
     reader: &'r mut Reader<'de>,
     is_first: bool,
-    listed: Vec<Cow<'de, str>>,
+    listed: SmallVec<[Cow<'de, str>; 8]>,
     /// The keys after the first few.
     more: BTreeSet<Cow<'de, str>>,
 }
 
 impl<'r, 'de> Fields<'r, 'de> {
     fn new(reader: &'r mut Reader<'de>) -> Self {
-        Self { reader, is_first: true, listed: Vec::new(), more: BTreeSet::new() }
+        Self { reader, is_first: true, listed: SmallVec::new(), more: BTreeSet::new() }
     }
 
-    fn note(&mut self, key: &Cow<'de, str>) -> Result<(), Fault> {
-        let is_new = !self.listed.contains(key)
-            && if self.listed.len() < MAX_LISTED_KEYS {
-                self.listed.push(key.clone());
-                true
-            } else {
-                self.more.insert(key.clone())
-            };
-        if is_new { Ok(()) } else { Err(Fault::DuplicateKey(key.clone().into_owned())) }
+    /// Notes a key that was read.
+    fn note(&mut self, key: Cow<'de, str>) -> Result<(), Fault> {
+        if self.listed.contains(&key) || self.more.contains(&key) {
+            return Err(Fault::DuplicateKey(key.into_owned()));
+        }
+        if self.listed.len() < MAX_LISTED_KEYS {
+            self.listed.push(key);
+        } else {
+            self.more.insert(key);
+        }
+        Ok(())
     }
 }
 
@@ -332,7 +335,7 @@ impl<'de> de::MapAccess<'de> for Fields<'_, 'de> {
         }
         let start = self.reader.at;
         let key = self.reader.string()?;
-        self.note(&key).inspect_err(|_| self.reader.at = start)?;
+        self.note(key.clone()).inspect_err(|_| self.reader.at = start)?;
         let read = seed.deserialize(Key(key))?;
         self.reader.expect(b':', "`:`")?;
         Ok(Some(read))

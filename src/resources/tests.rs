@@ -165,7 +165,7 @@ proptest! {
         let object = format!(r#"{{"name":"{name}",{fields}}}"#);
         if let Ok(accepted) = serde_json::from_str::<Resources>(&format!("[{object}]")) {
             let printed = serde_json::to_string(&accepted).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Resources>(&printed).unwrap(), accepted.clone(), "{}", printed);
+            prop_assert_eq!(&serde_json::from_str::<Resources>(&printed).unwrap(), &accepted, "{}", printed);
             for resource in &accepted {
                 let old = v1::V1Resource::from(resource).unrefined();
                 prop_assert_eq!(&Resource::try_from(old).unwrap(), resource);

@@ -308,7 +308,7 @@ impl TryFrom<V1Source> for DiskSource {
     fn try_from(source: V1Source) -> Result<Self, ItemFault> {
         let types = [DiskType::Path, DiskType::Mount, DiskType::Block, DiskType::Raw];
         let kind = types.into_iter().find(|kind| source.kind.as_deref() == Some(disk_type(*kind)));
-        let kind = kind.ok_or(ItemFault::field("disk.source.type", "PATH, MOUNT, BLOCK or RAW"))?;
+        let kind = kind.ok_or_else(|| ItemFault::field("disk.source.type", "PATH, MOUNT, BLOCK or RAW"))?;
         let (has_path, has_mount) = (source.path.is_some(), source.mount.is_some());
         if has_path != (kind == DiskType::Path) {
             return Err(ItemFault::field("disk.source.path", "one if the type is PATH, else none"));

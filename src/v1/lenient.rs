@@ -181,7 +181,9 @@ impl<'a> Deserializer<'a> for Lenient<'a> {
                 Some(_) => visitor.visit_borrowed_str(text),
                 None => Err(self.unexpected(&visitor)),
             },
-            _ => visitor.visit_newtype_struct(self),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => {
+                visitor.visit_newtype_struct(self)
+            }
         }
     }
 
