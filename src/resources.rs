@@ -210,10 +210,11 @@ impl Resources {
         self.try_add(other).expect("the resources were subtracted from this sum before");
     }
 
-    /// Checks that each name of `other` has the same type in `self`, if it occurs there.
+    /// Checks that each name of `other` has the same type in `self`, if it occurs there. O(entries of `other` · log entries).
     pub(crate) fn check_types(&self, other: &Self) -> Result<(), SumError> {
         let clash = |theirs: &Resource| {
-            let namesake = self.iter().find(|mine| mine.name == theirs.name)?;
+            let first = self.items.partition_point(|mine| mine.name < theirs.name);
+            let namesake = self.items.get(first).filter(|mine| mine.name == theirs.name)?;
             let differs = namesake.value.type_name() != theirs.value.type_name();
             differs.then(|| SumError { to: Box::new(namesake.clone()), added: Box::new(theirs.clone()) })
         };
