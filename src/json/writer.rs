@@ -3,6 +3,7 @@
 use super::number::DIGITS;
 use serde::ser::{self, Serialize, Serializer};
 use serde_json::Error;
+use std::fmt;
 
 /// Writes compact JSON, as `serde_json` does but for the digits of a [`Number`](super::Number).
 ///
@@ -10,12 +11,14 @@ use serde_json::Error;
 ///
 /// When the value has a map with keys that are no text.
 pub(crate) fn to_string(value: &impl Serialize) -> String {
-    let mut writer = Writer::default();
+    let mut writer = Writer { out: Vec::with_capacity(MIN_CAPACITY), in_digits: false };
     value.serialize(&mut writer).expect("a line has text keys and only values that JSON has");
     String::from_utf8(writer.out).expect("tokens are written whole")
 }
 
-#[derive(Default)]
+/// The capacity with which text is begun: the length of a short line.
+const MIN_CAPACITY: usize = 256;
+
 struct Writer {
     out: Vec<u8>,
     /// True while the text of a number is written, which has no quotes.
@@ -75,8 +78,13 @@ impl List<'_> {
         Ok(())
     }
 
-    fn field<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Error> {
-        self.key(key)?;
+    /// Writes a field of a struct, whose name needs no escape.
+    fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
+        debug_assert!(!key.contains(['"', '\\']) && !key.contains(char::is_control), "{key} is the name of a field");
+        let quote: &[u8] = if std::mem::take(&mut self.is_first) { b"\"" } else { b",\"" };
+        for part in [quote, key.as_bytes(), b"\":"] {
+            self.writer.out.extend_from_slice(part);
+        }
         value.serialize(&mut *self.writer)
     }
 
@@ -115,6 +123,10 @@ impl<'w> Serializer for &'w mut Writer {
         } else {
             self.leaf(text)
         }
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
+        if self.in_digits { self.serialize_str(&value.to_string()) } else { self.leaf(&format_args!("{value}")) }
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Error> {
