@@ -232,7 +232,7 @@ pub trait Allocator: fmt::Debug + Send {
     ///
     /// # Errors
     ///
-    /// If the agent is unknown.
+    /// If the agent is unknown, or what tasks hold on it cannot be added up.
     fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError>;
 
     /// Ends a task: what it held is available again.

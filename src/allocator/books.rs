@@ -21,7 +21,7 @@ use super::{AllocatorError, Holding};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resources, SumError};
+use crate::resources::{Quantities, Resource, Resources, SumError};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexMap;
@@ -119,17 +119,21 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     }
 
     /// Ends an offer: `tasks` hold part of it from now on, the rest is available. Returns the member if it was removed with
-    /// its last holding.
-    #[must_use]
-    pub(super) fn end_offer(&mut self, agent: AgentIx, offer: &Holding, tasks: &[&Resources]) -> Option<MemberIx> {
-        self.ledger.end_offer(agent, &offer.resources, tasks);
+    /// its last holding. Fails, and changes nothing, if what the tasks hold cannot be added up.
+    pub(super) fn end_offer(
+        &mut self,
+        agent: AgentIx,
+        offer: &Holding,
+        tasks: &[&Resources],
+    ) -> Result<Option<MemberIx>, SumError> {
+        self.ledger.end_offer(agent, &offer.resources, tasks)?;
         self.quotas.remove_held(self.names.weigh(&offer.resources));
         for task in tasks {
             self.quotas.add_held(self.names.weigh(task));
         }
         self.quota_room_changed();
         self.assert_conservation(agent);
-        let member = self.holder(offer)?;
+        let Some(member) = self.holder(offer) else { return Ok(None) };
         if !tasks.is_empty() {
             self.membership.note_launch(member);
         }
@@ -138,7 +142,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             self.charge(member, agent, task, 0);
         }
         self.membership.add_holdings(member, tasks.len() as u64);
-        self.end_holding(member)
+        Ok(self.end_holding(member))
     }
 
     /// Ends a task: what it held is available. Returns the member if it was removed with its last holding.
@@ -207,12 +211,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     // Agents: what there is.
 
     /// Checks that the cluster can be counted with an agent's new total in place of its old one.
-    pub(super) fn check_totals(&mut self, agent: &Agent, old: Option<AgentIx>) -> Result<(), AllocatorError> {
+    pub(super) fn check_totals(&self, agent: &Agent, old: Option<AgentIx>) -> Result<(), AllocatorError> {
         let old = old.map_or_else(Quantities::new, |ix| self.ledger[ix].total().quantities());
-        for (name, amount) in agent.resources.quantities().iter() {
-            let total = self.totals.amount(self.names.intern(name));
+        for (name, amount) in scalar_sums(&agent.resources) {
+            let total = self.names.find(name).map_or(0, |name| self.totals.amount(name));
             let others = total.saturating_sub(old.amount(name).as_milli());
-            if others.checked_add(amount.as_milli()).is_none() {
+            if u128::from(others) + amount > u128::from(u64::MAX) {
                 return Err(AllocatorError::ClusterTooLarge { agent: agent.id.clone(), name: name.into() });
             }
         }
@@ -455,4 +459,13 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     pub(super) fn more_members_except(&mut self, role: RoleIx, except: &BitSet<MemberIx>, order: &mut Vec<ClientId>) {
         self.membership.more_members_except(role, except, &self.totals, order);
     }
+}
+
+/// The sums of scalars by name, in thousandths: those of several kinds may be more than 64 bits hold.
+fn scalar_sums(resources: &Resources) -> impl Iterator<Item = (&str, u128)> {
+    let by_name = resources.iter().as_slice().chunk_by(|a, b| a.name() == b.name());
+    by_name.map(|alike| {
+        let amounts = alike.iter().filter_map(Resource::scalar);
+        (alike[0].name(), amounts.map(|amount| u128::from(amount.as_milli())).sum())
+    })
 }

@@ -244,7 +244,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&offer.agent)?;
         let removed = self.books.end_offer(agent, offer, tasks);
-        self.forget_refusals(removed);
+        let held = |source| AllocatorError::Held { agent: offer.agent.clone(), source };
+        self.forget_refusals(removed.map_err(held)?);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::attributes::Attributes;
 use crate::framework::Framework;
 use crate::id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, TaskId};
 use crate::offer::Operation;
-use crate::resources::{Resources, Scalar, Shortfall};
+use crate::resources::{Resources, Scalar, Shortfall, SumError};
 use crate::role::Role;
 use crate::scheduler::Call;
 use crate::task::{Task, TaskStatus};
@@ -235,6 +235,14 @@ pub enum CommandError {
         /// The amount that it asks for.
         gpus: Scalar,
     },
+    /// A task asks for what an operation of the same accept has made, and its agent would hold more of it than can be counted.
+    #[error("task {task} cannot be counted: {source}")]
+    TaskUncountable {
+        /// The task.
+        task: TaskId,
+        /// The resource that cannot be added to what is held on the agent.
+        source: SumError,
+    },
     /// The framework has a task of that id that is not terminal.
     #[error("framework {framework} has a task {task} already")]
     TaskExists {
@@ -273,6 +281,7 @@ impl CommandError {
             | Self::TaskWithoutResources(task)
             | Self::MixedRevocable { task, .. }
             | Self::FractionalGpus { task, .. }
+            | Self::TaskUncountable { task, .. }
             | Self::InvalidTaskId { task, .. }
             | Self::TaskExists { task, .. } => Some(task),
             Self::TimeWentBack { .. }

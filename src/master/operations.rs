@@ -21,6 +21,8 @@ pub(super) struct AcceptPlan {
     pub(super) unused: Resources,
     /// The resources that the remaining operations may use.
     left: Resources,
+    /// All that is held on the agent after the accept, once a conversion may have made it more than a sum can hold.
+    held: Option<Resources>,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,11 @@ impl AcceptPlan {
         check_task(&task)?;
         if let Some(shortfall) = self.left.shortfall(&task.resources) {
             return Err(CommandError::TaskTooLarge { task: task.id, shortfall: Box::new(shortfall) });
+        }
+        if let Some(held) = &mut self.held
+            && let Err(source) = held.try_add(&task.resources)
+        {
+            return Err(CommandError::TaskUncountable { task: task.id, source });
         }
         self.left.remove(&task.resources.filter(|resource| !resource.is_shared()));
         self.unused.remove(&task.resources);
@@ -86,6 +93,7 @@ impl<A: Allocator> Master<A> {
             outcomes: Vec::new(),
             unused: offered.resources.clone(),
             left: offered.resources.clone(),
+            held: None,
         };
         for (index, operation) in operations.into_iter().enumerate() {
             let name = operation.name();
@@ -108,6 +116,9 @@ impl<A: Allocator> Master<A> {
                     let result = operation.conversion(Some(&offered.role)).and_then(|conversion| {
                         self.check_sharing(framework, &operation)?;
                         self.check_agent(&offered.agent, &operation, &conversion, &plan.conversions, &in_use)?;
+                        if plan.held.is_none() {
+                            plan.held = Some(self.held_beside(offered, &in_use)?);
+                        }
                         plan.convert(conversion)
                     });
                     let status = feedback.get(&index).map(|id| {
@@ -122,6 +133,15 @@ impl<A: Allocator> Master<A> {
             }
         }
         Ok(plan)
+    }
+
+    /// Returns what is held on the agent of an accepted offer once its tasks run: other offers, older tasks, and these.
+    fn held_beside(&self, offered: &Holding, tasks: &[Resources]) -> Result<Resources, OperationError> {
+        let Some(account) = self.allocator.agent(&offered.agent) else { return Ok(Resources::new()) };
+        let mut held = account.offered.saturating_sub(&offered.resources);
+        let parts = std::iter::once(account.allocated).chain(tasks);
+        parts.into_iter().try_for_each(|part| held.try_add(part)).map_err(Box::new)?;
+        Ok(held)
     }
 
     /// Checks that only a framework that may be offered shared volumes creates one.

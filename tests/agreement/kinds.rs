@@ -5,7 +5,7 @@ use apportion::{Operation, Reservation, Resource, Resources, Role, Scalar, Value
 /// How many agents there are to come and go.
 pub(crate) const AGENTS: usize = 3;
 
-const TOTALS: [&str; 13] = [
+const TOTALS: [&str; 14] = [
     "cpus:2;mem:64",
     "cpus:2;mem:64",
     "cpus:1;mem:128;ports:[1-4]",
@@ -19,6 +19,8 @@ const TOTALS: [&str; 13] = [
     "mem:96;foo:3",
     "cpus:2;mem:64;disk(d):10;foo:1",
     "cpus:2;mem:64;ports:[1-2];zones:{x}",
+    // As much of a kind as can be told.
+    "cpus:9000000000000;cpus(a):9000000000000;mem:64",
 ];
 
 const SPECIAL: [&str; 6] = [

@@ -141,6 +141,73 @@ fn amounts_that_cannot_be_counted_are_refused() {
     assert_eq!(fed.malformed, 0);
 }
 
+/// Cpus that role `r` has reserved dynamically.
+fn reserved(cpus: f64) -> Value {
+    json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}, "reservations": [{"type": "DYNAMIC", "role": "r"}]}])
+}
+
+/// Unreserves all of an offer and launches a task on it.
+fn unreserve_and_launch(offer: &str, task: &str) -> Value {
+    let launch = json!({"launch": {"tasks": [{"id": task, "resources": "cpus:9000000000000"}]}});
+    let operations = [json!({"unreserve": {"resources": reserved(9e12)}}), launch];
+    json!({"accept": {"framework": "f", "offers": [offer], "operations": operations, "refuse_seconds": 0}})
+}
+
+#[test]
+fn tasks_that_hold_more_than_can_be_counted_are_refused() {
+    // A task holds as much as can be counted, and the agent says that all it has is reserved.
+    let mut fed = Fed::default();
+    fed.command(&json!({"add_framework": {"id": "f", "roles": ["r"]}}));
+    let task = json!([{"id": "t1", "framework": "f", "role": "r", "resources": "cpus:9000000000000"}]);
+    fed.command(&json!({"add_agent": {"id": "a", "resources": reserved(9e12), "tasks": task}}));
+    let before = fed.state();
+    fed.command(&unreserve_and_launch("O1", "t2"));
+    assert_eq!((fed.count("error"), fed.state()), (1, before));
+
+    // The same with an offer that is older than the new total.
+    let mut fed = Fed::default();
+    fed.command(&json!({"add_framework": {"id": "f", "roles": ["r"]}}));
+    let mut both = reserved(9e12).as_array().expect("an array").clone();
+    both.push(json!({"name": "cpus", "type": "SCALAR", "scalar": {"value": 9e12}}));
+    fed.command(&json!({"add_agent": {"id": "a", "resources": both}}));
+    let launch = json!([{"launch": {"tasks": [{"id": "t1", "resources": "cpus:9000000000000"}]}}]);
+    fed.command(
+        &json!({"accept": {"framework": "f", "offers": ["O1"], "operations": launch, "refuse_seconds": 0}}),
+    );
+    fed.at(1.0, &json!({"advance": {}}));
+    fed.command(&json!({"update_agent": {"id": "a", "resources": reserved(9e12)}}));
+    let before = fed.state();
+    assert_eq!((fed.count("offer"), fed.count("error")), (2, 0), "{:#?}", fed.effects);
+    fed.command(&unreserve_and_launch("O2", "t2"));
+    assert_eq!((fed.count("error"), fed.state()), (1, before));
+    assert!(fed.effects.last().is_some_and(|line| line.contains("task t2 cannot be counted")), "{:?}", fed.effects);
+    // Once the first task has ended there is room for the second one.
+    fed.command(&json!({"task_status": {"framework": "f", "task": "t1", "state": "TASK_FINISHED"}}));
+    fed.command(&unreserve_and_launch("O2", "t2"));
+    assert_eq!((fed.count("error"), fed.count("launch")), (1, 2), "{:#?}", fed.effects);
+}
+
+#[test]
+fn a_cluster_holds_as_much_as_can_be_counted_and_no_more() {
+    let mut fed = Fed::default();
+    let most = u64::MAX / 9_000_000_000_000_000;
+    for n in 0..most {
+        fed.command(&json!({"add_agent": {"id": format!("a{n}"), "resources": "cpus:9000000000000"}}));
+    }
+    fed.command(&json!({"add_agent": {"id": "b", "resources": "mem:1"}}));
+    assert_eq!((most, fed.count("error")), (2049, 0));
+    let before = fed.state();
+    fed.command(&json!({"add_agent": {"id": "c", "resources": "cpus:9000000000000"}}));
+    fed.command(&json!({"update_agent": {"id": "b", "resources": "cpus:9000000000000"}}));
+    let kinds = (0..=most).map(|n| format!("mem(r{n}):9000000000000")).collect::<Vec<_>>().join(";");
+    fed.command(&json!({"add_agent": {"id": "c", "resources": kinds}}));
+    fed.command(&json!({"update_agent": {"id": "b", "resources": kinds}}));
+    assert_eq!((fed.count("error"), fed.state()), (4, before));
+    fed.command(&json!({"remove_agent": {"id": "a0"}}));
+    fed.command(&json!({"update_agent": {"id": "b", "resources": "cpus:9000000000000"}}));
+    assert_eq!(fed.count("error"), 4);
+}
+
 #[test]
 fn nothing_at_all_is_not_offered() {
     let mut fed = Fed::default();

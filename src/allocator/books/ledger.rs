@@ -114,10 +114,16 @@ impl Account {
         (available, contains_offered && contains_allocated)
     }
 
-    /// Moves offered resources to the tasks that were launched on them, and the rest to what is available.
-    fn end_offer(&mut self, offered: &Resources, tasks: &[&Resources]) {
+    /// Moves offered resources to the tasks that were launched on them, and the rest to what is available. On an error
+    /// nothing has changed.
+    fn end_offer(&mut self, offered: &Resources, tasks: &[&Resources]) -> Result<(), SumError> {
+        for (position, task) in tasks.iter().enumerate() {
+            if let Err(error) = self.base.allocated.try_add(task) {
+                tasks[..position].iter().for_each(|added| self.base.allocated.remove(added));
+                return Err(error);
+            }
+        }
         self.offered.remove(offered);
-        tasks.iter().for_each(|task| self.base.allocated.insert(task));
         let mut rest = unshared(offered).into_owned();
         let fit = tasks.iter().all(|task| {
             let task = unshared(task);
@@ -126,12 +132,21 @@ impl Account {
             fits
         });
         // What a task holds beyond its offer was made of it by an operation.
-        if self.is_covered && fit { self.available.insert(&rest) } else { self.settle() }
+        self.give_back(&rest, fit);
+        Ok(())
     }
 
     fn end_task(&mut self, resources: &Resources) {
         self.base.allocated.remove(resources);
-        if self.is_covered { self.available.insert(&unshared(resources)) } else { self.settle() }
+        self.give_back(&unshared(resources), true);
+    }
+
+    /// Adds resources that are not held any more to what is available. Where that is not all that changes, or they are more
+    /// than was ever held, recomputes it.
+    fn give_back(&mut self, released: &Resources, is_all: bool) {
+        if !(self.is_covered && is_all && self.available.try_add(released).is_ok()) {
+            self.settle();
+        }
     }
 }
 
@@ -247,10 +262,16 @@ impl Ledger {
         resources
     }
 
-    /// Ends an offer; `tasks` hold part of it from now on.
-    pub(super) fn end_offer(&mut self, agent: AgentIx, offered: &Resources, tasks: &[&Resources]) {
-        self.agents[agent].end_offer(offered, tasks);
+    /// Ends an offer; `tasks` hold part of it from now on. Fails, and changes nothing, if what they hold cannot be added up.
+    pub(super) fn end_offer(
+        &mut self,
+        agent: AgentIx,
+        offered: &Resources,
+        tasks: &[&Resources],
+    ) -> Result<(), SumError> {
+        self.agents[agent].end_offer(offered, tasks)?;
         self.changed(agent);
+        Ok(())
     }
 
     /// Converts part of an agent's total.
@@ -375,7 +396,7 @@ mod tests {
         let offer = ledger.offer_whole(a);
         ledger.mark_all_dirty();
         assert_eq!(ledger.take_dirty(), [b]);
-        ledger.end_offer(a, &offer, &[&offer]);
+        ledger.end_offer(a, &offer, &[&offer]).unwrap();
         ledger.mark_all_dirty();
         assert_eq!(ledger.take_dirty(), [b], "a task has it all");
         ledger.offer_whole(b);
@@ -392,10 +413,24 @@ mod tests {
         ledger.offer(agent, &offer);
         assert!(ledger.is_balanced(agent));
         let task: Resources = "cpus:1;ports:[5-5]".parse().unwrap();
-        ledger.end_offer(agent, &offer, &[&task]);
+        ledger.end_offer(agent, &offer, &[&task]).unwrap();
         assert!(ledger.is_balanced(agent));
         ledger.end_task(agent, &held);
         assert!(ledger.is_balanced(agent));
         assert_eq!(*ledger[agent].available(), "cpus:3;ports:[1-4,6-10]".parse().unwrap());
+    }
+
+    #[test]
+    fn tasks_that_no_sum_can_hold_are_refused_and_change_nothing() {
+        let mut ledger = Ledger::default();
+        let [most, one, offer]: [Resources; 3] =
+            ["cpus:9000000000000", "cpus:1;mem:1", "cpus(a):1;mem:1"].map(|it| it.parse().unwrap());
+        let total = most.checked_add(&offer).unwrap();
+        let agent = ledger.open(&Arc::new(Agent::new("a", total)), &[&most]).unwrap();
+        ledger.offer(agent, &offer);
+        assert!(ledger.end_offer(agent, &offer, &[&"mem:1".parse().unwrap(), &one]).is_err());
+        assert_eq!((ledger[agent].allocated(), ledger[agent].offered()), (&most, &offer));
+        assert!(ledger.is_balanced(agent));
+        ledger.end_offer(agent, &offer, &[&offer]).unwrap();
     }
 }

@@ -31,6 +31,10 @@ impl Reference {
                 return Err("two tasks hold the same");
             }
         }
+        let mut held = tasks.iter().map(|running| &running.task.resources);
+        if held.try_fold(Resources::new(), |sum, held| sum.checked_add(held)).is_err() {
+            return Err("they hold more than can be counted");
+        }
         let (id, hostname) = (agent.id.clone(), agent.hostname.to_string());
         let known = self.windows.get(&hostname).copied();
         let window = agent.unavailability.or(known);

@@ -98,12 +98,24 @@ impl Reference {
                         return Err("the task is there already");
                     }
                     plan.launch(task)?;
+                    self.check_held(offered, &plan)?;
                 }
             } else if self.convert(offered, &operation, &mut plan).is_err() {
                 plan.outcomes.push(Outcome::Failed(operation));
             }
         }
         Ok(plan)
+    }
+
+    /// All that is held on the agent after the accept is a sum that can be told.
+    fn check_held(&self, offered: &Held, plan: &Plan) -> Result<(), Refused> {
+        let on_it = |held: &&Held| held.agent == offered.agent;
+        let mut offers = self.offers.iter().map(|offer| &offer.held).filter(on_it);
+        let offers = offers.try_fold(Resources::new(), |sum, held| sum.checked_add(&held.resources));
+        let others = offers.expect("no more than a total").saturating_sub(&offered.resources);
+        let running = self.tasks.iter().map(|task| &task.held).filter(on_it).map(|held| &held.resources);
+        let mut all = running.chain(plan.launched().map(|task| &task.resources));
+        all.try_fold(others, |sum, held| sum.checked_add(held)).map(drop).map_err(|_| "more than can be counted")
     }
 
     fn convert(&self, offered: &Held, operation: &Operation, plan: &mut Plan) -> Result<(), Refused> {

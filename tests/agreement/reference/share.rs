@@ -7,7 +7,7 @@ use apportion::{AgentId, Resource};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// A fraction; the cluster is small enough that cross products stay within 128 bits.
+/// A fraction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Share {
     held: u128,
@@ -16,8 +16,16 @@ pub(crate) struct Share {
 
 impl Ord for Share {
     fn cmp(&self, other: &Self) -> Ordering {
-        let product = |a: u128, b: u128| a.checked_mul(b).expect("amounts of this test are small");
-        product(self.held, other.of).cmp(&product(other.held, self.of))
+        let (mine, theirs) = (self.held / self.of, other.held / other.of);
+        let (my_rest, their_rest) = (self.held % self.of, other.held % other.of);
+        match mine.cmp(&theirs) {
+            // Of what is left over, the one whose inverse is larger is smaller: cross products may not fit.
+            Ordering::Equal if my_rest > 0 && their_rest > 0 => {
+                Self { held: other.of, of: their_rest }.cmp(&Self { held: self.of, of: my_rest })
+            }
+            Ordering::Equal => my_rest.cmp(&their_rest),
+            differ => differ,
+        }
     }
 }
 
