@@ -42,6 +42,11 @@ use smol_str::SmolStr;
 use std::fmt;
 use std::sync::Arc;
 
+/// Returns what would be available of an agent with this total if this were held of it.
+pub(crate) fn available(total: &Resources, offered: &Resources, allocated: &Resources) -> Resources {
+    books::Balance::new(total, offered, allocated).available
+}
+
 /// Resources of one agent that one framework holds under one of its roles: in an offer or in use.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "authors of allocators construct these")]
@@ -57,6 +62,11 @@ pub struct Holding {
 }
 
 /// An agent's account: total = available + offered + allocated, where shared resources stay available.
+///
+/// A new total may tell otherwise what is held: reserved resources as unreserved, a volume as plain disk. Then of each name
+/// no more is available than the total of all kinds less what is held of all kinds. Kinds use that up in canonical order
+/// (unreserved before reserved, then by role), an indivisible one whole or not at all, so the last ones lose. A whole disk or
+/// a volume that is held in another size, and a port that is held in another kind, is not available either.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct AgentAccount<'a> {
@@ -68,6 +78,9 @@ pub struct AgentAccount<'a> {
     pub allocated: &'a Resources,
     /// The resources that can be offered now.
     pub available: &'a Resources,
+    /// By name, the amounts by which what is held exceeds the total: of these names nothing is available. None if nothing
+    /// does.
+    pub overcommitted: Option<&'a Quantities>,
     /// Whether it may be offered at all.
     pub active: bool,
 }

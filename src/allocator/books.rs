@@ -4,9 +4,11 @@
 //! [`adopt`](Books::adopt). Each keeps the ledger of agents, the trees of shares and the accounts of quota in step. Debug
 //! builds assert conservation after each: of an agent, total = available + offered + allocated.
 
+mod balance;
 mod ledger;
 mod membership;
 
+pub(super) use balance::Balance;
 pub(super) use ledger::{Account, Ledger};
 pub(super) use membership::{Member, Membership, RoleFilter};
 
@@ -21,11 +23,12 @@ use super::{AllocatorError, Holding};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resource, Resources, SumError};
+use crate::resources::{Quantities, Resource, Resources, Scalar, SumError};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The accounts of agents, of the members of roles, and of quota, kept in step.
@@ -210,13 +213,28 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     // Agents: what there is.
 
-    /// Checks that the cluster can be counted with an agent's new total in place of its old one.
-    pub(super) fn check_totals(&self, agent: &Agent, old: Option<AgentIx>) -> Result<(), AllocatorError> {
-        let old = old.map_or_else(Quantities::new, |ix| self.ledger[ix].total().quantities());
-        for (name, amount) in scalar_sums(&agent.resources) {
+    /// Checks that the cluster can be counted with an agent's new total in place of its old one: of each name, the sum of
+    /// what each agent has, or of what is held of it if that is more.
+    fn check_totals(
+        &self,
+        agent: &Agent,
+        old: Option<AgentIx>,
+        offered: &Resources,
+        allocated: &Resources,
+    ) -> Result<(), AllocatorError> {
+        let mut sums: BTreeMap<&str, u128> = scalar_sums(&agent.resources).collect();
+        let overcommitted = Balance::new(&agent.resources, offered, allocated).overcommitted;
+        for (name, excess) in overcommitted.iter() {
+            *sums.entry(name).or_default() += u128::from(excess.as_milli());
+        }
+        let old = old.map(|ix| &self.ledger[ix]);
+        let old_total = old.map_or_else(Quantities::new, |old| old.total().quantities());
+        for (name, amount) in sums {
             let total = self.names.find(name).map_or(0, |name| self.totals.amount(name));
-            let others = total.saturating_sub(old.amount(name).as_milli());
-            if u128::from(others) + amount > u128::from(u64::MAX) {
+            let excess = old.and_then(Account::overcommitted).map_or(Scalar::ZERO, |excess| excess.amount(name));
+            let others = u128::from(total.saturating_sub(old_total.amount(name).as_milli()))
+                + u128::from(self.ledger.overcommitted(name).saturating_sub(excess.as_milli()));
+            if others + amount >= u128::from(u64::MAX) {
                 return Err(AllocatorError::ClusterTooLarge { agent: agent.id.clone(), name: name.into() });
             }
         }
@@ -224,21 +242,27 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     }
 
     /// Opens an account for a new agent on which tasks hold resources already.
-    pub(super) fn add_agent(&mut self, agent: &Arc<Agent>, tasks: &[Holding]) -> Result<(), SumError> {
-        let held: Vec<_> = tasks.iter().map(|task| &task.resources).collect();
-        self.ledger.open(agent, &held)?;
+    pub(super) fn add_agent(&mut self, agent: &Arc<Agent>, tasks: &[Holding]) -> Result<(), AllocatorError> {
+        let held = |source| AllocatorError::Held { agent: agent.id.clone(), source };
+        let mut allocated = Resources::new();
+        tasks.iter().try_for_each(|task| allocated.try_add(&task.resources)).map_err(held)?;
+        self.check_totals(agent, None, &Resources::new(), &allocated)?;
+        self.ledger.open(agent, allocated).map_err(held)?;
         self.total_changed(&Resources::new(), &agent.resources);
-        for resources in held {
-            self.quotas.add_held(self.names.weigh(resources));
+        for task in tasks {
+            self.quotas.add_held(self.names.weigh(&task.resources));
         }
         self.adopt(tasks);
         Ok(())
     }
 
     /// Replaces the metadata and the total of an agent.
-    pub(super) fn update_agent(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), SumError> {
-        let old = self.ledger[ix].total().clone();
-        self.ledger.update(ix, agent)?;
+    pub(super) fn update_agent(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
+        let account = &self.ledger[ix];
+        self.check_totals(agent, Some(ix), account.offered(), account.allocated())?;
+        let old = account.total().clone();
+        let held = |source| AllocatorError::Held { agent: agent.id.clone(), source };
+        self.ledger.update(ix, agent).map_err(held)?;
         self.total_changed(&old, &agent.resources);
         self.assert_conservation(ix);
         Ok(())

@@ -107,9 +107,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         if !framework.offer_constraints.admits(role, account.agent()) {
             return Some(Reason::OfferConstraints);
         }
+        let overcommitted = || account.overcommitted().cloned().unwrap_or_default();
         if account.available().is_empty() {
             let (offered, allocated) = (account.offered().clone(), account.allocated().clone());
-            return Some(Reason::NothingAvailable { offered, allocated });
+            return Some(Reason::NothingAvailable { offered, allocated, overcommitted: overcommitted() });
         }
         let left = account.available().for_role(role);
         if left.is_empty() {
@@ -121,7 +122,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         let eligibility = self.eligibility();
         let minimum = eligibility.minimum(framework, role);
         if !reaches(&left, minimum) {
-            return Some(Reason::MinAllocatable { asked: minimum.to_vec(), left });
+            return Some(Reason::MinAllocatable { asked: minimum.to_vec(), left, overcommitted: overcommitted() });
         }
         self.missing_capability(&left, minimum).or_else(|| self.quota_or_refusal(&left, minimum))
     }

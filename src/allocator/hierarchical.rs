@@ -140,21 +140,17 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         if self.books.ledger().find(&agent.id).is_some() {
             return Err(AllocatorError::AgentExists(agent.id.clone()));
         }
-        self.books.check_totals(agent, None)?;
         if let Some(resource) = find_conflict(held) {
             let (agent, resource) = (agent.id.clone(), Box::new(resource));
             return Err(AllocatorError::ConflictingHoldings { agent, resource });
         }
-        let added = self.books.add_agent(agent, held);
-        added.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })
+        self.books.add_agent(agent, held)
     }
 
     fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
         let ix = self.find_agent(&agent.id)?;
-        self.books.check_totals(agent, Some(ix))?;
         let before = Arc::clone(self.books.ledger()[ix].agent());
-        let updated = self.books.update_agent(ix, agent);
-        updated.map_err(|source| AllocatorError::Held { agent: agent.id.clone(), source })?;
+        self.books.update_agent(ix, agent)?;
         if before.attributes != agent.attributes {
             self.refusals.forget_agent(ix);
         }
@@ -313,6 +309,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             offered: account.offered(),
             allocated: account.allocated(),
             available: account.available(),
+            overcommitted: account.overcommitted(),
             active: account.is_active(),
         })
     }

@@ -165,6 +165,8 @@ struct AgentLine<'a> {
     offered: &'a Resources,
     allocated: &'a Resources,
     active: bool,
+    #[serde(skip_serializing_if = "Quantities::is_empty")]
+    overcommitted: &'a Quantities,
 }
 
 #[derive(Debug, Serialize)]
@@ -292,6 +294,7 @@ impl<'a> From<&'a State> for StateLine<'a> {
             offered: &agent.offered,
             allocated: &agent.allocated,
             active: agent.active,
+            overcommitted: &agent.overcommitted,
         });
         let frameworks = state.frameworks.iter().map(|framework| FrameworkLine {
             id: &framework.id,

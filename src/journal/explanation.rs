@@ -3,6 +3,7 @@
 use crate::allocator::Reason;
 use crate::id::{AgentId, FrameworkId};
 use crate::master::Explanation;
+use crate::resources::Quantities;
 use crate::role::Role;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -44,11 +45,14 @@ fn details(reason: &Reason) -> Json {
             json!({ "kind": kind })
         }
         Reason::NotWhitelisted { hostname } => json!({ "kind": kind, "hostname": hostname }),
-        Reason::NothingAvailable { offered, allocated } => {
-            json!({ "kind": kind, "offered": offered, "allocated": allocated })
+        Reason::NothingAvailable { offered, allocated, overcommitted } => {
+            let line = json!({ "kind": kind, "offered": offered, "allocated": allocated });
+            with_overcommitted(line, overcommitted)
         }
         Reason::Reserved { roles } => json!({ "kind": kind, "roles": roles }),
-        Reason::MinAllocatable { asked, left } => json!({ "kind": kind, "asked": asked, "left": left }),
+        Reason::MinAllocatable { asked, left, overcommitted } => {
+            with_overcommitted(json!({ "kind": kind, "asked": asked, "left": left }), overcommitted)
+        }
         Reason::Capability { capability } => json!({ "kind": kind, "capability": capability.as_str() }),
         Reason::Region { agent, master } => json!({ "kind": kind, "region": agent, "master": master }),
         Reason::QuotaLimit { role, name, limit, consumed } => {
@@ -63,4 +67,12 @@ fn details(reason: &Reason) -> Json {
             json!({ "kind": kind, "framework": framework, "role": role, "share": share, "own_share": own_share })
         }
     }
+}
+
+/// Adds by how much the agent is over-committed, if it is.
+fn with_overcommitted(mut line: Json, overcommitted: &Quantities) -> Json {
+    if !overcommitted.is_empty() {
+        line["overcommitted"] = json!(overcommitted);
+    }
+    line
 }

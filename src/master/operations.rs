@@ -1,7 +1,7 @@
 //! Operations of accepts and of operators: launches, reservations and volumes.
 
 use super::{CommandError, Effect, FrameworkEntry, Master};
-use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::allocator::{Allocator, AllocatorError, Holding, available};
 use crate::framework::Capability;
 use crate::id::{AgentId, FrameworkId, OperationId, TaskId};
 use crate::offer::{
@@ -239,7 +239,7 @@ impl<A: Allocator> Master<A> {
     /// Rescinds offers that hold needed resources, the oldest first, until enough is free. Rescinds none if that cannot be.
     fn rescind_to_free(&mut self, agent: &AgentId, needed: &Resources) -> Result<(), OperationError> {
         let Some(account) = self.allocator.agent(agent) else { return Ok(()) };
-        let mut free = account.available.clone();
+        let (mut free, mut held) = (account.available.clone(), account.offered.clone());
         let mut missing = needed.saturating_sub(&free);
         let mut rescinded = Vec::new();
         for number in self.offers.select(|offer| offer.holding.agent == *agent) {
@@ -247,7 +247,8 @@ impl<A: Allocator> Master<A> {
             let still_missing = missing.saturating_sub(&offered);
             if still_missing != missing {
                 rescinded.push(number);
-                free.insert(&offered.filter(|resource| !resource.is_shared()));
+                held.remove(&offered);
+                free = available(account.total, &held, account.allocated);
                 missing = needed.saturating_sub(&free);
             }
         }

@@ -35,6 +35,8 @@ pub struct AgentState {
     pub allocated: Resources,
     /// The resources that are neither offered nor allocated.
     pub available: Resources,
+    /// By name, the amounts by which what is held exceeds the total: of these names nothing is available. Mostly empty.
+    pub overcommitted: Quantities,
     /// True if the agent may be offered.
     pub active: bool,
 }
@@ -131,6 +133,7 @@ impl<A: Allocator> Master<A> {
             offered: account.offered.clone(),
             allocated: account.allocated.clone(),
             available: account.available.clone(),
+            overcommitted: account.overcommitted.cloned().unwrap_or_default(),
             active: account.active,
         })
     }

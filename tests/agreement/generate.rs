@@ -1,7 +1,7 @@
 //! Random commands that mean something: each is made from a few dice and the state at its moment, so that
 //! offers are answered, tasks end, and small amounts collide; some are wrong on purpose.
 
-use crate::kinds::{AGENTS, agent_resources, part, reserved_to, resized, volumes_of};
+use crate::kinds::{AGENTS, agent_resources, part, reserved_to, resized, told_otherwise, volumes_of};
 use crate::reference::{LiveInverseOffer, LiveOffer, Reference};
 use apportion::allocator::{Quota, Weight};
 use apportion::{
@@ -210,7 +210,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
     let frameworks: Vec<_> = state.frameworks.iter().map(|known| known.framework.id.clone()).collect();
     Some(match made.kind {
         Kind::AddAgent => add_agent(dice, state),
-        Kind::UpdateAgent => Command::UpdateAgent(update_agent(dice.pick_some(&agents)?, dice)),
+        Kind::UpdateAgent => Command::UpdateAgent(update_agent(&dice.pick_some(&state.agents)?.agent, dice)),
         Kind::RemoveAgent => Command::RemoveAgent(dice.pick_some(&agents)?),
         Kind::SwitchAgent => match (dice.below(2), dice.pick_some(&agents)?) {
             (0, id) => Command::ActivateAgent(id),
@@ -323,7 +323,11 @@ fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
     for n in 0..[0, 0, 0, 1, 1, 2][dice.below(6)] {
         let (framework, role) = (dice.pick(&FRAMEWORKS), dice.role());
         let id = unused_task(state, &framework.into(), n);
-        let resources = part(&agent.resources, || dice.below(256));
+        let resources = match dice.below(3) {
+            0 => told_otherwise(&agent.resources, || dice.below(256)),
+            _ => agent.resources.clone(),
+        };
+        let resources = part(&resources, || dice.below(256));
         tasks.push(RunningTask::new(framework, role, Task::new(id, resources)));
     }
     Command::AddAgent(agent, tasks)
@@ -334,10 +338,12 @@ fn window(dice: &mut Dice<'_>) -> Unavailability {
     Unavailability { start: Time::from_secs(100), duration }
 }
 
-fn update_agent(id: apportion::AgentId, dice: &mut Dice<'_>) -> AgentUpdate {
-    let mut update = AgentUpdate::new(id);
-    if dice.one_in(2) {
-        update.resources = Some(agent_resources(dice.below(256)));
+fn update_agent(agent: &Agent, dice: &mut Dice<'_>) -> AgentUpdate {
+    let mut update = AgentUpdate::new(agent.id.clone());
+    match dice.below(3) {
+        0 => {}
+        1 => update.resources = Some(agent_resources(dice.below(256))),
+        _ => update.resources = Some(told_otherwise(&agent.resources, || dice.below(256))),
     }
     if dice.one_in(3) {
         let attributes: Attributes = dice.pick(&["rack:r1", "", "rack:r2"]).parse().expect("attributes");

@@ -1,12 +1,12 @@
 //! What must hold after every command, looked at from outside: effects, and the master's state.
 
 use crate::limits::check_limits;
-use crate::reference::{Held, Reference};
+use crate::reference::{Held, Reference, same, sum_of, used};
 use apportion::{
-    AgentId, Call, Capability, Command, Config, Effect, Emitted, FrameworkId, Offer, Operation, Resource, Resources,
+    AgentState, Call, Capability, Command, Config, Effect, Emitted, FrameworkId, Offer, Operation, Resource, Resources,
     Role, State, Time,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Something that a framework said it does not want, for as long as nothing has taken that back.
 #[derive(Debug)]
@@ -22,24 +22,18 @@ struct Unwanted {
 pub(crate) struct Watch {
     config: Config,
     unwanted: Vec<Unwanted>,
-    /// Agents of which more is held than there is, since they said so themselves.
-    overcommitted: BTreeSet<AgentId>,
 }
 
 impl Watch {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, unwanted: Vec::new(), overcommitted: BTreeSet::new() }
+        Self { config, unwanted: Vec::new() }
     }
 
     /// Learns of a command that was taken, and of what was known before it.
     pub(crate) fn learn(&mut self, before: &Reference, command: &Command, at: Time) {
         let mut forget = |which: &dyn Fn(&Held) -> bool| self.unwanted.retain(|unwanted| !which(&unwanted.held));
         match command {
-            Command::AddAgent(agent, _) => {
-                self.overcommitted.insert(agent.id.clone());
-            }
             Command::UpdateAgent(update) => {
-                self.overcommitted.insert(update.id.clone());
                 let known = before.agent(&update.id).map(|known| &known.agent.attributes);
                 if update.attributes.is_some() && update.attributes.as_ref() != known {
                     forget(&|held| held.agent == update.id);
@@ -95,7 +89,7 @@ impl Watch {
         reference: &Reference,
         at: Time,
     ) -> Result<(), String> {
-        self.check_accounts(state, reference)?;
+        check_accounts(state, reference)?;
         for emitted in found {
             if let Effect::Offer(offer) = &emitted.effect {
                 self.check_refusals(offer, emitted.at)?;
@@ -105,34 +99,6 @@ impl Watch {
         self.check_fair_order(found, reference)?;
         check_limits(found, reference)?;
         self.unwanted.retain(|unwanted| unwanted.until > at);
-        Ok(())
-    }
-
-    /// Nothing is lost, nothing is held twice: what offers and tasks hold and what is available make the total.
-    fn check_accounts(&mut self, state: &State, reference: &Reference) -> Result<(), String> {
-        for agent in &state.agents {
-            let offers = state.offers.iter().filter(|offer| offer.agent == agent.id).map(|offer| &offer.resources);
-            let tasks = reference.tasks.iter().filter(|task| task.held.agent == agent.id);
-            let offered = sum(offers)?;
-            let allocated = sum(tasks.map(|task| &task.held.resources))?;
-            if agent.offered != offered || agent.allocated != allocated {
-                return Err(format!(
-                    "{} says offered {} and allocated {}, of which {offered} and {allocated} are known",
-                    agent.id, agent.offered, agent.allocated
-                ));
-            }
-            let (total, held) = (firm(&agent.total), firm(&sum([&offered, &allocated])?));
-            let whole = sum([&held, &firm(&agent.available)])?;
-            if total.contains(&held) {
-                self.overcommitted.remove(&agent.id);
-                if whole != total {
-                    return Err(format!("{}: {whole} is held or available, of {total}", agent.id));
-                }
-            } else if !self.overcommitted.contains(&agent.id) {
-                return Err(format!("{}: {held} is held, of {total}", agent.id));
-            }
-        }
-        self.overcommitted.retain(|id| state.agents.iter().any(|agent| agent.id == *id));
         Ok(())
     }
 
@@ -198,6 +164,66 @@ impl Watch {
             && (!gpus || known.framework.has_capability(Capability::GpuResources))
             && !self.unwanted.iter().any(|unwanted| to(&unwanted.held))
     }
+}
+
+/// Nothing is lost, nothing is held twice: what offers and tasks hold and what is available make the total.
+fn check_accounts(state: &State, reference: &Reference) -> Result<(), String> {
+    for agent in &state.agents {
+        let offers = state.offers.iter().filter(|offer| offer.agent == agent.id).map(|offer| &offer.resources);
+        let tasks = reference.tasks.iter().filter(|task| task.held.agent == agent.id);
+        let offered = sum(offers)?;
+        let allocated = sum(tasks.map(|task| &task.held.resources))?;
+        if agent.offered != offered || agent.allocated != allocated {
+            return Err(format!(
+                "{} says offered {} and allocated {}, of which {offered} and {allocated} are known",
+                agent.id, agent.offered, agent.allocated
+            ));
+        }
+        let held = sum([&offered, &allocated])?;
+        check_names(agent, &held)?;
+        let has = |shared: &Resource| agent.total.iter().any(|mine| same(mine, shared));
+        let lacks_shared = held.iter().any(|resource| resource.is_shared() && !has(resource));
+        let (total, held) = (firm(&agent.total), firm(&held));
+        let whole = sum([&held, &firm(&agent.available)])?;
+        // An agent that tells a part of it otherwise may have less available, but never more.
+        if total.contains(&held) && !lacks_shared && whole != total {
+            return Err(format!("{}: {whole} is held or available, of {total}", agent.id));
+        }
+    }
+    Ok(())
+}
+
+/// Of no name is more available than its whole total less all that is held of it, whatever their kinds.
+fn check_names(agent: &AgentState, held: &Resources) -> Result<(), String> {
+    let held: Vec<&Resource> = held.iter().collect();
+    let used = used(&agent.total, &held);
+    let mut excesses = BTreeMap::new();
+    for name in agent.total.iter().chain(used.iter().copied()).map(Resource::name) {
+        let sums = [agent.total.iter(), agent.available.iter()].map(|part| sum_of(part, name));
+        let ([total, available], used) = (sums, sum_of(used.iter().copied(), name));
+        if available > total.saturating_sub(used) {
+            return Err(format!("{}: of {total} {name} {used} are held and {available} available", agent.id));
+        }
+        if used > total {
+            excesses.insert(name.to_owned(), used - total);
+        }
+    }
+    let told = agent.overcommitted.iter().map(|(name, excess)| (name.to_owned(), u128::from(excess.as_milli())));
+    if told.collect::<BTreeMap<_, _>>() != excesses {
+        return Err(format!("{} is over-committed by {excesses:?}, says {}", agent.id, agent.overcommitted));
+    }
+    let members =
+        |resource: &Resource| Resources::try_from_iter([Resource::new(resource.name(), resource.value().clone())]);
+    for resource in agent.available.iter().filter(|resource| resource.scalar().is_none()) {
+        let mine = members(resource).map_err(|error| error.to_string())?;
+        for other in used.iter().filter(|other| other.name() == resource.name()) {
+            let theirs = members(other).map_err(|error| error.to_string())?;
+            if mine.saturating_sub(&theirs) != mine {
+                return Err(format!("{}: {resource} is available and {other} is held", agent.id));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn offer_of(effect: &Effect) -> Option<&Offer> {

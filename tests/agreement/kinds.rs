@@ -81,6 +81,44 @@ pub(crate) fn reserved_to(resources: &Resources, role: &Role) -> Resources {
     Resources::try_from_iter(reserved.collect::<Vec<_>>()).expect("no more than there was")
 }
 
+/// The same things as an agent may tell them after a change of its configuration: reserved otherwise, disks in another
+/// size, volumes as the disks that they were made of.
+pub(crate) fn told_otherwise(resources: &Resources, mut die: impl FnMut() -> usize) -> Resources {
+    let role: Role = "a".parse().expect("a role");
+    let told = resources.iter().map(|resource| {
+        let mut kind = resource.kind().cloned().unwrap_or_default();
+        let volume = kind.disk.as_ref().is_some_and(|disk| disk.persistence.is_some());
+        match die() % 4 {
+            0 if volume => {
+                let source = kind.disk.take().and_then(|disk| disk.source);
+                kind.disk = source.map(|source| {
+                    let mut disk = apportion::Disk::default();
+                    disk.source = Some(source);
+                    disk
+                });
+                kind.shared = false;
+                Resource::new(resource.name(), resource.value().clone()).with_kind(kind)
+            }
+            0 | 1 if !volume && kind.reservations.is_empty() => {
+                resource.clone().reserved(Reservation::fixed(role.clone()))
+            }
+            0 if !volume => {
+                kind.reservations.clear();
+                resource.clone().with_kind(kind)
+            }
+            2 => match resource.scalar() {
+                Some(amount) if amount <= Scalar::units(1000) => {
+                    let amount = amount.checked_add(Scalar::units(2)).expect("a small amount");
+                    resource.clone().with_value(Value::Scalar(amount))
+                }
+                _ => resource.clone(),
+            },
+            _ => resource.clone(),
+        }
+    });
+    Resources::try_from_iter(told.collect::<Vec<_>>()).unwrap_or_else(|_| resources.clone())
+}
+
 /// Volumes on the disks among the resources.
 pub(crate) fn volumes_of(resources: &Resources, die: usize) -> Resources {
     let disks = resources.iter().filter(|resource| resource.name() == "disk");

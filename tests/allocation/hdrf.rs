@@ -65,7 +65,9 @@ fn filled(sorter: SorterChoice, units: [usize; 2], weights: &[(&str, f64)], leav
     }
     for leaf in leaves {
         let taker = Taker { wants: leaf.wants.parse().unwrap(), most: leaf.most, launched: 0, running: Vec::new() };
-        cluster.add_framework(Framework::new(framework_of(leaf.role)).role(Role::new(leaf.role).unwrap()), taker).unwrap();
+        cluster
+            .add_framework(Framework::new(framework_of(leaf.role)).role(Role::new(leaf.role).unwrap()), taker)
+            .unwrap();
     }
     for (name, units) in ["one", "two"].into_iter().zip(units) {
         for unit in 0..units {

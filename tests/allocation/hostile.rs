@@ -171,9 +171,7 @@ fn tasks_that_hold_more_than_can_be_counted_are_refused() {
     both.push(json!({"name": "cpus", "type": "SCALAR", "scalar": {"value": 9e12}}));
     fed.command(&json!({"add_agent": {"id": "a", "resources": both}}));
     let launch = json!([{"launch": {"tasks": [{"id": "t1", "resources": "cpus:9000000000000"}]}}]);
-    fed.command(
-        &json!({"accept": {"framework": "f", "offers": ["O1"], "operations": launch, "refuse_seconds": 0}}),
-    );
+    fed.command(&json!({"accept": {"framework": "f", "offers": ["O1"], "operations": launch, "refuse_seconds": 0}}));
     fed.at(1.0, &json!({"advance": {}}));
     fed.command(&json!({"update_agent": {"id": "a", "resources": reserved(9e12)}}));
     let before = fed.state();

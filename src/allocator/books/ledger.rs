@@ -1,17 +1,20 @@
 //! [`Ledger`]: the account of each agent, and the agents that the next batch has to visit.
 
+use super::balance::{Balance, unshared};
 use crate::agent::Agent;
 use crate::allocator::index::{AgentIx, IdMap, WorkSet};
 use crate::id::AgentId;
 use crate::offer::Conversion;
-use crate::resources::{Resource, Resources, SumError};
-use std::borrow::Cow;
+use crate::resources::{Quantities, Resource, Resources, SumError};
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
 use std::ops;
 use std::sync::Arc;
 
 /// The account of one agent. With the agent's id it fits into a cache line; what offers seldom need is boxed.
 ///
-/// Invariant: available = total − offered − allocated, where shared resources are not subtracted, and nothing is below 0.
+/// Invariant: available = total − offered − allocated, where shared resources are not subtracted; see [`Balance`] for what
+/// holds where the total does not contain what is held.
 #[derive(Debug, Clone)]
 pub(in crate::allocator) struct Account {
     base: Box<Base>,
@@ -31,6 +34,8 @@ struct Base {
     agent: Arc<Agent>,
     total: Resources,
     allocated: Resources,
+    /// By name, the amount by which what is held exceeds the total; none if nothing does.
+    overcommitted: Option<Box<Quantities>>,
 }
 
 /// The accounts of all agents, and the *dirty* ones among them: those whose available resources no batch has visited since
@@ -49,6 +54,8 @@ pub(in crate::allocator) struct Ledger {
     all_dirty: bool,
     /// The total and the available resources of the agent that was added last: agents that have the same share its lists.
     pool: (Resources, Resources),
+    /// By name, the amounts by which agents are over-committed, in thousandths.
+    overcommitted: BTreeMap<SmolStr, u64>,
 }
 
 impl Account {
@@ -90,28 +97,26 @@ impl Account {
         &self.available
     }
 
+    /// The amounts by which what is held exceeds the total; none if nothing does.
+    pub(in crate::allocator) fn overcommitted(&self) -> Option<&Quantities> {
+        self.base.overcommitted.as_deref()
+    }
+
     /// Whether the agent has gpus, in use or not.
     pub(in crate::allocator) fn has_gpus(&self) -> bool {
         self.has_gpus
     }
 
-    /// Recomputes what is available; of what is held beyond the total, nothing is.
+    /// Recomputes what is available.
     fn settle(&mut self) {
         self.has_gpus = !self.base.total.amount("gpus").is_zero();
-        (self.available, self.is_covered) = self.balance();
+        let Balance { available, is_covered, overcommitted } = self.balance();
+        (self.available, self.is_covered) = (available, is_covered);
+        self.base.overcommitted = (!overcommitted.is_empty()).then(|| Box::new(overcommitted));
     }
 
-    /// Returns the total less what is held, and whether the total contains all that is held.
-    fn balance(&self) -> (Resources, bool) {
-        let Base { total, allocated, .. } = &*self.base;
-        let (offered, allocated) = (unshared(&self.offered), unshared(allocated));
-        let mut available = total.clone();
-        // One after the other: a port that is held twice is in the total, but not in what the first leaves over.
-        let contains_offered = available.contains(&offered);
-        available.remove(&offered);
-        let contains_allocated = available.contains(&allocated);
-        available.remove(&allocated);
-        (available, contains_offered && contains_allocated)
+    fn balance(&self) -> Balance {
+        Balance::new(&self.base.total, &self.offered, &self.base.allocated)
     }
 
     /// Moves offered resources to the tasks that were launched on them, and the rest to what is available. On an error
@@ -150,15 +155,6 @@ impl Account {
     }
 }
 
-/// Returns what is used up by being held: shared resources are not.
-fn unshared(held: &Resources) -> Cow<'_, Resources> {
-    if held.iter().any(Resource::is_shared) {
-        Cow::Owned(held.filter(|resource| !resource.is_shared()))
-    } else {
-        Cow::Borrowed(held)
-    }
-}
-
 /// Returns equal resources that share one list among agents. Disks do not: equal ones may be mounted differently.
 fn pooled(resources: &Resources, pool: &mut Resources) -> Resources {
     if resources.iter().filter_map(Resource::kind).any(|kind| kind.disk.is_some()) {
@@ -189,18 +185,15 @@ impl Ledger {
         self.agents.id(agent)
     }
 
-    /// Opens an account for a new agent, parts of which are `held` by tasks.
-    pub(super) fn open(&mut self, agent: &Arc<Agent>, held: &[&Resources]) -> Result<AgentIx, SumError> {
-        let mut allocated = Resources::new();
-        for resources in held {
-            allocated = allocated.checked_add(resources)?;
-        }
+    /// Opens an account for a new agent, of which tasks hold what is `allocated`.
+    pub(super) fn open(&mut self, agent: &Arc<Agent>, allocated: Resources) -> Result<AgentIx, SumError> {
         agent.resources.check_types(&allocated)?;
         let mut account = Account {
             base: Box::new(Base {
                 agent: Arc::clone(agent),
                 total: pooled(&agent.resources, &mut self.pool.0),
                 allocated,
+                overcommitted: None,
             }),
             order: self.added,
             is_active: true,
@@ -213,13 +206,15 @@ impl Ledger {
         account.available = pooled(&account.available, &mut self.pool.1);
         let ix = self.agents.insert(agent.id.clone(), account);
         self.added += 1;
+        self.count_overcommitted(None, ix);
         self.changed(ix);
         Ok(ix)
     }
 
     /// Closes an account of which nothing is held any more.
     pub(super) fn close(&mut self, id: &AgentId) {
-        if let Some((ix, _)) = self.agents.remove(id) {
+        if let Some((ix, account)) = self.agents.remove(id) {
+            self.subtract_overcommitted(account.base.overcommitted.as_deref());
             self.dirty.remove(ix);
             self.with_available.remove(ix);
         }
@@ -237,7 +232,9 @@ impl Ledger {
         agent.resources.check_types(account.allocated())?;
         account.base.total = agent.resources.clone();
         account.base.agent = Arc::clone(agent);
+        let before = account.base.overcommitted.clone();
         account.settle();
+        self.count_overcommitted(before, ix);
         self.changed(ix);
         Ok(())
     }
@@ -269,7 +266,10 @@ impl Ledger {
         offered: &Resources,
         tasks: &[&Resources],
     ) -> Result<(), SumError> {
-        self.agents[agent].end_offer(offered, tasks)?;
+        let account = &mut self.agents[agent];
+        let before = account.base.overcommitted.clone();
+        account.end_offer(offered, tasks)?;
+        self.count_overcommitted(before, agent);
         self.changed(agent);
         Ok(())
     }
@@ -279,18 +279,55 @@ impl Ledger {
         let account = &mut self.agents[agent];
         account.base.total.remove(&conversion.consumed);
         account.base.total.insert(&conversion.converted);
+        let before = account.base.overcommitted.clone();
         account.settle();
+        self.count_overcommitted(before, agent);
         self.changed(agent);
     }
 
     pub(super) fn end_task(&mut self, agent: AgentIx, resources: &Resources) {
-        self.agents[agent].end_task(resources);
+        let account = &mut self.agents[agent];
+        let before = account.base.overcommitted.clone();
+        account.end_task(resources);
+        self.count_overcommitted(before, agent);
         self.changed(agent);
+    }
+
+    /// Returns the sum of the amounts by which agents are over-committed with a name, in thousandths.
+    pub(super) fn overcommitted(&self, name: &str) -> u64 {
+        self.overcommitted.get(name).copied().unwrap_or(0)
+    }
+
+    /// Counts the amounts by which an agent is over-committed, in place of those before. Mostly there are none.
+    #[inline]
+    fn count_overcommitted(&mut self, before: Option<Box<Quantities>>, agent: AgentIx) {
+        if before.is_some() || self.agents[agent].base.overcommitted.is_some() {
+            self.recount_overcommitted(before.as_deref(), agent);
+        }
+    }
+
+    #[cold]
+    fn recount_overcommitted(&mut self, before: Option<&Quantities>, agent: AgentIx) {
+        self.subtract_overcommitted(before);
+        for (name, excess) in self.agents[agent].overcommitted().into_iter().flat_map(Quantities::iter) {
+            let sum = self.overcommitted.entry(name.into()).or_default();
+            *sum = sum.saturating_add(excess.as_milli());
+        }
+    }
+
+    fn subtract_overcommitted(&mut self, before: Option<&Quantities>) {
+        for (name, excess) in before.into_iter().flat_map(Quantities::iter) {
+            let Some(sum) = self.overcommitted.get_mut(name) else { continue };
+            *sum = sum.saturating_sub(excess.as_milli());
+            if *sum == 0 {
+                self.overcommitted.remove(name);
+            }
+        }
     }
 
     /// Returns whether the invariant of an account holds.
     pub(super) fn is_balanced(&self, agent: AgentIx) -> bool {
-        self.agents[agent].available == self.agents[agent].balance().0
+        self.agents[agent].available == self.agents[agent].balance().available
     }
 
     /// Notes that what is available of an agent may have changed.
@@ -369,7 +406,7 @@ mod tests {
                 "disk": {"persistence": {"id": "v1"}, "volume": {"container_path": path, "mode": "RW"}},
             }]);
             let resources: Resources = serde_json::from_value(volume).unwrap();
-            let agent = ledger.open(&Arc::new(Agent::new(id, resources)), &[]).unwrap();
+            let agent = ledger.open(&Arc::new(Agent::new(id, resources)), Resources::new()).unwrap();
             for mine in [ledger[agent].total(), ledger[agent].available()] {
                 assert_eq!(serde_json::to_value(mine).unwrap()[0]["disk"]["volume"]["container_path"], path);
             }
@@ -379,9 +416,9 @@ mod tests {
     #[test]
     fn an_agent_at_a_reused_index_comes_last() {
         let mut ledger = Ledger::default();
-        let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), &[]).unwrap());
+        let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), Resources::new()).unwrap());
         ledger.close(&"a".into());
-        let c = ledger.open(&agent("c"), &[]).unwrap();
+        let c = ledger.open(&agent("c"), Resources::new()).unwrap();
         assert_eq!(c, a);
         assert_eq!(ledger.with_available(), [b, c], "in the order in which they were added");
         ledger.mark_all_dirty();
@@ -391,7 +428,7 @@ mod tests {
     #[test]
     fn an_agent_with_nothing_available_is_not_visited() {
         let mut ledger = Ledger::default();
-        let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), &[]).unwrap());
+        let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), Resources::new()).unwrap());
         ledger.take_dirty();
         let offer = ledger.offer_whole(a);
         ledger.mark_all_dirty();
@@ -409,7 +446,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let ports = Arc::new(Agent::new("a", "cpus:4;ports:[1-10]".parse().unwrap()));
         let [held, offer]: [Resources; 2] = ["cpus:1;ports:[1-2]", "cpus:2;ports:[5-10]"].map(|it| it.parse().unwrap());
-        let agent = ledger.open(&ports, &[&held]).unwrap();
+        let agent = ledger.open(&ports, held.clone()).unwrap();
         ledger.offer(agent, &offer);
         assert!(ledger.is_balanced(agent));
         let task: Resources = "cpus:1;ports:[5-5]".parse().unwrap();
@@ -426,7 +463,7 @@ mod tests {
         let [most, one, offer]: [Resources; 3] =
             ["cpus:9000000000000", "cpus:1;mem:1", "cpus(a):1;mem:1"].map(|it| it.parse().unwrap());
         let total = most.checked_add(&offer).unwrap();
-        let agent = ledger.open(&Arc::new(Agent::new("a", total)), &[&most]).unwrap();
+        let agent = ledger.open(&Arc::new(Agent::new("a", total)), most.clone()).unwrap();
         ledger.offer(agent, &offer);
         assert!(ledger.end_offer(agent, &offer, &[&"mem:1".parse().unwrap(), &one]).is_err());
         assert_eq!((ledger[agent].allocated(), ledger[agent].offered()), (&most, &offer));

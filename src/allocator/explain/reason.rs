@@ -30,6 +30,8 @@ pub enum Reason {
         offered: Resources,
         /// The resources that tasks hold.
         allocated: Resources,
+        /// By name, the amounts by which what is held exceeds the total: of these names nothing is available.
+        overcommitted: Quantities,
     },
     /// All available resources are reserved to other roles.
     Reserved {
@@ -42,6 +44,8 @@ pub enum Reason {
         asked: Vec<Quantities>,
         /// The resources available to the role.
         left: Resources,
+        /// By name, the amounts by which what is held exceeds the total: of these names nothing is available.
+        overcommitted: Quantities,
     },
     /// The framework lacks a capability for the available resources.
     Capability {

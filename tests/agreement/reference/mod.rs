@@ -8,6 +8,7 @@
 
 mod agents;
 mod allocate;
+mod available;
 mod constraints;
 mod eligible;
 mod frameworks;
@@ -20,7 +21,9 @@ mod share;
 mod tasks;
 mod tree;
 
+pub(crate) use available::{sum_of, used};
 pub(crate) use maintenance::{InverseRefusal, LiveInverseOffer};
+pub(crate) use operations::same;
 pub(crate) use refusals::Refusal;
 
 use apportion::allocator::Weight;
@@ -218,14 +221,5 @@ impl Reference {
 
     pub(crate) fn framework(&self, id: &FrameworkId) -> Option<&KnownFramework> {
         self.frameworks.iter().find(|known| known.framework.id == *id)
-    }
-
-    /// What can be offered: the total less all that is held; what is shared is always there.
-    pub(crate) fn available(&self, id: &AgentId) -> Resources {
-        let Some(known) = self.agent(id) else { return Resources::new() };
-        let on_it = self.holdings().filter(|held| held.agent == *id);
-        on_it.fold(known.agent.resources.clone(), |left, held| {
-            left.saturating_sub(&held.resources.filter(|resource| !resource.is_shared()))
-        })
     }
 }

@@ -87,7 +87,7 @@ fn popped(resource: &Resource) -> Result<Resource, Refused> {
 
 /// GPUs of a task or an operation are whole, though an agent may have a part of one.
 pub(crate) fn fraction_of_a_gpu(resources: &Resources) -> bool {
-    resources.quantities().amount("gpus").as_milli() % 1000 != 0
+    !resources.quantities().amount("gpus").as_milli().is_multiple_of(1000)
 }
 
 pub(crate) fn persistence(resource: &Resource) -> Option<&str> {
@@ -189,8 +189,7 @@ impl Reference {
             let missing = conversion.consumed.saturating_sub(&free);
             if missing.saturating_sub(&offer.held.resources) != missing {
                 needed.push(offer.number);
-                let firm = offer.held.resources.filter(|resource| !resource.is_shared());
-                free = free.checked_add(&firm).expect("parts of one agent's total");
+                free = self.available_without(agent, &needed);
             }
         }
         if !free.contains(&conversion.consumed) {
