@@ -78,10 +78,11 @@ impl Amounts {
         &self.0
     }
 
-    /// Sets the amount of a name to 0.
-    pub(super) fn clear(&mut self, name: NameIx) {
-        if let Some(mine) = self.0.get_mut(name.position()) {
-            *mine = 0;
+    /// Sets the amount of a name.
+    pub(super) fn set(&mut self, name: NameIx, amount: u64) {
+        match self.0.get_mut(name.position()) {
+            Some(mine) => *mine = amount,
+            None => self.add(&[(name, amount)]),
         }
     }
 

@@ -64,7 +64,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     /// Opens the books of an empty cluster; resources of the names in `excluded` count for no share.
     pub(super) fn new(role_sorter: R, member_sorter: F, excluded: &[SmolStr]) -> Self {
         let mut names = ResourceNames::default();
-        let excluded = excluded.iter().map(|name| names.intern(name)).collect();
+        let excluded = excluded.iter().map(|name| names.retain(name)).collect();
         Self {
             ledger: Ledger::default(),
             membership: Membership::new(role_sorter, member_sorter),
@@ -130,13 +130,21 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         tasks: &[&Resources],
     ) -> Result<Option<MemberIx>, SumError> {
         self.ledger.end_offer(agent, &offer.resources, tasks)?;
+        self.overcommitted_changed();
+        let removed = self.move_to_tasks(agent, offer, tasks);
+        self.names.forget_unused();
+        Ok(removed)
+    }
+
+    /// Charges tasks for what they hold of an offer, in place of the offer. Returns the member if it was removed.
+    fn move_to_tasks(&mut self, agent: AgentIx, offer: &Holding, tasks: &[&Resources]) -> Option<MemberIx> {
         self.quotas.remove_held(self.names.weigh(&offer.resources));
         for task in tasks {
             self.quotas.add_held(self.names.weigh(task));
         }
         self.quota_room_changed();
         self.assert_conservation(agent);
-        let Some(member) = self.holder(offer) else { return Ok(None) };
+        let member = self.holder(offer)?;
         if !tasks.is_empty() {
             self.membership.note_launch(member);
         }
@@ -145,19 +153,23 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             self.charge(member, agent, task, 0);
         }
         self.membership.add_holdings(member, tasks.len() as u64);
-        Ok(self.end_holding(member))
+        self.end_holding(member)
     }
 
     /// Ends a task: what it held is available. Returns the member if it was removed with its last holding.
     #[must_use]
     pub(super) fn end_task(&mut self, agent: AgentIx, task: &Holding) -> Option<MemberIx> {
         self.ledger.end_task(agent, &task.resources);
+        self.overcommitted_changed();
         self.quotas.remove_held(self.names.weigh(&task.resources));
         self.quota_room_changed();
         self.assert_conservation(agent);
-        let member = self.holder(task)?;
-        self.release(member, agent, &task.resources);
-        self.end_holding(member)
+        let removed = self.holder(task).and_then(|member| {
+            self.release(member, agent, &task.resources);
+            self.end_holding(member)
+        });
+        self.names.forget_unused();
+        removed
     }
 
     /// Charges frameworks for tasks that were registered with an agent, or before their framework. The tasks of a framework
@@ -248,11 +260,13 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         tasks.iter().try_for_each(|task| allocated.try_add(&task.resources)).map_err(held)?;
         self.check_totals(agent, None, &Resources::new(), &allocated)?;
         self.ledger.open(agent, allocated).map_err(held)?;
+        self.overcommitted_changed();
         self.total_changed(&Resources::new(), &agent.resources);
         for task in tasks {
             self.quotas.add_held(self.names.weigh(&task.resources));
         }
         self.adopt(tasks);
+        self.names.forget_unused();
         Ok(())
     }
 
@@ -263,7 +277,9 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let old = account.total().clone();
         let held = |source| AllocatorError::Held { agent: agent.id.clone(), source };
         self.ledger.update(ix, agent).map_err(held)?;
+        self.overcommitted_changed();
         self.total_changed(&old, &agent.resources);
+        self.names.forget_unused();
         self.assert_conservation(ix);
         Ok(())
     }
@@ -273,14 +289,18 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let (id, old) = (self.ledger.id(agent).clone(), self.ledger[agent].total().clone());
         self.total_changed(&old, &Resources::new());
         self.ledger.close(&id);
+        self.overcommitted_changed();
+        self.names.forget_unused();
     }
 
     /// Converts part of an agent's total.
     pub(super) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
         let old = self.ledger[agent].total().clone();
         self.ledger.convert(agent, conversion);
+        self.overcommitted_changed();
         let new = self.ledger[agent].total().clone();
         self.total_changed(&old, &new);
+        self.names.forget_unused();
         self.assert_conservation(agent);
     }
 
@@ -288,10 +308,24 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.ledger.set_active(agent, active);
     }
 
+    /// Counts the uses of names that agents are, or are no longer, over-committed with.
+    #[inline]
+    fn overcommitted_changed(&mut self) {
+        for (name, is_overcommitted) in self.ledger.take_overcommitted_changes() {
+            if is_overcommitted {
+                self.names.retain(&name);
+            } else {
+                self.names.release_name(&name);
+            }
+        }
+    }
+
     fn total_changed(&mut self, old: &Resources, new: &Resources) {
+        self.names.retain_all(new);
         self.totals.sub(&self.names.scalars(old));
         self.totals.add(&self.names.scalars(new));
         self.quotas.total_changed(&mut self.names, old, new);
+        self.names.release_all(old);
         self.quota_room_changed();
     }
 
@@ -415,6 +449,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     pub(super) fn update_quotas(&mut self, minimums: &[Quantities]) {
         if self.quotas.reopen(&mut self.names, self.membership.quota_managed(), minimums) {
             self.membership.update_quotas(&mut self.quotas);
+            self.names.forget_unused();
         }
     }
 

@@ -374,4 +374,32 @@ mod tests {
         let Hierarchical { rules, books, refusals, .. } = &allocator;
         assert!(Eligibility { rules, books, refusals }.all_at_limit());
     }
+
+    #[test]
+    fn names_that_nobody_has_are_forgotten() {
+        let options = Options { fair_sharing_excluded: vec!["excluded".into()], ..Options::default() };
+        let mut allocator = Hierarchical::new(options, Drf::default(), Drf::default());
+        let role = Role::new("r").unwrap();
+        allocator.add_framework(&Arc::new(Framework::new("f").role(role.clone())), &[]).unwrap();
+        let agent = |resources: String| Arc::new(Agent::new("a", resources.parse().unwrap()));
+        for n in 0..300 {
+            allocator.add_agent(&agent(format!("cpus:1;mem:9;x{n}:2;y{n}(r):1")), &[]).unwrap();
+            let limits = Limits::from_iter([(format!("z{n}"), Scalar::units(n))]);
+            allocator.set_quota(&role, Quota::new(Quantities::new(), limits)).unwrap();
+            let mut offers = allocator.allocate(Time::ZERO, None);
+            let offer = offers.pop().unwrap();
+            assert_eq!((offers, offer.resources.iter().count()), (Vec::new(), 4));
+            allocator.end_offer(&offer, &[&offer.resources]).unwrap();
+            // The task goes on holding what the agent does not tell any more.
+            allocator.update_agent(&agent(format!("cpus:1;v{n}:1"))).unwrap();
+            assert_eq!(allocator.roles()[0].held, offer.resources.quantities());
+            allocator.end_task(&offer).unwrap();
+            allocator.remove_agent(&"a".into()).unwrap();
+            // Two tasks with one port: refused.
+            let resources = format!("ports:[1-1];w{n}:1").parse().unwrap();
+            let held = Holding { framework: "f".into(), role: role.clone(), agent: "a".into(), resources };
+            allocator.add_agent(&agent(format!("cpus:1;u{n}:1")), &[held.clone(), held]).unwrap_err();
+        }
+        assert!(allocator.books.names().len() < 12, "{} names", allocator.books.names().len());
+    }
 }

@@ -158,7 +158,8 @@ impl Quotas {
         for (resources, adds) in [(old, false), (new, true)] {
             for resource in resources {
                 let Some((role, amount)) = resource.role().zip(resource.scalar()) else { continue };
-                let delta = [(names.intern(resource.name()), amount.as_milli())];
+                let Some(name) = names.find(resource.name()) else { continue };
+                let delta = [(name, amount.as_milli())];
                 let account = self.reserved.entry(role.clone()).or_default();
                 if adds {
                     account.add(&delta)

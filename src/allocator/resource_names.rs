@@ -1,20 +1,37 @@
 //! [`ResourceNames`]: an interner of resource names, which turns [`Resources`] into amounts by dense index.
 
 use super::amounts::{Amounts, Delta};
-use super::index::{DenseIndex, NameIx};
+use super::index::{DenseIndex, IndexVec, NameIx};
 use crate::resources::{Quantities, Resource, Resources, Scalar};
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 use smol_str::SmolStr;
 
 /// The first so many names are compared one by one, which is cheaper than a hash.
 const MAX_SCANNED: usize = 8;
 
-/// An interner of the names of all scalars, and a cache of one conversion.
+/// An interner of the names of scalars, and a cache of one conversion.
+///
+/// A name has an index for as long as it has a use: a total that has it, an agent that is over-committed with it, a quota, a
+/// minimum or an exclusion. Then no amount is kept under its index, and the index is given to another name. So the vectors
+/// of amounts are as long as the number of names that there are at once, whatever names come and go.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceNames {
-    names: IndexSet<SmolStr, foldhash::fast::RandomState>,
+    slots: IndexVec<NameIx, Slot>,
+    by_name: IndexMap<SmolStr, NameIx, foldhash::fast::RandomState>,
+    /// The indices without a name.
+    free: Vec<NameIx>,
+    /// Indices that may have lost their last use since names were last forgotten.
+    unused: Vec<NameIx>,
     /// The resources that were weighed last, and their weight.
     last: (Resources, Weighed),
+}
+
+/// What is known of an index.
+#[derive(Debug, Clone)]
+struct Slot {
+    /// The name; none while the index is free.
+    name: Option<SmolStr>,
+    uses: u64,
 }
 
 /// Resources as the accounts count them.
@@ -29,22 +46,105 @@ pub(super) struct Weighed {
 }
 
 impl ResourceNames {
-    pub(super) fn intern(&mut self, name: &str) -> NameIx {
+    /// Returns the index of a name, a new one if it has none. Without a use the name is forgotten soon.
+    fn intern(&mut self, name: &str) -> NameIx {
         match self.find(name) {
             Some(ix) => ix,
-            None => NameIx::new(self.names.insert_full(name.into()).0),
+            None => self.add(name),
         }
     }
 
+    #[cold]
+    fn add(&mut self, name: &str) -> NameIx {
+        let slot = Slot { name: Some(name.into()), uses: 0 };
+        let ix = match self.free.pop() {
+            Some(ix) => {
+                self.slots[ix] = slot;
+                ix
+            }
+            None => self.slots.push(slot),
+        };
+        self.by_name.insert(name.into(), ix);
+        self.unused.push(ix);
+        ix
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<NameIx> {
-        let scanned = self.names.iter().take(MAX_SCANNED).position(|known| known == name);
-        let found =
-            scanned.or_else(|| if self.names.len() > MAX_SCANNED { self.names.get_index_of(name) } else { None });
-        found.map(NameIx::new)
+        let scanned = self.slots.values().take(MAX_SCANNED).position(|slot| slot.name.as_deref() == Some(name));
+        match scanned {
+            Some(position) => Some(NameIx::new(position)),
+            None if self.slots.len() > MAX_SCANNED => self.by_name.get(name).copied(),
+            None => None,
+        }
     }
 
     pub(super) fn name(&self, ix: NameIx) -> &str {
-        &self.names[ix.position()]
+        self.slots[ix].name.as_deref().expect("an amount is only kept under the index of a name")
+    }
+
+    /// Returns the index of a name, and counts one more use of it.
+    pub(super) fn retain(&mut self, name: &str) -> NameIx {
+        let ix = self.intern(name);
+        self.slots[ix].uses += 1;
+        ix
+    }
+
+    /// Counts one use of a name less.
+    pub(super) fn release(&mut self, ix: NameIx) {
+        let uses = &mut self.slots[ix].uses;
+        *uses = uses.saturating_sub(1);
+        if *uses == 0 {
+            self.unused.push(ix);
+        }
+    }
+
+    /// Counts one more use of the name of each scalar.
+    pub(super) fn retain_all(&mut self, resources: &Resources) {
+        for resource in resources.iter().filter(|resource| resource.scalar().is_some()) {
+            self.retain(resource.name());
+        }
+    }
+
+    /// Counts one use less of the name of each scalar.
+    pub(super) fn release_all(&mut self, resources: &Resources) {
+        for resource in resources.iter().filter(|resource| resource.scalar().is_some()) {
+            self.release_name(resource.name());
+        }
+    }
+
+    /// Counts one use of a name less.
+    pub(super) fn release_name(&mut self, name: &str) {
+        if let Some(ix) = self.find(name) {
+            self.release(ix);
+        }
+    }
+
+    /// Forgets the names that have no use any more: no amount must be kept under their indices.
+    #[inline]
+    pub(super) fn forget_unused(&mut self) {
+        if !self.unused.is_empty() {
+            self.forget();
+        }
+    }
+
+    #[cold]
+    fn forget(&mut self) {
+        for ix in std::mem::take(&mut self.unused) {
+            let slot = &mut self.slots[ix];
+            if slot.uses == 0
+                && let Some(name) = slot.name.take()
+            {
+                self.by_name.swap_remove(&name);
+                self.free.push(ix);
+                self.last = Default::default(); // it may have the index
+            }
+        }
+    }
+
+    /// Returns the number of indices, with a name or free.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Converts resources to amounts. The same list again costs a comparison of pointers.

@@ -218,20 +218,22 @@ impl Totals {
         (NameIx::new(resource), most, of)
     }
 
-    fn changed(&mut self) {
+    /// Notes that the totals of these names have changed.
+    fn changed(&mut self, delta: &[(NameIx, u64)]) {
         self.version += 1;
-        self.fair.clone_from(&self.amounts);
-        self.excluded.iter().for_each(|ix| self.fair.clear(*ix));
+        for (name, _) in delta.iter().filter(|(name, _)| !self.excluded.contains(name)) {
+            self.fair.set(*name, self.amounts.of(*name));
+        }
     }
 
     pub(super) fn add(&mut self, delta: &[(NameIx, u64)]) {
         self.amounts.add(delta);
-        self.changed();
+        self.changed(delta);
     }
 
     pub(super) fn sub(&mut self, delta: &[(NameIx, u64)]) {
         self.amounts.sub(delta);
-        self.changed();
+        self.changed(delta);
     }
 }
 

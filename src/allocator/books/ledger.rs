@@ -56,6 +56,8 @@ pub(in crate::allocator) struct Ledger {
     pool: (Resources, Resources),
     /// By name, the amounts by which agents are over-committed, in thousandths.
     overcommitted: BTreeMap<SmolStr, u64>,
+    /// The names that came into that map, and those that went.
+    overcommitted_changes: Vec<(SmolStr, bool)>,
 }
 
 impl Account {
@@ -298,6 +300,12 @@ impl Ledger {
         self.overcommitted.get(name).copied().unwrap_or(0)
     }
 
+    /// Returns the names that agents have become over-committed with, or are no longer, in the order in which they did.
+    #[inline]
+    pub(super) fn take_overcommitted_changes(&mut self) -> Vec<(SmolStr, bool)> {
+        std::mem::take(&mut self.overcommitted_changes)
+    }
+
     /// Counts the amounts by which an agent is over-committed, in place of those before. Mostly there are none.
     #[inline]
     fn count_overcommitted(&mut self, before: Option<Box<Quantities>>, agent: AgentIx) {
@@ -310,7 +318,11 @@ impl Ledger {
     fn recount_overcommitted(&mut self, before: Option<&Quantities>, agent: AgentIx) {
         self.subtract_overcommitted(before);
         for (name, excess) in self.agents[agent].overcommitted().into_iter().flat_map(Quantities::iter) {
-            let sum = self.overcommitted.entry(name.into()).or_default();
+            let changes = &mut self.overcommitted_changes;
+            let sum = self.overcommitted.entry(name.into()).or_insert_with_key(|name| {
+                changes.push((name.clone(), true));
+                0
+            });
             *sum = sum.saturating_add(excess.as_milli());
         }
     }
@@ -321,6 +333,7 @@ impl Ledger {
             *sum = sum.saturating_sub(excess.as_milli());
             if *sum == 0 {
                 self.overcommitted.remove(name);
+                self.overcommitted_changes.push((name.into(), false));
             }
         }
     }

@@ -30,6 +30,8 @@ pub(in crate::allocator) struct QuotaAccounts {
     below_guarantee: BitSet<ClientId>,
     /// The roles that have members and whose own limits leave too little for any offer.
     at_limit: BitSet<ClientId>,
+    /// The names that quotas and minimums use, once for each use.
+    retained: Vec<NameIx>,
 }
 
 /// The reason why a role is offered fewer quota-managed resources than are available.
@@ -72,17 +74,18 @@ impl QuotaAccounts {
         minimums: &[Quantities],
     ) {
         let (total, held) = (std::mem::take(&mut self.total), std::mem::take(&mut self.held));
-        let minimums = minimums.iter().map(|minimum| intern(names, minimum.iter())).collect();
+        let before = std::mem::take(&mut self.retained);
+        let minimums = minimums.iter().map(|minimum| retain(names, minimum.iter())).collect();
         *self = Self { total, held, minimums, ..Self::default() };
         let mut roles: Vec<_> = quotas.iter().collect();
         roles.sort_by_cached_key(|(role, _)| role.components().count());
         for (role, quota) in roles {
             let mut guarantee = Amounts::default();
-            guarantee.add(&intern(names, quota.guarantees.iter()));
+            guarantee.add(&retain(names, quota.guarantees.iter()));
             let account = Account {
                 parent: self.nearest(role),
                 guarantee,
-                limits: intern(names, quota.limits.iter()),
+                limits: retain(names, quota.limits.iter()),
                 consumed: Amounts::default(),
                 required_headroom: Amounts::default(),
                 children_headroom: Amounts::default(),
@@ -97,6 +100,12 @@ impl QuotaAccounts {
             let path: Vec<QuotaIx> = self.path_up(self.nearest(role)).collect();
             path.into_iter().for_each(|ix| self.accounts[ix].consumed.add(&delta));
         }
+        let in_minimums = self.minimums.iter().flatten().map(|(name, _)| *name);
+        let of_accounts = self.accounts.values().flat_map(|account| {
+            account.guarantee.iter().map(|(name, _)| name).chain(account.limits.iter().map(|(name, _)| *name))
+        });
+        self.retained = in_minimums.chain(of_accounts).collect();
+        before.into_iter().for_each(|name| names.release(name));
         // Children come after their parents.
         for ix in self.accounts.indices().rev() {
             self.update_flags(ix);
@@ -308,9 +317,9 @@ impl QuotaAccounts {
     }
 }
 
-/// Converts quantities or limits to amounts by dense index.
-fn intern<'a>(names: &mut ResourceNames, amounts: impl Iterator<Item = (&'a str, Scalar)>) -> Vec<(NameIx, u64)> {
-    amounts.map(|(name, amount)| (names.intern(name), amount.as_milli())).collect()
+/// Converts quantities or limits to amounts by dense index, and counts a use of each name.
+fn retain<'a>(names: &mut ResourceNames, amounts: impl Iterator<Item = (&'a str, Scalar)>) -> Vec<(NameIx, u64)> {
+    amounts.map(|(name, amount)| (names.retain(name), amount.as_milli())).collect()
 }
 
 fn amount(resource: &Resource) -> u64 {
