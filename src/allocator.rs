@@ -310,6 +310,7 @@ pub trait Allocator: fmt::Debug + Send {
         Ok(Vec::new())
     }
 
-    /// Returns all roles that have members, a weight or quota, and their ancestors, in order of path.
+    /// Returns all roles that have members, a weight other than 1, a quota, or a reservation of any agent, and all their
+    /// ancestors, in order of path. O(cluster).
     fn roles(&self) -> Vec<RoleAccount>;
 }

@@ -23,6 +23,7 @@ use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexSet;
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The allocator of Mesos: one sorter over the tree of roles, one over the frameworks of each role.
@@ -325,12 +326,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     }
 
     fn roles(&self) -> Vec<RoleAccount> {
-        let membership = self.books.membership();
-        let used = membership.role_paths().flat_map(|role| std::iter::once(role.clone()).chain(role.ancestors()));
-        let with_quota = self.books.quotas().iter().map(|(role, _)| role.clone());
-        let mut roles: Vec<Role> = used.chain(membership.weights().keys().cloned()).chain(with_quota).collect();
-        roles.sort_unstable();
-        roles.dedup();
+        let (membership, ledger) = (self.books.membership(), self.books.ledger());
+        let mut named: BTreeSet<&Role> = membership.role_paths().chain(membership.weights().keys()).collect();
+        named.extend(self.books.quotas().iter().map(|(role, _)| role));
+        named.extend(ledger.accounts().flat_map(|account| account.total().iter().filter_map(Resource::role)));
+        let mut roles: BTreeSet<Role> = named.iter().flat_map(|role| role.ancestors()).collect();
+        roles.extend(named.into_iter().cloned());
         roles.into_iter().map(|role| self.role_account(role)).collect()
     }
 }

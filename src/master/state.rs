@@ -2,10 +2,11 @@
 
 use super::Master;
 use super::offers::offer_id;
-use crate::allocator::{Allocator, Quota, Weight};
+use crate::allocator::{Allocator, Holding, Quota, Weight};
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
-use crate::resources::{Quantities, Resources, Scalar};
+use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
+use std::collections::BTreeMap;
 
 /// A snapshot of a master.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,18 +110,17 @@ impl<A: Allocator> Master<A> {
             active: entry.active,
             tasks: self.tasks.of_framework(&entry.framework.id).into_iter().map(|task| task.id.clone()).collect(),
         });
-        let roles = self.allocator.roles().into_iter().map(|account| {
-            let offered = self.offers.iter().map(|(_, offer)| (&offer.holding.role, &offer.holding.resources));
-            let allocated = self.tasks.iter().map(|task| (&task.holding.role, &task.holding.resources));
-            RoleState {
-                offered: sum_within(&account.role, offered),
-                allocated: sum_within(&account.role, allocated),
-                reserved: reserved_within(&account.role, &agents),
-                quota: account.quota,
-                role: account.role,
-                weight: account.weight,
-                share: account.share,
-            }
+        let mut offered = sums_by_role(self.offers.iter().map(|(_, offer)| &offer.holding));
+        let mut allocated = sums_by_role(self.tasks.iter().map(|task| &task.holding));
+        let mut reserved = reserved_by_role(&agents);
+        let roles = self.allocator.roles().into_iter().map(|account| RoleState {
+            offered: offered.remove(&account.role).unwrap_or_default(),
+            allocated: allocated.remove(&account.role).unwrap_or_default(),
+            reserved: reserved.remove(&account.role).unwrap_or_default(),
+            quota: account.quota,
+            role: account.role,
+            weight: account.weight,
+            share: account.share,
         });
         State { frameworks: frameworks.collect(), roles: roles.collect(), offers: offers.collect(), agents }
     }
@@ -139,20 +139,106 @@ impl<A: Allocator> Master<A> {
     }
 }
 
-fn sum_within<'a>(role: &Role, held: impl Iterator<Item = (&'a Role, &'a Resources)>) -> Quantities {
-    let mut sum = Quantities::new();
-    for (_, resources) in held.filter(|(holder, _)| holder.is_within(role)) {
-        resources.quantities().iter().for_each(|(name, amount)| sum.add(name, amount));
+/// Returns the scalars that are held under each role and its descendants. A shared resource of an agent counts once,
+/// however many hold it.
+fn sums_by_role<'a>(holdings: impl Iterator<Item = &'a Holding>) -> BTreeMap<Role, Quantities> {
+    let mut sums: BTreeMap<Role, Quantities> = BTreeMap::new();
+    let mut shared: BTreeMap<(Role, &AgentId), Vec<&Resource>> = BTreeMap::new();
+    for Holding { role, agent, resources, .. } in holdings {
+        for role in role.ancestors().chain([role.clone()]) {
+            let sum = sums.entry(role.clone()).or_default();
+            for resource in resources {
+                if resource.is_shared() {
+                    let counted = shared.entry((role.clone(), agent)).or_default();
+                    if counted.iter().any(|known| known.same_shared(resource)) {
+                        continue;
+                    }
+                    counted.push(resource);
+                }
+                sum.add(resource.name(), resource.scalar().unwrap_or_default());
+            }
+        }
     }
-    sum
+    sums
 }
 
-fn reserved_within(role: &Role, agents: &[AgentState]) -> Quantities {
-    let resources = agents.iter().flat_map(|agent| agent.total.iter());
-    let reserved = resources.filter(|resource| resource.role().is_some_and(|owner| owner.is_within(role)));
-    reserved
-        .filter_map(|resource| Some((resource.name(), resource.scalar()?)))
-        .collect::<Vec<(&str, Scalar)>>()
-        .into_iter()
-        .collect()
+/// Returns the scalars that are reserved to each role and its descendants.
+fn reserved_by_role(agents: &[AgentState]) -> BTreeMap<Role, Quantities> {
+    let mut sums: BTreeMap<Role, Quantities> = BTreeMap::new();
+    for resource in agents.iter().flat_map(|agent| agent.total.iter()) {
+        let Some((owner, amount)) = resource.role().zip(resource.scalar()) else { continue };
+        for role in owner.ancestors().chain([owner.clone()]) {
+            sums.entry(role).or_default().add(resource.name(), amount);
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Agent;
+    use crate::framework::{Capability, Framework};
+    use crate::master::{Command, Config, RunningTask};
+    use crate::resources::Scalar;
+    use crate::task::Task;
+    use crate::time::Time;
+
+    fn role(path: &str) -> Role {
+        path.parse().unwrap()
+    }
+
+    fn master_after(commands: Vec<Command>) -> Master {
+        let mut config = Config::default();
+        config.options.min_allocatable = Vec::new();
+        let mut master = Master::new(config);
+        commands.into_iter().for_each(|command| master.handle(Time::ZERO, command).unwrap());
+        master
+    }
+
+    #[test]
+    fn roles_with_a_reservation_a_weight_or_a_quota_are_listed_with_their_ancestors() {
+        let quota = Quota::new(Quantities::from_iter([("cpus", Scalar::units(1))]), Default::default());
+        let agent = Agent::new("s", "cpus(a/b):1;mem(a):2;ports(c/d):[1-2]".parse().unwrap());
+        let master = master_after(vec![
+            Command::AddAgent(agent, Vec::new()),
+            Command::SetWeight(role("e/f"), Weight::try_from_f64(2.0).unwrap()),
+            Command::SetQuota(role("g/h"), quota),
+            Command::AddFramework(Framework::new("f").role(role("i/j"))),
+        ]);
+        let roles = master.state().roles;
+        let paths: Vec<&str> = roles.iter().map(|role| role.role.as_str()).collect();
+        assert_eq!(paths, ["a", "a/b", "c", "c/d", "e", "e/f", "g", "g/h", "i", "i/j"]);
+        let reserved: Vec<String> = roles.iter().take(4).map(|role| role.reserved.to_string()).collect();
+        assert_eq!(reserved, ["cpus:1;mem:2", "cpus:1", "", ""]);
+    }
+
+    #[test]
+    fn a_shared_volume_counts_once_however_many_hold_it() {
+        let shared: Resources = serde_json::from_value(serde_json::json!([{
+            "name": "disk", "type": "SCALAR", "scalar": {"value": 8}, "reservations": [{"type": "STATIC", "role": "a"}],
+            "disk": {"persistence": {"id": "v"}, "volume": {"container_path": "v", "mode": "RW"}}, "shared": {},
+        }]))
+        .unwrap();
+        let capable = |id: &str, path: &str| {
+            Command::AddFramework(Framework::new(id).role(role(path)).capability(Capability::SharedResources))
+        };
+        let task = |id: &str, path: &str| RunningTask::new("f", role(path), Task::new(id, shared.clone()));
+        let mut master = master_after(vec![
+            capable("f", "a"),
+            capable("g", "a/b"),
+            Command::AddAgent(Agent::new("s", shared.clone()), vec![task("1", "a"), task("2", "a"), task("3", "a/b")]),
+        ]);
+        master.advance(Time::from_secs(3)).unwrap();
+        let state = master.state();
+        assert!(state.offers.len() > 2, "it is offered again in each batch");
+        for role in &state.roles {
+            for amounts in [&role.offered, &role.allocated] {
+                assert!(amounts.is_empty() || amounts.to_string() == "disk:8", "{role:?}");
+            }
+        }
+        assert_eq!(state.roles[0].allocated.to_string(), "disk:8");
+        assert_eq!(state.roles[0].offered.to_string(), "disk:8");
+        assert_eq!(state.roles[0].reserved.to_string(), "disk:8");
+    }
 }

@@ -187,6 +187,11 @@ impl Ledger {
         self.agents.id(agent)
     }
 
+    /// The accounts of all agents, in no particular order.
+    pub(in crate::allocator) fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.agents.iter().map(|(_, account)| account)
+    }
+
     /// Opens an account for a new agent, of which tasks hold what is `allocated`.
     pub(super) fn open(&mut self, agent: &Arc<Agent>, allocated: Resources) -> Result<AgentIx, SumError> {
         agent.resources.check_types(&allocated)?;
