@@ -23,7 +23,7 @@ mod sorter;
 mod tree;
 
 pub use demand::Demand;
-pub use explain::Reason;
+pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
 pub use quota::{Quota, QuotaError};
 pub use rules::{AgentOrder, Options};
@@ -294,7 +294,10 @@ pub trait Allocator: fmt::Debug + Send {
     /// Returns the account of an agent.
     fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>>;
 
-    /// Returns why a framework is not offered an agent under a role; an allocator that cannot tell returns nothing.
+    /// Returns why a framework is not offered an agent under a role: all that prevents it, in the order of the checks. If
+    /// nothing does, it is [`Reason::Starved`]: the next allocation offers it. An allocator that cannot tell returns nothing.
+    ///
+    /// [`Hierarchical`] decides in a copy: O(cluster).
     ///
     /// # Errors
     ///
@@ -307,6 +310,26 @@ pub trait Allocator: fmt::Debug + Send {
         agent: &AgentId,
     ) -> Result<Vec<Reason>, AllocatorError> {
         let _ = (at, framework, role, agent);
+        Ok(Vec::new())
+    }
+
+    /// Returns why a framework is not offered each of the agents under a role: all reasons of all agents, in the order of the
+    /// checks, each with the number of agents that it holds for. The numbers in a reason are those of all its agents; of the
+    /// frameworks that come first, the first one of each agent is told. An allocator that cannot tell returns nothing.
+    ///
+    /// [`Hierarchical`] decides in copies, of which agents with the same reasons share one: O(agents + frameworks), with the
+    /// size of the cluster for each set of reasons. A sorter that asks for demand adds an allocation for each agent.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or is not subscribed to the role.
+    fn explain_all(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+    ) -> Result<Vec<(Reason, usize)>, AllocatorError> {
+        let _ = (at, framework, role);
         Ok(Vec::new())
     }
 

@@ -172,6 +172,20 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         removed
     }
 
+    /// Takes back an offer of an allocation that was only tried, as if it had not been made. `extended` are the members of
+    /// which an offer counts as more than one allocation.
+    pub(super) fn take_back(&mut self, agent: AgentIx, offer: &Holding, extended: &[MemberIx]) {
+        let freed = self.ledger.end_offer(agent, &offer.resources, &[]);
+        debug_assert!(freed.is_ok(), "no task holds any of it");
+        self.quotas.remove_held(self.names.weigh(&offer.resources));
+        let Some(member) = self.holder(offer) else { return };
+        self.release(member, agent, &offer.resources);
+        let allocations = 1 + extended.iter().filter(|other| **other == member).count();
+        self.membership.uncount(member, allocations as u64);
+        self.membership.end_holding(member);
+        self.assert_conservation(agent);
+    }
+
     /// Charges frameworks for tasks that were registered with an agent, or before their framework. The tasks of a framework
     /// under one role on one agent count as one allocation.
     pub(super) fn adopt(&mut self, tasks: &[Holding]) {
@@ -462,6 +476,11 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     pub(super) fn set_demand(&mut self, demand: &Demand) {
         self.membership.ranking_mut().set_demand(demand);
+    }
+
+    /// Returns whether any order is drawn.
+    pub(super) fn draws(&self) -> bool {
+        self.draws_roles() || self.membership.roles().any(|role| self.draws_members(role))
     }
 
     /// Returns whether the order of roles is drawn.

@@ -40,6 +40,8 @@ pub(super) struct Cycle<'a, R, F> {
     offers: &'a mut Vec<Holding>,
     /// If both stages run: the position of each member's offer of an agent, to merge theirs into one offer.
     merged: Option<IndexMap<(MemberIx, AgentIx), usize, foldhash::fast::RandomState>>,
+    /// The members whose offer of an agent was extended, once for each time.
+    extended: Vec<MemberIx>,
     offered_shared: OfferedShared,
     /// The clients that could still be offered something; none if the sorter does not ask.
     demand: Option<Demand>,
@@ -63,14 +65,16 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             at,
             offers,
             merged: None,
+            extended: Vec::new(),
             offered_shared: OfferedShared::default(),
             demand: None,
             availability: Availability::default(),
         }
     }
 
-    /// Offers what is available of these agents, each to the first members in order that are eligible.
-    pub(super) fn run(mut self, agents: &mut [AgentIx]) {
+    /// Offers what is available of these agents, each to the first members in order that are eligible. Returns the members
+    /// of which an offer counts as more than one allocation, once for each further one.
+    pub(super) fn run(mut self, agents: &mut [AgentIx]) -> Vec<MemberIx> {
         let offers_before = self.offers.len();
         // 1. Bring the accounts of quota up to date.
         self.books.update_quotas(&self.rules.options.min_allocatable);
@@ -107,6 +111,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         if held_headroom && self.offers.len() > offers_before {
             self.books.mark_all_dirty();
         }
+        self.extended
     }
 
     #[inline]
@@ -244,6 +249,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         let resources = self.books.offer(agent, member, portion, self.at, earlier.is_some());
         if let Some(earlier) = earlier {
             self.offers[earlier].resources.insert(&resources);
+            self.extended.push(member);
             return;
         }
         if let Some(merged) = &mut self.merged {

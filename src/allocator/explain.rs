@@ -7,7 +7,7 @@
 
 mod reason;
 
-pub use reason::Reason;
+pub use reason::{AmountSummary, Extent, Holder, Reason};
 
 use super::Holding;
 use super::books::Books;
@@ -19,56 +19,126 @@ use super::refusals::Refusals;
 use super::resource_names::is_quota_managed;
 use super::rules::Rules;
 use super::sorter::Sorter;
+use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
+use indexmap::IndexMap;
+use smol_str::SmolStr;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// A copy of all that a decision depends on, in which reasons are lifted one after the other.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Explanation<R, F> {
     rules: Rules,
     books: Books<R, F>,
     refusals: Refusals,
+    orders: Orders,
     member: MemberIx,
-    agent: AgentIx,
-    reasons: Vec<Reason>,
+    at: Time,
+}
+
+/// Reasons of several agents, grouped as [`Reason::group`] says: each with the number of agents.
+type Groups = BTreeMap<(u8, SmolStr, SmolStr), (Reason, usize)>;
+
+/// What a trial depends on besides the agent: agents that are alike in it have the same outcome.
+struct Trial {
+    agent: Arc<Agent>,
+    available: Resources,
+    has_gpus: bool,
+    outcome: Option<Reason>,
 }
 
 impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
-    /// Copies all that the decision about a member and an agent depends on.
+    /// Copies all that decisions about a member depend on.
     pub(super) fn new(
         rules: &Rules,
         books: &Books<R, F>,
         refusals: &Refusals,
+        orders: &Orders,
         member: MemberIx,
-        agent: AgentIx,
+        at: Time,
     ) -> Self {
         let (rules, books, refusals) = (rules.clone(), books.clone(), refusals.clone());
-        Self { rules, books, refusals, member, agent, reasons: Vec::new() }
+        Self { rules, books, refusals, orders: orders.clone(), member, at }
     }
 
-    /// Returns all that prevents an offer, in the order of the checks; [`Reason::Starved`] if nothing does.
-    pub(super) fn reasons(mut self, at: Time) -> Vec<Reason> {
+    /// Returns all that prevents an offer of an agent, in the order of the checks; [`Reason::Starved`] if nothing does.
+    pub(super) fn of_agent(mut self, agent: AgentIx) -> Vec<Reason> {
+        let mut reasons = Vec::new();
         // 1. Checks that look at no other framework.
         self.update_quotas();
-        while let Some(reason) = self.first_reason() {
-            let is_lifted = self.lift(&reason);
-            self.reasons.push(reason);
-            if !is_lifted {
-                return self.reasons;
+        while let Some(reason) = self.first_reason(agent) {
+            let is_lifted = reason.is_liftable();
+            if is_lifted {
+                self.lift(&reason, &[agent]);
+                self.update_quotas();
             }
-            self.update_quotas();
+            reasons.push(reason);
+            if !is_lifted {
+                return reasons;
+            }
         }
-        // 2. Frameworks that come first.
-        self.outranked(at);
+        // 2. Frameworks that come first: each is suppressed, to find the next one.
+        while let Some((reason, member)) = self.outranked(agent) {
+            reasons.push(reason);
+            self.books.set_suppressed(member, true);
+        }
         // 3. Nothing prevents it: the member waits for the next allocation.
-        if self.reasons.is_empty() {
-            let since = self.books.membership().member(self.member).useful_offer_at;
-            self.reasons.push(Reason::Starved { since });
+        if reasons.is_empty() {
+            reasons.push(self.starved());
         }
-        self.reasons
+        reasons
+    }
+
+    /// Returns all that prevents offers of these agents, in the order of the checks, each reason with the number of agents.
+    /// Of the members that come first only the first one of each agent is told.
+    ///
+    /// Agents from which the same reasons have to be lifted share a copy of the books. So this costs a look at each agent for
+    /// each of its reasons, and a copy for each set of reasons that some agent has.
+    pub(super) fn of_agents(self, agents: Vec<AgentIx>) -> Vec<(Reason, usize)> {
+        let mut groups = Groups::new();
+        let mut copies = vec![(self, agents, true)];
+        while let Some((mut copy, agents, is_first)) = copies.pop() {
+            copy.update_quotas();
+            let mut lifts: IndexMap<_, (Reason, Vec<AgentIx>)> = IndexMap::new();
+            let mut trial: Option<Trial> = None;
+            let any_selective = copy.books.membership().any_selective();
+            for agent in agents {
+                let Some(reason) = copy.first_reason(agent) else {
+                    let outcome = match trial.as_ref().filter(|trial| copy.is_like(trial, agent, any_selective)) {
+                        Some(trial) => trial.outcome.clone(),
+                        None => {
+                            let outcome = copy.outranked(agent).map(|(reason, _)| reason);
+                            trial = Some(copy.trial_of(agent, outcome.clone()));
+                            outcome
+                        }
+                    };
+                    let reason = outcome.or_else(|| is_first.then(|| copy.starved()));
+                    reason.into_iter().for_each(|reason| add(&mut groups, reason));
+                    continue;
+                };
+                if reason.is_liftable() {
+                    lifts.entry(reason.lifted()).or_insert_with(|| (reason.clone(), Vec::new())).1.push(agent);
+                }
+                add(&mut groups, reason);
+            }
+            let mut lifts = lifts.into_values();
+            let last = lifts.next_back();
+            for (reason, agents) in lifts {
+                let mut other = copy.clone();
+                other.lift(&reason, &agents);
+                copies.push((other, agents, false));
+            }
+            if let Some((reason, agents)) = last {
+                copy.lift(&reason, &agents);
+                copies.push((copy, agents, false));
+            }
+        }
+        groups.into_values().collect()
     }
 
     fn update_quotas(&mut self) {
@@ -89,14 +159,14 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     }
 
     /// Returns the first check that fails, of those that look at no other framework.
-    fn first_reason(&self) -> Option<Reason> {
-        let (account, membership) = (&self.books.ledger()[self.agent], self.books.membership());
+    fn first_reason(&self, agent: AgentIx) -> Option<Reason> {
+        let (account, membership) = (&self.books.ledger()[agent], self.books.membership());
         let (member, framework, role) = (membership.member(self.member), self.framework(), self.role());
         if !account.is_active() {
             return Some(Reason::AgentInactive);
         }
         if !self.rules.allow(account) {
-            return Some(Reason::NotWhitelisted { hostname: account.agent().hostname.clone() });
+            return Some(Reason::NotWhitelisted { hostname: Some(account.agent().hostname.clone()) });
         }
         if !membership.framework(member.framework).is_active() {
             return Some(Reason::FrameworkInactive);
@@ -109,8 +179,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         }
         let overcommitted = || account.overcommitted().cloned().unwrap_or_default();
         if account.available().is_empty() {
-            let (offered, allocated) = (account.offered().clone(), account.allocated().clone());
-            return Some(Reason::NothingAvailable { offered, allocated, overcommitted: overcommitted() });
+            let (offered, allocated) = (account.offered().into(), account.allocated().into());
+            let holders = Vec::new();
+            return Some(Reason::NothingAvailable { offered, allocated, overcommitted: overcommitted(), holders });
         }
         let left = account.available().for_role(role);
         if left.is_empty() {
@@ -122,14 +193,15 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         let eligibility = self.eligibility();
         let minimum = eligibility.minimum(framework, role);
         if !reaches(&left, minimum) {
-            return Some(Reason::MinAllocatable { asked: minimum.to_vec(), left, overcommitted: overcommitted() });
+            let (asked, left) = (minimum.to_vec(), Extent::One(left));
+            return Some(Reason::MinAllocatable { asked, left, overcommitted: overcommitted() });
         }
-        self.missing_capability(&left, minimum).or_else(|| self.quota_or_refusal(&left, minimum))
+        self.missing_capability(agent, &left, minimum).or_else(|| self.quota_or_refusal(agent, &left, minimum))
     }
 
     /// Returns the capability or the region that the framework lacks.
-    fn missing_capability(&self, left: &Resources, minimum: &[Quantities]) -> Option<Reason> {
-        let (account, options, framework) = (&self.books.ledger()[self.agent], &self.rules.options, self.framework());
+    fn missing_capability(&self, agent: AgentIx, left: &Resources, minimum: &[Quantities]) -> Option<Reason> {
+        let (account, options, framework) = (&self.books.ledger()[agent], &self.rules.options, self.framework());
         let lacks = |capability| !framework.has_capability(capability);
         if options.filter_gpu_resources && account.has_gpus() && lacks(Capability::GpuResources) {
             return Some(Reason::Capability { capability: Capability::GpuResources });
@@ -149,7 +221,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     }
 
     /// Returns what of quota, or which refusal, prevents an offer.
-    fn quota_or_refusal(&self, left: &Resources, minimum: &[Quantities]) -> Option<Reason> {
+    fn quota_or_refusal(&self, agent: AgentIx, left: &Resources, minimum: &[Quantities]) -> Option<Reason> {
         let (eligibility, membership, framework) = (self.eligibility(), self.books.membership(), self.framework());
         let role = membership.member(self.member).role;
         let usable = left.filter(|resource| is_usable(framework, resource));
@@ -161,34 +233,36 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             let barrier = accounts.barrier(self.books.names(), quota, &usable.filter(is_quota_managed))?;
             return Some(self.barrier_reason(barrier));
         };
-        let (until, refused) = self.refusals.first(self.member, self.agent, offer)?;
-        Some(Reason::Filtered { until, refused: refused.clone() })
+        let (until, refused) = self.refusals.first(self.member, agent, offer)?;
+        Some(Reason::Filtered { until, last: until, refused: refused.into() })
     }
 
     fn barrier_reason(&self, barrier: Barrier) -> Reason {
         let names = self.books.names();
         match barrier {
-            Barrier::Limit { role, name, limit, consumed } => Reason::QuotaLimit {
+            Barrier::Limit { role, name, limit, consumed, indivisible } => Reason::QuotaLimit {
                 role,
                 name: names.name(name).into(),
                 limit: Scalar::milli(limit),
                 consumed: Scalar::milli(consumed),
+                indivisible,
             },
-            Barrier::Headroom { name, free, required, roles } => Reason::Headroom {
+            Barrier::Headroom { name, free, required, roles, indivisible } => Reason::Headroom {
                 name: names.name(name).into(),
                 free: Scalar::milli(free),
                 required: Scalar::milli(required),
                 roles,
+                indivisible,
             },
         }
     }
 
-    /// Lifts a reason; returns false if that would make resources out of nothing.
-    fn lift(&mut self, reason: &Reason) -> bool {
+    /// Lifts a reason of these agents.
+    fn lift(&mut self, reason: &Reason, agents: &[AgentIx]) {
         let (role, mut framework) = (self.role().clone(), self.framework().clone());
         let ix = self.books.membership().member(self.member).framework;
         match reason {
-            Reason::AgentInactive => self.books.set_agent_active(self.agent, true),
+            Reason::AgentInactive => agents.iter().for_each(|agent| self.books.set_agent_active(*agent, true)),
             Reason::NotWhitelisted { .. } => self.rules.whitelist = None,
             Reason::FrameworkInactive => self.books.set_framework_active(ix, true),
             Reason::Suppressed => self.books.set_suppressed(self.member, false),
@@ -202,40 +276,72 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             Reason::NothingAvailable { .. }
             | Reason::Reserved { .. }
             | Reason::Outranked { .. }
-            | Reason::Starved { .. } => return false,
+            | Reason::Starved { .. } => return,
         }
         self.books.replace_framework(ix, Arc::new(framework));
-        true
     }
 
-    /// Adds the members that are offered the agent before this one: suppresses one after the other.
-    fn outranked(&mut self, at: Time) {
-        let (asked, own_role) = (self.framework().id.clone(), self.role().clone());
-        loop {
-            let offers = self.dry_run(at);
-            let Some(first) = offers.first() else { return };
-            if offers.iter().any(|offer| offer.framework == asked && offer.role == own_role) {
-                return;
-            }
-            self.reasons.push(Reason::Outranked {
-                share: self.books.share_of(&first.role),
-                own_share: self.books.share_of(&own_role),
-                framework: first.framework.clone(),
-                role: first.role.clone(),
-            });
-            let membership = self.books.membership();
-            let framework = membership.find_framework(&first.framework);
-            let Some(member) = framework.and_then(|ix| membership.find_member(ix, &first.role)) else { return };
-            self.books.set_suppressed(member, true);
+    /// Returns the first member that the next allocation offers an agent, if that leaves nothing for the member asked about.
+    fn outranked(&mut self, agent: AgentIx) -> Option<(Reason, MemberIx)> {
+        let offers = self.trial(agent);
+        let (asked, own_role) = (&self.framework().id, self.role());
+        let first = offers.first()?;
+        if offers.iter().any(|offer| offer.framework == *asked && offer.role == *own_role) {
+            return None;
         }
+        let membership = self.books.membership();
+        let member = membership.find_member(membership.find_framework(&first.framework)?, &first.role)?;
+        let reason = Reason::Outranked {
+            share: self.books.share_of(&first.role),
+            own_share: self.books.share_of(own_role),
+            framework: first.framework.clone(),
+            role: first.role.clone(),
+        };
+        Some((reason, member))
     }
 
-    /// Returns the offers of the agent that the next allocation would make.
-    fn dry_run(&self, at: Time) -> Vec<Holding> {
-        let (mut books, mut refusals, mut offers) = (self.books.clone(), self.refusals.clone(), Vec::new());
-        let mut orders = Orders::default();
-        let cycle = Cycle::new(&self.rules, &mut books, &mut refusals, &mut orders, at, &mut offers);
-        cycle.run(&mut [self.agent]);
+    /// Returns the offers of an agent that the next allocation would make: makes them, and takes them back.
+    fn trial(&mut self, agent: AgentIx) -> Vec<Holding> {
+        let mut offers = Vec::new();
+        let Self { rules, books, refusals, orders, at, .. } = self;
+        let extended = Cycle::new(rules, books, refusals, orders, *at, &mut offers).run(&mut [agent]);
+        for offer in &offers {
+            self.books.take_back(agent, offer, &extended);
+        }
         offers
+    }
+
+    fn trial_of(&self, agent: AgentIx, outcome: Option<Reason>) -> Trial {
+        let account = &self.books.ledger()[agent];
+        let (available, has_gpus) = (account.available().clone(), account.has_gpus());
+        Trial { agent: Arc::clone(account.agent()), available, has_gpus, outcome }
+    }
+
+    /// Returns whether a trial of an agent is sure to have the same outcome.
+    fn is_like(&self, trial: &Trial, agent: AgentIx, any_selective: bool) -> bool {
+        let account = &self.books.ledger()[agent];
+        account.available() == &trial.available
+            && account.has_gpus() == trial.has_gpus
+            && account.agent().domain == trial.agent.domain
+            && !any_selective
+            && !self.books.draws()
+            && !self.refusals.has_any(agent)
+    }
+
+    fn starved(&self) -> Reason {
+        let since = self.books.membership().member(self.member).useful_offer_at;
+        Reason::Starved { since, waited: since.map(|since| self.at.since(since)), next: None }
+    }
+}
+
+/// Adds a reason of one more agent to its group.
+fn add(groups: &mut Groups, reason: Reason) {
+    match groups.entry(reason.group()) {
+        Entry::Occupied(mut group) => {
+            let (known, agents) = group.get_mut();
+            known.merge(reason);
+            *agents += 1;
+        }
+        Entry::Vacant(place) => drop(place.insert((reason, 1))),
     }
 }

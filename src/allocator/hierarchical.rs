@@ -98,6 +98,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         members.into_iter().for_each(|member| self.refusals.forget_member(member));
     }
 
+    /// Copies all that decisions about a framework in a role depend on.
+    fn explanation(&self, at: Time, framework: &FrameworkId, role: &Role) -> Result<Explanation<R, F>, AllocatorError>
+    where
+        R: Clone,
+    {
+        let member = self.find_subscribed(framework, role)?;
+        Ok(Explanation::new(&self.rules, &self.books, &self.refusals, &self.orders, member, at))
+    }
+
     fn run_cycle(&mut self, at: Time, agents: &mut [AgentIx], offers: &mut Vec<Holding>) {
         let Self { rules, books, refusals, orders } = self;
         Cycle::new(rules, books, refusals, orders, at, offers).run(agents);
@@ -111,28 +120,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             quota: self.books.quotas().of(&role).cloned().unwrap_or_default(),
             role,
         }
-    }
-}
-
-impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
-    /// Returns why a framework is not offered an agent under a role: all that prevents it, in the order
-    /// of the checks. If nothing does, it is [`Reason::Starved`]: the next allocation will offer it.
-    ///
-    /// O(cluster): it decides in a copy.
-    ///
-    /// # Errors
-    ///
-    /// If the agent or the framework is unknown, or the framework is not subscribed to the role.
-    pub fn explain(
-        &self,
-        at: Time,
-        framework: &FrameworkId,
-        role: &Role,
-        agent: &AgentId,
-    ) -> Result<Vec<Reason>, AllocatorError> {
-        let agent = self.find_agent(agent)?;
-        let member = self.find_subscribed(framework, role)?;
-        Ok(Explanation::new(&self.rules, &self.books, &self.refusals, member, agent).reasons(at))
     }
 }
 
@@ -322,7 +309,18 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         role: &Role,
         agent: &AgentId,
     ) -> Result<Vec<Reason>, AllocatorError> {
-        Self::explain(self, at, framework, role, agent)
+        let agent = self.find_agent(agent)?;
+        Ok(self.explanation(at, framework, role)?.of_agent(agent))
+    }
+
+    fn explain_all(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+    ) -> Result<Vec<(Reason, usize)>, AllocatorError> {
+        let explanation = self.explanation(at, framework, role)?;
+        Ok(explanation.of_agents(self.books.ledger().in_order_of_adding()))
     }
 
     fn roles(&self) -> Vec<RoleAccount> {

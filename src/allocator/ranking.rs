@@ -65,6 +65,12 @@ impl<S: Sorter> Ranking<S> {
         self.sorter.charged(&self.tree, client);
     }
 
+    /// Subtracts from the number of allocations of a client.
+    pub(super) fn uncount(&mut self, client: ClientId, allocations: u64) {
+        self.tree.uncount(client, allocations);
+        self.sorter.charged(&self.tree, client);
+    }
+
     /// See [`Sorter::more`].
     #[inline]
     pub(super) fn more(&mut self, totals: &Totals, order: &mut Vec<ClientId>) {

@@ -137,6 +137,11 @@ impl Refusals {
         self.compact();
     }
 
+    /// Returns whether any member has refused something of an agent.
+    pub(super) fn has_any(&self, agent: AgentIx) -> bool {
+        self.of(agent).is_some()
+    }
+
     /// Returns whether a member has refused resources that contain these.
     #[inline]
     pub(super) fn refuses(&self, member: MemberIx, agent: AgentIx, resources: &Resources) -> bool {

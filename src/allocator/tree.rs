@@ -392,6 +392,11 @@ impl ShareTree {
         }
     }
 
+    /// Subtracts from the number of allocations of a client and its ancestors.
+    pub(super) fn uncount(&mut self, client: ClientId, allocations: u64) {
+        self.up(client, |node| node.count -= allocations);
+    }
+
     /// Adds to the holdings and the number of allocations of a client and its ancestors. `agent` is its order of
     /// registration.
     #[inline]

@@ -1,10 +1,11 @@
 //! Explanations as lines of a journal.
 
-use crate::allocator::Reason;
+use crate::allocator::{Extent, Holder, Reason};
 use crate::id::{AgentId, FrameworkId};
 use crate::master::Explanation;
-use crate::resources::Quantities;
+use crate::resources::{Resource, Resources};
 use crate::role::Role;
+use crate::time::Time;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -37,42 +38,85 @@ impl<'a> From<&'a Explanation> for ExplanationLine<'a> {
     }
 }
 
-/// Returns a reason's fields, its kind first.
+/// Returns a reason's fields, its kind first. Of several agents an amount is a sum, or the least and the most, or left out.
 fn details(reason: &Reason) -> Json {
     let kind = reason.kind();
     match reason {
         Reason::AgentInactive | Reason::FrameworkInactive | Reason::Suppressed | Reason::OfferConstraints => {
             json!({ "kind": kind })
         }
-        Reason::NotWhitelisted { hostname } => json!({ "kind": kind, "hostname": hostname }),
-        Reason::NothingAvailable { offered, allocated, overcommitted } => {
-            let line = json!({ "kind": kind, "offered": offered, "allocated": allocated });
-            with_overcommitted(line, overcommitted)
+        Reason::NotWhitelisted { hostname } => with(json!({ "kind": kind }), "hostname", hostname.as_ref()),
+        Reason::NothingAvailable { offered, allocated, overcommitted, holders } => {
+            let line = json!({ "kind": kind, "offered": sum(offered), "allocated": sum(allocated) });
+            let line = with(line, "overcommitted", Some(overcommitted).filter(|excess| !excess.is_empty()));
+            let holders: Vec<Json> = holders.iter().map(holder).collect();
+            with(line, "holders", Some(holders).filter(|holders| !holders.is_empty()))
         }
         Reason::Reserved { roles } => json!({ "kind": kind, "roles": roles }),
         Reason::MinAllocatable { asked, left, overcommitted } => {
-            with_overcommitted(json!({ "kind": kind, "asked": asked, "left": left }), overcommitted)
+            let line = json!({ "kind": kind, "asked": asked, "left": range(left) });
+            with(line, "overcommitted", Some(overcommitted).filter(|excess| !excess.is_empty()))
         }
         Reason::Capability { capability } => json!({ "kind": kind, "capability": capability.as_str() }),
         Reason::Region { agent, master } => json!({ "kind": kind, "region": agent, "master": master }),
-        Reason::QuotaLimit { role, name, limit, consumed } => {
-            json!({ "kind": kind, "role": role, "name": name, "limit": limit, "consumed": consumed })
+        Reason::QuotaLimit { role, name, limit, consumed, indivisible } => {
+            let line = json!({ "kind": kind, "role": role, "name": name, "limit": limit, "consumed": consumed });
+            with(line, "indivisible", indivisible.as_deref().map(alone))
         }
-        Reason::Headroom { name, free, required, roles } => {
-            json!({ "kind": kind, "name": name, "free": free, "required": required, "roles": roles })
+        Reason::Headroom { name, free, required, roles, indivisible } => {
+            let line = json!({ "kind": kind, "name": name, "free": free, "required": required, "roles": roles });
+            with(line, "indivisible", indivisible.as_deref().map(alone))
         }
-        Reason::Starved { since } => json!({ "kind": kind, "since": since }),
-        Reason::Filtered { until, refused } => json!({ "kind": kind, "until": until, "refused": refused }),
+        Reason::Starved { since, waited, next } => {
+            let line = json!({ "kind": kind, "since": since, "next": next });
+            with(line, "waited", waited.map(|waited| Time::ZERO + waited))
+        }
+        Reason::Filtered { until, last, refused } => {
+            let line = json!({ "kind": kind, "until": until });
+            let line = with(line, "last", Some(last).filter(|last| *last != until));
+            let refused = if let Extent::One(refused) = refused { Some(refused) } else { None };
+            with(line, "refused", refused)
+        }
         Reason::Outranked { framework, role, share, own_share } => {
             json!({ "kind": kind, "framework": framework, "role": role, "share": share, "own_share": own_share })
         }
     }
 }
 
-/// Adds by how much the agent is over-committed, if it is.
-fn with_overcommitted(mut line: Json, overcommitted: &Quantities) -> Json {
-    if !overcommitted.is_empty() {
-        line["overcommitted"] = json!(overcommitted);
+fn holder(holder: &Holder) -> Json {
+    let Holder { framework, role, offers, amounts, since, .. } = holder;
+    json!({ "framework": framework, "role": role, "offers": offers, "amounts": amounts, "since": since })
+}
+
+/// Returns the resources of one agent, or the sum of several.
+fn sum(extent: &Extent) -> Json {
+    match extent {
+        Extent::One(resources) => json!(resources),
+        Extent::Several(amounts) => json!(amounts.sum),
+    }
+}
+
+/// Returns the resources of one agent, or by name the least and the most of several.
+fn range(extent: &Extent) -> Json {
+    match extent {
+        Extent::One(resources) => json!(resources),
+        Extent::Several(amounts) => {
+            let range = |(name, most): (&str, _)| (name.to_owned(), json!([amounts.least.amount(name), most]));
+            let ranges = amounts.most.iter().map(range);
+            Json::Object(ranges.collect())
+        }
+    }
+}
+
+/// Returns one resource as resources are printed.
+fn alone(resource: &Resource) -> Json {
+    json!(Resources::try_from_iter([resource.clone()]).unwrap_or_default())
+}
+
+/// Adds a field, if there is a value.
+fn with<T: Serialize>(mut line: Json, field: &str, value: Option<T>) -> Json {
+    if let Some(value) = value {
+        line[field] = json!(value);
     }
     line
 }

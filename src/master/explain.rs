@@ -1,9 +1,11 @@
 //! [`Explanation`]: the reasons why an agent is not offered to a framework.
 
+use super::offers::LiveOffer;
 use super::{CommandError, Master};
-use crate::allocator::{Allocator, AllocatorError, Reason};
+use crate::allocator::{Allocator, AllocatorError, Holder, Reason};
 use crate::id::{AgentId, FrameworkId};
 use crate::role::Role;
+use indexmap::IndexMap;
 
 /// The reasons why an agent, or all agents together, are not offered to a framework under a role.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +17,9 @@ pub struct Explanation {
     pub role: Role,
     /// The agent, if one was asked about.
     pub agent: Option<AgentId>,
-    /// The reasons, each with the number of agents that it holds for. For one agent: every failing check, in the order of
-    /// the checks. For all agents: the first failing check of each agent, grouped by kind.
+    /// The reasons, in the order of the checks, each with the number of agents that it holds for. For one agent: every
+    /// failing check. For all agents: every failing check of each; the numbers in a reason are those of all its agents. There
+    /// is always one: a cluster without agents has nothing available.
     pub reasons: Vec<(Reason, usize)>,
 }
 
@@ -26,7 +29,7 @@ impl<A: Allocator> Master<A> {
     ///
     /// # Complexity
     ///
-    /// O(cluster) for one agent, O(agents × cluster) for all.
+    /// See [`Allocator::explain`] and [`Allocator::explain_all`].
     ///
     /// # Errors
     ///
@@ -45,24 +48,48 @@ impl<A: Allocator> Master<A> {
             return Err(AllocatorError::UnknownAgent(unknown.clone()).into());
         }
         let explain = |role: Role| {
-            let reasons_for = |agent: &AgentId| self.allocator.explain(self.now, framework, &role, agent);
-            let reasons = match agent {
-                Some(agent) => reasons_for(agent)?.into_iter().map(|reason| (reason, 1)).collect(),
-                None => {
-                    let mut by_kind: Vec<(Reason, usize)> = Vec::new();
-                    for agent in self.agents.keys() {
-                        let Some(first) = reasons_for(agent)?.into_iter().next() else { continue };
-                        match by_kind.iter_mut().find(|(reason, _)| reason.kind() == first.kind()) {
-                            Some((_, agents)) => *agents += 1,
-                            None => by_kind.push((first, 1)),
-                        }
-                    }
-                    by_kind
+            let mut reasons = match agent {
+                Some(agent) => {
+                    let reasons = self.allocator.explain(self.now, framework, &role, agent)?;
+                    reasons.into_iter().map(|reason| (reason, 1)).collect()
                 }
+                None => self.allocator.explain_all(self.now, framework, &role)?,
             };
+            if self.agents.is_empty() {
+                reasons.push((Reason::nothing(), 0));
+            }
+            reasons.iter_mut().for_each(|(reason, _)| self.complete(reason, agent));
             Ok(Explanation { framework: framework.clone(), role, agent: agent.cloned(), reasons })
         };
         self.framework(framework)?;
         roles.into_iter().map(explain).collect()
+    }
+
+    /// Adds to a reason what the allocator does not know.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other reasons are the allocator's alone")]
+    fn complete(&self, reason: &mut Reason, agent: Option<&AgentId>) {
+        match reason {
+            Reason::NothingAvailable { holders, .. } => *holders = self.holders(agent),
+            Reason::Starved { next, .. } => {
+                let interval = self.config.allocation_interval;
+                *next = Some(self.next_batch.unwrap_or_else(|| self.now.next_multiple_of(interval)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the frameworks with live offers of an agent, or, without `agent`, of all agents that have nothing available.
+    fn holders(&self, agent: Option<&AgentId>) -> Vec<Holder> {
+        let has_nothing = |id: &AgentId| self.allocator.agent(id).is_some_and(|account| account.available.is_empty());
+        let mut holders: IndexMap<(&FrameworkId, &Role), Holder> = IndexMap::new();
+        for (_, LiveOffer { holding, made_at, .. }) in self.offers.iter() {
+            if agent.map_or_else(|| has_nothing(&holding.agent), |agent| *agent == holding.agent) {
+                let holder = holders
+                    .entry((&holding.framework, &holding.role))
+                    .or_insert_with(|| Holder::new(holding.framework.clone(), holding.role.clone(), *made_at));
+                holder.add_offer(&holding.resources);
+            }
+        }
+        holders.into_values().collect()
     }
 }

@@ -210,3 +210,135 @@ fn taking_reasons_away_one_by_one_ends_in_the_offer() {
     lines.push(json!({"at": 1, "do": {"advance": {}}}));
     assert_eq!(effects(&lines, "offer").len(), 1);
 }
+
+fn ask_about_all() -> Value {
+    go(json!({"explain": {"framework": "f", "role": "r"}}))
+}
+
+fn agents(resources: &[&str]) -> Vec<Value> {
+    let agent =
+        |(n, resources): (usize, &&str)| go(json!({"add_agent": {"id": format!("s{n}"), "resources": resources}}));
+    resources.iter().enumerate().map(agent).collect()
+}
+
+#[test]
+fn an_empty_cluster_has_nothing_available() {
+    let found = reasons(&[framework(json!({})), ask_about_all()]);
+    assert_eq!(found, [json!({"kind": "nothing_available", "agents": 0, "offered": "", "allocated": ""})]);
+}
+
+#[test]
+fn all_reasons_of_all_agents_are_told_with_numbers_that_hold_for_all() {
+    let mut lines = vec![framework(json!({"suppressed_roles": []}))];
+    lines.extend(agents(&[
+        "cpus:4;mem:64",
+        "cpus:2",
+        "cpus:0.001;mem:3",
+        "cpus:0.002",
+        "cpus(web):1",
+        "cpus:1;gpus:1",
+    ]));
+    lines.push(go(json!({"decline": {"framework": "f", "offers": ["O2"], "refuse_seconds": 60}})));
+    lines.push(go(json!({"set_whitelist": {"hostnames": ["s0", "s1", "s4"]}})));
+    lines.push(ask_about_all());
+    let found = reasons(&lines);
+    let expected = json!([
+        {"kind": "not_whitelisted", "agents": 3},
+        {"kind": "nothing_available", "agents": 1, "offered": "cpus:4;mem:64", "allocated": "", "holders": [
+            {"framework": "f", "role": "r", "offers": 1, "amounts": {"cpus": 4, "mem": 64}, "since": 0}]},
+        {"kind": "reserved", "agents": 1, "roles": ["web"]},
+        {"kind": "min_allocatable", "agents": 2, "asked": [{"cpus": 0.01}, {"mem": 32}],
+            "left": {"cpus": [0.001, 0.002], "mem": [0, 3]}},
+        {"kind": "capability", "agents": 1, "capability": "GPU_RESOURCES"},
+        {"kind": "filtered", "agents": 1, "until": 60, "refused": "cpus:2"},
+    ]);
+    assert_eq!(json!(found), expected);
+}
+
+#[test]
+fn who_holds_what_is_offered_is_told_with_the_time() {
+    let mut lines = vec![framework(json!({}))];
+    for id in ["e", "g"] {
+        lines.push(go(json!({"add_framework": {"id": id, "roles": ["s"]}})));
+    }
+    lines.extend(agents(&["cpus:4", "cpus:2"]));
+    lines.push(json!({"at": 5, "do": {"add_agent": {"id": "s2", "resources": "cpus:1"}}}));
+    lines.push(go(json!({"update_framework": {"id": "f", "roles": ["r"]}})));
+    lines.push(ask_about_all());
+    let holder = |framework: &str, offers: u64, cpus: u64, since: u64| json!({"framework": framework, "role": "s", "offers": offers, "amounts": {"cpus": cpus}, "since": since});
+    let expected = json!([{"kind": "nothing_available", "agents": 3, "offered": {"cpus": 7}, "allocated": {},
+        "holders": [holder("e", 1, 4, 0), holder("g", 2, 3, 0)]}]);
+    assert_eq!(json!(reasons(&lines)), expected);
+    lines.pop();
+    lines.push(go(json!({"explain": {"framework": "f", "agent": "s2"}})));
+    let expected =
+        json!([{"kind": "nothing_available", "offered": "cpus:1", "allocated": "", "holders": [holder("g", 1, 1, 5)]}]);
+    assert_eq!(json!(reasons(&lines)), expected);
+}
+
+#[test]
+fn whoever_waits_is_told_when_the_offer_comes_and_how_long_it_has_waited() {
+    let launch = json!([{"launch": {"tasks": [{"id": "t", "resources": "cpus:1"}]}}]);
+    let mut lines = vec![
+        framework(json!({"suppressed_roles": []})),
+        agent(&json!("cpus:4"), json!({})),
+        go(json!({"accept": {"framework": "f", "offers": ["O1"], "operations": launch, "refuse_seconds": 0}})),
+        json!({"at": 9.5, "do": {"decline": {"framework": "f", "offers": ["O2"], "refuse_seconds": 0}}}),
+        ask(),
+    ];
+    let expected = json!([{"kind": "starved", "since": 0, "next": 10, "waited": 9.5}]);
+    assert_eq!(json!(reasons(&lines)), expected);
+    // The next batch makes the offer.
+    let before = effects(&lines, "offer").len();
+    lines.push(json!({"at": 10, "do": {"advance": {}}}));
+    assert_eq!(effects(&lines, "offer").len(), before + 1);
+    let never = reasons(&[
+        framework(json!({})),
+        agent(&json!("cpus:4"), json!({})),
+        go(json!({"update_framework": {"id": "f", "roles": ["r"]}})),
+        ask_about_all(),
+    ]);
+    assert_eq!(json!(never), json!([{"kind": "starved", "agents": 1, "since": null, "next": 1}]));
+}
+
+#[test]
+fn a_disk_that_does_not_divide_and_is_too_large_is_named() {
+    let disk = json!([{"name": "disk", "type": "SCALAR", "scalar": {"value": 100},
+        "disk": {"source": {"type": "MOUNT", "mount": {"root": "/m"}}}}]);
+    let minimum = json!({"offer_filters": {"r": {"min_allocatable_resources": [{"disk": 1}]}}});
+    let limit = go(json!({"set_quota": {"role": "r", "limits": {"disk": 60}}}));
+    let found = reasons(&[limit, framework(minimum.clone()), agent(&disk, json!({})), revive(), ask()]);
+    assert_eq!((&found[0]["kind"], &found[0]["indivisible"]), (&json!("quota_limit"), &disk_as_printed(&disk)));
+    let guarantee = go(json!({"set_quota": {"role": "q", "guarantees": {"disk": 60}}}));
+    let found = reasons(&[guarantee, framework(minimum), agent(&disk, json!({})), revive(), ask()]);
+    assert_eq!((&found[0]["kind"], &found[0]["indivisible"]), (&json!("headroom"), &disk_as_printed(&disk)));
+}
+
+fn disk_as_printed(disk: &Value) -> Value {
+    let resources: apportion::Resources = serde_json::from_value(disk.clone()).unwrap();
+    serde_json::to_value(resources).unwrap()
+}
+
+#[test]
+fn headroom_names_exactly_the_roles_that_lack_something() {
+    let quota = |role: &str, cpus: u64| go(json!({"set_quota": {"role": role, "guarantees": {"cpus": cpus}}}));
+    let held = json!([{"id": "t", "framework": "g", "role": "met", "resources": "cpus:1"},
+        {"id": "u", "framework": "g", "role": "p", "resources": "cpus:3"}]);
+    let found = reasons(&[
+        quota("met", 1),
+        quota("lacks", 2),
+        quota("p", 3),
+        quota("p/below", 1),
+        go(json!({"set_quota": {"role": "other", "guarantees": {"mem": 64}}})),
+        go(json!({"set_quota": {"role": "limited", "limits": {"cpus": 64}}})),
+        go(json!({"add_framework": {"id": "g", "roles": ["met", "p"], "suppressed_roles": ["met", "p"]}})),
+        go(json!({"add_agent": {"id": "b", "resources": "cpus:4", "tasks": held}})),
+        framework(json!({})),
+        agent(&json!("cpus:3"), json!({})),
+        revive(),
+        ask(),
+    ]);
+    let expected =
+        json!([{"kind": "headroom", "name": "cpus", "free": 3, "required": 3, "roles": ["lacks", "p/below"]}]);
+    assert_eq!(json!(found), expected);
+}

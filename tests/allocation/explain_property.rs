@@ -14,6 +14,7 @@ use apportion::{
 };
 use proptest::prelude::*;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NOW: Time = Time::from_secs(10);
@@ -266,6 +267,24 @@ fn kinds(reasons: &[Reason]) -> Vec<&'static str> {
 
 proptest! {
     #![proptest_config(tier(2_000))]
+
+    #[test]
+    fn all_agents_together_have_the_reasons_of_each(spec in spec(), framework in 0_usize..3) {
+        let asked = role(spec.frameworks[framework].roles[0]);
+        let allocator = spec.build();
+        let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
+        for agent in 0..spec.agents.len() {
+            let reasons = allocator.explain(NOW, &framework_id(framework), &asked, &agent_id(agent)).unwrap();
+            let mut told = kinds(&reasons);
+            told.dedup_by(|a, b| a == b && *a == "outranked"); // only the first one of each agent is told
+            told.iter().for_each(|kind| *expected.entry(kind).or_default() += 1);
+        }
+        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+        for (reason, agents) in allocator.explain_all(NOW, &framework_id(framework), &asked).unwrap() {
+            *found.entry(reason.kind()).or_default() += agents;
+        }
+        prop_assert_eq!(found, expected);
+    }
 
     #[test]
     fn each_reason_taken_away_leaves_the_next_one_or_the_offer(mut spec in spec(), framework in 0_usize..3, agent in 0_usize..2) {

@@ -389,6 +389,11 @@ impl Ledger {
         self.in_order(self.with_available.to_vec())
     }
 
+    /// Returns all agents, in the order in which they were added.
+    pub(in crate::allocator) fn in_order_of_adding(&self) -> Vec<AgentIx> {
+        self.in_order(self.agents.iter().map(|(agent, _)| agent).collect())
+    }
+
     fn in_order(&self, mut agents: Vec<AgentIx>) -> Vec<AgentIx> {
         if !agents.is_sorted_by_key(|agent| self.agents[*agent].order) {
             agents.sort_by_cached_key(|agent| self.agents[*agent].order);

@@ -153,6 +153,11 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         &self.frameworks[framework].members
     }
 
+    /// Returns whether any framework has offer filters or offer constraints. O(frameworks).
+    pub(in crate::allocator) fn any_selective(&self) -> bool {
+        self.frameworks.iter().any(|(_, entry)| entry.is_selective)
+    }
+
     /// Returns whether any framework has offer filters.
     pub(in crate::allocator) fn any_offer_filters(&self) -> bool {
         self.with_offer_filters > 0
@@ -467,6 +472,14 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         quotas.release(entry.quota, weighed);
         entry.ranking.release(client, agent, weighed);
         self.ranking.release(entry.client, agent, weighed);
+    }
+
+    /// Takes back that so many allocations of a member were counted.
+    pub(super) fn uncount(&mut self, member: MemberIx, allocations: u64) {
+        let &Member { role, client, .. } = &self.members[member];
+        let entry = &mut self.roles[role];
+        entry.ranking.uncount(client, allocations);
+        self.ranking.uncount(entry.client, allocations);
     }
 
     /// Counts offers and tasks that a member holds.

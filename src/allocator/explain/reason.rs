@@ -2,12 +2,14 @@
 
 use crate::framework::Capability;
 use crate::id::FrameworkId;
-use crate::resources::{Quantities, Resources, Scalar};
+use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
 use smol_str::SmolStr;
+use std::time::Duration;
 
-/// One reason why a framework is not offered an agent under a role, with the numbers.
+/// One reason why a framework is not offered an agent under a role, with the numbers; or the same reason for several agents,
+/// with numbers that hold for all of them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -15,8 +17,8 @@ pub enum Reason {
     AgentInactive,
     /// The agent's host is not on the whitelist.
     NotWhitelisted {
-        /// The host.
-        hostname: SmolStr,
+        /// The host; none if it is several.
+        hostname: Option<SmolStr>,
     },
     /// The framework is inactive.
     FrameworkInactive,
@@ -27,11 +29,15 @@ pub enum Reason {
     /// All resources of the agent are held.
     NothingAvailable {
         /// The resources in live offers.
-        offered: Resources,
+        offered: Extent,
         /// The resources that tasks hold.
-        allocated: Resources,
-        /// By name, the amounts by which what is held exceeds the total: of these names nothing is available.
+        allocated: Extent,
+        /// By name, the amounts by which what is held exceeds the total: of these names nothing is available. Of several
+        /// agents, the sum.
         overcommitted: Quantities,
+        /// The frameworks that have live offers of it, in the order of their first one. The allocator does not know offers;
+        /// the [`Master`](crate::Master) fills them in.
+        holders: Vec<Holder>,
     },
     /// All available resources are reserved to other roles.
     Reserved {
@@ -43,8 +49,9 @@ pub enum Reason {
         /// The minimums; one of them would do.
         asked: Vec<Quantities>,
         /// The resources available to the role.
-        left: Resources,
-        /// By name, the amounts by which what is held exceeds the total: of these names nothing is available.
+        left: Extent,
+        /// By name, the amounts by which what is held exceeds the total: of these names nothing is available. Of several
+        /// agents, the sum.
         overcommitted: Quantities,
     },
     /// The framework lacks a capability for the available resources.
@@ -69,6 +76,9 @@ pub enum Reason {
         limit: Scalar,
         /// The amount that it has consumed.
         consumed: Scalar,
+        /// The first available resource that does not divide and is larger than what the limit leaves; none if it is another
+        /// one on each of several agents.
+        indivisible: Option<Box<Resource>>,
     },
     /// The headroom is required for the guarantees of other roles.
     Headroom {
@@ -78,15 +88,20 @@ pub enum Reason {
         free: Scalar,
         /// The amount of it that is required.
         required: Scalar,
-        /// The roles that it is required for.
+        /// The roles that lack some of their guarantee of it.
         roles: Vec<Role>,
+        /// The first available resource that does not divide and is larger than what is not required; none if it is another
+        /// one on each of several agents.
+        indivisible: Option<Box<Resource>>,
     },
     /// The framework has refused the resources.
     Filtered {
-        /// The end of the refusal.
+        /// The end of the refusal; of several agents, the first one.
         until: Time,
+        /// The end of the refusal; of several agents, the last one.
+        last: Time,
         /// The resources that it refused.
-        refused: Resources,
+        refused: Extent,
     },
     /// Another framework comes first.
     Outranked {
@@ -99,11 +114,53 @@ pub enum Reason {
         /// The dominant share of the role that was asked about.
         own_share: f64,
     },
-    /// Nothing prevents the offer: the framework waits for the next allocation.
+    /// Nothing prevents the offer: the next allocation makes it.
     Starved {
         /// The time of its last offer under the role that it launched tasks on; none = never.
         since: Option<Time>,
+        /// The time since then.
+        waited: Option<Duration>,
+        /// The time of the next batch; the [`Master`](crate::Master) fills it in.
+        next: Option<Time>,
     },
+}
+
+/// The resources in a [`Reason`].
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "a reason is about one agent or about several")]
+pub enum Extent {
+    /// Those of one agent.
+    One(Resources),
+    /// Those of several agents.
+    Several(Box<AmountSummary>),
+}
+
+/// The amounts of several agents, by name over all kinds; each member of ranges and sets counts 1.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AmountSummary {
+    /// The sums.
+    pub sum: Quantities,
+    /// The least of any agent.
+    pub least: Quantities,
+    /// The most of any agent.
+    pub most: Quantities,
+}
+
+/// The live offers of a framework, under one role, that hold what is asked about.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The framework.
+    pub framework: FrameworkId,
+    /// The role.
+    pub role: Role,
+    /// The number of its offers.
+    pub offers: usize,
+    /// The amounts in them.
+    pub amounts: Quantities,
+    /// The time at which the oldest of them was made.
+    pub since: Time,
 }
 
 impl Reason {
@@ -127,5 +184,157 @@ impl Reason {
             Self::Outranked { .. } => "outranked",
             Self::Starved { .. } => "starved",
         }
+    }
+
+    /// Returns the reason of a cluster, or of an agent, that has nothing.
+    pub(crate) fn nothing() -> Self {
+        let none = || Extent::One(Resources::new());
+        Self::NothingAvailable {
+            offered: none(),
+            allocated: none(),
+            overcommitted: Quantities::new(),
+            holders: Vec::new(),
+        }
+    }
+
+    /// Returns whether a decision can be looked at without the reason: not if that would make resources out of nothing.
+    pub(super) fn is_liftable(&self) -> bool {
+        !matches!(
+            self,
+            Self::NothingAvailable { .. } | Self::Reserved { .. } | Self::Outranked { .. } | Self::Starved { .. }
+        )
+    }
+
+    /// Returns what reasons have to have in common to be lifted by one change: first their place in the order of checks.
+    pub(super) fn lifted(&self) -> (u8, SmolStr) {
+        let (place, name, _) = self.group();
+        // One region lifts all, and so do the guarantees of one name.
+        let lifts_all = matches!(self, Self::Region { .. } | Self::Headroom { .. });
+        (place, if lifts_all { SmolStr::default() } else { name })
+    }
+
+    /// Returns what reasons of one kind have to have in common to be told as one: first their place in the order of checks.
+    pub(super) fn group(&self) -> (u8, SmolStr, SmolStr) {
+        let none = SmolStr::default;
+        let named = |place: u8, name: &str| (place, SmolStr::new(name), none());
+        match self {
+            Self::AgentInactive => named(0, ""),
+            Self::NotWhitelisted { .. } => named(1, ""),
+            Self::FrameworkInactive => named(2, ""),
+            Self::Suppressed => named(3, ""),
+            Self::OfferConstraints => named(4, ""),
+            Self::NothingAvailable { .. } => named(5, ""),
+            Self::Reserved { .. } => named(6, ""),
+            Self::MinAllocatable { .. } => named(7, ""),
+            Self::Capability { capability } => named(8, capability.as_str()),
+            Self::Region { agent, .. } => named(9, agent),
+            Self::QuotaLimit { role, name, .. } => (10, role.as_str().into(), name.clone()),
+            Self::Headroom { name, .. } => named(11, name),
+            Self::Filtered { .. } => named(12, ""),
+            Self::Outranked { framework, role, .. } => (13, role.as_str().into(), framework.as_str().into()),
+            Self::Starved { .. } => named(14, ""),
+        }
+    }
+
+    /// Merges a reason of the same [group](Self::group), of another agent.
+    pub(super) fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::NotWhitelisted { hostname }, Self::NotWhitelisted { hostname: theirs }) => {
+                keep_equal(hostname, theirs)
+            }
+            (
+                Self::NothingAvailable { offered, allocated, overcommitted, .. },
+                Self::NothingAvailable { offered: theirs, allocated: their_tasks, overcommitted: more, .. },
+            ) => {
+                offered.merge(theirs);
+                allocated.merge(their_tasks);
+                add_all(overcommitted, &more);
+            }
+            (Self::Reserved { roles }, Self::Reserved { roles: theirs }) => {
+                roles.extend(theirs);
+                roles.sort_unstable();
+                roles.dedup();
+            }
+            (
+                Self::MinAllocatable { left, overcommitted, .. },
+                Self::MinAllocatable { left: theirs, overcommitted: more, .. },
+            ) => {
+                left.merge(theirs);
+                add_all(overcommitted, &more);
+            }
+            (
+                Self::QuotaLimit { indivisible, .. } | Self::Headroom { indivisible, .. },
+                Self::QuotaLimit { indivisible: theirs, .. } | Self::Headroom { indivisible: theirs, .. },
+            ) => keep_equal(indivisible, theirs),
+            (
+                Self::Filtered { until, last, refused },
+                Self::Filtered { until: first_end, last: last_end, refused: theirs },
+            ) => {
+                (*until, *last) = ((*until).min(first_end), (*last).max(last_end));
+                refused.merge(theirs);
+            }
+            _ => {} // the group tells it all
+        }
+    }
+}
+
+impl Holder {
+    /// Returns a holder without offers.
+    pub(crate) fn new(framework: FrameworkId, role: Role, since: Time) -> Self {
+        Self { framework, role, offers: 0, amounts: Quantities::new(), since }
+    }
+
+    /// Adds an offer.
+    pub(crate) fn add_offer(&mut self, resources: &Resources) {
+        self.offers += 1;
+        add_all(&mut self.amounts, &resources.quantities());
+    }
+}
+
+impl Extent {
+    /// Adds the resources of another agent.
+    fn merge(&mut self, other: Self) {
+        let mut amounts = std::mem::replace(self, Self::One(Resources::new())).into_amounts();
+        amounts.merge(&other.into_amounts());
+        *self = Self::Several(amounts);
+    }
+
+    fn into_amounts(self) -> Box<AmountSummary> {
+        match self {
+            Self::Several(amounts) => amounts,
+            Self::One(resources) => {
+                let alike = resources.iter().as_slice().chunk_by(|a, b| a.name() == b.name());
+                let sum: Quantities = alike.map(|alike| (alike[0].name(), resources.amount(alike[0].name()))).collect();
+                Box::new(AmountSummary { least: sum.clone(), most: sum.clone(), sum })
+            }
+        }
+    }
+}
+
+impl AmountSummary {
+    fn merge(&mut self, other: &Self) {
+        add_all(&mut self.sum, &other.sum);
+        // A name that is absent somewhere has a least of 0.
+        self.least = self.least.iter().map(|(name, mine)| (name, mine.min(other.least.amount(name)))).collect();
+        let more = |(name, theirs): (&str, Scalar)| (SmolStr::new(name), theirs.saturating_sub(self.most.amount(name)));
+        let more: Vec<(SmolStr, Scalar)> = other.most.iter().map(more).collect();
+        more.iter().for_each(|(name, more)| self.most.add(name, *more));
+    }
+}
+
+impl From<&Resources> for Extent {
+    fn from(resources: &Resources) -> Self {
+        Self::One(resources.clone())
+    }
+}
+
+fn add_all(sum: &mut Quantities, more: &Quantities) {
+    more.iter().for_each(|(name, amount)| sum.add(name, amount));
+}
+
+/// Keeps a value only if the other one is equal.
+fn keep_equal<T: PartialEq>(value: &mut Option<T>, other: Option<T>) {
+    if *value != other {
+        *value = None;
     }
 }

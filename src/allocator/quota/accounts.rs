@@ -38,9 +38,9 @@ pub(in crate::allocator) struct QuotaAccounts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::allocator) enum Barrier {
     /// The role, or one above it, has consumed what its limit allows.
-    Limit { role: Role, name: NameIx, limit: u64, consumed: u64 },
+    Limit { role: Role, name: NameIx, limit: u64, consumed: u64, indivisible: Option<Box<Resource>> },
     /// The headroom is required for the guarantees of these roles.
-    Headroom { name: NameIx, free: u64, required: u64, roles: Vec<Role> },
+    Headroom { name: NameIx, free: u64, required: u64, roles: Vec<Role>, indivisible: Option<Box<Resource>> },
 }
 
 /// The account of a role with quota.
@@ -292,22 +292,45 @@ impl QuotaAccounts {
             let amounts = quota_managed.quantities();
             amounts.iter().filter_map(|(name, amount)| Some((names.find(name)?, amount.as_milli()))).collect()
         };
+        // The first resource that is too large for what is left of a name, and cannot be offered in part.
+        let indivisible = |name: NameIx, left: u64| {
+            let mut alike = quota_managed.iter().filter(|resource| resource.name() == names.name(name));
+            let too_large = alike.find(|resource| resource.is_indivisible() && amount(resource) > left);
+            too_large.map(|resource| Box::new(resource.clone()))
+        };
         let limited = |(name, amount): (NameIx, u64)| {
             let too_low = |ix: QuotaIx| {
                 let consumed = self.accounts[ix].consumed.of(name);
                 let limit = self.accounts[ix].limits.iter().find(|(limited, _)| *limited == name)?.1;
                 let left = limit.saturating_sub(consumed);
-                (left < amount).then(|| Barrier::Limit { role: self.role(ix), name, limit, consumed })
+                let indivisible = || indivisible(name, left);
+                let role = || self.role(ix);
+                (left < amount).then(|| Barrier::Limit {
+                    role: role(),
+                    name,
+                    limit,
+                    consumed,
+                    indivisible: indivisible(),
+                })
             };
             self.path_up(ix).find_map(too_low)
         };
         let kept_free = |(name, amount): (NameIx, u64)| {
             let (free, required) = (self.headroom(name), self.required_headroom.of(name));
-            let needy = self.accounts.iter().filter(|(_, account)| account.required_headroom.of(name) > 0);
+            // Not those that require it only for roles below them.
+            let lacks = |account: &Account| account.guarantee.of(name) > account.consumed.of(name);
+            let needy = self.accounts.iter().filter(|(_, account)| lacks(account));
             let roles = || needy.map(|(ix, _)| self.role(ix)).collect();
             // As in `extra`: headroom only matters while any is required.
-            let is_kept = self.holds_headroom() && free.saturating_sub(required) < amount;
-            is_kept.then(|| Barrier::Headroom { name, free, required, roles: roles() })
+            let left = free.saturating_sub(required);
+            let is_kept = self.holds_headroom() && left < amount;
+            is_kept.then(|| Barrier::Headroom {
+                name,
+                free,
+                required,
+                roles: roles(),
+                indivisible: indivisible(name, left),
+            })
         };
         asked.iter().copied().find_map(limited).or_else(|| asked.iter().copied().find_map(kept_free))
     }
