@@ -25,7 +25,7 @@ mod tree;
 pub use demand::Demand;
 pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
-pub use quota::{Quota, QuotaError};
+pub use quota::{IneffectiveLimit, Quota, QuotaError};
 pub use rules::{AgentOrder, Options};
 pub use share::{Share, Totals, Weight, WeightError};
 pub use sorter::{Drf, Hdrf, Random, Sorter, SorterChoice, depth_first};
@@ -231,12 +231,13 @@ pub trait Allocator: fmt::Debug + Send {
     /// Sets the weight of a role, whether or not any framework is subscribed to it.
     fn set_weight(&mut self, role: &Role, weight: Weight);
 
-    /// Sets the guarantees and limits of a role; an empty quota removes them.
+    /// Sets the guarantees and limits of a role; an empty quota removes them. Returns the limits, of this role or below it,
+    /// that are now above that of a role further up: those that were not before, or have changed.
     ///
     /// # Errors
     ///
     /// [`QuotaError`] when the quota contradicts itself or that of another role.
-    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError>;
+    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError>;
 
     /// Sets the hosts that may be offered; none = all.
     fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>);

@@ -224,7 +224,12 @@ impl<A: Allocator> Master<A> {
                 self.allocator.set_weight(&role, weight);
                 Ok(())
             }
-            Command::SetQuota(role, quota) => Ok(self.allocator.set_quota(&role, quota)?),
+            Command::SetQuota(role, quota) => {
+                for limit in self.allocator.set_quota(&role, quota)? {
+                    self.emit(Effect::Warning { command: "set_quota", message: limit.to_string() });
+                }
+                Ok(())
+            }
             Command::SetWhitelist(hostnames) => {
                 self.allocator.set_whitelist(hostnames);
                 Ok(())

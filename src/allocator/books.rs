@@ -14,7 +14,7 @@ pub(super) use membership::{Member, Membership, RoleFilter};
 
 use super::demand::Demand;
 use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx, RoleIx};
-use super::quota::{Quota, QuotaError, Quotas};
+use super::quota::{IneffectiveLimit, Quota, QuotaError, Quotas};
 use super::resource_names::ResourceNames;
 use super::share::{Totals, Weight};
 use super::sorter::Sorter;
@@ -445,7 +445,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     // Quota.
 
-    pub(super) fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
+    pub(super) fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
         self.quotas.set(role, quota)
     }
 

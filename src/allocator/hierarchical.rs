@@ -8,7 +8,7 @@ use super::cycle::{Cycle, Orders};
 use super::eligibility::Eligibility;
 use super::explain::{Explanation, Reason};
 use super::index::{AgentIx, FrameworkIx, MemberIx};
-use super::quota::{Quota, QuotaError};
+use super::quota::{IneffectiveLimit, Quota, QuotaError};
 use super::refusals::Refusals;
 use super::rules::{Options, Rules};
 use super::share::Weight;
@@ -214,10 +214,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.books.set_weight(role, weight);
     }
 
-    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
-        self.books.set_quota(role, quota)?;
+    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
+        let ineffective = self.books.set_quota(role, quota)?;
         self.books.mark_all_dirty();
-        Ok(())
+        Ok(ineffective)
     }
 
     fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {

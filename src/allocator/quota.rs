@@ -20,6 +20,7 @@ use super::tree::ClientId;
 use crate::resources::{Limits, Quantities, Resources, Scalar};
 use crate::role::Role;
 use indexmap::IndexMap;
+use std::fmt;
 
 /// The guarantees and limits of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,6 +82,29 @@ pub enum QuotaError {
     },
 }
 
+/// A limit that is above the limit of a role further up, and so is never reached: it looks like a mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IneffectiveLimit {
+    /// The role.
+    pub role: Role,
+    /// The resource.
+    pub name: String,
+    /// The limit of the role.
+    pub limit: Scalar,
+    /// The nearest role above it that has a limit of the resource.
+    pub above: Role,
+    /// The limit of that role.
+    pub limit_above: Scalar,
+}
+
+impl fmt::Display for IneffectiveLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, name, limit, above, limit_above } = self;
+        write!(f, "the limit of {role}, {limit} {name}, is above that of {above}, which is {limit_above}")
+    }
+}
+
 /// All quotas, and the accounts of what counts against them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Quotas {
@@ -113,18 +137,15 @@ impl Quotas {
         &self.accounts
     }
 
-    /// Replaces the quota of a role.
-    pub(super) fn set(&mut self, role: &Role, quota: Quota) -> Result<(), QuotaError> {
-        let too_large = |(_, amount): &(&str, Scalar)| *amount > Scalar::MAX;
-        if let Some((name, amount)) = quota.guarantees.iter().chain(quota.limits.iter()).find(too_large) {
-            return Err(QuotaError::TooLarge { name: name.into(), amount });
-        }
+    /// Replaces the quota of a role. Returns the limits that have become ineffective, or have changed and still are.
+    pub(super) fn set(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
         for (name, guarantee) in quota.guarantees.iter() {
             if let Some(limit) = quota.limits.limit(name).filter(|limit| *limit < guarantee) {
                 return Err(QuotaError::OverLimit { name: name.into(), guarantee, limit });
             }
         }
         let is_empty = quota.is_empty();
+        let known = ineffective_limits(&self.set, role);
         let before = self.set.insert(role.clone(), quota);
         let mut parents = std::iter::once(role.clone()).chain(role.ancestors());
         let error = parents.find_map(|parent| check_children(&self.set, &parent).err());
@@ -134,7 +155,13 @@ impl Quotas {
             (true, None) | (false, _) => drop(self.set.shift_remove(role)),
         }
         self.is_stale |= error.is_none();
-        error.map_or(Ok(()), Err)
+        match error {
+            Some(error) => Err(error),
+            None => {
+                let found = ineffective_limits(&self.set, role).into_iter();
+                Ok(found.filter(|limit| !known.contains(limit)).collect())
+            }
+        }
     }
 
     /// Removes the limits of a role.
@@ -232,6 +259,23 @@ impl Quotas {
         }
         is_stale
     }
+}
+
+/// Returns the limits of a role and its descendants that are above the limit of the nearest role above which has one, in
+/// order of path.
+fn ineffective_limits(set: &IndexMap<Role, Quota>, role: &Role) -> Vec<IneffectiveLimit> {
+    let mut found = Vec::new();
+    for (within, quota) in set.iter().filter(|(other, quota)| !quota.limits.is_empty() && other.is_within(role)) {
+        for (name, limit) in quota.limits.iter() {
+            let limit_of = |above: Role| Some((set.get(&above)?.limits.limit(name)?, above));
+            if let Some((limit_above, above)) = within.ancestors().find_map(limit_of).filter(|above| above.0 < limit) {
+                let (role, name) = (within.clone(), name.to_owned());
+                found.push(IneffectiveLimit { role, name, limit, above, limit_above });
+            }
+        }
+    }
+    found.sort_by(|a, b| (&a.role, &a.name).cmp(&(&b.role, &b.name)));
+    found
 }
 
 /// Checks that the guarantees of a role's children lie within its own, if it has one.

@@ -99,6 +99,10 @@ pub(super) enum Emit<'a> {
         operation: &'static str,
         message: String,
     },
+    Warning {
+        command: &'static str,
+        message: &'a str,
+    },
     Error {
         line: u64,
         command: &'static str,
@@ -240,6 +244,7 @@ impl<'a> From<&'a Effect> for Emit<'a> {
             Effect::OperationFailed { framework, operation, error } => {
                 Self::OperationFailed { framework: framework.as_ref(), operation, message: error.to_string() }
             }
+            Effect::Warning { command, message } => Self::Warning { command, message },
             Effect::Status { framework, status } => Self::Status(StatusLine::new(framework, status)),
         }
     }

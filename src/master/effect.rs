@@ -121,6 +121,13 @@ pub enum Effect {
         /// The reason.
         error: OperationError,
     },
+    /// To the operator: a command was done, but looks like a mistake.
+    Warning {
+        /// The command's name in the journal.
+        command: &'static str,
+        /// What looks like a mistake.
+        message: String,
+    },
     /// To a framework: a task status.
     Status {
         /// The framework.

@@ -73,6 +73,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                     self.deliver(framework, Event::Error(format!("{operation}: {error}")));
                 }
             }
+            Effect::Warning { .. } => {} // for the operator, who has given the command
             Effect::ExecutorMessage { framework, agent, executor, data } => {
                 let (agent, executor, data) = (agent.clone(), executor.clone(), data.clone());
                 self.deliver(framework, Event::Message { agent, executor, data });

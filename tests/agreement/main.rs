@@ -105,7 +105,7 @@ fn every_kind_of_command_is_taken_and_every_effect_comes_out() {
     let effects: Vec<&str> = effects.iter().map(String::as_str).collect();
     assert_eq!(
         effects.join(" "),
-        "inverse_offer kill launch offer operation_failed rescind rescind_inverse_offer status"
+        "inverse_offer kill launch offer operation_failed rescind rescind_inverse_offer status warning"
     );
 }
 
@@ -307,6 +307,7 @@ fn bare(effect: &Effect) -> Effect {
         Effect::OperationFailed { framework, operation, .. } => {
             Effect::OperationFailed { framework, operation, error: OperationError::Empty }
         }
+        Effect::Warning { command, .. } => Effect::Warning { command, message: String::new() },
         Effect::Launch { agent, framework, role, task } => {
             let mut task = task;
             (task.agent, task.role) = (None, None); // said beside it

@@ -342,3 +342,25 @@ fn headroom_names_exactly_the_roles_that_lack_something() {
         json!([{"kind": "headroom", "name": "cpus", "free": 3, "required": 3, "roles": ["lacks", "p/below"]}]);
     assert_eq!(json!(found), expected);
 }
+
+#[test]
+fn a_limit_above_that_of_a_parent_is_warned_of_whichever_is_set_last() {
+    let limit = |role: &str, cpus: u64| go(json!({"set_quota": {"role": role, "limits": {"cpus": cpus}}}));
+    let none = go(json!({"set_quota": {"role": "a/b"}}));
+    for (lines, warnings) in [
+        (vec![limit("a", 4), limit("a/b", 4)], vec![]),
+        (vec![limit("a", 4), limit("a/b", 8)], vec!["a/b"]),
+        (vec![limit("a/b", 8), limit("a", 4)], vec!["a/b"]),
+        (vec![limit("a", 4), limit("a/b/c", 8), limit("a/b", 6)], vec!["a/b/c", "a/b", "a/b/c"]),
+        (vec![limit("a", 4), limit("a/b", 4), limit("a/b/c", 4), limit("a", 3), none], vec!["a/b", "a/b/c"]),
+        (vec![limit("a", 4), limit("a/b", 8), limit("a/b", 8), limit("a/b", 9)], vec!["a/b", "a/b"]),
+        (vec![limit("a", 4), limit("ab", 8), go(json!({"set_quota": {"role": "a/b", "limits": {"mem": 8}}}))], vec![]),
+    ] {
+        let found = effects(&lines, "warning");
+        assert!(found.iter().all(|warning| warning["command"] == "set_quota"), "{found:?}");
+        let roles: Vec<&str> = found.iter().map(|warning| warning["message"].as_str().unwrap()).collect();
+        let expected: Vec<String> = warnings.iter().map(|role| format!("the limit of {role}, ")).collect();
+        let is_told = |(message, role): (&&str, &String)| message.starts_with(role);
+        assert!(roles.len() == expected.len() && roles.iter().zip(&expected).all(is_told), "{roles:?}, {expected:?}");
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::share::amounts;
 use super::{Reference, Refused};
-use apportion::{Quantities, Resource, Resources, Role, Scalar, Value, allocator};
-use std::collections::BTreeMap;
+use apportion::{Effect, Quantities, Resource, Resources, Role, Scalar, Value, allocator};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a role is guaranteed, and what it may have at most; a name without a limit may be had without one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -68,7 +68,11 @@ impl Reference {
                 return Err("guarantees below come to more");
             }
         }
-        self.quotas = quotas;
+        let before = std::mem::replace(&mut self.quotas, quotas);
+        let known = above_their_parents(&before);
+        for _ in above_their_parents(&self.quotas).difference(&known) {
+            self.emit(Effect::Warning { command: "set_quota", message: String::new() });
+        }
         Ok(())
     }
 
@@ -172,4 +176,21 @@ pub(crate) fn chop(resources: &Resources, to: &Amounts, free: impl Fn(&str) -> b
         kept.push(Resource::new(name, Value::Scalar(taken)).with_kind(kind));
     }
     Resources::try_from_iter(kept).expect("no more than there was")
+}
+
+/// The limits that are above that of the next role up which has one, with both.
+fn above_their_parents(quotas: &BTreeMap<Role, Quota>) -> BTreeSet<(Role, String, Scalar, Role, Scalar)> {
+    let mut found = BTreeSet::new();
+    for (role, quota) in quotas {
+        for (name, limit) in &quota.limits {
+            let limit_of = |above: Role| Some((quotas.get(&above)?.limits.get(name).copied()?, above));
+            match role.ancestors().find_map(limit_of) {
+                Some((over, parent)) if over < *limit => {
+                    found.insert((role.clone(), name.clone(), *limit, parent, over));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
 }

@@ -42,7 +42,8 @@ pub(crate) fn quota(arguments: &Arguments, report: &Report) -> Result<(), Failur
     let (done, seconds) = timed(|| {
         roles.iter().enumerate().try_for_each(|(number, role)| {
             let amounts = amounts(units(number));
-            cluster.allocator.set_quota(role, Quota::new(Quantities::from_iter(amounts), Limits::from_iter(amounts)))
+            let quota = Quota::new(Quantities::from_iter(amounts), Limits::from_iter(amounts));
+            cluster.allocator.set_quota(role, quota).map(drop)
         })
     });
     done?;
