@@ -39,6 +39,18 @@ pub(super) struct Books<R, F> {
     quotas: Quotas,
     totals: Totals,
     names: ResourceNames,
+    /// The members that were added since the last allocation of all agents.
+    newcomers: Vec<MemberIx>,
+}
+
+/// Members that are new. Agents that are not dirty have nothing for any other member.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Newcomers {
+    pub(super) members: BitSet<MemberIx>,
+    /// Their roles.
+    pub(super) roles: BitSet<ClientId>,
+    /// The agents that have to be visited for all members.
+    pub(super) dirty: BitSet<AgentIx>,
 }
 
 /// A part of what is available of an agent.
@@ -71,6 +83,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             quotas: Quotas::default(),
             totals: Totals::without(excluded),
             names,
+            newcomers: Vec::new(),
         }
     }
 
@@ -366,9 +379,28 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.ledger.unmark(agent);
     }
 
-    /// Returns the agents to visit, in the order in which they were added, and marks them clean.
-    pub(super) fn take_dirty(&mut self) -> Vec<AgentIx> {
-        self.ledger.take_dirty()
+    /// Returns the agents to visit, in the order in which they were added, and marks them clean. Some of them may have to be
+    /// visited only for [`Newcomers`].
+    pub(super) fn take_dirty(&mut self) -> (Vec<AgentIx>, Option<Newcomers>) {
+        let mut newcomers = Newcomers::default();
+        for member in std::mem::take(&mut self.newcomers) {
+            if self.membership.active().contains(member) {
+                newcomers.members.insert(member);
+                newcomers.roles.insert(self.membership.client_of(self.membership.member(member).role));
+            }
+        }
+        if newcomers.members.is_empty() || self.ledger.is_all_dirty() {
+            return (self.ledger.take_dirty(), None);
+        }
+        for agent in self.ledger.take_dirty() {
+            newcomers.dirty.insert(agent);
+        }
+        (self.ledger.with_available(), Some(newcomers))
+    }
+
+    /// Returns whether an allocation of all agents could make any offer.
+    pub(super) fn has_pending(&self) -> bool {
+        self.ledger.has_dirty() || (!self.newcomers.is_empty() && self.ledger.has_available())
     }
 
     // Frameworks and roles: who may hold it. Members in a result are those whose refusals no longer count.
@@ -379,6 +411,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let ix = self.membership.add_framework(framework);
         let revived = self.membership.subscribe(ix, &mut self.quotas);
         self.adopt(tasks);
+        if self.quotas.is_empty() {
+            // The next allocation has to look at all agents, but at those that are not dirty only for the new members.
+            self.newcomers.extend_from_slice(self.membership.members_of(ix));
+        } else {
+            self.ledger.mark_all_dirty();
+        }
         revived
     }
 
@@ -515,6 +553,11 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.more_roles_of(filter, &self.totals, order);
     }
 
+    /// Appends the next of these roles in order.
+    pub(super) fn more_roles_within(&mut self, roles: &BitSet<ClientId>, order: &mut Vec<ClientId>) {
+        self.membership.more_roles_of(RoleFilter::Within(roles), &self.totals, order);
+    }
+
     /// Appends the next role in order with a member that is active and not in `refused_all`; if `within_limits`, one that is
     /// not at its limit.
     pub(super) fn more_roles_that_may_accept(
@@ -535,7 +578,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     /// Appends the next member of a role in order that is not one of these.
     pub(super) fn more_members_except(&mut self, role: RoleIx, except: &BitSet<MemberIx>, order: &mut Vec<ClientId>) {
-        self.membership.more_members_except(role, except, &self.totals, order);
+        self.membership.more_members_of(role, &|member| !except.contains(member), &self.totals, order);
+    }
+
+    /// Appends the next of these members of a role in order.
+    pub(super) fn more_members_within(&mut self, role: RoleIx, within: &BitSet<MemberIx>, order: &mut Vec<ClientId>) {
+        self.membership.more_members_of(role, &|member| within.contains(member), &self.totals, order);
     }
 }
 

@@ -4,7 +4,7 @@
 //! by client. Where many at the head refuse an agent, the orders are asked for those that may accept.
 
 use super::Holding;
-use super::books::{Books, Portion};
+use super::books::{Books, Newcomers, Portion};
 use super::demand::Demand;
 use super::demand_snapshot::DemandSnapshot;
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
@@ -46,6 +46,10 @@ pub(super) struct Cycle<'a, R, F> {
     /// The clients that could still be offered something; none if the sorter does not ask.
     demand: Option<Demand>,
     availability: Availability,
+    /// If some agents have to be visited only for new members: these members.
+    newcomers: Option<&'a Newcomers>,
+    /// Whether the agent that is visited is such a one.
+    is_for_newcomers: bool,
 }
 
 impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
@@ -69,7 +73,14 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             offered_shared: OfferedShared::default(),
             demand: None,
             availability: Availability::default(),
+            newcomers: None,
+            is_for_newcomers: false,
         }
+    }
+
+    /// Visits agents that are not dirty only for these members.
+    pub(super) fn with(self, newcomers: Option<&'a Newcomers>) -> Self {
+        Self { newcomers, ..self }
     }
 
     /// Offers what is available of these agents, each to the first members in order that are eligible. Returns the members
@@ -137,6 +148,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
 
     /// Offers an agent to the roles in order.
     fn visit_agent(&mut self, stage: Stage, agent: AgentIx) {
+        self.is_for_newcomers = self.newcomers.is_some_and(|newcomers| !newcomers.dirty.contains(agent));
         self.refresh_availability(agent);
         let is_quota_managed = self.availability.is_quota_managed();
         let (eligibility, account) = (self.eligibility(), &self.books.ledger()[agent]);
@@ -212,6 +224,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         let (membership, available) = (self.books.membership(), self.books.ledger()[agent].available());
         if let Some((only, is_active)) = membership.tree().only_client() {
             order.extend((order.is_empty() && is_active).then_some(only));
+        } else if let Some(newcomers) = self.newcomers.filter(|_| self.is_for_newcomers) {
+            self.books.more_roles_within(&newcomers.roles, order);
         } else if order.len() < MAX_SKIPS && self.refusals.cached_refused_all(agent, available).is_none() {
             self.books.more_roles(order);
         } else if stage == Stage::Guarantees {
@@ -229,6 +243,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         let (membership, available) = (self.books.membership(), self.books.ledger()[agent].available());
         if let Some((only, is_active)) = membership.member_tree(role).only_client() {
             order.extend((order.is_empty() && is_active).then_some(only));
+        } else if let Some(newcomers) = self.newcomers.filter(|_| self.is_for_newcomers) {
+            self.books.more_members_within(role, &newcomers.members, order);
         } else if (order.len() >= MAX_SKIPS || self.refusals.cached_refused_all(agent, available).is_some())
             && let Some(refused_all) = self.refusals.refused_all(agent, available)
         {

@@ -3,7 +3,7 @@
 //! `books` keeps the accounts, `refusals` the filters, `rules` the options; `cycle` decides who is offered what, and
 //! `explain` tells why a framework is not.
 
-use super::books::Books;
+use super::books::{Books, Newcomers};
 use super::cycle::{Cycle, Orders};
 use super::eligibility::Eligibility;
 use super::explain::{Explanation, Reason};
@@ -107,9 +107,15 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         Ok(Explanation::new(&self.rules, &self.books, &self.refusals, &self.orders, member, at))
     }
 
-    fn run_cycle(&mut self, at: Time, agents: &mut [AgentIx], offers: &mut Vec<Holding>) {
+    fn run_cycle(
+        &mut self,
+        at: Time,
+        agents: &mut [AgentIx],
+        newcomers: Option<&Newcomers>,
+        offers: &mut Vec<Holding>,
+    ) {
         let Self { rules, books, refusals, orders } = self;
-        Cycle::new(rules, books, refusals, orders, at, offers).run(agents);
+        Cycle::new(rules, books, refusals, orders, at, offers).with(newcomers).run(agents);
     }
 
     fn role_account(&self, role: Role) -> RoleAccount {
@@ -164,7 +170,6 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         }
         let revived = self.books.add_framework(framework, held);
         self.forget_refusals(revived);
-        self.books.mark_all_dirty();
         Ok(())
     }
 
@@ -263,7 +268,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             Some(id) => {
                 let Some(agent) = self.books.ledger().find(id) else { return };
                 self.books.unmark(agent);
-                self.run_cycle(at, &mut [agent], offers);
+                self.run_cycle(at, &mut [agent], None, offers);
             }
             None => {
                 self.books.update_quotas(&self.rules.options.min_allocatable);
@@ -271,14 +276,14 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
                     // An offer of one agent may satisfy a guarantee, and so make headroom available on another.
                     self.books.mark_all_dirty();
                 }
-                let mut agents = self.books.take_dirty();
-                self.run_cycle(at, &mut agents, offers);
+                let (mut agents, newcomers) = self.books.take_dirty();
+                self.run_cycle(at, &mut agents, newcomers.as_ref(), offers);
             }
         }
     }
 
     fn has_pending(&self) -> bool {
-        self.books.ledger().has_dirty()
+        self.books.has_pending()
     }
 
     fn next_expiry(&self) -> Option<Time> {
@@ -400,5 +405,33 @@ mod tests {
             allocator.add_agent(&agent(format!("cpus:1;u{n}:1")), &[held.clone(), held]).unwrap_err();
         }
         assert!(allocator.books.names().len() < 12, "{} names", allocator.books.names().len());
+    }
+
+    #[test]
+    fn agents_that_nobody_else_takes_are_visited_for_a_newcomer_alone() {
+        let mut allocator = Hierarchical::new(Options::default(), Drf::default(), Drf::default());
+        let framework = |id: &str, role: &str| Arc::new(Framework::new(id).role(Role::new(role).unwrap()));
+        let agent = |id: &str| Arc::new(Agent::new(id, "cpus(a):1;cpus(b):1;cpus(c):1".parse().unwrap()));
+        for id in ["x", "y"] {
+            allocator.add_agent(&agent(id), &[]).unwrap();
+        }
+        allocator.add_framework(&framework("f", "a"), &[]).unwrap();
+        let offers = allocator.allocate(Time::ZERO, None);
+        allocator.end_offer(&offers[1], &[]).unwrap(); // what comes back waits for the next allocation
+        allocator.add_framework(&framework("g", "b"), &[]).unwrap();
+        let (agents, newcomers) = allocator.clone().books.take_dirty();
+        let newcomers = newcomers.unwrap();
+        let is_dirty: Vec<bool> = agents.iter().map(|agent| newcomers.dirty.contains(*agent)).collect();
+        assert_eq!((is_dirty, newcomers.members.len(), newcomers.roles.len()), (vec![false, true], 1, 1));
+        let offers = allocator.allocate(Time::ZERO, None);
+        let told: Vec<(&str, &str)> =
+            offers.iter().map(|offer| (offer.agent.as_str(), offer.framework.as_str())).collect();
+        assert_eq!(told, [("x", "g"), ("y", "g"), ("y", "f")]);
+        assert!(!allocator.has_pending());
+        // With quota, consumption may set something free for others too.
+        allocator.set_quota(&Role::new("c").unwrap(), Quota::new(Quantities::new(), Limits::new())).unwrap();
+        allocator.add_framework(&framework("h", "c"), &[]).unwrap();
+        assert!(allocator.has_pending());
+        assert_eq!(allocator.allocate(Time::ZERO, None).len(), 2);
     }
 }

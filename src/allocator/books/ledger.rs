@@ -401,6 +401,16 @@ impl Ledger {
         agents
     }
 
+    /// Returns whether any agent has available resources.
+    pub(super) fn has_available(&self) -> bool {
+        !self.with_available.is_empty()
+    }
+
+    /// Returns whether all agents with available resources are dirty.
+    pub(super) fn is_all_dirty(&self) -> bool {
+        self.all_dirty
+    }
+
     /// Returns whether a batch would visit any agent.
     pub(in crate::allocator) fn has_dirty(&self) -> bool {
         !self.dirty.is_empty() || (self.all_dirty && !self.with_available.is_empty())

@@ -293,16 +293,16 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         self.ranking.more_of(&wanted, totals, order);
     }
 
-    /// Appends the next member in order that is not one of these; see [`Sorter::more_of`].
-    pub(super) fn more_members_except(
+    /// Appends the next member in order that is wanted; see [`Sorter::more_of`].
+    pub(super) fn more_members_of(
         &mut self,
         role: RoleIx,
-        except: &BitSet<MemberIx>,
+        is_wanted: &dyn Fn(MemberIx) -> bool,
         totals: &Totals,
         order: &mut Vec<ClientId>,
     ) {
         let RoleEntry { ranking, members, .. } = &mut self.roles[role];
-        let wanted = |client: ClientId| members[client].is_some_and(|member| !except.contains(member));
+        let wanted = |client: ClientId| members[client].is_some_and(is_wanted);
         ranking.more_of(&wanted, totals, order);
     }
 
