@@ -338,6 +338,13 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     /// Counts the uses of names that agents are, or are no longer, over-committed with.
     #[inline]
     fn overcommitted_changed(&mut self) {
+        if self.ledger.has_overcommitted_changes() {
+            self.count_overcommitted();
+        }
+    }
+
+    #[cold]
+    fn count_overcommitted(&mut self) {
         for (name, is_overcommitted) in self.ledger.take_overcommitted_changes() {
             if is_overcommitted {
                 self.names.retain(&name);

@@ -53,12 +53,14 @@ pub(super) struct Cycle<'a, R, F> {
 }
 
 impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
+    /// Agents that are not dirty are visited only for `newcomers`, if there are any.
     pub(super) fn new(
         rules: &'a Rules,
         books: &'a mut Books<R, F>,
         refusals: &'a mut Refusals,
         orders: &'a mut Orders,
         at: Time,
+        newcomers: Option<&'a Newcomers>,
         offers: &'a mut Vec<Holding>,
     ) -> Self {
         Self {
@@ -73,14 +75,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             offered_shared: OfferedShared::default(),
             demand: None,
             availability: Availability::default(),
-            newcomers: None,
+            newcomers,
             is_for_newcomers: false,
         }
-    }
-
-    /// Visits agents that are not dirty only for these members.
-    pub(super) fn with(self, newcomers: Option<&'a Newcomers>) -> Self {
-        Self { newcomers, ..self }
     }
 
     /// Offers what is available of these agents, each to the first members in order that are eligible. Returns the members
@@ -224,7 +221,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         let (membership, available) = (self.books.membership(), self.books.ledger()[agent].available());
         if let Some((only, is_active)) = membership.tree().only_client() {
             order.extend((order.is_empty() && is_active).then_some(only));
-        } else if let Some(newcomers) = self.newcomers.filter(|_| self.is_for_newcomers) {
+        } else if self.is_for_newcomers
+            && let Some(newcomers) = self.newcomers
+        {
             self.books.more_roles_within(&newcomers.roles, order);
         } else if order.len() < MAX_SKIPS && self.refusals.cached_refused_all(agent, available).is_none() {
             self.books.more_roles(order);
@@ -243,7 +242,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         let (membership, available) = (self.books.membership(), self.books.ledger()[agent].available());
         if let Some((only, is_active)) = membership.member_tree(role).only_client() {
             order.extend((order.is_empty() && is_active).then_some(only));
-        } else if let Some(newcomers) = self.newcomers.filter(|_| self.is_for_newcomers) {
+        } else if self.is_for_newcomers
+            && let Some(newcomers) = self.newcomers
+        {
             self.books.more_members_within(role, &newcomers.members, order);
         } else if (order.len() >= MAX_SKIPS || self.refusals.cached_refused_all(agent, available).is_some())
             && let Some(refused_all) = self.refusals.refused_all(agent, available)

@@ -304,7 +304,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     fn trial(&mut self, agent: AgentIx) -> Vec<Holding> {
         let mut offers = Vec::new();
         let Self { rules, books, refusals, orders, at, .. } = self;
-        let extended = Cycle::new(rules, books, refusals, orders, *at, &mut offers).run(&mut [agent]);
+        let extended = Cycle::new(rules, books, refusals, orders, *at, None, &mut offers).run(&mut [agent]);
         for offer in &offers {
             self.books.take_back(agent, offer, &extended);
         }

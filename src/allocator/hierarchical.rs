@@ -115,7 +115,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         offers: &mut Vec<Holding>,
     ) {
         let Self { rules, books, refusals, orders } = self;
-        Cycle::new(rules, books, refusals, orders, at, offers).with(newcomers).run(agents);
+        Cycle::new(rules, books, refusals, orders, at, newcomers, offers).run(agents);
     }
 
     fn role_account(&self, role: Role) -> RoleAccount {

@@ -16,7 +16,10 @@ const MAX_SCANNED: usize = 8;
 /// of amounts are as long as the number of names that there are at once, whatever names come and go.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceNames {
-    slots: IndexVec<NameIx, Slot>,
+    /// By index; a free index has an empty name.
+    names: IndexVec<NameIx, SmolStr>,
+    /// By index: the number of uses; none of a free index.
+    uses: IndexVec<NameIx, Option<u64>>,
     by_name: IndexMap<SmolStr, NameIx, foldhash::fast::RandomState>,
     /// The indices without a name.
     free: Vec<NameIx>,
@@ -24,14 +27,6 @@ pub(super) struct ResourceNames {
     unused: Vec<NameIx>,
     /// The resources that were weighed last, and their weight.
     last: (Resources, Weighed),
-}
-
-/// What is known of an index.
-#[derive(Debug, Clone)]
-struct Slot {
-    /// The name; none while the index is free.
-    name: Option<SmolStr>,
-    uses: u64,
 }
 
 /// Resources as the accounts count them.
@@ -56,45 +51,49 @@ impl ResourceNames {
 
     #[cold]
     fn add(&mut self, name: &str) -> NameIx {
-        let slot = Slot { name: Some(name.into()), uses: 0 };
         let ix = match self.free.pop() {
-            Some(ix) => {
-                self.slots[ix] = slot;
-                ix
+            Some(ix) => ix,
+            None => {
+                self.uses.push(None);
+                self.names.push(SmolStr::default())
             }
-            None => self.slots.push(slot),
         };
+        (self.names[ix], self.uses[ix]) = (name.into(), Some(0));
         self.by_name.insert(name.into(), ix);
         self.unused.push(ix);
         ix
     }
 
+    #[inline]
     pub(super) fn find(&self, name: &str) -> Option<NameIx> {
-        let scanned = self.slots.values().take(MAX_SCANNED).position(|slot| slot.name.as_deref() == Some(name));
-        match scanned {
-            Some(position) => Some(NameIx::new(position)),
-            None if self.slots.len() > MAX_SCANNED => self.by_name.get(name).copied(),
-            None => None,
+        match self.names.values().take(MAX_SCANNED).position(|known| known == name) {
+            Some(position) if !name.is_empty() => Some(NameIx::new(position)),
+            // An empty name would be found at a free index.
+            None if self.names.len() <= MAX_SCANNED => None,
+            Some(_) | None => self.by_name.get(name).copied(),
         }
     }
 
     pub(super) fn name(&self, ix: NameIx) -> &str {
-        self.slots[ix].name.as_deref().expect("an amount is only kept under the index of a name")
+        &self.names[ix]
     }
 
     /// Returns the index of a name, and counts one more use of it.
     pub(super) fn retain(&mut self, name: &str) -> NameIx {
         let ix = self.intern(name);
-        self.slots[ix].uses += 1;
+        if let Some(uses) = &mut self.uses[ix] {
+            *uses += 1;
+        }
         ix
     }
 
     /// Counts one use of a name less.
     pub(super) fn release(&mut self, ix: NameIx) {
-        let uses = &mut self.slots[ix].uses;
-        *uses = uses.saturating_sub(1);
-        if *uses == 0 {
-            self.unused.push(ix);
+        if let Some(uses) = &mut self.uses[ix] {
+            *uses = uses.saturating_sub(1);
+            if *uses == 0 {
+                self.unused.push(ix);
+            }
         }
     }
 
@@ -130,11 +129,9 @@ impl ResourceNames {
     #[cold]
     fn forget(&mut self) {
         for ix in std::mem::take(&mut self.unused) {
-            let slot = &mut self.slots[ix];
-            if slot.uses == 0
-                && let Some(name) = slot.name.take()
-            {
-                self.by_name.swap_remove(&name);
+            if self.uses[ix] == Some(0) {
+                self.uses[ix] = None;
+                self.by_name.swap_remove(&std::mem::take(&mut self.names[ix]));
                 self.free.push(ix);
                 self.last = Default::default(); // it may have the index
             }
@@ -144,7 +141,7 @@ impl ResourceNames {
     /// Returns the number of indices, with a name or free.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.names.len()
     }
 
     /// Converts resources to amounts. The same list again costs a comparison of pointers.

@@ -104,6 +104,12 @@ impl Account {
         self.base.overcommitted.as_deref()
     }
 
+    /// The same as a copy, without a look at what is boxed if the total contains all that is held.
+    #[inline]
+    fn if_uncovered(&self) -> Option<Box<Quantities>> {
+        if self.is_covered { None } else { self.base.overcommitted.clone() }
+    }
+
     /// Whether the agent has gpus, in use or not.
     pub(in crate::allocator) fn has_gpus(&self) -> bool {
         self.has_gpus
@@ -274,7 +280,7 @@ impl Ledger {
         tasks: &[&Resources],
     ) -> Result<(), SumError> {
         let account = &mut self.agents[agent];
-        let before = account.base.overcommitted.clone();
+        let before = account.if_uncovered();
         account.end_offer(offered, tasks)?;
         self.count_overcommitted(before, agent);
         self.changed(agent);
@@ -294,7 +300,7 @@ impl Ledger {
 
     pub(super) fn end_task(&mut self, agent: AgentIx, resources: &Resources) {
         let account = &mut self.agents[agent];
-        let before = account.base.overcommitted.clone();
+        let before = account.if_uncovered();
         account.end_task(resources);
         self.count_overcommitted(before, agent);
         self.changed(agent);
@@ -305,8 +311,13 @@ impl Ledger {
         self.overcommitted.get(name).copied().unwrap_or(0)
     }
 
-    /// Returns the names that agents have become over-committed with, or are no longer, in the order in which they did.
+    /// Returns whether agents have become over-committed with names, or are no longer.
     #[inline]
+    pub(super) fn has_overcommitted_changes(&self) -> bool {
+        !self.overcommitted_changes.is_empty()
+    }
+
+    /// Returns the names that agents have become over-committed with, or are no longer, in the order in which they did.
     pub(super) fn take_overcommitted_changes(&mut self) -> Vec<(SmolStr, bool)> {
         std::mem::take(&mut self.overcommitted_changes)
     }
@@ -314,7 +325,7 @@ impl Ledger {
     /// Counts the amounts by which an agent is over-committed, in place of those before. Mostly there are none.
     #[inline]
     fn count_overcommitted(&mut self, before: Option<Box<Quantities>>, agent: AgentIx) {
-        if before.is_some() || self.agents[agent].base.overcommitted.is_some() {
+        if before.is_some() || !self.agents[agent].is_covered {
             self.recount_overcommitted(before.as_deref(), agent);
         }
     }
