@@ -145,7 +145,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
 
     /// Offers an agent to the roles in order.
     fn visit_agent(&mut self, stage: Stage, agent: AgentIx) {
-        self.is_for_newcomers = self.newcomers.is_some_and(|newcomers| !newcomers.dirty.contains(agent));
+        if let Some(newcomers) = self.newcomers {
+            self.is_for_newcomers = !newcomers.dirty.contains(agent);
+        }
         self.refresh_availability(agent);
         let is_quota_managed = self.availability.is_quota_managed();
         let (eligibility, account) = (self.eligibility(), &self.books.ledger()[agent]);

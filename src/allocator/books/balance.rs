@@ -148,6 +148,7 @@ impl Held {
 }
 
 /// Returns what is used up by being held: shared resources are not.
+#[inline]
 pub(super) fn unshared(held: &Resources) -> Cow<'_, Resources> {
     if held.iter().any(Resource::is_shared) {
         Cow::Owned(held.filter(|resource| !resource.is_shared()))

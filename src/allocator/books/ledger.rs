@@ -156,6 +156,7 @@ impl Account {
 
     /// Adds resources that are not held any more to what is available. Where that is not all that changes, or they are more
     /// than was ever held, recomputes it.
+    #[inline]
     fn give_back(&mut self, released: &Resources, is_all: bool) {
         if !(self.is_covered && is_all && self.available.try_add(released).is_ok()) {
             self.settle();
