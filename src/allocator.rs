@@ -172,6 +172,14 @@ pub trait Allocator: fmt::Debug + Send {
     /// If the agent is unknown, or its resources cannot be added up.
     fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError>;
 
+    /// Replaces what tasks hold of an agent that comes back after a broken connection: `ended` are those that have ended
+    /// meanwhile, `held` are those that were not known. It counts as no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, or what it holds cannot be added up.
+    fn adopt(&mut self, agent: &AgentId, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError>;
+
     /// Removes an agent on which nothing is offered or in use any more.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use crate::role::Role;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
+use std::time::Duration;
 
 /// A capability of a framework. Without it, the framework gets no offers of the resources that need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,7 +91,17 @@ pub struct Framework {
     pub offer_filters: IndexMap<Role, Vec<Quantities>>,
     /// By role, constraints on the agents that it gets offers of.
     pub offer_constraints: OfferConstraints,
-    /// Further fields by their Mesos names (`user`, `failover_timeout`, `labels`, ...), unchanged.
+    /// The time that it may be deactivated before the master removes it and kills its tasks; `None` for ever.
+    ///
+    /// v1 JSON has no word for ever: there it is the longest time that Mesos can count, 2<sup>63</sup> − 1 nanoseconds.
+    pub failover_timeout: Option<Duration>,
+    /// True if its tasks outlive a broken connection of their agent, which keeps them on disk.
+    pub checkpoint: bool,
+    /// The principal that it authenticates as.
+    pub principal: Option<SmolStr>,
+    /// The user that its tasks run as, unless they name another.
+    pub user: Option<SmolStr>,
+    /// Further fields by their Mesos names (`hostname`, `webui_url`, `labels`, ...), unchanged.
     pub details: Map<String, Json>,
 }
 
@@ -106,6 +117,10 @@ impl Framework {
             suppressed: Vec::new(),
             offer_filters: IndexMap::new(),
             offer_constraints: OfferConstraints::default(),
+            failover_timeout: None,
+            checkpoint: false,
+            principal: None,
+            user: None,
             details: Map::new(),
         }
     }
@@ -128,6 +143,20 @@ impl Framework {
     #[must_use]
     pub fn suppressed(mut self, role: Role) -> Self {
         self.suppressed.push(role);
+        self
+    }
+
+    /// Sets the time that it may be deactivated before the master removes it.
+    #[must_use]
+    pub fn failover_timeout(mut self, timeout: Duration) -> Self {
+        self.failover_timeout = Some(timeout);
+        self
+    }
+
+    /// Has agents keep its tasks on disk, so that they outlive a broken connection.
+    #[must_use]
+    pub fn checkpoint(mut self) -> Self {
+        self.checkpoint = true;
         self
     }
 

@@ -9,6 +9,8 @@ mod decode;
 mod effect;
 mod encode;
 mod explanation;
+#[cfg(test)]
+mod lossless;
 mod raw;
 
 pub use decode::ValueError;
@@ -19,6 +21,9 @@ use crate::role::Role;
 use crate::time::{Time, TimeError};
 use effect::{Emit, Line};
 use raw::{Explain, RawCommand};
+
+/// The format of the journal: `configure` refuses a later one.
+const FORMAT: u64 = 1;
 
 /// A master that is driven by the lines of a journal.
 ///
@@ -315,7 +320,7 @@ mod tests {
         agent.attributes.push("level", AttributeValue::Scalar(f64::INFINITY));
         agent.attributes.push("level", AttributeValue::Scalar(f64::NAN));
         let mut replay = Replay::new();
-        replay.feed(&record(Time::MAX, &Command::AddAgent(agent, Vec::new())), |_| {}).unwrap();
+        replay.feed(&record(Time::MAX, &Command::AddAgent(agent.into())), |_| {}).unwrap();
         assert_eq!(replay.refused(), 0);
     }
 
@@ -400,7 +405,7 @@ mod tests {
             let resources = Resources::builder().set("z", names.clone()).build().unwrap();
             let mut agent = Agent::new("a", resources);
             agent.attributes.push("z", AttributeValue::Set(names.into_iter().collect()));
-            let command = Command::AddAgent(agent, Vec::new());
+            let command = Command::AddAgent(agent.into());
             let line: raw::RawLine = json::from_str(&record(Time::ZERO, &command)).unwrap();
             assert_eq!(Command::try_from(line.command).unwrap(), command);
         }

@@ -48,6 +48,7 @@ pub mod executor;
 mod framework;
 pub mod guide;
 mod id;
+mod invalid;
 pub mod journal;
 mod json;
 mod master;
@@ -72,9 +73,11 @@ pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, 
 pub use executor::{Executor, Reports};
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 pub use id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, OperationId, TaskId};
+pub use invalid::InvalidForm;
 pub use master::{
-    AgentState, AgentUpdate, Command, CommandError, Config, Effect, Emitted, ExecutorRef, Explanation, FrameworkState,
-    Master, OfferState, RoleState, RunningTask, State, Wake, WakeReason,
+    AgentState, AgentUpdate, Command, CommandError, Config, Drain, Effect, Emitted, ExecutorRef, Explanation,
+    FrameworkState, Master, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask,
+    State, Wake, WakeReason,
 };
 pub use offer::{
     Accept, Conversion, Filters, InverseOffer, Offer, Operation, OperationError, OperationState, OperationStatus,

@@ -1,35 +1,51 @@
 //! [`Master`]: the offer protocol as a state machine. Commands go in, effects come out.
 
+mod absent;
+mod accept;
+mod agents;
 mod command;
+mod command_error;
+mod drains;
 mod effect;
 mod executors;
 mod explain;
+mod frameworks;
 mod maintenance;
 mod offers;
 mod operations;
+mod recent;
+mod reconcile;
+mod recovery;
+mod registration;
 mod state;
 mod tasks;
 mod timers;
 
-pub use command::{AgentUpdate, Command, CommandError, ExecutorRef, RunningTask};
+pub use command::{Command, Drain, ExecutorRef, Recovery};
+pub use command_error::CommandError;
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
+pub use registration::{AgentUpdate, Registration, RunningExecutor, RunningTask};
 pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
 pub use timers::{Wake, WakeReason};
 
 use crate::agent::Agent;
-use crate::allocator::{Allocator, AllocatorError, Hierarchical, Holding, Options, SorterChoice};
-use crate::framework::Framework;
-use crate::id::{self, AgentId, FrameworkId};
-use crate::offer::{repeated_volume, volume_id};
-use crate::role::Role;
+use crate::allocator::{Allocator, Hierarchical, Options, SorterChoice};
+use crate::id::{AgentId, FrameworkId};
 use crate::scheduler::Call;
-use crate::task::TaskState;
 use crate::time::Time;
+use absent::Absent;
+use agents::Hindrances;
+use drains::Drains;
+use executors::Executors;
+use frameworks::{FrameworkEntry, Removals};
 use indexmap::IndexMap;
 use maintenance::Maintenance;
 use offers::Offers;
-use std::collections::{BTreeSet, VecDeque};
+use recent::Recent;
+use recovery::Expected;
+use smol_str::SmolStr;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tasks::Tasks;
@@ -46,6 +62,30 @@ pub struct Config {
     pub options: Options,
     /// The order in which roles, and the frameworks of each role, are offered resources.
     pub sorter: SorterChoice,
+    /// The text before the ids of offers and inverse offers: with one of its own for each leader, an id is never used twice.
+    pub id_prefix: SmolStr,
+    /// How much is remembered of what has gone.
+    pub remembered: Remembered,
+}
+
+/// The numbers of things that a master remembers after they have gone; the oldest are forgotten first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remembered {
+    /// Frameworks that were removed: their tasks are killed when an agent brings them.
+    pub frameworks: usize,
+    /// Tasks of each framework that were on unreachable agents.
+    pub unreachable_tasks: usize,
+    /// Agents that are unreachable or gone.
+    pub agents: usize,
+}
+
+impl Default for Remembered {
+    /// Returns Mesos' defaults (`--max_completed_frameworks`, `--max_unreachable_tasks_per_framework`,
+    /// `--registry_max_agent_count`).
+    fn default() -> Self {
+        Self { frameworks: 50, unreachable_tasks: 1000, agents: 100_000 }
+    }
 }
 
 impl Default for Config {
@@ -56,6 +96,8 @@ impl Default for Config {
             offer_timeout: None,
             options: Options::default(),
             sorter: SorterChoice::default(),
+            id_prefix: SmolStr::default(),
+            remembered: Remembered::default(),
         }
     }
 }
@@ -67,7 +109,7 @@ impl Default for Config {
 /// decision.
 ///
 /// The master's clock is the time of its commands. A command first runs all timers due up to its time, in order of time;
-/// at one instant, batches run before the expiry of refusals, and that before offer timeouts.
+/// at one instant they run in the order of [`WakeReason`].
 ///
 /// # Examples
 ///
@@ -76,7 +118,7 @@ impl Default for Config {
 ///
 /// let mut master = Master::new(Config::default());
 /// let agent = Agent::new("a1", "cpus:8;mem:4096".parse()?).hostname("host-1");
-/// master.handle(Time::ZERO, Command::AddAgent(agent, vec![]))?;
+/// master.handle(Time::ZERO, Command::AddAgent(agent.into()))?;
 /// master.handle(Time::ZERO, Command::AddFramework(Framework::new("marathon").role(Role::default())))?;
 ///
 /// let Some(Effect::Offer(offer)) = master.poll_effect().map(|emitted| emitted.effect) else { panic!("no offer") };
@@ -92,20 +134,23 @@ pub struct Master<A = Hierarchical> {
     now: Time,
     allocator: A,
     agents: IndexMap<AgentId, Arc<Agent>, foldhash::fast::RandomState>,
+    hindrances: Hindrances,
+    drains: Drains,
+    absent: Absent,
+    recovery: Expected,
     frameworks: IndexMap<FrameworkId, FrameworkEntry, foldhash::fast::RandomState>,
+    removals: Removals,
+    /// The frameworks that were removed last.
+    removed: Recent<FrameworkId, ()>,
     offers: Offers,
     tasks: Tasks,
+    executors: Executors,
+    /// The number of task groups that were launched.
+    groups: u64,
     maintenance: Maintenance,
     /// The time of the next batch; none while a batch could not offer anything.
     next_batch: Option<Time>,
     effects: VecDeque<Emitted>,
-}
-
-#[derive(Debug, Clone)]
-struct FrameworkEntry {
-    framework: Arc<Framework>,
-    active: bool,
-    suppressed: Vec<Role>,
 }
 
 impl Master {
@@ -131,9 +176,17 @@ impl<A: Allocator> Master<A> {
             now: Time::ZERO,
             allocator,
             agents: IndexMap::default(),
+            hindrances: Hindrances::default(),
+            drains: Drains::default(),
+            absent: Absent::default(),
+            recovery: Expected::default(),
             frameworks: IndexMap::default(),
+            removals: Removals::default(),
+            removed: Recent::default(),
             offers: Offers::default(),
             tasks: Tasks::default(),
+            executors: Executors::default(),
+            groups: 0,
             maintenance: Maintenance::default(),
             next_batch: None,
             effects: VecDeque::new(),
@@ -149,6 +202,7 @@ impl<A: Allocator> Master<A> {
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
         self.advance(at)?;
         self.apply(command)?;
+        self.finish_drains()?;
         self.maintenance.mark_dirty();
         self.schedule_batch();
         Ok(())
@@ -186,11 +240,6 @@ impl<A: Allocator> Master<A> {
         self.agents.get(agent).map(|agent| &**agent)
     }
 
-    /// Returns whether a framework is registered.
-    pub(crate) fn has_framework(&self, id: &FrameworkId) -> bool {
-        self.frameworks.contains_key(id)
-    }
-
     /// Returns the current time: that of the last command or timer.
     #[must_use]
     pub fn now(&self) -> Time {
@@ -205,19 +254,18 @@ impl<A: Allocator> Master<A> {
 
     fn apply(&mut self, command: Command) -> Result<(), CommandError> {
         match command {
-            Command::AddAgent(agent, tasks) => self.add_agent(agent, tasks),
+            Command::AddAgent(registration) => self.add_agent(registration),
             Command::UpdateAgent(update) => self.update_agent(update),
-            Command::RemoveAgent(agent) => self.remove_agent(&agent),
-            Command::DeactivateAgent(agent) => {
-                self.allocator.set_agent_active(&agent, false)?;
-                self.rescind(|offer| offer.holding.agent == agent);
-                self.rescind_inverse(|_, asked| *asked == agent);
-                Ok(())
-            }
-            Command::ActivateAgent(agent) => Ok(self.allocator.set_agent_active(&agent, true)?),
+            Command::RemoveAgent(agent) | Command::UnregisterAgent(agent) => self.remove_agent(&agent),
+            Command::DeactivateAgent(agent) => self.set_agent_active(&agent, false),
+            Command::ActivateAgent(agent) => self.set_agent_active(&agent, true),
+            Command::DisconnectAgent(agent) => self.disconnect_agent(&agent),
+            Command::AgentUnreachable(agent) => self.agent_unreachable(&agent),
+            Command::AgentGone(agent) => self.agent_gone(&agent),
+            Command::DrainAgent(agent, drain) => self.drain_agent(&agent, drain),
+            Command::Recover(recovery) => self.recover(recovery),
+            Command::RecoverFramework(framework, give_up_after) => self.recover_framework(framework, give_up_after),
             Command::AddFramework(framework) => self.add_framework(framework),
-            Command::UpdateFramework(framework) => self.update_framework(framework),
-            Command::RemoveFramework(framework) => self.remove_framework(&framework),
             Command::DeactivateFramework(framework) => self.set_framework_active(&framework, false),
             Command::ActivateFramework(framework) => self.set_framework_active(&framework, true),
             Command::SetWeight(role, weight) => {
@@ -225,9 +273,11 @@ impl<A: Allocator> Master<A> {
                 Ok(())
             }
             Command::SetQuota(role, quota) => {
+                let is_empty = quota.is_empty();
                 for limit in self.allocator.set_quota(&role, quota)? {
                     self.emit(Effect::Warning { command: "set_quota", message: limit.to_string() });
                 }
+                self.recovery.set_quota(&role, is_empty);
                 Ok(())
             }
             Command::SetWhitelist(hostnames) => {
@@ -250,16 +300,20 @@ impl<A: Allocator> Master<A> {
     }
 
     fn call(&mut self, framework: FrameworkId, call: Call) -> Result<(), CommandError> {
-        if let Call::Subscribe(info) = call {
-            return self.subscribe(framework, *info);
+        let need_not_be_registered = matches!(call, Call::Subscribe(_) | Call::Teardown | Call::Invalid { .. });
+        if !need_not_be_registered {
+            self.framework(&framework)?;
         }
-        self.framework(&framework)?;
         match call {
-            Call::Subscribe(_) | Call::AcknowledgeOperation { .. } | Call::Request(_) => Ok(()),
+            Call::Subscribe(info) => self.subscribe(framework, *info),
+            Call::Teardown => self.remove_framework(&framework),
+            Call::AcknowledgeOperation { .. } | Call::Request(_) => Ok(()),
+            Call::Invalid { form, .. } => Err(CommandError::InvalidCall(form.error.clone())),
             Call::Accept(accept) => self.accept(&framework, accept),
-            Call::Decline { offers, filters } => self.decline(&framework, &offers, filters),
-            Call::AcceptInverseOffers { offers, filters } | Call::DeclineInverseOffers { offers, filters } => {
-                self.answer_inverse(&framework, &offers, filters)
+            Call::Decline { offers, filters, each } => self.decline(&framework, &offers, filters, each),
+            Call::AcceptInverseOffers { offers, filters, each }
+            | Call::DeclineInverseOffers { offers, filters, each } => {
+                self.answer_inverse(&framework, &offers, filters, each)
             }
             Call::Suppress(roles) => self.suppress(&framework, &roles),
             Call::Revive(roles) => self.revive(&framework, &roles),
@@ -284,214 +338,11 @@ impl<A: Allocator> Master<A> {
                 executor.check()?;
                 self.shutdown(ExecutorRef { framework, agent, executor })
             }
-            Call::UpdateFramework(info) => {
-                let info = Self::check_id(&framework, *info)?;
-                self.update_framework(info)
-            }
-            Call::Teardown => self.remove_framework(&framework),
+            Call::UpdateFramework(info) => self.update_framework(&framework, *info),
         }
-    }
-
-    /// Registers a framework, or fails it over to a new scheduler instance, which voids its outstanding offers.
-    fn subscribe(&mut self, framework: FrameworkId, info: Framework) -> Result<(), CommandError> {
-        let info = Self::check_id(&framework, info)?;
-        if self.framework(&framework).is_err() {
-            return self.add_framework(info);
-        }
-        self.update_framework(info)?;
-        self.set_framework_active(&framework, false)?;
-        self.set_framework_active(&framework, true)
-    }
-
-    /// Checks that a call describes the framework that it comes from.
-    fn check_id(framework: &FrameworkId, info: Framework) -> Result<Framework, CommandError> {
-        if info.id == *framework {
-            Ok(info)
-        } else {
-            Err(CommandError::FrameworkIdMismatch { framework: framework.clone(), named: info.id })
-        }
-    }
-
-    fn add_agent(&mut self, agent: Agent, tasks: Vec<RunningTask>) -> Result<(), CommandError> {
-        agent.id.check()?;
-        check_volumes(&agent)?;
-        let mut seen = BTreeSet::new();
-        for running in &tasks {
-            running.framework.check()?;
-            running.task.id.check()?;
-            let (framework, task) = (&running.framework, &running.task.id);
-            if self.tasks.contains(framework, task) || !seen.insert((framework, task)) {
-                return Err(CommandError::TaskExists { framework: framework.clone(), task: task.clone() });
-            }
-        }
-        let holding = |running: &RunningTask| Holding {
-            framework: running.framework.clone(),
-            role: running.role.clone(),
-            agent: agent.id.clone(),
-            resources: running.task.resources.clone(),
-        };
-        let holdings: Vec<Holding> = tasks.iter().map(holding).collect();
-        let known = self.maintenance.window(&agent.hostname);
-        let window = agent.unavailability.or(known); // what the agent comes with counts for its machine
-        let agent = Arc::new(Agent { unavailability: window, ..agent });
-        self.allocator.add_agent(&agent, &holdings)?;
-        for (running, holding) in tasks.into_iter().zip(holdings) {
-            self.tasks.add(running.task.id, holding, TaskState::Running);
-        }
-        if window != known {
-            self.change_window(&agent.hostname, window);
-        }
-        self.maintenance.schedule(&agent.id, window);
-        self.agents.insert(agent.id.clone(), Arc::clone(&agent));
-        self.make_offers(Some(&agent.id));
-        Ok(())
-    }
-
-    fn update_agent(&mut self, update: AgentUpdate) -> Result<(), CommandError> {
-        let id = update.id;
-        let unknown = || AllocatorError::UnknownAgent(id.clone());
-        let before = self.agents.get(&id).ok_or_else(unknown)?;
-        let total = self.allocator.agent(&id).ok_or_else(unknown)?.total.clone();
-        let mut before = Agent::clone(before);
-        before.resources = total; // operations change the total in the allocator only
-        let mut agent = before.clone();
-        agent.resources = update.resources.unwrap_or(agent.resources);
-        agent.attributes = update.attributes.unwrap_or(agent.attributes);
-        agent.domain = update.domain.or(agent.domain);
-        if agent == before {
-            return Ok(());
-        }
-        check_volumes(&agent)?;
-        let agent = Arc::new(agent);
-        self.allocator.update_agent(&agent)?;
-        self.agents.insert(id.clone(), agent);
-        self.make_offers(Some(&id));
-        Ok(())
-    }
-
-    fn remove_agent(&mut self, agent: &AgentId) -> Result<(), CommandError> {
-        if !self.agents.contains_key(agent) {
-            return Err(AllocatorError::UnknownAgent(agent.clone()).into());
-        }
-        self.rescind(|offer| offer.holding.agent == *agent);
-        self.rescind_inverse(|_, asked| asked == agent);
-        self.maintenance.clear_refusals(|_, refused| refused == agent);
-        self.maintenance.schedule(agent, None); // the window stays with the machine
-        self.lose_tasks(agent);
-        self.allocator.remove_agent(agent)?;
-        self.agents.shift_remove(agent);
-        Ok(())
-    }
-
-    fn framework(&self, id: &FrameworkId) -> Result<&FrameworkEntry, CommandError> {
-        self.frameworks.get(id).ok_or_else(|| Self::unknown_framework(id))
-    }
-
-    fn add_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
-        framework.id.check()?;
-        check_framework(&framework)?;
-        let framework = Arc::new(framework);
-        self.allocator.add_framework(&framework, &self.holdings_of(&framework.id))?;
-        let suppressed = framework.suppressed.clone();
-        self.frameworks.insert(framework.id.clone(), FrameworkEntry { framework, active: true, suppressed });
-        self.make_offers(None);
-        Ok(())
-    }
-
-    fn update_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
-        check_framework(&framework)?;
-        let framework = Arc::new(framework);
-        self.allocator.update_framework(&framework)?;
-        let (id, roles) = (&framework.id, &framework.roles);
-        self.rescind(|offer| offer.holding.framework == *id && !roles.contains(&offer.holding.role));
-        if let Some(entry) = self.frameworks.get_mut(id) {
-            entry.suppressed.clone_from(&framework.suppressed);
-            entry.framework = framework;
-        }
-        Ok(())
-    }
-
-    /// Removes a framework with all that it holds. One that is not registered, and known only by tasks that came with their
-    /// agents, loses these.
-    fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), CommandError> {
-        let is_registered = self.has_framework(framework);
-        if !is_registered && !self.tasks.has_any(framework) {
-            return Err(Self::unknown_framework(framework));
-        }
-        self.drop_offers(framework);
-        self.maintenance.drop_framework(framework);
-        self.drop_tasks(framework);
-        if is_registered {
-            self.allocator.remove_framework(framework)?;
-            self.frameworks.shift_remove(framework);
-        }
-        Ok(())
-    }
-
-    fn set_framework_active(&mut self, id: &FrameworkId, active: bool) -> Result<(), CommandError> {
-        self.allocator.set_framework_active(id, active)?;
-        if let Some(entry) = self.frameworks.get_mut(id) {
-            entry.active = active;
-        }
-        if active {
-            self.make_offers(None);
-        } else {
-            self.rescind(|offer| offer.holding.framework == *id);
-            self.rescind_inverse(|framework, _| framework == id);
-            self.maintenance.clear_refusals(|framework, _| framework == id);
-        }
-        Ok(())
-    }
-
-    fn suppress(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
-        self.allocator.suppress(id, roles)?;
-        if let Some(entry) = self.frameworks.get_mut(id) {
-            let (all, before) = (&entry.framework.roles, &entry.suppressed);
-            let suppressed = |role: &&Role| before.contains(*role) || roles.is_empty() || roles.contains(*role);
-            entry.suppressed = all.iter().filter(suppressed).cloned().collect();
-        }
-        Ok(())
-    }
-
-    fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
-        self.allocator.revive(id, roles)?;
-        self.maintenance.clear_refusals(|framework, _| framework == id);
-        if let Some(entry) = self.frameworks.get_mut(id) {
-            entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));
-        }
-        self.make_offers(None);
-        Ok(())
     }
 
     fn emit(&mut self, effect: Effect) {
         self.effects.push_back(Emitted { at: self.now, effect });
-    }
-}
-
-/// Checks a framework's description: it names each role once, and suppressions, offer filters and offer constraints name
-/// only its own roles.
-fn check_framework(framework: &Framework) -> Result<(), CommandError> {
-    let mut roles = BTreeSet::new();
-    if let Some(role) = framework.roles.iter().find(|role| !roles.insert(*role)) {
-        return Err(CommandError::DuplicateRole { framework: framework.id.clone(), role: role.clone() });
-    }
-    let mut referenced =
-        framework.suppressed.iter().chain(framework.offer_filters.keys()).chain(framework.offer_constraints.roles());
-    match referenced.find(|role| !roles.contains(role)) {
-        Some(role) => {
-            let (framework, role) = (framework.id.clone(), role.clone());
-            Err(AllocatorError::RoleNotSubscribed { framework, role }.into())
-        }
-        None => Ok(()),
-    }
-}
-
-/// Checks that volumes have valid persistence ids, and those of one role different ones (Mesos,
-/// `validateUniquePersistenceID`).
-fn check_volumes(agent: &Agent) -> Result<(), CommandError> {
-    agent.resources.iter().filter_map(volume_id).try_for_each(|volume| id::check(volume))?;
-    match repeated_volume(&agent.resources) {
-        Some(id) => Err(CommandError::DuplicateVolume { agent: agent.id.clone(), id: id.clone() }),
-        None => Ok(()),
     }
 }

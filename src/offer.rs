@@ -142,8 +142,10 @@ impl Filters {
         match refuse_seconds {
             Some(0.0) => Self::NONE,
             Some(seconds) if seconds > 0.0 => {
-                // Only exactly 0 means no filter: a length that rounds to 0 still lasts one allocation interval.
-                let span = Duration::try_from_secs_f64(seconds).unwrap_or(Self::MAX_REFUSE);
+                // Only exactly 0 means no filter: a length that rounds to 0 still lasts one allocation interval. It is a whole
+                // number of microseconds, so that what a double cannot tell apart is read as it was written.
+                let micros = Duration::try_from_secs_f64(seconds).unwrap_or(Self::MAX_REFUSE).as_nanos() + 500;
+                let span = Duration::from_micros(u64::try_from(micros / 1000).unwrap_or(u64::MAX));
                 Self::refuse_for(span.max(Duration::from_nanos(1)))
             }
             _ => Self::default(),
@@ -192,6 +194,10 @@ pub struct Accept {
     pub role: Option<Role>,
     /// The agent of the offers, if it is known.
     pub agent: Option<AgentId>,
+    /// True if the offers, the tasks and the operations are judged one by one, as Mesos does: what is wrong fails by itself,
+    /// with a status for a task, and the rest goes on. Over a connection an accept may cross a rescind, so every transport
+    /// sets it. If it is false, anything wrong with the offers or a task rejects the whole accept.
+    pub each: bool,
 }
 
 impl Accept {
@@ -212,6 +218,7 @@ impl Accept {
             feedback: BTreeMap::new(),
             role: None,
             agent: None,
+            each: false,
         }
     }
 
@@ -253,6 +260,13 @@ impl Accept {
     pub fn then_with_feedback(mut self, id: impl Into<OperationId>, operation: Operation) -> Self {
         self.feedback.insert(self.operations.len(), id.into());
         self.then(operation)
+    }
+
+    /// Has the offers, the tasks and the operations judged [one by one](Self::each).
+    #[must_use]
+    pub fn each(mut self) -> Self {
+        self.each = true;
+        self
     }
 
     /// Iterates over the tasks to launch, in order.

@@ -233,7 +233,7 @@ impl Calls {
 
     /// Declines an offer with a filter of another length.
     pub fn decline_for(&mut self, offer: &Offer, filters: Filters) {
-        self.push(Call::Decline { offers: vec![offer.id.clone()], filters });
+        self.push(Call::Decline { offers: vec![offer.id.clone()], filters, each: false });
     }
 
     /// Suppresses offers for all roles until [`Calls::revive`].
@@ -268,12 +268,20 @@ impl Calls {
 
     /// Accepts an inverse offer: the framework will give the resources back.
     pub fn accept_inverse(&mut self, offer: &InverseOffer) {
-        self.push(Call::AcceptInverseOffers { offers: vec![offer.id.clone()], filters: Filters::default() });
+        self.push(Call::AcceptInverseOffers {
+            offers: vec![offer.id.clone()],
+            filters: Filters::default(),
+            each: false,
+        });
     }
 
     /// Declines an inverse offer: the framework will keep the resources.
     pub fn decline_inverse(&mut self, offer: &InverseOffer) {
-        self.push(Call::DeclineInverseOffers { offers: vec![offer.id.clone()], filters: Filters::default() });
+        self.push(Call::DeclineInverseOffers {
+            offers: vec![offer.id.clone()],
+            filters: Filters::default(),
+            each: false,
+        });
     }
 
     /// Queues any other call.

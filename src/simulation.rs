@@ -22,7 +22,7 @@ use crate::v1::Dialect;
 use delivery::Removal;
 use executors::Executors;
 use indexmap::IndexMap;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use transport::Transport;
 
 /// A simulated cluster: a master, its frameworks and its agents.
@@ -75,8 +75,8 @@ pub struct Cluster<S, A = Hierarchical> {
     scheduled: u64,
     recorded: Option<VecDeque<(Time, Command)>>,
     transport: Transport,
-    /// Frameworks that have just failed over: the new scheduler gets no rescind for an offer to the old one.
-    failed_over: BTreeSet<FrameworkId>,
+    /// The tasks of a group whose launches are not complete yet.
+    group: Option<delivery::Group>,
 }
 
 /// A framework of the cluster with its scheduler.
@@ -118,7 +118,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             scheduled: 0,
             recorded: None,
             transport: Transport::InMemory,
-            failed_over: BTreeSet::new(),
+            group: None,
         }
     }
 
@@ -160,7 +160,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     ///
     /// [`CommandError`] when the master rejects it.
     pub fn add_agent(&mut self, agent: Agent) -> Result<(), CommandError> {
-        self.command(Command::AddAgent(agent, Vec::new()))
+        self.command(Command::AddAgent(agent.into()))
     }
 
     /// Removes an agent now, with all tasks and executors on it.
@@ -196,7 +196,6 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         let info = self.members.get(framework).ok_or_else(unknown)?.framework.clone();
         self.command(Command::Call(framework.clone(), Call::Subscribe(Box::new(info))))?;
         self.drop_undelivered(framework);
-        self.failed_over.insert(framework.clone());
         let member = self.members.get_mut(framework).ok_or_else(unknown)?;
         let old = std::mem::replace(&mut member.scheduler, scheduler);
         self.deliver(framework, Event::Subscribed(Subscribed::new(framework.clone())));
@@ -277,7 +276,8 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Returns the time of the next event: now, if an effect, event or offer is still to be delivered.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        if self.master.has_effects() || !self.events.is_empty() || !self.offers.is_empty() {
+        let is_busy = self.master.has_effects() || self.group.is_some();
+        if is_busy || !self.events.is_empty() || !self.offers.is_empty() {
             return Some(self.now());
         }
         let scheduled = self.agenda.first_key_value().map(|((at, _), _)| *at);
@@ -292,7 +292,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                 self.deliver_effect(&emitted);
                 return Some(emitted);
             }
-            self.failed_over.clear();
+            self.launch_group();
             if self.deliver_next_event() {
                 continue;
             }

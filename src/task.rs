@@ -7,6 +7,7 @@ pub use executor_info::ExecutorInfo;
 pub use status::{StatusSource, TaskState, TaskStatus};
 
 use crate::id::{AgentId, TaskId};
+use crate::invalid::InvalidForm;
 use crate::resources::Resources;
 use crate::role::Role;
 use serde_json::{Map, Value as Json};
@@ -29,6 +30,9 @@ pub struct Task {
     pub id: TaskId,
     /// The resources that it uses, a part of those offered.
     pub resources: Resources,
+    /// The resources as they were given, if they are invalid; then [`resources`](Self::resources) is empty. The master rejects
+    /// such a task.
+    pub invalid: Option<Box<InvalidForm>>,
     /// The agent, if it is known: [`Accept::launch`](crate::Accept::launch) and the master set it.
     pub agent: Option<AgentId>,
     /// The role that its resources are allocated to, if it is known; set likewise.
@@ -42,7 +46,13 @@ impl Task {
     /// Makes a task without further fields.
     #[must_use]
     pub fn new(id: impl Into<TaskId>, resources: Resources) -> Self {
-        Self { id: id.into(), resources, agent: None, role: None, details: Map::new() }
+        Self { id: id.into(), resources, invalid: None, agent: None, role: None, details: Map::new() }
+    }
+
+    /// Makes a task whose resources are invalid.
+    #[must_use]
+    pub fn with_invalid_resources(id: impl Into<TaskId>, form: InvalidForm) -> Self {
+        Self { invalid: Some(Box::new(form)), ..Self::new(id, Resources::new()) }
     }
 
     /// Sets a further field for the agent.

@@ -10,8 +10,10 @@
 //! `MULTI_ROLE` and `RESERVATION_REFINEMENT`.
 //!
 //! Decoding is as lenient as Mesos: `null` means absent, `"5"` is accepted for a number, `"true"` for a bool, one object for
-//! a list, and unknown fields are ignored. Other type mismatches are errors, and so are invalid values: resources, roles or
-//! UUIDs. Lists of resources are sets in Mesos; they are written in canonical order.
+//! a list, and unknown fields are ignored. Other type mismatches are errors. What has the right shape and an invalid value
+//! (a negative amount, a role that is none) is kept as it is in a call of a scheduler, for the master to reject:
+//! [`Task::invalid`](crate::Task::invalid), [`Operation::Invalid`](crate::Operation::Invalid),
+//! [`Call::Invalid`](scheduler::Call::Invalid); elsewhere it is an error. Lists of resources are sets in Mesos; they are written in canonical order.
 //!
 //! # Examples
 //!
@@ -19,7 +21,7 @@
 //! use apportion::{Call, Filters};
 //! use apportion::v1::{Dialect, SchedulerCall};
 //!
-//! let call = Call::Decline { offers: vec!["O1".into()], filters: Filters::NONE };
+//! let call = Call::Decline { offers: vec!["O1".into()], filters: Filters::NONE, each: true };
 //! let json = Dialect::default().encode(&SchedulerCall::new("f1", call));
 //! assert_eq!(
 //!     json,
@@ -51,6 +53,7 @@ use crate::role::{Role, RoleError};
 use crate::{executor as executors, scheduler};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value as Json};
+use smol_str::SmolStr;
 
 /// The variant of v1 JSON that a framework reads and writes, as its capabilities determine.
 ///
@@ -203,13 +206,14 @@ pub enum V1Error {
         /// The id of the `framework_info` in the call.
         expected: FrameworkId,
     },
-    /// The resources of a task are invalid. Mesos answers with `TASK_ERROR` for this task and handles the rest of the call.
+    /// The resources of a task that a master or an agent launches are invalid. (In a call of a scheduler they are no error: the
+    /// task is [kept as it is](crate::Task::invalid) for the master to reject.)
     #[error("task {task}: {error}")]
     Task {
         /// The task.
         task: TaskId,
         /// The reason.
-        error: Box<Self>,
+        error: SmolStr,
     },
     /// A resource is invalid.
     #[error(transparent)]
@@ -229,8 +233,21 @@ pub enum V1Error {
 }
 
 impl V1Error {
-    fn of_task(self, task: &TaskId) -> Self {
-        Self::Task { task: task.clone(), error: Box::new(self) }
+    /// Returns whether a value of the right type is invalid; else the message itself has not the right shape.
+    fn is_of_value(&self) -> bool {
+        match self {
+            Self::Framework(..)
+            | Self::Resource(_)
+            | Self::Sum(_)
+            | Self::Amount(_)
+            | Self::Role(_)
+            | Self::Constraints(_) => true,
+            Self::Syntax(_)
+            | Self::Shape { .. }
+            | Self::Missing(_)
+            | Self::FrameworkIdMismatch { .. }
+            | Self::Task { .. } => false,
+        }
     }
 }
 
@@ -420,6 +437,10 @@ impl WireFormat for SchedulerCall {
             }
             (Some(named), _) => named,
             (None, scheduler::Call::Subscribe(framework)) => framework.id.clone(),
+            (None, scheduler::Call::Invalid { kind, form }) if kind == "SUBSCRIBE" => {
+                let id = &form.given["framework_info"]["id"]["value"];
+                FrameworkId::new(id.as_str().unwrap_or_default())
+            }
             (None, _) => return Err(V1Error::Missing("framework_id")),
         };
         Ok(Self { framework, call })

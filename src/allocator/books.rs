@@ -202,6 +202,48 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     /// Charges frameworks for tasks that were registered with an agent, or before their framework. The tasks of a framework
     /// under one role on one agent count as one allocation.
     pub(super) fn adopt(&mut self, tasks: &[Holding]) {
+        self.adopt_as(tasks, 1);
+    }
+
+    /// Replaces what `ended` tasks held of an agent by what is `held`, besides what is `known` to stay. It counts as no
+    /// allocation. Returns the members that were removed with their last holding.
+    pub(super) fn replace_held(
+        &mut self,
+        agent: AgentIx,
+        known: Resources,
+        held: &[Holding],
+        ended: &[Holding],
+    ) -> Result<Vec<MemberIx>, AllocatorError> {
+        let account = &self.ledger[agent];
+        let info = Arc::clone(account.agent());
+        let uncountable = |source| AllocatorError::Held { agent: info.id.clone(), source };
+        let mut allocated = known;
+        held.iter().try_for_each(|task| allocated.try_add(&task.resources)).map_err(uncountable)?;
+        let present = Agent { resources: account.total().clone(), ..Agent::clone(&info) };
+        self.check_totals(&present, Some(agent), account.offered(), &allocated)?;
+        self.ledger.hold(agent, allocated).map_err(uncountable)?;
+        self.overcommitted_changed();
+        for task in held {
+            self.quotas.add_held(self.names.weigh(&task.resources));
+        }
+        for task in ended {
+            self.quotas.remove_held(self.names.weigh(&task.resources));
+        }
+        self.adopt_as(held, 0);
+        let mut removed = Vec::new();
+        for task in ended {
+            if let Some(member) = self.holder(task) {
+                self.release(member, agent, &task.resources);
+                removed.extend(self.end_holding(member));
+            }
+        }
+        self.quota_room_changed();
+        self.names.forget_unused();
+        self.assert_conservation(agent);
+        Ok(removed)
+    }
+
+    fn adopt_as(&mut self, tasks: &[Holding], allocations: u64) {
         let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), (Resources, u64)> = IndexMap::new();
         for task in tasks {
             let framework = self.membership.find_framework(&task.framework);
@@ -213,7 +255,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         for ((framework, role, agent), (sum, tasks)) in sums {
             let member = self.membership.get_or_insert_member(framework, role, &mut self.quotas);
             self.membership.add_holdings(member, tasks);
-            self.charge(member, agent, &sum, 1);
+            self.charge(member, agent, &sum, allocations);
             self.assert_conservation(agent);
         }
     }

@@ -273,7 +273,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             Reason::QuotaLimit { role, .. } => self.books.lift_limits(role),
             Reason::Headroom { .. } => self.books.lift_guarantees(),
             Reason::Filtered { .. } => self.refusals.forget_member(self.member),
-            Reason::NothingAvailable { .. }
+            Reason::Recovering { .. }
+            | Reason::NothingAvailable { .. }
             | Reason::Reserved { .. }
             | Reason::Outranked { .. }
             | Reason::Starved { .. } => return,

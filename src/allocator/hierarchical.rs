@@ -134,7 +134,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         if self.books.ledger().find(&agent.id).is_some() {
             return Err(AllocatorError::AgentExists(agent.id.clone()));
         }
-        if let Some(resource) = find_conflict(held) {
+        if let Some(resource) = find_conflict(held.iter().flat_map(|holding| holding.resources.iter())) {
             let (agent, resource) = (agent.id.clone(), Box::new(resource));
             return Err(AllocatorError::ConflictingHoldings { agent, resource });
         }
@@ -148,6 +148,19 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         if before.attributes != agent.attributes {
             self.refusals.forget_agent(ix);
         }
+        Ok(())
+    }
+
+    fn adopt(&mut self, agent: &AgentId, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError> {
+        let ix = self.find_agent(agent)?;
+        let mut known = self.books.ledger()[ix].allocated().clone();
+        ended.iter().for_each(|task| known.remove(&task.resources));
+        if let Some(resource) = find_conflict(known.iter().chain(held.iter().flat_map(|held| held.resources.iter()))) {
+            let (agent, resource) = (agent.clone(), Box::new(resource));
+            return Err(AllocatorError::ConflictingHoldings { agent, resource });
+        }
+        let removed = self.books.replace_held(ix, known, held, ended)?;
+        self.forget_refusals(removed);
         Ok(())
     }
 
@@ -340,9 +353,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 }
 
 /// Returns a resource, no scalar, of which two tasks hold the same member: when one of them ended, the other would lose it.
-fn find_conflict(held: &[Holding]) -> Option<Resource> {
+fn find_conflict<'a>(held: impl Iterator<Item = &'a Resource>) -> Option<Resource> {
     let mut members = Resources::new();
-    for resource in held.iter().flat_map(|holding| holding.resources.iter()) {
+    for resource in held {
         if resource.scalar().is_none() && !resource.is_shared() {
             let one = Resources::try_from_iter([resource.clone()]).ok()?;
             if members.saturating_sub(&one) != members {

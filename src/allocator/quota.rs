@@ -139,6 +139,10 @@ impl Quotas {
 
     /// Replaces the quota of a role. Returns the limits that have become ineffective, or have changed and still are.
     pub(super) fn set(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
+        let too_large = |(_, amount): &(&str, Scalar)| *amount > Scalar::MAX;
+        if let Some((name, amount)) = quota.guarantees.iter().chain(quota.limits.iter()).find(too_large) {
+            return Err(QuotaError::TooLarge { name: name.into(), amount });
+        }
         for (name, guarantee) in quota.guarantees.iter() {
             if let Some(limit) = quota.limits.limit(name).filter(|limit| *limit < guarantee) {
                 return Err(QuotaError::OverLimit { name: name.into(), guarantee, limit });

@@ -1,23 +1,21 @@
 //! Decoding: from the serde types of `raw` to commands, with all values checked.
 
-use super::raw::{
-    Acknowledge, AddAgent, Amounts, Configure, ExecutorEnded, FrameworkRoles, Grow, Id, Kill, OfferAnswer, Operate,
-    RawAccept, RawCommand, RawExecutor, RawFramework, RawMessage, RawOperation, RawOperationRef, RawOrder,
-    RawRunningTask, RawSorter, RawStatus, RawTask, RawUnavailability, Reconcile, ReconcileOperations, ResourceList,
-    SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, TaskList, UpdateAgent, VolumeList,
-};
+use super::raw::*;
 use crate::agent::{Agent, Unavailability};
 use crate::allocator::{AgentOrder, Drf, Hdrf, Quota, Random, SorterChoice, Weight, WeightError};
 use crate::attributes::{AttributeError, Attributes};
 use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
-use crate::id::{AgentId, FrameworkId};
+use crate::id::{AgentId, FrameworkId, OfferId};
+use crate::invalid::InvalidForm;
 use crate::json::Number;
-use crate::master::{AgentUpdate, Command, Config, ExecutorRef, RunningTask};
+use crate::master::{
+    AgentUpdate, Command, Config, Drain, ExecutorRef, Recovery, Registration, Remembered, RunningExecutor, RunningTask,
+};
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Quantities, Resource, ResourceError, Resources, Scalar, ScalarError, Written};
 use crate::role::{Role, RoleError};
 use crate::scheduler::{self, Call, OperationRef, TaskRef};
-use crate::task::{Task, TaskState, TaskStatus};
+use crate::task::{StatusSource, Task, TaskState, TaskStatus};
 use crate::time::{Time, TimeError};
 use smol_str::SmolStr;
 use std::time::Duration;
@@ -63,6 +61,12 @@ pub enum ValueError {
         /// The names that there are.
         expected: &'static str,
     },
+    /// A status has an unknown source.
+    #[error("{0:?} is not the source of a status: expected SOURCE_MASTER, SOURCE_AGENT or SOURCE_EXECUTOR")]
+    StatusSource(SmolStr),
+    /// The journal is of a later format.
+    #[error("format {0}: expected {format} at most", format = super::FORMAT)]
+    Format(u64),
     /// `configure` is not the first command.
     #[error("`configure` must be the first command")]
     LateConfigure,
@@ -78,7 +82,18 @@ impl TryFrom<Configure> for Config {
     type Error = ValueError;
 
     fn try_from(raw: Configure) -> Result<Self, ValueError> {
-        let mut config = Self::default();
+        if let Some(format) = raw.format.filter(|format| *format > super::FORMAT) {
+            return Err(ValueError::Format(format));
+        }
+        let mut config = Self { id_prefix: raw.id_prefix.unwrap_or_default(), ..Self::default() };
+        if let Some(remembered) = raw.remembered {
+            let default = Remembered::default();
+            config.remembered = Remembered {
+                frameworks: remembered.frameworks.unwrap_or(default.frameworks),
+                unreachable_tasks: remembered.unreachable_tasks.unwrap_or(default.unreachable_tasks),
+                agents: remembered.agents.unwrap_or(default.agents),
+            };
+        }
         if let Some(interval) = raw.allocation_interval {
             config.allocation_interval = span(interval)?;
         }
@@ -129,9 +144,22 @@ impl TryFrom<RawCommand> for Command {
             R::RemoveAgent(Id { id }) => Self::RemoveAgent(AgentId::new(id)),
             R::DeactivateAgent(Id { id }) => Self::DeactivateAgent(AgentId::new(id)),
             R::ActivateAgent(Id { id }) => Self::ActivateAgent(AgentId::new(id)),
+            R::DisconnectAgent(Id { id }) => Self::DisconnectAgent(AgentId::new(id)),
+            R::AgentUnreachable(Id { id }) => Self::AgentUnreachable(AgentId::new(id)),
+            R::AgentGone(Id { id }) => Self::AgentGone(AgentId::new(id)),
+            R::UnregisterAgent(Id { id }) => Self::UnregisterAgent(AgentId::new(id)),
+            R::DrainAgent(DrainAgent { id, max_grace_period, mark_gone }) => {
+                let max_grace_period = max_grace_period.map(span).transpose()?;
+                Self::DrainAgent(id, Drain { max_grace_period, mark_gone: mark_gone.unwrap_or(false) })
+            }
+            R::Recover(raw) => Self::Recover(raw.try_into()?),
+            R::RecoverFramework(raw) => {
+                let (framework, give_up_after) = raw.split();
+                Self::RecoverFramework(Framework::try_from(framework)?, span(give_up_after)?)
+            }
             R::AddFramework(raw) => Self::AddFramework(Framework::try_from(*raw)?),
-            R::UpdateFramework(raw) => Self::UpdateFramework(Framework::try_from(*raw)?),
-            R::RemoveFramework(Id { id }) => Self::RemoveFramework(FrameworkId::new(id)),
+            R::UpdateFramework(raw) => read_info(*raw, Call::UpdateFramework)?,
+            R::RemoveFramework(Id { id }) => Self::Call(FrameworkId::new(id), Call::Teardown),
             R::DeactivateFramework(Id { id }) => Self::DeactivateFramework(FrameworkId::new(id)),
             R::ActivateFramework(Id { id }) => Self::ActivateFramework(FrameworkId::new(id)),
             R::SetWeight(SetWeight { role, weight }) => {
@@ -143,21 +171,24 @@ impl TryFrom<RawCommand> for Command {
             }
             R::Revive(FrameworkRoles { framework, roles }) => Self::Call(framework, Call::Revive(read_roles(roles)?)),
             R::Accept(raw) => Self::Call(raw.framework.clone(), Call::Accept(Accept::try_from(raw)?)),
-            R::Decline(OfferAnswer { framework, offers, refuse_seconds }) => {
-                Self::Call(framework, Call::Decline { offers, filters: Filters::from_seconds(refuse_seconds) })
-            }
-            R::TaskStatus(RawStatus { framework, task, state, reason, message }) => {
-                Self::TaskStatus(framework, TaskStatus { reason, message, ..TaskStatus::new(task, read_state(state)?) })
-            }
-            R::Kill(Kill { framework, task, grace }) => {
+            R::Decline(answer) => read_answer(answer, |offers, filters, each| Call::Decline { offers, filters, each }),
+            R::TaskStatus(raw) => Self::TaskStatus(raw.framework.clone(), TaskStatus::try_from(*raw)?),
+            R::Kill(Kill { framework, task, grace, agent }) => {
                 let grace = grace.map(span).transpose()?;
-                Self::Call(framework, Call::Kill(scheduler::Kill { grace, ..task.into() }))
+                Self::Call(framework, Call::Kill(scheduler::Kill { grace, agent, ..task.into() }))
             }
             R::Reconcile(Reconcile { framework, tasks }) => {
                 let tasks = tasks.map(|tasks| tasks.into_iter().map(TaskRef::from).collect());
                 Self::Call(framework, Call::Reconcile(tasks))
             }
-            R::Subscribe(raw) => Self::Call(raw.id.clone(), Call::Subscribe(Box::new(Framework::try_from(*raw)?))),
+            R::Subscribe(raw) => read_info(*raw, Call::Subscribe)?,
+            R::AcknowledgeOperation(AcknowledgeOperation { framework, operation, uuid, agent }) => {
+                Self::Call(framework, Call::AcknowledgeOperation { agent, operation, uuid })
+            }
+            R::Request(RawRequests { framework, requests }) => {
+                let requests = requests.into_iter().map(scheduler::Request::try_from);
+                Self::Call(framework, Call::Request(requests.collect::<Result<_, _>>()?))
+            }
             R::Acknowledge(Acknowledge { framework, agent, task, uuid }) => {
                 Self::Call(framework, Call::Acknowledge { agent, task, uuid })
             }
@@ -170,6 +201,9 @@ impl TryFrom<RawCommand> for Command {
             R::ReconcileOperations(ReconcileOperations { framework, operations }) => {
                 let read = |RawOperationRef { operation, agent }| OperationRef { agent, ..operation.into() };
                 Self::Call(framework, Call::ReconcileOperations(operations.into_iter().map(read).collect()))
+            }
+            R::InvalidCall(InvalidCall { framework, kind, given, error }) => {
+                Self::Call(framework, Call::Invalid { kind, form: Box::new(InvalidForm::new(given, error)) })
             }
             R::ExecutorMessage(RawMessage { framework, agent, executor, data }) => {
                 Self::ExecutorMessage(ExecutorRef::new(framework, agent, executor), data.0)
@@ -187,19 +221,44 @@ impl TryFrom<RawCommand> for Command {
             R::SetMaintenance(SetMaintenance { agent, unavailability }) => {
                 Self::SetMaintenance(agent, unavailability.map(Unavailability::try_from).transpose()?)
             }
-            R::AcceptInverseOffer(OfferAnswer { framework, offers, refuse_seconds }) => Self::Call(
-                framework,
-                Call::AcceptInverseOffers { offers, filters: Filters::from_seconds(refuse_seconds) },
-            ),
-            R::DeclineInverseOffer(OfferAnswer { framework, offers, refuse_seconds }) => Self::Call(
-                framework,
-                Call::DeclineInverseOffers { offers, filters: Filters::from_seconds(refuse_seconds) },
-            ),
+            R::AcceptInverseOffer(answer) => {
+                read_answer(answer, |offers, filters, each| Call::AcceptInverseOffers { offers, filters, each })
+            }
+            R::DeclineInverseOffer(answer) => {
+                read_answer(answer, |offers, filters, each| Call::DeclineInverseOffers { offers, filters, each })
+            }
             R::Configure(_) => return Err(ValueError::LateConfigure),
             R::Explain(_) | R::Advance(_) | R::State(_) => {
                 return Err(ValueError::NotForMaster(raw.name()));
             }
         })
+    }
+}
+
+fn read_answer(raw: OfferAnswer, call: fn(Vec<OfferId>, Filters, bool) -> Call) -> Command {
+    let (filters, each) = (Filters::from_seconds(raw.refuse_seconds), raw.each.unwrap_or(false));
+    Command::Call(raw.framework, call(raw.offers, filters, each))
+}
+
+fn read_info(mut raw: RawFramework, call: fn(Box<Framework>) -> Call) -> Result<Command, ValueError> {
+    let caller = raw.framework.take().unwrap_or_else(|| raw.id.clone());
+    Ok(Command::Call(caller, call(Box::new(Framework::try_from(raw)?))))
+}
+
+impl From<RawTaskRef> for TaskRef {
+    fn from(raw: RawTaskRef) -> Self {
+        match raw {
+            RawTaskRef::Id(task) => task.into(),
+            RawTaskRef::OnAgent(TaskOnAgent { task, agent }) => Self { task, agent },
+        }
+    }
+}
+
+impl TryFrom<RawRequest> for scheduler::Request {
+    type Error = ValueError;
+
+    fn try_from(raw: RawRequest) -> Result<Self, ValueError> {
+        Ok(Self { agent: raw.agent, ..Self::new(raw.resources.try_into()?) })
     }
 }
 
@@ -211,8 +270,57 @@ fn add_agent(raw: AddAgent) -> Result<Command, ValueError> {
     agent.attributes = raw.attributes.map(Attributes::try_from).transpose()?.unwrap_or_default();
     agent.domain = raw.domain;
     agent.unavailability = raw.unavailability.map(Unavailability::try_from).transpose()?;
-    let running = raw.tasks.unwrap_or_default().into_iter().map(RunningTask::try_from);
-    Ok(Command::AddAgent(agent, running.collect::<Result<_, _>>()?))
+    let tasks = raw.tasks.unwrap_or_default().into_iter().map(RunningTask::try_from).collect::<Result<_, _>>()?;
+    let executors = raw.executors.unwrap_or_default().into_iter();
+    let executors = executors.map(RunningExecutor::try_from).collect::<Result<_, _>>()?;
+    Ok(Command::AddAgent(Registration { tasks, executors, ..agent.into() }))
+}
+
+impl TryFrom<RawRunningExecutor> for RunningExecutor {
+    type Error = ValueError;
+
+    fn try_from(raw: RawRunningExecutor) -> Result<Self, ValueError> {
+        Ok(Self::new(raw.id, raw.framework, Role::new(raw.role)?, Resources::try_from(raw.resources)?))
+    }
+}
+
+impl TryFrom<Recover> for Recovery {
+    type Error = ValueError;
+
+    fn try_from(raw: Recover) -> Result<Self, ValueError> {
+        let mut recovery = Self::of(raw.agents);
+        recovery.factor = raw.factor.map_or(Ok(recovery.factor), Scalar::try_from)?;
+        recovery.timeout = raw.timeout.map_or(Ok(recovery.timeout), span)?;
+        Ok(recovery)
+    }
+}
+
+impl TryFrom<RawStatus> for TaskStatus {
+    type Error = ValueError;
+
+    fn try_from(raw: RawStatus) -> Result<Self, ValueError> {
+        let mut details = raw.details.unwrap_or_default();
+        let fields = [
+            ("container_status", raw.container_status),
+            ("check_status", raw.check_status),
+            ("labels", raw.labels),
+            ("limitation", raw.limitation),
+            ("unreachable_time", raw.unreachable_time),
+        ];
+        details.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        let mut status = Self::new(raw.task, read_state(raw.state)?);
+        status.agent = raw.agent;
+        status.executor = raw.executor;
+        status.source = raw.source.map(read_source).transpose()?;
+        status.reason = raw.reason;
+        status.message = raw.message;
+        status.timestamp = raw.timestamp;
+        status.uuid = raw.uuid;
+        status.healthy = raw.healthy;
+        status.data = raw.data.map(|data| data.0);
+        status.details = details;
+        Ok(status)
+    }
 }
 
 impl TryFrom<RawUnavailability> for Unavailability {
@@ -228,8 +336,13 @@ impl TryFrom<RawRunningTask> for RunningTask {
     type Error = ValueError;
 
     fn try_from(raw: RawRunningTask) -> Result<Self, ValueError> {
-        let task = Task::new(raw.id, Resources::try_from(raw.resources)?);
-        Ok(Self::new(raw.framework, Role::new(raw.role)?, task))
+        let mut details = raw.details;
+        details.extend(raw.executor_info.map(|info| ("executor".to_owned(), info)));
+        let task = Task { details, ..Task::new(raw.id, Resources::try_from(raw.resources)?) };
+        let mut running = Self::new(raw.framework, Role::new(raw.role)?, task);
+        running.state = raw.state.map_or(Ok(running.state), read_state)?;
+        running.executor = raw.executor;
+        Ok(running)
     }
 }
 
@@ -263,6 +376,13 @@ impl TryFrom<RawFramework> for Framework {
             let minimums = filter.min_allocatable_resources.unwrap_or_default().into_iter().map(quantities);
             framework.offer_filters.insert(Role::new(role)?, minimums.collect::<Result<_, _>>()?);
         }
+        framework.failover_timeout = raw.failover_timeout.map(span).transpose()?;
+        framework.checkpoint = raw.checkpoint.unwrap_or(false);
+        framework.principal = raw.principal;
+        framework.user = raw.user;
+        framework.details = raw.details.unwrap_or_default();
+        let fields = [("hostname", raw.hostname), ("webui_url", raw.webui_url), ("labels", raw.labels)];
+        framework.details.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         Ok(framework)
     }
 }
@@ -270,11 +390,41 @@ impl TryFrom<RawFramework> for Framework {
 impl TryFrom<RawAccept> for Accept {
     type Error = ValueError;
 
+    /// Decodes an accept. If its parts are judged one by one, an invalid task or operation is kept as it was given.
     fn try_from(raw: RawAccept) -> Result<Self, ValueError> {
-        let operations = raw.operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?;
-        let (filters, feedback) = (Filters::from_seconds(raw.refuse_seconds), raw.feedback.unwrap_or_default());
-        Ok(Self { operations, filters, feedback, ..Self::to(raw.offers) })
+        let mut accept = Self::to(raw.offers);
+        accept.each = raw.each.unwrap_or(false);
+        let operations = raw.operations.into_iter().map(|operation| read_operation(operation, accept.each));
+        accept.operations = operations.collect::<Result<_, _>>()?;
+        accept.filters = Filters::from_seconds(raw.refuse_seconds);
+        accept.feedback = raw.feedback.unwrap_or_default();
+        accept.role = raw.role.map(Role::new).transpose()?;
+        accept.agent = raw.agent;
+        Ok(accept)
     }
+}
+
+fn read_operation(raw: RawOperation, keep_invalid: bool) -> Result<Operation, ValueError> {
+    use RawOperation as R;
+    if let R::Launch(TaskList { tasks }) = raw {
+        return Ok(Operation::Launch(read_tasks(tasks, keep_invalid)?));
+    }
+    if let R::LaunchGroup(TaskGroup { tasks, executor }) = raw {
+        let mut tasks = read_tasks(tasks, keep_invalid)?;
+        for task in &mut tasks {
+            task.details.extend(executor.clone().map(|executor| ("executor".to_owned(), executor)));
+        }
+        return Ok(Operation::LaunchGroup(tasks));
+    }
+    if !keep_invalid {
+        return Operation::try_from(raw);
+    }
+    Operation::try_from(raw.clone()).or_else(|error| {
+        let json = serde_json::to_value(&raw).expect("a raw operation has text keys");
+        let Some((name, given)) = json.as_object().and_then(|tagged| tagged.iter().next()) else { return Err(error) };
+        let name = Operation::NAMES.into_iter().find(|known| known == name).unwrap_or_default();
+        Ok(Operation::Invalid { name, form: Box::new(InvalidForm::new(given.clone(), error.to_string())) })
+    })
 }
 
 impl TryFrom<RawOperation> for Operation {
@@ -283,8 +433,7 @@ impl TryFrom<RawOperation> for Operation {
     fn try_from(raw: RawOperation) -> Result<Self, ValueError> {
         use RawOperation as R;
         Ok(match raw {
-            R::Launch(TaskList { tasks }) => Self::Launch(read_tasks(tasks)?),
-            R::LaunchGroup(TaskList { tasks }) => Self::LaunchGroup(read_tasks(tasks)?),
+            R::Launch(_) | R::LaunchGroup(_) => return read_operation(raw, false),
             R::Reserve(ResourceList { resources }) => Self::Reserve(resources.try_into()?),
             R::Unreserve(ResourceList { resources }) => Self::Unreserve(resources.try_into()?),
             R::Create(VolumeList { volumes }) => Self::Create(volumes.try_into()?),
@@ -309,10 +458,21 @@ fn one_resource(raw: Written) -> Result<Box<Resource>, ValueError> {
     }
 }
 
-fn read_tasks(tasks: Vec<RawTask>) -> Result<Vec<Task>, ValueError> {
+fn read_tasks(tasks: Vec<RawTask>, keep_invalid: bool) -> Result<Vec<Task>, ValueError> {
     let task = |raw: RawTask| {
-        let resources = Resources::try_from(raw.resources)?;
-        Ok(Task { details: raw.details, ..Task::new(raw.id, resources) })
+        let given = keep_invalid.then(|| raw.resources.clone());
+        let mut task = match (Resources::try_from(raw.resources), given) {
+            (Ok(resources), _) => Task::new(raw.id, resources),
+            (Err(error), Some(given)) => {
+                let given = serde_json::to_value(given).expect("resources are text or objects with text keys");
+                Task::with_invalid_resources(raw.id, InvalidForm::new(given, error.to_string()))
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        task.agent = raw.agent;
+        task.role = raw.role.map(Role::new).transpose()?;
+        task.details = raw.details;
+        Ok(task)
     };
     tasks.into_iter().map(task).collect()
 }
@@ -328,6 +488,11 @@ fn read_roles(roles: Option<Vec<SmolStr>>) -> Result<Vec<Role>, ValueError> {
 fn read_state(name: SmolStr) -> Result<TaskState, ValueError> {
     let state = TaskState::ALL.into_iter().find(|state| state.as_str() == name);
     state.ok_or(ValueError::TaskState(name))
+}
+
+fn read_source(name: SmolStr) -> Result<StatusSource, ValueError> {
+    let source = StatusSource::ALL.into_iter().find(|source| source.as_str() == name);
+    source.ok_or(ValueError::StatusSource(name))
 }
 
 fn span(seconds: Number) -> Result<Duration, ValueError> {

@@ -1,6 +1,7 @@
 //! The serde types of journal output: effects, errors, explanations and states.
 
 use super::explanation::ExplanationLine;
+use super::raw::RawOperation;
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
 use crate::bytes::Bytes;
@@ -9,7 +10,7 @@ use crate::master::{Effect, State};
 use crate::offer::{InverseOffer, Offer, OperationState};
 use crate::resources::{Limits, Quantities, Resources};
 use crate::role::Role;
-use crate::task::{Task, TaskState, TaskStatus};
+use crate::task::{StatusSource, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use crate::uuid::Uuid;
 use serde::Serialize;
@@ -47,6 +48,37 @@ pub(super) enum Emit<'a> {
         framework: &'a FrameworkId,
         role: &'a Role,
         task: TaskLine<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group: Option<u64>,
+    },
+    Operation {
+        agent: &'a AgentId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        framework: Option<&'a FrameworkId>,
+        operation: RawOperation,
+    },
+    Drain {
+        agent: &'a AgentId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        max_grace_period: Option<Time>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        mark_gone: bool,
+    },
+    ShutdownAgent {
+        agent: &'a AgentId,
+        message: &'static str,
+    },
+    ShutdownFramework {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+    },
+    TaskConflict {
+        agent: &'a AgentId,
+        framework: &'a FrameworkId,
+        task: &'a TaskId,
+    },
+    FrameworkRemoved {
+        framework: &'a FrameworkId,
     },
     Kill {
         agent: &'a AgentId,
@@ -152,6 +184,22 @@ pub(super) struct StatusLine<'a> {
     reason: Option<&'a SmolStr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a SmolStr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<&'a AgentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Bytes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthy: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executor: Option<&'a ExecutorId>,
+    #[serde(flatten)]
+    details: &'a Map<String, Json>,
 }
 
 #[derive(Debug, Serialize)]
@@ -216,9 +264,20 @@ impl<'a> From<&'a Effect> for Emit<'a> {
                 Self::InverseOffer { id, framework, agent, unavailability: (*unavailability).into() }
             }
             Effect::RescindInverseOffer { offer, framework } => Self::RescindInverseOffer { offer, framework },
-            Effect::Launch { agent, framework, role, task } => {
-                Self::Launch { agent, framework, role, task: task.into() }
+            Effect::Launch { agent, framework, role, task, group } => {
+                Self::Launch { agent, framework, role, task: task.into(), group: *group }
             }
+            Effect::Operation { agent, framework, operation } => {
+                Self::Operation { agent, framework: framework.as_ref(), operation: operation.into() }
+            }
+            Effect::Drain { agent, drain } => {
+                let max_grace_period = drain.max_grace_period.map(|grace| Time::ZERO + grace);
+                Self::Drain { agent, max_grace_period, mark_gone: drain.mark_gone }
+            }
+            Effect::ShutdownAgent { agent, message } => Self::ShutdownAgent { agent, message },
+            Effect::ShutdownFramework { agent, framework } => Self::ShutdownFramework { agent, framework },
+            Effect::TaskConflict { agent, framework, task } => Self::TaskConflict { agent, framework, task },
+            Effect::FrameworkRemoved { framework } => Self::FrameworkRemoved { framework },
             Effect::Kill { agent, framework, task, grace } => {
                 Self::Kill { agent, framework, task, grace: grace.map(|grace| Time::ZERO + grace) }
             }
@@ -287,6 +346,14 @@ impl<'a> StatusLine<'a> {
             state: status.state,
             reason: status.reason.as_ref(),
             message: status.message.as_ref(),
+            agent: status.agent.as_ref(),
+            source: status.source.map(StatusSource::as_str),
+            uuid: status.uuid,
+            data: status.data.clone().map(Bytes),
+            healthy: status.healthy,
+            timestamp: status.timestamp,
+            executor: status.executor.as_ref(),
+            details: &status.details,
         }
     }
 }

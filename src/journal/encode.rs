@@ -1,24 +1,22 @@
 //! Encoding: from commands to the serde types of `raw`.
 
-use super::raw::{
-    Acknowledge, AddAgent, Amounts, Configure, Empty, ExecutorEnded, FrameworkRoles, Grow, Id, Kill, OfferAnswer,
-    Operate, RawAccept, RawCommand, RawExecutor, RawFilter, RawFramework, RawMessage, RawOperation, RawOperationRef,
-    RawOrder, RawRunningTask, RawSorter, RawStatus, RawTask, RawUnavailability, Reconcile, ReconcileOperations,
-    ResourceList, SetMaintenance, SetQuota, SetWeight, SetWhitelist, Shrink, TaskList, UpdateAgent, VolumeList,
-};
-use crate::agent::{Agent, Unavailability};
+use super::raw::*;
+use crate::agent::Unavailability;
 use crate::allocator::{AgentOrder, SorterChoice};
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
 use crate::framework::Framework;
-use crate::id::FrameworkId;
+use crate::id::{FrameworkId, OfferId};
+use crate::invalid::InvalidForm;
 use crate::json::Number;
-use crate::master::{Command, Config, ExecutorRef, RunningTask};
-use crate::offer::Operation;
+use crate::master::{Command, Config, ExecutorRef, Registration, Remembered, RunningExecutor, RunningTask};
+use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Quantities, Resources, Written};
 use crate::role::Role;
-use crate::scheduler::{Call, OperationRef};
-use crate::task::Task;
+use crate::scheduler::{Call, OperationRef, Request, TaskRef};
+use crate::task::{Task, TaskState, TaskStatus};
+use serde::Deserialize;
+use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::time::Duration;
 
@@ -47,6 +45,16 @@ impl From<&Config> for Configure {
             },
             domain: options.domain.clone(),
             offer_timeout: config.offer_timeout.map(Number::from),
+            id_prefix: unlike(!config.id_prefix.is_empty()).map(|()| config.id_prefix.clone()),
+            format: None,
+            remembered: unlike(config.remembered != default.remembered).map(|()| {
+                let Remembered { frameworks, unreachable_tasks, agents } = config.remembered;
+                RawRemembered {
+                    frameworks: Some(frameworks),
+                    unreachable_tasks: Some(unreachable_tasks),
+                    agents: Some(agents),
+                }
+            }),
         }
     }
 }
@@ -55,7 +63,7 @@ impl From<&Command> for RawCommand {
     fn from(command: &Command) -> Self {
         let id = |id: &str| Id { id: id.into() };
         match command {
-            Command::AddAgent(agent, tasks) => Self::AddAgent(Box::new(write_agent(agent, tasks))),
+            Command::AddAgent(registration) => Self::AddAgent(Box::new(registration.into())),
             Command::UpdateAgent(update) => Self::UpdateAgent(Box::new(UpdateAgent {
                 id: update.id.clone(),
                 resources: update.resources.as_ref().map(Written::from),
@@ -65,9 +73,24 @@ impl From<&Command> for RawCommand {
             Command::RemoveAgent(agent) => Self::RemoveAgent(id(agent.as_str())),
             Command::DeactivateAgent(agent) => Self::DeactivateAgent(id(agent.as_str())),
             Command::ActivateAgent(agent) => Self::ActivateAgent(id(agent.as_str())),
+            Command::DisconnectAgent(agent) => Self::DisconnectAgent(id(agent.as_str())),
+            Command::AgentUnreachable(agent) => Self::AgentUnreachable(id(agent.as_str())),
+            Command::AgentGone(agent) => Self::AgentGone(id(agent.as_str())),
+            Command::UnregisterAgent(agent) => Self::UnregisterAgent(id(agent.as_str())),
+            Command::DrainAgent(agent, drain) => Self::DrainAgent(DrainAgent {
+                id: agent.clone(),
+                max_grace_period: drain.max_grace_period.map(Number::from),
+                mark_gone: drain.mark_gone.then_some(true),
+            }),
+            Command::Recover(recovery) => Self::Recover(Recover {
+                agents: recovery.agents.clone(),
+                factor: Some(recovery.factor.into()),
+                timeout: Some(recovery.timeout.into()),
+            }),
+            Command::RecoverFramework(framework, give_up_after) => {
+                Self::RecoverFramework(Box::new(RecoverFramework::join(framework.into(), (*give_up_after).into())))
+            }
             Command::AddFramework(framework) => Self::AddFramework(Box::new(framework.into())),
-            Command::UpdateFramework(framework) => Self::UpdateFramework(Box::new(framework.into())),
-            Command::RemoveFramework(framework) => Self::RemoveFramework(id(framework.as_str())),
             Command::DeactivateFramework(framework) => Self::DeactivateFramework(id(framework.as_str())),
             Command::ActivateFramework(framework) => Self::ActivateFramework(id(framework.as_str())),
             Command::SetWeight(role, weight) => {
@@ -88,13 +111,7 @@ impl From<&Command> for RawCommand {
                 unavailability: unavailability.map(write_window),
             }),
             Command::Call(framework, call) => write_call(framework, call),
-            Command::TaskStatus(framework, status) => Self::TaskStatus(RawStatus {
-                framework: framework.clone(),
-                task: status.task.clone(),
-                state: status.state.as_str().into(),
-                reason: status.reason.clone(),
-                message: status.message.clone(),
-            }),
+            Command::TaskStatus(framework, status) => Self::TaskStatus(Box::new(write_status(framework, status))),
             Command::ExecutorMessage(from, data) => Self::ExecutorMessage(write_message(from.clone(), data)),
             Command::ExecutorEnded(ended, status) => {
                 let ExecutorRef { framework, agent, executor } = ended.clone();
@@ -109,21 +126,72 @@ fn write_message(executor: ExecutorRef, data: &[u8]) -> RawMessage {
     RawMessage { framework, agent, executor, data: Bytes(data.to_vec()) }
 }
 
-fn write_agent(agent: &Agent, tasks: &[RunningTask]) -> AddAgent {
-    let running = |running: &RunningTask| RawRunningTask {
-        id: running.task.id.clone(),
-        framework: running.framework.clone(),
-        role: running.role.as_str().into(),
-        resources: (&running.task.resources).into(),
-    };
-    AddAgent {
-        id: agent.id.clone(),
-        resources: (&agent.resources).into(),
-        hostname: (agent.hostname != agent.id.as_str()).then(|| agent.hostname.clone()),
-        attributes: (!agent.attributes.is_empty()).then(|| (&agent.attributes).into()),
-        domain: agent.domain.clone(),
-        unavailability: agent.unavailability.map(write_window),
-        tasks: (!tasks.is_empty()).then(|| tasks.iter().map(running).collect()),
+impl From<&Registration> for AddAgent {
+    fn from(registration: &Registration) -> Self {
+        let Registration { agent, tasks, executors } = registration;
+        Self {
+            id: agent.id.clone(),
+            resources: (&agent.resources).into(),
+            hostname: (agent.hostname != agent.id.as_str()).then(|| agent.hostname.clone()),
+            attributes: (!agent.attributes.is_empty()).then(|| (&agent.attributes).into()),
+            domain: agent.domain.clone(),
+            unavailability: agent.unavailability.map(write_window),
+            tasks: (!tasks.is_empty()).then(|| tasks.iter().map(RawRunningTask::from).collect()),
+            executors: (!executors.is_empty()).then(|| executors.iter().map(RawRunningExecutor::from).collect()),
+        }
+    }
+}
+
+impl From<&RunningTask> for RawRunningTask {
+    fn from(running: &RunningTask) -> Self {
+        let mut details = running.task.details.clone();
+        let executor_info = details.shift_remove("executor");
+        Self {
+            id: running.task.id.clone(),
+            framework: running.framework.clone(),
+            role: running.role.as_str().into(),
+            resources: (&running.task.resources).into(),
+            state: (running.state != TaskState::Running).then(|| running.state.as_str().into()),
+            executor: running.executor.clone(),
+            executor_info,
+            details,
+        }
+    }
+}
+
+impl From<&RunningExecutor> for RawRunningExecutor {
+    fn from(running: &RunningExecutor) -> Self {
+        Self {
+            id: running.id.clone(),
+            framework: running.framework.clone(),
+            role: running.role.as_str().into(),
+            resources: (&running.resources).into(),
+        }
+    }
+}
+
+fn write_status(framework: &FrameworkId, status: &TaskStatus) -> RawStatus {
+    let mut details = status.details.clone();
+    let mut take = |name| details.shift_remove(name);
+    RawStatus {
+        framework: framework.clone(),
+        task: status.task.clone(),
+        state: status.state.as_str().into(),
+        reason: status.reason.clone(),
+        message: status.message.clone(),
+        agent: status.agent.clone(),
+        source: status.source.map(|source| source.as_str().into()),
+        uuid: status.uuid,
+        data: status.data.clone().map(Bytes),
+        healthy: status.healthy,
+        timestamp: status.timestamp,
+        executor: status.executor.clone(),
+        container_status: take("container_status"),
+        check_status: take("check_status"),
+        labels: take("labels"),
+        limitation: take("limitation"),
+        unreachable_time: take("unreachable_time"),
+        details: (!details.is_empty()).then_some(details),
     }
 }
 
@@ -149,6 +217,8 @@ impl From<&Framework> for RawFramework {
             };
             framework.offer_filters.iter().map(of_role).collect()
         };
+        let mut details = framework.details.clone();
+        let mut take = |name| details.shift_remove(name);
         Self {
             id: framework.id.clone(),
             roles: write_roles(&framework.roles).unwrap_or_default(),
@@ -157,47 +227,71 @@ impl From<&Framework> for RawFramework {
             suppressed_roles: write_roles(&framework.suppressed),
             offer_filters: (!framework.offer_filters.is_empty()).then(filters),
             offer_constraints: framework.offer_constraints.written(),
+            failover_timeout: framework.failover_timeout.map(Number::from),
+            checkpoint: framework.checkpoint.then_some(true),
+            principal: framework.principal.clone(),
+            user: framework.user.clone(),
+            hostname: take("hostname"),
+            webui_url: take("webui_url"),
+            labels: take("labels"),
+            details: (!details.is_empty()).then_some(details),
+            framework: None,
         }
+    }
+}
+
+fn write_answer(framework: FrameworkId, offers: &[OfferId], filters: Filters, each: bool) -> OfferAnswer {
+    OfferAnswer { framework, offers: offers.to_vec(), refuse_seconds: filters.seconds(), each: each.then_some(true) }
+}
+
+/// Writes a framework's description, and who sends it if that is another framework.
+fn write_info(caller: FrameworkId, info: &Framework) -> Box<RawFramework> {
+    let framework = (caller != info.id).then_some(caller);
+    Box::new(RawFramework { framework, ..info.into() })
+}
+
+fn write_accept(framework: FrameworkId, accept: &Accept) -> RawAccept {
+    RawAccept {
+        framework,
+        offers: accept.offers.clone(),
+        operations: accept.operations.iter().map(RawOperation::from).collect(),
+        refuse_seconds: accept.filters.seconds(),
+        feedback: (!accept.feedback.is_empty()).then(|| accept.feedback.clone()),
+        each: accept.each.then_some(true),
+        role: accept.role.as_ref().map(|role| role.as_str().into()),
+        agent: accept.agent.clone(),
     }
 }
 
 fn write_call(framework: &FrameworkId, call: &Call) -> RawCommand {
     let framework = framework.clone();
     match call {
-        Call::Accept(accept) => RawCommand::Accept(RawAccept {
-            framework,
-            offers: accept.offers.clone(),
-            operations: accept.operations.iter().map(RawOperation::from).collect(),
-            refuse_seconds: accept.filters.seconds(),
-            feedback: (!accept.feedback.is_empty()).then(|| accept.feedback.clone()),
-        }),
-        Call::Decline { offers, filters } => {
-            RawCommand::Decline(OfferAnswer { framework, offers: offers.clone(), refuse_seconds: filters.seconds() })
+        Call::Accept(accept) => RawCommand::Accept(write_accept(framework, accept)),
+        Call::Decline { offers, filters, each } => {
+            RawCommand::Decline(write_answer(framework, offers, *filters, *each))
         }
-        Call::AcceptInverseOffers { offers, filters } => RawCommand::AcceptInverseOffer(OfferAnswer {
-            framework,
-            offers: offers.clone(),
-            refuse_seconds: filters.seconds(),
-        }),
-        Call::DeclineInverseOffers { offers, filters } => RawCommand::DeclineInverseOffer(OfferAnswer {
-            framework,
-            offers: offers.clone(),
-            refuse_seconds: filters.seconds(),
-        }),
+        Call::AcceptInverseOffers { offers, filters, each } => {
+            RawCommand::AcceptInverseOffer(write_answer(framework, offers, *filters, *each))
+        }
+        Call::DeclineInverseOffers { offers, filters, each } => {
+            RawCommand::DeclineInverseOffer(write_answer(framework, offers, *filters, *each))
+        }
         Call::Suppress(roles) => RawCommand::Suppress(FrameworkRoles { framework, roles: write_roles(roles) }),
         Call::Revive(roles) => RawCommand::Revive(FrameworkRoles { framework, roles: write_roles(roles) }),
         Call::Kill(kill) => {
-            let grace = kill.grace.map(Number::from);
-            RawCommand::Kill(Kill { framework, task: kill.task.clone(), grace })
+            let (grace, agent) = (kill.grace.map(Number::from), kill.agent.clone());
+            RawCommand::Kill(Kill { framework, task: kill.task.clone(), grace, agent })
         }
         Call::Reconcile(tasks) => {
-            let tasks = tasks.as_ref().map(|tasks| tasks.iter().map(|task| task.task.clone()).collect());
+            let write = |asked: &TaskRef| match asked.agent.clone() {
+                None => RawTaskRef::Id(asked.task.clone()),
+                agent => RawTaskRef::OnAgent(TaskOnAgent { task: asked.task.clone(), agent }),
+            };
+            let tasks = tasks.as_ref().map(|tasks| tasks.iter().map(write).collect());
             RawCommand::Reconcile(Reconcile { framework, tasks })
         }
-        // The master rejects a call for another framework, and runs the timers due by then.
-        Call::Subscribe(info) | Call::UpdateFramework(info) if info.id != framework => RawCommand::Advance(Empty {}),
-        Call::Subscribe(info) => RawCommand::Subscribe(Box::new((&**info).into())),
-        Call::UpdateFramework(info) => RawCommand::UpdateFramework(Box::new((&**info).into())),
+        Call::Subscribe(info) => RawCommand::Subscribe(write_info(framework, info)),
+        Call::UpdateFramework(info) => RawCommand::UpdateFramework(write_info(framework, info)),
         Call::Acknowledge { agent, task, uuid } => {
             let (agent, task, uuid) = (agent.clone(), task.clone(), *uuid);
             RawCommand::Acknowledge(Acknowledge { framework, agent, task, uuid })
@@ -217,8 +311,19 @@ fn write_call(framework: &FrameworkId, call: &Call) -> RawCommand {
             let operations = operations.iter().map(write).collect();
             RawCommand::ReconcileOperations(ReconcileOperations { framework, operations })
         }
-        // The master ignores these calls, but runs the timers due by then.
-        Call::AcknowledgeOperation { .. } | Call::Request(_) => RawCommand::Advance(Empty {}),
+        Call::AcknowledgeOperation { agent, operation, uuid } => {
+            let (agent, operation, uuid) = (agent.clone(), operation.clone(), *uuid);
+            RawCommand::AcknowledgeOperation(AcknowledgeOperation { framework, operation, uuid, agent })
+        }
+        Call::Request(requests) => {
+            let write =
+                |request: &Request| RawRequest { resources: (&request.resources).into(), agent: request.agent.clone() };
+            RawCommand::Request(RawRequests { framework, requests: requests.iter().map(write).collect() })
+        }
+        Call::Invalid { kind, form } => {
+            let InvalidForm { given, error, .. } = InvalidForm::clone(form);
+            RawCommand::InvalidCall(InvalidCall { framework, kind: kind.clone(), given, error })
+        }
         Call::Teardown => RawCommand::RemoveFramework(Id { id: framework.as_str().into() }),
     }
 }
@@ -229,7 +334,9 @@ impl From<&Operation> for RawOperation {
         let volumes = |resources: &Resources| VolumeList { volumes: resources.into() };
         match operation {
             Operation::Launch(tasks) => Self::Launch(write_tasks(tasks)),
-            Operation::LaunchGroup(tasks) => Self::LaunchGroup(write_tasks(tasks)),
+            Operation::LaunchGroup(tasks) => {
+                Self::LaunchGroup(TaskGroup { tasks: write_tasks(tasks).tasks, executor: None })
+            }
             Operation::Reserve(resources) => Self::Reserve(list(resources)),
             Operation::Unreserve(resources) => Self::Unreserve(list(resources)),
             Operation::Create(resources) => Self::Create(volumes(resources)),
@@ -240,15 +347,24 @@ impl From<&Operation> for RawOperation {
             Operation::ShrinkVolume { volume, subtract } => {
                 Self::ShrinkVolume(Shrink { volume: Written::one(volume), subtract: (*subtract).into() })
             }
+            Operation::Invalid { name, form } => {
+                let tagged = Json::from_iter([((*name).to_owned(), form.given.clone())]);
+                serde_json::from_value(tagged).unwrap_or_else(|_| Self::Reserve(list(&Resources::new())))
+            }
         }
     }
 }
 
 fn write_tasks(tasks: &[Task]) -> TaskList {
-    let task = |task: &Task| RawTask {
-        id: task.id.clone(),
-        resources: (&task.resources).into(),
-        details: task.details.clone(),
+    let task = |task: &Task| {
+        let given = task.invalid.as_ref().and_then(|form| Written::deserialize(&form.given).ok());
+        RawTask {
+            id: task.id.clone(),
+            resources: given.unwrap_or_else(|| (&task.resources).into()),
+            agent: task.agent.clone(),
+            role: task.role.as_ref().map(|role| role.as_str().into()),
+            details: task.details.clone(),
+        }
     };
     TaskList { tasks: tasks.iter().map(task).collect() }
 }

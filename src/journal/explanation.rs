@@ -42,6 +42,9 @@ impl<'a> From<&'a Explanation> for ExplanationLine<'a> {
 fn details(reason: &Reason) -> Json {
     let kind = reason.kind();
     match reason {
+        Reason::Recovering { back, expected, until } => {
+            json!({ "kind": kind, "back": back, "expected": expected, "until": until })
+        }
         Reason::AgentInactive | Reason::FrameworkInactive | Reason::Suppressed | Reason::OfferConstraints => {
             json!({ "kind": kind })
         }

@@ -37,45 +37,69 @@ macro_rules! body {
     };
 }
 
+/// Declares a body that describes a framework, with further required fields.
+macro_rules! framework {
+    ($name:ident { $($field:ident : $type:ty),* }) => {
+        body!($name { id: FrameworkId, roles: Vec<SmolStr> $(, $field: $type)* ;
+            name: SmolStr, capabilities: Vec<SmolStr>, suppressed_roles: Vec<SmolStr>,
+            offer_filters: IndexMap<SmolStr, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
+            principal: SmolStr, user: SmolStr, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
+            framework: FrameworkId
+        });
+    };
+}
+
 body!(Configure { ;
     allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
-    filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number
+    filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
+    id_prefix: SmolStr, format: u64, remembered: RawRemembered
 });
+body!(RawRemembered { ; frameworks: usize, unreachable_tasks: usize, agents: usize });
 body!(AddAgent { id: AgentId, resources: Written ;
     hostname: SmolStr, attributes: WrittenAttributes, domain: Domain, unavailability: RawUnavailability,
-    tasks: Vec<RawRunningTask>
+    tasks: Vec<RawRunningTask>, executors: Vec<RawRunningExecutor>
 });
 body!(UpdateAgent { id: AgentId ; resources: Written, attributes: WrittenAttributes, domain: Domain });
 body!(Id { id: SmolStr ; });
-body!(RawFramework { id: FrameworkId, roles: Vec<SmolStr> ;
-    name: SmolStr, capabilities: Vec<SmolStr>, suppressed_roles: Vec<SmolStr>,
-    offer_filters: IndexMap<SmolStr, RawFilter>, offer_constraints: Json
-});
+framework!(RawFramework {});
+framework!(RecoverFramework { give_up_after: Number });
+body!(DrainAgent { id: AgentId ; max_grace_period: Number, mark_gone: bool });
+body!(Recover { agents: Vec<AgentId> ; factor: Number, timeout: Number });
 body!(RawFilter { ; min_allocatable_resources: Vec<Amounts> });
 body!(SetWeight { role: SmolStr, weight: f64 ; });
 body!(SetQuota { role: SmolStr ; guarantees: Amounts, limits: Amounts });
 body!(SetWhitelist { hostnames: Option<Vec<SmolStr>> ; });
 body!(FrameworkRoles { framework: FrameworkId ; roles: Vec<SmolStr> });
 body!(RawAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<RawOperation> ;
-    refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>
+    refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>, each: bool, role: SmolStr, agent: AgentId
 });
-body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64 });
-body!(RawStatus { framework: FrameworkId, task: TaskId, state: SmolStr ; reason: SmolStr, message: SmolStr });
-body!(Kill { framework: FrameworkId, task: TaskId ; grace: Number });
+body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64, each: bool });
+body!(RawStatus { framework: FrameworkId, task: TaskId, state: SmolStr ;
+    reason: SmolStr, message: SmolStr, agent: AgentId, source: SmolStr, uuid: Uuid, data: Bytes, healthy: bool,
+    timestamp: f64, executor: ExecutorId, container_status: Json, check_status: Json, labels: Json, limitation: Json,
+    unreachable_time: Json, details: Map<String, Json>
+});
+body!(Kill { framework: FrameworkId, task: TaskId ; grace: Number, agent: AgentId });
+body!(RawRequests { framework: FrameworkId, requests: Vec<RawRequest> ; });
+body!(RawRequest { resources: Written ; agent: AgentId });
+body!(InvalidCall { framework: FrameworkId, kind: SmolStr, given: Json, error: SmolStr ; });
+body!(AcknowledgeOperation { framework: FrameworkId, operation: OperationId, uuid: Uuid ; agent: AgentId });
 body!(Acknowledge { framework: FrameworkId, agent: AgentId, task: TaskId, uuid: Uuid ; });
 body!(RawMessage { framework: FrameworkId, agent: AgentId, executor: ExecutorId, data: Bytes ; });
 body!(RawExecutor { framework: FrameworkId, agent: AgentId, executor: ExecutorId ; });
 body!(ExecutorEnded { framework: FrameworkId, agent: AgentId, executor: ExecutorId, status: i32 ; });
 body!(ReconcileOperations { framework: FrameworkId, operations: Vec<RawOperationRef> ; });
 body!(RawOperationRef { operation: OperationId ; agent: AgentId });
-body!(Reconcile { framework: FrameworkId ; tasks: Vec<TaskId> });
+body!(Reconcile { framework: FrameworkId ; tasks: Vec<RawTaskRef> });
+body!(TaskOnAgent { task: TaskId ; agent: AgentId });
 body!(Operate { agent: AgentId, operations: Vec<RawOperation> ; });
 body!(SetMaintenance { agent: AgentId, unavailability: Option<RawUnavailability> ; });
 body!(Explain { framework: FrameworkId ; role: SmolStr, agent: AgentId });
 body!(Empty { ; });
 body!(RawUnavailability { start: Number ; duration: Number });
-body!(RawRunningTask { id: TaskId, framework: FrameworkId, role: SmolStr, resources: Written ; });
+body!(RawRunningExecutor { id: ExecutorId, framework: FrameworkId, role: SmolStr, resources: Written ; });
 body!(TaskList { tasks: Vec<RawTask> ; });
+body!(TaskGroup { tasks: Vec<RawTask> ; executor: Json });
 body!(ResourceList { resources: Written ; });
 body!(VolumeList { volumes: Written ; });
 body!(Grow { volume: Written, addition: Written ; });
@@ -87,8 +111,39 @@ body!(Shrink { volume: Written, subtract: Number ; });
 pub(crate) struct RawTask {
     pub(crate) id: TaskId,
     pub(crate) resources: Written,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<AgentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<SmolStr>,
     #[serde(flatten)]
     pub(crate) details: Map<String, Json>,
+}
+
+/// A task that comes with its agent; other fields are kept as its details.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub(crate) struct RawRunningTask {
+    pub(crate) id: TaskId,
+    pub(crate) framework: FrameworkId,
+    pub(crate) role: SmolStr,
+    pub(crate) resources: Written,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) state: Option<SmolStr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) executor: Option<ExecutorId>,
+    /// The detail `executor`, whose name is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) executor_info: Option<Json>,
+    #[serde(flatten)]
+    pub(crate) details: Map<String, Json>,
+}
+
+/// A task to be reconciled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a task id or {\"task\": ID, \"agent\": ID}")]
+pub(crate) enum RawTaskRef {
+    Id(TaskId),
+    OnAgent(TaskOnAgent),
 }
 
 /// The sorter of roles and frameworks.
@@ -111,7 +166,7 @@ pub(crate) enum RawOrder {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RawOperation {
     Launch(TaskList),
-    LaunchGroup(TaskList),
+    LaunchGroup(TaskGroup),
     Reserve(ResourceList),
     Unreserve(ResourceList),
     Create(VolumeList),
@@ -130,6 +185,13 @@ pub(crate) enum RawCommand {
     RemoveAgent(Id),
     DeactivateAgent(Id),
     ActivateAgent(Id),
+    DisconnectAgent(Id),
+    AgentUnreachable(Id),
+    AgentGone(Id),
+    UnregisterAgent(Id),
+    DrainAgent(DrainAgent),
+    Recover(Recover),
+    RecoverFramework(Box<RecoverFramework>),
     AddFramework(Box<RawFramework>),
     UpdateFramework(Box<RawFramework>),
     RemoveFramework(Id),
@@ -142,7 +204,7 @@ pub(crate) enum RawCommand {
     Revive(FrameworkRoles),
     Accept(RawAccept),
     Decline(OfferAnswer),
-    TaskStatus(RawStatus),
+    TaskStatus(Box<RawStatus>),
     Kill(Kill),
     Reconcile(Reconcile),
     Operate(Operate),
@@ -154,6 +216,9 @@ pub(crate) enum RawCommand {
     Message(RawMessage),
     Shutdown(RawExecutor),
     ReconcileOperations(ReconcileOperations),
+    AcknowledgeOperation(AcknowledgeOperation),
+    Request(RawRequests),
+    InvalidCall(InvalidCall),
     ExecutorMessage(RawMessage),
     ExecutorEnded(ExecutorEnded),
     Advance(Empty),
@@ -171,6 +236,13 @@ impl RawCommand {
             Self::RemoveAgent(_) => "remove_agent",
             Self::DeactivateAgent(_) => "deactivate_agent",
             Self::ActivateAgent(_) => "activate_agent",
+            Self::DisconnectAgent(_) => "disconnect_agent",
+            Self::AgentUnreachable(_) => "agent_unreachable",
+            Self::AgentGone(_) => "agent_gone",
+            Self::UnregisterAgent(_) => "unregister_agent",
+            Self::DrainAgent(_) => "drain_agent",
+            Self::Recover(_) => "recover",
+            Self::RecoverFramework(_) => "recover_framework",
             Self::AddFramework(_) => "add_framework",
             Self::UpdateFramework(_) => "update_framework",
             Self::RemoveFramework(_) => "remove_framework",
@@ -195,11 +267,99 @@ impl RawCommand {
             Self::Message(_) => "message",
             Self::Shutdown(_) => "shutdown",
             Self::ReconcileOperations(_) => "reconcile_operations",
+            Self::AcknowledgeOperation(_) => "acknowledge_operation",
+            Self::Request(_) => "request",
+            Self::InvalidCall(_) => "invalid_call",
             Self::ExecutorMessage(_) => "executor_message",
             Self::ExecutorEnded(_) => "executor_ended",
             Self::Advance(_) => "advance",
             Self::Explain(_) => "explain",
             Self::State(_) => "state",
+        }
+    }
+}
+
+impl RecoverFramework {
+    /// Splits off the time after which the framework is given up.
+    pub(crate) fn split(self) -> (RawFramework, Number) {
+        let Self {
+            id,
+            roles,
+            give_up_after,
+            name,
+            capabilities,
+            suppressed_roles,
+            offer_filters,
+            offer_constraints,
+            failover_timeout,
+            checkpoint,
+            principal,
+            user,
+            hostname,
+            webui_url,
+            labels,
+            details,
+            framework,
+        } = self;
+        let framework = RawFramework {
+            id,
+            roles,
+            name,
+            capabilities,
+            suppressed_roles,
+            offer_filters,
+            offer_constraints,
+            failover_timeout,
+            checkpoint,
+            principal,
+            user,
+            hostname,
+            webui_url,
+            labels,
+            details,
+            framework,
+        };
+        (framework, give_up_after)
+    }
+
+    /// Adds the time after which a framework is given up.
+    pub(crate) fn join(framework: RawFramework, give_up_after: Number) -> Self {
+        let RawFramework {
+            id,
+            roles,
+            name,
+            capabilities,
+            suppressed_roles,
+            offer_filters,
+            offer_constraints,
+            failover_timeout,
+            checkpoint,
+            principal,
+            user,
+            hostname,
+            webui_url,
+            labels,
+            details,
+            framework,
+        } = framework;
+        Self {
+            id,
+            roles,
+            give_up_after,
+            name,
+            capabilities,
+            suppressed_roles,
+            offer_filters,
+            offer_constraints,
+            failover_timeout,
+            checkpoint,
+            principal,
+            user,
+            hostname,
+            webui_url,
+            labels,
+            details,
+            framework,
         }
     }
 }

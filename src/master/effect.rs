@@ -1,7 +1,8 @@
 //! [`Effect`]: an output of the master.
 
+use super::command::Drain;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
-use crate::offer::{InverseOffer, Offer, OperationError, OperationStatus};
+use crate::offer::{InverseOffer, Offer, Operation, OperationError, OperationStatus};
 use crate::role::Role;
 use crate::task::{Task, TaskStatus};
 use crate::time::Time;
@@ -40,6 +41,52 @@ pub enum Effect {
         role: Role,
         /// The task.
         task: Task,
+        /// The number of the task group that it belongs to, if it does. The launches of one group follow each other.
+        group: Option<u64>,
+    },
+    /// To an agent: keep the result of an operation on its resources.
+    Operation {
+        /// The agent.
+        agent: AgentId,
+        /// The framework; `None` means an operator.
+        framework: Option<FrameworkId>,
+        /// The operation, which is done.
+        operation: Operation,
+    },
+    /// To an agent: drain.
+    Drain {
+        /// The agent.
+        agent: AgentId,
+        /// How.
+        drain: Drain,
+    },
+    /// To an agent: shut down for good.
+    ShutdownAgent {
+        /// The agent.
+        agent: AgentId,
+        /// The reason for people.
+        message: &'static str,
+    },
+    /// To an agent: shut down all executors and tasks of a framework that is removed.
+    ShutdownFramework {
+        /// The agent.
+        agent: AgentId,
+        /// The framework.
+        framework: FrameworkId,
+    },
+    /// To an operator: an agent came with a task whose id runs elsewhere. Its copy is killed.
+    TaskConflict {
+        /// The agent that came with the task.
+        agent: AgentId,
+        /// The framework that the task belongs to.
+        framework: FrameworkId,
+        /// The task.
+        task: TaskId,
+    },
+    /// To an operator: a framework is given up, or its [`failover_timeout`](crate::Framework::failover_timeout) is over.
+    FrameworkRemoved {
+        /// The framework.
+        framework: FrameworkId,
     },
     /// To an agent: kill a task.
     Kill {

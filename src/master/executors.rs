@@ -1,10 +1,102 @@
-//! Messages between executors and their schedulers, which the master forwards.
+//! Executors: what they hold besides their tasks, and the messages between them and their schedulers.
 
 use super::{CommandError, Effect, ExecutorRef, Master};
-use crate::allocator::{Allocator, AllocatorError};
-use crate::id::{AgentId, FrameworkId};
-use crate::offer::{OperationState, OperationStatus};
-use crate::scheduler::OperationRef;
+use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::id::{AgentId, ExecutorId, FrameworkId};
+use crate::resources::Resources;
+use crate::role::Role;
+use crate::task::ExecutorInfo;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The executors that run: ordered maps by framework and by agent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Executors {
+    by_framework: BTreeMap<FrameworkId, BTreeMap<(AgentId, ExecutorId), LiveExecutor>>,
+    by_agent: BTreeMap<AgentId, BTreeSet<(FrameworkId, ExecutorId)>>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct LiveExecutor {
+    pub(super) role: Role,
+    pub(super) resources: Resources,
+    /// The description, unless the executor came with its agent.
+    pub(super) info: Option<ExecutorInfo>,
+}
+
+impl Executors {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_framework.is_empty()
+    }
+
+    pub(super) fn get(&self, framework: &FrameworkId, agent: &AgentId, id: &ExecutorId) -> Option<&LiveExecutor> {
+        if self.is_empty() {
+            return None; // command tasks alone: the usual case makes no key
+        }
+        self.by_framework.get(framework)?.get(&(agent.clone(), id.clone()))
+    }
+
+    pub(super) fn add(&mut self, of: ExecutorRef, executor: LiveExecutor) {
+        self.by_agent.entry(of.agent.clone()).or_default().insert((of.framework.clone(), of.executor.clone()));
+        self.by_framework.entry(of.framework).or_default().insert((of.agent, of.executor), executor);
+    }
+
+    pub(super) fn remove(&mut self, of: &ExecutorRef) -> Option<LiveExecutor> {
+        let executors = self.by_framework.get_mut(&of.framework)?;
+        let removed = executors.remove(&(of.agent.clone(), of.executor.clone()))?;
+        if executors.is_empty() {
+            self.by_framework.remove(&of.framework);
+        }
+        if let Some(on) = self.by_agent.get_mut(&of.agent) {
+            on.remove(&(of.framework.clone(), of.executor.clone()));
+            if on.is_empty() {
+                self.by_agent.remove(&of.agent);
+            }
+        }
+        Some(removed)
+    }
+
+    /// Returns what an executor holds, if it is known.
+    pub(super) fn holding(&self, of: &ExecutorRef) -> Option<Holding> {
+        let LiveExecutor { role, resources, .. } = self.get(&of.framework, &of.agent, &of.executor)?;
+        let (framework, role, agent) = (of.framework.clone(), role.clone(), of.agent.clone());
+        Some(Holding { framework, role, agent, resources: resources.clone() })
+    }
+
+    /// Returns the executors on an agent, in order of their names.
+    pub(super) fn on(&self, agent: &AgentId) -> Vec<ExecutorRef> {
+        let named = self.by_agent.get(agent).into_iter().flatten();
+        named.map(|(framework, id)| ExecutorRef::new(framework.clone(), agent.clone(), id.clone())).collect()
+    }
+
+    /// Returns the executors of a framework, in order of their names.
+    pub(super) fn of_framework(&self, framework: &FrameworkId) -> Vec<ExecutorRef> {
+        let named = self.by_framework.get(framework).into_iter().flat_map(BTreeMap::keys);
+        named.map(|(agent, id)| ExecutorRef::new(framework.clone(), agent.clone(), id.clone())).collect()
+    }
+
+    /// Returns the ids of the executors of a framework on an agent.
+    pub(super) fn ids(&self, framework: &FrameworkId, agent: &AgentId) -> Vec<ExecutorId> {
+        let Some(executors) = self.by_framework.get(framework) else { return Vec::new() };
+        executors.keys().filter(|(on, _)| on == agent).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Returns what the executors hold.
+    pub(super) fn holdings(&self) -> Vec<Holding> {
+        self.by_framework.keys().flat_map(|framework| self.holdings_of(framework)).collect()
+    }
+
+    /// Returns what the executors of a framework hold.
+    pub(super) fn holdings_of(&self, framework: &FrameworkId) -> impl Iterator<Item = Holding> {
+        let of = |((agent, _), executor): (&(AgentId, ExecutorId), &LiveExecutor)| Holding {
+            framework: framework.clone(),
+            role: executor.role.clone(),
+            agent: agent.clone(),
+            resources: executor.resources.clone(),
+        };
+        let executors = self.by_framework.get(framework).into_iter().flatten();
+        executors.map(of).filter(|holding| !holding.resources.is_empty())
+    }
+}
 
 impl<A: Allocator> Master<A> {
     fn check_agent_known(&self, agent: &AgentId) -> Result<(), CommandError> {
@@ -33,19 +125,32 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
+    /// Ends an executor. One that is not known frees nothing, but its framework is told.
     pub(super) fn executor_ended(&mut self, ended: ExecutorRef, status: i32) -> Result<(), CommandError> {
-        self.framework(&ended.framework)?;
-        let ExecutorRef { framework, agent, executor } = ended;
-        self.emit(Effect::ExecutorEnded { framework, agent, executor, status });
+        let is_registered = self.framework(&ended.framework).map(|_| ());
+        if !self.end_executor(&ended) {
+            is_registered.clone()?;
+        }
+        if is_registered.is_ok() {
+            let ExecutorRef { framework, agent, executor } = ended;
+            self.emit(Effect::ExecutorEnded { framework, agent, executor, status });
+        }
         Ok(())
     }
 
-    /// Answers that every operation is unknown: operations complete or fail at once, so the master keeps none of them.
-    pub(super) fn reconcile_operations(&mut self, framework: &FrameworkId, operations: Vec<OperationRef>) {
-        for OperationRef { operation, agent } in operations {
-            let message = Some("Reconciliation: Operation is unknown".into());
-            let status = OperationStatus { agent, message, ..OperationStatus::new(operation, OperationState::Unknown) };
-            self.emit(Effect::OperationStatus { framework: framework.clone(), status });
+    /// Frees what an executor holds. Returns false if it is not known.
+    pub(super) fn end_executor(&mut self, ended: &ExecutorRef) -> bool {
+        let Some(holding) = self.executors.holding(ended) else { return false };
+        self.executors.remove(ended);
+        if !holding.resources.is_empty() {
+            self.allocator.end_task(&holding).expect("an agent is only removed after its executors");
+        }
+        true
+    }
+
+    pub(super) fn end_executors(&mut self, ended: &[ExecutorRef]) {
+        for executor in ended {
+            self.end_executor(executor);
         }
     }
 }

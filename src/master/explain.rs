@@ -40,10 +40,9 @@ impl<A: Allocator> Master<A> {
         role: Option<&Role>,
         agent: Option<&AgentId>,
     ) -> Result<Vec<Explanation>, CommandError> {
-        let roles = match role {
-            Some(role) => vec![role.clone()],
-            None => self.framework(framework)?.framework.roles.clone(),
-        };
+        let unknown = || AllocatorError::UnknownFramework(framework.clone());
+        let entry = self.frameworks.get(framework).ok_or_else(unknown)?; // a recovered one, too
+        let roles = role.map_or_else(|| entry.framework.roles.clone(), |role| vec![role.clone()]);
         if let Some(unknown) = agent.filter(|agent| !self.agents.contains_key(*agent)) {
             return Err(AllocatorError::UnknownAgent(unknown.clone()).into());
         }
@@ -55,13 +54,17 @@ impl<A: Allocator> Master<A> {
                 }
                 None => self.allocator.explain_all(self.now, framework, &role)?,
             };
+            if let (true, Some(until)) = (self.recovery.holds_back(), self.recovery.until()) {
+                reasons.retain(|(reason, _)| !matches!(reason, Reason::Starved { .. })); // the next allocation waits, too
+                let (back, expected) = self.recovery.progress();
+                reasons.insert(0, (Reason::Recovering { back, expected, until }, self.agents.len()));
+            }
             if self.agents.is_empty() {
                 reasons.push((Reason::nothing(), 0));
             }
             reasons.iter_mut().for_each(|(reason, _)| self.complete(reason, agent));
             Ok(Explanation { framework: framework.clone(), role, agent: agent.cloned(), reasons })
         };
-        self.framework(framework)?;
         roles.into_iter().map(explain).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Maintenance: the unavailability of machines, and the inverse offers for agents that will be down.
 
+use super::offers::{number_of, offer_id};
 use super::{CommandError, Effect, Master};
 use crate::agent::{Agent, Unavailability};
 use crate::allocator::{Allocator, AllocatorError};
@@ -35,15 +36,6 @@ struct LiveInverseOffer {
     framework: FrameworkId,
     agent: AgentId,
     made_at: Time,
-}
-
-fn inverse_id(number: u64) -> OfferId {
-    OfferId::from(format!("I{number}"))
-}
-
-fn number_of(id: &OfferId) -> Option<u64> {
-    let number = id.as_str().strip_prefix('I')?.parse().ok()?;
-    (inverse_id(number) == *id).then_some(number)
 }
 
 impl Maintenance {
@@ -114,11 +106,11 @@ impl Maintenance {
         self.clear_refusals(|refusing, _| refusing == framework);
     }
 
-    fn add(&mut self, framework: FrameworkId, agent: AgentId, made_at: Time) -> OfferId {
+    fn add(&mut self, framework: FrameworkId, agent: AgentId, made_at: Time) -> u64 {
         self.made += 1;
         self.asked.insert((framework.clone(), agent.clone()));
         self.live.insert(self.made, LiveInverseOffer { framework, agent, made_at });
-        inverse_id(self.made)
+        self.made
     }
 
     fn remove(&mut self, number: u64) -> Option<(FrameworkId, AgentId)> {
@@ -142,14 +134,21 @@ impl<A: Allocator> Master<A> {
     ) -> Result<(), CommandError> {
         let Some(agent) = self.agents.get(id) else { return Err(AllocatorError::UnknownAgent(id.clone()).into()) };
         let hostname = agent.hostname.clone();
-        self.change_window(&hostname, unavailability);
+        self.change_window(&hostname, unavailability, None);
         Ok(())
     }
 
-    /// Sets the maintenance window of a machine. The agents on it, in order of registration, are offered anew.
-    pub(super) fn change_window(&mut self, hostname: &SmolStr, window: Option<Unavailability>) {
+    /// Sets the maintenance window of a machine. The agents on it, in order of registration, are offered anew, all but
+    /// `except`.
+    pub(super) fn change_window(
+        &mut self,
+        hostname: &SmolStr,
+        window: Option<Unavailability>,
+        except: Option<&AgentId>,
+    ) {
         self.maintenance.set_window(hostname, window);
-        let on_it = self.agents.values().filter(|agent| agent.hostname == *hostname);
+        let is_other = |agent: &&Arc<Agent>| agent.hostname == *hostname && except != Some(&agent.id);
+        let on_it = self.agents.values().filter(is_other);
         for before in on_it.cloned().collect::<Vec<Arc<Agent>>>() {
             let id = &before.id;
             self.rescind(|offer| offer.holding.agent == *id);
@@ -188,7 +187,8 @@ impl<A: Allocator> Master<A> {
                     continue;
                 }
                 let (framework, agent) = key;
-                let id = self.maintenance.add(framework.clone(), agent.clone(), self.now);
+                let number = self.maintenance.add(framework.clone(), agent.clone(), self.now);
+                let id = self.inverse_id(number);
                 self.emit(Effect::InverseOffer(InverseOffer::new(id, framework, agent, unavailability)));
             }
         }
@@ -210,6 +210,10 @@ impl<A: Allocator> Master<A> {
         holders
     }
 
+    fn inverse_id(&self, number: u64) -> OfferId {
+        offer_id(&self.config.id_prefix, 'I', number)
+    }
+
     /// Ends the inverse offers that a framework has accepted or declined. Either way there will be another one when the
     /// filter of the answer expires.
     pub(super) fn answer_inverse(
@@ -217,10 +221,17 @@ impl<A: Allocator> Master<A> {
         framework: &FrameworkId,
         ids: &[OfferId],
         filters: Filters,
+        each: bool,
     ) -> Result<(), CommandError> {
         let mut answered = BTreeSet::new();
         for id in ids {
-            let found = number_of(id).and_then(|number| Some((number, self.maintenance.live.get(&number)?)));
+            let number = number_of(&self.config.id_prefix, 'I', id);
+            let found = number.and_then(|number| Some((number, self.maintenance.live.get(&number)?)));
+            if each {
+                let own = found.filter(|(_, offer)| offer.framework == *framework);
+                answered.extend(own.map(|(number, _)| number));
+                continue;
+            }
             let Some((number, offer)) = found else { return Err(CommandError::UnknownOffer(id.clone())) };
             if offer.framework != *framework {
                 let (to, framework) = (offer.framework.clone(), framework.clone());
@@ -265,7 +276,8 @@ impl<A: Allocator> Master<A> {
     fn rescind_inverse_all(&mut self, numbers: Vec<u64>) {
         for number in numbers {
             if let Some((framework, _)) = self.maintenance.remove(number) {
-                self.emit(Effect::RescindInverseOffer { offer: inverse_id(number), framework });
+                let offer = self.inverse_id(number);
+                self.emit(Effect::RescindInverseOffer { offer, framework });
             }
         }
     }

@@ -1,14 +1,13 @@
 //! Offers: making, accepting, declining and rescinding them.
 
-use super::operations::Outcome;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, Holding};
 use crate::id::{AgentId, FrameworkId, OfferId};
-use crate::offer::{Accept, Filters, Offer};
+use crate::offer::{Filters, Offer};
 use crate::resources::Resources;
-use crate::task::{Task, TaskState};
 use crate::time::Time;
 use serde_json::Map;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer's number: the `1` of `O1`.
@@ -27,14 +26,15 @@ pub(super) struct LiveOffer {
     pub(super) made_at: Time,
 }
 
-pub(super) fn offer_id(number: OfferNumber) -> OfferId {
-    OfferId::from(format!("O{number}"))
+/// Makes the id of an offer, or, with another letter, of an inverse offer.
+pub(super) fn offer_id(prefix: &SmolStr, letter: char, number: u64) -> OfferId {
+    OfferId::from(format!("{prefix}{letter}{number}"))
 }
 
 /// Parses an id in the one spelling that this master uses: `O01` is not `O1`.
-fn number_of(id: &OfferId) -> Option<OfferNumber> {
-    let number = id.as_str().strip_prefix('O')?.parse().ok()?;
-    (offer_id(number) == *id).then_some(number)
+pub(super) fn number_of(prefix: &SmolStr, letter: char, id: &OfferId) -> Option<u64> {
+    let number = id.as_str().strip_prefix(prefix.as_str())?.strip_prefix(letter)?.parse().ok()?;
+    (offer_id(prefix, letter, number) == *id).then_some(number)
 }
 
 impl Offers {
@@ -66,12 +66,20 @@ impl Offers {
 impl<A: Allocator> Master<A> {
     /// Runs an allocation, of one agent or of all, and makes an offer of each holding that the allocator returns.
     pub(super) fn make_offers(&mut self, agent: Option<&AgentId>) {
+        if self.recovery.holds_back() {
+            return;
+        }
         for holding in self.allocator.allocate(self.now, agent) {
             self.offers.made += 1;
             let number = self.offers.made;
             let agent = &self.agents[&holding.agent];
+            let executors = if self.executors.is_empty() {
+                Vec::new()
+            } else {
+                self.executors.ids(&holding.framework, &holding.agent)
+            };
             self.emit(Effect::Offer(Offer {
-                id: offer_id(number),
+                id: self.offer_id(number),
                 framework: holding.framework.clone(),
                 role: holding.role.clone(),
                 agent: holding.agent.clone(),
@@ -80,7 +88,7 @@ impl<A: Allocator> Master<A> {
                 attributes: agent.attributes.clone(),
                 domain: agent.domain.clone(),
                 unavailability: agent.unavailability,
-                executors: Vec::new(),
+                executors,
                 details: Map::new(),
             }));
             self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });
@@ -88,13 +96,33 @@ impl<A: Allocator> Master<A> {
         self.make_inverse_offers(agent);
     }
 
+    pub(super) fn offer_id(&self, number: OfferNumber) -> OfferId {
+        offer_id(&self.config.id_prefix, 'O', number)
+    }
+
+    fn find_offer(&self, id: &OfferId) -> Option<(OfferNumber, &LiveOffer)> {
+        let number = number_of(&self.config.id_prefix, 'O', id)?;
+        Some((number, self.offers.live.get(&number)?))
+    }
+
+    /// Returns those of the named offers that are live and the framework's own, each once.
+    pub(super) fn live_offers(&self, framework: &FrameworkId, ids: &[OfferId]) -> Vec<OfferNumber> {
+        let mut named = BTreeSet::new();
+        let found = ids.iter().filter_map(|id| self.find_offer(id));
+        let own = found.filter(|(_, offer)| offer.holding.framework == *framework).map(|(number, _)| number);
+        own.filter(|number| named.insert(*number)).collect()
+    }
+
     /// Looks up the live offers that a framework answers; each must be its own and be named once.
-    fn owned_offers(&self, framework: &FrameworkId, ids: &[OfferId]) -> Result<Vec<OfferNumber>, CommandError> {
+    pub(super) fn owned_offers(
+        &self,
+        framework: &FrameworkId,
+        ids: &[OfferId],
+    ) -> Result<Vec<OfferNumber>, CommandError> {
         let mut named = BTreeSet::new();
         let mut numbers = Vec::with_capacity(ids.len());
         for id in ids {
-            let found = number_of(id).and_then(|number| Some((number, self.offers.live.get(&number)?)));
-            let Some((number, offer)) = found else { return Err(CommandError::UnknownOffer(id.clone())) };
+            let Some((number, offer)) = self.find_offer(id) else { return Err(CommandError::UnknownOffer(id.clone())) };
             let to = &offer.holding.framework;
             if to != framework {
                 let (offer, to, framework) = (id.clone(), to.clone(), framework.clone());
@@ -113,8 +141,10 @@ impl<A: Allocator> Master<A> {
         framework: &FrameworkId,
         offers: &[OfferId],
         filters: Filters,
+        each: bool,
     ) -> Result<(), CommandError> {
-        for number in self.owned_offers(framework, offers)? {
+        let numbers = if each { self.live_offers(framework, offers) } else { self.owned_offers(framework, offers)? };
+        for number in numbers {
             if let Some(holding) = self.end_offer(number, &[]) {
                 self.refuse(holding, filters)?;
             }
@@ -122,53 +152,14 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    pub(super) fn accept(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), CommandError> {
-        let numbers = self.owned_offers(framework, &accept.offers)?;
-        let offered = self.combine(&numbers)?;
-        let plan = self.plan_accept(framework, &offered, accept.operations, &accept.feedback)?;
-
-        for conversion in &plan.conversions {
-            self.allocator.convert(&offered.agent, conversion)?;
-        }
-        let tasks: Vec<Resources> = plan.tasks().map(|task| task.resources.clone()).collect();
-        self.end_offers(&numbers, &tasks);
-        self.rescind_destroyed(&offered.agent, &plan.conversions);
-        for outcome in plan.outcomes {
-            match outcome {
-                Outcome::Launched(task) => self.launch(&offered, task),
-                Outcome::Failed(operation, error) => {
-                    let framework = Some(framework.clone());
-                    self.emit(Effect::OperationFailed { framework, operation, error });
-                }
-                Outcome::Feedback(status) => {
-                    self.emit(Effect::OperationStatus { framework: framework.clone(), status });
-                }
-            }
-        }
-        self.refuse(Holding { resources: plan.unused, ..offered }, accept.filters)
-    }
-
-    fn launch(&mut self, offered: &Holding, task: Task) {
-        let (agent, role) = (Some(offered.agent.clone()), Some(offered.role.clone()));
-        let task = Task { agent, role, ..task };
-        let holding = Holding { resources: task.resources.clone(), ..offered.clone() };
-        self.tasks.add(task.id.clone(), holding, TaskState::Staging);
-        self.emit(Effect::Launch {
-            agent: offered.agent.clone(),
-            framework: offered.framework.clone(),
-            role: offered.role.clone(),
-            task,
-        });
-    }
-
     /// Adds up the holdings of several offers, which must be of one agent and one role.
-    fn combine(&self, numbers: &[OfferNumber]) -> Result<Holding, CommandError> {
+    pub(super) fn combine(&self, numbers: &[OfferNumber]) -> Result<Holding, CommandError> {
         let (first, others) = numbers.split_first().ok_or(CommandError::NoOffers)?;
         let mut sum = self.offers.live[first].holding.clone();
         for other in others {
             let holding = &self.offers.live[other].holding;
             if (&holding.agent, &holding.role) != (&sum.agent, &sum.role) {
-                let (first, other) = (offer_id(*first), offer_id(*other));
+                let (first, other) = (self.offer_id(*first), self.offer_id(*other));
                 return Err(CommandError::OffersNotCombinable { first, other });
             }
             sum.resources.insert(&holding.resources);
@@ -177,7 +168,7 @@ impl<A: Allocator> Master<A> {
     }
 
     /// Ends several offers of one agent and role, and allocates what the launched tasks use.
-    fn end_offers(&mut self, numbers: &[OfferNumber], tasks: &[Resources]) {
+    pub(super) fn end_offers(&mut self, numbers: &[OfferNumber], tasks: &[Resources]) {
         // A task may use resources of several offers, so all tasks are allocated with the first one that ends.
         let tasks: Vec<&Resources> = tasks.iter().collect();
         let mut launched = tasks.as_slice();
@@ -186,14 +177,14 @@ impl<A: Allocator> Master<A> {
         }
     }
 
-    fn end_offer(&mut self, number: OfferNumber, tasks: &[&Resources]) -> Option<Holding> {
+    pub(super) fn end_offer(&mut self, number: OfferNumber, tasks: &[&Resources]) -> Option<Holding> {
         let offer = self.offers.live.remove(&number)?;
         self.allocator.end_offer(&offer.holding, tasks).expect("an agent is only removed after its offers");
         Some(offer.holding)
     }
 
     /// Adds a refusal of the unused resources, which lasts at least until the next batch.
-    fn refuse(&mut self, unused: Holding, filters: Filters) -> Result<(), CommandError> {
+    pub(super) fn refuse(&mut self, unused: Holding, filters: Filters) -> Result<(), CommandError> {
         if !filters.refuse.is_zero() && !unused.resources.is_empty() {
             let until = self.now + filters.refuse.max(self.config.allocation_interval);
             self.allocator.refuse(&unused, until)?;
@@ -216,7 +207,8 @@ impl<A: Allocator> Master<A> {
     pub(super) fn rescind_all(&mut self, numbers: Vec<OfferNumber>) {
         for number in numbers {
             if let Some(holding) = self.end_offer(number, &[]) {
-                self.emit(Effect::Rescind { offer: offer_id(number), framework: holding.framework });
+                let offer = self.offer_id(number);
+                self.emit(Effect::Rescind { offer, framework: holding.framework });
             }
         }
     }

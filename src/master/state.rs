@@ -1,7 +1,6 @@
 //! [`State`]: a snapshot of a master for people, tests and metrics.
 
 use super::Master;
-use super::offers::offer_id;
 use crate::allocator::{Allocator, Holding, Quota, Weight};
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
 use crate::resources::{Quantities, Resource, Resources};
@@ -40,6 +39,10 @@ pub struct AgentState {
     pub overcommitted: Quantities,
     /// True if the agent may be offered.
     pub active: bool,
+    /// True if the connection of the agent is not broken.
+    pub connected: bool,
+    /// True if the agent drains.
+    pub draining: bool,
 }
 
 /// A snapshot of a framework.
@@ -54,6 +57,8 @@ pub struct FrameworkState {
     pub suppressed: Vec<Role>,
     /// True if the framework is connected.
     pub active: bool,
+    /// True if the framework was registered with the leader before, and has not subscribed since.
+    pub recovered: bool,
     /// The tasks that are not terminal, in order of launching.
     pub tasks: Vec<TaskId>,
 }
@@ -98,7 +103,7 @@ impl<A: Allocator> Master<A> {
     pub fn state(&self) -> State {
         let agents: Vec<AgentState> = self.agents.keys().filter_map(|id| self.agent_state(id)).collect();
         let offers = self.offers.iter().map(|(number, offer)| OfferState {
-            id: offer_id(number),
+            id: self.offer_id(number),
             framework: offer.holding.framework.clone(),
             agent: offer.holding.agent.clone(),
             resources: offer.holding.resources.clone(),
@@ -108,10 +113,12 @@ impl<A: Allocator> Master<A> {
             roles: entry.framework.roles.clone(),
             suppressed: entry.suppressed.clone(),
             active: entry.active,
+            recovered: entry.is_recovered,
             tasks: self.tasks.of_framework(&entry.framework.id).into_iter().map(|task| task.id.clone()).collect(),
         });
+        let executors = self.executors.holdings();
         let mut offered = sums_by_role(self.offers.iter().map(|(_, offer)| &offer.holding));
-        let mut allocated = sums_by_role(self.tasks.iter().map(|task| &task.holding));
+        let mut allocated = sums_by_role(self.tasks.iter().map(|task| &task.holding).chain(&executors));
         let mut reserved = reserved_by_role(&agents);
         let roles = self.allocator.roles().into_iter().map(|account| RoleState {
             offered: offered.remove(&account.role).unwrap_or_default(),
@@ -135,6 +142,8 @@ impl<A: Allocator> Master<A> {
             available: account.available.clone(),
             overcommitted: account.overcommitted.cloned().unwrap_or_default(),
             active: account.active,
+            connected: !self.hindrances.is_disconnected(id),
+            draining: self.drains.get(id).is_some(),
         })
     }
 }
@@ -179,7 +188,7 @@ mod tests {
     use super::*;
     use crate::agent::Agent;
     use crate::framework::{Capability, Framework};
-    use crate::master::{Command, Config, RunningTask};
+    use crate::master::{Command, Config, Registration, RunningTask};
     use crate::resources::Scalar;
     use crate::task::Task;
     use crate::time::Time;
@@ -201,7 +210,7 @@ mod tests {
         let quota = Quota::new(Quantities::from_iter([("cpus", Scalar::units(1))]), Default::default());
         let agent = Agent::new("s", "cpus(a/b):1;mem(a):2;ports(c/d):[1-2]".parse().unwrap());
         let master = master_after(vec![
-            Command::AddAgent(agent, Vec::new()),
+            Command::AddAgent(agent.into()),
             Command::SetWeight(role("e/f"), Weight::try_from_f64(2.0).unwrap()),
             Command::SetQuota(role("g/h"), quota),
             Command::AddFramework(Framework::new("f").role(role("i/j"))),
@@ -227,7 +236,12 @@ mod tests {
         let mut master = master_after(vec![
             capable("f", "a"),
             capable("g", "a/b"),
-            Command::AddAgent(Agent::new("s", shared.clone()), vec![task("1", "a"), task("2", "a"), task("3", "a/b")]),
+            Command::AddAgent(
+                Registration::from(Agent::new("s", shared.clone()))
+                    .task(task("1", "a"))
+                    .task(task("2", "a"))
+                    .task(task("3", "a/b")),
+            ),
         ]);
         master.advance(Time::from_secs(3)).unwrap();
         let state = master.state();

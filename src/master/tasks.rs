@@ -1,22 +1,32 @@
 //! Tasks: their holdings and states, from launch to a terminal status.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, AllocatorError, Holding};
-use crate::framework::Capability;
-use crate::id::{AgentId, FrameworkId, TaskId};
-use crate::scheduler::{Kill, TaskRef};
-use crate::task::{StatusSource, TaskState, TaskStatus};
+use crate::allocator::{Allocator, Holding};
+use crate::framework::{Capability, Framework};
+use crate::id::{AgentId, ExecutorId, FrameworkId, TaskId};
+use crate::scheduler::Kill;
+use crate::task::{StatusSource, Task, TaskState, TaskStatus};
+use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
+use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The source of statuses that the master makes itself.
-const MASTER: Option<StatusSource> = Some(StatusSource::Master);
+pub(super) const MASTER: Option<StatusSource> = Some(StatusSource::Master);
+
+/// The field of a status, and the detail here, with the state of the container.
+const CONTAINER_STATUS: &str = "container_status";
 
 /// The tasks that are not terminal: an ordered map by launch number, with indices by id and by agent.
+///
+/// A *copy* is a task that an agent brought although its id runs elsewhere, or although its framework was told that it is
+/// lost. A copy holds its resources until it ends, but its framework does not hear of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tasks {
     live: BTreeMap<u64, LiveTask>,
     by_id: IndexMap<FrameworkId, IndexMap<TaskId, u64, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
+    copies: BTreeMap<FrameworkId, BTreeMap<(TaskId, AgentId), u64>>,
     by_agent: IndexMap<AgentId, BTreeSet<u64>, foldhash::fast::RandomState>,
     added: u64,
 }
@@ -26,34 +36,111 @@ pub(super) struct LiveTask {
     pub(super) id: TaskId,
     pub(super) holding: Holding,
     pub(super) state: TaskState,
+    pub(super) is_copy: bool,
+    /// The time to shut down by the task's own kill policy.
+    pub(super) grace: Option<Duration>,
+    /// What the latest statuses told besides the state.
+    told: Told,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Told {
+    executor: Option<ExecutorId>,
+    healthy: Option<bool>,
+    container_status: Option<Json>,
+}
+
+impl LiveTask {
+    pub(super) fn new(task: &Task, holding: Holding, state: TaskState, executor: Option<ExecutorId>) -> Self {
+        let told = Told { executor, ..Told::default() };
+        Self { id: task.id.clone(), holding, state, is_copy: false, grace: own_grace(task), told }
+    }
+
+    pub(super) fn copy(self) -> Self {
+        Self { is_copy: true, ..self }
+    }
+
+    /// Returns a status of the master with the latest that is known of the task.
+    pub(super) fn status(&self, reason: &'static str) -> TaskStatus {
+        let mut status = TaskStatus::new(self.id.clone(), self.state).reason(reason);
+        status.source = MASTER;
+        status.agent = Some(self.holding.agent.clone());
+        status.executor = self.told.executor.clone();
+        status.healthy = self.told.healthy;
+        let container = self.told.container_status.clone();
+        status.details.extend(container.map(|container| (CONTAINER_STATUS.to_owned(), container)));
+        status
+    }
+
+    fn note(&mut self, status: &TaskStatus) {
+        self.state = status.state;
+        self.told.executor = status.executor.clone().or_else(|| self.told.executor.take());
+        self.told.healthy = status.healthy.or(self.told.healthy);
+        let container = status.details.get(CONTAINER_STATUS).cloned();
+        self.told.container_status = container.or_else(|| self.told.container_status.take());
+    }
+}
+
+/// Returns the time to shut down by the kill policy of a task (`TaskInfo.kill_policy.grace_period`).
+fn own_grace(task: &Task) -> Option<Duration> {
+    let nanoseconds = task.details.get("kill_policy")?.get("grace_period")?.get("nanoseconds")?;
+    nanoseconds.as_u64().map(Duration::from_nanos)
 }
 
 impl Tasks {
-    pub(super) fn add(&mut self, id: TaskId, holding: Holding, state: TaskState) {
+    pub(super) fn add(&mut self, task: LiveTask) {
         let number = self.added;
         self.added += 1;
-        self.by_id.entry(holding.framework.clone()).or_default().insert(id.clone(), number);
-        self.by_agent.entry(holding.agent.clone()).or_default().insert(number);
-        self.live.insert(number, LiveTask { id, holding, state });
+        let Holding { framework, agent, .. } = &task.holding;
+        if task.is_copy {
+            let copies = self.copies.entry(framework.clone()).or_default();
+            copies.insert((task.id.clone(), agent.clone()), number);
+        } else {
+            self.by_id.entry(framework.clone()).or_default().insert(task.id.clone(), number);
+        }
+        self.by_agent.entry(agent.clone()).or_default().insert(number);
+        self.live.insert(number, task);
+    }
+
+    /// Returns the live task of a framework with that id; a copy is none.
+    pub(super) fn get(&self, framework: &FrameworkId, task: &TaskId) -> Option<&LiveTask> {
+        self.find(framework, task).map(|number| &self.live[&number])
     }
 
     pub(super) fn contains(&self, framework: &FrameworkId, task: &TaskId) -> bool {
         self.find(framework, task).is_some()
     }
 
-    /// Returns whether a framework has any task, registered or not.
+    /// Returns whether a framework has any task or copy of one, registered or not.
     pub(super) fn has_any(&self, framework: &FrameworkId) -> bool {
-        self.by_id.contains_key(framework)
+        self.by_id.contains_key(framework) || self.copies.contains_key(framework)
     }
 
-    fn find(&self, framework: &FrameworkId, task: &TaskId) -> Option<u64> {
+    /// Returns whether any task, or copy of one, is on an agent.
+    pub(super) fn any_on(&self, agent: &AgentId) -> bool {
+        self.by_agent.contains_key(agent)
+    }
+
+    pub(super) fn find(&self, framework: &FrameworkId, task: &TaskId) -> Option<u64> {
         self.by_id.get(framework)?.get(task).copied()
+    }
+
+    /// Returns the copy of a task on an agent.
+    pub(super) fn find_copy(&self, framework: &FrameworkId, task: &TaskId, agent: &AgentId) -> Option<u64> {
+        self.copies.get(framework)?.get(&(task.clone(), agent.clone())).copied()
     }
 
     fn remove(&mut self, number: u64) -> Option<LiveTask> {
         let task = self.live.remove(&number)?;
         let (framework, agent) = (&task.holding.framework, &task.holding.agent);
-        if let Some(tasks) = self.by_id.get_mut(framework) {
+        if task.is_copy {
+            if let Some(copies) = self.copies.get_mut(framework) {
+                copies.remove(&(task.id.clone(), agent.clone()));
+                if copies.is_empty() {
+                    self.copies.remove(framework);
+                }
+            }
+        } else if let Some(tasks) = self.by_id.get_mut(framework) {
             tasks.swap_remove(&task.id);
             if tasks.is_empty() {
                 self.by_id.swap_remove(framework);
@@ -68,26 +155,69 @@ impl Tasks {
         Some(task)
     }
 
-    /// Returns the tasks of a framework, in order of launching.
-    pub(super) fn of_framework(&self, framework: &FrameworkId) -> Vec<&LiveTask> {
+    pub(super) fn holding(&self, number: u64) -> Option<&Holding> {
+        self.live.get(&number).map(|task| &task.holding)
+    }
+
+    fn numbers_of(&self, framework: &FrameworkId) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.by_id.get(framework).into_iter().flat_map(IndexMap::values).copied().collect();
         numbers.sort_unstable();
-        numbers.iter().map(|number| &self.live[number]).collect()
+        numbers
+    }
+
+    fn copies_of(&self, framework: &FrameworkId) -> impl Iterator<Item = u64> {
+        self.copies.get(framework).into_iter().flat_map(BTreeMap::values).copied()
+    }
+
+    /// Returns the tasks of a framework, in order of launching, without copies.
+    pub(super) fn of_framework(&self, framework: &FrameworkId) -> Vec<&LiveTask> {
+        self.numbers_of(framework).iter().map(|number| &self.live[number]).collect()
+    }
+
+    /// Returns what a framework's tasks and copies hold.
+    pub(super) fn holdings_of(&self, framework: &FrameworkId) -> impl Iterator<Item = &Holding> {
+        let numbers = self.numbers_of(framework).into_iter().chain(self.copies_of(framework));
+        numbers.map(|number| &self.live[&number].holding)
     }
 
     /// Returns the frameworks with tasks on an agent, in order of their first task there.
     pub(super) fn frameworks_on(&self, agent: &AgentId) -> IndexSet<FrameworkId> {
-        let numbers = self.by_agent.get(agent).into_iter().flatten();
-        numbers.map(|number| self.live[number].holding.framework.clone()).collect()
+        self.on(agent).filter(|(_, task)| !task.is_copy).map(|(_, task)| task.holding.framework.clone()).collect()
     }
 
-    fn numbers_on(&self, agent: &AgentId) -> Vec<u64> {
-        self.by_agent.get(agent).into_iter().flatten().copied().collect()
+    /// Returns the tasks and copies on an agent, in order of launching.
+    pub(super) fn on(&self, agent: &AgentId) -> impl Iterator<Item = (u64, &LiveTask)> {
+        self.by_agent.get(agent).into_iter().flatten().map(|number| (*number, &self.live[number]))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &LiveTask> {
         self.live.values()
     }
+
+    /// Replaces the state and the executor of a task by those that its agent brought.
+    pub(super) fn renew(&mut self, number: u64, state: TaskState, executor: Option<ExecutorId>) {
+        if let Some(task) = self.live.get_mut(&number) {
+            task.state = state;
+            task.told.executor = executor.or_else(|| task.told.executor.take());
+        }
+    }
+}
+
+/// Returns the state of a task that is no more: partition-aware frameworks tell the reasons apart, the others do not.
+pub(super) fn lost_or(framework: &Framework, state: TaskState) -> TaskState {
+    if framework.has_capability(Capability::PartitionAware) { state } else { TaskState::Lost }
+}
+
+/// Returns a status of the master about a task on an agent.
+pub(super) fn by_master(task: TaskId, state: TaskState, reason: &'static str, agent: Option<AgentId>) -> TaskStatus {
+    TaskStatus { agent, source: MASTER, ..TaskStatus::new(task, state).reason(reason) }
+}
+
+/// Adds the time since when an agent is unreachable, as v1 has it.
+pub(super) fn unreachable_since(mut status: TaskStatus, since: Time) -> TaskStatus {
+    let nanoseconds = i64::try_from(since.since(Time::ZERO).as_nanos()).unwrap_or(i64::MAX);
+    status.details.insert("unreachable_time".to_owned(), json!({ "nanoseconds": nanoseconds }));
+    status
 }
 
 impl<A: Allocator> Master<A> {
@@ -100,9 +230,26 @@ impl<A: Allocator> Master<A> {
     }
 
     pub(super) fn task_status(&mut self, framework: FrameworkId, mut status: TaskStatus) -> Result<(), CommandError> {
-        let number = self.find_task(&framework, &status.task)?;
+        let number = self.tasks.find(&framework, &status.task);
+        if let Some(agent) = status.agent.clone() {
+            let copy = self.tasks.find_copy(&framework, &status.task, &agent);
+            let is_elsewhere = number.is_some_and(|number| self.tasks.live[&number].holding.agent != agent);
+            if is_elsewhere || (number.is_none() && copy.is_some()) {
+                self.copy_status(framework, status, agent, copy);
+                return Ok(());
+            }
+        }
+        let Some(number) = number else {
+            if status.uuid.is_none() {
+                self.find_task(&framework, &status.task)?;
+            } else if self.has_framework(&framework) {
+                // The agent repeats a status until it is acknowledged, also of a task that has ended.
+                self.emit(Effect::Status { framework, status });
+            }
+            return Ok(());
+        };
         if let Some(task) = self.tasks.live.get_mut(&number) {
-            task.state = status.state;
+            task.note(&status);
             status.agent = Some(task.holding.agent.clone());
         }
         if status.state.is_terminal() {
@@ -115,101 +262,80 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    fn end_task(&mut self, number: u64) -> Option<LiveTask> {
-        let task = self.tasks.remove(number)?;
+    /// Handles a status of a copy. The framework does not hear of it, so the master acknowledges it.
+    fn copy_status(&mut self, framework: FrameworkId, status: TaskStatus, agent: AgentId, copy: Option<u64>) {
+        if status.state.is_terminal()
+            && let Some(copy) = copy
+        {
+            self.end_task(copy);
+        }
+        if let Some(uuid) = status.uuid
+            && self.agents.contains_key(&agent)
+        {
+            self.emit(Effect::Acknowledge { agent, framework, task: status.task, uuid });
+        }
+    }
+
+    pub(super) fn end_task(&mut self, number: u64) -> Option<LiveTask> {
+        let task = self.drop_freed_task(number)?;
         self.allocator.end_task(&task.holding).expect("an agent is only removed after its tasks");
+        Some(task)
+    }
+
+    /// Drops a task whose resources the allocator has freed already.
+    pub(super) fn drop_freed_task(&mut self, number: u64) -> Option<LiveTask> {
+        let task = self.tasks.remove(number)?;
+        if !self.tasks.any_on(&task.holding.agent) {
+            self.note_idle(&task.holding.agent);
+        }
         Some(task)
     }
 
     pub(super) fn kill(&mut self, framework: FrameworkId, kill: Kill) -> Result<(), CommandError> {
         let number = self.find_task(&framework, &kill.task)?;
         let agent = self.tasks.live[&number].holding.agent.clone();
+        if let Some(named) = kill.agent.filter(|named| *named != agent) {
+            return Err(CommandError::WrongAgent { task: kill.task, named, agent });
+        }
         self.emit(Effect::Kill { agent, framework, task: kill.task, grace: kill.grace });
         Ok(())
     }
 
-    pub(super) fn reconcile(
+    /// Ends tasks of an agent, each with a status to its framework if that is registered. Copies end without one.
+    pub(super) fn end_tasks_with(
         &mut self,
-        framework: &FrameworkId,
-        tasks: Option<Vec<TaskRef>>,
-    ) -> Result<(), CommandError> {
-        let partition_aware = self.framework(framework)?.framework.has_capability(Capability::PartitionAware);
-        let unknown = if partition_aware { TaskState::Unknown } else { TaskState::Lost };
-        let known = |task: &LiveTask| (task.id.clone(), task.state, Some(task.holding.agent.clone()));
-        let answers: Vec<_> = match tasks {
-            None => self.tasks.of_framework(framework).into_iter().map(known).collect(),
-            Some(asked) => {
-                let answer = |asked: TaskRef| match self.tasks.find(framework, &asked.task) {
-                    Some(number) => known(&self.tasks.live[&number]),
-                    None => (asked.task, unknown, asked.agent),
-                };
-                asked.into_iter().map(answer).collect()
-            }
-        };
-        for (task, state, agent) in answers {
-            let reason = Some("REASON_RECONCILIATION".into());
-            let status = TaskStatus { agent, reason, source: MASTER, ..TaskStatus::new(task, state) };
-            self.emit(Effect::Status { framework: framework.clone(), status });
-        }
-        Ok(())
-    }
-
-    /// Returns the statuses that Mesos sends for the tasks of a rejected accept: `TASK_ERROR` for an invalid task, for the
-    /// others `TASK_DROPPED`, or `TASK_LOST` if the framework is not `PARTITION_AWARE`. A task that is already running gets
-    /// none.
-    #[must_use]
-    pub fn launch_failures(
-        &self,
-        framework: &FrameworkId,
-        tasks: Vec<TaskId>,
-        error: &CommandError,
-    ) -> Vec<TaskStatus> {
-        let partition_aware =
-            self.framework(framework).is_ok_and(|entry| entry.framework.has_capability(Capability::PartitionAware));
-        let status = |task: TaskId| {
-            let (state, reason) = match (error.invalid_task() == Some(&task), partition_aware) {
-                (true, _) => (TaskState::Error, "REASON_TASK_INVALID"),
-                (false, true) => (TaskState::Dropped, "REASON_INVALID_OFFERS"),
-                (false, false) => (TaskState::Lost, "REASON_INVALID_OFFERS"),
-            };
-            let status = TaskStatus::new(task, state).reason(reason).message(error.to_string());
-            TaskStatus { source: MASTER, ..status }
-        };
-        tasks.into_iter().filter(|task| !self.tasks.contains(framework, task)).map(status).collect()
-    }
-
-    /// Ends all tasks on an agent that is being removed, with a `TASK_LOST` status to each registered framework.
-    pub(super) fn lose_tasks(&mut self, agent: &AgentId) {
-        for number in self.tasks.numbers_on(agent) {
-            let Some(task) = self.end_task(number) else { continue };
-            if self.framework(&task.holding.framework).is_ok() {
-                let status = TaskStatus {
-                    agent: Some(agent.clone()),
-                    reason: Some("REASON_AGENT_REMOVED".into()),
-                    source: MASTER,
-                    ..TaskStatus::new(task.id, TaskState::Lost)
-                };
-                self.emit(Effect::Status { framework: task.holding.framework, status });
+        numbers: Vec<u64>,
+        state: impl Fn(&Framework) -> TaskState,
+        tell: impl Fn(TaskStatus) -> TaskStatus,
+    ) {
+        for number in numbers {
+            if let Some(task) = self.end_task(number) {
+                self.tell_ended(task, &state, &tell);
             }
         }
     }
 
-    /// Ends all tasks of a framework that is being removed, without statuses.
+    /// Tells a framework that one of its tasks has ended; it does not hear of a copy.
+    pub(super) fn tell_ended(
+        &mut self,
+        task: LiveTask,
+        state: impl Fn(&Framework) -> TaskState,
+        tell: impl Fn(TaskStatus) -> TaskStatus,
+    ) {
+        if let Ok(entry) = self.framework(&task.holding.framework)
+            && !task.is_copy
+        {
+            let status = TaskStatus::new(task.id, state(&entry.framework));
+            let status = tell(TaskStatus { agent: Some(task.holding.agent), source: MASTER, ..status });
+            self.emit(Effect::Status { framework: task.holding.framework, status });
+        }
+    }
+
+    /// Ends all tasks and copies of a framework that is being removed, without statuses.
     pub(super) fn drop_tasks(&mut self, framework: &FrameworkId) {
-        let ids: Vec<TaskId> = self.tasks.of_framework(framework).iter().map(|task| task.id.clone()).collect();
-        for id in ids {
-            if let Some(number) = self.tasks.find(framework, &id) {
-                self.end_task(number);
-            }
+        let copies: Vec<u64> = self.tasks.copies_of(framework).collect();
+        for number in self.tasks.numbers_of(framework).into_iter().chain(copies) {
+            self.end_task(number);
         }
-    }
-
-    /// Returns the holdings of a framework's tasks: agents may register tasks before the framework does.
-    pub(super) fn holdings_of(&self, framework: &FrameworkId) -> Vec<Holding> {
-        self.tasks.of_framework(framework).iter().map(|task| task.holding.clone()).collect()
-    }
-
-    pub(super) fn unknown_framework(framework: &FrameworkId) -> CommandError {
-        AllocatorError::UnknownFramework(framework.clone()).into()
     }
 }

@@ -1,4 +1,4 @@
-//! Timers: batch allocations, the expiry of refusals, and the timeouts of offers and inverse offers.
+//! Timers: batch allocations, the expiry of refusals, and timeouts.
 
 use super::{CommandError, Master};
 use crate::allocator::Allocator;
@@ -24,6 +24,10 @@ pub enum WakeReason {
     RefusalEnds,
     /// The timeout of an unanswered offer or inverse offer.
     OfferTimeout,
+    /// The end of the time for which allocations wait for the agents of a recovery.
+    RecoveryTimeout,
+    /// The removal of a framework that has stayed away too long.
+    FrameworkTimeout,
 }
 
 impl<A: Allocator> Master<A> {
@@ -38,6 +42,8 @@ impl<A: Allocator> Master<A> {
             (self.next_batch, WakeReason::Batch),
             (refusals.flatten().min(), WakeReason::RefusalEnds),
             (timeout, WakeReason::OfferTimeout),
+            (self.recovery.until(), WakeReason::RecoveryTimeout),
+            (self.removals.next(), WakeReason::FrameworkTimeout),
         ];
         let active = timers.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
         active.min_by_key(|wake| (wake.at, wake.reason))
@@ -71,6 +77,12 @@ impl<A: Allocator> Master<A> {
                     self.rescind_made_up_to(oldest);
                     self.rescind_inverse_made_up_to(oldest);
                 }
+                WakeReason::RecoveryTimeout => self.recovery.end(),
+                WakeReason::FrameworkTimeout => {
+                    self.run_removal();
+                    self.maintenance.mark_dirty();
+                    self.finish_drains()?;
+                }
             }
             self.schedule_batch();
         }
@@ -80,6 +92,9 @@ impl<A: Allocator> Master<A> {
 
     /// Schedules a batch for the next multiple of the interval, if it could make an offer or an inverse offer.
     pub(super) fn schedule_batch(&mut self) {
+        if self.recovery.holds_back() {
+            return;
+        }
         if self.next_batch.is_none() && (self.allocator.has_pending() || self.maintenance.is_dirty()) {
             // At the end of time there is no later batch: one at the same instant would repeat for ever.
             let next = self.now.next_multiple_of(self.config.allocation_interval);
@@ -107,7 +122,7 @@ mod tests {
             config.options.min_allocatable = Vec::new();
             let framework = Framework::new("f").role("a".parse().unwrap()).capability(Capability::SharedResources);
             let agent = Agent::new("s", serde_json::from_str(SHARED).unwrap());
-            (config, [Command::AddFramework(framework), Command::AddAgent(agent, Vec::new())])
+            (config, [Command::AddFramework(framework), Command::AddAgent(agent.into())])
         })
     }
 

@@ -1,6 +1,7 @@
 //! [`Operation`]: operations on offered resources, as conversions from consumed to produced resources.
 
 use crate::id::{self, IdError};
+use crate::invalid::InvalidForm;
 use crate::resources::{Disk, DiskType, ReservationType, Resource, Resources, Scalar, Shortfall, SumError, Value};
 use crate::role::Role;
 use crate::task::Task;
@@ -37,9 +38,20 @@ pub enum Operation {
         /// The amount to remove.
         subtract: Scalar,
     },
+    /// An operation that is none of the above because its body is invalid. It fails.
+    Invalid {
+        /// The operation's name.
+        name: &'static str,
+        /// The body as it was given.
+        form: Box<InvalidForm>,
+    },
 }
 
 impl Operation {
+    /// The names of all operations in the journal; in capitals they are those of v1.
+    pub(crate) const NAMES: [&'static str; 8] =
+        ["launch", "launch_group", "reserve", "unreserve", "create", "destroy", "grow_volume", "shrink_volume"];
+
     /// Returns the name of the operation in the journal.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -52,6 +64,7 @@ impl Operation {
             Self::Destroy(_) => "destroy",
             Self::GrowVolume { .. } => "grow_volume",
             Self::ShrinkVolume { .. } => "shrink_volume",
+            Self::Invalid { name, .. } => name,
         }
     }
 
@@ -65,7 +78,8 @@ impl Operation {
             | Self::Create(_)
             | Self::Destroy(_)
             | Self::GrowVolume { .. }
-            | Self::ShrinkVolume { .. } => &[],
+            | Self::ShrinkVolume { .. }
+            | Self::Invalid { .. } => &[],
         }
     }
 }
@@ -88,6 +102,12 @@ pub struct Conversion {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OperationError {
+    /// The body of the operation is invalid.
+    #[error("{0}")]
+    Invalid(SmolStr),
+    /// The offers that the operation would have used are not valid.
+    #[error("{0}")]
+    InvalidOffers(SmolStr),
     /// The operation names no resource.
     #[error("expected at least one resource")]
     Empty,
@@ -200,6 +220,7 @@ impl Operation {
             }
             Self::GrowVolume { volume, addition } => grow(volume, addition),
             Self::ShrinkVolume { volume, subtract } => shrink(volume, *subtract),
+            Self::Invalid { form, .. } => Err(OperationError::Invalid(form.error.clone())),
         }
     }
 }
@@ -212,7 +233,11 @@ impl Operation {
             | Self::Unreserve(resources)
             | Self::Create(resources)
             | Self::Destroy(resources) => Some(resources),
-            Self::Launch(_) | Self::LaunchGroup(_) | Self::GrowVolume { .. } | Self::ShrinkVolume { .. } => None,
+            Self::Launch(_)
+            | Self::LaunchGroup(_)
+            | Self::GrowVolume { .. }
+            | Self::ShrinkVolume { .. }
+            | Self::Invalid { .. } => None,
         }
     }
 }

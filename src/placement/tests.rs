@@ -251,7 +251,7 @@ fn each_offer_is_accepted_once_or_declined() {
     let [Operation::Launch(tasks)] = first.operations.as_slice() else { panic!("{first:?}") };
     assert_eq!((first.offers.as_slice(), tasks.len()), (&["o1".into()][..], 2));
     assert_eq!(tasks[0].details["name"], "/a");
-    assert_eq!(calls[2], Call::Decline { offers: vec!["o3".into()], filters: Filters::default() });
+    assert_eq!(calls[2], Call::Decline { offers: vec!["o3".into()], filters: Filters::default(), each: false });
 }
 
 /// Generates conditions of all kinds: those of `constraints` first, then those of `placement`.

@@ -2,10 +2,12 @@
 
 use crate::framework::Framework;
 use crate::id::{AgentId, ExecutorId, OfferId, OperationId, TaskId};
+use crate::invalid::InvalidForm;
 use crate::offer::{Accept, Filters};
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::uuid::Uuid;
+use smol_str::SmolStr;
 use std::time::Duration;
 
 /// A request of a framework to its master: a call of the Mesos v1 scheduler API. Its serde form is the v1 JSON.
@@ -22,6 +24,8 @@ pub enum Call {
         offers: Vec<OfferId>,
         /// The filter, for the length of which the framework is not offered the same resources again.
         filters: Filters,
+        /// True to pass over offers that are not live, as every transport does: an answer may cross a rescind.
+        each: bool,
     },
     /// Accepts inverse offers: the framework will give the resources back.
     AcceptInverseOffers {
@@ -29,6 +33,8 @@ pub enum Call {
         offers: Vec<OfferId>,
         /// The filter, for the length of which the framework gets no further inverse offer for these agents.
         filters: Filters,
+        /// True to pass over offers that are not live, as every transport does: an answer may cross a rescind.
+        each: bool,
     },
     /// Declines inverse offers: the framework will keep the resources.
     DeclineInverseOffers {
@@ -36,6 +42,8 @@ pub enum Call {
         offers: Vec<OfferId>,
         /// The filter, for the length of which the framework gets no further inverse offer for these agents.
         filters: Filters,
+        /// True to pass over offers that are not live, as every transport does: an answer may cross a rescind.
+        each: bool,
     },
     /// Suppresses offers for these roles; an empty list means all roles of the framework.
     Suppress(Vec<Role>),
@@ -89,6 +97,13 @@ pub enum Call {
     UpdateFramework(Box<Framework>),
     /// Removes the framework and all its tasks.
     Teardown,
+    /// A call that is none of the above because a value in it, such as the name of a role, is invalid. The master rejects it.
+    Invalid {
+        /// The type of the call (`REVIVE`, ...).
+        kind: SmolStr,
+        /// The body of the call as it was given.
+        form: Box<InvalidForm>,
+    },
 }
 
 /// A request to kill a task.

@@ -52,7 +52,7 @@ impl Pace {
     pub fn decline(&self, offers: impl IntoIterator<Item = OfferId>, calls: &mut Calls) {
         let offers: Vec<OfferId> = offers.into_iter().collect();
         if !offers.is_empty() {
-            calls.push(Call::Decline { offers, filters: Filters::refuse_for(self.refusal) });
+            calls.push(Call::Decline { offers, filters: Filters::refuse_for(self.refusal), each: false });
         }
     }
 

@@ -24,22 +24,30 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         }
     }
 
-    /// Drops the executors and the undelivered events of a removed agent or framework.
+    /// Drops the executors of an agent that is removed, and tells the schedulers that it is lost; drops the undelivered events
+    /// of a framework that is removed.
     pub(super) fn clean_up(&mut self, removal: &Removal) {
-        if let Some(executors) = &mut self.executors {
-            executors.drop_all(|id| match removal {
-                Removal::Agent(agent) => id.agent == *agent,
-                Removal::Framework(framework) => id.framework == *framework,
-            });
-        }
         match removal {
             Removal::Agent(agent) => {
-                // Members stay after their framework is removed, so that callers can inspect their schedulers.
-                for framework in self.members.keys().filter(|id| self.master.has_framework(id)) {
-                    self.events.push_back((framework.clone(), Event::Failure(Failure::of_agent(agent.clone()))));
-                }
+                self.drop_executors(|id| id.agent == *agent);
+                self.tell_lost(agent);
             }
+            Removal::Reach(agent) => self.tell_lost(agent),
             Removal::Framework(framework) => self.drop_undelivered(framework),
+        }
+    }
+
+    fn drop_executors(&mut self, matches: impl Fn(&ExecutorRef) -> bool) {
+        if let Some(executors) = &mut self.executors {
+            executors.drop_all(matches);
+        }
+    }
+
+    /// Tells the schedulers that an agent is lost. Members stay after their framework is removed, so that callers can inspect
+    /// their schedulers.
+    fn tell_lost(&mut self, agent: &AgentId) {
+        for framework in self.members.keys().filter(|id| self.master.has_framework(id)) {
+            self.events.push_back((framework.clone(), Event::Failure(Failure::of_agent(agent.clone()))));
         }
     }
 
@@ -53,6 +61,10 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Delivers an effect of the master: to an executor at once, to a scheduler through its queue.
     pub(super) fn deliver_effect(&mut self, emitted: &Emitted) {
         let now = emitted.at;
+        let continues = matches!(&emitted.effect, Effect::Launch { group, .. } if *group == self.group_number());
+        if !continues {
+            self.launch_group();
+        }
         match &emitted.effect {
             Effect::Offer(offer) => {
                 self.offers.entry(offer.framework.clone()).or_default().push(offer.clone());
@@ -82,8 +94,29 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                 let ended = Failure::of_executor(agent.clone(), executor.clone(), *status);
                 self.deliver(framework, Event::Failure(ended));
             }
-            Effect::Launch { agent, framework, role: _, task } => self.launch(now, agent, framework, task),
-            Effect::Kill { agent: _, framework, task, grace } => self.kill(now, framework, task, *grace),
+            Effect::Launch { agent, framework, role: _, task, group: None } => {
+                self.launch(now, (framework, agent), vec![task.clone()], false);
+            }
+            Effect::Launch { agent, framework, role: _, task, group: Some(number) } => {
+                let group = self.group.get_or_insert_with(|| Group {
+                    number: *number,
+                    at: now,
+                    owner: (framework.clone(), agent.clone()),
+                    tasks: Vec::new(),
+                });
+                group.tasks.push(task.clone());
+            }
+            Effect::Kill { agent, framework, task, grace } => self.kill(now, agent, framework, task, *grace),
+            Effect::ShutdownAgent { agent, .. } => {
+                self.drop_executors(|id| id.agent == *agent);
+                self.tell_lost(agent);
+            }
+            Effect::ShutdownFramework { agent, framework } => {
+                self.drop_executors(|id| id.agent == *agent && id.framework == *framework);
+            }
+            Effect::FrameworkRemoved { framework } => self.drop_undelivered(framework),
+            // These agents keep no state of their own, and there is no operator.
+            Effect::Operation { .. } | Effect::Drain { .. } | Effect::TaskConflict { .. } => {}
             Effect::Acknowledge { agent: _, framework: _, task: _, uuid } => {
                 if let Some(executors) = &mut self.executors {
                     executors.acknowledge(uuid);
@@ -108,15 +141,30 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             before - offers.len()
         });
         // A scheduler gets no rescind for an offer that it has not received.
-        if undelivered == 0 && !self.failed_over.contains(framework) {
+        if undelivered == 0 {
             self.deliver(framework, Event::Rescind(offer.clone()));
         }
     }
 
-    fn launch(&mut self, now: Time, agent: &AgentId, framework: &FrameworkId, task: &Task) {
+    fn group_number(&self) -> Option<u64> {
+        self.group.as_ref().map(|group| group.number)
+    }
+
+    /// Launches the group whose tasks have been collected, if there is one.
+    pub(super) fn launch_group(&mut self) {
+        if let Some(Group { at, owner: (framework, agent), tasks, .. }) = self.group.take() {
+            self.launch(at, (&framework, &agent), tasks, true);
+        }
+    }
+
+    fn launch(&mut self, now: Time, owner: (&FrameworkId, &AgentId), tasks: Vec<Task>, is_group: bool) {
+        let (framework, agent) = owner;
         let (Some(executors), Some(member)) = (&mut self.executors, self.members.get(framework)) else {
-            let status = TaskStatus::new(task.id.clone(), TaskState::Running);
-            return self.schedule(now, Command::TaskStatus(framework.clone(), status));
+            for task in tasks {
+                let status = TaskStatus { agent: Some(agent.clone()), ..TaskStatus::new(task.id, TaskState::Running) };
+                self.schedule(now, Command::TaskStatus(framework.clone(), status));
+            }
+            return;
         };
         let info = self.master.agent(agent);
         let describe = |executor| {
@@ -126,16 +174,18 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             subscribed
         };
         let owner = (framework.clone(), agent.clone());
-        let output = executors.launch(owner, task.clone(), (self.transport, &member.dialect), &describe, now);
+        let transport = (self.transport, &member.dialect);
+        let output = executors.launch(owner, tasks, is_group, transport, &describe, now);
         self.process(output);
     }
 
-    fn kill(&mut self, now: Time, framework: &FrameworkId, task: &TaskId, grace: Option<Duration>) {
-        let id = self.executors.as_ref().and_then(|executors| executors.of_task(framework, task)).cloned();
-        if let Some(id) = id {
+    fn kill(&mut self, now: Time, agent: &AgentId, framework: &FrameworkId, task: &TaskId, grace: Option<Duration>) {
+        let executor = self.executors.as_ref().and_then(|executors| executors.of_task(framework, task));
+        if let Some(id) = executor.filter(|id| id.agent == *agent).cloned() {
             self.deliver_to_executor(&id, executor::Event::Kill { task: task.clone(), grace });
         } else {
             let status = TaskStatus::new(task.clone(), TaskState::Killed);
+            let status = TaskStatus { agent: Some(agent.clone()), ..status };
             self.schedule(now, Command::TaskStatus(framework.clone(), status));
         }
     }
@@ -165,8 +215,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         true
     }
 
-    /// Makes a scheduler's calls. A rejected call becomes an error event, and a status for each task that it would have
-    /// launched, as in Mesos.
+    /// Makes a scheduler's calls. A rejected call becomes an error event.
     pub(super) fn call(&mut self, framework: &FrameworkId, calls: Calls) {
         for at in calls.wakes() {
             self.wake(*at, Scheduled::WakeScheduler(framework.clone()));
@@ -180,33 +229,52 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                     continue;
                 }
             };
-            let mut launched: Vec<TaskId> = Vec::new();
-            if let Call::Accept(accept) = &call {
-                launched.extend(accept.tasks().map(|task| task.id.clone()));
-            }
-            if let Err(error) = self.command(Command::Call(framework.clone(), call)) {
+            if let Err(error) = self.command(Command::Call(framework.clone(), judged_each(call))) {
                 self.deliver(framework, Event::Error(error.to_string()));
-                for status in self.master.launch_failures(framework, launched, &error) {
-                    self.deliver(framework, Event::Update(status));
-                }
             }
         }
     }
+}
+
+/// Has a call judged part by part, as every transport does.
+fn judged_each(mut call: Call) -> Call {
+    if let Call::Accept(accept) = &mut call {
+        accept.each = true;
+    } else if let Call::Decline { each, .. }
+    | Call::AcceptInverseOffers { each, .. }
+    | Call::DeclineInverseOffers { each, .. } = &mut call
+    {
+        *each = true;
+    }
+    call
+}
+
+/// The tasks of a group whose launches are being delivered: an executor gets them together.
+#[derive(Debug)]
+pub(super) struct Group {
+    number: u64,
+    at: Time,
+    owner: (FrameworkId, AgentId),
+    tasks: Vec<Task>,
 }
 
 /// An agent or framework that a command removes.
 #[derive(Debug)]
 pub(super) enum Removal {
     Agent(AgentId),
+    /// The agent cannot be reached, but what runs there goes on.
+    Reach(AgentId),
     Framework(FrameworkId),
 }
 
 impl Removal {
     /// Returns what a command removes, if anything.
     pub(super) fn by(command: &Command) -> Option<Self> {
-        if let Command::RemoveAgent(agent) = command {
+        if let Command::RemoveAgent(agent) | Command::UnregisterAgent(agent) = command {
             Some(Self::Agent(agent.clone()))
-        } else if let Command::RemoveFramework(framework) | Command::Call(framework, Call::Teardown) = command {
+        } else if let Command::AgentUnreachable(agent) = command {
+            Some(Self::Reach(agent.clone()))
+        } else if let Command::Call(framework, Call::Teardown) = command {
             Some(Self::Framework(framework.clone()))
         } else {
             None

@@ -31,7 +31,7 @@ struct Running {
     session: Session<Box<dyn Executor>>,
     dialect: Dialect,
     tasks: IndexSet<TaskId>,
-    /// True if the executor was started for a task that names none: it ends with that task.
+    /// True if the executor was started for a task, or a group, that names none: it ends with the last of its tasks.
     single_task: bool,
 }
 
@@ -57,31 +57,38 @@ impl Executors {
         }
     }
 
-    /// Launches a task, after starting its executor if that is not running.
+    /// Launches a task, or the tasks of a group together, after starting their executor if that is not running.
     pub(super) fn launch(
         &mut self,
         (framework, agent): (FrameworkId, AgentId),
-        task: Task,
+        tasks: Vec<Task>,
+        is_group: bool,
         (transport, dialect): (Transport, &Dialect),
         describe: &Describe<'_>,
         at: Time,
     ) -> Output {
         let mut output = Output::default();
-        let info = match ExecutorInfo::of(&task) {
+        let Some(first) = tasks.first() else { return output };
+        let mut fail = |framework: FrameworkId, state, reason: &'static str, message: &str| {
+            for task in &tasks {
+                let status = TaskStatus::new(task.id.clone(), state).reason(reason).message(message);
+                output.report(framework.clone(), by_agent(status, at));
+            }
+        };
+        let info = match ExecutorInfo::of(first) {
             Ok(info) => info,
             Err(error) => {
-                let status = TaskStatus::new(task.id, TaskState::Error).reason("REASON_TASK_INVALID");
-                output.report(framework, by_agent(status.message(error.to_string()), at));
+                fail(framework, TaskState::Error, "REASON_TASK_INVALID", &error.to_string());
                 return output;
             }
         };
         let single_task = info.is_none();
-        let info = info.unwrap_or_else(|| ExecutorInfo::new(task.id.as_str()));
+        let info = info.unwrap_or_else(|| ExecutorInfo::new(first.id.as_str()));
         let id = ExecutorRef { framework, agent, executor: info.id.clone() };
         if !self.numbers.contains_key(&id) {
             let Some(executor) = (self.start)(&id, &info) else {
-                let status = TaskStatus::new(task.id, TaskState::Failed).reason("REASON_CONTAINER_LAUNCH_FAILED");
-                output.report(id.framework, by_agent(status.message("the executor cannot be started"), at));
+                let message = "the executor cannot be started";
+                fail(id.framework, TaskState::Failed, "REASON_CONTAINER_LAUNCH_FAILED", message);
                 return output;
             };
             self.started += 1;
@@ -91,11 +98,19 @@ impl Executors {
             self.numbers.insert(id.clone(), self.started);
             self.deliver(&id, transport, Event::Subscribed(Box::new(describe(info))), at, &mut output);
         }
-        if let Some(running) = self.of_mut(&id) {
-            running.tasks.insert(task.id.clone());
-            self.by_task.insert((id.framework.clone(), task.id.clone()), id.clone());
+        for task in &tasks {
+            if let Some(running) = self.of_mut(&id) {
+                running.tasks.insert(task.id.clone());
+                self.by_task.insert((id.framework.clone(), task.id.clone()), id.clone());
+            }
         }
-        self.deliver(&id, transport, Event::Launch(task), at, &mut output);
+        if is_group {
+            self.deliver(&id, transport, Event::LaunchGroup(tasks), at, &mut output);
+        } else {
+            for task in tasks {
+                self.deliver(&id, transport, Event::Launch(task), at, &mut output);
+            }
+        }
         output
     }
 
@@ -228,7 +243,7 @@ impl Executors {
         if let Some(uuid) = uuid {
             self.deliver(id, transport, Event::Acknowledged { task, uuid }, at, output);
         }
-        if ended && single_task {
+        if ended && single_task && self.of(id).is_some_and(|running| running.tasks.is_empty()) {
             self.remove(id);
         }
     }

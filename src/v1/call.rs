@@ -6,9 +6,12 @@ use super::wire::{DurationInfo, Wrapped, read_resources, read_roles, required, u
 use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
+use crate::invalid::InvalidForm;
 use crate::resources::v1::V1Resource;
 use crate::scheduler::{Call, Kill, OperationRef, Request, TaskRef};
 use crate::uuid::Uuid;
+use serde::Deserialize;
+use serde_json::json;
 use smol_str::SmolStr;
 use std::time::Duration;
 
@@ -77,14 +80,14 @@ impl WireCall {
         match call {
             Call::Subscribe(framework) => Self { subscribe: Some((&**framework).into()), ..Self::of("SUBSCRIBE") },
             Call::Accept(accept) => Self { accept: Some(WireAccept::write(accept, dialect)), ..Self::of("ACCEPT") },
-            Call::Decline { offers, filters } => {
+            Call::Decline { offers, filters, each: _ } => {
                 let body = Decline { offer_ids: Wrapped::wrap_all(offers), filters: write_filters(*filters) };
                 Self { decline: Some(body), ..Self::of("DECLINE") }
             }
-            Call::AcceptInverseOffers { offers, filters } => {
+            Call::AcceptInverseOffers { offers, filters, each: _ } => {
                 Self { accept_inverse_offers: inverse(offers, *filters), ..Self::of("ACCEPT_INVERSE_OFFERS") }
             }
-            Call::DeclineInverseOffers { offers, filters } => {
+            Call::DeclineInverseOffers { offers, filters, each: _ } => {
                 Self { decline_inverse_offers: inverse(offers, *filters), ..Self::of("DECLINE_INVERSE_OFFERS") }
             }
             Call::Suppress(list) => Self { suppress: roles(list), ..Self::of("SUPPRESS") },
@@ -130,10 +133,40 @@ impl WireCall {
                 Self { update_framework: Some((&**framework).into()), ..Self::of("UPDATE_FRAMEWORK") }
             }
             Call::Teardown => Self::of("TEARDOWN"),
+            Call::Invalid { kind, form } => {
+                let tagged = json!({ "type": kind, kind.to_ascii_lowercase(): form.given });
+                Self::deserialize(tagged).unwrap_or_else(|_| Self { r#type: Some(kind.clone()), ..Self::of("") })
+            }
         }
     }
 
+    /// Reads a call. If a value in it is invalid, its body is kept as it is given.
     pub(super) fn read(self) -> Result<Call, V1Error> {
+        let has_values = self.subscribe.is_some()
+            || self.update_framework.is_some()
+            || self.revive.is_some()
+            || self.suppress.is_some()
+            || self.request.is_some();
+        let kept = has_values.then(|| self.clone());
+        self.read_valid().or_else(|error| match kept {
+            Some(kept) if error.is_of_value() => kept.keep(error),
+            _ => Err(error),
+        })
+    }
+
+    fn keep(self, error: V1Error) -> Result<Call, V1Error> {
+        let kind = required(self.r#type.clone(), "type")?;
+        let mut written = serde_json::to_value(self).expect("a wire type has text keys");
+        match written.get_mut(kind.to_ascii_lowercase()) {
+            Some(body) => {
+                let form = Box::new(InvalidForm::new(body.take(), error.to_string()));
+                Ok(Call::Invalid { kind, form })
+            }
+            None => Err(error),
+        }
+    }
+
+    fn read_valid(self) -> Result<Call, V1Error> {
         let inverse =
             |body: InverseOfferAnswer| (Wrapped::unwrap_all(body.inverse_offer_ids), read_filters(body.filters));
         let roles = |body: Option<Roles>| read_roles(body.map(|body| body.roles).unwrap_or_default());
@@ -142,15 +175,16 @@ impl WireCall {
             "ACCEPT" => Call::Accept(required(self.accept, "accept")?.read()?),
             "DECLINE" => {
                 let Decline { offer_ids, filters } = required(self.decline, "decline")?;
-                Call::Decline { offers: Wrapped::unwrap_all(offer_ids), filters: read_filters(filters) }
+                let (offers, filters) = (Wrapped::unwrap_all(offer_ids), read_filters(filters));
+                Call::Decline { offers, filters, each: true } // over a connection an answer may cross a rescind
             }
             "ACCEPT_INVERSE_OFFERS" => {
                 let (offers, filters) = inverse(required(self.accept_inverse_offers, "accept_inverse_offers")?);
-                Call::AcceptInverseOffers { offers, filters }
+                Call::AcceptInverseOffers { offers, filters, each: true }
             }
             "DECLINE_INVERSE_OFFERS" => {
                 let (offers, filters) = inverse(required(self.decline_inverse_offers, "decline_inverse_offers")?);
-                Call::DeclineInverseOffers { offers, filters }
+                Call::DeclineInverseOffers { offers, filters, each: true }
             }
             "SUPPRESS" => Call::Suppress(roles(self.suppress)?),
             "REVIVE" => Call::Revive(roles(self.revive)?),

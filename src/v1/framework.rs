@@ -10,11 +10,13 @@ use crate::role::Role;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
+use std::time::Duration;
 
 wire!(WireSubscribe { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: SmolStr });
 wire!(FrameworkInfo {
     user: SmolStr, name: SmolStr ;
-    id: Wrapped<FrameworkId>, role: SmolStr, offer_filters: IndexMap<SmolStr, OfferFilters> ;
+    id: Wrapped<FrameworkId>, role: SmolStr, offer_filters: IndexMap<SmolStr, OfferFilters>, failover_timeout: f64,
+    checkpoint: bool, principal: SmolStr ;
     roles: SmolStr, capabilities: WireCapability ; .. details
 });
 wire!(WireCapability { ; r#type: SmolStr ; });
@@ -22,8 +24,8 @@ wire!(OfferFilters { ; min_allocatable_resources: Minimums ; });
 wire!(Minimums { ; ; quantities: Amounts });
 wire!(Amounts { quantities: IndexMap<SmolStr, Wrapped<Number>> ; ; });
 
-/// The detail with the user that tasks run as.
-const USER: &str = "user";
+/// The longest time in seconds that Mesos can count. It stands for a framework that is never removed.
+const FOR_EVER: f64 = 9_223_372_036.0;
 
 impl From<&Framework> for WireSubscribe {
     fn from(framework: &Framework) -> Self {
@@ -50,8 +52,6 @@ impl From<&Framework> for FrameworkInfo {
     /// Adds the capability `MULTI_ROLE` to a framework without exactly one role, and the user and name that v1 requires.
     fn from(framework: &Framework) -> Self {
         let several = framework.is_multi_role();
-        let mut details = framework.details.clone();
-        let user = details.shift_remove(USER);
         let implied = (several && !framework.has_capability(Capability::MultiRole)).then_some(Capability::MultiRole);
         let capabilities = framework.capabilities.iter().copied().chain(implied);
         let role = framework.roles.first().filter(|role| !several && !role.is_default());
@@ -60,17 +60,24 @@ impl From<&Framework> for FrameworkInfo {
             (role.as_str().into(), OfferFilters { min_allocatable_resources: Some(Minimums { quantities }) })
         };
         Self {
-            user: user.as_ref().and_then(Json::as_str).unwrap_or_default().into(),
+            user: framework.user.clone().unwrap_or_default(),
             name: framework.name.clone().unwrap_or_else(|| framework.id.as_str().into()),
             id: (!framework.id.as_str().is_empty()).then(|| framework.id.clone().into()),
             role: role.map(|role| role.as_str().into()),
             offer_filters: (!framework.offer_filters.is_empty())
                 .then(|| framework.offer_filters.iter().map(minimums).collect()),
             roles: if several { write_roles(&framework.roles) } else { Vec::new() },
+            failover_timeout: match framework.failover_timeout {
+                Some(Duration::ZERO) => None,
+                Some(timeout) => Some(timeout.as_secs_f64().min(FOR_EVER)),
+                None => Some(FOR_EVER),
+            },
+            checkpoint: framework.checkpoint.then_some(true),
+            principal: framework.principal.clone(),
             capabilities: capabilities
                 .map(|capability| WireCapability { r#type: Some(capability.as_str().into()) })
                 .collect(),
-            details,
+            details: framework.details.clone(),
         }
     }
 }
@@ -89,10 +96,10 @@ impl FrameworkInfo {
             (false, ..) => return Err(V1Error::Framework("roles", "absent without the capability MULTI_ROLE")),
         };
         let id = self.id.map_or_else(|| FrameworkId::from(""), |id| id.value);
-        let mut details = self.details;
-        if !self.user.is_empty() {
-            details.shift_insert(0, USER.to_owned(), Json::from(self.user.as_str()));
-        }
+        let failover_timeout = match self.failover_timeout.unwrap_or(0.0) {
+            seconds if seconds >= FOR_EVER => None,
+            seconds => Some(Duration::try_from_secs_f64(seconds).unwrap_or_default()), // Mesos takes a negative one as 0
+        };
         let mut framework = Framework::new(id);
         framework.name = (self.name != framework.id.as_str()).then_some(self.name);
         framework.roles = roles;
@@ -102,7 +109,11 @@ impl FrameworkInfo {
             let minimums = minimums.into_iter().map(Quantities::try_from).collect::<Result<_, _>>()?;
             framework.offer_filters.insert(Role::new(role)?, minimums);
         }
-        framework.details = details;
+        framework.failover_timeout = failover_timeout;
+        framework.checkpoint = self.checkpoint.unwrap_or(false);
+        framework.principal = self.principal;
+        framework.user = (!self.user.is_empty()).then_some(self.user);
+        framework.details = self.details;
         Ok(framework)
     }
 }

@@ -4,6 +4,7 @@ use super::task::{EXECUTOR, TaskInfo};
 use super::wire::{Wrapped, read_resource, read_resources, unwrapped, wire, wrapped};
 use super::{Dialect, V1Error};
 use crate::id::{AgentId, OfferId, OperationId};
+use crate::invalid::InvalidForm;
 use crate::json::Number;
 use crate::offer::{Accept, Filters, Operation, OperationState, OperationStatus};
 use crate::resources::v1::V1Resource;
@@ -11,7 +12,8 @@ use crate::resources::{Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::task::Task;
 use crate::uuid::Uuid;
-use serde_json::Value as Json;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
@@ -57,13 +59,15 @@ impl WireAccept {
         let mut role = None;
         for mut wire in self.operations {
             let id = unwrapped(wire.id.take());
-            let Some((operation, allocated)) = read_operation(wire)? else { continue };
+            let Some((operation, allocated)) = read_or_keep(wire)? else { continue };
             role = role.or(allocated);
             feedback.extend(id.map(|id| (operations.len(), id)));
             operations.push(operation);
         }
         let filters = read_filters(self.filters);
-        Ok(Accept { operations, filters, feedback, role, ..Accept::to(Wrapped::unwrap_all(self.offer_ids)) })
+        // Over a connection an accept may cross a rescind.
+        let accept = Accept::to(Wrapped::unwrap_all(self.offer_ids)).each();
+        Ok(Accept { operations, filters, feedback, role, ..accept })
     }
 }
 
@@ -107,8 +111,43 @@ fn write_operation(operation: &Operation, accept: &Accept, dialect: &Dialect) ->
         Operation::ShrinkVolume { volume, subtract } => {
             wire.shrink_volume = Some(Shrink { volume: one(volume), subtract: Number::from(*subtract).into() });
         }
+        Operation::Invalid { name, form } => {
+            let mut body = form.given.clone();
+            if let Some(amount) = body.get_mut(SUBTRACT).filter(|amount| amount.is_number()) {
+                *amount = json!({ "value": amount });
+            }
+            let tagged = json!({ "type": wire.r#type.take(), *name: body });
+            wire = WireOperation::deserialize(tagged).unwrap_or(wire);
+        }
     }
     wire
+}
+
+/// The field of a shrink with the amount, which the journal has as a bare number.
+const SUBTRACT: &str = "subtract";
+
+/// Converts to an operation, and keeps the body of one that is invalid as it is given.
+fn read_or_keep(wire: WireOperation) -> Result<Option<(Operation, Option<Role>)>, V1Error> {
+    let kept = wire.clone();
+    read_operation(wire).or_else(|error| {
+        let name = Operation::NAMES.into_iter().find(|name| kept.is(name));
+        let written = serde_json::to_value(&kept).expect("a wire type has text keys");
+        let Some((name, mut given)) = name.and_then(|name| Some((name, written.get(name)?.clone()))) else {
+            return Err(error);
+        };
+        if let Some(amount) = given.get_mut(SUBTRACT) {
+            *amount = amount["value"].take();
+        }
+        let form = Box::new(InvalidForm::new(given, error.to_string()));
+        Ok(Some((Operation::Invalid { name, form }, None)))
+    })
+}
+
+impl WireOperation {
+    /// Returns whether the operation is of the type with that name in the journal.
+    fn is(&self, name: &str) -> bool {
+        self.r#type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(name))
+    }
 }
 
 /// Converts to an operation and the role that its resources are allocated to; `None` for an unknown type.
@@ -118,18 +157,18 @@ fn read_operation(wire: WireOperation) -> Result<Option<(Operation, Option<Role>
         Ok::<_, V1Error>((operation(resources), role))
     };
     let tasks = |infos: Vec<TaskInfo>| {
-        let tasks = infos.into_iter().map(TaskInfo::read).collect::<Result<Vec<Task>, _>>()?;
+        let tasks: Vec<Task> = infos.into_iter().map(TaskInfo::read_or_keep).collect();
         let role = tasks.iter().find_map(|task| task.role.clone());
-        Ok::<_, V1Error>((tasks, role))
+        (tasks, role)
     };
     let kind = wire.r#type.clone();
     let read = match (kind.as_deref(), wire) {
         (Some("LAUNCH"), WireOperation { launch: Some(launch), .. }) => {
-            let (tasks, role) = tasks(launch.task_infos)?;
+            let (tasks, role) = tasks(launch.task_infos);
             (Operation::Launch(tasks), role)
         }
         (Some("LAUNCH_GROUP"), WireOperation { launch_group: Some(group), .. }) => {
-            let (mut tasks, role) = tasks(group.task_group.tasks)?;
+            let (mut tasks, role) = tasks(group.task_group.tasks);
             for task in &mut tasks {
                 task.details.extend(group.executor.clone().map(|executor| (EXECUTOR.to_owned(), executor)));
             }

@@ -4,9 +4,12 @@ use super::wire::{Wrapped, read_resources, unwrapped, wire, wrapped};
 use super::{Dialect, V1Error, lenient};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, TaskId};
+use crate::invalid::InvalidForm;
+use crate::resources::Resources;
 use crate::resources::v1::V1Resource;
 use crate::task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
 use crate::uuid::Uuid;
+use serde::Deserialize;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
 
@@ -18,8 +21,11 @@ wire!(TaskInfo {
 });
 
 impl TaskInfo {
-    /// Writes a task. v1 requires a name: without one of its own, a task has its id for a name.
+    /// Writes a task. v1 requires a name: without one of its own, a task has its id for a name. Invalid resources are written
+    /// as they were given.
     pub(super) fn write(task: &Task, resources: Vec<V1Resource>) -> Self {
+        let given = task.invalid.as_ref().and_then(|form| Vec::deserialize(&form.given).ok());
+        let resources = given.unwrap_or(resources);
         let named = task.details.contains_key("name");
         Self {
             task_id: task.id.clone().into(),
@@ -31,13 +37,30 @@ impl TaskInfo {
     }
 
     pub(super) fn read(self) -> Result<Task, V1Error> {
+        let id = self.task_id.value.clone();
+        let task = self.read_or_keep();
+        match &task.invalid {
+            Some(form) => Err(V1Error::Task { task: id, error: form.error.clone() }),
+            None => Ok(task),
+        }
+    }
+
+    /// Reads a task, and keeps its resources as they are given if they are invalid.
+    pub(super) fn read_or_keep(self) -> Task {
         let id = self.task_id.value;
-        let (resources, role) = read_resources(self.resources).map_err(|error| error.of_task(&id))?;
+        let given = self.resources.clone();
+        let (resources, role, invalid) = match read_resources(self.resources) {
+            Ok((resources, role)) => (resources, role, None),
+            Err(error) => {
+                let given = serde_json::to_value(given).expect("a wire type has text keys");
+                (Resources::new(), None, Some(Box::new(InvalidForm::new(given, error.to_string()))))
+            }
+        };
         let mut details = self.details;
         if let Some(name) = self.name.filter(|name| name != id.as_str()) {
             details.shift_insert(0, "name".to_owned(), Json::from(name.as_str()));
         }
-        Ok(Task { agent: unwrapped(self.agent_id), role, details, ..Task::new(id, resources) })
+        Task { agent: unwrapped(self.agent_id), role, invalid, details, ..Task::new(id, resources) }
     }
 }
 

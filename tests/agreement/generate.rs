@@ -1,13 +1,14 @@
 //! Random commands that mean something: each is made from a few dice and the state at its moment, so that
 //! offers are answered, tasks end, and small amounts collide; some are wrong on purpose.
 
-use crate::kinds::{AGENTS, agent_resources, part, reserved_to, resized, told_otherwise, volumes_of};
-use crate::reference::{LiveInverseOffer, LiveOffer, Reference};
+use crate::kinds::{AGENTS, agent_resources, executor, part, reserved_to, resized, told_otherwise, volumes_of};
+use crate::reference::{Fate, LiveInverseOffer, LiveOffer, Reference};
 use apportion::allocator::{Quota, Weight};
 use apportion::{
-    Accept, Agent, AgentUpdate, Attributes, Call, Capability, Command, Domain, Filters, Framework, FrameworkId, Offer,
-    OfferConstraints, OfferId, Operation, Quantities, Role, RunningTask, Scalar, Task, TaskId, TaskState, TaskStatus,
-    Time, Unavailability,
+    Accept, Agent, AgentId, AgentUpdate, Attributes, Call, Capability, Command, Domain, Drain, ExecutorRef, Filters,
+    Framework, FrameworkId, InvalidForm, Kill, Offer, OfferConstraints, OfferId, Operation, Quantities, Recovery,
+    Registration, Role, RunningExecutor, RunningTask, Scalar, Task, TaskId, TaskRef, TaskState, TaskStatus, Time,
+    Unavailability, Uuid,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -54,6 +55,19 @@ pub(crate) enum Kind {
     SetQuota,
     SetMaintenance,
     AnswerInverse,
+    /// A connection to an agent breaks, or the agent goes.
+    Depart,
+    /// An agent that was there comes back.
+    Return,
+    Drain,
+    Recover,
+    RecoverFramework,
+    Subscribe,
+    EndExecutor,
+    /// A status of a task that is not known, or of a copy.
+    StrayStatus,
+    /// An answer of which something may be wrong, judged one by one.
+    Each,
     /// One more framework of a crowd comes.
     Join,
     /// An offer is declined, most often for long.
@@ -61,7 +75,7 @@ pub(crate) enum Kind {
 }
 
 /// How often each kind comes up. What the crate does not do yet is left out here.
-const KINDS: [(u32, Kind); 23] = [
+const KINDS: [(u32, Kind); 31] = [
     (3, Kind::AddAgent),
     (2, Kind::UpdateAgent),
     (1, Kind::RemoveAgent),
@@ -85,6 +99,14 @@ const KINDS: [(u32, Kind); 23] = [
     (3, Kind::SetQuota),
     (2, Kind::SetMaintenance),
     (3, Kind::AnswerInverse),
+    (4, Kind::Depart),
+    (4, Kind::Return),
+    (2, Kind::Drain),
+    (2, Kind::RecoverFramework),
+    (2, Kind::Subscribe),
+    (2, Kind::EndExecutor),
+    (2, Kind::StrayStatus),
+    (4, Kind::Each),
 ];
 
 /// How often each kind comes up where many frameworks turn down most of what they are offered.
@@ -108,7 +130,7 @@ const CROWD: [(u32, Kind); 12] = [
 pub(crate) struct Move {
     pub(crate) kind: Kind,
     pub(crate) wait: Duration,
-    pub(crate) dice: [u8; 16],
+    pub(crate) dice: [u8; 28],
 }
 
 impl fmt::Debug for Move {
@@ -121,6 +143,8 @@ impl fmt::Debug for Move {
 pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let first = prop_oneof![Just(Kind::AddAgent), Just(Kind::AddFramework)];
     let setup = prop::collection::vec(each(first.boxed()), 2..6);
+    let recovery = prop::collection::vec(each(prop_oneof![Just(Kind::Recover), Just(Kind::SetQuota)].boxed()), 0..3);
+    let setup = chained(recovery, setup);
     chained(setup, prop::collection::vec(each(one_of(&KINDS)), 10..36))
 }
 
@@ -139,7 +163,7 @@ fn one_of(kinds: &[(u32, Kind)]) -> BoxedStrategy<Kind> {
 fn each(kind: BoxedStrategy<Kind>) -> impl Strategy<Value = Move> {
     let wait = prop::sample::select(WAITS.as_slice());
     let made = |(kind, wait, dice)| Move { kind, wait: Duration::from_millis(wait), dice };
-    (kind, wait, any::<[u8; 16]>()).prop_map(made)
+    (kind, wait, any::<[u8; 28]>()).prop_map(made)
 }
 
 fn chained(
@@ -203,6 +227,7 @@ pub(crate) fn role(path: &str) -> Role {
 }
 
 /// The command that a move comes to in a state; none if nothing can be done but wait.
+#[expect(clippy::too_many_lines, reason = "an arm for each kind")]
 pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
     let mut dice = Dice(made.dice.iter());
     let dice = &mut dice;
@@ -212,10 +237,30 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
         Kind::AddAgent => add_agent(dice, state),
         Kind::UpdateAgent => Command::UpdateAgent(update_agent(&dice.pick_some(&state.agents)?.agent, dice)),
         Kind::RemoveAgent => Command::RemoveAgent(dice.pick_some(&agents)?),
-        Kind::SwitchAgent => match (dice.below(2), dice.pick_some(&agents)?) {
-            (0, id) => Command::ActivateAgent(id),
-            (_, id) => Command::DeactivateAgent(id),
-        },
+        Kind::Depart => depart(dice),
+        Kind::Return => comes_back(dice, state)?,
+        Kind::Drain => drain(dice),
+        Kind::Recover => recover(dice),
+        Kind::RecoverFramework => {
+            let give_up_after = Duration::from_millis(dice.pick(&[1000, 3000, 250, 100_000]));
+            Command::RecoverFramework(framework(dice.pick(&FRAMEWORKS).into(), dice), give_up_after)
+        }
+        Kind::Subscribe => {
+            let id = if dice.one_in(2) { dice.pick_some(&frameworks)? } else { dice.pick(&FRAMEWORKS).into() };
+            Command::Call(id.clone(), Call::Subscribe(Box::new(framework(id, dice))))
+        }
+        Kind::EndExecutor => {
+            let known = dice.pick_some(&state.executors);
+            let ended = known.map(|known| ExecutorRef::new(known.held.framework, known.held.agent, known.id));
+            let stray = ExecutorRef::new(dice.pick(&FRAMEWORKS), dice.pick(&IDS), dice.pick(&["e1", "e3"]));
+            Command::ExecutorEnded(ended.filter(|_| !dice.one_in(4)).unwrap_or(stray), 256)
+        }
+        Kind::StrayStatus => stray_status(dice, state),
+        Kind::Each => judged_each(dice, state)?,
+        Kind::SwitchAgent => {
+            let id = if dice.one_in(4) { dice.pick(&IDS).into() } else { dice.pick_some(&agents)? };
+            if dice.one_in(2) { Command::DeactivateAgent(id) } else { Command::ActivateAgent(id) }
+        }
         Kind::AddFramework => Command::AddFramework(framework(dice.pick(&FRAMEWORKS).into(), dice)),
         Kind::Join => {
             let number = state.frameworks.len() + 10 * state.tasks.len();
@@ -226,15 +271,20 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
         Kind::Refuse => {
             let offer = dice.pick_some(&state.offers)?;
             let filters = Filters::refuse_for(Duration::from_millis(dice.pick(&[900_000, 900_000, 900_000, 3000])));
-            Command::Call(offer.held.framework.clone(), Call::Decline { offers: vec![id_of(&offer)], filters })
+            Command::Call(
+                offer.held.framework.clone(),
+                Call::Decline { offers: vec![state.offer_id(offer.number)], filters, each: false },
+            )
         }
-        Kind::UpdateFramework => Command::UpdateFramework(framework(dice.pick_some(&frameworks)?, dice)),
-        Kind::RemoveFramework if dice.one_in(2) => Command::Call(dice.pick_some(&frameworks)?, Call::Teardown),
+        Kind::UpdateFramework => {
+            let id = dice.pick_some(&frameworks)?;
+            Command::Call(id.clone(), Call::UpdateFramework(Box::new(framework(id, dice))))
+        }
         Kind::RemoveFramework => {
             // Sometimes one that is known only by its tasks.
             let owner = dice.pick_some(&state.tasks).map(|task| task.held.framework);
             let owner = owner.filter(|_| dice.one_in(2));
-            Command::RemoveFramework(owner.or_else(|| dice.pick_some(&frameworks))?)
+            Command::Call(owner.or_else(|| dice.pick_some(&frameworks))?, Call::Teardown)
         }
         Kind::SwitchFramework => match (dice.below(2), dice.pick_some(&frameworks)?) {
             (0, id) => Command::ActivateFramework(id),
@@ -259,23 +309,36 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             let filters = dice.filters();
             let all = dice.one_in(3);
             let its = state.offers.iter().filter(|other| other.held.framework == framework);
-            let offers: Vec<OfferId> = its.filter(|other| all || other.number == offer.number).map(id_of).collect();
-            Command::Call(framework, Call::Decline { offers, filters })
+            let its = its.filter(|other| all || other.number == offer.number);
+            let offers: Vec<OfferId> = its.map(|offer| state.offer_id(offer.number)).collect();
+            Command::Call(framework, Call::Decline { offers, filters, each: false })
         }
         Kind::Suppress => Command::Call(dice.pick_some(&frameworks)?, Call::Suppress(some_roles(dice, state))),
         Kind::Revive => Command::Call(dice.pick_some(&frameworks)?, Call::Revive(some_roles(dice, state))),
         Kind::TaskStatus => {
             let task = dice.pick_some(&state.tasks)?;
-            Command::TaskStatus(task.held.framework, TaskStatus::new(task.id, dice.pick(&STATES)))
+            let mut status = TaskStatus::new(task.id, dice.pick(&STATES));
+            status.agent = Some(task.held.agent).filter(|_| dice.one_in(2));
+            status.uuid = uuid(dice);
+            if dice.one_in(4) {
+                status.healthy = Some(dice.one_in(2));
+                status.executor = Some("told".into());
+                status.details.insert("container_status".to_owned(), json!({"executor_pid": dice.below(256)}));
+            }
+            Command::TaskStatus(task.held.framework, status)
         }
         Kind::Ask => ask(dice.pick_some(&frameworks)?, dice, state),
         Kind::Wait => return None,
         Kind::Wrong => wrong(dice, state),
         Kind::Operations => {
             let offer = dice.pick_some(&state.offers)?;
-            let mut accept = Accept::of(&told(&offer));
+            let mut accept = Accept::of(&told(state, &offer));
             accept.operations = operations(dice, &offer);
             accept.filters = dice.filters();
+            accept.each = dice.one_in(2);
+            if dice.one_in(3) {
+                accept.feedback.insert(0, "op-0".into());
+            }
             Command::Call(offer.held.framework, Call::Accept(accept))
         }
         Kind::SetQuota => set_quota(dice),
@@ -285,12 +348,16 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
         }
         Kind::AnswerInverse => {
             let LiveInverseOffer { number, framework, .. } = dice.pick_some(&state.inverse_offers)?;
-            let (offers, filters) = (vec![format!("I{number}").into()], dice.filters());
-            let accepts = dice.one_in(2);
+            let (mut offers, filters) = (vec![state.inverse_offer_id(number)], dice.filters());
+            let (accepts, each) = (dice.one_in(2), dice.one_in(2));
+            if dice.one_in(3) {
+                let other = dice.pick_some(&state.inverse_offers).map(|other| state.inverse_offer_id(other.number));
+                offers.extend(other.into_iter().chain(["I999".into()]));
+            }
             let call = if accepts {
-                Call::AcceptInverseOffers { offers, filters }
+                Call::AcceptInverseOffers { offers, filters, each }
             } else {
-                Call::DeclineInverseOffers { offers, filters }
+                Call::DeclineInverseOffers { offers, filters, each }
             };
             Command::Call(framework, call)
         }
@@ -319,7 +386,7 @@ fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
     if dice.one_in(8) {
         agent.unavailability = Some(window(dice));
     }
-    let mut tasks = Vec::new();
+    let mut registration = Registration::from(agent.clone());
     for n in 0..[0, 0, 0, 1, 1, 2][dice.below(6)] {
         let (framework, role) = (dice.pick(&FRAMEWORKS), dice.role());
         let id = unused_task(state, &framework.into(), n);
@@ -328,9 +395,219 @@ fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
             _ => agent.resources.clone(),
         };
         let resources = part(&resources, || dice.below(256));
-        tasks.push(RunningTask::new(framework, role, Task::new(id, resources)));
+        let mut running = RunningTask::new(framework, role, Task::new(id, resources));
+        if dice.one_in(6) {
+            running = running.state(dice.pick(&[TaskState::Staging, TaskState::Finished]));
+        }
+        registration = registration.task(running);
     }
-    Command::AddAgent(agent, tasks)
+    if dice.one_in(4) {
+        // One whose id runs elsewhere.
+        let elsewhere = dice.pick_some(&state.tasks);
+        registration.tasks.extend(elsewhere.map(|task| {
+            let resources = part(&agent.resources, || dice.below(256));
+            RunningTask::new(task.held.framework, task.held.role, Task::new(task.id, resources))
+        }));
+    }
+    if dice.one_in(4) {
+        let resources = dice.pick(&["cpus:0.5", "", "mem:16"]).parse().expect("resources");
+        registration =
+            registration.executor(RunningExecutor::new("e1", dice.pick(&FRAMEWORKS), dice.role(), resources));
+    }
+    Command::AddAgent(registration)
+}
+
+/// The ids of agents, some of which never come.
+const IDS: [&str; 5] = ["a1", "a2", "a3", "a4", "a1"];
+
+fn depart(dice: &mut Dice<'_>) -> Command {
+    let id: AgentId = dice.pick(&IDS).into();
+    match dice.below(7) {
+        0..3 => Command::DisconnectAgent(id),
+        3 | 4 => Command::AgentUnreachable(id),
+        5 => Command::AgentGone(id),
+        _ => Command::UnregisterAgent(id),
+    }
+}
+
+fn drain(dice: &mut Dice<'_>) -> Command {
+    let mut drain = Drain::default();
+    drain.max_grace_period = dice.pick(&[None, Some(Duration::from_secs(3)), Some(Duration::ZERO)]);
+    drain.mark_gone = dice.one_in(3);
+    Command::DrainAgent(dice.pick(&IDS).into(), drain)
+}
+
+fn recover(dice: &mut Dice<'_>) -> Command {
+    let lists: [&[&str]; 5] = [&["a1", "a2", "a3"], &["a1", "a2"], &["a3"], &["a1", "a4"], &[]];
+    let mut recovery = Recovery::of(dice.pick(&lists).iter().copied().map(AgentId::from));
+    recovery.factor = Scalar::milli(dice.pick(&[800, 500, 333, 0, 1000]));
+    recovery.timeout = Duration::from_millis(dice.pick(&[600_000, 3000, 2500, 0]));
+    Command::Recover(recovery)
+}
+
+/// An agent comes back, with some of what was on it, and perhaps with more.
+fn comes_back(dice: &mut Dice<'_>, state: &Reference) -> Option<Command> {
+    let away = state.agents.iter().filter(|known| !known.connected).map(|known| known.agent.clone());
+    let away: Vec<Agent> = away.collect();
+    let unreachable = state.departed.iter().filter(|departed| departed.fate != Fate::Gone || dice.one_in(4));
+    let unreachable: Vec<AgentId> = unreachable.map(|departed| departed.id.clone()).collect();
+    let mut agent = match dice.pick_some(&away) {
+        Some(agent) if unreachable.is_empty() || !dice.one_in(3) => agent,
+        _ => Agent::new(dice.pick_some(&unreachable)?, agent_resources(dice.below(256))).hostname("h2"),
+    };
+    if dice.one_in(5) {
+        agent.resources = agent_resources(dice.below(256));
+    }
+    if dice.one_in(5) {
+        agent = agent.attribute("rack", "r2");
+    }
+    if dice.one_in(2) {
+        agent.unavailability = None; // what is known of the machine stands
+    }
+    let id = agent.id.clone();
+    let total = agent.resources.clone();
+    let mut tasks: Vec<RunningTask> = Vec::new();
+    for task in state.tasks.iter().filter(|task| task.held.agent == id) {
+        let resources = if dice.one_in(6) { Default::default() } else { task.held.resources.clone() };
+        let mut brought = Task::new(task.id.clone(), resources);
+        brought.details = task.details.clone();
+        brought.details.remove("executor"); // its agent tells the id alone
+        let mut running = RunningTask::new(task.held.framework.clone(), task.held.role.clone(), brought);
+        running.executor = task.executor.clone();
+        tasks.push(running);
+    }
+    for copy in state.copies.iter().filter(|copy| copy.held.agent == id) {
+        let brought = Task::new(copy.id.clone(), copy.held.resources.clone());
+        tasks.push(RunningTask::new(copy.held.framework.clone(), copy.held.role.clone(), brought));
+    }
+    let told_lost = state.agents.iter().filter(|known| known.agent.id == id).flat_map(|known| &known.told_lost);
+    let told_lost: Vec<(FrameworkId, TaskId)> = told_lost.cloned().collect();
+    let unreachable = state.unreachable_tasks.iter().filter(|task| task.agent == id);
+    let unreachable = unreachable.map(|task| (task.framework.clone(), task.id.clone()));
+    let lives = |framework: &&FrameworkId| state.task(framework, &"t1".into()).is_some();
+    let removed = state
+        .removed
+        .iter()
+        .filter(|framework| !lives(framework))
+        .map(|framework| (framework.clone(), TaskId::from("t1")));
+    for (framework, task) in told_lost.into_iter().chain(unreachable).chain(removed) {
+        let brought = Task::new(task, part(&total, || dice.below(256)));
+        tasks.push(RunningTask::new(framework, dice.role(), brought));
+    }
+    let mut registration = Registration::from(agent);
+    for running in tasks {
+        let key = (&running.framework, &running.task.id);
+        if registration.tasks.iter().any(|other| (&other.framework, &other.task.id) == key) {
+            continue;
+        }
+        match dice.below(8) {
+            6 => {}
+            7 => registration = registration.task(running.state(TaskState::Finished)),
+            5 => registration = registration.task(running.state(TaskState::Killing)),
+            _ => registration = registration.task(running),
+        }
+    }
+    for known in state.executors.iter().filter(|known| known.held.agent == id) {
+        if !dice.one_in(4) {
+            let held = known.held.clone();
+            let back = RunningExecutor::new(known.id.clone(), held.framework, held.role, held.resources);
+            registration = registration.executor(back);
+        }
+    }
+    Some(Command::AddAgent(registration))
+}
+
+fn uuid(dice: &mut Dice<'_>) -> Option<Uuid> {
+    dice.one_in(2).then(|| Uuid::from_seed(1, dice.below(256) as u64))
+}
+
+fn stray_status(dice: &mut Dice<'_>, state: &Reference) -> Command {
+    let copy = dice.pick_some(&state.copies).filter(|_| !dice.one_in(3));
+    let task = dice.pick_some(&state.tasks).filter(|_| !dice.one_in(3));
+    let (framework, id, agent) = match (copy, task) {
+        (Some(copy), _) => (copy.held.framework, copy.id, Some(copy.held.agent)),
+        (None, Some(task)) => (task.held.framework, task.id, Some(dice.pick(&IDS).into())),
+        (None, None) => {
+            let agent = dice.pick(&[None, Some("a1"), Some("a4")]).map(AgentId::from);
+            (dice.pick(&FRAMEWORKS).into(), TaskId::from(dice.pick(&["never", "t1", "t2"])), agent)
+        }
+    };
+    let mut status = TaskStatus::new(id, dice.pick(&STATES)).reason("REASON_COMMAND_EXECUTOR_FAILED");
+    (status.agent, status.uuid) = (agent, uuid(dice));
+    Command::TaskStatus(framework, status)
+}
+
+/// An accept or a decline with whatever can be wrong with it.
+fn judged_each(dice: &mut Dice<'_>, state: &Reference) -> Option<Command> {
+    let framework = match dice.pick_some(&state.offers) {
+        Some(offer) => offer.held.framework,
+        None => dice.pick_some(&state.frameworks)?.framework.id,
+    };
+    let its = state.offers.iter().filter(|offer| offer.held.framework == framework);
+    let its: Vec<LiveOffer> = its.cloned().collect();
+    let mut offers: Vec<OfferId> = Vec::new();
+    offers.extend(dice.pick_some(&its).map(|offer| state.offer_id(offer.number)));
+    match dice.below(8) {
+        0 => offers.push("O999".into()),
+        1 => offers.extend(dice.pick_some(&state.offers).map(|offer| state.offer_id(offer.number))),
+        2 => offers.clear(),
+        3 => offers.extend(dice.pick_some(&its).map(|offer| state.offer_id(offer.number))),
+        _ => {}
+    }
+    let filters = dice.filters();
+    if dice.one_in(3) {
+        return Some(Command::Call(framework, Call::Decline { offers, filters, each: true }));
+    }
+    let offered = its.iter().find(|offer| offers.contains(&state.offer_id(offer.number)));
+    let resources = offered.map(|offer| offer.held.resources.clone()).unwrap_or_default();
+    let mut accept = Accept::to(offers).each();
+    accept.filters = filters;
+    accept.agent = dice.one_in(3).then(|| "a1".into());
+    for _ in 0..=dice.below(3) {
+        let operation = match dice.below(6) {
+            0 => {
+                let role = offered.map_or_else(|| role("a"), |offer| offer.held.role.clone());
+                operation(dice, &resources, &role)
+            }
+            1 => {
+                let form = negative(json!({"resources": "cpus:-1"}));
+                Operation::Invalid { name: dice.pick(&["reserve", "unreserve"]), form: Box::new(form) }
+            }
+            2 | 3 => Operation::LaunchGroup(
+                (0..=dice.below(2)).map(|_| a_task(dice, state, &framework, &resources)).collect(),
+            ),
+            _ => Operation::Launch((0..=dice.below(2)).map(|_| a_task(dice, state, &framework, &resources)).collect()),
+        };
+        accept.operations.push(operation);
+    }
+    if dice.one_in(2) {
+        accept.feedback.insert(dice.below(2), "op-1".into());
+    }
+    Some(Command::Call(framework, Call::Accept(accept)))
+}
+
+/// Resources that cannot be read.
+fn negative(given: serde_json::Value) -> InvalidForm {
+    let error = "cpus:-1".parse::<apportion::Resources>().expect_err("an amount is not negative");
+    InvalidForm::new(given, error.to_string())
+}
+
+/// A task that may be wrong in many ways.
+fn a_task(dice: &mut Dice<'_>, state: &Reference, framework: &FrameworkId, of: &apportion::Resources) -> Task {
+    let skip = dice.below(3);
+    let id = unused_task(state, framework, skip);
+    let fits = part(of, || dice.below(256));
+    match dice.below(14) {
+        0 => Task::new(dice.pick_some(&state.tasks).map_or(id, |task| task.id), fits),
+        1 => Task::new(dice.pick(&["", "..", "a/b"]), fits),
+        2 => Task::new(id, Default::default()),
+        3 => Task::new(id, "cpus:1000".parse().expect("resources")),
+        4 => Task::with_invalid_resources(id, negative(json!("cpus:-1"))),
+        5 => Task::new(id, "gpus:0.5".parse().expect("resources")),
+        6 => Task::new(id, fits).detail("executor", json!({"executor_id": {"value": "a/b"}})),
+        7..10 => Task::new(id, fits).detail("executor", executor(dice.below(8))),
+        _ => Task::new(id, fits),
+    }
 }
 
 fn window(dice: &mut Dice<'_>) -> Unavailability {
@@ -362,6 +639,10 @@ fn framework(id: FrameworkId, dice: &mut Dice<'_>) -> Framework {
         if dice.one_in(3) {
             framework.capabilities.push(capability);
         }
+    }
+    framework.checkpoint = dice.one_in(2);
+    if dice.one_in(3) {
+        framework.failover_timeout = Some(Duration::from_millis(dice.pick(&[1000, 0, 3000, 250, 100_000])));
     }
     let die = dice.below(12);
     if die < 3 {
@@ -428,27 +709,34 @@ fn some_roles(dice: &mut Dice<'_>, state: &Reference) -> Vec<Role> {
 }
 
 fn accept(dice: &mut Dice<'_>, state: &Reference, offer: &LiveOffer) -> Accept {
-    let mut accept = Accept::of(&told(offer));
+    let mut accept = Accept::of(&told(state, offer));
     accept.filters = dice.filters();
+    let die = dice.below(4);
+    let (group, each) = (dice.one_in(4), dice.one_in(3));
+    accept.each = each;
     let mut resources = offer.held.resources.clone();
     let place = |offer: &LiveOffer| (offer.held.framework.clone(), offer.held.agent.clone(), offer.held.role.clone());
     let twin = state.offers.iter().find(|other| other.number != offer.number && place(other) == place(offer));
     if let Some(twin) = twin.filter(|_| !dice.one_in(3)) {
-        accept = accept.and(&told(twin));
+        accept = accept.and(&told(state, twin));
         resources = resources.checked_add(&twin.held.resources).expect("of one agent");
     }
     let tasks: Vec<Task> = (0..=dice.below(2))
         .map(|n| {
             let taken = part(&resources, || dice.below(256));
             resources = resources.saturating_sub(&taken.filter(|resource| !resource.is_shared()));
-            Task::new(unused_task(state, &offer.held.framework, n), taken)
+            let mut task = Task::new(unused_task(state, &offer.held.framework, n), taken);
+            if die == 2 {
+                task = task.detail("executor", executor(dice.below(8)));
+            } else if die == 3 {
+                let nanoseconds = dice.pick(&[1_000_000_000_u64, 5_000_000_000]);
+                task = task.detail("kill_policy", json!({"grace_period": {"nanoseconds": nanoseconds}}));
+            }
+            task
         })
         .filter(|task| !task.resources.is_empty())
         .collect();
-    match dice.below(4) {
-        0 => accept.then(Operation::LaunchGroup(tasks)),
-        _ => tasks.into_iter().fold(accept, Accept::launch),
-    }
+    if group { accept.then(Operation::LaunchGroup(tasks)) } else { tasks.into_iter().fold(accept, Accept::launch) }
 }
 
 fn operations(dice: &mut Dice<'_>, offer: &LiveOffer) -> Vec<Operation> {
@@ -481,11 +769,27 @@ fn operation(dice: &mut Dice<'_>, of: &apportion::Resources, role: &Role) -> Ope
 }
 
 fn ask(framework: FrameworkId, dice: &mut Dice<'_>, state: &Reference) -> Command {
-    let task = dice.pick_some(&state.tasks).map_or_else(|| TaskId::from("t0"), |task| task.id);
-    let call = match dice.below(3) {
-        0 => Call::Kill(task.into()),
+    let known = dice.pick_some(&state.tasks).filter(|_| !dice.one_in(4));
+    let framework = known.as_ref().map_or(framework, |task| task.held.framework.clone());
+    let (task, runs_on) = match known {
+        Some(task) => (task.id, Some(task.held.agent)),
+        None => (TaskId::from("t0"), None),
+    };
+    let mut some_agent = || Some(AgentId::from(dice.pick(&IDS)));
+    let (named, other) = (some_agent(), some_agent());
+    let call = match dice.below(5) {
+        0 => {
+            let mut kill = Kill::from(task);
+            kill.agent = if dice.one_in(4) { named } else { runs_on.filter(|_| dice.one_in(2)) };
+            kill.grace = dice.one_in(3).then(|| Duration::from_secs(2));
+            Call::Kill(kill)
+        }
         1 => Call::Reconcile(None),
-        _ => Call::Reconcile(Some(vec![TaskId::from("never").into(), task.into()])),
+        2 => Call::Reconcile(Some(vec![TaskId::from("never").into(), task.into()])),
+        _ => {
+            let on = |agent: Option<AgentId>| TaskRef::on("never", agent.expect("an agent"));
+            Call::Reconcile(Some(vec![on(named), TaskRef::on(task, "a2"), on(other), TaskRef::on("never", "a3")]))
+        }
     };
     Command::Call(framework, call)
 }
@@ -495,32 +799,34 @@ fn wrong(dice: &mut Dice<'_>, state: &Reference) -> Command {
     let first = dice.pick_some(&state.offers);
     let last = state.offers.last().cloned();
     let framework = dice.pick_some(&state.frameworks).map_or_else(|| "f1".into(), |known| known.framework.id);
-    let decline = |offers: Vec<OfferId>| Call::Decline { offers, filters: Filters::default() };
+    let decline = |offers: Vec<OfferId>| Call::Decline { offers, filters: Filters::default(), each: false };
     let call = match (dice.below(12), first, last) {
-        (0, Some(first), Some(last)) => decline(vec![id_of(&first), id_of(&last), id_of(&first)]),
-        (1, Some(first), _) => decline(vec![id_of(&first), "O999".into()]),
-        (2, Some(first), Some(last)) => Call::Accept(Accept::of(&told(&first)).and(&told(&last))),
+        (0, Some(first), Some(last)) => {
+            decline(vec![state.offer_id(first.number), state.offer_id(last.number), state.offer_id(first.number)])
+        }
+        (1, Some(first), _) => decline(vec![state.offer_id(first.number), "O999".into()]),
+        (2, Some(first), Some(last)) => Call::Accept(Accept::of(&told(state, &first)).and(&told(state, &last))),
         (3, Some(first), _) => {
-            let accept = Accept::of(&told(&first)).launch(Task::new("ok", part(&first.held.resources, || 1)));
+            let accept = Accept::of(&told(state, &first)).launch(Task::new("ok", part(&first.held.resources, || 1)));
             Call::Accept(accept.launch(Task::new("huge", "cpus:1000".parse().expect("resources"))))
         }
         (4, Some(first), _) => {
             let task = Task::new("twice", first.held.resources.clone());
-            Call::Accept(Accept::of(&told(&first)).launch(task.clone()).launch(task))
+            Call::Accept(Accept::of(&told(state, &first)).launch(task.clone()).launch(task))
         }
         (5, ..) => Call::Suppress(vec![role("never")]),
         (6, ..) => Call::Revive(vec![dice.role(), role("never")]),
         (8, Some(first), _) => {
             let id = dice.pick(&["", "..", "a/b", "a\\b", "a\tb"]);
-            Call::Accept(Accept::of(&told(&first)).launch(Task::new(id, first.held.resources.clone())))
+            Call::Accept(Accept::of(&told(state, &first)).launch(Task::new(id, first.held.resources.clone())))
         }
         (9, ..) => return Command::AddFramework(Framework::new(dice.pick(&["", "a/b", "."])).role(role("a"))),
         (10, ..) => {
-            return Command::AddAgent(Agent::new(dice.pick(&["", "..", "a/b"]), agent_resources(0)), Vec::new());
+            return Command::AddAgent(Agent::new(dice.pick(&["", "..", "a/b"]), agent_resources(0)).into());
         }
         (7, ..) => return Command::AddFramework(Framework::new("bad").role(role("a")).role(role("a"))),
         (_, Some(first), _) => {
-            Call::Accept(Accept::of(&told(&first)).launch(Task::new("none", "".parse().expect("none"))))
+            Call::Accept(Accept::of(&told(state, &first)).launch(Task::new("none", "".parse().expect("none"))))
         }
         _ => return Command::RemoveAgent("never".into()),
     };
@@ -533,12 +839,8 @@ fn unused_task(state: &Reference, framework: &FrameworkId, skip: usize) -> TaskI
     unused.nth(skip).expect("there is always another number")
 }
 
-fn id_of(offer: &LiveOffer) -> OfferId {
-    format!("O{}", offer.number).into()
-}
-
 /// The offer as the framework saw it, as far as an answer needs it.
-fn told(offer: &LiveOffer) -> Offer {
+fn told(state: &Reference, offer: &LiveOffer) -> Offer {
     let held = offer.held.clone();
-    Offer::new(id_of(offer), held.framework, held.role, held.agent, held.resources)
+    Offer::new(state.offer_id(offer.number), held.framework, held.role, held.agent, held.resources)
 }

@@ -33,17 +33,29 @@ impl Watch {
     pub(crate) fn learn(&mut self, before: &Reference, command: &Command, at: Time) {
         let mut forget = |which: &dyn Fn(&Held) -> bool| self.unwanted.retain(|unwanted| !which(&unwanted.held));
         match command {
+            Command::AddAgent(registration) => {
+                let agent = &registration.agent;
+                let known = before.agent(&agent.id).map(|known| &known.agent.attributes);
+                if known != Some(&agent.attributes) {
+                    forget(&|held| held.agent == agent.id);
+                }
+            }
             Command::UpdateAgent(update) => {
                 let known = before.agent(&update.id).map(|known| &known.agent.attributes);
                 if update.attributes.is_some() && update.attributes.as_ref() != known {
                     forget(&|held| held.agent == update.id);
                 }
             }
-            Command::RemoveAgent(id) => forget(&|held| held.agent == *id),
-            Command::RemoveFramework(id) | Command::DeactivateFramework(id) | Command::Call(id, Call::Teardown) => {
+            Command::RemoveAgent(id)
+            | Command::UnregisterAgent(id)
+            | Command::AgentUnreachable(id)
+            | Command::AgentGone(id) => forget(&|held| held.agent == *id),
+            Command::DeactivateFramework(id) | Command::Call(id, Call::Teardown | Call::Subscribe(_)) => {
                 forget(&|held| held.framework == *id);
             }
-            Command::UpdateFramework(new) => {
+            // It may have left by itself since it refused something.
+            Command::AddFramework(new) | Command::RecoverFramework(new, _) => forget(&|held| held.framework == new.id),
+            Command::Call(_, Call::UpdateFramework(new)) => {
                 let suppressed = before.framework(&new.id).map(|known| known.suppressed.clone()).unwrap_or_default();
                 forget(&|held| {
                     let revived = suppressed.contains(&held.role) && !new.suppressed.contains(&held.role);
@@ -53,21 +65,24 @@ impl Watch {
             Command::Call(id, Call::Revive(roles)) => {
                 forget(&|held| held.framework == *id && (roles.is_empty() || roles.contains(&held.role)));
             }
-            Command::Call(_, Call::Decline { offers, filters }) if !filters.refuse.is_zero() => {
+            Command::Call(id, Call::Decline { offers, filters, .. }) if !filters.refuse.is_zero() => {
                 let until = at + filters.refuse.max(self.config.allocation_interval);
                 let declined = before
                     .offers
                     .iter()
-                    .filter(|offer| offers.iter().any(|id| id.as_str() == format!("O{}", offer.number)));
+                    .filter(|offer| offer.held.framework == *id && offers.contains(&before.offer_id(offer.number)));
                 self.unwanted.extend(declined.map(|offer| Unwanted { held: offer.held.clone(), until, sure: true }));
             }
-            Command::Call(_, Call::Accept(accept)) if !accept.filters.refuse.is_zero() => {
+            Command::Call(id, Call::Accept(accept)) if !accept.filters.refuse.is_zero() => {
                 let until = at + accept.filters.refuse.max(self.config.allocation_interval);
-                let answered = |number: u64| accept.offers.iter().any(|id| id.as_str() == format!("O{number}"));
+                let its = before.offers.iter().filter(|offer| offer.held.framework == *id);
+                let answered = its.filter(|offer| accept.offers.contains(&before.offer_id(offer.number)));
                 let is_launch =
                     |operation: &Operation| matches!(operation, Operation::Launch(_) | Operation::LaunchGroup(_));
-                let sure = accept.offers.len() == 1 && accept.operations.iter().all(is_launch);
-                for offer in before.offers.iter().filter(|offer| answered(offer.number)) {
+                let has_executor = accept.tasks().any(|task| task.details.contains_key("executor"));
+                let plain = !accept.each && !has_executor && accept.operations.iter().all(is_launch);
+                let sure = plain && accept.offers.len() == 1;
+                for offer in answered {
                     let mut held = offer.held.clone();
                     for operation in &accept.operations {
                         let (Operation::Launch(tasks) | Operation::LaunchGroup(tasks)) = operation else { continue };
@@ -128,9 +143,9 @@ impl Watch {
             // Roles are in order of the shares that they had before anything of the agent was given.
             let first = offers[..i].iter().rposition(|other| other.agent != offer.agent).map_or(0, |last| last + 1);
             let later = &offers[first..];
-            let new = |number: u64| later.iter().any(|new| new.id.as_str() == format!("O{number}"));
+            let new = |number: u64| later.iter().any(|new| new.id == reference.offer_id(number));
             let old = reference.offers.iter().filter(|offer| !new(offer.number)).map(|offer| &offer.held);
-            let held = old.chain(reference.tasks.iter().map(|task| &task.held));
+            let held = old.chain(reference.in_use());
             let held: Vec<&Held> = held.filter(|held| reference.framework(&held.framework).is_some()).collect();
             let mine = share(reference, &held, &offer.role.top());
             for (framework, role) in others(reference, &offer.role.top()) {
@@ -170,9 +185,9 @@ impl Watch {
 fn check_accounts(state: &State, reference: &Reference) -> Result<(), String> {
     for agent in &state.agents {
         let offers = state.offers.iter().filter(|offer| offer.agent == agent.id).map(|offer| &offer.resources);
-        let tasks = reference.tasks.iter().filter(|task| task.held.agent == agent.id);
+        let in_use = reference.in_use().filter(|held| held.agent == agent.id);
         let offered = sum(offers)?;
-        let allocated = sum(tasks.map(|task| &task.held.resources))?;
+        let allocated = sum(in_use.map(|held| &held.resources))?;
         if agent.offered != offered || agent.allocated != allocated {
             return Err(format!(
                 "{} says offered {} and allocated {}, of which {offered} and {allocated} are known",

@@ -1,6 +1,7 @@
 //! Resources to play with: few names, small amounts, every kind that semantics tell apart.
 
-use apportion::{Operation, Reservation, Resource, Resources, Role, Scalar, Value};
+use apportion::{ExecutorInfo, Operation, Reservation, Resource, Resources, Role, Scalar, Value};
+use serde_json::{Value as Json, json};
 
 /// How many agents there are to come and go.
 pub(crate) const AGENTS: usize = 3;
@@ -158,4 +159,11 @@ pub(crate) fn resized(grow: bool, taken: &Resources, beside: &Resources) -> Oper
         .find(|resource| resource.name() == "disk" && !resource.is_indivisible() && resource.role() == volume.role());
     let addition = disk.cloned().unwrap_or_else(fallback).with_value(Value::Scalar(Scalar::units(1)));
     Operation::GrowVolume { volume: Box::new(volume), addition: Box::new(addition) }
+}
+
+/// An executor of one of two ids, not always the same under one id.
+pub(crate) fn executor(die: usize) -> Json {
+    let mut info = ExecutorInfo::new(["e1", "e2"][die % 2]);
+    info.resources = ["cpus:0.25", "", "mem:8", "cpus:0.25"][die / 2 % 4].parse().expect("resources");
+    info.detail("command", json!({"value": "x"})).into()
 }

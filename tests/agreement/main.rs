@@ -16,7 +16,7 @@ mod reference;
 mod tier;
 
 use apportion::journal::{self, Replay};
-use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, TaskStatus, Time};
+use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, OperationStatus, Time};
 use generate::{Dice, Move, command, crowds, minimum, moves};
 use invariants::Watch;
 use proptest::prelude::*;
@@ -82,7 +82,7 @@ fn agree(shard: u32, total: fn(u32) -> u32, moves: impl Strategy<Value = Vec<Mov
     if let RngSeed::Fixed(seed) = config.rng_seed {
         config.rng_seed = RngSeed::Fixed(seed.wrapping_add(u64::from(shard)));
     }
-    let cases = (any::<[u8; 6]>(), moves, 0..twin_before);
+    let cases = (any::<[u8; 9]>(), moves, 0..twin_before);
     let judged =
         TestRunner::new(config).run(&cases, |(options, moves, twin_at)| run(options, &moves, twin_at).map(drop));
     judged.unwrap_or_else(|disagreement| panic!("{disagreement}"));
@@ -94,7 +94,7 @@ fn every_kind_of_command_is_taken_and_every_effect_comes_out() {
     let mut runner = TestRunner::deterministic();
     let (mut commands, mut effects) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..600 {
-        let tree = (any::<[u8; 6]>(), moves()).new_tree(&mut runner).expect("a sequence");
+        let tree = (any::<[u8; 9]>(), moves()).new_tree(&mut runner).expect("a sequence");
         let (options, moves) = tree.current();
         let done = run(options, &moves, 0).expect("agreement");
         commands.extend(done.taken);
@@ -105,17 +105,18 @@ fn every_kind_of_command_is_taken_and_every_effect_comes_out() {
     let effects: Vec<&str> = effects.iter().map(String::as_str).collect();
     assert_eq!(
         effects.join(" "),
-        "inverse_offer kill launch offer operation_failed rescind rescind_inverse_offer status warning"
+        "acknowledge drain executor_ended framework_removed inverse_offer kill launch offer operation operation_failed \
+        operation_status rescind rescind_inverse_offer shutdown_agent shutdown_framework status task_conflict warning"
     );
 }
 
-const COMMANDS: &str = "accept accept_inverse_offer activate_agent activate_framework add_agent add_framework \
-    deactivate_agent deactivate_framework decline decline_inverse_offer kill operate reconcile remove_agent \
-    remove_framework revive set_maintenance set_quota set_weight set_whitelist suppress task_status update_agent \
-    update_framework";
+const COMMANDS: &str = "accept accept_inverse_offer activate_agent activate_framework add_agent add_framework agent_gone \
+    agent_unreachable deactivate_agent deactivate_framework decline decline_inverse_offer disconnect_agent drain_agent \
+    executor_ended kill operate reconcile recover recover_framework remove_agent remove_framework revive set_maintenance \
+    set_quota set_weight set_whitelist subscribe suppress task_status unregister_agent update_agent update_framework";
 
 /// Options of the master, and the journal line that says the same.
-fn configure(options: [u8; 6]) -> (Config, String) {
+fn configure(options: [u8; 9]) -> (Config, String) {
     let mut dice = Dice(options.iter());
     let mut config = Config::default();
     let interval = dice.pick(&[1.0, 1.0, 0.5, 3.0]);
@@ -140,6 +141,14 @@ fn configure(options: [u8; 6]) -> (Config, String) {
     if home {
         config.options.domain = Some(Domain { region: "home".into(), zone: "z0".into() });
     }
+    if dice.one_in(4) {
+        config.id_prefix = "p-".into();
+    }
+    if dice.one_in(2) {
+        config.remembered.frameworks = dice.pick(&[50, 1, 0]);
+        config.remembered.unreachable_tasks = dice.pick(&[1000, 1, 0]);
+        config.remembered.agents = dice.pick(&[1000, 1, 0]);
+    }
     let line = journal::configure(Time::ZERO, &config);
     (config, line)
 }
@@ -160,7 +169,7 @@ struct Run {
     taken: BTreeSet<String>,
 }
 
-fn run(options: [u8; 6], moves: &[Move], twin_at: usize) -> Result<Run, TestCaseError> {
+fn run(options: [u8; 9], moves: &[Move], twin_at: usize) -> Result<Run, TestCaseError> {
     let (config, configure) = configure(options);
     let mut run = Run {
         master: Master::new(config.clone()),
@@ -228,7 +237,10 @@ impl Run {
 
     /// Asks in the journal why a framework is not offered an agent: whatever is answered, nothing changes.
     fn ask_why(&mut self, at: Time) {
-        let (Some(to), Some(on)) = (self.reference.frameworks.last(), self.reference.agents.first()) else { return };
+        // Not of one that may leave before it is asked: that is an error.
+        let to = self.reference.frameworks.iter().rfind(|known| known.leaves_at.is_none());
+        let on = self.reference.agents.iter().find(|known| !self.reference.drains.contains_key(&known.agent.id));
+        let (Some(to), Some(on)) = (to, on) else { return };
         let (framework, agent) = (to.framework.id.as_str(), on.agent.id.as_str());
         let explain = json!({"at": at.as_secs_f64(), "do": {"explain": {"framework": framework, "agent": agent}}});
         self.journal.push(explain.to_string());
@@ -301,17 +313,26 @@ fn list(effects: &[(Time, Effect)]) -> String {
 /// An effect without what is said for people only.
 fn bare(effect: &Effect) -> Effect {
     match effect.clone() {
-        Effect::Status { framework, status } => {
-            Effect::Status { framework, status: TaskStatus::new(status.task, status.state) }
+        Effect::Offer(mut offer) => {
+            offer.executors.clear();
+            Effect::Offer(offer)
+        }
+        Effect::Status { framework, mut status } => {
+            status.message = None;
+            Effect::Status { framework, status }
         }
         Effect::OperationFailed { framework, operation, .. } => {
             Effect::OperationFailed { framework, operation, error: OperationError::Empty }
         }
+        Effect::OperationStatus { framework, status } => {
+            let told = status.operation.expect("the id of an operation");
+            Effect::OperationStatus { framework, status: OperationStatus::new(told, status.state) }
+        }
         Effect::Warning { command, .. } => Effect::Warning { command, message: String::new() },
-        Effect::Launch { agent, framework, role, task } => {
-            let mut task = task;
+        Effect::ShutdownAgent { agent, .. } => Effect::ShutdownAgent { agent, message: "" },
+        Effect::Launch { agent, framework, role, mut task, group } => {
             (task.agent, task.role) = (None, None); // said beside it
-            Effect::Launch { agent, framework, role, task }
+            Effect::Launch { agent, framework, role, task, group }
         }
         other => other,
     }

@@ -53,6 +53,11 @@ const fn leaf(role: &'static str, wants: &'static str) -> Leaf {
     Leaf { role, wants, most: usize::MAX }
 }
 
+/// The framework of a role: an id has no slash.
+fn framework_of(role: &str) -> FrameworkId {
+    role.replace('/', ".").into()
+}
+
 /// A cluster of so many units of each of two resources, filled.
 fn filled(sorter: SorterChoice, units: [usize; 2], weights: &[(&str, f64)], leaves: &[Leaf]) -> Cluster<Taker> {
     let mut config = Config::default();
@@ -95,7 +100,7 @@ fn churn(cluster: &mut Cluster<Taker>, frameworks: &[&str], rounds: usize) {
 }
 
 fn held(cluster: &Cluster<Taker>, leaves: &[Leaf]) -> Vec<usize> {
-    leaves.iter().map(|leaf| cluster.scheduler(&leaf.role.into()).unwrap().running.len()).collect()
+    leaves.iter().map(|leaf| cluster.scheduler(&framework_of(leaf.role)).unwrap().running.len()).collect()
 }
 
 fn hdrf() -> SorterChoice {
@@ -171,9 +176,4 @@ fn one_that_refuses_everything_does_not_let_its_siblings_swallow_the_cluster() {
     let mut cluster = filled(hdrf(), [24, 0], &[], &leaves);
     churn(&mut cluster, &["n1", "n2/a"], 120);
     assert_eq!(held(&cluster, &leaves), [12, 12, 0]);
-}
-
-/// The framework of a role: the role, without the separator that an id must not contain.
-fn framework_of(role: &str) -> FrameworkId {
-    FrameworkId::new(role.replace('/', "."))
 }

@@ -1,6 +1,6 @@
 //! The master, driven by its journal, against the cases in `cases`: commands in, effects checked.
 //!
-//! `cases/allocator` and `cases/resources` came with the rules of the journal and are public;
+//! `cases/allocator`, `cases/resources` and `cases/core` came with the rules of the journal and are public;
 //! `cases/own` are ours, written from the same rules. What a case may say is told in `case.rs`, what
 //! it may expect in `check.rs`. An `error` or `operation_failed` that no check mentions fails the case.
 
@@ -24,7 +24,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 
 #[test]
 fn the_cases_hold() {
-    let folders = [("allocator", 128), ("resources", 14), ("own", 150)];
+    let folders = [("allocator", 128), ("resources", 14), ("core", 24), ("own", 170)];
     let mut files = Vec::new();
     for (folder, least) in folders {
         let found = cases(folder);
@@ -93,6 +93,8 @@ fn every_check_of_effects_can_fail() {
         (vec![], json!({"offer_fields": [{"hostname": "b"}]}), "an offer with"),
         (vec![], json!({"raw_resources": {"a": "mem:512;cpus:4"}}), "with text"),
         (vec![], json!({"rescinded": [{"framework": "f", "agent": "a"}]}), "rescinded"),
+        (vec![], json!({"emitted": {"drain": [{"agent": "a"}]}}), "drain"),
+        (vec![], json!({"emitted": {"offer": []}}), "offer"),
         (vec![], json!({"error": true}), "an error"),
         (vec![], json!({"rejected": true}), "an error"),
         (vec![], json!({"exit": 2}), "expected exit"),

@@ -219,9 +219,23 @@ fn outcome(cluster: &mut Batches, until: Time) -> Vec<String> {
     while let Some(emitted) = cluster.step(until) {
         lines.push(format!("{:?}", emitted));
     }
-    lines.extend(cluster.take_commands().map(|(at, command)| journal::record(at, &command)));
+    lines.extend(cluster.take_commands().map(|(at, command)| journal::record(at, &without_role(command))));
     lines.extend(["f1", "f2"].map(|id| format!("{:?}", batch(cluster, id).told)));
     lines
+}
+
+/// Takes the role off an accept: a framework with one role does not say it in JSON.
+fn without_role(mut command: Command) -> Command {
+    if let Command::Call(_, apportion::Call::Accept(accept)) = &mut command {
+        accept.role = None;
+        accept.agent = None;
+        for operation in &mut accept.operations {
+            if let apportion::Operation::Launch(tasks) = operation {
+                tasks.iter_mut().for_each(|task| task.role = None);
+            }
+        }
+    }
+    command
 }
 
 #[test]
@@ -414,7 +428,7 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     });
     cluster.run_until(Time::from_secs(1));
     let told = &batch(&cluster, "f1").told;
-    for news in ["no live offer O1", "O1 rescinded", "f1.1.1 TASK_DROPPED", "f1.1.2 TASK_RUNNING"] {
+    for news in ["O1 rescinded", "f1.1.1 TASK_DROPPED", "f1.1.2 TASK_RUNNING"] {
         assert!(told.contains(&news.to_owned()), "{news}: {told:?}");
     }
     cluster.run_until(Time::from_secs(60));

@@ -51,7 +51,7 @@ fn coming_in_some_things_are_as_good_as_others() {
     let plain = decline(json!({"offer_ids": [{"value": "O1"}], "filters": {"refuse_seconds": 7.5}}));
     assert_eq!(decline(json!({"offer_ids": {"value": "O1"}, "filters": {"refuse_seconds": "7.5"}})), plain);
     assert_eq!(decline(json!({"offer_ids": {"value": "O1"}, "filters": {"refuse_seconds": 7.5, "why": [1]}})), plain);
-    let none = Call::Decline { offers: vec![], filters: Filters::default() };
+    let none = Call::Decline { offers: vec![], filters: Filters::default(), each: true };
     assert_eq!(decline(json!({"offer_ids": null, "filters": null})), none);
     assert_eq!(decline(json!({"filters": {"refuse_seconds": -1}})), none);
     let kill = |policy: Json| read(&call("KILL", json!({"task_id": {"value": "t"}, "kill_policy": policy}))).unwrap();
@@ -142,7 +142,8 @@ fn a_group_names_its_executor_once() {
 fn all_calls() -> Vec<Call> {
     let uuid = Uuid::from_seed(1, 1);
     let mut framework = Framework::new("f1").role(role("web")).role(role("ops")).capability(Capability::MultiRole);
-    framework = framework.capability(Capability::PartitionAware).suppressed(role("ops")).detail("user", "root");
+    framework = framework.capability(Capability::PartitionAware).suppressed(role("ops"));
+    framework.user = Some("root".into());
     framework.name = Some("the framework".into());
     let minimum: Quantities = [("cpus", Scalar::milli(1500))].into_iter().collect();
     framework.offer_filters.insert(role("web"), vec![minimum]);
@@ -159,6 +160,7 @@ fn all_calls() -> Vec<Call> {
     accept = accept.then(Operation::Destroy(volume("v")));
     accept = accept.then(Operation::GrowVolume { volume: one(), addition: one() });
     accept = accept.then(Operation::ShrinkVolume { volume: one(), subtract: Scalar::milli(2500) });
+    accept.each = true; // over a connection an answer may cross a rescind
     accept.agent = None; // what an answer says of its agent stands in its tasks
     let (offers, filters) = (vec!["O1".into(), "O2".into()], Filters::refuse_for(Duration::from_millis(1500)));
     let mut kill = apportion::Kill::from(TaskId::from("t1"));
@@ -166,9 +168,9 @@ fn all_calls() -> Vec<Call> {
     vec![
         Call::Subscribe(Box::new(framework.clone())),
         Call::Accept(accept.refuse_rest_for(Duration::from_secs(9))),
-        Call::Decline { offers: offers.clone(), filters },
-        Call::AcceptInverseOffers { offers: offers.clone(), filters },
-        Call::DeclineInverseOffers { offers, filters: Filters::NONE },
+        Call::Decline { offers: offers.clone(), filters, each: true },
+        Call::AcceptInverseOffers { offers: offers.clone(), filters, each: true },
+        Call::DeclineInverseOffers { offers, filters: Filters::NONE, each: true },
         Call::Suppress(vec![role("web")]),
         Call::Revive(vec![]),
         Call::Kill(kill),
@@ -255,12 +257,34 @@ fn every_event_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_bad_task_is_named() {
+fn what_is_invalid_in_a_call_is_kept_for_the_master() {
     let task = json!({"name": "t", "task_id": {"value": "t9"}, "agent_id": {"value": "a1"},
         "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": -1.0}}]});
-    let accept = json!({"offer_ids": [], "operations": [{"type": "LAUNCH", "launch": {"task_infos": [task]}}]});
-    let error = read(&call("ACCEPT", accept)).unwrap_err();
-    assert!(matches!(&error, V1Error::Task { task, .. } if task.as_str() == "t9"), "{error}");
+    let volume = json!({"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}});
+    let reserve = json!({"type": "RESERVE", "reserve": {"resources": [task["resources"][0]]}});
+    let shrink = json!({"type": "SHRINK_VOLUME", "shrink_volume": {"volume": volume, "subtract": {"value": -1.0}}});
+    let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [task]}});
+    let accept = call("ACCEPT", json!({"offer_ids": [{"value": "O1"}], "operations": [launch, reserve, shrink]}));
+    let info = json!({"user": "", "name": "n", "roles": ["a b"], "capabilities": [{"type": "MULTI_ROLE"}]});
+    let subscribe = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}});
+    for json in [accept, call("REVIVE", json!({"roles": ["a b"]})), subscribe] {
+        let mut read = read(&json).unwrap();
+        let said = SchedulerCall::new(if json.get("framework_id").is_some() { "f1" } else { "" }, read.clone());
+        if let Call::Accept(accept) = &mut read {
+            let invalid = accept.tasks().next().unwrap().invalid.clone().unwrap();
+            assert!(invalid.error.contains("-1"), "{}", invalid.error);
+            let failed = |name| {
+                move |operation: &Operation| matches!(operation, Operation::Invalid { .. }) && operation.name() == name
+            };
+            assert!(
+                accept.operations.iter().any(failed("reserve"))
+                    && accept.operations.iter().any(failed("shrink_volume"))
+            );
+        } else {
+            assert!(matches!(&read, Call::Invalid { form, .. } if form.error.contains("a b")), "{read:?}");
+        }
+        assert_eq!(serde_json::to_value(&said).unwrap(), json);
+    }
 }
 
 #[test]
@@ -280,7 +304,8 @@ fn empty_offer_constraints_are_written_as_they_came() {
 #[test]
 fn large_fractions_come_back() {
     let resources: Resources = "cpus:8900000000000.001".parse().unwrap();
-    let launch = Call::Accept(Accept::to(["O1".into()]).then(Operation::Launch(vec![Task::new("t1", resources)])));
+    let launch =
+        Call::Accept(Accept::to(["O1".into()]).each().then(Operation::Launch(vec![Task::new("t1", resources)])));
     let mut framework = Framework::new("f1").role(role("web"));
     let minimum = Quantities::from_iter([("cpus", Scalar::milli(8_900_000_000_000_001))]);
     framework.offer_filters.insert(role("web"), vec![minimum]);

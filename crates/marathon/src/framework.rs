@@ -341,7 +341,7 @@ impl Scheduler for Marathon {
             calls.accept(accept.refuse_rest_for(REFUSAL));
         }
         if !plan.declines.is_empty() {
-            calls.push(Call::Decline { offers: plan.declines, filters: Filters::refuse_for(REFUSAL) });
+            calls.push(Call::Decline { offers: plan.declines, filters: Filters::refuse_for(REFUSAL), each: false });
         }
         if plan.unplaced.is_empty() {
             calls.suppress();

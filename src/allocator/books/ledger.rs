@@ -225,6 +225,18 @@ impl Ledger {
         Ok(ix)
     }
 
+    /// Replaces what tasks hold of an agent by what they turn out to hold.
+    pub(super) fn hold(&mut self, agent: AgentIx, allocated: Resources) -> Result<(), SumError> {
+        let account = &mut self.agents[agent];
+        account.total().check_types(&allocated)?;
+        account.base.allocated = allocated;
+        let before = account.base.overcommitted.clone();
+        account.settle();
+        self.count_overcommitted(before, agent);
+        self.changed(agent);
+        Ok(())
+    }
+
     /// Closes an account of which nothing is held any more.
     pub(super) fn close(&mut self, id: &AgentId) {
         if let Some((ix, account)) = self.agents.remove(id) {

@@ -13,6 +13,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
+    /// A quota is set, and allocations wait for the agents that a new leader expects. The allocator does not know; the
+    /// [`Master`](crate::Master) tells it, before all other reasons.
+    Recovering {
+        /// The number of expected agents that have come.
+        back: usize,
+        /// The number of agents that are expected.
+        expected: usize,
+        /// The time until which they are waited for.
+        until: Time,
+    },
     /// The agent is inactive.
     AgentInactive,
     /// The agent's host is not on the whitelist.
@@ -168,6 +178,7 @@ impl Reason {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Recovering { .. } => "recovering",
             Self::AgentInactive => "agent_inactive",
             Self::NotWhitelisted { .. } => "not_whitelisted",
             Self::FrameworkInactive => "framework_inactive",
@@ -201,7 +212,11 @@ impl Reason {
     pub(super) fn is_liftable(&self) -> bool {
         !matches!(
             self,
-            Self::NothingAvailable { .. } | Self::Reserved { .. } | Self::Outranked { .. } | Self::Starved { .. }
+            Self::Recovering { .. }
+                | Self::NothingAvailable { .. }
+                | Self::Reserved { .. }
+                | Self::Outranked { .. }
+                | Self::Starved { .. }
         )
     }
 
@@ -218,7 +233,7 @@ impl Reason {
         let none = SmolStr::default;
         let named = |place: u8, name: &str| (place, SmolStr::new(name), none());
         match self {
-            Self::AgentInactive => named(0, ""),
+            Self::Recovering { .. } | Self::AgentInactive => named(0, ""),
             Self::NotWhitelisted { .. } => named(1, ""),
             Self::FrameworkInactive => named(2, ""),
             Self::Suppressed => named(3, ""),

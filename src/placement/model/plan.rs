@@ -49,7 +49,7 @@ impl Plan {
     pub fn answer(&self, calls: &mut Calls) {
         self.accepts().into_iter().for_each(|accept| calls.accept(accept));
         if !self.declines.is_empty() {
-            calls.push(Call::Decline { offers: self.declines.clone(), filters: Filters::default() });
+            calls.push(Call::Decline { offers: self.declines.clone(), filters: Filters::default(), each: false });
         }
     }
 }

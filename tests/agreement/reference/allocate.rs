@@ -13,6 +13,9 @@ enum Stage {
 impl Reference {
     /// Offers what there is on one agent, or on all of them.
     pub(super) fn allocate(&mut self, only: Option<&AgentId>) {
+        if self.waits_for_agents() {
+            return;
+        }
         let before = self.offers_made;
         let concerned = self.agents.iter().filter(|known| only.is_none_or(|only| *only == known.agent.id));
         let candidates: Vec<AgentId> =
@@ -126,7 +129,7 @@ impl Reference {
     fn emit_offer(&mut self, offer: &LiveOffer) {
         let held = offer.held.clone();
         let Some(known) = self.agent(&held.agent) else { return };
-        let id = format!("O{}", offer.number);
+        let id = self.offer_id(offer.number);
         let mut told = Offer::new(id, held.framework, held.role, held.agent.clone(), held.resources);
         told.hostname = known.agent.hostname.clone();
         told.attributes = known.agent.attributes.clone();

@@ -14,7 +14,7 @@ impl Reference {
     pub(super) fn available_without(&self, id: &AgentId, gone: &[u64]) -> Resources {
         let Some(known) = self.agent(id) else { return Resources::new() };
         let offers = self.offers.iter().filter(|offer| !gone.contains(&offer.number)).map(|offer| &offer.held);
-        let holdings = offers.chain(self.tasks.iter().map(|task| &task.held)).filter(|held| held.agent == *id);
+        let holdings = offers.chain(self.in_use()).filter(|held| held.agent == *id);
         let held: Vec<&Resource> = holdings.flat_map(|held| held.resources.iter()).collect();
         available(&known.agent.resources, &held)
     }

@@ -7,7 +7,8 @@ impl Reference {
     /// Whether an agent gives offers at all.
     pub(super) fn gives_offers(&self, known: &KnownAgent) -> bool {
         let listed = |names: &Vec<String>| names.iter().any(|name| *name == known.agent.hostname);
-        known.active && self.whitelist.as_ref().is_none_or(listed)
+        let drains = self.drains.contains_key(&known.agent.id);
+        known.active && known.connected && !drains && self.whitelist.as_ref().is_none_or(listed)
     }
 
     pub(super) fn is_active_in(&self, id: &FrameworkId, role: &Role) -> bool {

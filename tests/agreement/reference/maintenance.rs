@@ -55,7 +55,8 @@ impl Reference {
     pub(super) fn ask_back(&mut self, only: Option<&AgentId>) {
         for known in self.agents.clone() {
             let id = &known.agent.id;
-            let Some(unavailability) = known.agent.unavailability.filter(|_| known.active) else { continue };
+            let answers = known.active && known.connected && !self.drains.contains_key(id);
+            let Some(unavailability) = known.agent.unavailability.filter(|_| answers) else { continue };
             if only.is_some_and(|only| only != id) {
                 continue;
             }
@@ -73,7 +74,7 @@ impl Reference {
                 self.inverse_offers_made += 1;
                 let (number, made_at, agent) = (self.inverse_offers_made, self.now, id.clone());
                 self.inverse_offers.push(LiveInverseOffer { number, made_at, framework: framework.clone(), agent });
-                let (number, agent) = (id_of(number), id.clone());
+                let (number, agent) = (self.inverse_offer_id(number), id.clone());
                 self.emit(Effect::InverseOffer(InverseOffer::new(number, framework, agent, unavailability)));
             }
         }
@@ -84,16 +85,20 @@ impl Reference {
         framework: &FrameworkId,
         ids: &[OfferId],
         filters: Filters,
+        each: bool,
     ) -> Result<(), Refused> {
-        self.framework(framework).ok_or("no such framework")?;
-        for (i, id) in ids.iter().enumerate() {
-            let live = self.inverse_offers.iter().find(|offer| id_of(offer.number) == *id);
-            if live.is_none_or(|offer| offer.framework != *framework) || ids[..i].contains(id) {
-                return Err("no such inverse offer, or not its own, or twice");
-            }
+        self.registered(framework).ok_or("no such framework")?;
+        let mut named = ids.iter().enumerate();
+        let is_wrong = |(i, id): (usize, &OfferId)| {
+            let live = self.inverse_offers.iter().find(|offer| self.inverse_offer_id(offer.number) == *id);
+            live.is_none_or(|offer| offer.framework != *framework) || ids[..i].contains(id)
+        };
+        if !each && named.any(is_wrong) {
+            return Err("no such inverse offer, or not its own, or twice");
         }
-        for LiveInverseOffer { number, framework, agent, .. } in self.inverse_offers.clone() {
-            if ids.contains(&id_of(number)) {
+        let its = self.inverse_offers.clone().into_iter().filter(|offer| offer.framework == *framework);
+        for LiveInverseOffer { number, framework, agent, .. } in its {
+            if ids.contains(&self.inverse_offer_id(number)) {
                 self.inverse_offers.retain(|other| other.number != number);
                 if !filters.refuse.is_zero() {
                     let until = self.now + filters.refuse.max(self.config.allocation_interval);
@@ -110,11 +115,12 @@ impl Reference {
         self.inverse_offers = kept;
         let gone: Vec<LiveInverseOffer> = gone;
         for LiveInverseOffer { number, framework, .. } in gone {
-            self.emit(Effect::RescindInverseOffer { offer: id_of(number), framework });
+            let offer = self.inverse_offer_id(number);
+            self.emit(Effect::RescindInverseOffer { offer, framework });
         }
     }
-}
 
-pub(crate) fn id_of(number: u64) -> OfferId {
-    format!("I{number}").into()
+    pub(crate) fn inverse_offer_id(&self, number: u64) -> OfferId {
+        format!("{}I{number}", self.config.id_prefix).into()
+    }
 }

@@ -10,28 +10,38 @@ mod agents;
 mod allocate;
 mod available;
 mod constraints;
+mod departures;
+mod drains;
 mod eligible;
+mod executors;
 mod frameworks;
 mod maintenance;
 mod offers;
 mod operations;
+mod plan;
 mod quota;
+mod recovery;
 mod refusals;
+mod returns;
 mod share;
 mod tasks;
 mod tree;
 
 pub(crate) use available::{sum_of, used};
+pub(crate) use departures::{Departed, Fate, UnreachableTask};
+pub(crate) use executors::LiveExecutor;
 pub(crate) use maintenance::{InverseRefusal, LiveInverseOffer};
 pub(crate) use operations::same;
+pub(crate) use recovery::Recovering;
 pub(crate) use refusals::Refusal;
 
 use apportion::allocator::Weight;
 use apportion::{
-    Agent, AgentId, Call, Command, Config, Effect, Framework, FrameworkId, Resources, Role, TaskId, TaskState, Time,
-    Unavailability,
+    Agent, AgentId, Call, Command, Config, Drain, Effect, ExecutorId, Framework, FrameworkId, Resources, Role, TaskId,
+    TaskState, Time, Unavailability,
 };
 use quota::Quota;
+use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use tree::Served;
 
@@ -60,13 +70,36 @@ pub(crate) struct LiveTask {
     pub(crate) id: TaskId,
     pub(crate) state: TaskState,
     pub(crate) held: Held,
+    pub(crate) executor: Option<ExecutorId>,
+    /// What the latest status said of its health and its container.
+    pub(crate) healthy: Option<bool>,
+    pub(crate) container_status: Option<Json>,
+    /// What the task is besides its id and its resources.
+    pub(crate) details: Map<String, Json>,
+}
+
+impl LiveTask {
+    fn new(id: TaskId, state: TaskState, held: Held, details: Map<String, Json>) -> Self {
+        Self { id, state, held, executor: None, healthy: None, container_status: None, details }
+    }
+}
+
+/// A task that runs besides another one of its id, or although it was said to be lost: it only holds something.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskCopy {
+    pub(crate) id: TaskId,
+    pub(crate) held: Held,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct KnownAgent {
     /// Its resources are its total at present.
     pub(crate) agent: Agent,
+    /// False if an operator has deactivated it.
     pub(crate) active: bool,
+    pub(crate) connected: bool,
+    /// The tasks that were said to be lost when its connection broke.
+    pub(crate) told_lost: Vec<(FrameworkId, TaskId)>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +107,10 @@ pub(crate) struct KnownFramework {
     pub(crate) framework: Framework,
     pub(crate) active: bool,
     pub(crate) suppressed: Vec<Role>,
+    /// Whether it is only known from the leader before, and not registered.
+    pub(crate) recovered: bool,
+    /// When it is removed, unless it comes back.
+    pub(crate) leaves_at: Option<Time>,
 }
 
 /// The whole of level one, master and allocator together.
@@ -88,6 +125,20 @@ pub(crate) struct Reference {
     pub(crate) offers: Vec<LiveOffer>,
     /// In order of launching.
     pub(crate) tasks: Vec<LiveTask>,
+    /// In order of coming.
+    pub(crate) copies: Vec<TaskCopy>,
+    pub(crate) executors: Vec<LiveExecutor>,
+    /// Unreachable and gone agents, as many as are remembered, the latest last.
+    pub(crate) departed: Vec<Departed>,
+    pub(crate) unreachable_tasks: Vec<UnreachableTask>,
+    /// Removed frameworks, as many as are remembered, the latest last.
+    pub(crate) removed: Vec<FrameworkId>,
+    pub(crate) drains: BTreeMap<AgentId, Drain>,
+    /// Expected agents that will not be active when they come.
+    deactivated: Vec<AgentId>,
+    pub(crate) recovering: Option<Recovering>,
+    had_an_agent: bool,
+    groups_launched: u64,
     pub(crate) refusals: Vec<Refusal>,
     /// In order of making.
     pub(crate) inverse_offers: Vec<LiveInverseOffer>,
@@ -115,6 +166,16 @@ impl Reference {
             frameworks: Vec::new(),
             offers: Vec::new(),
             tasks: Vec::new(),
+            copies: Vec::new(),
+            executors: Vec::new(),
+            departed: Vec::new(),
+            unreachable_tasks: Vec::new(),
+            removed: Vec::new(),
+            drains: BTreeMap::new(),
+            deactivated: Vec::new(),
+            recovering: None,
+            had_an_agent: false,
+            groups_launched: 0,
             refusals: Vec::new(),
             inverse_offers: Vec::new(),
             windows: BTreeMap::new(),
@@ -132,18 +193,27 @@ impl Reference {
     /// Takes a command; whatever was due by then comes first.
     pub(crate) fn handle(&mut self, at: Time, command: Command) -> Result<(), Refused> {
         self.run_timers(at);
+        self.take(command)?;
+        self.end_drains();
+        Ok(())
+    }
+
+    fn take(&mut self, command: Command) -> Result<(), Refused> {
         match command {
-            Command::AddAgent(agent, tasks) => self.add_agent(agent, tasks),
+            Command::AddAgent(registration) => self.add_agent(registration),
             Command::UpdateAgent(update) => self.update_agent(update),
-            Command::RemoveAgent(id) => self.remove_agent(&id),
+            Command::RemoveAgent(id) | Command::UnregisterAgent(id) => self.remove_agent(&id),
             Command::DeactivateAgent(id) => self.set_agent_active(&id, false),
             Command::ActivateAgent(id) => self.set_agent_active(&id, true),
+            Command::DisconnectAgent(id) => self.disconnect_agent(&id),
+            Command::AgentUnreachable(id) => self.agent_unreachable(&id),
+            Command::AgentGone(id) => self.agent_gone(&id),
+            Command::DrainAgent(id, drain) => self.drain_agent(&id, drain),
+            Command::Recover(recovery) => self.recover(recovery),
+            Command::RecoverFramework(framework, give_up_after) => self.recover_framework(framework, give_up_after),
             Command::AddFramework(framework) => self.add_framework(framework),
-            Command::UpdateFramework(framework) => self.update_framework(framework),
-            Command::RemoveFramework(id) if self.framework(&id).is_none() => self.remove_tasks_of(&id),
-            Command::RemoveFramework(id) | Command::Call(id, Call::Teardown) => self.remove_framework(&id),
-            Command::DeactivateFramework(id) => self.set_framework_active(&id, false),
-            Command::ActivateFramework(id) => self.set_framework_active(&id, true),
+            Command::DeactivateFramework(id) => self.deactivate_framework(&id),
+            Command::ActivateFramework(id) => self.activate_framework(&id),
             Command::SetWeight(role, weight) => {
                 self.weights.insert(role, weight);
                 Ok(())
@@ -155,25 +225,35 @@ impl Reference {
             Command::SetQuota(role, quota) => self.set_quota(&role, &quota),
             Command::SetMaintenance(agent, unavailability) => self.set_maintenance(&agent, unavailability),
             Command::Operate(agent, operations) => self.operate(&agent, &operations),
-            Command::TaskStatus(framework, status) => self.task_status(&framework, &status),
-            Command::Call(framework, Call::Accept(accept)) => self.accept(&framework, accept),
-            Command::Call(framework, Call::Decline { offers, filters }) => self.decline(&framework, &offers, filters),
-            Command::Call(
-                framework,
-                Call::AcceptInverseOffers { offers, filters } | Call::DeclineInverseOffers { offers, filters },
-            ) => self.answer_inverse(&framework, &offers, filters),
-            Command::Call(framework, Call::Suppress(roles)) => self.suppress(&framework, &roles),
-            Command::Call(framework, Call::Revive(roles)) => self.revive(&framework, &roles),
-            Command::Call(framework, Call::Kill(kill)) => self.kill(&framework, &kill.task),
-            Command::Call(framework, Call::Reconcile(tasks)) => {
-                let ids = tasks.map(|tasks| tasks.into_iter().map(|task| task.task).collect());
-                self.reconcile(&framework, ids)
-            }
+            Command::TaskStatus(framework, status) => self.task_status(&framework, status),
+            Command::ExecutorEnded(executor, status) => self.executor_ended(executor, status),
+            Command::Call(framework, call) => self.call(&framework, call),
             other => panic!("the reference does not know {other:?}"),
         }
     }
 
-    /// Runs what is due: at one instant the batch, then ends of refusals, then offer timeouts.
+    fn call(&mut self, framework: &FrameworkId, call: Call) -> Result<(), Refused> {
+        match call {
+            Call::Subscribe(info) => self.subscribe(*info),
+            Call::UpdateFramework(info) => self.update_framework(*info),
+            Call::Teardown => self.tear_down(framework),
+            Call::Accept(accept) if accept.each => self.accept_each(framework, accept),
+            Call::Accept(accept) => self.accept(framework, accept),
+            Call::Decline { offers, filters, each } => self.decline(framework, &offers, filters, each),
+            Call::AcceptInverseOffers { offers, filters, each }
+            | Call::DeclineInverseOffers { offers, filters, each } => {
+                self.answer_inverse(framework, &offers, filters, each)
+            }
+            Call::Suppress(roles) => self.suppress(framework, &roles),
+            Call::Revive(roles) => self.revive(framework, &roles),
+            Call::Kill(kill) => self.kill(framework, kill),
+            Call::Reconcile(tasks) => self.reconcile(framework, tasks),
+            other => panic!("the reference does not know {other:?}"),
+        }
+    }
+
+    /// Runs what is due: at one instant the batch, then ends of refusals, then offer timeouts, then the end of the time
+    /// in which agents are expected, then frameworks that stayed away for too long.
     pub(crate) fn run_timers(&mut self, at: Time) {
         loop {
             let ends = self.refusals.iter().map(|refusal| refusal.until);
@@ -183,8 +263,10 @@ impl Reference {
             let inverse_timed_out = |offer: &LiveInverseOffer| timeout.map(|timeout| offer.made_at + timeout);
             let inverse_ends = self.inverse_offers.iter().filter_map(inverse_timed_out);
             let offer_times_out = self.offers.iter().filter_map(timed_out).chain(inverse_ends).min();
-            let due = [self.next_batch, refusal_ends, offer_times_out].into_iter().flatten().min();
-            let Some(due) = due.filter(|due| *due <= at) else { break };
+            let recovery_ends = self.recovering.as_ref().and_then(Recovering::ends);
+            let leaves = self.frameworks.iter().filter_map(|known| known.leaves_at).min();
+            let timers = [self.next_batch, refusal_ends, offer_times_out, recovery_ends, leaves];
+            let Some(due) = timers.into_iter().flatten().min().filter(|due| *due <= at) else { break };
             self.now = due;
             if self.next_batch == Some(due) {
                 let next = due.next_multiple_of(self.config.allocation_interval);
@@ -193,10 +275,17 @@ impl Reference {
             } else if refusal_ends == Some(due) {
                 self.refusals.retain(|refusal| refusal.until > due);
                 self.inverse_refusals.retain(|refusal| refusal.until > due);
-            } else {
+            } else if offer_times_out == Some(due) {
                 self.rescind(|offer| timed_out(offer).is_some_and(|end| end <= due));
                 self.rescind_inverse(|offer| inverse_timed_out(offer).is_some_and(|end| end <= due));
+            } else if recovery_ends == Some(due) {
+                self.stop_recovering();
+            } else {
+                let first = self.frameworks.iter().find(|known| known.leaves_at == Some(due));
+                let id = first.map(|known| known.framework.id.clone()).expect("one that leaves");
+                self.give_up(&id);
             }
+            self.end_drains();
         }
         self.now = at;
     }
@@ -212,7 +301,15 @@ impl Reference {
 
     /// All that anyone holds: "held" is in a live offer or in use.
     pub(crate) fn holdings(&self) -> impl Iterator<Item = &Held> {
-        self.offers.iter().map(|offer| &offer.held).chain(self.tasks.iter().map(|task| &task.held))
+        self.offers.iter().map(|offer| &offer.held).chain(self.in_use())
+    }
+
+    /// What runs holds: tasks, their copies, and executors that take something for themselves.
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = &Held> {
+        let copies = self.copies.iter().map(|copy| &copy.held);
+        let executors = self.executors.iter().map(|executor| &executor.held);
+        let executors = executors.filter(|held| !held.resources.is_empty());
+        self.tasks.iter().map(|task| &task.held).chain(copies).chain(executors)
     }
 
     pub(crate) fn agent(&self, id: &AgentId) -> Option<&KnownAgent> {
@@ -221,5 +318,10 @@ impl Reference {
 
     pub(crate) fn framework(&self, id: &FrameworkId) -> Option<&KnownFramework> {
         self.frameworks.iter().find(|known| known.framework.id == *id)
+    }
+
+    /// A framework that can be told something: known, and not only from the leader before.
+    pub(crate) fn registered(&self, id: &FrameworkId) -> Option<&KnownFramework> {
+        self.framework(id).filter(|known| !known.recovered)
     }
 }

@@ -1,39 +1,44 @@
 //! Offers: answered and taken back.
 
-use super::agents::is_id;
-use super::operations::{Conversion, conversion, fraction_of_a_gpu, same};
-use super::{Held, LiveOffer, LiveTask, Reference, Refused};
+use super::plan::{Outcome, Plan};
+use super::{Held, LiveExecutor, LiveOffer, LiveTask, Reference, Refused};
 use apportion::{
-    Accept, Capability, Effect, Filters, FrameworkId, OfferId, Operation, Resource, Resources, Task, TaskState,
+    Accept, Effect, Filters, FrameworkId, OfferId, Operation, OperationId, OperationState, OperationStatus, Resources,
+    StatusSource, Task, TaskState, TaskStatus,
 };
 
 impl Reference {
+    pub(crate) fn offer_id(&self, number: u64) -> OfferId {
+        format!("{}O{number}", self.config.id_prefix).into()
+    }
+
     /// Takes back live offers, in order of making.
     pub(super) fn rescind(&mut self, which: impl Fn(&LiveOffer) -> bool) {
         let (gone, kept) = std::mem::take(&mut self.offers).into_iter().partition(|offer| which(offer));
         self.offers = kept;
         let gone: Vec<LiveOffer> = gone;
         for offer in gone {
-            let framework = offer.held.framework;
-            self.emit(Effect::Rescind { offer: id_of(offer.number), framework });
+            let (offer, framework) = (self.offer_id(offer.number), offer.held.framework);
+            self.emit(Effect::Rescind { offer, framework });
         }
+    }
+
+    /// The live offers of a framework among those named.
+    fn its_live(&self, framework: &FrameworkId, ids: &[OfferId]) -> Vec<LiveOffer> {
+        let mut answered: Vec<LiveOffer> = Vec::new();
+        for id in ids {
+            let its = self.offers.iter().find(|offer| self.offer_id(offer.number) == *id);
+            let its = its.filter(|offer| offer.held.framework == *framework);
+            let new = its.filter(|offer| answered.iter().all(|other| other.number != offer.number));
+            answered.extend(new.cloned());
+        }
+        answered
     }
 
     /// The live offers that a framework answers, each named once.
     fn answered(&self, framework: &FrameworkId, ids: &[OfferId]) -> Result<Vec<LiveOffer>, Refused> {
-        self.framework(framework).ok_or("no such framework")?;
-        let mut answered: Vec<LiveOffer> = Vec::new();
-        for id in ids {
-            let offer = self.offers.iter().find(|offer| id_of(offer.number) == *id).ok_or("no such offer")?;
-            if offer.held.framework != *framework {
-                return Err("not its offer");
-            }
-            if answered.iter().any(|other| other.number == offer.number) {
-                return Err("an offer twice");
-            }
-            answered.push(offer.clone());
-        }
-        Ok(answered)
+        let its = self.its_live(framework, ids);
+        if its.len() == ids.len() { Ok(its) } else { Err("not live, not its own, or named twice") }
     }
 
     pub(super) fn decline(
@@ -41,8 +46,11 @@ impl Reference {
         framework: &FrameworkId,
         ids: &[OfferId],
         filters: Filters,
+        each: bool,
     ) -> Result<(), Refused> {
-        for declined in self.answered(framework, ids)? {
+        self.registered(framework).ok_or("no such framework")?;
+        let declined = if each { self.its_live(framework, ids) } else { self.answered(framework, ids)? };
+        for declined in declined {
             self.offers.retain(|offer| offer.number != declined.number);
             self.refuse(declined.held, filters);
         }
@@ -50,8 +58,9 @@ impl Reference {
         Ok(())
     }
 
-    pub(super) fn accept(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), Refused> {
-        let offers = self.answered(framework, &accept.offers)?;
+    /// What the offers that an accept names come to, if they are its own and of one agent and role.
+    fn place(&self, framework: &FrameworkId, ids: &[OfferId]) -> Result<Held, Refused> {
+        let offers = self.answered(framework, ids)?;
         let Some(first) = offers.first() else { return Err("no offers") };
         let apart = |offer: &LiveOffer| (&offer.held.agent, &offer.held.role) != (&first.held.agent, &first.held.role);
         if offers.iter().any(apart) {
@@ -60,154 +69,102 @@ impl Reference {
         let resources = offers.iter().fold(Resources::new(), |sum, offer| {
             sum.checked_add(&offer.held.resources).expect("parts of one agent's total")
         });
-        let place = Held { resources, ..first.held.clone() };
-        let plan = self.plan(&place, accept.operations)?;
+        Ok(Held { resources, ..first.held.clone() })
+    }
 
-        self.offers.retain(|offer| offers.iter().all(|answered| answered.number != offer.number));
-        self.set_total(&place.agent, plan.total, &plan.done);
-        for outcome in plan.outcomes {
-            match outcome {
-                Outcome::Launched(task) => {
-                    let held = Held { resources: task.resources.clone(), ..place.clone() };
-                    self.tasks.push(LiveTask { id: task.id.clone(), state: TaskState::Staging, held });
-                    let (agent, framework, role) = (place.agent.clone(), framework.clone(), place.role.clone());
-                    self.emit(Effect::Launch { agent, framework, role, task });
+    /// An accept that is refused for anything wrong with its offers or its tasks.
+    pub(super) fn accept(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), Refused> {
+        self.registered(framework).ok_or("no such framework")?;
+        let place = self.place(framework, &accept.offers)?;
+        let plan = self.plan(&place, &accept)?;
+        self.carry_out(place, plan, accept);
+        Ok(())
+    }
+
+    /// An accept of which what is wrong is left out.
+    pub(super) fn accept_each(&mut self, framework: &FrameworkId, accept: Accept) -> Result<(), Refused> {
+        self.registered(framework).ok_or("no such framework")?;
+        if let Ok(place) = self.place(framework, &accept.offers) {
+            let plan = self.plan(&place, &accept)?;
+            self.carry_out(place, plan, accept);
+            return Ok(());
+        }
+        let ended = self.its_live(framework, &accept.offers);
+        self.offers.retain(|offer| ended.iter().all(|ended| ended.number != offer.number));
+        for (index, operation) in accept.operations.iter().enumerate() {
+            if let Operation::Launch(tasks) | Operation::LaunchGroup(tasks) = operation {
+                for task in tasks {
+                    let agent = task.agent.clone().or_else(|| accept.agent.clone());
+                    let (id, reason) = (task.id.clone(), "REASON_INVALID_OFFERS");
+                    self.tell_master(framework, id, agent, TaskState::Dropped, reason);
                 }
-                Outcome::Failed(operation) => self.fail(Some(framework.clone()), &operation),
+            } else {
+                self.fail_for(framework, operation, accept.feedback.get(&index));
             }
         }
-        self.refuse(Held { resources: plan.untouched, ..place }, accept.filters);
         self.untrack_idle();
         Ok(())
     }
 
-    /// What the operations of an accept come to, in order, each seeing what the one before left.
-    fn plan(&self, offered: &Held, operations: Vec<Operation>) -> Result<Plan, Refused> {
-        let mut plan = Plan {
-            total: self.agent(&offered.agent).ok_or("no such agent")?.agent.resources.clone(),
-            firm: offered.resources.filter(|resource| !resource.is_shared()),
-            shared: offered.resources.filter(Resource::is_shared),
-            untouched: offered.resources.clone(),
-            done: Vec::new(),
-            outcomes: Vec::new(),
-        };
-        for operation in operations {
-            if let Operation::Launch(tasks) | Operation::LaunchGroup(tasks) = operation {
-                for task in tasks {
-                    if self.task(&offered.framework, &task.id).is_some() {
-                        return Err("the task is there already");
+    fn carry_out(&mut self, place: Held, plan: Plan, accept: Accept) {
+        let framework = place.framework.clone();
+        let answered = self.its_live(&framework, &accept.offers);
+        self.offers.retain(|offer| answered.iter().all(|answered| answered.number != offer.number));
+        self.set_total(&place.agent, plan.total, &plan.done);
+        let groups = self.groups_launched;
+        for outcome in plan.outcomes {
+            match outcome {
+                Outcome::Launched { task, executor, group } => {
+                    let group = group.map(|group| groups + group);
+                    self.groups_launched = self.groups_launched.max(group.unwrap_or(0));
+                    if let Some(info) = executor {
+                        let held = Held { resources: info.resources.clone(), ..place.clone() };
+                        self.executors.push(LiveExecutor { id: info.id.clone(), held, info: Some(info) });
                     }
-                    plan.launch(task)?;
-                    self.check_held(offered, &plan)?;
+                    self.launch(&place, task, group);
                 }
-            } else if self.convert(offered, &operation, &mut plan).is_err() {
-                plan.outcomes.push(Outcome::Failed(operation));
+                Outcome::Wrong { task, reason } => {
+                    let agent = Some(place.agent.clone());
+                    let status = TaskStatus::new(task, TaskState::Error).reason(reason);
+                    let mut status = status;
+                    (status.agent, status.source) = (agent, Some(StatusSource::Master));
+                    self.emit(Effect::Status { framework: framework.clone(), status });
+                }
+                Outcome::Failed { index, operation } => {
+                    self.fail_for(&framework, &operation, accept.feedback.get(&index));
+                }
+                Outcome::Done { index, operation } => {
+                    let (agent, to) = (place.agent.clone(), Some(framework.clone()));
+                    self.emit(Effect::Operation { agent, framework: to, operation });
+                    if let Some(id) = accept.feedback.get(&index) {
+                        self.tell_operation(&framework, id, OperationState::Finished);
+                    }
+                }
             }
         }
-        Ok(plan)
+        self.refuse(Held { resources: plan.untouched, ..place }, accept.filters);
+        self.untrack_idle();
     }
 
-    /// All that is held on the agent after the accept is a sum that can be told.
-    fn check_held(&self, offered: &Held, plan: &Plan) -> Result<(), Refused> {
-        let on_it = |held: &&Held| held.agent == offered.agent;
-        let mut offers = self.offers.iter().map(|offer| &offer.held).filter(on_it);
-        let offers = offers.try_fold(Resources::new(), |sum, held| sum.checked_add(&held.resources));
-        let others = offers.expect("no more than a total").saturating_sub(&offered.resources);
-        let running = self.tasks.iter().map(|task| &task.held).filter(on_it).map(|held| &held.resources);
-        let mut all = running.chain(plan.launched().map(|task| &task.resources));
-        all.try_fold(others, |sum, held| sum.checked_add(held)).map(drop).map_err(|_| "more than can be counted")
+    fn launch(&mut self, place: &Held, task: Task, group: Option<u64>) {
+        let held = Held { resources: task.resources.clone(), ..place.clone() };
+        let mut live = LiveTask::new(task.id.clone(), TaskState::Staging, held, task.details.clone());
+        live.executor = super::executors::executor_of(&task).ok().flatten().map(|info| info.id);
+        self.tasks.push(live);
+        let Held { agent, framework, role, .. } = place.clone();
+        self.emit(Effect::Launch { agent, framework, role, task, group });
     }
 
-    fn convert(&self, offered: &Held, operation: &Operation, plan: &mut Plan) -> Result<(), Refused> {
-        let conversion = conversion(operation, Some(&offered.role))?;
-        let shares = matches!(operation, Operation::Create(volumes) if volumes.iter().any(Resource::is_shared));
-        let known = self.framework(&offered.framework).ok_or("no such framework")?;
-        if shares && !known.framework.has_capability(Capability::SharedResources) {
-            return Err("the framework cannot share");
+    /// Tells that an operation was not done, by the id under which its framework asked to hear of it if it did.
+    fn fail_for(&mut self, framework: &FrameworkId, operation: &Operation, feedback: Option<&OperationId>) {
+        match feedback {
+            Some(id) => self.tell_operation(framework, id, OperationState::Error),
+            None => self.fail(Some(framework.clone()), operation),
         }
-        let used: Vec<Resources> = plan.launched().map(|task| task.resources.clone()).collect();
-        let total = self.converted_total(&offered.agent, &plan.total, operation, &conversion, &used)?;
-        let Conversion { consumed, converted, at_once } = &conversion;
-        let usable = plan.firm.checked_add(&plan.shared).expect("parts of one agent's total");
-        if !usable.contains(consumed) {
-            return Err("it was not offered, or is not left");
-        }
-        plan.total = total;
-        plan.firm = plan.firm.saturating_sub(consumed);
-        // A shared volume that is destroyed is gone in all its copies.
-        plan.shared = plan.shared.filter(|mine| !consumed.iter().any(|gone| same(gone, mine)));
-        plan.untouched =
-            plan.untouched.filter(|mine| !(mine.is_shared() && consumed.iter().any(|gone| same(gone, mine))));
-        plan.untouched = plan.untouched.saturating_sub(consumed);
-        if *at_once {
-            let sum = |mine: &Resources, which: &dyn Fn(&Resource) -> bool| {
-                mine.checked_add(&converted.filter(which)).expect("parts of one agent's total")
-            };
-            plan.shared = sum(&plan.shared, &Resource::is_shared);
-            plan.firm = sum(&plan.firm, &|resource| !resource.is_shared());
-        }
-        plan.done.push(conversion);
-        Ok(())
-    }
-}
-
-/// What an accept comes to, if nothing stands against it.
-struct Plan {
-    /// The agent's total after it.
-    total: Resources,
-    /// What later operations may take.
-    firm: Resources,
-    /// What later tasks may share.
-    shared: Resources,
-    /// What was neither launched on nor converted. A shared resource is not left over once it is used.
-    untouched: Resources,
-    done: Vec<Conversion>,
-    outcomes: Vec<Outcome>,
-}
-
-enum Outcome {
-    Launched(Task),
-    Failed(Operation),
-}
-
-impl Plan {
-    fn launched(&self) -> impl Iterator<Item = &Task> {
-        self.outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Launched(task) => Some(task),
-            Outcome::Failed(_) => None,
-        })
     }
 
-    fn launch(&mut self, task: Task) -> Result<(), Refused> {
-        if self.launched().any(|other| other.id == task.id) {
-            return Err("the task is there already");
-        }
-        if !is_id(task.id.as_str()) {
-            return Err("not an id");
-        }
-        check_task(&task.resources)?;
-        // However many copies were offered: tasks may share what one of them may use.
-        let (shared, firm): (Vec<_>, Vec<_>) = task.resources.iter().cloned().partition(Resource::is_shared);
-        let fits = shared.iter().all(|theirs| self.shared.iter().any(|mine| same(mine, theirs)));
-        if !fits || !self.firm.contains(&Resources::try_from_iter(firm).expect("part of a task's")) {
-            return Err("the task does not fit");
-        }
-        self.firm = self.firm.saturating_sub(&task.resources);
-        self.untouched = self.untouched.saturating_sub(&task.resources);
-        self.outcomes.push(Outcome::Launched(task));
-        Ok(())
+    fn tell_operation(&mut self, framework: &FrameworkId, id: &OperationId, state: OperationState) {
+        let status = OperationStatus::new(id.clone(), state);
+        self.emit(Effect::OperationStatus { framework: framework.clone(), status });
     }
-}
-
-fn id_of(number: u64) -> OfferId {
-    format!("O{number}").into()
-}
-
-/// A task takes something, and of each name only revocable or only other resources.
-fn check_task(resources: &Resources) -> Result<(), Refused> {
-    let mixed = resources.iter().any(|one| {
-        resources.iter().any(|other| one.name() == other.name() && one.is_revocable() != other.is_revocable())
-    });
-    let parted = fraction_of_a_gpu(resources);
-    if mixed || parted || resources.is_empty() { Err("no resources, a mixture, or a part of a GPU") } else { Ok(()) }
 }

@@ -153,7 +153,7 @@ impl Reference {
             }
         }
         if let Operation::Destroy(volumes) = operation {
-            let tasks = self.tasks.iter().filter(|task| task.held.agent == *agent).map(|task| &task.held.resources);
+            let tasks = self.in_use().filter(|held| held.agent == *agent).map(|held| &held.resources);
             let used: Vec<&Resource> = tasks.chain(used).flat_map(Resources::iter).collect();
             let in_use = |volume: &Resource| used.iter().any(|used| same(used, volume));
             if volumes.iter().any(|volume| volume.is_shared() && in_use(volume)) {
@@ -169,9 +169,15 @@ impl Reference {
         if operations.iter().any(|operation| matches!(operation, Operation::Launch(_) | Operation::LaunchGroup(_))) {
             return Err("operators launch nothing");
         }
+        if operations.iter().any(|operation| matches!(operation, Operation::Invalid { .. })) {
+            return Err("not an operation");
+        }
         for operation in operations {
             if self.operate_one(agent, operation).is_err() {
                 self.fail(None, operation);
+            } else {
+                let (agent, operation) = (agent.clone(), operation.clone());
+                self.emit(Effect::Operation { agent, framework: None, operation });
             }
         }
         self.untrack_idle();

@@ -28,7 +28,7 @@ impl Scene {
 
     /// Adds an agent: who is offered what of it.
     fn agent(&mut self, id: &str, total: &str) -> Vec<String> {
-        self.command(Command::AddAgent(Agent::new(id, total.parse().unwrap()), Vec::new()));
+        self.command(Command::AddAgent(Agent::new(id, total.parse().unwrap()).into()));
         self.offers()
     }
 
@@ -56,7 +56,8 @@ impl Scene {
     /// Everyone gives everything back; how many offers each gets in the next batch.
     fn share_out_anew(&mut self) -> BTreeMap<String, usize> {
         for offer in std::mem::take(&mut self.live) {
-            let decline = Call::Decline { offers: vec![offer.id], filters: Filters::refuse_for(Duration::ZERO) };
+            let decline =
+                Call::Decline { offers: vec![offer.id], filters: Filters::refuse_for(Duration::ZERO), each: false };
             self.command(Command::Call(offer.framework, decline));
         }
         self.master.advance(self.master.now() + Duration::from_secs(1)).unwrap();

@@ -117,6 +117,10 @@ fn judge_one(run: &Run, effects: &[Effect], name: &str, wanted: &Json) -> Check 
             let tasks: Vec<_> = named(effects, "launch").into_iter().map(|launch| &launch["task"]).collect();
             includes("a launched task with", wanted, &tasks)
         }
+        "emitted" => {
+            let Some(of_effects) = wanted.as_object() else { return Err("emitted: expected an object".to_owned()) };
+            of_effects.iter().try_for_each(|(effect, wanted)| exactly(effect, wanted, copies(effects, effect)))
+        }
         "error" => some(!named(effects, "error").is_empty(), "error"),
         "operation_failed" if wanted.is_boolean() => some(!named(effects, name).is_empty(), name),
         "operation_failed" => exactly(name, wanted, copies(effects, name)),

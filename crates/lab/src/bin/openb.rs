@@ -1,7 +1,8 @@
 //! Runs a GPU cluster's trace, Alibaba's "openb" (Weng et al., USENIX ATC'23), against the master.
 //!
 //! Every node is an agent, every pod a task, in order of arrival; each QoS class is a framework of
-//! its own. GPUs are taken as one amount per node, so a share of one GPU is a share of the amount.
+//! its own. GPUs are taken as one amount of thousandths per node (`gpu_milli`), so a share of one GPU is a share of the amount;
+//! `gpus` itself is given to tasks in whole GPUs.
 //!
 //! ```text
 //! cargo run --release -p apportion-lab --bin openb -- NODES.csv PODS.csv --journal run.jsonl --effects out.jsonl
@@ -11,9 +12,8 @@
 
 use apportion::simulation::Cluster;
 use apportion::{
-    Accept, Agent, AttributeValue, Call, Calls, Capability, Command, Config, Effect, Emitted, Filters, Framework,
-    FrameworkId, Offer, OfferId, Resources, Role, Scalar, Scheduler, Task, TaskId, TaskState, TaskStatus, Time,
-    journal,
+    Accept, Agent, AttributeValue, Call, Calls, Command, Config, Effect, Emitted, Filters, Framework, FrameworkId,
+    Offer, OfferId, Resources, Role, Scalar, Scheduler, Task, TaskId, TaskState, TaskStatus, Time, journal,
 };
 use clap::Parser;
 use indexmap::IndexMap;
@@ -92,11 +92,14 @@ impl Pod {
     }
 }
 
+/// The resource of GPUs, in thousandths of one.
+const GPU_MILLI: &str = "gpu_milli";
+
 fn amounts(cpu_milli: u64, memory_mib: u64, gpu_milli: u64) -> Result<Resources, Box<dyn Error>> {
     let resources = Resources::builder()
         .scalar("cpus", Scalar::milli(cpu_milli))
         .scalar("mem", Scalar::units(memory_mib))
-        .scalar("gpus", Scalar::milli(gpu_milli));
+        .scalar(GPU_MILLI, Scalar::units(gpu_milli));
     Ok(resources.build()?)
 }
 
@@ -160,11 +163,15 @@ impl Scheduler for Class {
                 self.launch(&offer, taken, calls);
             }
         }
-        let room = |offer: &Offer| Reverse((offer.resources.amount("gpus"), offer.resources.amount("cpus")));
+        let room = |offer: &Offer| Reverse((offer.resources.amount(GPU_MILLI), offer.resources.amount("cpus")));
         self.kept.sort_by_cached_key(|_, offer| room(offer));
         if self.kept.len() > MAX_KEPT {
             let declined = self.kept.split_off(MAX_KEPT).into_keys().collect();
-            calls.push(Call::Decline { offers: declined, filters: Filters::refuse_for(Filters::MAX_REFUSE) });
+            calls.push(Call::Decline {
+                offers: declined,
+                filters: Filters::refuse_for(Filters::MAX_REFUSE),
+                each: false,
+            });
         }
     }
 
@@ -206,7 +213,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let class = FrameworkId::from(pod.qos.as_str());
         if cluster.scheduler(&class).is_none() {
             let role = Role::new(pod.qos.as_str())?;
-            let framework = Framework::new(class).role(role).capability(Capability::GpuResources);
+            let framework = Framework::new(class).role(role);
             cluster.add_framework(framework, Class::default())?;
         }
     }

@@ -1,0 +1,92 @@
+//! [`Absent`]: the agents that are not registered any more, and the tasks that were on them.
+
+use super::recent::Recent;
+use crate::id::{AgentId, FrameworkId, TaskId};
+use crate::time::Time;
+use std::collections::BTreeMap;
+
+/// The agents that are unreachable or gone, as many as are remembered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Absent {
+    agents: Recent<AgentId, Why>,
+    /// By framework, the tasks of unreachable agents, in order of becoming unreachable.
+    tasks: BTreeMap<FrameworkId, BTreeMap<u64, TaskId>>,
+    added: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Why {
+    Unreachable { since: Time, tasks: Vec<(FrameworkId, u64)> },
+    Gone,
+}
+
+impl Absent {
+    /// Returns the time since when an agent is unreachable.
+    pub(super) fn unreachable_since(&self, agent: &AgentId) -> Option<Time> {
+        match self.agents.get(agent)? {
+            Why::Unreachable { since, .. } => Some(*since),
+            Why::Gone => None,
+        }
+    }
+
+    pub(super) fn is_gone(&self, agent: &AgentId) -> bool {
+        matches!(self.agents.get(agent), Some(Why::Gone))
+    }
+
+    /// Remembers an agent as unreachable, with its tasks: at most `most` of each framework.
+    pub(super) fn add_unreachable(
+        &mut self,
+        agent: AgentId,
+        since: Time,
+        tasks: impl IntoIterator<Item = (FrameworkId, TaskId)>,
+        (agents, most): (usize, usize),
+    ) {
+        let mut numbers = Vec::new();
+        for (framework, task) in tasks {
+            self.added += 1;
+            let of_framework = self.tasks.entry(framework.clone()).or_default();
+            of_framework.insert(self.added, task);
+            if of_framework.len() > most {
+                of_framework.pop_first();
+            }
+            if of_framework.is_empty() {
+                self.tasks.remove(&framework);
+            }
+            numbers.push((framework, self.added));
+        }
+        let forgotten = self.agents.insert(agent, Why::Unreachable { since, tasks: numbers }, agents);
+        forgotten.into_iter().for_each(|why| drop(self.take_tasks(why)));
+    }
+
+    /// Remembers an agent as gone. Returns the tasks that were on it when it became unreachable.
+    pub(super) fn add_gone(&mut self, agent: AgentId, limit: usize) -> Vec<(FrameworkId, TaskId)> {
+        let tasks = self.remove(&agent);
+        let forgotten = self.agents.insert(agent, Why::Gone, limit);
+        forgotten.into_iter().for_each(|why| drop(self.take_tasks(why)));
+        tasks
+    }
+
+    /// Forgets an agent. Returns the tasks that were on it when it became unreachable.
+    pub(super) fn remove(&mut self, agent: &AgentId) -> Vec<(FrameworkId, TaskId)> {
+        self.agents.remove(agent).map_or_else(Vec::new, |why| self.take_tasks(why))
+    }
+
+    fn take_tasks(&mut self, why: Why) -> Vec<(FrameworkId, TaskId)> {
+        let Why::Unreachable { tasks: numbers, .. } = why else { return Vec::new() };
+        let mut tasks = Vec::new();
+        for (framework, number) in numbers {
+            let Some(of_framework) = self.tasks.get_mut(&framework) else { continue };
+            let task = of_framework.remove(&number); // absent if it was forgotten
+            if of_framework.is_empty() {
+                self.tasks.remove(&framework);
+            }
+            tasks.extend(task.map(|task| (framework, task)));
+        }
+        tasks
+    }
+
+    /// Forgets the tasks of a framework that is removed.
+    pub(super) fn drop_framework(&mut self, framework: &FrameworkId) {
+        self.tasks.remove(framework);
+    }
+}

@@ -1,0 +1,277 @@
+//! Frameworks: their registration, their changes, and the ways in which they go and return.
+
+use super::{CommandError, Effect, Master};
+use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::framework::Framework;
+use crate::id::{AgentId, FrameworkId};
+use crate::role::Role;
+use crate::time::Time;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A framework that the master knows.
+#[derive(Debug, Clone)]
+pub(super) struct FrameworkEntry {
+    pub(super) framework: Arc<Framework>,
+    pub(super) active: bool,
+    /// True for a framework that was registered with the leader before and has not subscribed since.
+    pub(super) is_recovered: bool,
+    pub(super) suppressed: Vec<Role>,
+    /// The number of frameworks that came before this one.
+    order: u64,
+    /// The time at which it is removed unless it comes back.
+    removed_at: Option<Time>,
+}
+
+/// A priority queue of the frameworks that are removed unless they come back, by time and then in order of coming.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Removals {
+    queue: BTreeMap<(Time, u64), FrameworkId>,
+    /// The number of frameworks that ever came.
+    came: u64,
+}
+
+impl Removals {
+    /// Returns the time of the next removal.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+impl<A: Allocator> Master<A> {
+    /// Returns a registered framework; a recovered one is not registered.
+    pub(super) fn framework(&self, id: &FrameworkId) -> Result<&FrameworkEntry, CommandError> {
+        self.frameworks.get(id).filter(|entry| !entry.is_recovered).ok_or_else(|| unknown_framework(id))
+    }
+
+    /// Returns whether a framework is registered.
+    pub(crate) fn has_framework(&self, id: &FrameworkId) -> bool {
+        self.framework(id).is_ok()
+    }
+
+    pub(super) fn add_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
+        self.insert_framework(framework, false)?;
+        self.make_offers(None);
+        Ok(())
+    }
+
+    /// Makes a framework known that a new leader expects to subscribe.
+    pub(super) fn recover_framework(
+        &mut self,
+        framework: Framework,
+        give_up_after: Duration,
+    ) -> Result<(), CommandError> {
+        let id = framework.id.clone();
+        self.insert_framework(framework, true)?;
+        self.allocator.set_framework_active(&id, false)?;
+        self.schedule_removal(&id, give_up_after);
+        Ok(())
+    }
+
+    fn insert_framework(&mut self, framework: Framework, is_recovered: bool) -> Result<(), CommandError> {
+        framework.id.check()?;
+        check_framework(&framework)?;
+        let framework = Arc::new(framework);
+        self.allocator.add_framework(&framework, &self.holdings_of(&framework.id))?;
+        self.removed.remove(&framework.id);
+        let (suppressed, order) = (framework.suppressed.clone(), self.removals.came);
+        self.removals.came += 1;
+        let id = framework.id.clone();
+        let active = !is_recovered;
+        let entry = FrameworkEntry { framework, active, is_recovered, suppressed, order, removed_at: None };
+        self.frameworks.insert(id, entry);
+        Ok(())
+    }
+
+    /// Returns what a framework holds: agents may register tasks and executors before the framework does.
+    fn holdings_of(&self, framework: &FrameworkId) -> Vec<Holding> {
+        self.tasks.holdings_of(framework).cloned().chain(self.executors.holdings_of(framework)).collect()
+    }
+
+    /// Registers a framework, takes over a recovered one, or fails one over to a new scheduler instance. The offers of the
+    /// old instance are void, and nobody is left who would have to hear of it.
+    pub(super) fn subscribe(&mut self, framework: FrameworkId, info: Framework) -> Result<(), CommandError> {
+        let info = check_caller(&framework, info)?;
+        if !self.frameworks.contains_key(&framework) {
+            return self.add_framework(info);
+        }
+        check_framework(&info)?;
+        self.drop_offers(&framework);
+        self.maintenance.drop_framework(&framework);
+        self.allocator.set_framework_active(&framework, false)?; // forgets its refusals
+        self.replace_framework(info)?;
+        self.cancel_removal(&framework);
+        self.allocator.set_framework_active(&framework, true)?;
+        if let Some(entry) = self.frameworks.get_mut(&framework) {
+            (entry.active, entry.is_recovered) = (true, false);
+        }
+        self.make_offers(None);
+        Ok(())
+    }
+
+    pub(super) fn update_framework(&mut self, caller: &FrameworkId, info: Framework) -> Result<(), CommandError> {
+        let info = check_caller(caller, info)?;
+        check_framework(&info)?;
+        self.replace_framework(info)
+    }
+
+    fn replace_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
+        let framework = Arc::new(framework);
+        self.allocator.update_framework(&framework)?;
+        let (id, roles) = (&framework.id, &framework.roles);
+        self.rescind(|offer| offer.holding.framework == *id && !roles.contains(&offer.holding.role));
+        if let Some(entry) = self.frameworks.get_mut(id) {
+            entry.suppressed.clone_from(&framework.suppressed);
+            entry.framework = framework;
+        }
+        Ok(())
+    }
+
+    /// Removes a framework with all that it holds. One that is known only by tasks that came with their agents loses these.
+    pub(super) fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), CommandError> {
+        let is_known = self.frameworks.contains_key(framework);
+        let runs_something = self.tasks.has_any(framework) || !self.executors.of_framework(framework).is_empty();
+        if !is_known && !runs_something {
+            return Err(unknown_framework(framework));
+        }
+        let agents = self.agents_of(framework);
+        self.drop_offers(framework);
+        self.maintenance.drop_framework(framework);
+        self.drop_tasks(framework);
+        let executors = self.executors.of_framework(framework);
+        self.end_executors(&executors);
+        self.absent.drop_framework(framework);
+        if is_known {
+            self.cancel_removal(framework);
+            self.allocator.remove_framework(framework)?;
+            self.frameworks.shift_remove(framework);
+        }
+        self.removed.insert(framework.clone(), (), self.config.remembered.frameworks);
+        for agent in agents {
+            self.emit(Effect::ShutdownFramework { agent, framework: framework.clone() });
+        }
+        Ok(())
+    }
+
+    /// Returns the agents on which a framework has a task, a copy of one, or an executor, in order of registration.
+    fn agents_of(&self, framework: &FrameworkId) -> Vec<AgentId> {
+        let with_tasks: BTreeSet<&AgentId> = self.tasks.holdings_of(framework).map(|holding| &holding.agent).collect();
+        let executors = self.executors.of_framework(framework);
+        let agents: BTreeSet<&AgentId> =
+            with_tasks.into_iter().chain(executors.iter().map(|executor| &executor.agent)).collect();
+        let mut agents: Vec<AgentId> = agents.into_iter().cloned().collect();
+        agents.sort_by_cached_key(|agent| self.agents.get_index_of(agent));
+        agents
+    }
+
+    pub(super) fn set_framework_active(&mut self, id: &FrameworkId, active: bool) -> Result<(), CommandError> {
+        let was_active = self.framework(id)?.active;
+        self.allocator.set_framework_active(id, active)?;
+        if let Some(entry) = self.frameworks.get_mut(id) {
+            entry.active = active;
+        }
+        if active {
+            self.cancel_removal(id);
+            self.make_offers(None);
+            return Ok(());
+        }
+        self.rescind(|offer| offer.holding.framework == *id);
+        self.rescind_inverse(|framework, _| framework == id);
+        self.maintenance.clear_refusals(|framework, _| framework == id);
+        match self.framework(id)?.framework.failover_timeout {
+            Some(Duration::ZERO) if was_active => self.give_up_framework(id),
+            Some(timeout) if was_active => {
+                self.schedule_removal(id, timeout);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn schedule_removal(&mut self, id: &FrameworkId, after: Duration) {
+        let at = self.now + after;
+        if let Some(entry) = self.frameworks.get_mut(id) {
+            entry.removed_at = Some(at);
+            self.removals.queue.insert((at, entry.order), id.clone());
+        }
+    }
+
+    fn cancel_removal(&mut self, id: &FrameworkId) {
+        if let Some(entry) = self.frameworks.get_mut(id)
+            && let Some(at) = entry.removed_at.take()
+        {
+            self.removals.queue.remove(&(at, entry.order));
+        }
+    }
+
+    /// Removes the next framework whose time is over.
+    pub(super) fn run_removal(&mut self) {
+        if let Some((_, framework)) = self.removals.queue.pop_first() {
+            self.give_up_framework(&framework).expect("a framework that is removed leaves the queue");
+        }
+    }
+
+    /// Removes a framework that has stayed away too long, and kills its tasks.
+    fn give_up_framework(&mut self, framework: &FrameworkId) -> Result<(), CommandError> {
+        let tasks = self.tasks.of_framework(framework).into_iter();
+        let tasks: Vec<_> = tasks.map(|task| (task.holding.agent.clone(), task.id.clone())).collect();
+        for (agent, task) in tasks {
+            self.emit(Effect::Kill { agent, framework: framework.clone(), task, grace: None });
+        }
+        self.remove_framework(framework)?;
+        self.emit(Effect::FrameworkRemoved { framework: framework.clone() });
+        Ok(())
+    }
+
+    pub(super) fn suppress(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
+        self.allocator.suppress(id, roles)?;
+        if let Some(entry) = self.frameworks.get_mut(id) {
+            let (all, before) = (&entry.framework.roles, &entry.suppressed);
+            let suppressed = |role: &&Role| before.contains(*role) || roles.is_empty() || roles.contains(*role);
+            entry.suppressed = all.iter().filter(suppressed).cloned().collect();
+        }
+        Ok(())
+    }
+
+    pub(super) fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
+        self.allocator.revive(id, roles)?;
+        self.maintenance.clear_refusals(|framework, _| framework == id);
+        if let Some(entry) = self.frameworks.get_mut(id) {
+            entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));
+        }
+        self.make_offers(None);
+        Ok(())
+    }
+}
+
+fn unknown_framework(framework: &FrameworkId) -> CommandError {
+    AllocatorError::UnknownFramework(framework.clone()).into()
+}
+
+/// Checks that a call describes the framework that it comes from.
+fn check_caller(framework: &FrameworkId, info: Framework) -> Result<Framework, CommandError> {
+    if info.id == *framework {
+        Ok(info)
+    } else {
+        Err(CommandError::FrameworkIdMismatch { framework: framework.clone(), named: info.id })
+    }
+}
+
+/// Checks a framework's description: it names each role once, and suppressions, offer filters and offer constraints name
+/// only its own roles.
+fn check_framework(framework: &Framework) -> Result<(), CommandError> {
+    let mut roles = BTreeSet::new();
+    if let Some(role) = framework.roles.iter().find(|role| !roles.insert(*role)) {
+        return Err(CommandError::DuplicateRole { framework: framework.id.clone(), role: role.clone() });
+    }
+    let mut referenced =
+        framework.suppressed.iter().chain(framework.offer_filters.keys()).chain(framework.offer_constraints.roles());
+    match referenced.find(|role| !roles.contains(role)) {
+        Some(role) => {
+            let (framework, role) = (framework.id.clone(), role.clone());
+            Err(AllocatorError::RoleNotSubscribed { framework, role }.into())
+        }
+        None => Ok(()),
+    }
+}
