@@ -75,9 +75,8 @@ impl LiveTask {
     fn note(&mut self, status: &TaskStatus) {
         self.state = status.state;
         self.told.executor = status.executor.clone().or_else(|| self.told.executor.take());
-        self.told.healthy = status.healthy.or(self.told.healthy);
-        let container = status.details.get(CONTAINER_STATUS).cloned();
-        self.told.container_status = container.or_else(|| self.told.container_status.take());
+        self.told.healthy = status.healthy;
+        self.told.container_status = status.details.get(CONTAINER_STATUS).cloned();
     }
 }
 

@@ -134,8 +134,9 @@ impl Watch {
         let totals = reference.agents.iter().map(|known| &known.agent.resources);
         let held = reference.holdings().map(|held| &held.resources);
         let shared = totals.chain(held).any(|resources| resources.iter().any(Resource::is_shared));
-        let rescinded = found.iter().any(|emitted| matches!(emitted.effect, Effect::Rescind { .. }));
-        if shared || rescinded || !reference.quotas.is_empty() {
+        // What was there when the offer was made is not known any more.
+        let is_going = |effect: &Effect| matches!(effect, Effect::Rescind { .. } | Effect::FrameworkRemoved { .. });
+        if shared || found.iter().any(|emitted| is_going(&emitted.effect)) || !reference.quotas.is_empty() {
             return Ok(());
         }
         let offers: Vec<&Offer> = found.iter().filter_map(|emitted| offer_of(&emitted.effect)).collect();
