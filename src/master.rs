@@ -35,7 +35,7 @@ use crate::id::{AgentId, FrameworkId};
 use crate::scheduler::Call;
 use crate::time::Time;
 use absent::Absent;
-use agents::Hindrances;
+use agents::Inactive;
 use drains::Drains;
 use executors::Executors;
 use frameworks::{FrameworkEntry, Removals};
@@ -64,7 +64,7 @@ pub struct Config {
     pub sorter: SorterChoice,
     /// The text before the ids of offers and inverse offers: with one of its own for each leader, an id is never used twice.
     pub id_prefix: SmolStr,
-    /// How much is remembered of what has gone.
+    /// The numbers of removed frameworks, absent agents and their tasks that the master remembers.
     pub remembered: Remembered,
 }
 
@@ -134,7 +134,7 @@ pub struct Master<A = Hierarchical> {
     now: Time,
     allocator: A,
     agents: IndexMap<AgentId, Arc<Agent>, foldhash::fast::RandomState>,
-    hindrances: Hindrances,
+    inactive: Inactive,
     drains: Drains,
     absent: Absent,
     recovery: Expected,
@@ -176,7 +176,7 @@ impl<A: Allocator> Master<A> {
             now: Time::ZERO,
             allocator,
             agents: IndexMap::default(),
-            hindrances: Hindrances::default(),
+            inactive: Inactive::default(),
             drains: Drains::default(),
             absent: Absent::default(),
             recovery: Expected::default(),

@@ -294,8 +294,8 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     // Agents: what there is.
 
-    /// Checks that the cluster can be counted with an agent's new total in place of its old one: of each name, the sum of
-    /// what each agent has, or of what is held of it if that is more.
+    /// Checks that the cluster can be counted with an agent's new total in place of its old one. An agent counts with its
+    /// total of each name, or with the amount that is held if that is larger.
     fn check_totals(
         &self,
         agent: &Agent,

@@ -48,7 +48,7 @@ pub(super) struct Cycle<'a, R, F> {
     availability: Availability,
     /// If some agents have to be visited only for new members: these members.
     newcomers: Option<&'a Newcomers>,
-    /// Whether the agent that is visited is such a one.
+    /// True if the agent being visited is visited only for new members.
     is_for_newcomers: bool,
 }
 

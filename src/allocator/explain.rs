@@ -44,7 +44,7 @@ pub(super) struct Explanation<R, F> {
 /// Reasons of several agents, grouped as [`Reason::group`] says: each with the number of agents.
 type Groups = BTreeMap<(u8, SmolStr, SmolStr), (Reason, usize)>;
 
-/// What a trial depends on besides the agent: agents that are alike in it have the same outcome.
+/// The state of an agent that the outcome of a trial depends on: agents with equal states have the same outcome.
 struct Trial {
     agent: Arc<Agent>,
     available: Resources,

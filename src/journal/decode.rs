@@ -153,9 +153,9 @@ impl TryFrom<RawCommand> for Command {
                 Self::DrainAgent(id, Drain { max_grace_period, mark_gone: mark_gone.unwrap_or(false) })
             }
             R::Recover(raw) => Self::Recover(raw.try_into()?),
-            R::RecoverFramework(raw) => {
-                let (framework, give_up_after) = raw.split();
-                Self::RecoverFramework(Framework::try_from(framework)?, span(give_up_after)?)
+            R::RecoverFramework(mut raw) => {
+                let give_up_after = raw.give_up_after.take().map_or(Ok(Duration::ZERO), span)?; // it is never absent
+                Self::RecoverFramework(Framework::try_from(*raw)?, give_up_after)
             }
             R::AddFramework(raw) => Self::AddFramework(Framework::try_from(*raw)?),
             R::UpdateFramework(raw) => read_info(*raw, Call::UpdateFramework)?,

@@ -88,7 +88,8 @@ impl From<&Command> for RawCommand {
                 timeout: Some(recovery.timeout.into()),
             }),
             Command::RecoverFramework(framework, give_up_after) => {
-                Self::RecoverFramework(Box::new(RecoverFramework::join(framework.into(), (*give_up_after).into())))
+                let give_up_after = Some((*give_up_after).into());
+                Self::RecoverFramework(Box::new(RawFramework { give_up_after, ..framework.into() }))
             }
             Command::AddFramework(framework) => Self::AddFramework(Box::new(framework.into())),
             Command::DeactivateFramework(framework) => Self::DeactivateFramework(id(framework.as_str())),
@@ -236,6 +237,7 @@ impl From<&Framework> for RawFramework {
             labels: take("labels"),
             details: (!details.is_empty()).then_some(details),
             framework: None,
+            give_up_after: None,
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::json::{Number, Object};
 use crate::resources::Written;
 use crate::uuid::Uuid;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -37,18 +38,6 @@ macro_rules! body {
     };
 }
 
-/// Declares a body that describes a framework, with further required fields.
-macro_rules! framework {
-    ($name:ident { $($field:ident : $type:ty),* }) => {
-        body!($name { id: FrameworkId, roles: Vec<SmolStr> $(, $field: $type)* ;
-            name: SmolStr, capabilities: Vec<SmolStr>, suppressed_roles: Vec<SmolStr>,
-            offer_filters: IndexMap<SmolStr, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
-            principal: SmolStr, user: SmolStr, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
-            framework: FrameworkId
-        });
-    };
-}
-
 body!(Configure { ;
     allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
     filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
@@ -61,8 +50,12 @@ body!(AddAgent { id: AgentId, resources: Written ;
 });
 body!(UpdateAgent { id: AgentId ; resources: Written, attributes: WrittenAttributes, domain: Domain });
 body!(Id { id: SmolStr ; });
-framework!(RawFramework {});
-framework!(RecoverFramework { give_up_after: Number });
+body!(RawFramework { id: FrameworkId, roles: Vec<SmolStr> ;
+    name: SmolStr, capabilities: Vec<SmolStr>, suppressed_roles: Vec<SmolStr>,
+    offer_filters: IndexMap<SmolStr, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
+    principal: SmolStr, user: SmolStr, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
+    framework: FrameworkId, give_up_after: Number
+});
 body!(DrainAgent { id: AgentId ; max_grace_period: Number, mark_gone: bool });
 body!(Recover { agents: Vec<AgentId> ; factor: Number, timeout: Number });
 body!(RawFilter { ; min_allocatable_resources: Vec<Amounts> });
@@ -191,8 +184,11 @@ pub(crate) enum RawCommand {
     UnregisterAgent(Id),
     DrainAgent(DrainAgent),
     Recover(Recover),
-    RecoverFramework(Box<RecoverFramework>),
+    #[serde(deserialize_with = "to_be_given_up")]
+    RecoverFramework(Box<RawFramework>),
+    #[serde(deserialize_with = "own")]
     AddFramework(Box<RawFramework>),
+    #[serde(deserialize_with = "called")]
     UpdateFramework(Box<RawFramework>),
     RemoveFramework(Id),
     DeactivateFramework(Id),
@@ -211,6 +207,7 @@ pub(crate) enum RawCommand {
     SetMaintenance(SetMaintenance),
     AcceptInverseOffer(OfferAnswer),
     DeclineInverseOffer(OfferAnswer),
+    #[serde(deserialize_with = "called")]
     Subscribe(Box<RawFramework>),
     Acknowledge(Acknowledge),
     Message(RawMessage),
@@ -279,87 +276,26 @@ impl RawCommand {
     }
 }
 
-impl RecoverFramework {
-    /// Splits off the time after which the framework is given up.
-    pub(crate) fn split(self) -> (RawFramework, Number) {
-        let Self {
-            id,
-            roles,
-            give_up_after,
-            name,
-            capabilities,
-            suppressed_roles,
-            offer_filters,
-            offer_constraints,
-            failover_timeout,
-            checkpoint,
-            principal,
-            user,
-            hostname,
-            webui_url,
-            labels,
-            details,
-            framework,
-        } = self;
-        let framework = RawFramework {
-            id,
-            roles,
-            name,
-            capabilities,
-            suppressed_roles,
-            offer_filters,
-            offer_constraints,
-            failover_timeout,
-            checkpoint,
-            principal,
-            user,
-            hostname,
-            webui_url,
-            labels,
-            details,
-            framework,
-        };
-        (framework, give_up_after)
-    }
+const CALLER: &str = "framework";
+const GIVE_UP_AFTER: &str = "give_up_after";
 
-    /// Adds the time after which a framework is given up.
-    pub(crate) fn join(framework: RawFramework, give_up_after: Number) -> Self {
-        let RawFramework {
-            id,
-            roles,
-            name,
-            capabilities,
-            suppressed_roles,
-            offer_filters,
-            offer_constraints,
-            failover_timeout,
-            checkpoint,
-            principal,
-            user,
-            hostname,
-            webui_url,
-            labels,
-            details,
-            framework,
-        } = framework;
-        Self {
-            id,
-            roles,
-            give_up_after,
-            name,
-            capabilities,
-            suppressed_roles,
-            offer_filters,
-            offer_constraints,
-            failover_timeout,
-            checkpoint,
-            principal,
-            user,
-            hostname,
-            webui_url,
-            labels,
-            details,
-            framework,
-        }
+/// Reads the framework of a call: another one may send it.
+fn called<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawFramework>, D::Error> {
+    let raw = Box::<RawFramework>::deserialize(deserializer)?;
+    if raw.give_up_after.is_some() { Err(D::Error::unknown_field(GIVE_UP_AFTER, &[])) } else { Ok(raw) }
+}
+
+/// Reads a framework that speaks for itself.
+fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawFramework>, D::Error> {
+    let raw = called(deserializer)?;
+    if raw.framework.is_some() { Err(D::Error::unknown_field(CALLER, &[])) } else { Ok(raw) }
+}
+
+/// Reads a framework with the time after which it is given up.
+fn to_be_given_up<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawFramework>, D::Error> {
+    let raw = Box::<RawFramework>::deserialize(deserializer)?;
+    if raw.framework.is_some() {
+        return Err(D::Error::unknown_field(CALLER, &[]));
     }
+    if raw.give_up_after.is_none() { Err(D::Error::missing_field(GIVE_UP_AFTER)) } else { Ok(raw) }
 }

@@ -33,14 +33,15 @@ impl Absent {
         matches!(self.agents.get(agent), Some(Why::Gone))
     }
 
-    /// Remembers an agent as unreachable, with its tasks: at most `most` of each framework.
+    /// Remembers an agent as unreachable, with its tasks: at most `most` of each framework. Returns the agents that are
+    /// forgotten for it.
     pub(super) fn add_unreachable(
         &mut self,
         agent: AgentId,
         since: Time,
         tasks: impl IntoIterator<Item = (FrameworkId, TaskId)>,
         (agents, most): (usize, usize),
-    ) {
+    ) -> Vec<AgentId> {
         let mut numbers = Vec::new();
         for (framework, task) in tasks {
             self.added += 1;
@@ -54,16 +55,23 @@ impl Absent {
             }
             numbers.push((framework, self.added));
         }
-        let forgotten = self.agents.insert(agent, Why::Unreachable { since, tasks: numbers }, agents);
-        forgotten.into_iter().for_each(|why| drop(self.take_tasks(why)));
+        self.insert(agent, Why::Unreachable { since, tasks: numbers }, agents)
     }
 
-    /// Remembers an agent as gone. Returns the tasks that were on it when it became unreachable.
-    pub(super) fn add_gone(&mut self, agent: AgentId, limit: usize) -> Vec<(FrameworkId, TaskId)> {
+    /// Remembers an agent as gone. Returns the tasks that were on it when it became unreachable, and the agents that are
+    /// forgotten for it.
+    pub(super) fn add_gone(&mut self, agent: AgentId, limit: usize) -> (Vec<(FrameworkId, TaskId)>, Vec<AgentId>) {
         let tasks = self.remove(&agent);
-        let forgotten = self.agents.insert(agent, Why::Gone, limit);
-        forgotten.into_iter().for_each(|why| drop(self.take_tasks(why)));
-        tasks
+        (tasks, self.insert(agent, Why::Gone, limit))
+    }
+
+    fn insert(&mut self, agent: AgentId, why: Why, limit: usize) -> Vec<AgentId> {
+        let mut forgotten = Vec::new();
+        for (agent, why) in self.agents.insert(agent, why, limit) {
+            self.take_tasks(why);
+            forgotten.push(agent);
+        }
+        forgotten
     }
 
     /// Forgets an agent. Returns the tasks that were on it when it became unreachable.

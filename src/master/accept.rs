@@ -11,13 +11,13 @@ use crate::id::{ExecutorId, FrameworkId, TaskId};
 use crate::offer::{Accept, Conversion, Operation, OperationError, OperationState, OperationStatus};
 use crate::resources::{Resource, Resources};
 use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
-use std::collections::{BTreeMap, BTreeSet};
+use indexmap::{IndexMap, IndexSet};
 
 const REASON_TASK: &str = "REASON_TASK_INVALID";
 const REASON_GROUP: &str = "REASON_TASK_GROUP_INVALID";
 
 /// The validated result of an accept, before any of it is applied.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Plan {
     conversions: Vec<Conversion>,
     /// In the order of the operations.
@@ -28,14 +28,14 @@ struct Plan {
     left: Resources,
     /// All that is held on the agent after the accept, once a conversion may have made it more than a sum can hold.
     held: Option<Resources>,
-    launched: BTreeSet<TaskId>,
+    launched: IndexSet<TaskId>,
     /// The executors that the launched tasks start.
-    started: BTreeMap<ExecutorId, ExecutorInfo>,
-    /// What the launched tasks and the started executors hold.
+    started: IndexMap<ExecutorId, ExecutorInfo>,
+    /// The resources of the launched tasks and of the started executors.
     holdings: Vec<Resources>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Outcome {
     Launched(Box<Task>, Option<ExecutorId>),
     /// The tasks of a group, launched together.
@@ -50,6 +50,16 @@ enum Outcome {
     Feedback(OperationStatus),
 }
 
+/// The part of a plan that launches change, to be restored when a group fails.
+#[derive(Debug)]
+struct Checkpoint {
+    unused: Resources,
+    left: Resources,
+    held: Option<Resources>,
+    /// The numbers of launched tasks, of started executors and of holdings.
+    lengths: [usize; 3],
+}
+
 impl Plan {
     fn new(offered: &Resources) -> Self {
         Self {
@@ -58,10 +68,25 @@ impl Plan {
             unused: offered.clone(),
             left: offered.clone(),
             held: None,
-            launched: BTreeSet::new(),
-            started: BTreeMap::new(),
+            launched: IndexSet::new(),
+            started: IndexMap::new(),
             holdings: Vec::new(),
         }
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        let (unused, left, held) = (self.unused.clone(), self.left.clone(), self.held.clone());
+        let lengths = [self.launched.len(), self.started.len(), self.holdings.len()];
+        Checkpoint { unused, left, held, lengths }
+    }
+
+    /// Takes the tasks back that were launched since then.
+    fn roll_back(&mut self, to: Checkpoint) {
+        (self.unused, self.left, self.held) = (to.unused, to.left, to.held);
+        let [launched, started, holdings] = to.lengths;
+        self.launched.truncate(launched);
+        self.started.truncate(started);
+        self.holdings.truncate(holdings);
     }
 
     /// Uses the resources of a task or an executor. Shared resources stay available to further tasks, but they count as
@@ -168,15 +193,15 @@ impl<A: Allocator> Master<A> {
         tasks: Vec<Task>,
         each: bool,
     ) -> Result<(), CommandError> {
-        let mut with_group = plan.clone();
+        let before = plan.checkpoint();
         let judged: Result<Vec<_>, CommandError> =
-            tasks.iter().map(|task| self.judge_task(&mut with_group, offered, task)).collect();
+            tasks.iter().map(|task| self.judge_task(plan, offered, task)).collect();
         match judged {
             Ok(executors) => {
-                *plan = with_group;
                 plan.outcomes.push(Outcome::LaunchedGroup(tasks.into_iter().zip(executors).collect()));
             }
             Err(error) if each => {
+                plan.roll_back(before);
                 let statuses = tasks.into_iter().map(|task| invalid(task.id, offered, REASON_GROUP, &error));
                 plan.outcomes.extend(statuses.map(Outcome::Invalid));
             }
@@ -282,8 +307,8 @@ impl<A: Allocator> Master<A> {
         self.rescind_destroyed(&offered.agent, &plan.conversions);
         for (id, info) in plan.started {
             let of = ExecutorRef::new(offered.framework.clone(), offered.agent.clone(), id);
-            let (role, resources) = (offered.role.clone(), info.resources.clone());
-            self.executors.add(of, LiveExecutor { role, resources, info: Some(info) });
+            let holding = Holding { resources: info.resources.clone(), ..offered.clone() };
+            self.executors.add(of, LiveExecutor { holding, info: Some(info) });
         }
         let framework = &offered.framework;
         for outcome in plan.outcomes {

@@ -13,16 +13,16 @@ use indexmap::{IndexMap, IndexSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What keeps registered agents from being offered, besides [draining](super::drain).
+/// The registered agents that are not offered, besides those that [drain](super::drains).
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hindrances {
+pub(super) struct Inactive {
     /// The agents whose connection is broken, with the tasks there that were told to be lost.
     disconnected: IndexMap<AgentId, BTreeSet<(FrameworkId, TaskId)>, foldhash::fast::RandomState>,
     /// The agents that an operator has deactivated; one that is expected, too.
     deactivated: IndexSet<AgentId, foldhash::fast::RandomState>,
 }
 
-impl Hindrances {
+impl Inactive {
     pub(super) fn is_disconnected(&self, agent: &AgentId) -> bool {
         self.disconnected.contains_key(agent)
     }
@@ -61,7 +61,7 @@ impl<A: Allocator> Master<A> {
         }
         check_registration(&agent, &tasks, &executors)?;
         let is_known = self.agents.contains_key(&agent.id);
-        if is_known && !self.hindrances.is_disconnected(&agent.id) {
+        if is_known && !self.inactive.is_disconnected(&agent.id) {
             return Err(AllocatorError::AgentExists(agent.id).into());
         }
         let (id, hostname) = (agent.id.clone(), agent.hostname.clone());
@@ -99,7 +99,7 @@ impl<A: Allocator> Master<A> {
             let reason = "REASON_RECONCILIATION";
             self.tell_ended(task, |framework| lost_or(framework, TaskState::Gone), |status| status.reason(reason));
         }
-        self.hindrances.disconnected.swap_remove(&id);
+        self.inactive.disconnected.swap_remove(&id);
         self.update_activity(&id);
         if !self.tasks.any_on(&id) {
             self.note_idle(&id);
@@ -115,7 +115,7 @@ impl<A: Allocator> Master<A> {
 
     fn classify(&self, agent: &AgentId, running: &RunningTask) -> Brought {
         let (framework, task) = (&running.framework, &running.task.id);
-        let lost = self.hindrances.disconnected.get(agent);
+        let lost = self.inactive.disconnected.get(agent);
         let was_told_lost = lost.is_some_and(|lost| lost.contains(&(framework.clone(), task.clone())));
         let is_here = |live: &&LiveTask| live.holding.agent == *agent;
         if self.tasks.get(framework, task).filter(is_here).is_some() {
@@ -148,12 +148,7 @@ impl<A: Allocator> Master<A> {
         let is_started = |executor: &&RunningExecutor| {
             !executor.resources.is_empty() && self.executors.get(&executor.framework, agent, &executor.id).is_none()
         };
-        let executors = executors.iter().filter(is_started).map(|executor| Holding {
-            framework: executor.framework.clone(),
-            role: executor.role.clone(),
-            agent: agent.clone(),
-            resources: executor.resources.clone(),
-        });
+        let executors = executors.iter().filter(is_started).map(|executor| executor_holding(agent, executor));
         tasks.chain(executors).collect()
     }
 
@@ -184,8 +179,7 @@ impl<A: Allocator> Master<A> {
     fn readmit(&mut self, agent: &Arc<Agent>, held: &[Holding], ended: &Ended) -> Result<(), CommandError> {
         let numbers = ended.missing.iter().chain(&ended.silently);
         let mut freed: Vec<Holding> = numbers.filter_map(|number| self.tasks.holding(*number)).cloned().collect();
-        freed.extend(ended.executors.iter().filter_map(|executor| self.executors.holding(executor)));
-        freed.retain(|holding| !holding.resources.is_empty());
+        freed.extend(ended.executors.iter().filter_map(|executor| self.executors.holding(executor)).cloned());
         self.allocator.adopt(&agent.id, held, &freed)?;
         if let Err(error) = self.allocator.update_agent(agent) {
             self.allocator.adopt(&agent.id, &freed, held)?;
@@ -195,10 +189,11 @@ impl<A: Allocator> Master<A> {
     }
 
     fn add_executors(&mut self, agent: &AgentId, executors: Vec<RunningExecutor>) {
-        for RunningExecutor { id, framework, role, resources } in executors {
-            if self.executors.get(&framework, agent, &id).is_none() {
-                let of = ExecutorRef::new(framework, agent.clone(), id);
-                self.executors.add(of, LiveExecutor { role, resources, info: None });
+        for executor in executors {
+            if self.executors.get(&executor.framework, agent, &executor.id).is_none() {
+                let holding = executor_holding(agent, &executor);
+                let of = ExecutorRef::new(executor.framework, agent.clone(), executor.id);
+                self.executors.add(of, LiveExecutor { holding, info: None });
             }
         }
     }
@@ -219,8 +214,7 @@ impl<A: Allocator> Master<A> {
                 }
                 Brought::Conflict => {
                     self.tasks.add(live.copy());
-                    let (agent, framework, task) = (agent.clone(), framework.clone(), task.id.clone());
-                    self.emit(Effect::TaskConflict { agent, framework, task });
+                    self.tell_conflict(agent, &framework, &task.id);
                     true
                 }
                 Brought::Copy => {
@@ -228,8 +222,7 @@ impl<A: Allocator> Master<A> {
                         let runs_elsewhere = self.tasks.contains(&framework, &task.id);
                         self.tasks.add(live.copy());
                         if runs_elsewhere {
-                            let (agent, framework, task) = (agent.clone(), framework.clone(), task.id.clone());
-                            self.emit(Effect::TaskConflict { agent, framework, task });
+                            self.tell_conflict(agent, &framework, &task.id);
                         }
                     }
                     true
@@ -249,6 +242,11 @@ impl<A: Allocator> Master<A> {
                 self.drain_task(agent, &framework, &task.id);
             }
         }
+    }
+
+    fn tell_conflict(&mut self, agent: &AgentId, framework: &FrameworkId, task: &TaskId) {
+        let (agent, framework, task) = (agent.clone(), framework.clone(), task.clone());
+        self.emit(Effect::TaskConflict { agent, framework, task });
     }
 
     pub(super) fn update_agent(&mut self, update: AgentUpdate) -> Result<(), CommandError> {
@@ -273,7 +271,7 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    fn check_registered(&self, agent: &AgentId) -> Result<(), CommandError> {
+    pub(super) fn check_registered(&self, agent: &AgentId) -> Result<(), CommandError> {
         let unknown = || AllocatorError::UnknownAgent(agent.clone()).into();
         self.agents.contains_key(agent).then_some(()).ok_or_else(unknown)
     }
@@ -297,7 +295,7 @@ impl<A: Allocator> Master<A> {
     /// Marks the connection of an agent as broken. What runs there waits for its return if its framework has checkpoints.
     pub(super) fn disconnect_agent(&mut self, agent: &AgentId) -> Result<(), CommandError> {
         self.check_registered(agent)?;
-        if self.hindrances.is_disconnected(agent) {
+        if self.inactive.is_disconnected(agent) {
             return Ok(());
         }
         self.withdraw(agent);
@@ -312,7 +310,7 @@ impl<A: Allocator> Master<A> {
             .map(|(number, task)| (number, (task.holding.framework.clone(), task.id.clone())))
             .collect();
         let (numbers, told): (Vec<u64>, BTreeSet<_>) = lost.into_iter().unzip();
-        self.hindrances.disconnected.insert(agent.clone(), told);
+        self.inactive.disconnected.insert(agent.clone(), told);
         let reason = "REASON_AGENT_DISCONNECTED";
         self.end_tasks_with(numbers, |_| TaskState::Lost, |status| status.reason(reason));
         self.update_activity(agent);
@@ -340,7 +338,8 @@ impl<A: Allocator> Master<A> {
         }
         self.recovery.give_up(agent);
         let limits = (self.config.remembered.agents, self.config.remembered.unreachable_tasks);
-        self.absent.add_unreachable(agent.clone(), self.now, tasks, limits);
+        let forgotten = self.absent.add_unreachable(agent.clone(), self.now, tasks, limits);
+        forgotten.iter().for_each(|agent| self.drains.end(agent));
         Ok(())
     }
 
@@ -368,7 +367,9 @@ impl<A: Allocator> Master<A> {
         }
         self.drains.end(agent);
         self.recovery.give_up(agent);
-        for (framework, task) in self.absent.add_gone(agent.clone(), self.config.remembered.agents) {
+        let (tasks, forgotten) = self.absent.add_gone(agent.clone(), self.config.remembered.agents);
+        forgotten.iter().for_each(|agent| self.drains.end(agent));
+        for (framework, task) in tasks {
             let Ok(entry) = self.framework(&framework) else { continue };
             if !self.tasks.contains(&framework, &task) {
                 let state = lost_or(&entry.framework, TaskState::GoneByOperator);
@@ -398,8 +399,8 @@ impl<A: Allocator> Master<A> {
         self.end_executors(&executors);
         self.maintenance.clear_refusals(|_, refused| refused == agent);
         self.maintenance.schedule(agent, None); // the window stays with the machine
-        self.hindrances.disconnected.swap_remove(agent);
-        self.hindrances.deactivated.swap_remove(agent);
+        self.inactive.disconnected.swap_remove(agent);
+        self.inactive.deactivated.swap_remove(agent);
         self.allocator.remove_agent(agent)?;
         self.agents.shift_remove(agent);
         Ok(())
@@ -408,10 +409,10 @@ impl<A: Allocator> Master<A> {
     pub(super) fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), CommandError> {
         self.check_known(agent)?;
         if active {
-            self.hindrances.deactivated.swap_remove(agent);
+            self.inactive.deactivated.swap_remove(agent);
             self.drains.end(agent);
         } else {
-            self.hindrances.deactivated.insert(agent.clone());
+            self.inactive.deactivated.insert(agent.clone());
             self.withdraw(agent);
         }
         self.update_activity(agent);
@@ -420,7 +421,7 @@ impl<A: Allocator> Master<A> {
 
     /// Has the allocator offer an agent, or not.
     pub(super) fn update_activity(&mut self, agent: &AgentId) {
-        let Hindrances { disconnected, deactivated } = &self.hindrances;
+        let Inactive { disconnected, deactivated } = &self.inactive;
         let active =
             !disconnected.contains_key(agent) && !deactivated.contains(agent) && self.drains.get(agent).is_none();
         if self.allocator.agent(agent).is_some_and(|account| account.active != active) {
@@ -435,6 +436,15 @@ fn holding_of(agent: &AgentId, running: &RunningTask) -> Holding {
         role: running.role.clone(),
         agent: agent.clone(),
         resources: running.task.resources.clone(),
+    }
+}
+
+fn executor_holding(agent: &AgentId, running: &RunningExecutor) -> Holding {
+    Holding {
+        framework: running.framework.clone(),
+        role: running.role.clone(),
+        agent: agent.clone(),
+        resources: running.resources.clone(),
     }
 }
 

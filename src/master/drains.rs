@@ -72,7 +72,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn finish_drains(&mut self) -> Result<(), CommandError> {
         for agent in std::mem::take(&mut self.drains.idle) {
             let is_marked = self.drains.get(&agent).is_some_and(|drain| drain.mark_gone);
-            let is_connected = self.agents.contains_key(&agent) && !self.hindrances.is_disconnected(&agent);
+            let is_connected = self.agents.contains_key(&agent) && !self.inactive.is_disconnected(&agent);
             if is_marked && is_connected && !self.tasks.any_on(&agent) {
                 self.agent_gone(&agent)?;
             }

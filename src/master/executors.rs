@@ -1,10 +1,8 @@
 //! Executors: what they hold besides their tasks, and the messages between them and their schedulers.
 
 use super::{CommandError, Effect, ExecutorRef, Master};
-use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::allocator::{Allocator, Holding};
 use crate::id::{AgentId, ExecutorId, FrameworkId};
-use crate::resources::Resources;
-use crate::role::Role;
 use crate::task::ExecutorInfo;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +15,7 @@ pub(super) struct Executors {
 
 #[derive(Debug, Clone)]
 pub(super) struct LiveExecutor {
-    pub(super) role: Role,
-    pub(super) resources: Resources,
+    pub(super) holding: Holding,
     /// The description, unless the executor came with its agent.
     pub(super) info: Option<ExecutorInfo>,
 }
@@ -40,6 +37,7 @@ impl Executors {
         self.by_framework.entry(of.framework).or_default().insert((of.agent, of.executor), executor);
     }
 
+    /// Forgets an executor. Its resources are freed by the caller.
     pub(super) fn remove(&mut self, of: &ExecutorRef) -> Option<LiveExecutor> {
         let executors = self.by_framework.get_mut(&of.framework)?;
         let removed = executors.remove(&(of.agent.clone(), of.executor.clone()))?;
@@ -55,11 +53,10 @@ impl Executors {
         Some(removed)
     }
 
-    /// Returns what an executor holds, if it is known.
-    pub(super) fn holding(&self, of: &ExecutorRef) -> Option<Holding> {
-        let LiveExecutor { role, resources, .. } = self.get(&of.framework, &of.agent, &of.executor)?;
-        let (framework, role, agent) = (of.framework.clone(), role.clone(), of.agent.clone());
-        Some(Holding { framework, role, agent, resources: resources.clone() })
+    /// Returns the holding of an executor, if the executor is known and has resources of its own.
+    pub(super) fn holding(&self, of: &ExecutorRef) -> Option<&Holding> {
+        let executor = self.get(&of.framework, &of.agent, &of.executor)?;
+        Some(&executor.holding).filter(|holding| !holding.resources.is_empty())
     }
 
     /// Returns the executors on an agent, in order of their names.
@@ -80,39 +77,28 @@ impl Executors {
         executors.keys().filter(|(on, _)| on == agent).map(|(_, id)| id.clone()).collect()
     }
 
-    /// Returns what the executors hold.
-    pub(super) fn holdings(&self) -> Vec<Holding> {
-        self.by_framework.keys().flat_map(|framework| self.holdings_of(framework)).collect()
+    /// Returns the holdings of all executors.
+    pub(super) fn holdings(&self) -> impl Iterator<Item = &Holding> {
+        self.by_framework.keys().flat_map(|framework| self.holdings_of(framework))
     }
 
-    /// Returns what the executors of a framework hold.
-    pub(super) fn holdings_of(&self, framework: &FrameworkId) -> impl Iterator<Item = Holding> {
-        let of = |((agent, _), executor): (&(AgentId, ExecutorId), &LiveExecutor)| Holding {
-            framework: framework.clone(),
-            role: executor.role.clone(),
-            agent: agent.clone(),
-            resources: executor.resources.clone(),
-        };
-        let executors = self.by_framework.get(framework).into_iter().flatten();
-        executors.map(of).filter(|holding| !holding.resources.is_empty())
+    /// Returns the holdings of the executors of a framework.
+    pub(super) fn holdings_of(&self, framework: &FrameworkId) -> impl Iterator<Item = &Holding> {
+        let executors = self.by_framework.get(framework).into_iter().flat_map(BTreeMap::values);
+        executors.map(|executor| &executor.holding).filter(|holding| !holding.resources.is_empty())
     }
 }
 
 impl<A: Allocator> Master<A> {
-    fn check_agent_known(&self, agent: &AgentId) -> Result<(), CommandError> {
-        let unknown = || AllocatorError::UnknownAgent(agent.clone()).into();
-        self.agents.contains_key(agent).then_some(()).ok_or_else(unknown)
-    }
-
     pub(super) fn message(&mut self, to: ExecutorRef, data: Vec<u8>) -> Result<(), CommandError> {
-        self.check_agent_known(&to.agent)?;
+        self.check_registered(&to.agent)?;
         let ExecutorRef { framework, agent, executor } = to;
         self.emit(Effect::Message { agent, framework, executor, data });
         Ok(())
     }
 
     pub(super) fn shutdown(&mut self, executor: ExecutorRef) -> Result<(), CommandError> {
-        self.check_agent_known(&executor.agent)?;
+        self.check_registered(&executor.agent)?;
         let ExecutorRef { framework, agent, executor } = executor;
         self.emit(Effect::Shutdown { agent, framework, executor });
         Ok(())
@@ -138,10 +124,9 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
-    /// Frees what an executor holds. Returns false if it is not known.
+    /// Frees the resources of an executor. Returns false if it is not known.
     pub(super) fn end_executor(&mut self, ended: &ExecutorRef) -> bool {
-        let Some(holding) = self.executors.holding(ended) else { return false };
-        self.executors.remove(ended);
+        let Some(LiveExecutor { holding, .. }) = self.executors.remove(ended) else { return false };
         if !holding.resources.is_empty() {
             self.allocator.end_task(&holding).expect("an agent is only removed after its executors");
         }

@@ -56,8 +56,9 @@ impl<A: Allocator> Master<A> {
             };
             if let (true, Some(until)) = (self.recovery.holds_back(), self.recovery.until()) {
                 reasons.retain(|(reason, _)| !matches!(reason, Reason::Starved { .. })); // the next allocation waits, too
+                let agents = if agent.is_some() { 1 } else { self.agents.len() };
                 let (back, expected) = self.recovery.progress();
-                reasons.insert(0, (Reason::Recovering { back, expected, until }, self.agents.len()));
+                reasons.insert(0, (Reason::Recovering { back, expected, until }, agents));
             }
             if self.agents.is_empty() {
                 reasons.push((Reason::nothing(), 0));

@@ -86,7 +86,7 @@ impl<A: Allocator> Master<A> {
 
     /// Returns what a framework holds: agents may register tasks and executors before the framework does.
     fn holdings_of(&self, framework: &FrameworkId) -> Vec<Holding> {
-        self.tasks.holdings_of(framework).cloned().chain(self.executors.holdings_of(framework)).collect()
+        self.tasks.holdings_of(framework).chain(self.executors.holdings_of(framework)).cloned().collect()
     }
 
     /// Registers a framework, takes over a recovered one, or fails one over to a new scheduler instance. The offers of the

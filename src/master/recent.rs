@@ -27,16 +27,17 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.entries.contains_key(key)
     }
 
-    /// Inserts an entry as the newest, and removes the oldest ones beyond `limit`. Returns the removed values.
-    pub(super) fn insert(&mut self, key: K, value: V, limit: usize) -> Vec<V> {
-        let mut removed: Vec<V> = self.remove(&key).into_iter().collect();
+    /// Inserts an entry as the newest, and removes the oldest ones beyond `limit`. Returns the removed entries.
+    pub(super) fn insert(&mut self, key: K, value: V, limit: usize) -> Vec<(K, V)> {
+        self.remove(&key);
+        let mut removed = Vec::new();
         self.inserted += 1;
         self.by_age.insert(self.inserted, key.clone());
         self.entries.insert(key, (self.inserted, value));
         while self.entries.len() > limit
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
-            removed.extend(self.entries.swap_remove(&oldest).map(|(_, value)| value));
+            removed.extend(self.entries.swap_remove_entry(&oldest).map(|(key, (_, value))| (key, value)));
         }
         removed
     }
@@ -59,7 +60,7 @@ mod tests {
             recent.insert(key, key.len(), 3);
         }
         recent.insert("a", 7, 3); // now the newest
-        assert_eq!(recent.insert("d", 1, 3), [1], "b is the oldest");
+        assert_eq!(recent.insert("d", 1, 3), [("b", 1)], "b is the oldest");
         assert_eq!((recent.get(&"a"), recent.contains(&"b")), (Some(&7), false));
         assert_eq!(recent.remove(&"c"), Some(1));
         assert_eq!(recent.insert("e", 1, 0).len(), 3, "with a limit of 0 nothing stays");

@@ -116,9 +116,8 @@ impl<A: Allocator> Master<A> {
             recovered: entry.is_recovered,
             tasks: self.tasks.of_framework(&entry.framework.id).into_iter().map(|task| task.id.clone()).collect(),
         });
-        let executors = self.executors.holdings();
         let mut offered = sums_by_role(self.offers.iter().map(|(_, offer)| &offer.holding));
-        let mut allocated = sums_by_role(self.tasks.iter().map(|task| &task.holding).chain(&executors));
+        let mut allocated = sums_by_role(self.tasks.iter().map(|task| &task.holding).chain(self.executors.holdings()));
         let mut reserved = reserved_by_role(&agents);
         let roles = self.allocator.roles().into_iter().map(|account| RoleState {
             offered: offered.remove(&account.role).unwrap_or_default(),
@@ -142,7 +141,7 @@ impl<A: Allocator> Master<A> {
             available: account.available.clone(),
             overcommitted: account.overcommitted.cloned().unwrap_or_default(),
             active: account.active,
-            connected: !self.hindrances.is_disconnected(id),
+            connected: !self.inactive.is_disconnected(id),
             draining: self.drains.get(id).is_some(),
         })
     }

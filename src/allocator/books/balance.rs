@@ -5,11 +5,11 @@ use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// What is available of an agent.
+/// The available resources of an agent.
 ///
-/// Ordinarily the total contains all that is held, kind by kind, and the rest is available. A new total may tell otherwise
-/// what is held: reserved resources as unreserved, a volume as the disk that it was made of, a disk in another size. Even
-/// then nothing is put out twice:
+/// Ordinarily the total contains all held resources, kind by kind, and the rest is available. A new total may describe held
+/// resources in another form: reserved ones as unreserved, a volume as the disk that it was made of, a disk in another size.
+/// Even then nothing is offered twice:
 ///
 /// - Of a name no more is available than the total of all kinds less what is held of all kinds. The kinds use that up in
 ///   canonical order (unreserved before reserved, then by role), an indivisible resource whole or not at all: the last
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 pub(in crate::allocator) struct Balance {
     /// The resources that can be offered.
     pub(in crate::allocator) available: Resources,
-    /// Whether the total contains all that is held, kind by kind.
+    /// True if the total contains all held resources, kind by kind.
     pub(super) is_covered: bool,
     /// By name, the amount by which what is held exceeds the total.
     pub(super) overcommitted: Quantities,
@@ -48,7 +48,7 @@ impl Balance {
     }
 }
 
-/// What is held of an agent whose total does not contain it.
+/// The held resources of an agent whose total does not contain them.
 struct Held {
     /// By name, the scalars of the total and those held, in thousandths.
     scalars: BTreeMap<SmolStr, (u128, u128)>,
@@ -192,7 +192,7 @@ fn is_same_disk(a: &Resource, b: &Resource) -> bool {
     b.is_indivisible() && (a.kind() == b.kind() || source.is_some() && source == whole_disk(b)) && a.name() == b.name()
 }
 
-/// What tells a whole disk of an agent from all others: provider, type, root and id.
+/// The identity of a whole disk of an agent: provider, type, root and id.
 type WholeDisk<'a> = (Option<&'a SmolStr>, DiskType, Option<&'a SmolStr>, Option<&'a SmolStr>);
 
 /// Returns the whole disk that a resource is on, if it is on one.
@@ -235,8 +235,8 @@ mod tests {
         volume
     }
 
-    /// Checks what is available of a total of which that is held by tasks, and by how much it is over-committed; and that
-    /// what is offered of the rest comes off it and nothing else does.
+    /// Checks the available resources and the over-commitment of a total of which tasks hold a part; and that an offer of the
+    /// rest reduces the available resources by itself alone.
     fn check(total: &Resources, held: &Resources, available: &Resources, overcommitted: &str) {
         let balance = Balance::new(total, &Resources::new(), held);
         assert_eq!(balance.available, *available, "{held:?} of {total:?}");
