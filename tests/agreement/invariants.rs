@@ -96,12 +96,14 @@ impl Watch {
         }
     }
 
-    /// Checks what came out and what the state is; `reference` has come to the same effects.
+    /// Checks what came out and what the state is; `reference` has come to the same effects. `parts` are the states before
+    /// frameworks were given up meanwhile: an offer is judged by what was held when it was made.
     pub(crate) fn check(
         &mut self,
         found: &[Emitted],
         state: &State,
         reference: &Reference,
+        parts: &[(usize, Reference)],
         at: Time,
     ) -> Result<(), String> {
         check_accounts(state, reference)?;
@@ -111,8 +113,12 @@ impl Watch {
                 check_reservations(offer)?;
             }
         }
-        self.check_fair_order(found, reference)?;
-        check_limits(found, reference)?;
+        let mut begin = 0;
+        for (end, then) in parts.iter().map(|(end, then)| (*end, then)).chain([(found.len(), reference)]) {
+            self.check_fair_order(&found[begin..end], then)?;
+            check_limits(&found[begin..end], then)?;
+            begin = end;
+        }
         self.unwanted.retain(|unwanted| unwanted.until > at);
         Ok(())
     }
@@ -134,9 +140,8 @@ impl Watch {
         let totals = reference.agents.iter().map(|known| &known.agent.resources);
         let held = reference.holdings().map(|held| &held.resources);
         let shared = totals.chain(held).any(|resources| resources.iter().any(Resource::is_shared));
-        // What was there when the offer was made is not known any more.
-        let is_going = |effect: &Effect| matches!(effect, Effect::Rescind { .. } | Effect::FrameworkRemoved { .. });
-        if shared || found.iter().any(|emitted| is_going(&emitted.effect)) || !reference.quotas.is_empty() {
+        let rescinded = found.iter().any(|emitted| matches!(emitted.effect, Effect::Rescind { .. }));
+        if shared || rescinded || !reference.quotas.is_empty() {
             return Ok(());
         }
         let offers: Vec<&Offer> = found.iter().filter_map(|emitted| offer_of(&emitted.effect)).collect();

@@ -248,7 +248,7 @@ impl Run {
 
     /// Compares what has come out, and checks what must hold.
     fn compare(&mut self, at: Time) -> Result<(), String> {
-        let expected = self.reference.take_effects();
+        let (expected, parts) = (self.reference.take_effects(), self.reference.take_parts());
         let found: Vec<Emitted> = std::iter::from_fn(|| self.master.poll_effect()).collect();
         self.effects.extend(found.iter().map(journal::effect_line));
         let bare: Vec<(Time, Effect)> = found.iter().map(|emitted| (emitted.at, bare(&emitted.effect))).collect();
@@ -256,7 +256,7 @@ impl Run {
         if bare != expected {
             return Err(format!("found\n{}\nexpected\n{}", list(&bare), list(&expected)));
         }
-        self.watch.check(&found, &self.master.state(), &self.reference, at)
+        self.watch.check(&found, &self.master.state(), &self.reference, &parts, at)
     }
 
     /// Tells the copies the same.

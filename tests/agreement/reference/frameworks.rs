@@ -81,6 +81,9 @@ impl Reference {
 
     /// Removes a framework that stayed away for too long.
     pub(super) fn give_up(&mut self, id: &FrameworkId) {
+        let parts = self.take_parts();
+        let before = (self.effects.len(), self.clone());
+        self.parts = parts.into_iter().chain([before]).collect();
         for task in self.tasks.clone().into_iter().filter(|task| task.held.framework == *id) {
             self.emit_kill(task.held.agent, id.clone(), task.id, None);
         }

@@ -154,6 +154,8 @@ pub(crate) struct Reference {
     next_batch: Option<Time>,
     offers_made: u64,
     effects: Vec<(Time, Effect)>,
+    /// The state before each framework was given up since the effects were last taken, with the number of effects by then.
+    parts: Vec<(usize, Reference)>,
 }
 
 impl Reference {
@@ -187,6 +189,7 @@ impl Reference {
             served: Served::default(),
             offers_made: 0,
             effects: Vec::new(),
+            parts: Vec::new(),
         }
     }
 
@@ -288,6 +291,11 @@ impl Reference {
             self.end_drains();
         }
         self.now = at;
+    }
+
+    /// The states before frameworks were given up since the last time, each with the number of effects by then.
+    pub(crate) fn take_parts(&mut self) -> Vec<(usize, Self)> {
+        std::mem::take(&mut self.parts)
     }
 
     /// What has come out since the last time.
