@@ -7,13 +7,13 @@
 mod balance;
 mod ledger;
 mod membership;
+mod orders;
 
 pub(super) use balance::Balance;
 pub(super) use ledger::{Account, Ledger};
 pub(super) use membership::{Member, Membership, RoleFilter};
 
-use super::demand::Demand;
-use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx, RoleIx};
+use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx};
 use super::quota::{IneffectiveLimit, Quota, QuotaError, Quotas};
 use super::resource_names::ResourceNames;
 use super::share::{Totals, Weight};
@@ -552,87 +552,6 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             self.membership.update_quotas(&mut self.quotas);
             self.names.forget_unused();
         }
-    }
-
-    // Orders: the rankings of roles and members, as far as they are asked for.
-
-    /// Returns whether the sorter of roles asks for demand.
-    pub(super) fn asks_for_demand(&self) -> bool {
-        self.membership.ranking().asks_for_demand()
-    }
-
-    pub(super) fn set_demand(&mut self, demand: &Demand) {
-        self.membership.ranking_mut().set_demand(demand);
-    }
-
-    /// Returns whether any order is drawn.
-    pub(super) fn draws(&self) -> bool {
-        self.draws_roles() || self.membership.roles().any(|role| self.draws_members(role))
-    }
-
-    /// Returns whether the order of roles is drawn.
-    #[inline]
-    pub(super) fn draws_roles(&self) -> bool {
-        self.membership.ranking().draws()
-    }
-
-    pub(super) fn set_role_draw(&mut self, number: u64) {
-        self.membership.ranking_mut().set_draw(number);
-    }
-
-    /// Returns whether the order of a role's members is drawn.
-    #[inline]
-    pub(super) fn draws_members(&self, role: RoleIx) -> bool {
-        self.membership.member_ranking(role).draws()
-    }
-
-    pub(super) fn set_member_draw(&mut self, role: RoleIx, number: u64) {
-        self.membership.member_ranking_mut(role).set_draw(number);
-    }
-
-    /// Appends the next role in order.
-    #[inline]
-    pub(super) fn more_roles(&mut self, order: &mut Vec<ClientId>) {
-        self.membership.ranking_mut().more(&self.totals, order);
-    }
-
-    /// Appends the next role in order that is below its guarantee.
-    pub(super) fn more_roles_below_guarantee(&mut self, order: &mut Vec<ClientId>) {
-        let filter = RoleFilter::Within(self.quotas.accounts().below_guarantee());
-        self.membership.more_roles_of(filter, &self.totals, order);
-    }
-
-    /// Appends the next of these roles in order.
-    pub(super) fn more_roles_within(&mut self, roles: &BitSet<ClientId>, order: &mut Vec<ClientId>) {
-        self.membership.more_roles_of(RoleFilter::Within(roles), &self.totals, order);
-    }
-
-    /// Appends the next role in order with a member that is active and not in `refused_all`; if `within_limits`, one that is
-    /// not at its limit.
-    pub(super) fn more_roles_that_may_accept(
-        &mut self,
-        refused_all: Option<&BitSet<MemberIx>>,
-        within_limits: bool,
-        order: &mut Vec<ClientId>,
-    ) {
-        let at_limit = within_limits.then(|| self.quotas.accounts().at_limit());
-        self.membership.more_roles_of(RoleFilter::MayAccept { refused_all, at_limit }, &self.totals, order);
-    }
-
-    /// Appends the next member of a role in order.
-    #[inline]
-    pub(super) fn more_members(&mut self, role: RoleIx, order: &mut Vec<ClientId>) {
-        self.membership.member_ranking_mut(role).more(&self.totals, order);
-    }
-
-    /// Appends the next member of a role in order that is not one of these.
-    pub(super) fn more_members_except(&mut self, role: RoleIx, except: &BitSet<MemberIx>, order: &mut Vec<ClientId>) {
-        self.membership.more_members_of(role, &|member| !except.contains(member), &self.totals, order);
-    }
-
-    /// Appends the next of these members of a role in order.
-    pub(super) fn more_members_within(&mut self, role: RoleIx, within: &BitSet<MemberIx>, order: &mut Vec<ClientId>) {
-        self.membership.more_members_of(role, &|member| within.contains(member), &self.totals, order);
     }
 }
 
