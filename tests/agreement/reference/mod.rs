@@ -155,7 +155,7 @@ pub(crate) struct Reference {
     offers_made: u64,
     effects: Vec<(Time, Effect)>,
     /// The state before each framework was given up since the effects were last taken, with the number of effects by then.
-    parts: Vec<(usize, Reference)>,
+    parts: Vec<(usize, Self)>,
 }
 
 impl Reference {
