@@ -13,16 +13,15 @@ struct FirstFit {
 impl Scheduler for FirstFit {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
         for offer in offers {
-            let (mut accept, mut left) = (Accept::of(&offer), offer.resources.clone());
-            self.waiting.retain(|task| match left.checked_sub(&task.resources) {
-                Ok(rest) => {
-                    accept = accept.clone().launch(task.clone());
-                    left = rest;
-                    false
+            let mut left = offer.resources.clone();
+            let fitting = self.waiting.extract_if(.., |task| match left.take(&task.resources, &offer.role) {
+                Ok((taken, rest)) => {
+                    (task.resources, left) = (taken, rest); // what is reserved for the role first
+                    true
                 }
-                Err(_) => true,
+                Err(_) => false,
             });
-            calls.accept(accept); // an accept that launches nothing is a decline
+            calls.accept(fitting.fold(Accept::of(&offer), Accept::launch)); // one that launches nothing is a decline
         }
     }
 }

@@ -15,6 +15,7 @@ mod scalar;
 mod set;
 mod shortfall;
 mod sorted;
+mod take;
 mod text;
 pub(crate) mod v1;
 

@@ -46,7 +46,14 @@ use std::fmt;
 /// impl Scheduler for FirstFit {
 ///     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
 ///         for offer in offers {
-///             match self.waiting.pop_if(|task| offer.resources.contains(&task.resources)) {
+///             let task = self.waiting.pop_if(|task| match offer.resources.take(&task.resources, &offer.role) {
+///                 Ok((taken, _)) => {
+///                     task.resources = taken; // what is reserved for the role first
+///                     true
+///                 }
+///                 Err(_) => false,
+///             });
+///             match task {
 ///                 Some(task) => calls.accept(Accept::of(&offer).launch(task)),
 ///                 None => calls.decline(&offer),
 ///             }

@@ -106,6 +106,16 @@ impl Ranges {
         })
     }
 
+    /// Returns the lowest `count` members, or all if there are fewer.
+    pub(super) fn first(&self, mut count: u64) -> Self {
+        let cut = |range: &Range| {
+            let last = range.begin.saturating_add(count.checked_sub(1)?).min(range.end);
+            count = count.saturating_sub((last - range.begin).saturating_add(1));
+            Some(Range { begin: range.begin, end: last })
+        };
+        self.as_slice().iter().map_while(cut).collect()
+    }
+
     /// Adds every member of `other`. O(ranges of both); a search and a move in memory for each range of `other` if they are few.
     pub fn insert(&mut self, other: &Self) {
         let (mine, theirs) = (self.as_slice(), other.as_slice());

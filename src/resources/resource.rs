@@ -195,6 +195,29 @@ pub struct DiskSource {
     pub profile: Option<SmolStr>,
 }
 
+impl DiskSource {
+    /// Makes a source of that type without further properties; [`Resources::take`](super::Resources::take) reads it as any
+    /// disk of the type.
+    #[must_use]
+    pub fn new(kind: DiskType) -> Self {
+        Self { kind, root: None, id: None, vendor: None, profile: None }
+    }
+
+    /// Sets the directory.
+    #[must_use]
+    pub fn root(mut self, root: impl Into<SmolStr>) -> Self {
+        self.root = Some(root.into());
+        self
+    }
+
+    /// Sets the id that the storage provider assigned.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<SmolStr>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+}
+
 /// The properties of a disk resource: its source, and the persistent volume that it is.
 ///
 /// Two disks are equal if their sources and persistence ids are. The mount options and the creator of a volume are kept
@@ -213,6 +236,19 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// Makes the properties of a disk of that source.
+    #[must_use]
+    pub fn of(source: DiskSource) -> Self {
+        Self { source: Some(source), ..Self::default() }
+    }
+
+    /// Makes it a persistent volume of that id.
+    #[must_use]
+    pub fn volume(mut self, id: impl Into<SmolStr>) -> Self {
+        self.persistence = Some(id.into());
+        self
+    }
+
     fn identity(&self) -> (Option<&DiskSource>, Option<&SmolStr>) {
         (self.source.as_ref(), self.persistence.as_ref())
     }
@@ -308,6 +344,14 @@ impl Resource {
     pub fn reserved(self, reservation: Reservation) -> Self {
         let mut kind = self.kind.as_deref().cloned().unwrap_or_default();
         kind.reservations.push(reservation);
+        self.with_kind(kind)
+    }
+
+    /// Sets the properties of a disk.
+    #[must_use]
+    pub fn on_disk(self, disk: Disk) -> Self {
+        let mut kind = self.kind.as_deref().cloned().unwrap_or_default();
+        kind.disk = Some(disk);
         self.with_kind(kind)
     }
 

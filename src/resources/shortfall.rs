@@ -10,7 +10,8 @@ use std::fmt;
 pub struct Shortfall {
     /// The requested resource.
     pub asked: Resource,
-    /// The available resources of the same name and kind; there may be several disks or volumes.
+    /// The available resources that would have counted: of the same name and kind, or for
+    /// [`Resources::take`](super::Resources::take) those that the role may take.
     pub available: Vec<Resource>,
 }
 
