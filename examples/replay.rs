@@ -4,7 +4,7 @@
 //! command ends the run, with status 1.
 #![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
-use apportion::journal::Replay;
+use apportion::journal::{MAX_LINE_BYTES, Replay};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::process::ExitCode;
@@ -45,7 +45,7 @@ fn replay(file: &str, strict: bool) -> io::Result<ExitCode> {
         }
         line.clear();
         // One byte more than the longest line: what is too long need not be read to its end.
-        if input.by_ref().take(Replay::MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line).map_err(named)? == 0 {
+        if input.by_ref().take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line).map_err(named)? == 0 {
             output.flush()?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -1,197 +1,45 @@
 //! The journal: a text codec for the master's commands and effects, one JSON object per line.
 //!
 //! A command is `{"at": SECONDS, "do": {COMMAND: {...}}}`, an effect is `{"at": SECONDS, "emit": {EFFECT: {...}}}`.
-//! [`configure`] encodes the configuration of a master, the first line of a recording, [`record`] encodes commands, and
-//! [`Replay`] runs them on a new master. Replay is deterministic: the same input gives the
-//! same bytes on every machine, so a journal that was recorded in production can be replayed for debugging.
+//!
+//! | to | call |
+//! | --- | --- |
+//! | write a journal | [`header`], the first line: the configuration of the master; then [`record`] for each command |
+//! | come back from it after a crash | [`recover`] |
+//! | run it and see the effects, as text | [`Replay`] |
+//! | read a single line | [`parse`] |
+//!
+//! All is deterministic: the same input gives the same bytes on every machine, so a journal that was recorded in production
+//! can be replayed for debugging.
 
 mod decode;
 mod effect;
 mod encode;
 mod explanation;
+mod line;
 #[cfg(test)]
 mod lossless;
 mod raw;
+mod recover;
+mod replay;
 
 pub use decode::ValueError;
+pub use line::{Entry, LineError, Query, Request, parse};
+pub use recover::{RecoverError, Recovered, recover};
+pub use replay::Replay;
 
 use crate::json;
-use crate::master::{Command, CommandError, Config, Emitted, Master};
-use crate::role::Role;
-use crate::time::{Time, TimeError};
+use crate::master::{Command, Config, Emitted};
+use crate::time::Time;
 use effect::{Emit, Line};
-use raw::{Explain, RawCommand};
+use raw::RawCommand;
 
 /// The format of the journal: `configure` refuses a later one.
 const FORMAT: u64 = 1;
 
-/// A master that is driven by the lines of a journal.
-///
-/// # Examples
-///
-/// ```
-/// use apportion::journal::Replay;
-///
-/// let mut replay = Replay::new();
-/// let mut out = Vec::new();
-/// for line in [
-///     r#"{"at": 0, "do": {"add_framework": {"id": "f1", "roles": ["web"]}}}"#,
-///     r#"{"do": {"add_agent": {"id": "a1", "resources": "cpus:4;mem:1024"}}}"#,
-/// ] {
-///     replay.feed(line, |effect| out.push(effect.to_owned()))?;
-/// }
-/// assert_eq!(out, [
-///     r#"{"at":0,"emit":{"offer":{"id":"O1","framework":"f1","role":"web","agent":"a1","hostname":"a1","resources":"cpus:4;mem:1024"}}}"#,
-/// ]);
-/// # Ok::<(), apportion::journal::LineError>(())
-/// ```
-#[derive(Debug, Default)]
-pub struct Replay {
-    master: Option<Master>,
-    line: u64,
-    refused: u64,
-}
-
-/// The reason why a line is not a command. A replay should stop there: the lines after it may depend on it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LineError {
-    /// The line is not JSON, not a known command, or has a field that is missing, unknown or of the wrong type.
-    #[error("{0}")]
-    Shape(#[from] serde_json::Error),
-    /// The line is too long to be parsed.
-    #[error("a line of {found} bytes: expected at most {max}", max = Replay::MAX_LINE_BYTES)]
-    TooLong {
-        /// The length of the line.
-        found: usize,
-    },
-    /// The time is invalid.
-    #[error(transparent)]
-    Time(#[from] TimeError),
-    /// The configuration is refused: with another one the lines after it would mean something else.
-    #[error("`configure` is refused: {0}")]
-    Configuration(#[from] ValueError),
-    /// The time is before that of the previous line.
-    #[error("`at` is {at}, before {now} of the line before: expected {now} or later")]
-    TimeWentBack {
-        /// The time of the previous line.
-        now: Time,
-        /// The time of this line.
-        at: Time,
-    },
-}
-
-/// The reason why a command was rejected: the text of an `error` line.
-#[derive(Debug, thiserror::Error)]
-enum Rejection {
-    #[error(transparent)]
-    Value(#[from] ValueError),
-    #[error(transparent)]
-    Command(#[from] CommandError),
-}
-
-impl Replay {
-    /// The longest line in bytes, 64 MiB: JSON takes many times the memory of its text, so a longer line is refused before
-    /// it is parsed.
-    pub const MAX_LINE_BYTES: usize = 64 << 20;
-
-    /// Returns a replay before the first line.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Returns the number of lines read.
-    #[must_use]
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-
-    /// Returns the number of commands that were refused, each with an `error`.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused
-    }
-
-    /// Runs one line and passes each effect to `emit`, as a line without a newline.
-    ///
-    /// Blank lines and lines that begin with `//` are skipped. A command that the master rejects changes nothing and emits
-    /// an `error`.
-    ///
-    /// # Errors
-    ///
-    /// [`LineError`] for a line that is too long or not a command, and for a configuration that is refused; the state is then as before.
-    pub fn feed(&mut self, line: &str, mut emit: impl FnMut(&str)) -> Result<(), LineError> {
-        self.line += 1;
-        if line.len() > Self::MAX_LINE_BYTES {
-            return Err(LineError::TooLong { found: line.len() });
-        }
-        let text = line.trim();
-        if text.is_empty() || text.starts_with("//") {
-            return Ok(());
-        }
-        let raw: raw::RawLine = json::from_str(text)?;
-        let now = self.master.as_ref().map_or(Time::ZERO, Master::now);
-        let at = raw.at.map_or(Ok(now), Time::try_from)?;
-        if at < now {
-            return Err(LineError::TimeWentBack { now, at });
-        }
-        let name = raw.command.name();
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only the first command configures; a later one is refused")]
-        let command = match raw.command {
-            RawCommand::Configure(configure) if self.master.is_none() => {
-                self.master = Some(Master::new(Config::try_from(configure)?));
-                RawCommand::Advance(raw::Empty {})
-            }
-            command => command,
-        };
-        if let Err(rejection) = self.run(at, command, &mut emit) {
-            self.refused += 1;
-            let message = rejection.to_string();
-            print(at, Emit::Error { line: self.line, command: name, message: &message }, &mut emit);
-        }
-        Ok(())
-    }
-
-    fn run(&mut self, at: Time, command: RawCommand, emit: &mut impl FnMut(&str)) -> Result<(), Rejection> {
-        // Runs one timer at a time and drains its effects, so that a jump in time does not queue all of them.
-        let mut emitted = 0;
-        while let Some(wake) = self.master_mut().poll_timeout().filter(|wake| wake.at <= at) {
-            let reached = self.master_mut().now();
-            if emitted > <Master>::MAX_TIMER_EFFECTS && wake.at > reached {
-                return Err(CommandError::TooManyTimerEffects { reached, at }.into());
-            }
-            self.master_mut().advance(wake.at.max(reached))?;
-            emitted += self.drain(emit);
-        }
-        self.master_mut().advance(at)?;
-        self.drain(emit);
-        if let RawCommand::State(_) = command {
-            print(at, Emit::State((&self.master_mut().state()).into()), emit);
-        } else if let RawCommand::Explain(Explain { framework, role, agent }) = command {
-            let role = role.map(Role::new).transpose().map_err(ValueError::from)?;
-            for explanation in self.master_mut().explain(&framework, role.as_ref(), agent.as_ref())? {
-                print(at, Emit::Explanation((&explanation).into()), emit);
-            }
-        } else if !matches!(command, RawCommand::Advance(_)) {
-            let command = Command::try_from(command)?;
-            self.master_mut().handle(at, command)?;
-            self.drain(emit);
-        }
-        Ok(())
-    }
-
-    /// Returns the master, after creating it with the default configuration if no line has configured it.
-    fn master_mut(&mut self) -> &mut Master {
-        self.master.get_or_insert_with(|| Master::new(Config::default()))
-    }
-
-    /// Emits all queued effects and returns their number.
-    fn drain(&mut self, emit: &mut impl FnMut(&str)) -> usize {
-        let effects = std::iter::from_fn(|| self.master_mut().poll_effect());
-        effects.map(|emitted| print(emitted.at, (&emitted.effect).into(), emit)).count()
-    }
-}
+/// The longest line in bytes, 64 MiB: JSON takes many times the memory of its text, so a longer line is refused before it is
+/// parsed.
+pub const MAX_LINE_BYTES: usize = 64 << 20;
 
 fn print(at: Time, emit: Emit<'_>, to: &mut impl FnMut(&str)) {
     to(&json::to_string(&Line { at, emit }));
@@ -205,25 +53,25 @@ pub fn effect_line(emitted: &Emitted) -> String {
     line
 }
 
-/// Encodes the configuration of a master for [`Replay`]: one line, without a newline, and the first of a recording. It names
-/// the settings that differ from the defaults.
+/// Encodes the configuration of a master: the first line of a journal, without a newline. It has the number of the format,
+/// and the settings that differ from the defaults.
 ///
 /// # Examples
 ///
 /// ```
-/// use apportion::{Config, Time, journal};
+/// use apportion::{Config, journal};
 /// use std::time::Duration;
 ///
 /// let mut config = Config::default();
 /// config.offer_timeout = Some(Duration::from_secs(60));
-/// assert_eq!(journal::configure(Time::ZERO, &config), r#"{"at":0.0,"do":{"configure":{"offer_timeout":60.0}}}"#);
+/// assert_eq!(journal::header(&config), r#"{"do":{"configure":{"format":1,"offer_timeout":60.0}}}"#);
 /// ```
 #[must_use]
-pub fn configure(at: Time, config: &Config) -> String {
-    json::to_string(&raw::RawLine { at: Some(at.into()), command: RawCommand::Configure(config.into()) })
+pub fn header(config: &Config) -> String {
+    json::to_string(&raw::RawLine { at: None, command: RawCommand::Configure(config.into()) })
 }
 
-/// Encodes a command for [`Replay`]: one line, without a newline.
+/// Encodes a command: one line of a journal, without a newline. [`parse`] reads it back as an equal command.
 ///
 /// # Examples
 ///
@@ -248,7 +96,9 @@ mod tests {
     use crate::attributes::AttributeValue;
     use crate::framework::OfferConstraints;
     use crate::id::TaskId;
+    use crate::master::{CommandError, Master};
     use crate::resources::{Limits, Quantities, Resources, Scalar};
+    use crate::role::Role;
     use crate::scheduler::Call;
     use serde_json::json;
     use std::time::Duration;
@@ -269,7 +119,7 @@ mod tests {
                     config.options.domain = Some(Domain { region: "r".into(), zone: "z".into() });
                     config.options.agent_order = AgentOrder::Shuffle(u64::MAX);
                 }
-                let line: raw::RawLine = json::from_str(&configure(Time::ZERO, &config)).unwrap();
+                let line: raw::RawLine = json::from_str(&header(&config)).unwrap();
                 let RawCommand::Configure(configure) = line.command else { panic!("no configure") };
                 assert_eq!(format!("{:?}", Config::try_from(configure).unwrap()), format!("{config:?}"));
             }
@@ -314,7 +164,7 @@ mod tests {
     fn odd_values_of_the_typed_interface_make_lines_that_can_be_read() {
         for interval in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
             let config = Config { allocation_interval: interval, offer_timeout: Some(interval), ..Config::default() };
-            Replay::new().feed(&configure(Time::MAX, &config), |_| {}).unwrap();
+            Replay::new().feed(&header(&config), |_| {}).unwrap();
         }
         let mut agent = Agent::new("a", Resources::new());
         agent.attributes.push("level", AttributeValue::Scalar(f64::INFINITY));
@@ -373,10 +223,10 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_refused_before_it_is_parsed() {
-        let numbers = "[1,".repeat(Replay::MAX_LINE_BYTES / 3 + 1);
+        let numbers = "[1,".repeat(MAX_LINE_BYTES / 3 + 1);
         let refused = Replay::new().feed(&numbers, |_| panic!("an effect"));
         assert!(matches!(refused, Err(LineError::TooLong { found }) if found == numbers.len()), "{refused:?}");
-        let comment = "//".repeat(Replay::MAX_LINE_BYTES / 2);
+        let comment = "//".repeat(MAX_LINE_BYTES / 2);
         assert!(Replay::new().feed(&comment, |_| panic!("an effect")).is_ok());
     }
 

@@ -246,6 +246,12 @@ impl<A: Allocator> Master<A> {
         self.now
     }
 
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Returns the allocator.
     #[must_use]
     pub fn allocator(&self) -> &A {

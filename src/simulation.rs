@@ -123,7 +123,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     }
 
     /// Records every command from now on, for [`Cluster::take_commands`]. A journal of them begins with the line that
-    /// [`configure`](crate::journal::configure) writes of the master's configuration.
+    /// [`header`](crate::journal::header) writes of the master's configuration.
     #[must_use]
     pub fn recording(mut self) -> Self {
         self.recorded = Some(VecDeque::new());

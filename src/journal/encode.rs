@@ -21,12 +21,13 @@ use smol_str::SmolStr;
 use std::time::Duration;
 
 impl From<&Config> for Configure {
-    /// Writes the settings that differ from the defaults.
+    /// Writes the format, and the settings that differ from the defaults.
     fn from(config: &Config) -> Self {
         let (default, options) = (Config::default(), &config.options);
         let unlike = |differs: bool| differs.then_some(());
         let minimums = unlike(options.min_allocatable != default.options.min_allocatable);
         Self {
+            format: Some(super::FORMAT),
             allocation_interval: unlike(config.allocation_interval != default.allocation_interval)
                 // Less than a microsecond counts as one.
                 .map(|()| config.allocation_interval.max(Duration::from_micros(1)).into()),
@@ -46,7 +47,6 @@ impl From<&Config> for Configure {
             domain: options.domain.clone(),
             offer_timeout: config.offer_timeout.map(Number::from),
             id_prefix: unlike(!config.id_prefix.is_empty()).map(|()| config.id_prefix.clone()),
-            format: None,
             remembered: unlike(config.remembered != default.remembered).map(|()| {
                 let Remembered { frameworks, unreachable_tasks, agents } = config.remembered;
                 RawRemembered {

@@ -39,9 +39,9 @@ macro_rules! body {
 }
 
 body!(Configure { ;
-    allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
+    format: u64, allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
     filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
-    id_prefix: SmolStr, format: u64, remembered: RawRemembered
+    id_prefix: SmolStr, remembered: RawRemembered
 });
 body!(RawRemembered { ; frameworks: usize, unreachable_tasks: usize, agents: usize });
 body!(AddAgent { id: AgentId, resources: Written ;

@@ -149,7 +149,7 @@ fn configure(options: [u8; 9]) -> (Config, String) {
         config.remembered.unreachable_tasks = dice.pick(&[1000, 1, 0]);
         config.remembered.agents = dice.pick(&[1000, 1, 0]);
     }
-    let line = journal::configure(Time::ZERO, &config);
+    let line = journal::header(&config);
     (config, line)
 }
 

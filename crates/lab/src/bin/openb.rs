@@ -277,7 +277,7 @@ impl Output {
     /// Writes the first line of the journal.
     fn write_config(&mut self, config: &Config) -> Result<(), Box<dyn Error>> {
         if let Some(journal) = &mut self.journal {
-            writeln!(journal, "{}", journal::configure(Time::ZERO, config))?;
+            writeln!(journal, "{}", journal::header(config))?;
         }
         Ok(())
     }

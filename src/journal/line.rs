@@ -1,0 +1,215 @@
+//! [`parse`]: a line of a journal to what it asks for.
+
+use super::MAX_LINE_BYTES;
+use super::decode::ValueError;
+use super::raw::{Explain, RawCommand, RawLine};
+use crate::id::{AgentId, FrameworkId};
+use crate::json;
+use crate::master::{Command, Config};
+use crate::role::Role;
+use crate::time::{Time, TimeError};
+
+/// A line of a journal that is not blank.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The time of the line; `None` means that of the line before, which is 0 for the first line.
+    pub at: Option<Time>,
+    /// What the line asks for.
+    pub request: Request,
+}
+
+/// What a line of a journal asks for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Request {
+    /// The header: the configuration of the master. Only the first line may be one.
+    Configure(Box<Config>),
+    /// A command for the master.
+    Command(Box<Command>),
+    /// A question to the master: it changes nothing but the time.
+    Query(Query),
+}
+
+/// A question in a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Query {
+    /// `advance`: run all timers due up to the time of the line. All other lines do so first, too.
+    Advance,
+    /// `state`: print a snapshot for people ([`Master::state`](crate::Master::state)).
+    State,
+    /// `explain`: print why a framework is not offered an agent ([`Master::explain`](crate::Master::explain)).
+    Explain {
+        /// The framework.
+        framework: FrameworkId,
+        /// The role; `None` means each of the framework's.
+        role: Option<Role>,
+        /// The agent; `None` means all agents together.
+        agent: Option<AgentId>,
+    },
+}
+
+/// The reason why a line of a journal cannot be read or run. The lines after it may depend on it, so reading should stop.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// The line is not JSON, not a known command, or has a field that is missing, unknown or of the wrong type.
+    #[error("{0}")]
+    Shape(#[from] serde_json::Error),
+    /// The line is not UTF-8.
+    #[error("not UTF-8: {0}")]
+    Text(#[from] std::str::Utf8Error),
+    /// The line is too long to be parsed.
+    #[error("a line of {found} bytes: expected at most {MAX_LINE_BYTES}")]
+    TooLong {
+        /// The length of the line.
+        found: usize,
+    },
+    /// The time is invalid.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// The configuration is refused: with another one the lines after it would mean something else.
+    #[error("`configure` is refused: {0}")]
+    Configuration(#[from] ValueError),
+    /// The configuration is not that of the master, which is fixed for its lifetime.
+    #[error("a journal of another configuration: found {found}, expected {expected}")]
+    OtherConfiguration {
+        /// The [header](super::header) of the journal.
+        found: String,
+        /// The header of the master.
+        expected: String,
+    },
+    /// A value has the right JSON type but is invalid, such as a negative amount. A master refuses such a command.
+    #[error("`{command}` is refused: {error}")]
+    Value {
+        /// The name of the command.
+        command: &'static str,
+        /// The reason.
+        error: ValueError,
+    },
+    /// The time is before that of the previous line.
+    #[error("`at` is {at}, before {now} of the line before: expected {now} or later")]
+    TimeWentBack {
+        /// The time of the previous line.
+        now: Time,
+        /// The time of this line.
+        at: Time,
+    },
+}
+
+/// The name of the command that configures a master.
+pub(super) const HEADER: &str = "configure";
+
+/// Reads one line of a journal; `None` if it is blank or a comment (`//`).
+///
+/// To come back from a whole journal use [`recover`](super::recover()), to see its effects [`Replay`](super::Replay).
+///
+/// # Errors
+///
+/// [`LineError`] for a line that is too long, not a command, or has an invalid value. A line that [`record`](super::record)
+/// has written can be read, whatever is in it.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::journal::{self, Request};
+/// use apportion::{Command, Config, Framework, Master, Role, Time};
+///
+/// let line = journal::record(Time::from_secs(2), &Command::AddFramework(Framework::new("f1").role(Role::default())));
+/// let mut master = Master::new(Config::default());
+/// if let Some(entry) = journal::parse(&line)?
+///     && let Request::Command(command) = entry.request
+/// {
+///     master.handle(entry.at.unwrap_or(master.now()), *command)?;
+/// }
+/// assert_eq!(master.now(), Time::from_secs(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn parse(line: &str) -> Result<Option<Entry>, LineError> {
+    let Some(Line { at, command, request }) = read(line)? else { return Ok(None) };
+    let request = request.map_err(|error| match command {
+        HEADER => LineError::Configuration(error),
+        _ => LineError::Value { command, error },
+    })?;
+    Ok(Some(Entry { at, request }))
+}
+
+/// A line, of which a value may be invalid.
+pub(super) struct Line {
+    pub(super) at: Option<Time>,
+    /// The name of the command.
+    pub(super) command: &'static str,
+    pub(super) request: Result<Request, ValueError>,
+}
+
+pub(super) fn read(line: &str) -> Result<Option<Line>, LineError> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(LineError::TooLong { found: line.len() });
+    }
+    let text = line.trim();
+    if text.is_empty() || text.starts_with("//") {
+        return Ok(None);
+    }
+    let RawLine { at, command } = json::from_str(text)?;
+    let at = at.map(Time::try_from).transpose()?;
+    let name = command.name();
+    Ok(Some(Line { at, command: name, request: Request::try_from(command) }))
+}
+
+impl TryFrom<RawCommand> for Request {
+    type Error = ValueError;
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are commands for the master")]
+    fn try_from(raw: RawCommand) -> Result<Self, ValueError> {
+        Ok(match raw {
+            RawCommand::Configure(configure) => Self::Configure(Box::new(Config::try_from(configure)?)),
+            RawCommand::Advance(_) => Self::Query(Query::Advance),
+            RawCommand::State(_) => Self::Query(Query::State),
+            RawCommand::Explain(Explain { framework, role, agent }) => {
+                let role = role.map(Role::new).transpose()?;
+                Self::Query(Query::Explain { framework, role, agent })
+            }
+            command => Self::Command(Box::new(Command::try_from(command)?)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_what_it_asks_for() {
+        for (line, wanted) in [
+            ("", "None"),
+            (" // a comment", "None"),
+            (r#"{"do":{"state":{}}}"#, "Some(Entry { at: None, request: Query(State) })"),
+            (
+                r#"{"at":1.5,"do":{"advance":{}}}"#,
+                "Some(Entry { at: Some(Time { micros: 1500000 }), request: Query(Advance) })",
+            ),
+        ] {
+            assert_eq!(format!("{:?}", parse(line).unwrap()), wanted);
+        }
+        let header = parse(r#"{"do":{"configure":{"format":1}}}"#).unwrap().unwrap();
+        assert!(matches!(header.request, Request::Configure(_)));
+    }
+
+    #[test]
+    fn errors_name_the_command() {
+        for (line, wanted) in [
+            (r#"{"do":{"configure":{"format":2}}}"#, "`configure` is refused: format 2: expected 1 at most"),
+            (
+                r#"{"do":{"explain":{"framework":"f","role":"/"}}}"#,
+                r#"`explain` is refused: "/" is not a role: expected"#,
+            ),
+            (r#"{"do":{"set_weight":{"role":"a","weight":-1}}}"#, "`set_weight` is refused: -1 is not a weight"),
+            (r#"{"at":-1,"do":{"state":{}}}"#, "-1 is not a time"),
+            (r#"{"do":{"dance":{}}}"#, "unknown variant `dance`"),
+        ] {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.starts_with(wanted), "{error}");
+        }
+    }
+}
