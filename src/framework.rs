@@ -5,11 +5,14 @@ mod offer_constraints;
 pub use offer_constraints::{OfferConstraintError, OfferConstraints};
 
 use crate::id::FrameworkId;
+use crate::name::{self, NameError};
 use crate::resources::Quantities;
 use crate::role::Role;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A capability of a framework. Without it, the framework gets no offers of the resources that need it.
@@ -60,6 +63,30 @@ impl Capability {
             Self::MultiRole => "MULTI_ROLE",
             Self::ReservationRefinement => "RESERVATION_REFINEMENT",
         }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = NameError;
+
+    /// Parses the Mesos name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::Capability;
+    ///
+    /// assert_eq!("GPU_RESOURCES".parse(), Ok(Capability::GpuResources));
+    /// assert!(Capability::ALL.iter().all(|known| known.to_string().parse() == Ok(*known)));
+    /// ```
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        name::find("capability", &Self::ALL, Self::as_str, text)
     }
 }
 

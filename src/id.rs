@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use std::borrow::Borrow;
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 
 /// Text that is not valid as an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +81,52 @@ macro_rules! id {
                 Self::new(id)
             }
         }
+
+        impl From<&String> for $name {
+            fn from(id: &String) -> Self {
+                Self::new(id)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.into()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Infallible;
+
+            /// Makes an id of any text, as [`new`](Self::new) does.
+            fn from_str(id: &str) -> Result<Self, Infallible> {
+                Ok(Self::new(id))
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            /// Looks an id up in a map by its text: `map.get("t1")`.
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.0 == *other
+            }
+        }
     };
 }
 
@@ -110,6 +159,18 @@ id! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indexmap::IndexMap;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_map_by_id_is_read_by_text() {
+        let sorted = BTreeMap::from([(TaskId::from(&"t1".to_owned()), 1)]);
+        let hashed = IndexMap::from([("t1".parse::<TaskId>().unwrap(), 1)]);
+        assert_eq!((sorted.get("t1"), hashed.get("t1"), sorted.get("t2")), (Some(&1), Some(&1), None));
+        let id = TaskId::new("t1");
+        assert!(id == "t1" && id != *"t2" && id.as_ref() == "t1");
+        assert_eq!(String::from(id), "t1");
+    }
 
     #[test]
     fn ids_are_names_of_directories() {

@@ -52,6 +52,7 @@ mod invalid;
 pub mod journal;
 mod json;
 mod master;
+mod name;
 mod offer;
 pub mod packing;
 pub mod placement;
@@ -79,12 +80,14 @@ pub use master::{
     FrameworkState, Master, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask,
     State, Wake, WakeReason,
 };
+pub use name::NameError;
 pub use offer::{
     Accept, Conversion, Filters, InverseOffer, Offer, Operation, OperationError, OperationState, OperationStatus,
 };
 pub use resources::{
-    Disk, DiskSource, DiskType, ItemFault, Kind, Limits, Quantities, Range, Ranges, Reservation, ReservationType,
-    Resource, ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall, SumError, Value,
+    Disk, DiskSource, DiskType, ItemFault, Kind, Limits, Numbers, Quantities, Range, Ranges, Reservation,
+    ReservationType, Resource, ResourceError, Resources, ResourcesBuilder, Scalar, ScalarError, Set, Shortfall,
+    SumError, Value,
 };
 pub use role::{Role, RoleError, RoleFault};
 pub use scheduler::{Call, Calls, Event, Failure, Kill, Scheduler, TaskRef};

@@ -22,7 +22,7 @@ pub(crate) mod v1;
 pub use error::{ItemFault, ResourceError};
 pub use limits::Limits;
 pub use quantities::Quantities;
-pub use ranges::{Range, Ranges};
+pub use ranges::{Numbers, Range, Ranges};
 pub use resource::{Disk, DiskSource, DiskType, Kind, Reservation, ReservationType, Resource, Value};
 pub use scalar::{Scalar, ScalarError};
 pub use set::Set;

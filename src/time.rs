@@ -3,6 +3,8 @@
 use crate::json::{Number, Units};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A point in time: microseconds since an epoch that the caller chooses.
@@ -11,7 +13,7 @@ use std::time::Duration;
 /// serialised and compared across machines, and it starts at 0. It ranges over some 584,000 years; arithmetic saturates
 /// at [`Time::MAX`].
 ///
-/// In JSON it is a number of seconds. It has all its digits in a journal; elsewhere a time that is not in whole seconds and
+/// In text and in JSON it is a number of seconds. It has all its digits in a journal; elsewhere a time that is not in whole seconds and
 /// after 2^33 s (272 years), which a double does not tell from its neighbours, is a string of its digits.
 ///
 /// # Examples
@@ -23,6 +25,8 @@ use std::time::Duration;
 /// let start = Time::from_secs(2);
 /// assert_eq!(start + Duration::from_millis(500), Time::try_from_secs_f64(2.5)?);
 /// assert_eq!((start + Duration::from_millis(500)).to_string(), "2.5");
+/// assert_eq!("2.5".parse(), Ok(Time::from_millis(2_500)));
+/// assert_eq!(Time::from_millis(2_500) - start, Duration::from_millis(500));
 /// # Ok::<(), apportion::TimeError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -31,12 +35,12 @@ pub struct Time {
 }
 
 /// A number of seconds that is not a valid [`Time`] or duration.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is not a time: expected seconds from 0 to {}", Time::MAX)]
 pub struct TimeError {
-    /// The number of seconds.
-    pub found: f64,
+    /// The number of seconds, or the text that is none.
+    pub found: String,
 }
 
 impl Time {
@@ -49,6 +53,12 @@ impl Time {
     #[must_use]
     pub const fn from_secs(secs: u64) -> Self {
         Self { micros: secs.saturating_mul(1_000_000) }
+    }
+
+    /// Makes a time from milliseconds since the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self { micros: millis.saturating_mul(1000) }
     }
 
     /// Makes a time from microseconds since the epoch.
@@ -64,7 +74,7 @@ impl Time {
     /// [`TimeError`] for a number that is negative, too large, infinite or NaN.
     pub fn try_from_secs_f64(secs: f64) -> Result<Self, TimeError> {
         let micros = if secs.is_finite() && secs > -1.0 { nearest_micros(secs) } else { -1 };
-        u64::try_from(micros).map(Self::from_micros).map_err(|_| TimeError { found: secs })
+        u64::try_from(micros).map(Self::from_micros).map_err(|_| TimeError { found: secs.to_string() })
     }
 
     /// Returns the microseconds since the epoch.
@@ -122,7 +132,7 @@ impl TryFrom<Number> for Time {
         match Units::of(digits, 6) {
             Units::TooSmall => Ok(Self::ZERO),
             Units::Count(micros) => Ok(Self::from_micros(micros)),
-            Units::Negative | Units::TooLarge => Err(TimeError { found: number.nearest() }),
+            Units::Negative | Units::TooLarge => Err(TimeError { found: digits.to_owned() }),
         }
     }
 }
@@ -145,11 +155,45 @@ fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl std::ops::Add<Duration> for Time {
+impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
         Self { micros: self.micros.saturating_add(micros(span)) }
+    }
+}
+
+impl AddAssign<Duration> for Time {
+    fn add_assign(&mut self, span: Duration) {
+        *self = *self + span;
+    }
+}
+
+impl Sub<Duration> for Time {
+    type Output = Self;
+
+    /// Returns the time that much earlier, or [`Time::ZERO`] if that is before the epoch.
+    fn sub(self, span: Duration) -> Self {
+        Self { micros: self.micros.saturating_sub(micros(span)) }
+    }
+}
+
+impl Sub for Time {
+    type Output = Duration;
+
+    /// Returns [`Time::since`]: zero if the other time is later.
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    /// Parses a number of seconds, as [`Display`](fmt::Display) prints it.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let number = Number::new(text).ok_or_else(|| TimeError { found: format!("{text:?}") })?;
+        Self::try_from(number)
     }
 }
 
@@ -203,6 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn arithmetic_saturates() {
+        let (second, mut time) = (Duration::from_secs(1), Time::from_millis(1_500));
+        time += second;
+        assert_eq!(
+            (time - second, time - Time::from_secs(1)),
+            (Time::from_millis(1_500), Duration::from_millis(1_500))
+        );
+        assert_eq!((Time::MAX + second, Time::ZERO - second), (Time::MAX, Time::ZERO));
+        assert_eq!((Time::from_millis(u64::MAX), Time::ZERO - time), (Time::MAX, Duration::ZERO));
+    }
+
+    #[test]
+    fn text_that_is_no_time_is_told() {
+        for (text, found) in [("soon", "\"soon\""), ("-1", "-1"), ("", "\"\""), ("1e18", "1e18")] {
+            assert_eq!(text.parse::<Time>(), Err(TimeError { found: found.into() }));
+        }
+    }
+
+    #[test]
     fn the_next_multiple_is_strictly_later() {
         let second = Duration::from_secs(1);
         assert_eq!(Time::ZERO.next_multiple_of(second), Time::from_secs(1));
@@ -228,6 +291,7 @@ mod tests {
             let as_number = json::to_string(&Number::from(time));
             prop_assert_eq!(as_number.trim_end_matches(".0"), &time.to_string());
             prop_assert_eq!(&own, &time.to_string());
+            prop_assert_eq!(own.parse(), Ok(time));
             prop_assert_eq!(json::from_str::<Time>(&own).unwrap(), time);
             prop_assert_eq!(serde_json::from_str::<Time>(&other).unwrap(), time);
             if micros <= Time::MAX_DOUBLE || micros % 1_000_000 == 0 {

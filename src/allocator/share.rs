@@ -4,22 +4,33 @@ use super::amounts::Amounts;
 use super::index::{DenseIndex, NameIx};
 use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr;
 
 /// The weight of a role against its siblings: the same holdings at twice the weight are half the share.
 ///
-/// Kept in millionths, so that shares compare exactly.
+/// Kept in millionths, so that shares compare exactly. In text it is a decimal number.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::allocator::Weight;
+///
+/// let weight: Weight = "2.5".parse()?;
+/// assert_eq!((weight, weight.to_string()), (Weight::try_from(2.5)?, "2.5".to_owned()));
+/// # Ok::<(), apportion::allocator::WeightError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight {
     millionths: u64,
 }
 
 /// The error of a number that is no [`Weight`].
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is not a weight: expected a number from 0.000001 to 1000000000")]
 pub struct WeightError {
-    /// The number that was given.
-    pub found: f64,
+    /// The number that was given, or the text that is none.
+    pub found: String,
 }
 
 impl Weight {
@@ -37,7 +48,7 @@ impl Weight {
         if (1.0..=1e15).contains(&millionths) {
             Ok(Self { millionths: millionths as u64 })
         } else {
-            Err(WeightError { found: weight })
+            Err(WeightError { found: weight.to_string() })
         }
     }
 
@@ -52,6 +63,23 @@ impl Weight {
 impl Default for Weight {
     fn default() -> Self {
         Self::ONE
+    }
+}
+
+impl TryFrom<f64> for Weight {
+    type Error = WeightError;
+
+    fn try_from(weight: f64) -> Result<Self, WeightError> {
+        Self::try_from_f64(weight)
+    }
+}
+
+impl FromStr for Weight {
+    type Err = WeightError;
+
+    fn from_str(text: &str) -> Result<Self, WeightError> {
+        let number: f64 = text.parse().map_err(|_| WeightError { found: format!("{text:?}") })?;
+        Self::try_from_f64(number).map_err(|_| WeightError { found: text.to_owned() })
     }
 }
 
@@ -259,7 +287,20 @@ mod tests {
         assert_eq!(Weight::try_from_f64(0.1).unwrap().to_string(), "0.1");
     }
 
+    #[test]
+    fn text_that_is_no_weight_is_told() {
+        for (text, found) in [("heavy", "\"heavy\""), ("0", "0"), ("NaN", "NaN"), ("1e10", "1e10")] {
+            assert_eq!(text.parse::<Weight>(), Err(WeightError { found: found.into() }));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn text_and_back_is_the_same(millionths in prop_oneof![1_u64..=1_000_000_000_000_000, 1_u64..5_000_000]) {
+            let weight = Weight { millionths };
+            prop_assert_eq!(weight.to_string().parse(), Ok(weight));
+        }
+
         #[test]
         fn compares_like_cross_products(a in 0_u64..1000, b in 1_u64..1000, c in 0_u64..1000, d in 1_u64..1000, w in 1_u64..9) {
             #[expect(clippy::cast_precision_loss, reason = "a single digit")]

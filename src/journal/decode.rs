@@ -486,13 +486,11 @@ fn read_roles(roles: Option<Vec<SmolStr>>) -> Result<Vec<Role>, ValueError> {
 }
 
 fn read_state(name: SmolStr) -> Result<TaskState, ValueError> {
-    let state = TaskState::ALL.into_iter().find(|state| state.as_str() == name);
-    state.ok_or(ValueError::TaskState(name))
+    name.parse().map_err(|_| ValueError::TaskState(name))
 }
 
 fn read_source(name: SmolStr) -> Result<StatusSource, ValueError> {
-    let source = StatusSource::ALL.into_iter().find(|source| source.as_str() == name);
-    source.ok_or(ValueError::StatusSource(name))
+    name.parse().map_err(|_| ValueError::StatusSource(name))
 }
 
 fn span(seconds: Number) -> Result<Duration, ValueError> {

@@ -5,7 +5,8 @@ use crate::id::IdError;
 use crate::role::{Role, RoleError};
 use smol_str::SmolStr;
 
-/// Text or JSON that is not a valid [`Resources`](super::Resources).
+/// Text or JSON that is not a valid [`Resources`](super::Resources), or text that is not valid as
+/// [`Quantities`](super::Quantities) or [`Limits`](super::Limits).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("bad resource {item:?}: {fault}")]
@@ -29,6 +30,15 @@ pub enum ItemFault {
     /// The value is of none of the three types; the error is that of a scalar.
     #[error("{0}; or a range such as [31000-32000], or a set such as {{a,b}}")]
     Value(#[from] ScalarError),
+    /// The item of quantities or limits is not of the form `name:amount`.
+    #[error("expected name:amount")]
+    AmountSyntax,
+    /// The amount of quantities or limits is invalid.
+    #[error("{0}")]
+    Amount(ScalarError),
+    /// Limits name a resource twice.
+    #[error("{0:?} has a limit already")]
+    LimitedTwice(SmolStr),
     /// The text in brackets is not a list of ranges.
     #[error("expected ranges of whole numbers such as [31000-31009,31020-31029]")]
     Ranges,

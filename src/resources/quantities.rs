@@ -1,19 +1,23 @@
 //! [`Quantities`]: a map from resource name to amount, where an absent name is 0.
 
-use super::{Scalar, ScalarError};
+use super::text::parse_amounts;
+use super::{ResourceError, Scalar, ScalarError};
 use crate::json::{Number, Object};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{AddAssign, SubAssign};
+use std::str::FromStr;
 
 /// The amount of each resource, by name, over all reservations, disks and revocability; a sorted map.
 ///
 /// Minimums, guarantees and shares are quantities. An absent name has amount 0, and an amount of 0 is not kept, so that
 /// equal quantities are equal values. For limits, where an absent name is unlimited, see [`Limits`](super::Limits).
 ///
-/// In JSON it is an object of numbers: `{"cpus": 1.5}`.
+/// In text it is `cpus:1.5;mem:1024`, where amounts of one name are added up; in JSON an object of numbers:
+/// `{"cpus": 1.5}`.
 ///
 /// # Examples
 ///
@@ -23,6 +27,9 @@ use std::fmt;
 /// let agent: Resources = "cpus:1;cpus(eng):2;ports:[1-9]".parse()?;
 /// assert_eq!(agent.quantities().amount("cpus"), Scalar::units(3));
 /// assert_eq!(agent.quantities().amount("mem"), Scalar::ZERO);
+///
+/// let ask: Quantities = "cpus:2;gpus:1".parse()?;
+/// assert_eq!(agent.quantities().missing(&ask).to_string(), "gpus:1");
 /// # Ok::<(), apportion::ResourceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -57,9 +64,37 @@ impl Quantities {
     pub fn add(&mut self, name: &str, amount: Scalar) {
         match self.position(name) {
             _ if amount.is_zero() => {}
-            Ok(i) => self.0[i].1 = sum(self.0[i].1, amount),
+            Ok(i) => self.0[i].1 += amount,
             Err(i) => self.0.insert(i, (SmolStr::new(name), amount)),
         }
+    }
+
+    /// Subtracts from the amount of `name`, down to 0.
+    pub fn sub(&mut self, name: &str, amount: Scalar) {
+        if let Ok(i) = self.position(name) {
+            self.0[i].1 -= amount;
+            if self.0[i].1.is_zero() {
+                self.0.remove(i);
+            }
+        }
+    }
+
+    /// Returns true if no amount of `other` is larger.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        other.iter().all(|(name, amount)| self.amount(name) >= amount)
+    }
+
+    /// Returns the difference, or `None` if an amount of `other` is larger.
+    #[must_use]
+    pub fn checked_sub(&self, other: &Self) -> Option<Self> {
+        self.contains(other).then(|| other.missing(self))
+    }
+
+    /// Returns how much of each amount of `wanted` these amounts fall short by; nothing if they [contain](Self::contains) it.
+    #[must_use]
+    pub fn missing(&self, wanted: &Self) -> Self {
+        wanted.iter().map(|(name, amount)| (name, amount - self.amount(name))).collect()
     }
 
     /// Returns the index of `name`, or that at which to insert it.
@@ -80,7 +115,7 @@ impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
         for (name, amount) in amounts.into_iter().filter(|(_, amount)| !amount.is_zero()) {
             let name = name.as_ref();
             match quantities.0.last_mut() {
-                Some((last, total)) if last == name => *total = sum(*total, amount),
+                Some((last, total)) if last == name => *total += amount,
                 last => {
                     is_sorted &= last.is_none_or(|(last, _)| last.as_str() < name);
                     quantities.0.push((SmolStr::new(name), amount));
@@ -92,7 +127,7 @@ impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
             quantities.0.dedup_by(|(name, amount), (last, total)| {
                 let is_same = name == last;
                 if is_same {
-                    *total = sum(*total, *amount);
+                    *total += *amount;
                 }
                 is_same
             });
@@ -101,8 +136,33 @@ impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
     }
 }
 
-fn sum(a: Scalar, b: Scalar) -> Scalar {
-    a.checked_add(b).unwrap_or(Scalar::milli(u64::MAX))
+impl<S: AsRef<str>> Extend<(S, Scalar)> for Quantities {
+    /// Adds amounts.
+    fn extend<I: IntoIterator<Item = (S, Scalar)>>(&mut self, amounts: I) {
+        amounts.into_iter().for_each(|(name, amount)| self.add(name.as_ref(), amount));
+    }
+}
+
+impl AddAssign<&Self> for Quantities {
+    /// Adds each amount; sums saturate as those of [`Quantities::add`] do.
+    fn add_assign(&mut self, other: &Self) {
+        self.extend(other.iter());
+    }
+}
+
+impl SubAssign<&Self> for Quantities {
+    /// Subtracts each amount, down to 0; see [`Quantities::checked_sub`].
+    fn sub_assign(&mut self, other: &Self) {
+        other.iter().for_each(|(name, amount)| self.sub(name, amount));
+    }
+}
+
+impl FromStr for Quantities {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        parse_amounts(text).collect()
+    }
 }
 
 impl TryFrom<Object<Number>> for Quantities {
@@ -145,6 +205,48 @@ mod tests {
             amounts.clone().for_each(|(name, amount)| plain.add(&name, amount));
             prop_assert_eq!(amounts.collect::<Quantities>(), plain);
         }
+    }
+
+    fn quantities() -> impl Strategy<Value = Quantities> {
+        prop::collection::vec(("[a-c]", 0_u64..4), 0..4)
+            .prop_map(|amounts| amounts.into_iter().map(|(name, units)| (name, Scalar::units(units))).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn sums_and_differences_are_those_of_each_name(a in quantities(), b in quantities()) {
+            let (mut sum, mut rest) = (a.clone(), a.clone());
+            sum += &b;
+            rest -= &b;
+            for name in ["a", "b", "c"] {
+                let (mine, theirs) = (a.amount(name), b.amount(name));
+                prop_assert_eq!(sum.amount(name), mine + theirs);
+                prop_assert_eq!(rest.amount(name), mine - theirs);
+                prop_assert_eq!(b.missing(&a).amount(name), mine - theirs);
+            }
+            let is_contained = ["a", "b", "c"].iter().all(|name| a.amount(name) >= b.amount(name));
+            prop_assert_eq!(a.contains(&b), is_contained);
+            prop_assert_eq!(a.checked_sub(&b), is_contained.then_some(rest));
+            prop_assert_eq!(sum.checked_sub(&b), Some(a.clone()));
+            prop_assert_eq!(a.to_string().parse(), Ok(a));
+        }
+    }
+
+    #[test]
+    fn text_errors_name_the_item() {
+        let cases = [
+            ("cpus:1;mem", "mem", "expected name:amount"),
+            (":1", ":1", "expected name:amount"),
+            ("cpus(a):1", "cpus(a):1", "expected name:amount"),
+            ("ports:[1-2]", "ports:[1-2]", "\"[1-2]\" is not an amount: expected a decimal number such as 1.5"),
+            ("cpus:-1", "cpus:-1", "-1 is not an amount: expected 0 or more"),
+        ];
+        for (text, item, fault) in cases {
+            for error in [text.parse::<Quantities>().unwrap_err(), text.parse::<Limits>().unwrap_err()] {
+                assert_eq!((error.item.as_str(), error.fault.to_string().as_str()), (item, fault));
+            }
+        }
+        assert_eq!("; cpus : 1;cpus:0.5;mem:0".parse::<Quantities>().unwrap().to_string(), "cpus:1.5");
     }
 
     #[test]

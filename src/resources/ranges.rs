@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::iter::FlatMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// A closed interval of numbers.
@@ -15,6 +17,26 @@ pub struct Range {
     pub begin: u64,
     /// The last number; in [`Ranges`] not less than `begin`.
     pub end: u64,
+}
+
+impl Range {
+    /// Returns true if the number is in the range.
+    #[must_use]
+    pub const fn contains(self, number: u64) -> bool {
+        self.begin <= number && number <= self.end
+    }
+}
+
+impl From<RangeInclusive<u64>> for Range {
+    fn from(numbers: RangeInclusive<u64>) -> Self {
+        Self { begin: *numbers.start(), end: *numbers.end() }
+    }
+}
+
+impl From<Range> for RangeInclusive<u64> {
+    fn from(range: Range) -> Self {
+        range.begin..=range.end
+    }
 }
 
 /// The number of ranges up to which results are computed on the stack.
@@ -39,6 +61,8 @@ type InlineRanges = SmallVec<[Range; MAX_INLINE]>;
 /// assert_eq!(ports.to_string(), "[31000-31009]");
 /// ports.remove(&Ranges::from_iter([31_003..=31_003]));
 /// assert_eq!(ports.to_string(), "[31000-31002,31004-31009]");
+/// assert!(ports.contains(31_002) && !ports.contains(31_003));
+/// assert_eq!(ports.iter().max(), Some(31_009));
 /// ```
 #[derive(Clone, Default)]
 pub struct Ranges(Repr);
@@ -76,14 +100,23 @@ impl Ranges {
         }
     }
 
-    /// Iterates over the members in ascending order.
-    pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.as_slice().iter().flat_map(|range| range.begin..=range.end)
+    /// Iterates over the members in ascending order; [`as_slice`](Self::as_slice) has the ranges.
+    #[must_use]
+    pub fn iter(&self) -> Numbers<'_> {
+        Numbers(self.as_slice().iter().flat_map(|range| range.begin..=range.end))
     }
 
-    /// Returns true if `other` is a subset. O(ranges of both), or O(ranges of `other` · log ranges) if they are few.
+    /// Returns true if the number is a member. O(log ranges).
     #[must_use]
-    pub fn contains(&self, other: &Self) -> bool {
+    pub fn contains(&self, number: u64) -> bool {
+        let ranges = self.as_slice();
+        ranges.get(ranges.partition_point(|range| range.end < number)).is_some_and(|range| range.begin <= number)
+    }
+
+    /// Returns true if every member of `other` is one of these. O(ranges of both), or O(ranges of `other` · log ranges) if they
+    /// are few.
+    #[must_use]
+    pub fn is_superset(&self, other: &Self) -> bool {
         if let (Repr::Many(mine), Repr::Many(theirs)) = (&self.0, &other.0)
             && Arc::ptr_eq(mine, theirs)
         {
@@ -289,9 +322,49 @@ impl FromIterator<Range> for Ranges {
     }
 }
 
-impl FromIterator<std::ops::RangeInclusive<u64>> for Ranges {
-    fn from_iter<I: IntoIterator<Item = std::ops::RangeInclusive<u64>>>(ranges: I) -> Self {
-        ranges.into_iter().map(|range| Range { begin: *range.start(), end: *range.end() }).collect()
+impl FromIterator<RangeInclusive<u64>> for Ranges {
+    /// Sorts and merges ranges; a range whose end is before its begin is empty.
+    fn from_iter<I: IntoIterator<Item = RangeInclusive<u64>>>(ranges: I) -> Self {
+        ranges.into_iter().map(Range::from).collect()
+    }
+}
+
+impl FromIterator<u64> for Ranges {
+    fn from_iter<I: IntoIterator<Item = u64>>(numbers: I) -> Self {
+        numbers.into_iter().map(|number| number..=number).collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a Ranges {
+    type Item = u64;
+    type IntoIter = Numbers<'a>;
+
+    fn into_iter(self) -> Numbers<'a> {
+        self.iter()
+    }
+}
+
+/// The iterator over the members of [`Ranges`], in ascending order.
+#[derive(Debug, Clone)]
+pub struct Numbers<'a>(Members<std::slice::Iter<'a, Range>, &'a Range>);
+
+type Members<I, R> = FlatMap<I, RangeInclusive<u64>, fn(R) -> RangeInclusive<u64>>;
+
+impl Iterator for Numbers<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Numbers<'_> {
+    fn next_back(&mut self) -> Option<u64> {
+        self.0.next_back()
     }
 }
 
@@ -356,7 +429,7 @@ mod tests {
     }
 
     fn members(ranges: &Ranges) -> BTreeSet<u64> {
-        ranges.numbers().collect()
+        ranges.iter().collect()
     }
 
     proptest! {
@@ -367,7 +440,10 @@ mod tests {
             rest.remove(&b);
             prop_assert_eq!(members(&sum), members(&a).union(&members(&b)).copied().collect());
             prop_assert_eq!(members(&rest), members(&a).difference(&members(&b)).copied().collect());
-            prop_assert_eq!(a.contains(&b), members(&a).is_superset(&members(&b)));
+            prop_assert_eq!(a.is_superset(&b), members(&a).is_superset(&members(&b)));
+            prop_assert!(b.iter().all(|number| a.contains(number) == members(&a).contains(&number)));
+            prop_assert!(a.iter().rev().eq(members(&a).into_iter().rev()));
+            prop_assert_eq!(&a.iter().collect::<Ranges>(), &a);
             prop_assert_eq!(a.count(), members(&a).len() as u128);
             for set in [&sum, &rest] {
                 prop_assert!(set.as_slice().windows(2).all(|pair| pair[0].end + 1 < pair[1].begin));
@@ -381,9 +457,9 @@ mod tests {
         let before = list.clone();
         for end in [0..=0, u64::MAX..=u64::MAX] {
             let end = Ranges::from_iter([end]);
-            assert!(list.contains(&end));
+            assert!(list.is_superset(&end));
             list.remove(&end);
-            assert!(!list.contains(&end));
+            assert!(!list.is_superset(&end));
             assert_eq!(list.count() + 1, before.count());
             list.insert(&end);
             assert_eq!(list, before);

@@ -40,8 +40,8 @@ impl Value {
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(theirs)) => mine >= theirs,
-            (Self::Ranges(mine), Self::Ranges(theirs)) => mine.contains(theirs),
-            (Self::Set(mine), Self::Set(theirs)) => mine.contains(theirs),
+            (Self::Ranges(mine), Self::Ranges(theirs)) => mine.is_superset(theirs),
+            (Self::Set(mine), Self::Set(theirs)) => mine.is_superset(theirs),
             (Self::Scalar(_) | Self::Ranges(_) | Self::Set(_), _) => false,
         }
     }

@@ -3,11 +3,16 @@
 use crate::json::{Number, Units};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Mul, Sub, SubAssign};
 use std::str::FromStr;
 
 /// A fixed-point amount of a scalar resource (cpus, MB of memory, GPUs), as an integer number of thousandths.
 ///
 /// Arithmetic is exact: 0.1 + 0.2 is 0.3. Input is rounded to thousandths, half away from zero (Mesos, `values.cpp`).
+///
+/// `+`, `-`, `*` and sums saturate: at 0, and at 2^64 - 1 thousandths, which is far above [`Scalar::MAX`]. Where a difference
+/// below 0 is an error, use [`checked_sub`](Self::checked_sub).
 ///
 /// In text and in JSON it is a decimal number. JSON has all its digits in a journal; elsewhere an amount that is no whole
 /// number and above 2^43, which a double does not tell from its neighbours, is a string of its digits.
@@ -20,6 +25,8 @@ use std::str::FromStr;
 /// let third: Scalar = "0.3".parse()?;
 /// assert_eq!(Scalar::milli(100).checked_add(Scalar::milli(200)), Some(third));
 /// assert_eq!(Scalar::milli(1_500).to_string(), "1.5");
+/// assert_eq!(Scalar::from(4) - Scalar::milli(1_500) * 2, Scalar::from(1));
+/// assert_eq!([Scalar::from(1), third].iter().sum::<Scalar>(), Scalar::milli(1_300));
 /// # Ok::<(), apportion::ScalarError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -124,6 +131,61 @@ impl Scalar {
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl From<u32> for Scalar {
+    /// Makes an amount of whole units.
+    fn from(units: u32) -> Self {
+        Self::units(units.into())
+    }
+}
+
+impl Add for Scalar {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Scalar {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Scalar {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.saturating_sub(other)
+    }
+}
+
+impl SubAssign for Scalar {
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl Mul<u64> for Scalar {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(times))
+    }
+}
+
+impl Sum for Scalar {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl<'a> Sum<&'a Self> for Scalar {
+    fn sum<I: Iterator<Item = &'a Self>>(amounts: I) -> Self {
+        amounts.copied().sum()
     }
 }
 
@@ -232,6 +294,20 @@ mod tests {
         for (text, printed) in cases {
             assert_eq!(text.parse::<Scalar>().unwrap().to_string(), printed, "{text}");
         }
+    }
+
+    #[test]
+    fn operators_saturate() {
+        let most = Scalar(u64::MAX);
+        assert_eq!(
+            (most + most, most * 2, most - most, Scalar(1) - Scalar(2)),
+            (most, most, Scalar::ZERO, Scalar::ZERO)
+        );
+        let mut amount = Scalar::from(2);
+        amount += Scalar::milli(1);
+        amount -= Scalar::from(1);
+        assert_eq!(amount * 3, Scalar::milli(3_003));
+        assert_eq!([most, Scalar(1)].into_iter().sum::<Scalar>(), most);
     }
 
     #[test]

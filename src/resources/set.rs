@@ -14,7 +14,7 @@ use std::sync::Arc;
 ///
 /// let zones = Set::from_iter(["b", "a", "b"]);
 /// assert_eq!(zones.to_string(), "{a,b}");
-/// assert!(zones.contains(&Set::from_iter(["a"])));
+/// assert!(zones.contains("a") && zones.is_superset(&Set::from_iter(["a"])));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Set(Arc<Vec<SmolStr>>);
@@ -35,11 +35,12 @@ impl Set {
         &self.0
     }
 
-    /// Returns true if `other` is a subset. O(names of both), or O(names of `other` · log names) if they are few.
+    /// Returns true if every name of `other` is one of these. O(names of both), or O(names of `other` · log names) if they are
+    /// few.
     #[must_use]
-    pub fn contains(&self, other: &Self) -> bool {
+    pub fn is_superset(&self, other: &Self) -> bool {
         if self.has_many_more(other) {
-            return other.0.iter().all(|name| self.has(name));
+            return other.0.iter().all(|name| self.contains(name));
         }
         let mut mine = self.0.iter();
         Arc::ptr_eq(&self.0, &other.0) || other.0.iter().all(|name| mine.any(|own| own == name))
@@ -47,8 +48,13 @@ impl Set {
 
     /// Returns true if `name` is a member. O(log names).
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub fn contains(&self, name: &str) -> bool {
         self.0.binary_search_by(|own| own.as_str().cmp(name)).is_ok()
+    }
+
+    /// Iterates over the names in byte order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+        self.0.iter().map(SmolStr::as_str)
     }
 
     /// Returns true if it is cheaper to search for each name of `other` than to walk through all.
@@ -136,7 +142,8 @@ mod tests {
             rest.remove(&theirs);
             prop_assert_eq!(sum, Set::from_iter(a.union(&b)));
             prop_assert_eq!(rest, Set::from_iter(a.difference(&b)));
-            prop_assert_eq!(mine.contains(&theirs), a.is_superset(&b));
+            prop_assert_eq!(mine.is_superset(&theirs), a.is_superset(&b));
+            prop_assert!(mine.iter().eq(&a) && b.iter().all(|name| mine.contains(name) == a.contains(name)));
             prop_assert_eq!(&mine, &Set::from_iter(&a));
         }
     }

@@ -326,7 +326,7 @@ mod tests {
         for it in of {
             let members: Vec<String> = match it.value() {
                 Value::Scalar(amount) => (0..amount.as_milli()).map(|_| String::new()).collect(),
-                Value::Ranges(ranges) => ranges.numbers().map(|number| format!("{number:03}")).collect(),
+                Value::Ranges(ranges) => ranges.iter().map(|number| format!("{number:03}")).collect(),
                 Value::Set(set) => set.as_slice().iter().map(ToString::to_string).collect(),
             };
             units.extend(members.into_iter().map(|member| (it.name().into(), it.role().cloned(), member)));

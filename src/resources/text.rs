@@ -36,6 +36,20 @@ fn parse_item(item: &str) -> Result<Resource, ItemFault> {
     }
 }
 
+/// Parses the text form of amounts by name, `cpus:4;mem:1024`; blank items are skipped.
+pub(super) fn parse_amounts(text: &str) -> impl Iterator<Item = Result<(&str, Scalar), ResourceError>> {
+    let amount = |item| {
+        let (name, amount) = str::split_once(item, ':').ok_or(ItemFault::AmountSyntax)?;
+        let name = name.trim();
+        if !is_text_name(name) {
+            return Err(ItemFault::AmountSyntax);
+        }
+        Ok((name, amount.trim().parse().map_err(ItemFault::Amount)?))
+    };
+    let items = text.split(';').map(str::trim).filter(|item| !item.is_empty());
+    items.map(move |item| amount(item).map_err(|fault| fault.of(item)))
+}
+
 fn parse_value(text: &str) -> Result<Value, ItemFault> {
     if let Some(inner) = text.strip_prefix('[') {
         inner.strip_suffix(']').ok_or(ItemFault::Ranges).and_then(parse_ranges).map(Value::Ranges)

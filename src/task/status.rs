@@ -1,11 +1,13 @@
 //! [`TaskStatus`]: a status update of a task.
 
 use crate::id::{AgentId, ExecutorId, TaskId};
+use crate::name::{self, NameError};
 use crate::uuid::Uuid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::fmt;
+use std::str::FromStr;
 
 /// The state of a task, as in Mesos (`TASK_RUNNING`, ...).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +120,15 @@ impl fmt::Display for TaskState {
     }
 }
 
+impl FromStr for TaskState {
+    type Err = NameError;
+
+    /// Parses the Mesos name.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        name::find("task state", &Self::ALL, Self::as_str, text)
+    }
+}
+
 /// The sender of a status update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -142,6 +153,21 @@ impl StatusSource {
             Self::Agent => "SOURCE_AGENT",
             Self::Executor => "SOURCE_EXECUTOR",
         }
+    }
+}
+
+impl fmt::Display for StatusSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for StatusSource {
+    type Err = NameError;
+
+    /// Parses the Mesos name.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        name::find("source of a status", &Self::ALL, Self::as_str, text)
     }
 }
 
@@ -222,6 +248,13 @@ mod tests {
     fn json_has_the_names_that_are_printed() {
         for state in TaskState::ALL {
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
+            assert_eq!(state.to_string().parse(), Ok(state));
         }
+        for source in StatusSource::ALL {
+            assert_eq!(source.to_string().parse(), Ok(source));
+        }
+        let error = "MASTER".parse::<StatusSource>().unwrap_err().to_string();
+        let expected = "expected one of SOURCE_MASTER, SOURCE_AGENT, SOURCE_EXECUTOR";
+        assert_eq!(error, format!("\"MASTER\" is no source of a status: {expected}"));
     }
 }

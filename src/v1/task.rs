@@ -7,7 +7,7 @@ use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::invalid::InvalidForm;
 use crate::resources::Resources;
 use crate::resources::v1::V1Resource;
-use crate::task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
+use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
 use crate::uuid::Uuid;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -92,7 +92,7 @@ impl From<&TaskStatus> for WireStatus {
 
 impl From<WireStatus> for TaskStatus {
     fn from(wire: WireStatus) -> Self {
-        let source = wire.source.and_then(|name| StatusSource::ALL.into_iter().find(|known| known.as_str() == name));
+        let source = wire.source.and_then(|name| name.parse().ok());
         Self {
             agent: unwrapped(wire.agent_id),
             executor: unwrapped(wire.executor_id),

@@ -68,7 +68,7 @@ fn a_bit(value: &Value, which: usize) -> Value {
             let units = if amount.as_milli() > 4000 { 16_000 } else { 500 };
             Value::Scalar((*amount).min(Scalar::milli(units * (which as u64 - 1))))
         }
-        Value::Ranges(ranges) => Value::Ranges(ranges.numbers().take(1).map(|number| number..=number).collect()),
+        Value::Ranges(ranges) => Value::Ranges(ranges.iter().take(1).collect()),
         Value::Set(set) => Value::Set(set.as_slice().iter().take(1).cloned().collect()),
     }
 }

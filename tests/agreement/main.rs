@@ -187,7 +187,7 @@ fn run(options: [u8; 9], moves: &[Move], twin_at: usize) -> Result<Run, TestCase
         if i == twin_at {
             run.twin = Some(run.master.clone());
         }
-        at = at + made.wait;
+        at += made.wait;
         if i % 4 == 3 {
             run.ask_why(at);
         }

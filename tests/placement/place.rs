@@ -194,7 +194,7 @@ fn expectation(key: &str, wanted: &Json, problem: &Problem, plan: &Plan) -> Chec
         }),
         "ports_in" => by_app(wanted).try_for_each(|(app, ranges)| {
             let within: Resources = format!("ports:{}", ranges.as_str().unwrap()).parse().unwrap();
-            let inside = |launch: &Launch| within.ranges("ports").contains(&launch.resources.ranges("ports"));
+            let inside = |launch: &Launch| within.ranges("ports").is_superset(&launch.resources.ranges("ports"));
             need(launches(plan, app).all(inside), || format!("{app} has ports beyond {ranges}"))
         }),
         "resources" => by_app(wanted).try_for_each(|(app, expected)| {

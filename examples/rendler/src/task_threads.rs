@@ -202,7 +202,7 @@ mod tests {
         threads.spawn("a".into(), Time::from_secs(2), wait).unwrap();
         threads.spawn("b".into(), Time::from_secs(3), wait).unwrap();
         assert!(threads.take_timed_out(Time::from_secs(1)).is_empty());
-        assert_eq!(threads.take_timed_out(Time::from_secs(2)), ["a".into()]);
+        assert_eq!(threads.take_timed_out(Time::from_secs(2)), ["a"]);
         rings.recv().unwrap();
         assert!(threads.take_results().is_empty());
         threads.close();

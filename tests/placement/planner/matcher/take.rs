@@ -22,7 +22,7 @@ pub(super) fn amount(pools: &[Resource], left: &mut Resources, needed: Scalar) -
 /// The ports that a task gets and the resources that they are: the lowest of each pool, one pool after another.
 pub(super) fn ports(wanted: &[PortRequest], pools: &[Resource]) -> Option<(Vec<Option<u64>>, Vec<Resource>)> {
     let numbers = |pool: &Resource| match pool.value() {
-        Value::Ranges(ranges) => ranges.numbers().collect::<BTreeSet<u64>>(),
+        Value::Ranges(ranges) => ranges.iter().collect::<BTreeSet<u64>>(),
         Value::Scalar(_) | Value::Set(_) => BTreeSet::new(),
     };
     let pools: Vec<(&Resource, BTreeSet<u64>)> = pools.iter().map(|pool| (pool, numbers(pool))).collect();
