@@ -68,6 +68,66 @@ pub struct Config {
     pub remembered: Remembered,
 }
 
+impl Config {
+    /// Returns the defaults of Mesos; see [`Config::default`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::Config;
+    /// use std::time::Duration;
+    ///
+    /// let config = Config::new().allocation_interval(Duration::from_millis(100)).offer_timeout(Duration::from_secs(30));
+    /// assert_eq!(config.offer_timeout, Some(Duration::from_secs(30)));
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the interval of batch allocations.
+    #[must_use]
+    pub fn allocation_interval(mut self, interval: Duration) -> Self {
+        self.allocation_interval = interval;
+        self
+    }
+
+    /// Sets the time after which an unanswered offer or inverse offer is rescinded.
+    #[must_use]
+    pub fn offer_timeout(mut self, timeout: Duration) -> Self {
+        self.offer_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the allocator's options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Sets the order in which roles, and the frameworks of each role, are offered resources.
+    #[must_use]
+    pub fn sorter(mut self, sorter: SorterChoice) -> Self {
+        self.sorter = sorter;
+        self
+    }
+
+    /// Sets the text before the ids of offers and inverse offers.
+    #[must_use]
+    pub fn id_prefix(mut self, prefix: impl Into<SmolStr>) -> Self {
+        self.id_prefix = prefix.into();
+        self
+    }
+
+    /// Sets the numbers of things that the master remembers.
+    #[must_use]
+    pub fn remembered(mut self, remembered: Remembered) -> Self {
+        self.remembered = remembered;
+        self
+    }
+}
+
 /// The numbers of things that a master remembers after they have gone; the oldest are forgotten first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,6 +138,29 @@ pub struct Remembered {
     pub unreachable_tasks: usize,
     /// Agents that are unreachable or gone.
     pub agents: usize,
+}
+
+impl Remembered {
+    /// Sets the number of removed frameworks.
+    #[must_use]
+    pub fn frameworks(mut self, number: usize) -> Self {
+        self.frameworks = number;
+        self
+    }
+
+    /// Sets the number of tasks of each framework on unreachable agents.
+    #[must_use]
+    pub fn unreachable_tasks(mut self, number: usize) -> Self {
+        self.unreachable_tasks = number;
+        self
+    }
+
+    /// Sets the number of agents that are unreachable or gone.
+    #[must_use]
+    pub fn agents(mut self, number: usize) -> Self {
+        self.agents = number;
+        self
+    }
 }
 
 impl Default for Remembered {

@@ -158,6 +158,13 @@ impl Filters {
     }
 }
 
+impl From<Duration> for Filters {
+    /// Makes a refusal of that length; see [`Filters::refuse_for`].
+    fn from(span: Duration) -> Self {
+        Self::refuse_for(span)
+    }
+}
+
 impl Default for Filters {
     /// Five seconds, as in Mesos.
     fn default() -> Self {

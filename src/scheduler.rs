@@ -23,9 +23,10 @@ pub use task_ids::TaskIds;
 
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use crate::offer::{Accept, Filters, InverseOffer, Offer, OperationStatus};
+use crate::role::Role;
 use crate::task::TaskStatus;
 use crate::time::Time;
-use std::fmt;
+use std::time::Duration;
 
 /// The decisions of a framework: which offers it accepts, and how it reacts to task states and failures.
 ///
@@ -61,7 +62,7 @@ use std::fmt;
 ///     }
 /// }
 /// ```
-pub trait Scheduler: fmt::Debug + Send {
+pub trait Scheduler: Send {
     /// Answers offers: accepts or declines each of them, or holds it to answer later.
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls);
 
@@ -238,9 +239,17 @@ impl Calls {
         self.decline_for(offer, Filters::default());
     }
 
-    /// Declines an offer with a filter of another length.
-    pub fn decline_for(&mut self, offer: &Offer, filters: Filters) {
-        self.push(Call::Decline { offers: vec![offer.id.clone()], filters, each: false });
+    /// Declines an offer with a filter of another length: a [`Duration`] or [`Filters`].
+    pub fn decline_for(&mut self, offer: &Offer, filters: impl Into<Filters>) {
+        self.decline_all([offer], filters);
+    }
+
+    /// Declines offers in one call, with a filter of that length. No offers, no call.
+    pub fn decline_all<'a>(&mut self, offers: impl IntoIterator<Item = &'a Offer>, filters: impl Into<Filters>) {
+        let offers: Vec<OfferId> = offers.into_iter().map(|offer| offer.id.clone()).collect();
+        if !offers.is_empty() {
+            self.push(Call::Decline { offers, filters: filters.into(), each: false });
+        }
     }
 
     /// Suppresses offers for all roles until [`Calls::revive`].
@@ -248,14 +257,35 @@ impl Calls {
         self.push(Call::Suppress(Vec::new()));
     }
 
+    /// Suppresses offers for these roles. No roles, no call: [`Calls::suppress`] is for all.
+    pub fn suppress_roles(&mut self, roles: impl IntoIterator<Item = Role>) {
+        let roles: Vec<Role> = roles.into_iter().collect();
+        if !roles.is_empty() {
+            self.push(Call::Suppress(roles));
+        }
+    }
+
     /// Asks for offers for all roles again and clears the framework's filters.
     pub fn revive(&mut self) {
         self.push(Call::Revive(Vec::new()));
     }
 
-    /// Kills a task.
+    /// Asks for offers for these roles again and clears the filters for them. No roles, no call: [`Calls::revive`] is for all.
+    pub fn revive_roles(&mut self, roles: impl IntoIterator<Item = Role>) {
+        let roles: Vec<Role> = roles.into_iter().collect();
+        if !roles.is_empty() {
+            self.push(Call::Revive(roles));
+        }
+    }
+
+    /// Kills a task, by its own kill policy.
     pub fn kill(&mut self, task: TaskId) {
         self.push(Call::Kill(task.into()));
+    }
+
+    /// Kills a task that has this time to shut down, whatever its kill policy says.
+    pub fn kill_within(&mut self, task: TaskId, grace: Duration) {
+        self.push(Call::Kill(Kill::new(task).within(grace)));
     }
 
     /// Asks for the current status of these tasks (explicit reconciliation).
@@ -319,5 +349,31 @@ impl Calls {
     #[must_use]
     pub fn into_vec(self) -> Vec<Call> {
         self.queue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_for_some_roles_or_offers_is_never_one_for_all() {
+        let mut calls = Calls::new(Time::ZERO);
+        calls.suppress_roles([]);
+        calls.revive_roles([]);
+        calls.decline_all([], Filters::NONE);
+        assert_eq!(calls.as_slice(), []);
+
+        let role: Role = "web".parse().unwrap();
+        calls.suppress_roles([role.clone()]);
+        calls.revive_roles([role.clone()]);
+        let offers = ["O1", "O2"].map(|id| Offer::new(id, "f", Role::default(), "a", crate::Resources::new()));
+        calls.decline_all(&offers, Duration::from_secs(7));
+        calls.kill_within("t1".into(), Duration::from_secs(3));
+        let filters = Filters::refuse_for(Duration::from_secs(7));
+        let kill = Kill { task: "t1".into(), agent: None, grace: Some(Duration::from_secs(3)) };
+        let declined = Call::Decline { offers: vec!["O1".into(), "O2".into()], filters, each: false };
+        let expected = [Call::Suppress(vec![role.clone()]), Call::Revive(vec![role]), declined, Call::Kill(kill)];
+        assert_eq!(calls.into_vec(), expected);
     }
 }

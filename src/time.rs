@@ -151,6 +151,19 @@ impl From<Duration> for Number {
     }
 }
 
+/// The serde form of a span: a number of seconds, cut to microseconds and to [`Time::MAX`].
+pub(crate) mod seconds {
+    use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, Time};
+
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        (Time::ZERO + *span).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Ok(Time::deserialize(deserializer)?.since(Time::ZERO))
+    }
+}
+
 fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

@@ -129,6 +129,13 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 }
 
+impl Default for Hierarchical {
+    /// Starts with an empty cluster, Mesos' options, and DRF for roles and frameworks.
+    fn default() -> Self {
+        Self::new(Options::default(), SorterChoice::default(), SorterChoice::default())
+    }
+}
+
 impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError> {
         if self.books.ledger().find(&agent.id).is_some() {

@@ -20,6 +20,7 @@ use super::tree::ClientId;
 use crate::resources::{Limits, Quantities, Resources, Scalar};
 use crate::role::Role;
 use indexmap::IndexMap;
+use smol_str::SmolStr;
 use std::fmt;
 
 /// The guarantees and limits of a role.
@@ -37,6 +38,32 @@ impl Quota {
     #[must_use]
     pub fn new(guarantees: Quantities, limits: Limits) -> Self {
         Self { guarantees, limits }
+    }
+
+    /// Sets a guarantee; 0 removes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::Scalar;
+    /// use apportion::allocator::Quota;
+    ///
+    /// let quota = Quota::default().guarantee("gpus", Scalar::from(2)).limit("gpus", Scalar::from(8));
+    /// assert_eq!(quota, Quota::new("gpus:2".parse()?, "gpus:8".parse()?));
+    /// # Ok::<(), apportion::ResourceError>(())
+    /// ```
+    #[must_use]
+    pub fn guarantee(mut self, name: &str, amount: Scalar) -> Self {
+        self.guarantees.sub(name, Scalar::milli(u64::MAX));
+        self.guarantees.add(name, amount);
+        self
+    }
+
+    /// Sets a limit.
+    #[must_use]
+    pub fn limit(mut self, name: impl Into<SmolStr>, limit: Scalar) -> Self {
+        self.limits.insert(name, limit);
+        self
     }
 
     /// Returns whether it guarantees nothing and limits nothing.

@@ -33,6 +33,59 @@ pub enum AgentOrder {
     Shuffle(u64),
 }
 
+impl Options {
+    /// Returns the defaults of Mesos.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::allocator::{AgentOrder, Options};
+    ///
+    /// let options = Options::new().min_allocatable(["gpus:1".parse()?]).agent_order(AgentOrder::Shuffle(7));
+    /// assert_eq!(options.min_allocatable[0].to_string(), "gpus:1");
+    /// # Ok::<(), apportion::ResourceError>(())
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the alternative minimums of offers; none = any offer will do.
+    #[must_use]
+    pub fn min_allocatable(mut self, minimums: impl IntoIterator<Item = Quantities>) -> Self {
+        self.min_allocatable = minimums.into_iter().collect();
+        self
+    }
+
+    /// Sets the names of resources that count for no share.
+    #[must_use]
+    pub fn fair_sharing_excluded<N: Into<SmolStr>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.fair_sharing_excluded = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether agents with gpus are only offered to frameworks with the capability for them.
+    #[must_use]
+    pub fn filter_gpu_resources(mut self, filter: bool) -> Self {
+        self.filter_gpu_resources = filter;
+        self
+    }
+
+    /// Sets the domain of the master.
+    #[must_use]
+    pub fn domain(mut self, domain: Domain) -> Self {
+        self.domain = Some(domain);
+        self
+    }
+
+    /// Sets the order in which agents are allocated.
+    #[must_use]
+    pub fn agent_order(mut self, order: AgentOrder) -> Self {
+        self.agent_order = order;
+        self
+    }
+}
+
 impl Default for Options {
     /// Mesos' defaults: at least 0.01 cpus or 32 MB, gpus only for frameworks that can use them.
     fn default() -> Self {

@@ -118,6 +118,28 @@ pub struct Kill {
     pub grace: Option<Duration>,
 }
 
+impl Kill {
+    /// Makes a request that leaves the time to shut down to the task's own kill policy.
+    #[must_use]
+    pub fn new(task: impl Into<TaskId>) -> Self {
+        Self { task: task.into(), agent: None, grace: None }
+    }
+
+    /// Sets the time that the task has to shut down.
+    #[must_use]
+    pub fn within(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// Sets the agent that the task runs on, for a master that does not know.
+    #[must_use]
+    pub fn on(mut self, agent: impl Into<AgentId>) -> Self {
+        self.agent = Some(agent.into());
+        self
+    }
+}
+
 impl From<TaskId> for Kill {
     fn from(task: TaskId) -> Self {
         Self { task, agent: None, grace: None }

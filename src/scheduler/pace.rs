@@ -3,7 +3,8 @@
 use super::{Call, Calls};
 use crate::id::OfferId;
 use crate::offer::Filters;
-use crate::time::Time;
+use crate::time::{self, Time};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A rate limiter for the calls by which a framework tells the master whether it wants offers.
@@ -11,6 +12,9 @@ use std::time::Duration;
 /// While the framework has tasks to launch, it declines offers that do not fit with a filter of a fixed length. When it has
 /// none, it suppresses offers, once; new work revives them. A revive makes the master reconsider every agent, so there is
 /// at most one per interval: one that comes too early is deferred to the end of the interval.
+///
+/// In JSON it is an object, `{"refusal":120,"revive_interval":5,"suppressed":true}`, so that a scheduler can store it with its
+/// state; times are seconds, to the microsecond.
 ///
 /// # Examples
 ///
@@ -31,13 +35,18 @@ use std::time::Duration;
 /// assert_eq!(calls.as_slice(), [Call::Revive(vec![])]);
 /// assert_eq!(calls.wakes(), [Time::from_secs(6)]);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pace {
+    #[serde(with = "time::seconds")]
     refusal: Duration,
+    #[serde(with = "time::seconds")]
     revive_interval: Duration,
     suppressed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_revive: Option<Time>,
     /// The time of a deferred revive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     deferred_to: Option<Time>,
 }
 
@@ -113,5 +122,21 @@ mod tests {
         assert_eq!(at(11, Pace::busy), []);
         assert_eq!(at(12, Pace::idle), [Call::Suppress(vec![])]);
         assert_eq!(at(20, Pace::woken), []);
+    }
+
+    #[test]
+    fn what_is_stored_goes_on_the_same() {
+        let mut pace = Pace::new(Duration::from_millis(1_500), Duration::from_secs(10));
+        pace.busy(&mut Calls::new(Time::from_secs(1)));
+        pace.busy(&mut Calls::new(Time::from_secs(2)));
+        let stored = serde_json::to_string(&pace).unwrap();
+        let expected = r#"{"refusal":1.5,"revive_interval":10,"suppressed":false,"last_revive":1,"deferred_to":11}"#;
+        assert_eq!(stored, expected);
+        let mut restored: Pace = serde_json::from_str(&stored).unwrap();
+        assert_eq!(restored, pace);
+        let mut calls = Calls::new(Time::from_secs(11));
+        restored.woken(&mut calls);
+        assert_eq!(calls.as_slice(), [Call::Revive(vec![])]);
+        assert!(serde_json::from_str::<Pace>(r#"{"refusal":-1,"revive_interval":10,"suppressed":false}"#).is_err());
     }
 }

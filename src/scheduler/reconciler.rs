@@ -3,8 +3,9 @@
 use super::{Calls, TaskRef};
 use crate::id::{AgentId, TaskId};
 use crate::task::TaskStatus;
-use crate::time::Time;
+use crate::time::{self, Time};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Asks for the status of tasks until the master has answered for each of them.
@@ -12,6 +13,9 @@ use std::time::Duration;
 /// Statuses may have been lost with the previous scheduler instance, and answers may be lost on their way. So the
 /// reconciler repeats the request for tasks without an answer, with exponential backoff, as Mesos recommends
 /// (*Reconciliation*). The master answers for tasks that it does not know too: with `TASK_LOST` or `TASK_UNKNOWN`.
+///
+/// In JSON it is an object, `{"pending":{"t1":"a1","t2":null},"backoff":10,"due":5}`, so that a scheduler can store it with its
+/// state; times are seconds, to the microsecond.
 ///
 /// # Examples
 ///
@@ -32,9 +36,11 @@ use std::time::Duration;
 /// reconciler.observe(&TaskStatus::new("t2", TaskState::Lost));
 /// assert!(reconciler.is_done());
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reconciler {
     pending: IndexMap<TaskId, Option<AgentId>>,
+    #[serde(with = "time::seconds")]
     backoff: Duration,
     due: Time,
 }
@@ -104,6 +110,19 @@ mod tests {
             asked.push(due.as_secs_f64());
         }
         assert_eq!(asked, [0.0, 5.0, 15.0, 35.0, 75.0, 155.0, 315.0, 615.0, 915.0]);
+    }
+
+    #[test]
+    fn what_is_stored_goes_on_the_same() {
+        let tasks = [TaskRef::on("t2", "a"), TaskRef::from(TaskId::from("t1"))];
+        let mut reconciler = Reconciler::start(tasks, &mut Calls::new(Time::from_millis(500)));
+        let stored = serde_json::to_string(&reconciler).unwrap();
+        assert_eq!(stored, r#"{"pending":{"t2":"a","t1":null},"backoff":10,"due":5.5}"#);
+        let mut restored: Reconciler = serde_json::from_str(&stored).unwrap();
+        let [mut one, mut other] = [(); 2].map(|()| Calls::new(Time::from_secs(6)));
+        reconciler.woken(&mut one);
+        restored.woken(&mut other);
+        assert_eq!((one, &reconciler), (other, &restored));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! [`Retries`]: bounded retries with exponential backoff.
 
-use crate::time::Time;
+use crate::time::{self, Time};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::hash::Hash;
 use std::time::Duration;
 
 /// Bounded retries with exponential backoff, counted per key.
 ///
 /// The first retry waits for the initial backoff, each further one twice as long as the one before, up to a maximum.
+///
+/// In JSON it is an object, so that a scheduler can store it with its state; times are seconds, to the microsecond:
+/// `{"max_retries":2,"initial_backoff":1,"max_backoff":60,"failures":[["render",{"count":1,"retry_at":1}]]}`.
 ///
 /// # Examples
 ///
@@ -21,16 +25,25 @@ use std::time::Duration;
 /// assert!(!retries.can_retry(&"render", Time::ZERO) && retries.can_retry(&"render", Time::from_secs(1)));
 /// assert_eq!(retries.failed("render", Time::from_secs(5)), Retry::At(Time::from_secs(7)));
 /// assert_eq!(retries.failed("render", Time::from_secs(9)), Retry::GiveUp);
+///
+/// retries.failed("crawl", Time::from_secs(9));
+/// assert_eq!((retries.len(), retries.next(Time::from_secs(9))), (2, Some(Time::from_secs(10))));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound(serialize = "K: Serialize", deserialize = "K: Deserialize<'de> + Hash + Eq"))]
 pub struct Retries<K> {
     max_retries: u32,
+    #[serde(with = "time::seconds")]
     initial_backoff: Duration,
+    #[serde(with = "time::seconds")]
     max_backoff: Duration,
+    /// In JSON a list of pairs: a key may be of any type.
+    #[serde(with = "indexmap::map::serde_seq")]
     failures: IndexMap<K, Failures>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Failures {
     count: u32,
     retry_at: Time,
@@ -76,6 +89,25 @@ impl<K: Hash + Eq> Retries<K> {
         self.failures.get(key).is_none_or(|failures| failures.count <= self.max_retries && failures.retry_at <= at)
     }
 
+    /// Returns the earliest time after `at` at which a key may be tried again; `None` if none waits. O(keys).
+    #[must_use]
+    pub fn next(&self, at: Time) -> Option<Time> {
+        let waiting = self.failures.values().filter(|failures| failures.count <= self.max_retries);
+        waiting.map(|failures| failures.retry_at).filter(|retry_at| *retry_at > at).min()
+    }
+
+    /// Returns the number of keys that have failed since they were last [forgotten](Retries::forget).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.failures.len()
+    }
+
+    /// Returns true if no key has failed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.failures.is_empty()
+    }
+
     /// Returns the number of failures of a key since it was last [forgotten](Retries::forget).
     #[must_use]
     pub fn failures(&self, key: &K) -> u32 {
@@ -97,6 +129,23 @@ mod tests {
         retries.forget(&1);
         assert!(retries.can_retry(&1, Time::ZERO));
         assert_eq!(retries.failed(1, Time::ZERO), Retry::At(Time::from_secs(10)));
+    }
+
+    #[test]
+    fn what_is_stored_goes_on_the_same() {
+        let mut retries = Retries::new(2, Duration::from_millis(500), Duration::from_secs(60));
+        for key in [(1, 'a'), (2, 'b'), (1, 'a')] {
+            retries.failed(key, Time::from_secs(1));
+        }
+        let stored = serde_json::to_string(&retries).unwrap();
+        let expected = r#"{"max_retries":2,"initial_backoff":0.5,"max_backoff":60,"failures":[[[1,"a"],{"count":2,"retry_at":2}],[[2,"b"],{"count":1,"retry_at":1.5}]]}"#;
+        assert_eq!(stored, expected);
+        let mut restored: Retries<(i32, char)> = serde_json::from_str(&stored).unwrap();
+        assert_eq!((restored.len(), restored.next(Time::from_secs(1))), (2, Some(Time::from_millis(1_500))));
+        for _ in 0..2 {
+            assert_eq!(restored.failed((1, 'a'), Time::from_secs(3)), retries.failed((1, 'a'), Time::from_secs(3)));
+        }
+        assert_eq!(restored.next(Time::from_secs(2)), None, "one was due before, the other is given up");
     }
 
     #[test]
