@@ -28,6 +28,7 @@ pub use scalar::{Scalar, ScalarError};
 pub use set::Set;
 pub use shortfall::Shortfall;
 
+pub(crate) use take::Served;
 pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;
@@ -288,12 +289,7 @@ impl Resources {
     /// Returns the amount of `name` over all kinds; each member of ranges and sets counts 1.
     #[must_use]
     pub fn amount(&self, name: &str) -> Scalar {
-        let milli = self.iter().filter(|resource| resource.name == name).map(|resource| match &resource.value {
-            Value::Scalar(amount) => u128::from(amount.as_milli()),
-            Value::Ranges(ranges) => ranges.count() * 1000,
-            Value::Set(set) => set.as_slice().len() as u128 * 1000,
-        });
-        Scalar::milli(u64::try_from(milli.sum::<u128>()).unwrap_or(u64::MAX))
+        self.iter().filter(|resource| resource.name == name).map(|resource| resource.value.count()).sum()
     }
 
     /// Returns true if the amount of each name, over all kinds, reaches its minimum.

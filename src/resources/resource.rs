@@ -46,6 +46,16 @@ impl Value {
         }
     }
 
+    /// Returns the amount of a scalar, and the number of members of ranges and sets.
+    #[must_use]
+    pub(crate) fn count(&self) -> Scalar {
+        match self {
+            Self::Scalar(amount) => *amount,
+            Self::Ranges(ranges) => Scalar::units(u64::try_from(ranges.count()).unwrap_or(u64::MAX)),
+            Self::Set(set) => Scalar::units(set.as_slice().len() as u64),
+        }
+    }
+
     /// Returns true if `other` is of the same type and the sum is not above the maximum.
     #[inline]
     pub(super) fn can_add(&self, other: &Self) -> bool {
@@ -88,7 +98,7 @@ impl Value {
 
     /// Subtracts `other`, saturating at 0.
     #[inline]
-    pub(super) fn remove(&mut self, other: &Self) {
+    pub(crate) fn remove(&mut self, other: &Self) {
         match (self, other) {
             (Self::Scalar(mine), Self::Scalar(theirs)) => *mine = mine.saturating_sub(*theirs),
             (Self::Ranges(mine), Self::Ranges(theirs)) => mine.remove(theirs),

@@ -48,14 +48,33 @@ impl Resources {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn take(&self, ask: &Self, role: &Role) -> Result<(Self, Self), Shortfall> {
-        let (mut taken, mut left) = (Self::new(), self.clone());
-        for asked in by_choice(ask) {
-            let found = find(&left, asked, role)?;
-            left.remove(&found);
-            taken.insert(&found);
-        }
-        Ok((taken, left))
+        let Served { taken, left, mut short } = self.serve(ask, |resource| resource.is_for(role));
+        if short.is_empty() { Ok((taken, left)) } else { Err(short.swap_remove(0)) }
     }
+
+    /// Takes what is asked for out of the resources that may be taken, as [`take`](Self::take) does.
+    pub(crate) fn serve(&self, ask: &Self, may_take: impl Fn(&Resource) -> bool) -> Served {
+        let mut served = Served { taken: Self::new(), left: self.clone(), short: Vec::new() };
+        for asked in by_choice(ask) {
+            // An entry that is short uses up what there is for it.
+            let (found, shortfall) = find(&served.left, asked, &may_take);
+            served.left.remove(&found);
+            served.taken.insert(&found);
+            served.short.extend(shortfall);
+        }
+        served
+    }
+}
+
+/// The outcome of a request: it is served if nothing is short.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// The resources taken; if something is short, as much as there is.
+    pub(crate) taken: Resources,
+    /// The resources that are left.
+    pub(crate) left: Resources,
+    /// The entries of the request for which there is too little.
+    pub(crate) short: Vec<Shortfall>,
 }
 
 /// Returns the entries of a request, those first that leave the least choice; of disks that leave the same, the largest.
@@ -68,20 +87,25 @@ fn by_choice(ask: &Resources) -> Vec<&Resource> {
     entries
 }
 
-/// Finds the resources for one entry of a request.
-fn find(available: &Resources, asked: &Resource, role: &Role) -> Result<Resources, Shortfall> {
-    let mut suitable: Vec<&Resource> = available.iter().filter(|it| it.is_for(role) && suits(it, asked)).collect();
-    // All roles are on one path, so that the longest is the deepest. The sort is stable.
+/// Finds the resources for one entry of a request, or what there is of them.
+fn find(
+    available: &Resources,
+    asked: &Resource,
+    may_take: impl Fn(&Resource) -> bool,
+) -> (Resources, Option<Shortfall>) {
+    let mut suitable: Vec<&Resource> = available.iter().filter(|it| may_take(it) && suits(it, asked)).collect();
+    // The roles of one path are the deeper the longer. The sort is stable.
     suitable.sort_by_key(|it| {
         (Reverse(it.role().map_or(0, |role| role.as_str().len())), it.scalar().filter(|_| !it.merges()))
     });
-    let found = if disk(asked).is_some() || asked.is_shared() {
-        from_one_disk(&suitable, asked)
+    let (found, is_all) = if disk(asked).is_some() || asked.is_shared() {
+        from_one_disk(&suitable, asked).map_or_else(|| (Vec::new(), false), |found| (found, true))
     } else {
         gather(&suitable, asked.value())
     };
-    let sum = |found| Resources::try_from_iter(found).expect("parts of one sum have a sum");
-    found.map(sum).ok_or_else(|| Shortfall { asked: asked.clone(), available: suitable.into_iter().cloned().collect() })
+    let found = Resources::try_from_iter(found).expect("parts of one sum have a sum");
+    let shortfall = || Shortfall { asked: asked.clone(), available: suitable.into_iter().cloned().collect() };
+    (found, (!is_all).then(shortfall))
 }
 
 fn disk(resource: &Resource) -> Option<&Disk> {
@@ -125,13 +149,14 @@ fn from_one_disk(suitable: &[&Resource], asked: &Resource) -> Option<Vec<Resourc
         } else if it.is_indivisible() {
             it.value().contains(asked.value()).then(|| vec![(*it).clone()])
         } else {
-            gather(&parts.remove(disk(it)?)?, asked.value())
+            let (found, is_all) = gather(&parts.remove(disk(it)?)?, asked.value());
+            is_all.then_some(found)
         }
     })
 }
 
-/// Takes a value out of resources, in their order; `None` if they have less.
-fn gather(parts: &[&Resource], wanted: &Value) -> Option<Vec<Resource>> {
+/// Takes a value out of resources, in their order, and returns whether they have all of it.
+fn gather(parts: &[&Resource], wanted: &Value) -> (Vec<Resource>, bool) {
     let (mut missing, mut found) = (wanted.clone(), Vec::new());
     for part in parts {
         if missing.is_empty() {
@@ -143,7 +168,7 @@ fn gather(parts: &[&Resource], wanted: &Value) -> Option<Vec<Resource>> {
             found.push(part.like(bit));
         }
     }
-    missing.is_empty().then_some(found)
+    (found, missing.is_empty())
 }
 
 /// Splits what is wanted into the part that is there, and the rest. A number stands for that many members.

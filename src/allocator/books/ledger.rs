@@ -117,7 +117,7 @@ impl Account {
 
     /// Recomputes what is available.
     fn settle(&mut self) {
-        self.has_gpus = !self.base.total.amount("gpus").is_zero();
+        self.has_gpus = self.base.total.iter().any(|resource| resource.name() == "gpus" && resource.scalar().is_some());
         let Balance { available, is_covered, overcommitted } = self.balance();
         (self.available, self.is_covered) = (available, is_covered);
         self.base.overcommitted = (!overcommitted.is_empty()).then(|| Box::new(overcommitted));

@@ -6,6 +6,7 @@ use crate::placement::model::barrier::Barrier;
 use crate::placement::model::near_miss::{Change, NearMiss};
 use crate::placement::model::ports::{HostPort, PortShortage};
 use crate::placement::model::volume::VolumeSource;
+use crate::resources::{Resource, Scalar, Shortfall, Value};
 use smol_str::SmolStr;
 
 /// The changes with which a task would fit one offer.
@@ -89,7 +90,7 @@ impl<'a> NearestMiss<'a> {
             Barrier::NoAcceptedRole { accepted } => {
                 let needs_amounts = query.amounts().into_iter().any(|(_, needed)| !needed.is_zero());
                 let needs_ports = query.app.ports.iter().any(|port| port.host != HostPort::None);
-                if !needs_amounts && !needs_ports {
+                if !needs_amounts && !needs_ports && query.app.ask.is_empty() {
                     self.add(WHOLE_COST, Change::OfRole(accepted.first()?.clone()));
                 }
             }
@@ -107,6 +108,16 @@ impl<'a> NearestMiss<'a> {
             Barrier::Insufficient { name, needed, left } => {
                 let amount = needed.saturating_sub(*left);
                 self.add(part(amount.as_milli(), needed.as_milli()), Change::More { name, amount });
+            }
+            Barrier::Short(shortfall) => {
+                let asked = &shortfall.asked;
+                let is_of_any_role = asked.role().is_none() && !asked.is_revocable() && !asked.is_shared();
+                if !is_of_any_role && !query.accepts(asked) {
+                    return None; // the app takes no such thing
+                }
+                let missing = missing(shortfall)?;
+                let of = |resource: &Resource| resource.value().count().as_milli();
+                self.add(part(of(&missing), of(asked)), Change::Other(Box::new(missing)));
             }
             Barrier::Volume(shortage) => {
                 let there = shortage.largest.filter(|_| shortage.disk == VolumeSource::Root).unwrap_or_default();
@@ -211,6 +222,29 @@ impl<'a> NearestMiss<'a> {
         let (id, agent, hostname) = (offer.id.clone(), offer.agent.clone(), offer.hostname.clone());
         (!self.changes.is_empty()).then_some(NearMiss { offer: id, agent, hostname, changes: self.changes })
     }
+}
+
+/// Returns what would have to be there besides what is available; none if nothing would do.
+fn missing(shortfall: &Shortfall) -> Option<Resource> {
+    let Shortfall { asked, available, .. } = shortfall;
+    let is_whole = asked.kind().is_some_and(|kind| kind.disk.is_some() || kind.shared);
+    let value = match asked.value() {
+        _ if is_whole => asked.value().clone(),
+        Value::Scalar(amount) => {
+            let are_members = available.iter().any(|part| part.scalar().is_none());
+            if are_members && !amount.as_milli().is_multiple_of(1000) {
+                return None;
+            }
+            let there = available.iter().map(|part| part.value().count()).sum::<Scalar>();
+            Value::Scalar(*amount - there)
+        }
+        members @ (Value::Ranges(_) | Value::Set(_)) => {
+            let mut rest = members.clone();
+            available.iter().for_each(|part| rest.remove(part.value()));
+            rest
+        }
+    };
+    (!value.is_empty()).then(|| asked.clone().with_value(value))
 }
 
 fn field(change: &Change) -> Option<&Field> {

@@ -13,8 +13,9 @@ use crate::placement::model::barrier::Barrier;
 use crate::placement::model::fitness::Prospect;
 use crate::placement::model::ports::PortShortage;
 use crate::placement::model::volume::VolumeShortage;
-use crate::resources::{Resource, Resources};
+use crate::resources::{Resource, Resources, Scalar, Served, Shortfall};
 use smol_str::SmolStr;
+use std::borrow::Cow;
 
 /// An app paired with an offer in the current state of the plan.
 #[derive(Debug, Clone, Copy)]
@@ -90,18 +91,20 @@ impl<'a> Pairing<'a> {
     /// Returns true if a task passes the checks that depend only on the state of the offer: all but clauses and
     /// regions.
     pub(super) fn fits(self) -> bool {
-        let (query, left) = (self.query, &self.offer_state().left);
-        query.amounts().into_iter().all(|(name, needed)| needed.is_zero() || query.available(left, name) >= needed)
+        let (query, Rest { left, short, .. }) = (self.query, self.rest());
+        let is_there = |(name, needed): (_, Scalar)| needed.is_zero() || query.available(&left, name) >= needed;
+        short.is_empty()
+            && query.amounts().into_iter().all(is_there)
             && self.role_mismatch().is_none()
             && self.maintenance().is_none()
             && self.reserved_gpus().is_none()
-            && self.volumes().is_ok()
-            && self.ports().is_ok()
+            && self.volumes(&left).is_ok()
+            && self.ports(&left).is_ok()
     }
 
     /// Returns every check that fails.
     pub(super) fn failed_checks(self) -> FailedChecks {
-        let (query, left) = (self.query, &self.offer_state().left);
+        let (query, Rest { left, short, .. }) = (self.query, self.rest());
         let (mut reported, mut implied) = (Vec::new(), Vec::new());
         reported.extend(self.role_mismatch());
         if let Some(Barrier::WrongRole { .. }) = reported.first() {
@@ -116,19 +119,20 @@ impl<'a> Pairing<'a> {
         reported.extend(self.state.exclusive_holder(self.offer).map(Barrier::ExclusivelyHeld));
         reported.extend(self.maintenance());
         for (name, needed) in query.amounts() {
-            let available = query.available(left, name);
+            let available = query.available(&left, name);
             let is_short = available < needed;
             if is_short {
                 reported.push(Barrier::Insufficient { name, needed, left: available });
             }
             if name == "disk" {
-                let volume = self.volumes().err().map(Barrier::Volume);
+                let volume = self.volumes(&left).err().map(Barrier::Volume);
                 if is_short { &mut implied } else { &mut reported }.extend(volume);
             }
         }
+        reported.extend(short.into_iter().map(|shortfall| Barrier::Short(Box::new(shortfall))));
         reported.extend(self.reserved_gpus());
-        if let Err(first) = self.ports() {
-            let mut all = ports::shortages(&query.app.ports, &query.pools(left, "ports"));
+        if let Err(first) = self.ports(&left) {
+            let mut all = ports::shortages(&query.app.ports, &query.pools(&left, "ports"));
             if reported.is_empty() {
                 reported.push(Barrier::Ports(first));
                 all.retain(|one| *one != first);
@@ -172,25 +176,37 @@ impl<'a> Pairing<'a> {
     }
 
     fn reserved_gpus(self) -> Option<Barrier> {
-        if !self.query.app.gpus.is_zero() || self.query.gpu_behavior != GpuBehavior::Restricted {
+        if self.query.app.wants_gpus() || self.query.gpu_behavior != GpuBehavior::Restricted {
             return None;
         }
-        let gpus = self.offer_state().left.amount("gpus");
+        // A set of that name is none: gpus are an amount.
+        let gpus = self.offer_state().left.iter().filter(|resource| resource.name() == "gpus");
+        let gpus = gpus.filter_map(Resource::scalar).sum::<Scalar>();
         (!gpus.is_zero()).then_some(Barrier::GpusReserved { gpus })
     }
 
-    fn ports(self) -> Result<AssignedPorts, PortShortage> {
+    /// Takes the other resources that the app asks for, before all else: they leave the least choice.
+    fn rest(self) -> Rest<'a> {
+        let (ask, left) = (&self.query.app.ask, &self.offer_state().left);
+        if ask.is_empty() {
+            return Rest { taken: Resources::new(), left: Cow::Borrowed(left), short: Vec::new() };
+        }
+        let Served { taken, left, short } = left.serve(ask, |resource| self.query.accepts(resource));
+        Rest { taken, left: Cow::Owned(left), short }
+    }
+
+    fn ports(self, left: &Resources) -> Result<AssignedPorts, PortShortage> {
         if self.query.app.ports.is_empty() {
             return Ok(AssignedPorts::default());
         }
         let pick = self.state.planner.seed.map(mix);
         let start = pick.and_then(|pick| ports::start(&self.slot().offer.resources, pick));
-        ports::assign(&self.query.app.ports, &self.query.pools(&self.offer_state().left, "ports"), start)
+        ports::assign(&self.query.app.ports, &self.query.pools(left, "ports"), start)
     }
 
     /// Returns the disks of the task's volumes, which are taken beside its amount of the root disk.
-    fn volumes(self) -> Result<Vec<Resource>, VolumeShortage> {
-        let (app, left) = (self.query.app, &self.offer_state().left);
+    fn volumes(self, left: &Resources) -> Result<Vec<Resource>, VolumeShortage> {
+        let app = self.query.app;
         if app.volumes.is_empty() {
             return Ok(Vec::new());
         }
@@ -202,16 +218,24 @@ impl<'a> Pairing<'a> {
 
     /// Returns the allocation of a task, which must fit.
     pub(super) fn allocation(self) -> Allocation {
-        let left = &self.offer_state().left;
-        let mut parts = Vec::new();
+        let Rest { taken, left, .. } = self.rest();
+        let mut parts: Vec<Resource> = taken.into_iter().collect();
         for (name, needed) in self.query.amounts() {
-            self.query.take(left, name, needed, &mut parts);
+            self.query.take(&left, name, needed, &mut parts);
         }
-        parts.extend(self.volumes().unwrap_or_default());
-        let assigned = self.ports().unwrap_or_default();
+        parts.extend(self.volumes(&left).unwrap_or_default());
+        let assigned = self.ports(&left).unwrap_or_default();
         parts.extend(assigned.resources);
         Allocation { resources: Resources::try_from_iter(parts).unwrap_or_default(), ports: assigned.ports }
     }
+}
+
+/// An offer without the other resources that an app asks for.
+#[derive(Debug)]
+struct Rest<'a> {
+    taken: Resources,
+    left: Cow<'a, Resources>,
+    short: Vec<Shortfall>,
 }
 
 /// Visits a reason, or each of its parts if several must hold together.

@@ -7,7 +7,7 @@ use super::strategy::Strategy;
 use super::version::Version;
 use super::volume::VolumeRequest;
 use crate::constraint::{Clause, Condition, Field, Operator, Preference};
-use crate::resources::Scalar;
+use crate::resources::{Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use smol_str::{SmolStr, format_smolstr};
 use std::collections::BTreeMap;
@@ -52,6 +52,9 @@ pub struct App {
     pub disk: Scalar,
     /// The gpus of each task.
     pub gpus: Scalar,
+    /// Other resources of each task, as [`Resources::take`] reads them; see [`App::ask`]. They are chosen before the amounts
+    /// above, ports and volumes.
+    pub ask: Resources,
     /// The ports of each task.
     pub ports: Vec<PortRequest>,
     /// The persistent volumes of each task.
@@ -117,6 +120,7 @@ impl App {
             mem: Scalar::units(128),
             disk: Scalar::ZERO,
             gpus: Scalar::ZERO,
+            ask: Resources::new(),
             ports: vec![PortRequest::dynamic()],
             volumes: Vec::new(),
             role: None,
@@ -151,6 +155,53 @@ impl App {
     #[must_use]
     pub fn mem(mut self, mem: Scalar) -> Self {
         self.mem = mem;
+        self
+    }
+
+    /// Sets the resources of each task but its [ports](App::ports): cpus, mem, disk and gpus where they are plain amounts, and
+    /// all others in place of those asked for before. Another resource is an amount, `licenses:3`, a number of members, or members by name, `zones:{a}`; it
+    /// is taken as [`Resources::take`] does, of the roles that the app accepts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::placement::{App, Planner};
+    /// use apportion::{Offer, Role};
+    ///
+    /// let app = App::new("solver").ask("cpus:2;licenses:3".parse()?).pick("gpu_names", 1).ports(vec![]);
+    /// let offered = "cpus:4;mem:512;licenses:5;gpu_names:{g0,g1}".parse()?;
+    /// let offer = Offer::new("O1", "f1", Role::default(), "a1", offered);
+    /// let plan = Planner::new().plan([&app], &[], &[offer.clone()]);
+    /// assert_eq!(plan.launches[0].resources.to_string(), "cpus:2;gpu_names:{g0};licenses:3;mem:128");
+    ///
+    /// let plan = Planner::new().plan([&app.instances(2)], &[], &[offer]);
+    /// assert_eq!(plan.unplaced[0].reasons[0].barrier.to_string(), "licenses:3 was asked for, licenses:2 is available");
+    /// assert_eq!(plan.unplaced[0].near_miss.as_ref().unwrap().to_string(), "1 more licenses on a1");
+    /// # Ok::<(), apportion::ResourceError>(())
+    /// ```
+    #[must_use]
+    pub fn ask(mut self, resources: Resources) -> Self {
+        let mut others = Vec::new();
+        for resource in resources {
+            match (resource.name(), resource.scalar().filter(|_| resource.kind().is_none())) {
+                ("cpus", Some(amount)) => self.cpus = amount,
+                ("mem", Some(amount)) => self.mem = amount,
+                ("disk", Some(amount)) => self.disk = amount,
+                ("gpus", Some(amount)) => self.gpus = amount,
+                _ => others.push(resource),
+            }
+        }
+        self.ask = Resources::from_sorted(others);
+        self
+    }
+
+    /// Asks for any `count` members of a set or of ranges, for each task, in place of what was asked of that name before.
+    #[must_use]
+    pub fn pick(mut self, name: impl Into<SmolStr>, count: u32) -> Self {
+        let any = Resource::new(name, Value::Scalar(count.into()));
+        self.ask = self.ask.filter(|resource| resource.name() != any.name());
+        let inserted = self.ask.try_insert(any);
+        debug_assert!(inserted.is_ok(), "nothing has this name, and a u32 is no large amount");
         self
     }
 
@@ -212,6 +263,7 @@ impl App {
             mem: self.mem,
             disk: self.disk,
             gpus: self.gpus,
+            ask: &self.ask,
             ports: &self.ports,
             volumes: &self.volumes,
             role: self.role.as_ref(),
@@ -219,6 +271,11 @@ impl App {
             labels: &self.labels,
             group: self.group.as_deref(),
         }
+    }
+
+    /// Returns true if its tasks use gpus: an amount, or anything of that name.
+    pub(in crate::placement) fn wants_gpus(&self) -> bool {
+        !self.gpus.is_zero() || self.ask.iter().any(|resource| resource.name() == "gpus")
     }
 
     /// Returns all conditions in the required clauses, however deep.

@@ -4,7 +4,7 @@ use super::ports::PortShortage;
 use super::volume::VolumeShortage;
 use crate::constraint::Reason;
 use crate::id::OfferId;
-use crate::resources::Scalar;
+use crate::resources::{Scalar, Shortfall};
 use crate::role::Role;
 use crate::time::Time;
 use serde::ser::SerializeStruct;
@@ -71,6 +71,9 @@ pub enum Barrier {
         /// The amount that is left, of the roles that the app accepts.
         left: Scalar,
     },
+    /// Too little of another resource is left, of the roles that the app accepts.
+    #[error("{0}")]
+    Short(Box<Shortfall>),
     /// No disk suits a volume.
     #[error(transparent)]
     Volume(VolumeShortage),
@@ -87,8 +90,8 @@ pub enum Barrier {
 
 impl Barrier {
     /// Returns the short word for it: `role`, `region`, `attributes` (the agent lacks the field of a condition),
-    /// `constraint` (its value does not meet the condition), `maintenance`, `cpus`, `mem`, `disk`, `gpus`, `scarce` or
-    /// `ports`.
+    /// `constraint` (its value does not meet the condition), `maintenance`, `cpus`, `mem`, `disk`, `gpus`, `resources`
+    /// (any other), `scarce` or `ports`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -98,6 +101,7 @@ impl Barrier {
             Self::Condition { .. } | Self::ExclusivelyHeld(_) => "constraint",
             Self::Maintenance { .. } => "maintenance",
             Self::Insufficient { name, .. } => name,
+            Self::Short(_) => "resources",
             Self::Volume(_) => "disk",
             Self::GpusReserved { .. } => "scarce",
             Self::Ports(_) => "ports",

@@ -95,6 +95,8 @@ pub struct TaskRequest<'a> {
     pub disk: Scalar,
     /// The gpus of the task.
     pub gpus: Scalar,
+    /// Its other resources.
+    pub ask: &'a Resources,
     /// Its ports.
     pub ports: &'a [PortRequest],
     /// Its persistent volumes.

@@ -3,7 +3,7 @@
 use super::volume::VolumeSource;
 use crate::constraint::Field;
 use crate::id::{AgentId, OfferId};
-use crate::resources::Scalar;
+use crate::resources::{Resource, Scalar};
 use crate::role::Role;
 use crate::time::Time;
 use smol_str::SmolStr;
@@ -59,6 +59,9 @@ pub enum Change {
         /// The amount that is missing.
         amount: Scalar,
     },
+    /// More of another resource, of a role that the app accepts: an amount, which is also a number of members; members that
+    /// are named; or a whole disk.
+    Other(Box<Resource>),
     /// More ports, of any numbers.
     Ports(usize),
     /// A port of this number.
@@ -111,6 +114,10 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::More { name, amount } => write!(f, "{amount} more {name}"),
+            Self::Other(resource) => match resource.scalar().filter(|_| resource.kind().is_none()) {
+                Some(amount) => write!(f, "{amount} more {}", resource.name()),
+                None => resource.fmt(f),
+            },
             Self::Ports(1) => f.write_str("1 more port"),
             Self::Ports(count) => write!(f, "{count} more ports"),
             Self::Port(number) => write!(f, "port {number}"),

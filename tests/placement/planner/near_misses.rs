@@ -1,10 +1,10 @@
 //! Near misses are true: with the change the task is placed, with anything less it is not.
 
-use super::{CASES, problem};
+use super::{CASES, problem, read};
 use crate::tier::tier;
 use apportion::constraint::{Clause, Condition, Field};
 use apportion::placement::{Change, Launch, NearMiss, Plan, Problem, Unplaced, VolumeSource};
-use apportion::{Attributes, DiskType, Domain, Offer, Resources, Role, Scalar};
+use apportion::{Attributes, DiskType, Domain, Offer, Resource, Resources, Role, Scalar, Value};
 use proptest::prelude::*;
 
 /// The problem as it stands when the plan is carried out, for that app alone.
@@ -42,6 +42,7 @@ fn changed(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str, ne
     for change in changes {
         match change {
             Change::More { name, amount } => add(offer, &format!("{name}({role}):{amount}")),
+            Change::Other(missing) => add(offer, &other(missing, role)),
             Change::Ports(count) => add(offer, &format!("ports({role}):[40000-{}]", 39_999 + count)),
             Change::Port(number) => add(offer, &format!("ports({role}):[{number}-{number}]")),
             Change::Disk { source: VolumeSource::Root, size } => add(offer, &format!("disk:{size}")),
@@ -66,6 +67,19 @@ fn changed(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str, ne
         }
     }
     problem
+}
+
+/// The text of what is missing: where a number of members is, new members.
+fn other(missing: &Resource, role: &Role) -> String {
+    let (name, role) = (missing.name(), missing.role().unwrap_or(role));
+    let count = missing.scalar().map_or(0, |count| count.as_milli() / 1000);
+    match (name, missing.value()) {
+        ("names", Value::Scalar(_)) => {
+            format!("names({role}):{{{}}}", (0..count).map(|n| format!("new{n}")).collect::<Vec<_>>().join(","))
+        }
+        ("ids", Value::Scalar(_)) => format!("ids({role}):[900-{}]", 899 + count),
+        (_, value) => format!("{name}({role}):{value}"),
+    }
 }
 
 fn add(offer: &mut Offer, text: &str) {
@@ -116,6 +130,10 @@ fn smaller(changes: &[Change]) -> Vec<Vec<Change>> {
             Change::More { amount, .. } if *amount > Scalar::milli(1) => {
                 *amount = amount.saturating_sub(Scalar::milli(1))
             }
+            Change::Other(missing) if missing.name() == "licenses" && missing.scalar() > Some(Scalar::milli(1)) => {
+                let less = missing.scalar().unwrap_or_default() - Scalar::milli(1);
+                **missing = missing.as_ref().clone().with_value(Value::Scalar(less));
+            }
             Change::Ports(count) if *count > 1 => *count -= 1,
             _ => drop(less.remove(at)),
         }
@@ -131,7 +149,17 @@ fn can_be_tried(problem: &Problem, near: &NearMiss, app: &str) -> bool {
     let disks = near.changes.iter().any(|change| matches!(change, Change::Disk { .. }));
     let without = near.changes.iter().any(|change| matches!(change, Change::Without { .. }));
     let skews = app.require.iter().any(|clause| clause.to_string().contains("MAX_SKEW"));
-    let is_open = (disks && app.volumes.len() > 1) || (without && skews);
+    let offer = problem.offers.iter().find(|offer| offer.id == near.offer).unwrap();
+    let has_gpus =
+        |is_amount: bool| offer.resources.iter().any(|one| one.name() == "gpus" && one.scalar().is_some() == is_amount);
+    // A name has one type: gpus are an amount there, or a set.
+    let clashes = near.changes.iter().any(|change| match change {
+        Change::More { name, .. } => *name == "gpus" && has_gpus(false),
+        Change::Other(missing) => missing.name() == "gpus" && has_gpus(true),
+        _ => false,
+    });
+    let clashes = clashes || (!app.gpus.is_zero() && !app.ask.amount("gpus").is_zero());
+    let is_open = (disks && app.volumes.len() > 1) || (without && skews) || clashes;
     !is_open
 }
 
@@ -140,7 +168,7 @@ proptest! {
 
     #[test]
     fn near_misses_are_true_and_the_smallest(json in problem()) {
-        let problem = Problem::from_json(&json).unwrap();
+        let problem = read(&json);
         let plan = problem.solve();
         for waiting in &plan.unplaced {
             let Some(near) = &waiting.near_miss else { continue };
@@ -155,12 +183,13 @@ proptest! {
         }
     }
 
-    /// Where there are offers, there is a near miss, unless two ports are one, or a task is kept out wherever it would go.
+    /// Where there are offers, there is a near miss, unless two ports are one, or a task is kept out wherever it would go, or asks
+    /// for what its app does not take.
     #[test]
     fn whoever_waits_is_told_what_is_missing(json in problem()) {
-        let problem = Problem::from_json(&json).unwrap();
+        let problem = read(&json);
         let plan = problem.solve();
-        let keeps = json.to_string().contains("EXCLUSIVE");
+        let keeps = json.to_string().contains("EXCLUSIVE") || json.to_string().contains("licenses(eng):1;");
         for waiting in plan.unplaced.iter().filter(|_| !keeps && !problem.offers.is_empty()) {
             let has_reasons = problem.offers.iter().all(|offer| waiting.reasons.iter().any(|one| one.offer == offer.id));
             prop_assert!(!has_reasons || waiting.near_miss.is_some(), "{} {json}", waiting.app);

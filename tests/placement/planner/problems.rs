@@ -115,6 +115,21 @@ fn app() -> impl Strategy<Value = Json> {
     );
     let image = of(&[None, Some("redis"), Some("redis:7"), Some("hub:5000/redis@sha256:0")]);
     let labels = of(&[json!({}), json!({"tier": "web", "n": "2"}), json!({"tier": "db"})]);
+    let ask = of(&[
+        "",
+        "",
+        "",
+        "licenses:2",
+        "licenses:1.5;names:1",
+        "names:{b};ids:2",
+        "names:2;gpus:{g}",
+        "ids:[1-1,5-5]",
+        "licenses(eng):1;licenses:2;ids:3",
+    ]);
+    let labels = (labels, ask).prop_map(|(mut labels, ask)| {
+        labels[super::ASK] = json!(ask);
+        labels
+    });
     (0_u64..7, amounts, ports, volumes, roles, image, labels, prop_oneof![1 => Just(json!({})), 4 => placement()])
         .prop_map(|(instances, amounts, ports, volumes, roles, image, labels, placement)| {
             let mut app = ports;
@@ -153,8 +168,13 @@ fn offer() -> impl Strategy<Value = Json> {
         0_u64..6,
         of(&[10, 20, 50]),
         0_u64..5,
-        of(&[0, 0, 0, 2]),
+        of(&[0, 1, 2, 2, 2]),
         of(&["", ";cpus(eng):1;mem(eng):10;ports(eng):[8-9]", ";cpus(ops):3"]),
+        of(&[
+            "",
+            ";licenses:3;names:{a,b,c};ids:[1-5]",
+            ";licenses:1;licenses(eng):2;names(eng):{b,d};ids(eng):[5-6];ids:[1-2]",
+        ]),
     );
     let disks = of(&[
         json!([]),
@@ -169,8 +189,12 @@ fn offer() -> impl Strategy<Value = Json> {
     let window =
         of(&[json!(null), json!(null), json!(null), json!({"start": 5, "duration": 10}), json!({"start": 200})]);
     (amounts, disks, attributes(), domain, of(&["*", "*", "*", "eng"]), window, 0_usize..7).prop_map(
-        |((cpus, mem, ports, gpus, more), disks, attributes, (region, zone), role, window, host)| {
-            let text = format!("cpus:{cpus};mem:{mem};ports:[1-{}];gpus:{gpus}{more}", ports + 1);
+        |((cpus, mem, ports, gpus, more, others), disks, attributes, (region, zone), role, window, host)| {
+            let text = format!(
+                "cpus:{cpus};mem:{mem};ports:[1-{}];{}{more}{others}",
+                ports + 1,
+                ["gpus:2", "gpus:{g}", ""][gpus]
+            );
             let plain: apportion::Resources = text.parse().unwrap();
             let disks: apportion::Resources = serde_json::from_value(disks).unwrap();
             let resources = serde_json::to_value(plain.checked_add(&disks).unwrap()).unwrap();

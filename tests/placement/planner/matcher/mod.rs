@@ -237,8 +237,12 @@ impl Matcher<'_> {
 
     /// The kinds of all checks that fail.
     fn failing(&self, app: &App, index: usize) -> BTreeSet<&'static str> {
-        let (offer, place, left) = &self.offers[index];
+        let (offer, place, all_left) = &self.offers[index];
         let mut failing = BTreeSet::new();
+        let left = &mut all_left.clone();
+        if take::others(&app.ask, left, |resource| self.takes(app, resource)).contains(&None) {
+            failing.insert("resources");
+        }
         let is_other = app.role.as_ref().is_some_and(|role| *role != offer.role);
         if is_other || !offer.resources.iter().any(|resource| self.takes(app, resource)) {
             failing.insert("role");
@@ -284,7 +288,9 @@ impl Matcher<'_> {
             }
         }
         let behavior = app.gpu_behavior.unwrap_or(self.planner.gpu_behavior);
-        if app.gpus.is_zero() && !left.amount("gpus").is_zero() && behavior == GpuBehavior::Restricted {
+        let is_gpu = |resource: &Resource| resource.name() == "gpus" && resource.scalar().is_some();
+        let wants = !app.gpus.is_zero() || !app.ask.amount("gpus").is_zero();
+        if !wants && all_left.iter().any(is_gpu) && behavior == GpuBehavior::Restricted {
             failing.insert("scarce");
         }
         if failing.is_empty() && take::ports(&app.ports, &self.pools(app, left, "ports")).is_none() {
@@ -321,7 +327,9 @@ impl Matcher<'_> {
 
     fn launch(&mut self, app: &App, index: usize) -> Launched {
         let mut left = self.offers[index].2.clone();
+        let others = take::others(&app.ask, &mut left, |resource| self.takes(app, resource));
         let (ports, mut parts) = take::ports(&app.ports, &self.pools(app, &left, "ports")).unwrap();
+        parts.extend(others.into_iter().flat_map(Option::unwrap));
         for (name, needed) in [("cpus", app.cpus), ("mem", app.mem), ("disk", app.disk), ("gpus", app.gpus)] {
             parts.extend(self.take(app, &mut left, name, needed));
         }

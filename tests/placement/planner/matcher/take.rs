@@ -19,6 +19,50 @@ pub(super) fn amount(pools: &[Resource], left: &mut Resources, needed: Scalar) -
     parts
 }
 
+/// What a task gets of the other resources that it asks for, entry by entry and member by member; none for an entry that is
+/// short. What the request reserves goes first.
+pub(super) fn others(
+    ask: &Resources,
+    left: &mut Resources,
+    takes: impl Fn(&Resource) -> bool,
+) -> Vec<Option<Vec<Resource>>> {
+    let mut entries: Vec<&Resource> = ask.iter().collect();
+    entries.sort_by_key(|entry| entry.role().is_none());
+    entries.into_iter().map(|entry| other(entry, left, &takes)).collect()
+}
+
+fn other(entry: &Resource, left: &mut Resources, takes: impl Fn(&Resource) -> bool) -> Option<Vec<Resource>> {
+    let suits = |pool: &&Resource| {
+        pool.name() == entry.name() && takes(pool) && (entry.role().is_none() || entry.role() == pool.role())
+    };
+    let mut pools: Vec<Resource> = left.iter().filter(suits).cloned().collect();
+    pools.sort_by_key(|pool| std::cmp::Reverse(pool.role().map_or(0, |role| role.as_str().len())));
+    let is_amount = pools.iter().all(|pool| pool.scalar().is_some());
+    if let (true, Some(needed)) = (is_amount, entry.scalar()) {
+        let there: u64 = pools.iter().filter_map(Resource::scalar).map(Scalar::as_milli).sum();
+        return (there >= needed.as_milli()).then(|| amount(&pools, left, needed));
+    }
+    let members = |resource: &Resource| match resource.value() {
+        Value::Scalar(_) => Vec::new(),
+        Value::Ranges(ranges) => ranges.iter().map(|number| Value::Ranges([number].into_iter().collect())).collect(),
+        Value::Set(set) => set.iter().map(|name| Value::Set([name].into_iter().collect())).collect::<Vec<_>>(),
+    };
+    let mut there: Vec<Resource> = Vec::new();
+    for pool in &pools {
+        there.extend(members(pool).into_iter().map(|member| pool.clone().with_value(member)));
+    }
+    let chosen: Vec<Resource> = match entry.scalar() {
+        Some(count) => there.into_iter().take(usize::try_from(count.as_milli() / 1000).unwrap()).collect(),
+        None => there.into_iter().filter(|one| members(entry).contains(one.value())).collect(),
+    };
+    let wanted = entry.scalar().map_or_else(|| members(entry).len() as u64, |count| count.as_milli() / 1000);
+    if (chosen.len() as u64) < wanted {
+        return None;
+    }
+    *left = left.checked_sub(&Resources::try_from_iter(chosen.clone()).unwrap()).unwrap();
+    Some(chosen)
+}
+
 /// The ports that a task gets and the resources that they are: the lowest of each pool, one pool after another.
 pub(super) fn ports(wanted: &[PortRequest], pools: &[Resource]) -> Option<(Vec<Option<u64>>, Vec<Resource>)> {
     let numbers = |pool: &Resource| match pool.value() {
