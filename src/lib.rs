@@ -43,6 +43,7 @@ pub mod allocator;
 mod attributes;
 mod bytes;
 pub mod constraint;
+pub mod delivery;
 mod draw;
 pub mod executor;
 mod framework;
@@ -90,7 +91,7 @@ pub use resources::{
     SumError, Value,
 };
 pub use role::{Role, RoleError, RoleFault};
-pub use scheduler::{Call, Calls, Event, Failure, Kill, Scheduler, TaskRef};
+pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Scheduler, TaskRef};
 pub use task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
 pub use time::{Time, TimeError};
 pub use uuid::{Uuid, UuidError};

@@ -204,6 +204,7 @@ impl Default for Config {
 /// master.handle(Time::ZERO, Command::AddAgent(agent.into()))?;
 /// master.handle(Time::ZERO, Command::AddFramework(Framework::new("marathon").role(Role::default())))?;
 ///
+/// assert!(matches!(master.poll_effect().map(|emitted| emitted.effect), Some(Effect::Subscribed { .. })));
 /// let Some(Effect::Offer(offer)) = master.poll_effect().map(|emitted| emitted.effect) else { panic!("no offer") };
 /// let task = Task::new("web-1", "cpus:0.25;mem:256".parse()?);
 /// let call = Call::Accept(Accept::of(&offer).launch(task));
@@ -333,6 +334,11 @@ impl<A: Allocator> Master<A> {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Returns an agent as it was registered and updated, if it is connected.
+    pub(crate) fn connected_agent(&self, agent: &AgentId) -> Option<&Arc<Agent>> {
+        self.agents.get(agent).filter(|agent| !self.inactive.is_disconnected(&agent.id))
     }
 
     /// Returns the allocator.

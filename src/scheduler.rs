@@ -11,6 +11,7 @@ mod call;
 mod event;
 mod pace;
 mod reconciler;
+mod rejected;
 mod retries;
 mod task_ids;
 
@@ -18,6 +19,7 @@ pub use call::{Call, Kill, OperationRef, Request, TaskRef};
 pub use event::{Event, Failure, Subscribed};
 pub use pace::Pace;
 pub use reconciler::Reconciler;
+pub use rejected::Rejected;
 pub use retries::{Retries, Retry};
 pub use task_ids::TaskIds;
 
@@ -66,7 +68,7 @@ pub trait Scheduler: Send {
     /// Answers offers: accepts or declines each of them, or holds it to answer later.
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls);
 
-    /// Handles a task status. [`Scheduler::receive`] acknowledges it afterwards.
+    /// Handles a task status. [`deliver`] acknowledges it afterwards.
     fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
         let _ = (status, calls);
     }
@@ -116,12 +118,20 @@ pub trait Scheduler: Send {
         let _ = calls;
     }
 
-    /// Handles the rejection of a call by the master, whose state has not changed.
-    fn rejected(&mut self, message: String, calls: &mut Calls) {
+    /// Handles the rejection of a call by the master. Over the v1 API a master does not tell.
+    fn rejected(&mut self, rejected: Rejected, calls: &mut Calls) {
+        let _ = (rejected, calls);
+    }
+
+    /// Handles the end of the subscription: another instance of the framework has subscribed, or the framework was removed.
+    /// No event comes after it.
+    fn error(&mut self, message: String, calls: &mut Calls) {
         let _ = (message, calls);
     }
 
-    /// Dispatches an event to the method for it, then acknowledges a status that has a UUID. Transports call this method.
+    /// Dispatches an event to the method for it. Transports call [`deliver`], which calls this method.
+    ///
+    /// A scheduler that wraps another overrides this to see each event.
     fn receive(&mut self, event: Event, calls: &mut Calls) {
         match event {
             Event::Subscribed(subscribed) => self.subscribed(subscribed.framework, calls),
@@ -129,28 +139,57 @@ pub trait Scheduler: Send {
             Event::InverseOffers(offers) => self.inverse_offers(offers, calls),
             Event::Rescind(offer) => self.rescinded(offer, calls),
             Event::RescindInverseOffer(offer) => self.inverse_rescinded(offer, calls),
-            Event::Update(status) => {
-                let (task, origin) = (status.task.clone(), status.uuid.zip(status.agent.clone()));
-                self.update(status, calls);
-                if let Some((uuid, agent)) = origin {
-                    calls.push(Call::Acknowledge { agent, task, uuid });
-                }
-            }
-            Event::UpdateOperation(status) => {
-                let (reported, agent) = (status.uuid.zip(status.operation.clone()), status.agent.clone());
-                self.operation_updated(status, calls);
-                if let Some((uuid, operation)) = reported {
-                    calls.push(Call::AcknowledgeOperation { agent, operation, uuid });
-                }
-            }
+            Event::Update(status) => self.update(status, calls),
+            Event::UpdateOperation(status) => self.operation_updated(status, calls),
             Event::Message { agent, executor, data } => self.message(agent, executor, data, calls),
             Event::Failure(failure) => match failure {
                 Failure { agent: Some(agent), executor: None, .. } => self.agent_lost(agent, calls),
                 ended => self.executor_ended(ended, calls),
             },
-            Event::Error(message) => self.rejected(message, calls),
+            Event::Error(message) => self.error(message, calls),
             Event::Heartbeat | Event::Unknown(_) => {}
         }
+    }
+}
+
+/// Delivers an event to a scheduler, then acknowledges a status that has a UUID, whatever the scheduler did with it. Every
+/// transport calls this.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Call, Calls, Event, Scheduler, TaskState, TaskStatus, Time, Uuid, scheduler};
+/// # #[derive(Debug)]
+/// # struct Nothing;
+/// # impl Scheduler for Nothing {
+/// #     fn offers(&mut self, _: Vec<apportion::Offer>, _: &mut Calls) {}
+/// # }
+///
+/// let mut status = TaskStatus::new("t1", TaskState::Running);
+/// status.uuid = Some(Uuid::from_seed(1, 1));
+/// status.agent = Some("a1".into());
+/// let mut calls = Calls::new(Time::ZERO);
+/// scheduler::deliver(&mut Nothing, Event::Update(status), &mut calls);
+/// assert!(matches!(calls.as_slice(), [Call::Acknowledge { .. }]));
+/// ```
+pub fn deliver<S: Scheduler + ?Sized>(scheduler: &mut S, event: Event, calls: &mut Calls) {
+    let acknowledgement = acknowledgement_of(&event);
+    scheduler.receive(event, calls);
+    if let Some(call) = acknowledgement {
+        calls.push(call);
+    }
+}
+
+/// Returns the call that acknowledges a status; none for one without a UUID, which is not repeated.
+fn acknowledgement_of(event: &Event) -> Option<Call> {
+    if let Event::Update(status) = event {
+        let (uuid, agent) = status.uuid.zip(status.agent.clone())?;
+        Some(Call::Acknowledge { agent, task: status.task.clone(), uuid })
+    } else if let Event::UpdateOperation(status) = event {
+        let (uuid, operation) = status.uuid.zip(status.operation.clone())?;
+        Some(Call::AcknowledgeOperation { agent: status.agent.clone(), operation, uuid })
+    } else {
+        None
     }
 }
 
@@ -199,8 +238,12 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).woken(calls);
     }
 
-    fn rejected(&mut self, message: String, calls: &mut Calls) {
-        (**self).rejected(message, calls);
+    fn rejected(&mut self, rejected: Rejected, calls: &mut Calls) {
+        (**self).rejected(rejected, calls);
+    }
+
+    fn error(&mut self, message: String, calls: &mut Calls) {
+        (**self).error(message, calls);
     }
 
     fn receive(&mut self, event: Event, calls: &mut Calls) {

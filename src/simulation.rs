@@ -4,23 +4,23 @@
 //! the same input always gives the same run. [`Cluster::run_paced`] calls back before each jump, so that a caller with a
 //! clock can make the same run in real time.
 
-mod delivery;
+mod agents;
 mod executors;
 mod transport;
 
+pub use agents::Agents;
+
 use crate::agent::Agent;
 use crate::allocator::{Allocator, AllocatorError, Hierarchical};
+use crate::delivery::{Closed, Delivery, Envelope, FrameworkMessage, Notice, Recipient};
 use crate::executor::{Executor, Reports};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId, TaskId};
 use crate::master::{Command, CommandError, Config, Emitted, ExecutorRef, Master};
-use crate::offer::Offer;
-use crate::scheduler::{Call, Calls, Event, Scheduler, Subscribed};
+use crate::scheduler::{self, Calls, Event, Rejected, Scheduler};
 use crate::task::ExecutorInfo;
 use crate::time::Time;
 use crate::v1::Dialect;
-use delivery::Removal;
-use executors::Executors;
 use indexmap::IndexMap;
 use std::collections::{BTreeMap, VecDeque};
 use transport::Transport;
@@ -30,9 +30,9 @@ use transport::Transport;
 /// By default agents report each task as running when it is launched and as killed when it is killed; other commands can be
 /// [scheduled](Cluster::schedule). With [executors](Cluster::with_executors), the executors report the states of tasks.
 ///
-/// Within one instant the order is: effects of the master go to the agents and to the schedulers' queues; then the
-/// schedulers handle their events one by one, and last their offers, all offers of one instant together; then the master
-/// handles the reports of agents.
+/// It is a [`Delivery`] in virtual time, with a scheduler for each framework and simulated [`Agents`]. Within one instant the
+/// order is: agents handle the messages of the master; then the schedulers handle their events one by one, and last their
+/// offers, all offers of one instant together; then the master handles the reports of agents.
 ///
 /// # Examples
 ///
@@ -64,19 +64,27 @@ use transport::Transport;
 /// ```
 #[derive(Debug)]
 pub struct Cluster<S, A = Hierarchical> {
-    master: Master<A>,
+    delivery: Delivery<A>,
     members: IndexMap<FrameworkId, Member<S>>,
-    executors: Option<Executors>,
-    /// Offers that are not delivered yet; those of one instant are delivered together.
-    offers: IndexMap<FrameworkId, Vec<Offer>>,
-    events: VecDeque<(FrameworkId, Event)>,
+    agents: Agents,
+    /// Messages to schedulers that do not come from the master: they are handled first.
+    injected: VecDeque<(FrameworkId, FrameworkMessage)>,
     /// Priority queue of future actions, by time and then in order of scheduling.
     agenda: BTreeMap<(Time, u64), Scheduled>,
     scheduled: u64,
-    recorded: Option<VecDeque<(Time, Command)>>,
     transport: Transport,
-    /// The tasks of a group whose launches are not complete yet.
-    group: Option<delivery::Group>,
+}
+
+/// The reason why an action on a cluster is not possible; nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotInCluster {
+    /// No framework of that id was added with a scheduler.
+    #[error("framework {0} has no scheduler in the cluster")]
+    Framework(FrameworkId),
+    /// The executor does not run.
+    #[error("executor {} of framework {} does not run on agent {}", .0.executor, .0.framework, .0.agent)]
+    Executor(ExecutorRef),
 }
 
 /// A framework of the cluster with its scheduler.
@@ -108,17 +116,15 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// and get no events.
     #[must_use]
     pub fn with_master(master: Master<A>) -> Self {
+        let delivery = Delivery::new(master).bounded(u64::MAX, |_| 1).observing();
         Self {
-            master,
+            delivery,
             members: IndexMap::new(),
-            executors: None,
-            offers: IndexMap::new(),
-            events: VecDeque::new(),
+            agents: Agents::new(),
+            injected: VecDeque::new(),
             agenda: BTreeMap::new(),
             scheduled: 0,
-            recorded: None,
             transport: Transport::InMemory,
-            group: None,
         }
     }
 
@@ -126,7 +132,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// [`header`](crate::journal::header) writes of the master's configuration.
     #[must_use]
     pub fn recording(mut self) -> Self {
-        self.recorded = Some(VecDeque::new());
+        self.delivery = self.delivery.recording();
         self
     }
 
@@ -137,7 +143,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         mut self,
         start: impl FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send + 'static,
     ) -> Self {
-        self.executors = Some(Executors::new(Box::new(start)));
+        self.agents = self.agents.with_executors(start);
         self
     }
 
@@ -146,12 +152,13 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     #[must_use]
     pub fn through_json(mut self) -> Self {
         self.transport = Transport::Json;
+        self.agents = self.agents.through_json();
         self
     }
 
     /// Removes and returns the [recorded](Cluster::recording) commands, with those that the master rejected.
     pub fn take_commands(&mut self) -> impl Iterator<Item = (Time, Command)> {
-        self.recorded.as_mut().map(std::mem::take).into_iter().flatten()
+        std::iter::from_fn(|| self.delivery.poll_command()).map(|recorded| (recorded.at, recorded.command))
     }
 
     /// Adds an agent now.
@@ -180,8 +187,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     pub fn add_framework(&mut self, framework: Framework, scheduler: S) -> Result<(), CommandError> {
         self.command(Command::AddFramework(framework.clone()))?;
         let (id, dialect) = (framework.id.clone(), Dialect::of(&framework));
-        self.members.insert(id.clone(), Member { framework, dialect, scheduler });
-        self.deliver(&id, Event::Subscribed(Subscribed::new(id.clone())));
+        self.members.insert(id, Member { framework, dialect, scheduler });
         Ok(())
     }
 
@@ -194,12 +200,10 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     pub fn fail_over(&mut self, framework: &FrameworkId, scheduler: S) -> Result<S, CommandError> {
         let unknown = || AllocatorError::UnknownFramework(framework.clone());
         let info = self.members.get(framework).ok_or_else(unknown)?.framework.clone();
-        self.command(Command::Call(framework.clone(), Call::Subscribe(Box::new(info))))?;
+        self.delivery.subscribe(self.now(), info)?;
         self.drop_undelivered(framework);
         let member = self.members.get_mut(framework).ok_or_else(unknown)?;
-        let old = std::mem::replace(&mut member.scheduler, scheduler);
-        self.deliver(framework, Event::Subscribed(Subscribed::new(framework.clone())));
-        Ok(old)
+        Ok(std::mem::replace(&mut member.scheduler, scheduler))
     }
 
     /// Runs a command on the master now.
@@ -208,16 +212,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     ///
     /// [`CommandError`] when the master rejects it.
     pub fn command(&mut self, command: Command) -> Result<(), CommandError> {
-        let now = self.now();
-        if let Some(recorded) = &mut self.recorded {
-            recorded.push_back((now, command.clone()));
-        }
-        let removal = Removal::by(&command);
-        self.master.handle(now, command)?;
-        if let Some(removal) = removal {
-            self.clean_up(&removal);
-        }
-        Ok(())
+        self.delivery.handle(self.now(), command)
     }
 
     /// Schedules a command for `at`. If the master then rejects it, the error is dropped.
@@ -225,79 +220,114 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.push(at, Scheduled::Command(Box::new(command)));
     }
 
-    /// Queues an event for a scheduler as if the master had sent it, to inject a duplicate status, for example.
-    pub fn deliver(&mut self, framework: &FrameworkId, event: Event) {
-        self.events.push_back((framework.clone(), event));
+    /// Queues an event for a scheduler as if the master had sent it, to inject a duplicate status, for example. The master
+    /// knows nothing of it: a [`Command::TaskStatus`] is what changes a task.
+    ///
+    /// # Errors
+    ///
+    /// [`NotInCluster`] when the framework has no scheduler here.
+    pub fn deliver(&mut self, framework: &FrameworkId, event: Event) -> Result<(), NotInCluster> {
+        self.check_framework(framework)?;
+        self.injected.push_back((framework.clone(), FrameworkMessage::Event(event)));
+        Ok(())
     }
 
-    /// Runs an action on a scheduler that no event causes, such as adding work, and makes its calls.
-    pub fn tell(&mut self, framework: &FrameworkId, action: impl FnOnce(&mut S, &mut Calls)) {
+    /// Runs an action on a scheduler that no event causes, such as adding work, and makes its calls. Returns what the action
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// [`NotInCluster`] when the framework has no scheduler here.
+    pub fn tell<T>(
+        &mut self,
+        framework: &FrameworkId,
+        action: impl FnOnce(&mut S, &mut Calls) -> T,
+    ) -> Result<T, NotInCluster> {
         let mut calls = Calls::new(self.now());
-        if let Some(member) = self.members.get_mut(framework) {
-            action(&mut member.scheduler, &mut calls);
-        }
+        let member = self.members.get_mut(framework);
+        let member = member.ok_or_else(|| NotInCluster::Framework(framework.clone()))?;
+        let result = action(&mut member.scheduler, &mut calls);
         self.call(framework, calls);
+        Ok(result)
     }
 
     /// Runs an action on an executor that no event causes, such as reporting that a process has exited.
-    pub fn act(&mut self, id: &ExecutorRef, action: impl FnOnce(&mut dyn Executor, &mut Reports)) {
-        let (now, transport) = (self.now(), self.transport);
-        if let Some(executors) = &mut self.executors {
-            let output = executors.act(id, transport, now, |executor, reports| action(&mut **executor, reports));
-            self.process(output);
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`NotInCluster`] when the executor does not run.
+    pub fn act(
+        &mut self,
+        id: &ExecutorRef,
+        action: impl FnOnce(&mut dyn Executor, &mut Reports),
+    ) -> Result<(), NotInCluster> {
+        let is_running = self.agents.act(self.now(), id, action);
+        self.collect_reports();
+        if is_running { Ok(()) } else { Err(NotInCluster::Executor(id.clone())) }
+    }
+
+    /// Wakes an executor: something that it waits for outside of the cluster has happened. Nothing happens if it has ended.
+    pub fn wake_executor(&mut self, id: &ExecutorRef) {
+        self.agents.wake(self.now(), id);
+        self.collect_reports();
     }
 
     /// Terminates an executor with an exit status as wait(2) encodes it. Its tasks fail, and its scheduler gets a failure.
-    pub fn end_executor(&mut self, id: &ExecutorRef, status: i32) {
-        let now = self.now();
-        if let Some(executors) = &mut self.executors {
-            let output = executors.end(id, status, now);
-            self.process(output);
-        }
+    ///
+    /// # Errors
+    ///
+    /// [`NotInCluster`] when the executor does not run.
+    pub fn end_executor(&mut self, id: &ExecutorRef, status: i32) -> Result<(), NotInCluster> {
+        let is_running = self.agents.end_executor(self.now(), id, status);
+        self.collect_reports();
+        if is_running { Ok(()) } else { Err(NotInCluster::Executor(id.clone())) }
     }
 
     /// Returns the running executors, in order of starting.
     pub fn executors(&self) -> impl Iterator<Item = &ExecutorRef> {
-        self.executors.iter().flat_map(Executors::running)
+        self.agents.executors()
     }
 
     /// Returns the tasks of an executor, in order of launching.
     pub fn tasks_of(&self, id: &ExecutorRef) -> impl Iterator<Item = &TaskId> {
-        self.executors.iter().flat_map(|executors| executors.tasks(id))
+        self.agents.tasks_of(id)
     }
 
     /// Returns the number of executors' statuses that no scheduler has acknowledged.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
-        self.executors.as_ref().map_or(0, Executors::unacknowledged)
+        self.agents.unacknowledged()
+    }
+
+    /// Removes and returns the next message to the operators.
+    #[must_use]
+    pub fn poll_notice(&mut self) -> Option<Envelope<Recipient, Notice>> {
+        self.delivery.poll_notice()
     }
 
     /// Returns the time of the next event: now, if an effect, event or offer is still to be delivered.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        let is_busy = self.master.has_effects() || self.group.is_some();
-        if is_busy || !self.events.is_empty() || !self.offers.is_empty() {
+        if self.delivery.has_messages() || self.delivery.has_effects() || !self.injected.is_empty() {
             return Some(self.now());
         }
         let scheduled = self.agenda.first_key_value().map(|((at, _), _)| *at);
-        let timer = self.master.poll_timeout().map(|wake| wake.at);
+        let timer = self.delivery.poll_timeout().map(|wake| wake.at);
         scheduled.into_iter().chain(timer).min().map(|next| next.max(self.now()))
     }
 
-    /// Delivers the next effect due by `until` and returns it; `None` when there is none.
+    /// Runs up to `until`, but no further than the next effect of the master, and returns it; `None` when there is none.
     pub fn step(&mut self, until: Time) -> Option<Emitted> {
         loop {
-            if let Some(emitted) = self.master.poll_effect() {
-                self.deliver_effect(&emitted);
+            self.run_agents();
+            if let Some(emitted) = self.delivery.poll_effect() {
                 return Some(emitted);
             }
-            self.launch_group();
-            if self.deliver_next_event() {
+            if self.run_next_message() {
                 continue;
             }
             let next = self.next_due().filter(|next| *next <= until);
-            self.master.advance(next.unwrap_or(until).max(self.now())).ok()?;
+            self.delivery.advance(next.unwrap_or(until));
             let next = next?;
             if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= next)
                 && let Some((_, scheduled)) = self.agenda.pop_first()
@@ -344,19 +374,88 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.master.now()
+        self.delivery.now()
     }
 
     /// Returns the master.
     #[must_use]
     pub fn master(&self) -> &Master<A> {
-        &self.master
+        self.delivery.master()
     }
 
     /// Returns the scheduler of a framework.
     #[must_use]
     pub fn scheduler(&self, framework: &FrameworkId) -> Option<&S> {
         self.members.get(framework).map(|member| &member.scheduler)
+    }
+
+    fn check_framework(&self, framework: &FrameworkId) -> Result<(), NotInCluster> {
+        let is_here = self.members.contains_key(framework);
+        if is_here { Ok(()) } else { Err(NotInCluster::Framework(framework.clone())) }
+    }
+
+    /// Delivers all messages to agents.
+    fn run_agents(&mut self) {
+        while let Some(Envelope { to, at, message, .. }) = self.delivery.poll_agent_message() {
+            self.agents.receive(at, &to, message);
+            self.collect_reports();
+        }
+    }
+
+    /// Schedules the commands of agents for now, which is after all deliveries of this instant, and sets their timers.
+    fn collect_reports(&mut self) {
+        while let Some(command) = self.agents.poll_command() {
+            self.schedule(self.now(), command);
+        }
+        while let Some((at, id)) = self.agents.poll_wake() {
+            self.wake(at, Scheduled::WakeExecutor(id));
+        }
+    }
+
+    /// Has a scheduler handle its next message. Returns false if there is none.
+    fn run_next_message(&mut self) -> bool {
+        let next = self.injected.pop_front();
+        let next =
+            next.or_else(|| self.delivery.poll_framework_message().map(|envelope| (envelope.to, envelope.message)));
+        let Some((framework, message)) = next else { return false };
+        let Some(member) = self.members.get_mut(&framework) else { return true };
+        let mut calls = Calls::new(self.delivery.now());
+        match message {
+            FrameworkMessage::Event(event) => {
+                let event = self.transport.event(&member.dialect, event);
+                scheduler::deliver(&mut member.scheduler, event, &mut calls);
+            }
+            FrameworkMessage::Rejected(rejected) => member.scheduler.rejected(rejected, &mut calls),
+            FrameworkMessage::Close(Closed::Removed) => self.drop_undelivered(&framework),
+            FrameworkMessage::Close(_) => {}
+        }
+        self.call(&framework, calls);
+        true
+    }
+
+    /// Drops the injected messages and the timers of a scheduler.
+    fn drop_undelivered(&mut self, framework: &FrameworkId) {
+        self.injected.retain(|(to, _)| to != framework);
+        self.agenda.retain(|_, action| !matches!(action, Scheduled::WakeScheduler(to) if to == framework));
+    }
+
+    /// Makes a scheduler's calls.
+    fn call(&mut self, framework: &FrameworkId, calls: Calls) {
+        for at in calls.wakes() {
+            self.wake(*at, Scheduled::WakeScheduler(framework.clone()));
+        }
+        for call in calls.into_vec() {
+            let Some(member) = self.members.get(framework) else { return };
+            match self.transport.call(&member.dialect, framework, call.clone()) {
+                Ok(call) => {
+                    let _ = self.delivery.call(self.now(), framework, call); // the scheduler gets a message
+                }
+                Err(error) => {
+                    let rejected = FrameworkMessage::Rejected(Rejected::new(call, error.to_string()));
+                    self.injected.push_back((framework.clone(), rejected));
+                }
+            }
+        }
     }
 
     /// Adds a wake-up to the agenda. At the end of time there is none: it could only be for now, again and again.
@@ -377,8 +476,10 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             Scheduled::Command(command) => {
                 let _ = self.command(*command);
             }
-            Scheduled::WakeScheduler(framework) => self.tell(&framework, Scheduler::woken),
-            Scheduled::WakeExecutor(id) => self.act(&id, |executor, reports| executor.woken(reports)),
+            Scheduled::WakeScheduler(framework) => {
+                let _ = self.tell(&framework, Scheduler::woken);
+            }
+            Scheduled::WakeExecutor(id) => self.wake_executor(&id),
         }
     }
 }

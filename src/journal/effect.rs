@@ -125,6 +125,12 @@ pub(super) enum Emit<'a> {
         message: Option<&'a SmolStr>,
     },
     Status(StatusLine<'a>),
+    Subscribed {
+        framework: &'a FrameworkId,
+    },
+    AgentLost {
+        agent: &'a AgentId,
+    },
     OperationFailed {
         #[serde(skip_serializing_if = "Option::is_none")]
         framework: Option<&'a FrameworkId>,
@@ -264,6 +270,8 @@ impl<'a> From<&'a Effect> for Emit<'a> {
                 Self::InverseOffer { id, framework, agent, unavailability: (*unavailability).into() }
             }
             Effect::RescindInverseOffer { offer, framework } => Self::RescindInverseOffer { offer, framework },
+            Effect::Subscribed { framework } => Self::Subscribed { framework },
+            Effect::AgentLost { agent } => Self::AgentLost { agent },
             Effect::Launch { agent, framework, role, task, group } => {
                 Self::Launch { agent, framework, role, task: task.into(), group: *group }
             }

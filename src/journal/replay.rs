@@ -239,5 +239,6 @@ fn run_timers<A: Allocator>(
 /// Puts out all queued effects, and returns their number.
 fn drain<A: Allocator>(master: &mut Master<A>, output: &mut impl FnMut(Output<'_>)) -> usize {
     let effects = std::iter::from_fn(|| master.poll_effect());
-    effects.map(|emitted| output(Output::Effect(&emitted))).count()
+    let printed = effects.filter(|emitted| emitted.effect.is_in_journal());
+    printed.map(|emitted| output(Output::Effect(&emitted))).count()
 }

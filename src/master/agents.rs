@@ -289,7 +289,9 @@ impl<A: Allocator> Master<A> {
         let all = self.tasks.on(agent).map(|(number, _)| number).collect();
         self.end_tasks_with(all, |_| TaskState::Lost, |status| status.reason(reason));
         self.drains.end(agent);
-        self.unregister(agent)
+        self.unregister(agent)?;
+        self.emit(Effect::AgentLost { agent: agent.clone() });
+        Ok(())
     }
 
     /// Marks the connection of an agent as broken. What runs there waits for its return if its framework has checkpoints.
@@ -340,6 +342,7 @@ impl<A: Allocator> Master<A> {
         let limits = (self.config.remembered.agents, self.config.remembered.unreachable_tasks);
         let forgotten = self.absent.add_unreachable(agent.clone(), self.now, tasks, limits);
         forgotten.iter().for_each(|agent| self.drains.end(agent));
+        self.emit(Effect::AgentLost { agent: agent.clone() });
         Ok(())
     }
 
@@ -378,6 +381,7 @@ impl<A: Allocator> Master<A> {
             }
         }
         if is_registered {
+            self.emit(Effect::AgentLost { agent: agent.clone() });
             self.shut_down_agent(agent.clone());
         }
         Ok(())

@@ -182,6 +182,25 @@ pub enum Effect {
         /// The status.
         status: TaskStatus,
     },
+    /// To a framework: it is subscribed. What comes after this is for the scheduler instance that has subscribed last.
+    Subscribed {
+        /// The framework.
+        framework: FrameworkId,
+    },
+    /// To all frameworks: an agent is lost. Each of its tasks has got a status of its own.
+    AgentLost {
+        /// The agent.
+        agent: AgentId,
+    },
+}
+
+impl Effect {
+    /// Returns whether a [journal](crate::journal) prints this effect. It does not print that a framework is subscribed and
+    /// that an agent is lost: both follow from the commands.
+    #[must_use]
+    pub fn is_in_journal(&self) -> bool {
+        !matches!(self, Self::Subscribed { .. } | Self::AgentLost { .. })
+    }
 }
 
 /// An effect with the time of the command or timer that caused it.

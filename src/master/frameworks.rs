@@ -50,8 +50,33 @@ impl<A: Allocator> Master<A> {
         self.framework(id).is_ok()
     }
 
+    /// Returns a registered framework as it described itself last.
+    pub(crate) fn registered(&self, id: &FrameworkId) -> Option<&Arc<Framework>> {
+        self.framework(id).ok().map(|entry| &entry.framework)
+    }
+
+    /// Returns whether a framework is registered and its connection is not broken.
+    pub(crate) fn is_connected(&self, id: &FrameworkId) -> bool {
+        self.framework(id).is_ok_and(|entry| entry.active)
+    }
+
+    /// Returns the frameworks that are connected, in order of coming.
+    pub(crate) fn connected_frameworks(&self) -> impl Iterator<Item = &FrameworkId> {
+        self.frameworks.iter().filter(|(_, entry)| entry.active && !entry.is_recovered).map(|(id, _)| id)
+    }
+
+    /// Returns whether a framework of that id is known, was removed not long ago, or has left something behind.
+    pub(crate) fn has_known(&self, id: &FrameworkId) -> bool {
+        self.frameworks.contains_key(id)
+            || self.removed.contains(id)
+            || self.tasks.has_any(id)
+            || !self.executors.of_framework(id).is_empty()
+    }
+
     pub(super) fn add_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
+        let id = framework.id.clone();
         self.insert_framework(framework, false)?;
+        self.emit(Effect::Subscribed { framework: id });
         self.make_offers(None);
         Ok(())
     }
@@ -101,6 +126,7 @@ impl<A: Allocator> Master<A> {
         self.maintenance.drop_framework(&framework);
         self.allocator.set_framework_active(&framework, false)?; // forgets its refusals
         self.replace_framework(info)?;
+        self.emit(Effect::Subscribed { framework: framework.clone() });
         self.cancel_removal(&framework);
         self.allocator.set_framework_active(&framework, true)?;
         if let Some(entry) = self.frameworks.get_mut(&framework) {

@@ -106,6 +106,33 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// Returns the type of the call as the v1 API names it (`REVIVE`, ...).
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Subscribe(_) => "SUBSCRIBE",
+            Self::Accept(_) => "ACCEPT",
+            Self::Decline { .. } => "DECLINE",
+            Self::AcceptInverseOffers { .. } => "ACCEPT_INVERSE_OFFERS",
+            Self::DeclineInverseOffers { .. } => "DECLINE_INVERSE_OFFERS",
+            Self::Suppress(_) => "SUPPRESS",
+            Self::Revive(_) => "REVIVE",
+            Self::Kill(_) => "KILL",
+            Self::Reconcile(_) => "RECONCILE",
+            Self::Acknowledge { .. } => "ACKNOWLEDGE",
+            Self::AcknowledgeOperation { .. } => "ACKNOWLEDGE_OPERATION_STATUS",
+            Self::ReconcileOperations(_) => "RECONCILE_OPERATIONS",
+            Self::Message { .. } => "MESSAGE",
+            Self::Shutdown { .. } => "SHUTDOWN",
+            Self::Request(_) => "REQUEST",
+            Self::UpdateFramework(_) => "UPDATE_FRAMEWORK",
+            Self::Teardown => "TEARDOWN",
+            Self::Invalid { kind, .. } => kind,
+        }
+    }
+}
+
 /// A request to kill a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -35,7 +35,8 @@ pub enum Event {
     },
     /// An agent was removed, or an executor has terminated.
     Failure(Failure),
-    /// The master has rejected a call; its state has not changed.
+    /// The subscription has ended, and this is the last event of it: another instance has subscribed, or the framework was
+    /// removed.
     Error(String),
     /// The connection is alive.
     Heartbeat,

@@ -168,6 +168,10 @@ impl Executors {
         self.unacknowledged.swap_remove(uuid);
     }
 
+    pub(super) fn is_running(&self, id: &ExecutorRef) -> bool {
+        self.numbers.contains_key(id)
+    }
+
     pub(super) fn unacknowledged(&self) -> usize {
         self.unacknowledged.len()
     }

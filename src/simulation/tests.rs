@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::id::OfferId;
-use crate::offer::Accept;
+use crate::offer::{Accept, Offer};
 use crate::role::Role;
+use crate::scheduler::Call;
 use crate::task::{Task, TaskState, TaskStatus};
 
 /// Launches one task on each offer, and records its events.
@@ -31,8 +32,8 @@ impl Scheduler for Recorder {
         self.recorded.push(format!("{offer} rescinded"));
     }
 
-    fn rejected(&mut self, message: String, _: &mut Calls) {
-        self.recorded.push(message);
+    fn rejected(&mut self, rejected: Rejected, _: &mut Calls) {
+        self.recorded.push(rejected.to_string());
     }
 }
 
@@ -66,11 +67,31 @@ fn losing_an_agent_loses_its_tasks() {
 }
 
 #[test]
-fn a_rejected_call_is_an_error_event() {
+fn a_kill_of_an_unknown_task_is_answered_as_a_reconciliation() {
     let mut cluster = cluster();
-    cluster.tell(&"f".into(), |_, calls| calls.kill("t9".into()));
     cluster.run_until(Time::ZERO);
-    assert!(recorded(&cluster).contains(&"framework f has no task t9".to_owned()));
+    cluster.tell(&"f".into(), |_, calls| calls.kill("t9".into())).unwrap();
+    cluster.run_until(Time::ZERO);
+    assert_eq!(recorded(&cluster).last().unwrap(), "t9 TASK_LOST");
+}
+
+#[test]
+fn a_scheduler_is_told_of_a_rejected_call() {
+    let mut cluster = cluster();
+    let roles = vec!["web".parse().unwrap()];
+    cluster.tell(&"f".into(), |_, calls| calls.push(Call::Revive(roles))).unwrap();
+    cluster.run_until(Time::ZERO);
+    assert!(recorded(&cluster).contains(&"REVIVE: framework f does not have the role web".to_owned()));
+}
+
+#[test]
+fn a_misspelt_id_is_an_error() {
+    let mut cluster = cluster();
+    let unknown = FrameworkId::from("g");
+    assert_eq!(cluster.deliver(&unknown, Event::Heartbeat), Err(NotInCluster::Framework(unknown.clone())));
+    assert_eq!(cluster.tell(&unknown, |_, _| ()), Err(NotInCluster::Framework(unknown)));
+    let executor = ExecutorRef::new("f", "a1", "e");
+    assert_eq!(cluster.end_executor(&executor, 0), Err(NotInCluster::Executor(executor)));
 }
 
 #[test]

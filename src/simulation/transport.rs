@@ -6,8 +6,9 @@ use crate::scheduler::{Call, Event};
 use crate::v1::{Dialect, ExecutorCall, Message, SchedulerCall, V1Error};
 
 /// Passes messages on as they are, or encodes and decodes them as a connection would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Transport {
+    #[default]
     InMemory,
     Json,
 }

@@ -49,9 +49,9 @@ impl KillPolicy {
 }
 
 impl WireCall {
-    fn of(name: &'static str) -> Self {
+    fn of(kind: &str) -> Self {
         Self {
-            r#type: Some(name.into()),
+            r#type: Some(kind.into()),
             framework_id: None,
             subscribe: None,
             accept: None,
@@ -78,48 +78,48 @@ impl WireCall {
             Some(InverseOfferAnswer { inverse_offer_ids: Wrapped::wrap_all(offers), filters: write_filters(filters) })
         };
         match call {
-            Call::Subscribe(framework) => Self { subscribe: Some((&**framework).into()), ..Self::of("SUBSCRIBE") },
-            Call::Accept(accept) => Self { accept: Some(WireAccept::write(accept, dialect)), ..Self::of("ACCEPT") },
+            Call::Subscribe(framework) => Self { subscribe: Some((&**framework).into()), ..Self::of(call.kind()) },
+            Call::Accept(accept) => Self { accept: Some(WireAccept::write(accept, dialect)), ..Self::of(call.kind()) },
             Call::Decline { offers, filters, each: _ } => {
                 let body = Decline { offer_ids: Wrapped::wrap_all(offers), filters: write_filters(*filters) };
-                Self { decline: Some(body), ..Self::of("DECLINE") }
+                Self { decline: Some(body), ..Self::of(call.kind()) }
             }
             Call::AcceptInverseOffers { offers, filters, each: _ } => {
-                Self { accept_inverse_offers: inverse(offers, *filters), ..Self::of("ACCEPT_INVERSE_OFFERS") }
+                Self { accept_inverse_offers: inverse(offers, *filters), ..Self::of(call.kind()) }
             }
             Call::DeclineInverseOffers { offers, filters, each: _ } => {
-                Self { decline_inverse_offers: inverse(offers, *filters), ..Self::of("DECLINE_INVERSE_OFFERS") }
+                Self { decline_inverse_offers: inverse(offers, *filters), ..Self::of(call.kind()) }
             }
-            Call::Suppress(list) => Self { suppress: roles(list), ..Self::of("SUPPRESS") },
-            Call::Revive(list) => Self { revive: roles(list), ..Self::of("REVIVE") },
-            Call::Kill(kill) => Self { kill: Some(kill.into()), ..Self::of("KILL") },
+            Call::Suppress(list) => Self { suppress: roles(list), ..Self::of(call.kind()) },
+            Call::Revive(list) => Self { revive: roles(list), ..Self::of(call.kind()) },
+            Call::Kill(kill) => Self { kill: Some(kill.into()), ..Self::of(call.kind()) },
             Call::Reconcile(tasks) => {
                 let tasks = tasks.iter().flatten().map(WireTask::from).collect();
-                Self { reconcile: Some(Reconcile { tasks }), ..Self::of("RECONCILE") }
+                Self { reconcile: Some(Reconcile { tasks }), ..Self::of(call.kind()) }
             }
             Call::Acknowledge { agent, task, uuid } => {
                 let (agent_id, task_id) = (agent.clone().into(), task.clone().into());
                 let body = Acknowledge { agent_id, task_id, uuid: *uuid };
-                Self { acknowledge: Some(body), ..Self::of("ACKNOWLEDGE") }
+                Self { acknowledge: Some(body), ..Self::of(call.kind()) }
             }
             Call::AcknowledgeOperation { agent, operation, uuid } => {
                 let (agent_id, operation_id) = (wrapped(agent.as_ref()), operation.clone().into());
                 let body = AcknowledgeOperation { operation_id, uuid: *uuid, agent_id };
-                Self { acknowledge_operation_status: Some(body), ..Self::of("ACKNOWLEDGE_OPERATION_STATUS") }
+                Self { acknowledge_operation_status: Some(body), ..Self::of(call.kind()) }
             }
             Call::ReconcileOperations(operations) => {
                 let operations = operations.iter().map(WireOperation::from).collect();
                 let body = ReconcileOperations { operations };
-                Self { reconcile_operations: Some(body), ..Self::of("RECONCILE_OPERATIONS") }
+                Self { reconcile_operations: Some(body), ..Self::of(call.kind()) }
             }
             Call::Message { agent, executor, data } => {
                 let (agent_id, executor_id) = (agent.clone().into(), executor.clone().into());
                 let body = Message { agent_id, executor_id, data: Bytes(data.clone()) };
-                Self { message: Some(body), ..Self::of("MESSAGE") }
+                Self { message: Some(body), ..Self::of(call.kind()) }
             }
             Call::Shutdown { agent, executor } => {
                 let (agent_id, executor_id) = (agent.clone().into(), executor.clone().into());
-                Self { shutdown: Some(Shutdown { executor_id, agent_id }), ..Self::of("SHUTDOWN") }
+                Self { shutdown: Some(Shutdown { executor_id, agent_id }), ..Self::of(call.kind()) }
             }
             Call::Request(requests) => {
                 let request = |request: &Request| WireRequest {
@@ -127,12 +127,12 @@ impl WireCall {
                     resources: dialect.framework_resources(&request.resources, None),
                 };
                 let requests = requests.iter().map(request).collect();
-                Self { request: Some(Requests { requests }), ..Self::of("REQUEST") }
+                Self { request: Some(Requests { requests }), ..Self::of(call.kind()) }
             }
             Call::UpdateFramework(framework) => {
-                Self { update_framework: Some((&**framework).into()), ..Self::of("UPDATE_FRAMEWORK") }
+                Self { update_framework: Some((&**framework).into()), ..Self::of(call.kind()) }
             }
-            Call::Teardown => Self::of("TEARDOWN"),
+            Call::Teardown => Self::of(call.kind()),
             Call::Invalid { kind, form } => {
                 let tagged = json!({ "type": kind, kind.to_ascii_lowercase(): form.given });
                 Self::deserialize(tagged).unwrap_or_else(|_| Self { r#type: Some(kind.clone()), ..Self::of("") })

@@ -249,7 +249,8 @@ impl Run {
     /// Compares what has come out, and checks what must hold.
     fn compare(&mut self, at: Time) -> Result<(), String> {
         let (expected, parts) = (self.reference.take_effects(), self.reference.take_parts());
-        let found: Vec<Emitted> = std::iter::from_fn(|| self.master.poll_effect()).collect();
+        let all = std::iter::from_fn(|| self.master.poll_effect());
+        let found: Vec<Emitted> = all.filter(|emitted| emitted.effect.is_in_journal()).collect();
         self.effects.extend(found.iter().map(journal::effect_line));
         let bare: Vec<(Time, Effect)> = found.iter().map(|emitted| (emitted.at, bare(&emitted.effect))).collect();
         let expected: Vec<(Time, Effect)> = expected.iter().map(|(at, effect)| (*at, bare_of(effect))).collect();
@@ -294,7 +295,8 @@ impl Run {
             }
         }
         let drained = |master: &mut Master| -> Vec<String> {
-            std::iter::from_fn(|| master.poll_effect()).map(|emitted| journal::effect_line(&emitted)).collect()
+            let all = std::iter::from_fn(|| master.poll_effect());
+            all.filter(|emitted| emitted.effect.is_in_journal()).map(|emitted| journal::effect_line(&emitted)).collect()
         };
         if drained(&mut self.sober) != self.effects {
             return Err("without the refused commands other effects".to_owned());

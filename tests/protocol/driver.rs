@@ -4,7 +4,7 @@
 
 use apportion::executor::{Executor, Reports};
 use apportion::journal;
-use apportion::scheduler::{Calls, Failure, Pace, Reconciler, Retries, Retry, Scheduler, TaskIds, TaskRef};
+use apportion::scheduler::{Calls, Failure, Pace, Reconciler, Rejected, Retries, Retry, Scheduler, TaskIds, TaskRef};
 use apportion::simulation::Cluster;
 use apportion::{
     Accept, Agent, AgentId, Capability, Command, Config, Event, ExecutorId, ExecutorInfo, ExecutorRef, Framework,
@@ -119,8 +119,10 @@ impl Scheduler for Batch {
     fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
         self.reconciler.observe(&status);
         self.told.push(format!("{} {}", status.task, status.state));
+        // A task of which nobody knows is as good as ended: its agent was removed.
+        let has_ended = status.state.is_terminal() || status.state == TaskState::Unknown;
         // News of a task that is not running here is old, or comes a second time.
-        if !status.state.is_terminal() || self.running.shift_remove(&status.task).is_none() {
+        if !has_ended || self.running.shift_remove(&status.task).is_none() {
             return;
         }
         if status.state == TaskState::Finished {
@@ -155,8 +157,8 @@ impl Scheduler for Batch {
         self.told.push(format!("{executor} says {}", String::from_utf8(data).unwrap()));
     }
 
-    fn rejected(&mut self, message: String, _: &mut Calls) {
-        self.told.push(message);
+    fn rejected(&mut self, rejected: Rejected, _: &mut Calls) {
+        self.told.push(rejected.to_string());
     }
 }
 
@@ -245,8 +247,8 @@ fn values_and_json_make_the_same_run() {
         add(&mut cluster, "f1", "cpus:1;mem:10", 20, 6);
         add(&mut cluster, "f2", "cpus:0.5;mem:100", 10, 20);
         cluster.run_until(Time::from_secs(4));
-        cluster.end_executor(&ExecutorRef::new("f1", "a1", "sleepers"), 1792);
-        cluster.tell(&"f2".into(), |_, calls| calls.message("a2".into(), "sleepers".into(), "hello"));
+        cluster.end_executor(&ExecutorRef::new("f1", "a1", "sleepers"), 1792).unwrap();
+        cluster.tell(&"f2".into(), |_, calls| calls.message("a2".into(), "sleepers".into(), "hello")).unwrap();
         let mut lines = outcome(&mut cluster, Time::from_secs(6));
         cluster.remove_agent(&"a2".into()).unwrap();
         lines.extend(outcome(&mut cluster, Time::from_secs(200)));
@@ -268,7 +270,9 @@ fn the_record_of_a_run_replays_it() {
     add(&mut cluster, "f1", "cpus:1;mem:10", 12, 6);
     let mut effects = Vec::new();
     while let Some(emitted) = cluster.step(Time::from_secs(60)) {
-        effects.push(journal::effect_line(&emitted));
+        if emitted.effect.is_in_journal() {
+            effects.push(journal::effect_line(&emitted));
+        }
     }
     let mut replay = journal::Replay::new();
     let mut again = Vec::new();
@@ -279,7 +283,8 @@ fn the_record_of_a_run_replays_it() {
         replay.feed(&line, |effect| again.push(effect.to_owned())).unwrap();
     }
     assert!(effects.iter().any(|line| line.contains("acknowledge")), "{effects:?}");
-    assert_eq!(again, effects);
+    let differs = again.iter().zip(&effects).find(|(again, effect)| again != effect);
+    assert!(again.len() == effects.len() && differs.is_none(), "{differs:?}");
 }
 
 #[test]
@@ -327,11 +332,13 @@ fn messages_go_both_ways_and_a_shutdown_ends_an_executor() {
     let mut cluster = cluster();
     add(&mut cluster, "f1", "cpus:1;mem:10", 100, 8);
     cluster.run_until(Time::from_secs(1));
-    cluster.tell(&"f1".into(), |_, calls| {
-        calls.message("a1".into(), "sleepers".into(), "hello");
-        calls.message("a1".into(), "nobody".into(), "hello");
-        calls.push(apportion::Call::Shutdown { agent: "a2".into(), executor: "sleepers".into() });
-    });
+    cluster
+        .tell(&"f1".into(), |_, calls| {
+            calls.message("a1".into(), "sleepers".into(), "hello");
+            calls.message("a1".into(), "nobody".into(), "hello");
+            calls.push(apportion::Call::Shutdown { agent: "a2".into(), executor: "sleepers".into() });
+        })
+        .unwrap();
     cluster.run_until(Time::from_secs(1));
     let told = &batch(&cluster, "f1").told;
     assert!(told.contains(&"sleepers says you said hello".to_owned()), "{told:?}");
@@ -363,7 +370,7 @@ fn an_executor_dies_and_its_tasks_are_tried_again_later() {
     let mut cluster = cluster();
     add(&mut cluster, "f1", "cpus:1;mem:10", 8, 8);
     cluster.run_until(Time::from_secs(1));
-    cluster.end_executor(&ExecutorRef::new("f1", "a1", "sleepers"), 1792);
+    cluster.end_executor(&ExecutorRef::new("f1", "a1", "sleepers"), 1792).unwrap();
     cluster.run_until(Time::from_secs(1));
     let told = &batch(&cluster, "f1").told;
     assert_eq!(told.iter().filter(|told| told.ends_with("TASK_FAILED")).count(), 4);
@@ -402,7 +409,7 @@ fn statuses_come_twice_late_and_for_unknown_tasks() {
     let late = TaskStatus::new("f1.1.2", TaskState::Running);
     let unknown = TaskStatus::new("somebody-elses", TaskState::Failed);
     for status in [again.clone(), again, late, unknown] {
-        cluster.deliver(&"f1".into(), Event::Update(status));
+        cluster.deliver(&"f1".into(), Event::Update(status)).unwrap();
     }
     cluster.take_commands().for_each(drop);
     cluster.run_until(Time::from_secs(60));
@@ -422,10 +429,12 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     assert_eq!(kept.len(), 2);
     // The agent goes out of use, and before that reaches the scheduler it takes the offer.
     cluster.command(Command::DeactivateAgent("a1".into())).unwrap();
-    cluster.tell(&"f1".into(), |batch, calls| {
-        batch.keep = false;
-        kept.iter().for_each(|offer| batch.launch(offer, calls));
-    });
+    cluster
+        .tell(&"f1".into(), |batch, calls| {
+            batch.keep = false;
+            kept.iter().for_each(|offer| batch.launch(offer, calls));
+        })
+        .unwrap();
     cluster.run_until(Time::from_secs(1));
     let told = &batch(&cluster, "f1").told;
     for news in ["O1 rescinded", "f1.1.1 TASK_DROPPED", "f1.1.2 TASK_RUNNING"] {
@@ -467,10 +476,12 @@ fn an_executor_that_cannot_be_started_or_read_fails_its_task() {
     cluster.run_until(Time::from_secs(0));
     assert!(batch(&cluster, "f1").told.contains(&"f1.1.1 TASK_FAILED".to_owned()));
 
-    cluster.tell(&"f1".into(), |batch, _| {
-        batch.executor = Some(ExecutorInfo::new("bad").detail("resources", "cpus:1"));
-        batch.retries.forget(&"task");
-    });
+    cluster
+        .tell(&"f1".into(), |batch, _| {
+            batch.executor = Some(ExecutorInfo::new("bad").detail("resources", "cpus:1"));
+            batch.retries.forget(&"task");
+        })
+        .unwrap();
     cluster.run_until(Time::from_secs(5));
     assert!(batch(&cluster, "f1").told.contains(&"f1.1.2 TASK_ERROR".to_owned()));
 }
@@ -480,7 +491,7 @@ fn a_framework_that_leaves_takes_its_executors_along() {
     let mut cluster = cluster();
     add(&mut cluster, "f1", "cpus:1;mem:10", 100, 8);
     cluster.run_until(Time::from_secs(1));
-    cluster.tell(&"f1".into(), |_, calls| calls.push(apportion::Call::Teardown));
+    cluster.tell(&"f1".into(), |_, calls| calls.push(apportion::Call::Teardown)).unwrap();
     cluster.run_until(Time::from_secs(1));
     assert_eq!((cluster.executors().count(), cluster.unacknowledged()), (0, 0));
     assert!(cluster.master().state().agents.iter().all(|agent| agent.allocated.is_empty()));

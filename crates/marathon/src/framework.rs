@@ -9,6 +9,7 @@ use crate::root_group::RootGroup;
 use crate::running_app::RunningApp;
 use crate::tracker::{Instance, InstanceTracker, StatusOutcome, version_text};
 use apportion::placement::{App, Load, Obstacle, Plan, Planner, Strategy};
+use apportion::scheduler::Rejected;
 use apportion::{
     Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskStatus, Time,
 };
@@ -388,7 +389,11 @@ impl Scheduler for Marathon {
         self.process_dirty(false, calls);
     }
 
-    fn rejected(&mut self, message: String, calls: &mut Calls) {
-        self.notices.push(Notice { at: calls.at(), topic: "refused", text: message });
+    fn rejected(&mut self, rejected: Rejected, calls: &mut Calls) {
+        self.notices.push(Notice { at: calls.at(), topic: "refused", text: rejected.to_string() });
+    }
+
+    fn error(&mut self, message: String, calls: &mut Calls) {
+        self.notices.push(Notice { at: calls.at(), topic: "over", text: message });
     }
 }

@@ -85,8 +85,8 @@ impl Run {
         let due = self.cluster.next_due().map_or(MAX_WAIT, |due| due.since(self.cluster.now()));
         // The only error is a timeout: the cluster's function that starts executors holds a sender.
         match self.signals.recv_timeout(due.min(MAX_WAIT)) {
-            Ok(Signal::Wake(executor)) => self.cluster.act(&executor, |executor, reports| executor.woken(reports)),
-            Ok(Signal::Stop) => self.cluster.tell(&self.framework, Rendler::stop),
+            Ok(Signal::Wake(executor)) => self.cluster.wake_executor(&executor),
+            Ok(Signal::Stop) => self.cluster.tell(&self.framework, Rendler::stop).expect("it was added"),
             Err(_) => {}
         }
     }

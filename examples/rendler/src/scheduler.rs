@@ -2,7 +2,7 @@
 
 use crate::graph::Graph;
 use crate::job::{Crawled, Job, Kind, Rendered};
-use apportion::scheduler::{Failure, Pace, Retries, Retry, TaskIds};
+use apportion::scheduler::{Failure, Pace, Rejected, Retries, Retry, TaskIds};
 use apportion::{
     Accept, AgentId, Calls, ExecutorInfo, Offer, OfferId, Resources, Scheduler, Task, TaskId, TaskState, TaskStatus,
     Time,
@@ -276,7 +276,7 @@ impl Scheduler for Rendler {
         self.request_offers(calls);
     }
 
-    fn rejected(&mut self, message: String, _: &mut Calls) {
-        self.notes.push(format!("the master: {message}"));
+    fn rejected(&mut self, rejected: Rejected, _: &mut Calls) {
+        self.notes.push(format!("the master: {rejected}"));
     }
 }

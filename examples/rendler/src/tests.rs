@@ -181,7 +181,7 @@ fn an_executor_dies_in_mid_crawl_and_its_tasks_are_tried_again() {
     let mut crawl = Crawl::of(SHIPPED, LIMITS);
     for kind in [Kind::Crawl, Kind::Crawl, Kind::Render] {
         let id = crawl.until_busy(kind);
-        crawl.run.cluster().end_executor(&id, 9);
+        crawl.run.cluster().end_executor(&id, 9).unwrap();
     }
     let crawl = crawl.finish();
     crawl.assert_shipped();
@@ -205,7 +205,7 @@ fn an_executor_that_always_dies_is_given_up_in_the_end() {
     let mut crawl = Crawl::of(SHIPPED, Limits { retries: 2, ..LIMITS });
     for _ in 0..3 {
         let id = crawl.until_busy(Kind::Crawl);
-        crawl.run.cluster().end_executor(&id, 9);
+        crawl.run.cluster().end_executor(&id, 9).unwrap();
     }
     let crawl = crawl.finish();
     assert_eq!(crawl.pages(), [("/index.html", "failed")]);

@@ -46,6 +46,9 @@ impl Scene {
     fn offers(&mut self) -> Vec<String> {
         let mut told = Vec::new();
         while let Some(emitted) = self.master.poll_effect() {
+            if !emitted.effect.is_in_journal() {
+                continue;
+            }
             let Effect::Offer(offer) = emitted.effect else { panic!("not an offer: {:?}", emitted.effect) };
             told.push(format!("{} {}", offer.framework, offer.resources));
             self.live.push(offer);

@@ -221,7 +221,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     for pod in &pods {
         run_until(&mut cluster, Time::from_secs(pod.creation_time), &mut counts, &mut output)?;
         let task = pod.task()?;
-        cluster.tell(&pod.qos.as_str().into(), |class, calls| class.submit(pod.clone(), task, calls));
+        cluster.tell(&pod.qos.as_str().into(), |class, calls| class.submit(pod.clone(), task, calls))?;
     }
     while let Some(end) = counts.last_end.take() {
         run_until(&mut cluster, end, &mut counts, &mut output)?;
@@ -283,7 +283,7 @@ impl Output {
     }
 
     fn write(&mut self, cluster: &mut Cluster<Class>, emitted: &Emitted) -> Result<(), Box<dyn Error>> {
-        if let Some(effects) = &mut self.effects {
+        if let Some(effects) = self.effects.as_mut().filter(|_| emitted.effect.is_in_journal()) {
             writeln!(effects, "{}", journal::effect_line(emitted))?;
         }
         self.write_commands(cluster)

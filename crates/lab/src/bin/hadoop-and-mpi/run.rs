@@ -129,11 +129,13 @@ pub(crate) fn run(
 }
 
 fn submit(cluster: &mut Cluster<EitherScheduler>, mpi: &FrameworkId, jobs: usize) {
-    cluster.tell(mpi, |party, calls| {
-        if let EitherScheduler::Mpi(mpi) = party {
-            mpi.submit(jobs, calls);
-        }
-    });
+    cluster
+        .tell(mpi, |party, calls| {
+            if let EitherScheduler::Mpi(mpi) = party {
+                mpi.submit(jobs, calls);
+            }
+        })
+        .expect("it was added");
 }
 
 fn agent_id(number: u16) -> AgentId {

@@ -6,7 +6,7 @@ use crate::haproxy::HaproxyFile;
 use crate::input::{Action, Input, Step};
 use crate::log::Log;
 use crate::report;
-use apportion::executor::Executor;
+use apportion::executor::{Executor, Reports};
 use apportion::simulation::Cluster;
 use apportion::{
     Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Time,
@@ -129,10 +129,14 @@ impl<W: Write> Session<W> {
             }
             Action::Lose(agent) => self.cluster.remove_agent(agent)?,
             Action::FailChecks(task) => {
-                let executor = self.executor_of(task).ok_or_else(|| {
-                    Failure::Input(vec![format!("--sick: {task} does not run then, expected a task that does")])
-                })?;
-                self.cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports));
+                let fail = |executor: &mut dyn Executor, reports: &mut Reports| {
+                    executor.message(FAIL_CHECKS.to_vec(), reports);
+                };
+                let executor = self.executor_of(task);
+                if executor.and_then(|executor| self.cluster.act(&executor, fail).ok()).is_none() {
+                    let message = format!("--sick: {task} does not run then, expected a task that does");
+                    return Err(Failure::Input(vec![message]));
+                }
             }
         }
         self.settle(matches!(step.action, Action::FailChecks(_)))
@@ -142,8 +146,8 @@ impl<W: Write> Session<W> {
         self.log.as_mut().map_or(Ok(()), |log| log.heading(text))
     }
 
-    fn tell(&mut self, act: impl FnOnce(&mut Marathon, &mut Calls)) {
-        self.cluster.tell(&self.framework, act);
+    fn tell<T>(&mut self, act: impl FnOnce(&mut Marathon, &mut Calls) -> T) -> T {
+        self.cluster.tell(&self.framework, act).expect("the session has added it")
     }
 
     fn executor_of(&self, task: &TaskId) -> Option<ExecutorRef> {
@@ -209,7 +213,7 @@ impl<W: Write> Session<W> {
                 return Ok(());
             }
             if let Some(executor) = machine.wait(self.cluster.next_due()) {
-                self.cluster.act(&executor, |executor, reports| executor.woken(reports));
+                self.cluster.wake_executor(&executor);
             }
         }
     }
@@ -241,8 +245,7 @@ impl<W: Write> Session<W> {
     }
 
     fn log_notices(&mut self) -> io::Result<()> {
-        let mut notices = Vec::new();
-        self.tell(|marathon, _| notices = marathon.take_notices());
+        let notices = self.tell(|marathon, _| marathon.take_notices());
         self.log.as_mut().map_or(Ok(()), |log| notices.iter().try_for_each(|notice| log.notice(notice)))
     }
 

@@ -18,7 +18,7 @@ fn running(apps: Json) -> (Cluster<Marathon>, FrameworkId) {
 
 fn deploy(cluster: &mut Cluster<Marathon>, id: &FrameworkId, apps: Json) {
     let target = target(&json!({"id": "/", "apps": apps}));
-    cluster.tell(id, |marathon, calls| marathon.deploy(target, &[], calls));
+    cluster.tell(id, |marathon, calls| marathon.deploy(target, &[], calls)).unwrap();
 }
 
 fn tasks(cluster: &Cluster<Marathon>, id: &FrameworkId) -> Vec<(String, TaskState)> {
@@ -34,13 +34,13 @@ fn names(cluster: &Cluster<Marathon>, id: &FrameworkId) -> Vec<String> {
 fn an_executor_dies_and_its_task_is_launched_again_after_a_while() {
     let (mut cluster, id) = running(json!([{"id": "web", "instances": 2, "backoffSeconds": 5, "backoffFactor": 2}]));
     let dead = executor_of(&cluster, &"web.1".into());
-    cluster.end_executor(&dead, 9);
+    cluster.end_executor(&dead, 9).unwrap();
     run_for(&mut cluster, 4.0);
     assert_eq!(names(&cluster, &id), ["web.2"]);
     run_for(&mut cluster, 2.0);
     assert_eq!(names(&cluster, &id), ["web.2", "web.3"]);
     let dead = executor_of(&cluster, &"web.3".into());
-    cluster.end_executor(&dead, 9);
+    cluster.end_executor(&dead, 9).unwrap();
     run_for(&mut cluster, 9.0);
     let waiting = cluster.scheduler(&id).unwrap().queue(cluster.now());
     assert_eq!((waiting[0].instances, waiting[0].until.is_some()), (1, true));
@@ -52,7 +52,7 @@ fn an_executor_dies_and_its_task_is_launched_again_after_a_while() {
 fn a_task_that_ends_is_launched_again_and_what_others_run_does_not_wait() {
     let (mut cluster, id) = running(json!([{"id": "job", "backoffSeconds": 100}, {"id": "web"}]));
     let executor = executor_of(&cluster, &"job.1".into());
-    cluster.act(&executor, |_, reports| reports.finished(&"job.1".into()));
+    cluster.act(&executor, |_, reports| reports.finished(&"job.1".into())).unwrap();
     run_for(&mut cluster, 50.0);
     assert_eq!(names(&cluster, &id), ["web.1"]);
     deploy(&mut cluster, &id, json!([{"id": "job", "backoffSeconds": 100}, {"id": "web", "instances": 2}]));
@@ -86,7 +86,7 @@ fn a_status_may_come_twice_or_late() {
         "maxConsecutiveFailures": 3}]}]);
     let (mut cluster, id) = running(app);
     let executor = executor_of(&cluster, &"web.1".into());
-    cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports));
+    cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports)).unwrap();
     run_for(&mut cluster, 10.5);
     let mut failed = result_status(&"web.1".into(), 0, Err("sick".to_owned()));
     failed.timestamp = Some(20.0);
@@ -95,7 +95,7 @@ fn a_status_may_come_twice_or_late() {
     let mut unreachable = TaskStatus::new("web.1", TaskState::Unreachable);
     unreachable.timestamp = Some(1.0);
     for status in [&unreachable, &failed, &failed, &failed, &good, &TaskStatus::new("web.1", TaskState::Starting)] {
-        cluster.deliver(&id, Event::Update(status.clone()));
+        cluster.deliver(&id, Event::Update(status.clone())).unwrap();
     }
     run_for(&mut cluster, 1.0);
     let marathon = cluster.scheduler(&id).unwrap();
@@ -104,7 +104,7 @@ fn a_status_may_come_twice_or_late() {
     run_for(&mut cluster, 20.0);
     assert_eq!(names(&cluster, &id), ["web.2", "web.3"]); // after two more
     for state in [TaskState::Killed, TaskState::Running, TaskState::Failed] {
-        cluster.deliver(&id, Event::Update(TaskStatus::new("web.1", state)));
+        cluster.deliver(&id, Event::Update(TaskStatus::new("web.1", state))).unwrap();
     }
     run_for(&mut cluster, 10.0);
     assert_eq!(tasks(&cluster, &id).len(), 2);
@@ -130,7 +130,7 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     let offer = std::iter::from_fn(|| cluster.step(Time::from_secs(1))).find_map(|emitted| offer_of(emitted.effect));
     deploy(&mut cluster, &id, json!([{"id": "web"}]));
     cluster.command(Command::RemoveAgent(AgentId::from("agent-1"))).unwrap();
-    cluster.deliver(&id, Event::Offers(vec![offer.unwrap()]));
+    cluster.deliver(&id, Event::Offers(vec![offer.unwrap()])).unwrap();
     run_for(&mut cluster, 5.0);
     let marathon = cluster.scheduler(&id).unwrap();
     assert_eq!((marathon.tasks().count(), marathon.queue(Time::ZERO).len()), (0, 1)); // the task was reported as lost
@@ -153,7 +153,7 @@ fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
         let old = ["web.1", "web.2", "web.3", "web.4"].map(TaskId::from);
         let new: Vec<_> =
             cluster.executors().filter(|of| !cluster.tasks_of(of).any(|task| old.contains(task))).cloned().collect();
-        new.iter().for_each(|executor| cluster.end_executor(executor, 1));
+        new.iter().for_each(|executor| cluster.end_executor(executor, 1).unwrap());
     }
     let marathon = cluster.scheduler(&id).unwrap();
     let old: Vec<_> = marathon.tasks().filter(|task| task.is_up()).map(|task| task.launch.id.as_str()).collect();
@@ -176,7 +176,7 @@ fn it_is_the_same_through_the_messages_of_mesos() {
         run_for(&mut cluster, 10.0);
         deploy(&mut cluster, &id, app("good day"));
         let dead = executor_of(&cluster, &"web.2".into());
-        cluster.end_executor(&dead, 9);
+        cluster.end_executor(&dead, 9).unwrap();
         run_for(&mut cluster, 20.0);
         let marathon = cluster.scheduler(&id).unwrap();
         assert_eq!(marathon.tasks().filter(|task| task.is_up()).count(), 3);

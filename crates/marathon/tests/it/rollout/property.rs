@@ -103,7 +103,7 @@ struct Run {
 impl Run {
     fn deploy(&mut self, restart: &[SmolStr]) {
         let target = target(&group(&self.apps));
-        self.cluster.tell(&self.id, |watched, calls| watched.deploy(target, restart, calls));
+        self.cluster.tell(&self.id, |watched, calls| watched.deploy(target, restart, calls)).unwrap();
     }
 
     fn executor(&self, number: usize) -> Option<ExecutorRef> {
@@ -115,7 +115,7 @@ impl Run {
     fn act(&mut self, number: usize, act: impl FnOnce(&TaskId, &mut Reports)) {
         let Some(executor) = self.executor(number) else { return };
         let Some(task) = self.cluster.tasks_of(&executor).next().cloned() else { return };
-        self.cluster.act(&executor, |_, reports| act(&task, reports));
+        self.cluster.act(&executor, |_, reports| act(&task, reports)).unwrap();
     }
 
     fn turn(&mut self, turn: &Turn) {
@@ -154,12 +154,14 @@ impl Run {
             Turn::Finish(number) => self.act(number, |task, reports| reports.finished(task)),
             Turn::EndExecutor(number) => {
                 if let Some(executor) = self.executor(number) {
-                    self.cluster.end_executor(&executor, 9);
+                    self.cluster.end_executor(&executor, 9).unwrap();
                 }
             }
             Turn::Sicken(number) => {
                 if let Some(executor) = self.executor(number) {
-                    self.cluster.act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports));
+                    self.cluster
+                        .act(&executor, |executor, reports| executor.message(FAIL_CHECKS.to_vec(), reports))
+                        .unwrap();
                 }
             }
             Turn::LoseAgent(number) => {
@@ -173,7 +175,7 @@ impl Run {
                 let told = &self.cluster.scheduler(&self.id).unwrap().told;
                 if let Some(index) = number.checked_rem(told.len()) {
                     let status = told[told.len() - 1 - index].clone();
-                    self.cluster.deliver(&self.id, Event::Update(status));
+                    self.cluster.deliver(&self.id, Event::Update(status)).unwrap();
                 }
             }
         }
