@@ -35,7 +35,7 @@ use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resource, Resources, SumError};
+use crate::resources::{Quantities, Resource, Resources, Shortfall, SumError};
 use crate::role::Role;
 use crate::time::Time;
 use smol_str::SmolStr;
@@ -149,6 +149,104 @@ pub enum AllocatorError {
         /// The resource that cannot be added.
         source: SumError,
     },
+    /// A framework without an id: two of them would be one.
+    #[error("a framework has no id")]
+    FrameworkWithoutId,
+    /// A task of an agent is said to be on another one.
+    #[error("a task of agent {agent} is said to be on agent {found}")]
+    OnOtherAgent {
+        /// The agent whose tasks were given.
+        agent: AgentId,
+        /// The agent that the task names.
+        found: AgentId,
+    },
+    /// No task holds just these resources: it was never launched, or has ended.
+    #[error("framework {} has no task that holds {} of agent {} under role {}; in all its tasks hold {}",
+        task.framework, quoted(&task.resources), task.agent, task.role, quoted(held))]
+    NotHeld {
+        /// The task as it was given.
+        task: Box<Holding>,
+        /// The resources that tasks of the framework hold of the agent under that role.
+        held: Resources,
+    },
+    /// No live offer is of just these resources: it was never made, or has ended.
+    #[error("framework {} has no offer of {} of agent {} under role {}; it is offered {}",
+        offer.framework, quoted(&offer.resources), offer.agent, offer.role, quoted(offered))]
+    NotOffered {
+        /// The offer as it was given.
+        offer: Box<Holding>,
+        /// The resources of the agent that are offered to the framework under that role.
+        offered: Resources,
+    },
+    /// The tasks launched on offers hold more than was offered.
+    #[error("tasks on agent {agent} do not fit their offers: {shortfall}")]
+    TaskTooLarge {
+        /// The agent.
+        agent: AgentId,
+        /// The resource of which there is too little.
+        shortfall: Box<Shortfall>,
+    },
+    /// An agent has not available, or not in the offers that end, what a conversion consumes.
+    #[error("agent {agent} cannot be converted: {shortfall}")]
+    NotAvailable {
+        /// The agent.
+        agent: AgentId,
+        /// The resource of which there is too little.
+        shortfall: Box<Shortfall>,
+    },
+    /// The resources of an agent cannot be added up after a conversion.
+    #[error("the resources of agent {agent} cannot be added up: {source}")]
+    Uncountable {
+        /// The agent.
+        agent: AgentId,
+        /// The resource that cannot be added.
+        source: SumError,
+    },
+    /// An agent is to be removed of which something is offered or in use.
+    #[error("agent {agent} is in use: {} are offered, {} are allocated", quoted(offered), quoted(allocated))]
+    AgentInUse {
+        /// The agent.
+        agent: AgentId,
+        /// The resources in live offers.
+        offered: Resources,
+        /// The resources that tasks hold.
+        allocated: Resources,
+    },
+    /// A framework is to be removed that has live offers or tasks.
+    #[error("framework {framework} has {holdings} offers and tasks under role {role}")]
+    FrameworkInUse {
+        /// The framework.
+        framework: FrameworkId,
+        /// The first of its roles under which it holds something.
+        role: Role,
+        /// The number of its live offers and tasks under that role.
+        holdings: u64,
+    },
+}
+
+/// Returns resources as text for a message, where none are "nothing".
+fn quoted(resources: &Resources) -> String {
+    if resources.is_empty() { "nothing".to_owned() } else { resources.to_string() }
+}
+
+/// Offers of one agent to one framework under one role that end together, and what becomes of them.
+///
+/// First the conversions are made, in their order; then the tasks hold part of the result; the rest is available again.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "callers of allocators construct these")]
+pub struct EndedOffers<'a> {
+    /// The framework that they were made to.
+    pub framework: &'a FrameworkId,
+    /// The role under which they were made.
+    pub role: &'a Role,
+    /// The agent.
+    pub agent: &'a AgentId,
+    /// The resources of each offer, just as it was made.
+    pub offers: &'a [&'a Resources],
+    /// The conversions of offered resources: reservations, volumes and the like.
+    pub conversions: &'a [Conversion],
+    /// The resources of each task that is launched.
+    pub tasks: &'a [&'a Resources],
 }
 
 /// Level one as a whole: keeps account of agents, frameworks and roles, and decides which framework is offered what.
@@ -172,19 +270,19 @@ pub trait Allocator: fmt::Debug + Send {
     /// If the agent is unknown, or its resources cannot be added up.
     fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError>;
 
-    /// Replaces what tasks hold of an agent that comes back after a broken connection: `ended` are those that have ended
-    /// meanwhile, `held` are those that were not known. It counts as no allocation.
+    /// Replaces the metadata and the total of an agent that comes back after a broken connection, and what tasks hold of it:
+    /// `ended` are those that have ended meanwhile, `held` are those that were not known. It counts as no allocation.
     ///
     /// # Errors
     ///
-    /// If the agent is unknown, or what it holds cannot be added up.
-    fn adopt(&mut self, agent: &AgentId, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError>;
+    /// If the agent is unknown, one of the ended tasks is, or the agent or what it holds cannot be added up.
+    fn readmit_agent(&mut self, agent: &Arc<Agent>, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError>;
 
     /// Removes an agent on which nothing is offered or in use any more.
     ///
     /// # Errors
     ///
-    /// If the agent is unknown.
+    /// If the agent is unknown or in use.
     fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError>;
 
     /// Activates or deactivates an agent: an inactive one is not offered.
@@ -198,7 +296,7 @@ pub trait Allocator: fmt::Debug + Send {
     ///
     /// # Errors
     ///
-    /// If the framework is known.
+    /// If the framework is known or has no id, or a task did not come with its agent.
     fn add_framework(&mut self, framework: &Arc<Framework>, held: &[Holding]) -> Result<(), AllocatorError>;
 
     /// Replaces the metadata of a framework, and subscribes it to just its present roles.
@@ -212,7 +310,7 @@ pub trait Allocator: fmt::Debug + Send {
     ///
     /// # Errors
     ///
-    /// If the framework is unknown.
+    /// If the framework is unknown, or has offers or tasks.
     fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError>;
 
     /// Activates or deactivates a framework: an inactive one is offered nothing, and its refusals are forgotten.
@@ -250,25 +348,36 @@ pub trait Allocator: fmt::Debug + Send {
     /// Sets the hosts that may be offered; none = all.
     fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>);
 
+    /// Ends offers: tasks hold part of them from now on, the rest is available again.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, one of the offers is not live, the tasks hold more than was offered, or the results cannot be
+    /// added up.
+    fn end_offers(&mut self, ended: &EndedOffers<'_>) -> Result<(), AllocatorError>;
+
     /// Ends an offer: `tasks` hold part of it from now on, the rest is available again.
     ///
     /// # Errors
     ///
-    /// If the agent is unknown, or what tasks hold on it cannot be added up.
-    fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError>;
+    /// See [`Self::end_offers`].
+    fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
+        let Holding { framework, role, agent, resources } = offer;
+        self.end_offers(&EndedOffers { framework, role, agent, offers: &[resources], conversions: &[], tasks })
+    }
 
     /// Ends a task: what it held is available again.
     ///
     /// # Errors
     ///
-    /// If the agent is unknown.
+    /// If the agent is unknown, or there is no such task on it.
     fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError>;
 
-    /// Converts resources of an agent: what is consumed is part of its total.
+    /// Converts resources of an agent that are available.
     ///
     /// # Errors
     ///
-    /// If the agent is unknown.
+    /// If the agent is unknown, what is consumed is not available, or the result cannot be added up.
     fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError>;
 
     /// Records that a framework refuses these resources, and any part of them, until then.

@@ -4,13 +4,20 @@
 //! [`adopt`](Books::adopt). Each keeps the ledger of agents, the trees of shares and the accounts of quota in step. Debug
 //! builds assert conservation after each: of an agent, total = available + offered + allocated.
 
+mod account;
+mod agents;
 mod balance;
+mod holdings;
 mod ledger;
 mod membership;
 mod orders;
 
+pub(super) use account::Account;
+use account::TaskFault;
+use agents::converted;
 pub(super) use balance::Balance;
-pub(super) use ledger::{Account, Ledger};
+use holdings::Holdings;
+pub(super) use ledger::Ledger;
 pub(super) use membership::{Member, Membership, RoleFilter};
 
 use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx};
@@ -19,16 +26,14 @@ use super::resource_names::ResourceNames;
 use super::share::{Totals, Weight};
 use super::sorter::Sorter;
 use super::tree::ClientId;
-use super::{AllocatorError, Holding};
-use crate::agent::Agent;
+use super::{AllocatorError, EndedOffers, Holding};
 use crate::framework::Framework;
-use crate::offer::Conversion;
-use crate::resources::{Quantities, Resource, Resources, Scalar, SumError};
+use crate::id::{AgentId, FrameworkId};
+use crate::resources::{Quantities, Resources};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The accounts of agents, of the members of roles, and of quota, kept in step.
@@ -108,7 +113,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     // The four verbs.
 
-    /// Moves available resources of an agent into an offer to a member, and returns them. If it `extends` an earlier offer,
+    /// Moves available resources of an agent into an offer to a member, and returns them. If it extends an `earlier` offer,
     /// both count as one holding.
     #[inline]
     pub(super) fn offer(
@@ -117,146 +122,169 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         member: MemberIx,
         portion: Portion,
         at: Time,
-        extends: bool,
+        earlier: Option<&Resources>,
     ) -> Resources {
         let offer = match portion {
-            Portion::Whole => self.ledger.offer_whole(agent),
+            Portion::Whole => self.ledger.offer_whole(agent, member, earlier),
             Portion::Part(offer) => {
-                self.ledger.offer(agent, &offer);
+                self.ledger.offer(agent, member, &offer, earlier);
                 offer
             }
         };
         self.quotas.add_held(self.names.weigh(&offer));
         self.charge(member, agent, &offer, 1);
         self.membership.note_offer(member, at);
-        self.membership.add_holdings(member, u64::from(!extends));
+        self.membership.add_holdings(member, u64::from(earlier.is_none()));
         self.assert_conservation(agent);
         offer
     }
 
-    /// Ends an offer: `tasks` hold part of it from now on, the rest is available. Returns the member if it was removed with
-    /// its last holding. Fails, and changes nothing, if what the tasks hold cannot be added up.
-    pub(super) fn end_offer(
+    /// Ends offers of an agent: `tasks` hold part of them from now on, the rest is available. Returns the member if it was
+    /// removed with its last holding. On an error nothing has changed.
+    #[inline]
+    pub(super) fn end_offers(
         &mut self,
         agent: AgentIx,
-        offer: &Holding,
-        tasks: &[&Resources],
-    ) -> Result<Option<MemberIx>, SumError> {
-        self.ledger.end_offer(agent, &offer.resources, tasks)?;
+        ended: &EndedOffers<'_>,
+    ) -> Result<Option<MemberIx>, AllocatorError> {
+        let member = self.find_holder(ended.framework, ended.role);
+        let offered = |member| self.ledger[agent].first_not_offered(member, ended.offers).is_none();
+        let Some(member) = member.filter(|member| offered(*member)) else {
+            return Err(self.not_offered(agent, member, ended));
+        };
+        match ended.offers {
+            [offer] if ended.conversions.is_empty() => {
+                let (offers, tasks) = (ended.offers, ended.tasks);
+                let change = account::EndedOffers { member, offers, offered: offer, left: offer, total: None, tasks };
+                self.ledger.end_offers(agent, change).map_err(|fault| fault.of(ended.agent))?;
+            }
+            _ => self.end_converted_offers(agent, member, ended)?,
+        }
         self.overcommitted_changed();
-        let removed = self.move_to_tasks(agent, offer, tasks);
-        self.names.forget_unused();
-        Ok(removed)
-    }
-
-    /// Charges tasks for what they hold of an offer, in place of the offer. Returns the member if it was removed.
-    fn move_to_tasks(&mut self, agent: AgentIx, offer: &Holding, tasks: &[&Resources]) -> Option<MemberIx> {
-        self.quotas.remove_held(self.names.weigh(&offer.resources));
-        for task in tasks {
+        for offer in ended.offers {
+            self.quotas.remove_held(self.names.weigh(offer));
+        }
+        for task in ended.tasks {
             self.quotas.add_held(self.names.weigh(task));
         }
         self.quota_room_changed();
         self.assert_conservation(agent);
-        let member = self.holder(offer)?;
-        if !tasks.is_empty() {
+        if !ended.tasks.is_empty() {
             self.membership.note_launch(member);
         }
-        self.release(member, agent, &offer.resources);
-        for task in tasks {
+        for offer in ended.offers {
+            self.release(member, agent, offer);
+        }
+        for task in ended.tasks {
             self.charge(member, agent, task, 0);
         }
-        self.membership.add_holdings(member, tasks.len() as u64);
-        self.end_holding(member)
+        self.membership.add_holdings(member, ended.tasks.len() as u64);
+        let removed = self.end_holdings(member, ended.offers.len() as u64);
+        self.names.forget_unused();
+        Ok(removed)
     }
 
-    /// Ends a task: what it held is available. Returns the member if it was removed with its last holding.
-    #[must_use]
-    pub(super) fn end_task(&mut self, agent: AgentIx, task: &Holding) -> Option<MemberIx> {
-        self.ledger.end_task(agent, &task.resources);
+    /// Ends offers that operations convert parts of, or several at once.
+    fn end_converted_offers(
+        &mut self,
+        agent: AgentIx,
+        member: MemberIx,
+        ended: &EndedOffers<'_>,
+    ) -> Result<(), AllocatorError> {
+        let account = &self.ledger[agent];
+        let old = account.total().clone();
+        let offered = holdings::sum(ended.offers.iter().copied());
+        let (mut left, mut total) = (offered.clone(), old.clone());
+        for conversion in ended.conversions {
+            for sum in [&mut left, &mut total] {
+                *sum = converted(sum, conversion, ended.agent)?;
+            }
+        }
+        let converted = !ended.conversions.is_empty();
+        if converted {
+            self.check_conversion(agent, &total)?;
+        }
+        let change = account::EndedOffers {
+            member,
+            offers: ended.offers,
+            offered: &offered,
+            left: &left,
+            total: converted.then(|| total.clone()),
+            tasks: ended.tasks,
+        };
+        self.ledger.end_offers(agent, change).map_err(|fault| fault.of(ended.agent))?;
+        if converted {
+            self.total_changed(&old, &total);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn not_offered(&self, agent: AgentIx, member: Option<MemberIx>, ended: &EndedOffers<'_>) -> AllocatorError {
+        let account = &self.ledger[agent];
+        let first = member.and_then(|member| account.first_not_offered(member, ended.offers)).unwrap_or(0);
+        let offer = Holding {
+            framework: ended.framework.clone(),
+            role: ended.role.clone(),
+            agent: ended.agent.clone(),
+            resources: ended.offers.get(first).map_or_else(Resources::new, |offer| Resources::clone(offer)),
+        };
+        let offered = member.map_or_else(Resources::new, |member| account.offered_to(member));
+        AllocatorError::NotOffered { offer: Box::new(offer), offered }
+    }
+
+    /// Ends a task: what it held is available. Returns the member if it was removed with its last holding. On an error
+    /// nothing has changed.
+    pub(super) fn end_task(&mut self, agent: AgentIx, task: &Holding) -> Result<Option<MemberIx>, AllocatorError> {
+        let member = self.holder(task);
+        let is_charged = self.ledger.end_task(agent, member, task).ok_or_else(|| self.not_held(agent, member, task))?;
         self.overcommitted_changed();
         self.quotas.remove_held(self.names.weigh(&task.resources));
         self.quota_room_changed();
         self.assert_conservation(agent);
-        let removed = self.holder(task).and_then(|member| {
+        let removed = member.filter(|_| is_charged).and_then(|member| {
             self.release(member, agent, &task.resources);
-            self.end_holding(member)
+            self.end_holdings(member, 1)
         });
         self.names.forget_unused();
-        removed
+        Ok(removed)
+    }
+
+    #[cold]
+    fn not_held(&self, agent: AgentIx, member: Option<MemberIx>, task: &Holding) -> AllocatorError {
+        let held = self.ledger[agent].holdings().sum_of_tasks(member, task);
+        AllocatorError::NotHeld { task: Box::new(task.clone()), held }
     }
 
     /// Takes back an offer of an allocation that was only tried, as if it had not been made. `extended` are the members of
     /// which an offer counts as more than one allocation.
     pub(super) fn take_back(&mut self, agent: AgentIx, offer: &Holding, extended: &[MemberIx]) {
-        let freed = self.ledger.end_offer(agent, &offer.resources, &[]);
-        debug_assert!(freed.is_ok(), "no task holds any of it");
-        self.quotas.remove_held(self.names.weigh(&offer.resources));
         let Some(member) = self.holder(offer) else { return };
+        self.ledger.take_back(agent, member, &offer.resources);
+        self.quotas.remove_held(self.names.weigh(&offer.resources));
         self.release(member, agent, &offer.resources);
         let allocations = 1 + extended.iter().filter(|other| **other == member).count();
         self.membership.uncount(member, allocations as u64);
-        self.membership.end_holding(member);
+        self.membership.end_holdings(member, 1);
         self.assert_conservation(agent);
     }
 
     /// Charges frameworks for tasks that were registered with an agent, or before their framework. The tasks of a framework
-    /// under one role on one agent count as one allocation.
-    pub(super) fn adopt(&mut self, tasks: &[Holding]) {
-        self.adopt_as(tasks, 1);
-    }
-
-    /// Replaces what `ended` tasks held of an agent by what is `held`, besides what is `known` to stay. It counts as no
-    /// allocation. Returns the members that were removed with their last holding.
-    pub(super) fn replace_held(
-        &mut self,
-        agent: AgentIx,
-        known: Resources,
-        held: &[Holding],
-        ended: &[Holding],
-    ) -> Result<Vec<MemberIx>, AllocatorError> {
-        let account = &self.ledger[agent];
-        let info = Arc::clone(account.agent());
-        let uncountable = |source| AllocatorError::Held { agent: info.id.clone(), source };
-        let mut allocated = known;
-        held.iter().try_for_each(|task| allocated.try_add(&task.resources)).map_err(uncountable)?;
-        let present = Agent { resources: account.total().clone(), ..Agent::clone(&info) };
-        self.check_totals(&present, Some(agent), account.offered(), &allocated)?;
-        self.ledger.hold(agent, allocated).map_err(uncountable)?;
-        self.overcommitted_changed();
-        for task in held {
-            self.quotas.add_held(self.names.weigh(&task.resources));
-        }
-        for task in ended {
-            self.quotas.remove_held(self.names.weigh(&task.resources));
-        }
-        self.adopt_as(held, 0);
-        let mut removed = Vec::new();
-        for task in ended {
-            if let Some(member) = self.holder(task) {
-                self.release(member, agent, &task.resources);
-                removed.extend(self.end_holding(member));
+    /// under one role on one agent count as so many allocations together.
+    fn adopt(&mut self, tasks: &[Holding], allocations: u64) {
+        let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), Vec<&Resources>> = IndexMap::new();
+        for task in tasks {
+            let Some(agent) = self.ledger.find(&task.agent) else { continue };
+            match self.membership.find_framework(&task.framework) {
+                Some(framework) => sums.entry((framework, &task.role, agent)).or_default().push(&task.resources),
+                None => self.ledger.holdings_mut(agent).orphans.push(task.clone()),
             }
         }
-        self.quota_room_changed();
-        self.names.forget_unused();
-        self.assert_conservation(agent);
-        Ok(removed)
-    }
-
-    fn adopt_as(&mut self, tasks: &[Holding], allocations: u64) {
-        let mut sums: IndexMap<(FrameworkIx, &Role, AgentIx), (Resources, u64)> = IndexMap::new();
-        for task in tasks {
-            let framework = self.membership.find_framework(&task.framework);
-            let Some((framework, agent)) = framework.zip(self.ledger.find(&task.agent)) else { continue };
-            let (sum, tasks) = sums.entry((framework, &task.role, agent)).or_default();
-            sum.insert(&task.resources);
-            *tasks += 1;
-        }
-        for ((framework, role, agent), (sum, tasks)) in sums {
+        for ((framework, role, agent), tasks) in sums {
             let member = self.membership.get_or_insert_member(framework, role, &mut self.quotas);
-            self.membership.add_holdings(member, tasks);
-            self.charge(member, agent, &sum, allocations);
-            self.assert_conservation(agent);
+            self.membership.add_holdings(member, tasks.len() as u64);
+            self.charge(member, agent, &holdings::sum(tasks.iter().copied()), allocations);
+            self.ledger.holdings_mut(agent).tasks.extend(tasks.into_iter().map(|task| (member, task.clone())));
         }
     }
 
@@ -272,145 +300,27 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.release(member, order, weighed, &mut self.quotas);
     }
 
-    fn end_holding(&mut self, member: MemberIx) -> Option<MemberIx> {
-        self.membership.end_holding(member);
+    fn end_holdings(&mut self, member: MemberIx, ended: u64) -> Option<MemberIx> {
+        self.membership.end_holdings(member, ended);
         self.membership.remove_if_unused(member, &mut self.quotas).then_some(member)
     }
 
     /// Returns the member that holds an offer or a task.
     fn holder(&self, holding: &Holding) -> Option<MemberIx> {
-        let framework = self.membership.find_framework(&holding.framework)?;
-        self.membership.find_member(framework, &holding.role)
+        self.find_holder(&holding.framework, &holding.role)
+    }
+
+    fn find_holder(&self, framework: &FrameworkId, role: &Role) -> Option<MemberIx> {
+        self.membership.find_member(self.membership.find_framework(framework)?, role)
     }
 
     #[inline]
     fn assert_conservation(&self, agent: AgentIx) {
         debug_assert!(
             self.ledger.is_balanced(agent),
-            "total = available + offered + allocated does not hold of {:?}",
+            "total = available + offered + allocated, or a sum of holdings, does not hold of {:?}",
             self.ledger[agent]
         );
-    }
-
-    // Agents: what there is.
-
-    /// Checks that the cluster can be counted with an agent's new total in place of its old one. An agent counts with its
-    /// total of each name, or with the amount that is held if that is larger.
-    fn check_totals(
-        &self,
-        agent: &Agent,
-        old: Option<AgentIx>,
-        offered: &Resources,
-        allocated: &Resources,
-    ) -> Result<(), AllocatorError> {
-        let mut sums: BTreeMap<&str, u128> = scalar_sums(&agent.resources).collect();
-        let overcommitted = Balance::new(&agent.resources, offered, allocated).overcommitted;
-        for (name, excess) in overcommitted.iter() {
-            *sums.entry(name).or_default() += u128::from(excess.as_milli());
-        }
-        let old = old.map(|ix| &self.ledger[ix]);
-        let old_total = old.map_or_else(Quantities::new, |old| old.total().quantities());
-        for (name, amount) in sums {
-            let total = self.names.find(name).map_or(0, |name| self.totals.amount(name));
-            let excess = old.and_then(Account::overcommitted).map_or(Scalar::ZERO, |excess| excess.amount(name));
-            let others = u128::from(total.saturating_sub(old_total.amount(name).as_milli()))
-                + u128::from(self.ledger.overcommitted(name).saturating_sub(excess.as_milli()));
-            if others + amount >= u128::from(u64::MAX) {
-                return Err(AllocatorError::ClusterTooLarge { agent: agent.id.clone(), name: name.into() });
-            }
-        }
-        Ok(())
-    }
-
-    /// Opens an account for a new agent on which tasks hold resources already.
-    pub(super) fn add_agent(&mut self, agent: &Arc<Agent>, tasks: &[Holding]) -> Result<(), AllocatorError> {
-        let held = |source| AllocatorError::Held { agent: agent.id.clone(), source };
-        let mut allocated = Resources::new();
-        tasks.iter().try_for_each(|task| allocated.try_add(&task.resources)).map_err(held)?;
-        self.check_totals(agent, None, &Resources::new(), &allocated)?;
-        self.ledger.open(agent, allocated).map_err(held)?;
-        self.overcommitted_changed();
-        self.total_changed(&Resources::new(), &agent.resources);
-        for task in tasks {
-            self.quotas.add_held(self.names.weigh(&task.resources));
-        }
-        self.adopt(tasks);
-        self.names.forget_unused();
-        Ok(())
-    }
-
-    /// Replaces the metadata and the total of an agent.
-    pub(super) fn update_agent(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
-        let account = &self.ledger[ix];
-        self.check_totals(agent, Some(ix), account.offered(), account.allocated())?;
-        let old = account.total().clone();
-        let held = |source| AllocatorError::Held { agent: agent.id.clone(), source };
-        self.ledger.update(ix, agent).map_err(held)?;
-        self.overcommitted_changed();
-        self.total_changed(&old, &agent.resources);
-        self.names.forget_unused();
-        self.assert_conservation(ix);
-        Ok(())
-    }
-
-    /// Closes the account of an agent of which nothing is held any more.
-    pub(super) fn remove_agent(&mut self, agent: AgentIx) {
-        let (id, old) = (self.ledger.id(agent).clone(), self.ledger[agent].total().clone());
-        self.total_changed(&old, &Resources::new());
-        self.ledger.close(&id);
-        self.overcommitted_changed();
-        self.names.forget_unused();
-    }
-
-    /// Converts part of an agent's total.
-    pub(super) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
-        let old = self.ledger[agent].total().clone();
-        self.ledger.convert(agent, conversion);
-        self.overcommitted_changed();
-        let new = self.ledger[agent].total().clone();
-        self.total_changed(&old, &new);
-        self.names.forget_unused();
-        self.assert_conservation(agent);
-    }
-
-    pub(super) fn set_agent_active(&mut self, agent: AgentIx, active: bool) {
-        self.ledger.set_active(agent, active);
-    }
-
-    /// Counts the uses of names that agents are, or are no longer, over-committed with.
-    #[inline]
-    fn overcommitted_changed(&mut self) {
-        if self.ledger.has_overcommitted_changes() {
-            self.count_overcommitted();
-        }
-    }
-
-    #[cold]
-    fn count_overcommitted(&mut self) {
-        for (name, is_overcommitted) in self.ledger.take_overcommitted_changes() {
-            if is_overcommitted {
-                self.names.retain(&name);
-            } else {
-                self.names.release_name(&name);
-            }
-        }
-    }
-
-    fn total_changed(&mut self, old: &Resources, new: &Resources) {
-        self.names.retain_all(new);
-        self.totals.sub(&self.names.scalars(old));
-        self.totals.add(&self.names.scalars(new));
-        self.quotas.total_changed(&mut self.names, old, new);
-        self.names.release_all(old);
-        self.quota_room_changed();
-    }
-
-    /// Roles that a quota had held back may now be offered more, on any agent.
-    #[inline]
-    fn quota_room_changed(&mut self) {
-        if !self.quotas.is_empty() {
-            self.ledger.mark_all_dirty();
-        }
     }
 
     // Dirty agents: those that the next batch visits.
@@ -454,19 +364,34 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     // Frameworks and roles: who may hold it. Members in a result are those whose refusals no longer count.
 
-    /// Adds a framework and charges it for its tasks.
-    #[must_use]
-    pub(super) fn add_framework(&mut self, framework: &Arc<Framework>, tasks: &[Holding]) -> Vec<MemberIx> {
+    /// Adds a framework and charges it for its tasks. Fails, and changes nothing, if one of them is not on its agent.
+    pub(super) fn add_framework(
+        &mut self,
+        framework: &Arc<Framework>,
+        tasks: &[Holding],
+    ) -> Result<Vec<MemberIx>, AllocatorError> {
+        let mut holdings: IndexMap<AgentIx, Holdings> = IndexMap::new();
+        for task in tasks {
+            let agent =
+                self.ledger.find(&task.agent).ok_or_else(|| AllocatorError::UnknownAgent(task.agent.clone()))?;
+            let holdings = holdings.entry(agent).or_insert_with(|| self.ledger[agent].holdings().clone());
+            if task.framework != framework.id || !holdings.remove_orphan(task) {
+                return Err(self.not_held(agent, None, task));
+            }
+        }
+        for (agent, holdings) in holdings {
+            *self.ledger.holdings_mut(agent) = holdings;
+        }
         let ix = self.membership.add_framework(framework);
         let revived = self.membership.subscribe(ix, &mut self.quotas);
-        self.adopt(tasks);
+        self.adopt(tasks, 1);
         if self.quotas.is_empty() {
             // The next allocation has to look at all agents, but at those that are not dirty only for the new members.
             self.newcomers.extend_from_slice(self.membership.members_of(ix));
         } else {
             self.ledger.mark_all_dirty();
         }
-        revived
+        Ok(revived)
     }
 
     /// Replaces what a framework says of itself, and subscribes it to just its present roles.
@@ -492,16 +417,20 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     }
 
     /// Removes a framework that holds nothing any more.
-    #[must_use]
-    pub(super) fn remove_framework(&mut self, ix: FrameworkIx) -> Vec<MemberIx> {
-        let mut removed = self.membership.members_of(ix).to_vec();
+    pub(super) fn remove_framework(&mut self, ix: FrameworkIx) -> Result<Vec<MemberIx>, AllocatorError> {
+        let (membership, id) = (&self.membership, self.membership.framework_id(ix).clone());
+        let mut removed = membership.members_of(ix).to_vec();
+        let in_use = removed.iter().map(|member| membership.member(*member)).find(|member| member.holdings() > 0);
+        if let Some(member) = in_use {
+            let (role, holdings) = (membership.role(member.role).clone(), member.holdings());
+            return Err(AllocatorError::FrameworkInUse { framework: id, role, holdings });
+        }
         removed.retain(|member| {
             self.membership.unsubscribe(*member);
             self.membership.remove_if_unused(*member, &mut self.quotas)
         });
-        let id = self.membership.framework_id(ix).clone();
         self.membership.remove_framework(&id);
-        removed
+        Ok(removed)
     }
 
     pub(super) fn set_framework_active(&mut self, framework: FrameworkIx, active: bool) {
@@ -555,11 +484,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     }
 }
 
-/// The sums of scalars by name, in thousandths: those of several kinds may be more than 64 bits hold.
-fn scalar_sums(resources: &Resources) -> impl Iterator<Item = (&str, u128)> {
-    let by_name = resources.iter().as_slice().chunk_by(|a, b| a.name() == b.name());
-    by_name.map(|alike| {
-        let amounts = alike.iter().filter_map(Resource::scalar);
-        (alike[0].name(), amounts.map(|amount| u128::from(amount.as_milli())).sum())
-    })
+impl TaskFault {
+    fn of(self, agent: &AgentId) -> AllocatorError {
+        let agent = agent.clone();
+        match self {
+            Self::TooLarge(shortfall) => AllocatorError::TaskTooLarge { agent, shortfall: Box::new(shortfall) },
+            Self::Uncountable(source) => AllocatorError::Held { agent, source },
+        }
+    }
 }

@@ -265,7 +265,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.offered_shared.entry(agent).or_default().extend(shared);
         }
         let earlier = self.merged.as_ref().and_then(|merged| merged.get(&(member, agent)).copied());
-        let resources = self.books.offer(agent, member, portion, self.at, earlier.is_some());
+        let extended = earlier.map(|earlier| &self.offers[earlier].resources);
+        let resources = self.books.offer(agent, member, portion, self.at, extended);
         if let Some(earlier) = earlier {
             self.offers[earlier].resources.insert(&resources);
             self.extended.push(member);

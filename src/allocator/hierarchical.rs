@@ -13,12 +13,12 @@ use super::refusals::Refusals;
 use super::rules::{Options, Rules};
 use super::share::Weight;
 use super::sorter::{Sorter, SorterChoice};
-use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
+use super::{AgentAccount, Allocator, AllocatorError, EndedOffers, Holding, RoleAccount};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
-use crate::resources::{Resource, Resources};
+use crate::resources::Resource;
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexSet;
@@ -141,10 +141,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         if self.books.ledger().find(&agent.id).is_some() {
             return Err(AllocatorError::AgentExists(agent.id.clone()));
         }
-        if let Some(resource) = find_conflict(held.iter().flat_map(|holding| holding.resources.iter())) {
-            let (agent, resource) = (agent.id.clone(), Box::new(resource));
-            return Err(AllocatorError::ConflictingHoldings { agent, resource });
-        }
+        check_agent_of(&agent.id, held)?;
         self.books.add_agent(agent, held)
     }
 
@@ -158,23 +155,23 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn adopt(&mut self, agent: &AgentId, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError> {
-        let ix = self.find_agent(agent)?;
-        let mut known = self.books.ledger()[ix].allocated().clone();
-        ended.iter().for_each(|task| known.remove(&task.resources));
-        if let Some(resource) = find_conflict(known.iter().chain(held.iter().flat_map(|held| held.resources.iter()))) {
-            let (agent, resource) = (agent.clone(), Box::new(resource));
-            return Err(AllocatorError::ConflictingHoldings { agent, resource });
-        }
-        let removed = self.books.replace_held(ix, known, held, ended)?;
+    fn readmit_agent(&mut self, agent: &Arc<Agent>, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError> {
+        let ix = self.find_agent(&agent.id)?;
+        check_agent_of(&agent.id, held)?;
+        check_agent_of(&agent.id, ended)?;
+        let before = Arc::clone(self.books.ledger()[ix].agent());
+        let removed = self.books.readmit_agent(ix, agent, held, ended)?;
         self.forget_refusals(removed);
+        if before.attributes != agent.attributes {
+            self.refusals.forget_agent(ix);
+        }
         Ok(())
     }
 
     fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
+        self.books.remove_agent(ix)?;
         self.refusals.forget_agent(ix);
-        self.books.remove_agent(ix);
         Ok(())
     }
 
@@ -188,7 +185,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         if self.books.membership().find_framework(&framework.id).is_some() {
             return Err(AllocatorError::FrameworkExists(framework.id.clone()));
         }
-        let revived = self.books.add_framework(framework, held);
+        if framework.id.as_str().is_empty() {
+            return Err(AllocatorError::FrameworkWithoutId);
+        }
+        let revived = self.books.add_framework(framework, held)?;
         self.forget_refusals(revived);
         Ok(())
     }
@@ -203,7 +203,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
 
     fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError> {
         let ix = self.find_framework(framework)?;
-        let removed = self.books.remove_framework(ix);
+        let removed = self.books.remove_framework(ix)?;
         self.forget_refusals(removed);
         Ok(())
     }
@@ -250,25 +250,22 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.books.mark_all_dirty();
     }
 
-    fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
-        let agent = self.find_agent(&offer.agent)?;
-        let removed = self.books.end_offer(agent, offer, tasks);
-        let held = |source| AllocatorError::Held { agent: offer.agent.clone(), source };
-        self.forget_refusals(removed.map_err(held)?);
+    fn end_offers(&mut self, ended: &EndedOffers<'_>) -> Result<(), AllocatorError> {
+        let agent = self.find_agent(ended.agent)?;
+        let removed = self.books.end_offers(agent, ended)?;
+        self.forget_refusals(removed);
         Ok(())
     }
 
     fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&task.agent)?;
-        let removed = self.books.end_task(agent, task);
+        let removed = self.books.end_task(agent, task)?;
         self.forget_refusals(removed);
         Ok(())
     }
 
     fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError> {
-        let ix = self.find_agent(agent)?;
-        self.books.convert(ix, conversion);
-        Ok(())
+        self.books.convert(self.find_agent(agent)?, conversion)
     }
 
     fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
@@ -359,19 +356,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     }
 }
 
-/// Returns a resource, no scalar, of which two tasks hold the same member: when one of them ended, the other would lose it.
-fn find_conflict<'a>(held: impl Iterator<Item = &'a Resource>) -> Option<Resource> {
-    let mut members = Resources::new();
-    for resource in held {
-        if resource.scalar().is_none() && !resource.is_shared() {
-            let one = Resources::try_from_iter([resource.clone()]).ok()?;
-            if members.saturating_sub(&one) != members {
-                return Some(resource.clone());
-            }
-            members = members.checked_add(&one).ok()?;
-        }
+/// Checks that the tasks of an agent are said to be on it.
+fn check_agent_of(agent: &AgentId, tasks: &[Holding]) -> Result<(), AllocatorError> {
+    match tasks.iter().find(|task| task.agent != *agent) {
+        Some(other) => Err(AllocatorError::OnOtherAgent { agent: agent.clone(), found: other.agent.clone() }),
+        None => Ok(()),
     }
-    None
 }
 
 #[cfg(test)]

@@ -300,10 +300,7 @@ impl<A: Allocator> Master<A> {
     }
 
     fn apply_plan(&mut self, offered: &Holding, numbers: &[OfferNumber], plan: Plan) -> Result<(), CommandError> {
-        for conversion in &plan.conversions {
-            self.allocator.convert(&offered.agent, conversion)?;
-        }
-        self.end_offers(numbers, &plan.holdings);
+        self.end_offers(offered, numbers, &plan.conversions, &plan.holdings)?;
         self.rescind_destroyed(&offered.agent, &plan.conversions);
         for (id, info) in plan.started {
             let of = ExecutorRef::new(offered.framework.clone(), offered.agent.clone(), id);
@@ -354,7 +351,7 @@ impl<A: Allocator> Master<A> {
     /// the scheduler has used them up.
     fn drop_accept(&mut self, framework: &FrameworkId, accept: Accept, error: &CommandError) {
         for number in self.live_offers(framework, &accept.offers) {
-            self.end_offer(number, &[]);
+            self.end_offer(number);
         }
         let dropped = self.framework(framework).map(|entry| lost_or(&entry.framework, TaskState::Dropped));
         let state = dropped.unwrap_or(TaskState::Lost);

@@ -180,12 +180,7 @@ impl<A: Allocator> Master<A> {
         let numbers = ended.missing.iter().chain(&ended.silently);
         let mut freed: Vec<Holding> = numbers.filter_map(|number| self.tasks.holding(*number)).cloned().collect();
         freed.extend(ended.executors.iter().filter_map(|executor| self.executors.holding(executor)).cloned());
-        self.allocator.adopt(&agent.id, held, &freed)?;
-        if let Err(error) = self.allocator.update_agent(agent) {
-            self.allocator.adopt(&agent.id, &freed, held)?;
-            return Err(error.into());
-        }
-        Ok(())
+        Ok(self.allocator.readmit_agent(agent, held, &freed)?)
     }
 
     fn add_executors(&mut self, agent: &AgentId, executors: Vec<RunningExecutor>) {

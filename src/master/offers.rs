@@ -1,9 +1,9 @@
 //! Offers: making, accepting, declining and rescinding them.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, Holding};
+use crate::allocator::{Allocator, EndedOffers, Holding};
 use crate::id::{AgentId, FrameworkId, OfferId};
-use crate::offer::{Filters, Offer};
+use crate::offer::{Conversion, Filters, Offer};
 use crate::resources::Resources;
 use crate::time::Time;
 use serde_json::Map;
@@ -145,7 +145,7 @@ impl<A: Allocator> Master<A> {
     ) -> Result<(), CommandError> {
         let numbers = if each { self.live_offers(framework, offers) } else { self.owned_offers(framework, offers)? };
         for number in numbers {
-            if let Some(holding) = self.end_offer(number, &[]) {
+            if let Some(holding) = self.end_offer(number) {
                 self.refuse(holding, filters)?;
             }
         }
@@ -167,19 +167,30 @@ impl<A: Allocator> Master<A> {
         Ok(sum)
     }
 
-    /// Ends several offers of one agent and role, and allocates what the launched tasks use.
-    pub(super) fn end_offers(&mut self, numbers: &[OfferNumber], tasks: &[Resources]) {
-        // A task may use resources of several offers, so all tasks are allocated with the first one that ends.
+    /// Ends offers of one agent and role, `offered` in all: converts part of them, and allocates what the launched tasks use.
+    pub(super) fn end_offers(
+        &mut self,
+        offered: &Holding,
+        numbers: &[OfferNumber],
+        conversions: &[Conversion],
+        tasks: &[Resources],
+    ) -> Result<(), CommandError> {
+        let Holding { framework, role, agent, .. } = offered;
+        let offers: Vec<&Resources> =
+            numbers.iter().map(|number| &self.offers.live[number].holding.resources).collect();
         let tasks: Vec<&Resources> = tasks.iter().collect();
-        let mut launched = tasks.as_slice();
+        let ended = EndedOffers { framework, role, agent, offers: &offers, conversions, tasks: &tasks };
+        self.allocator.end_offers(&ended)?;
         for number in numbers {
-            self.end_offer(*number, std::mem::take(&mut launched));
+            self.offers.live.remove(number);
         }
+        Ok(())
     }
 
-    pub(super) fn end_offer(&mut self, number: OfferNumber, tasks: &[&Resources]) -> Option<Holding> {
+    /// Ends an offer of which nothing is used.
+    pub(super) fn end_offer(&mut self, number: OfferNumber) -> Option<Holding> {
         let offer = self.offers.live.remove(&number)?;
-        self.allocator.end_offer(&offer.holding, tasks).expect("an agent is only removed after its offers");
+        self.allocator.end_offer(&offer.holding, &[]).expect("the allocator made the offer, and it was live");
         Some(offer.holding)
     }
 
@@ -206,7 +217,7 @@ impl<A: Allocator> Master<A> {
 
     pub(super) fn rescind_all(&mut self, numbers: Vec<OfferNumber>) {
         for number in numbers {
-            if let Some(holding) = self.end_offer(number, &[]) {
+            if let Some(holding) = self.end_offer(number) {
                 let offer = self.offer_id(number);
                 self.emit(Effect::Rescind { offer, framework: holding.framework });
             }
@@ -216,7 +227,7 @@ impl<A: Allocator> Master<A> {
     /// Ends the offers of a framework that is being removed, without rescinding them.
     pub(super) fn drop_offers(&mut self, framework: &FrameworkId) {
         for number in self.offers.select(|offer| offer.holding.framework == *framework) {
-            self.end_offer(number, &[]);
+            self.end_offer(number);
         }
     }
 }

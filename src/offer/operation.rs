@@ -98,6 +98,14 @@ pub struct Conversion {
     pub speculative: bool,
 }
 
+impl Conversion {
+    /// A conversion whose result later operations of the same accept can use.
+    #[must_use]
+    pub fn new(consumed: Resources, converted: Resources) -> Self {
+        Self { consumed, converted, speculative: true }
+    }
+}
+
 /// The reason why an operation is rejected. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]

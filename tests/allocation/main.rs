@@ -1,5 +1,6 @@
 //! Level one: results of the literature, reasons of the allocator, and journals that mean no good.
 
+mod checked;
 mod explain;
 mod explain_property;
 mod golden;

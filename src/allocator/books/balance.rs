@@ -157,11 +157,11 @@ pub(super) fn unshared(held: &Resources) -> Cow<'_, Resources> {
     }
 }
 
-fn shared_of(held: &Resources) -> impl Iterator<Item = &Resource> {
+pub(super) fn shared_of(held: &Resources) -> impl Iterator<Item = &Resource> {
     held.iter().filter(|resource| resource.is_shared())
 }
 
-fn has_shared(total: &Resources, shared: &Resource) -> bool {
+pub(super) fn has_shared(total: &Resources, shared: &Resource) -> bool {
     total.iter().any(|mine| mine.same_shared(shared))
 }
 

@@ -1,42 +1,17 @@
 //! [`Ledger`]: the account of each agent, and the agents that the next batch has to visit.
 
-use super::balance::{Balance, unshared};
+use super::account::{Account, EndedOffers, TaskFault};
+use super::balance::unshared;
+use super::holdings::Holdings;
 use crate::agent::Agent;
-use crate::allocator::index::{AgentIx, IdMap, WorkSet};
+use crate::allocator::Holding;
+use crate::allocator::index::{AgentIx, IdMap, MemberIx, WorkSet};
 use crate::id::AgentId;
-use crate::offer::Conversion;
 use crate::resources::{Quantities, Resource, Resources, SumError};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::ops;
 use std::sync::Arc;
-
-/// The account of one agent. With the agent's id it fits into a cache line; what offers seldom need is boxed.
-///
-/// Invariant: available = total − offered − allocated, where shared resources are not subtracted; see [`Balance`] for what
-/// holds where the total does not contain what is held.
-#[derive(Debug, Clone)]
-pub(in crate::allocator) struct Account {
-    base: Box<Base>,
-    /// The number of agents that were added before this one.
-    order: u64,
-    is_active: bool,
-    offered: Resources,
-    available: Resources,
-    has_gpus: bool,
-    /// Whether the total contains all that is held. If so, what is released becomes available without a look at the rest.
-    is_covered: bool,
-}
-
-/// The part of an account that is seldom used.
-#[derive(Debug, Clone)]
-struct Base {
-    agent: Arc<Agent>,
-    total: Resources,
-    allocated: Resources,
-    /// By name, the amount by which what is held exceeds the total; none if nothing does.
-    overcommitted: Option<Box<Quantities>>,
-}
 
 /// The accounts of all agents, and the *dirty* ones among them: those whose available resources no batch has visited since
 /// they, or what may be offered of them, changed.
@@ -58,110 +33,6 @@ pub(in crate::allocator) struct Ledger {
     overcommitted: BTreeMap<SmolStr, u64>,
     /// The names that came into that map, and those that went.
     overcommitted_changes: Vec<(SmolStr, bool)>,
-}
-
-impl Account {
-    /// The agent's metadata. Its present total is [`total`](Self::total).
-    pub(in crate::allocator) fn agent(&self) -> &Arc<Agent> {
-        &self.base.agent
-    }
-
-    /// The number of agents that were added before this one.
-    #[inline]
-    pub(in crate::allocator) fn order(&self) -> u64 {
-        self.order
-    }
-
-    /// Whether the agent may be offered at all.
-    #[inline]
-    pub(in crate::allocator) fn is_active(&self) -> bool {
-        self.is_active
-    }
-
-    /// All resources of the agent.
-    pub(in crate::allocator) fn total(&self) -> &Resources {
-        &self.base.total
-    }
-
-    /// The resources in live offers.
-    pub(in crate::allocator) fn offered(&self) -> &Resources {
-        &self.offered
-    }
-
-    /// The resources that tasks hold.
-    pub(in crate::allocator) fn allocated(&self) -> &Resources {
-        &self.base.allocated
-    }
-
-    /// The resources that can be offered now.
-    #[inline]
-    pub(in crate::allocator) fn available(&self) -> &Resources {
-        &self.available
-    }
-
-    /// The amounts by which what is held exceeds the total; none if nothing does.
-    pub(in crate::allocator) fn overcommitted(&self) -> Option<&Quantities> {
-        self.base.overcommitted.as_deref()
-    }
-
-    /// The same as a copy, without a look at what is boxed if the total contains all that is held.
-    #[inline]
-    fn if_uncovered(&self) -> Option<Box<Quantities>> {
-        if self.is_covered { None } else { self.base.overcommitted.clone() }
-    }
-
-    /// Whether the agent has gpus, in use or not.
-    pub(in crate::allocator) fn has_gpus(&self) -> bool {
-        self.has_gpus
-    }
-
-    /// Recomputes what is available.
-    fn settle(&mut self) {
-        self.has_gpus = self.base.total.iter().any(|resource| resource.name() == "gpus" && resource.scalar().is_some());
-        let Balance { available, is_covered, overcommitted } = self.balance();
-        (self.available, self.is_covered) = (available, is_covered);
-        self.base.overcommitted = (!overcommitted.is_empty()).then(|| Box::new(overcommitted));
-    }
-
-    fn balance(&self) -> Balance {
-        Balance::new(&self.base.total, &self.offered, &self.base.allocated)
-    }
-
-    /// Moves offered resources to the tasks that were launched on them, and the rest to what is available. On an error
-    /// nothing has changed.
-    fn end_offer(&mut self, offered: &Resources, tasks: &[&Resources]) -> Result<(), SumError> {
-        for (position, task) in tasks.iter().enumerate() {
-            if let Err(error) = self.base.allocated.try_add(task) {
-                tasks[..position].iter().for_each(|added| self.base.allocated.remove(added));
-                return Err(error);
-            }
-        }
-        self.offered.remove(offered);
-        let mut rest = unshared(offered).into_owned();
-        let fit = tasks.iter().all(|task| {
-            let task = unshared(task);
-            let fits = rest.contains(&task);
-            rest.remove(&task);
-            fits
-        });
-        // What a task holds beyond its offer was made of it by an operation.
-        self.give_back(&rest, fit);
-        Ok(())
-    }
-
-    fn end_task(&mut self, resources: &Resources) {
-        self.base.allocated.remove(resources);
-        self.give_back(&unshared(resources), true);
-    }
-
-    /// Adds resources that are not held any more to what is available. Where that is not all that changes, or they are more
-    /// than was ever held, recomputes it.
-    #[inline]
-    fn give_back(&mut self, released: &Resources, is_all: bool) {
-        if !(self.is_covered && is_all && self.available.try_add(released).is_ok()) {
-            self.settle();
-        }
-    }
 }
 
 /// Returns equal resources that share one list among agents. Disks do not: equal ones may be mounted differently.
@@ -202,39 +73,14 @@ impl Ledger {
     /// Opens an account for a new agent, of which tasks hold what is `allocated`.
     pub(super) fn open(&mut self, agent: &Arc<Agent>, allocated: Resources) -> Result<AgentIx, SumError> {
         agent.resources.check_types(&allocated)?;
-        let mut account = Account {
-            base: Box::new(Base {
-                agent: Arc::clone(agent),
-                total: pooled(&agent.resources, &mut self.pool.0),
-                allocated,
-                overcommitted: None,
-            }),
-            order: self.added,
-            is_active: true,
-            offered: Resources::new(),
-            available: Resources::new(),
-            has_gpus: false,
-            is_covered: false,
-        };
-        account.settle();
+        let total = pooled(&agent.resources, &mut self.pool.0);
+        let mut account = Account::new(agent, total, allocated, self.added);
         account.available = pooled(&account.available, &mut self.pool.1);
         let ix = self.agents.insert(agent.id.clone(), account);
         self.added += 1;
         self.count_overcommitted(None, ix);
         self.changed(ix);
         Ok(ix)
-    }
-
-    /// Replaces what tasks hold of an agent by what they turn out to hold.
-    pub(super) fn hold(&mut self, agent: AgentIx, allocated: Resources) -> Result<(), SumError> {
-        let account = &mut self.agents[agent];
-        account.total().check_types(&allocated)?;
-        account.base.allocated = allocated;
-        let before = account.base.overcommitted.clone();
-        account.settle();
-        self.count_overcommitted(before, agent);
-        self.changed(agent);
-        Ok(())
     }
 
     /// Closes an account of which nothing is held any more.
@@ -251,13 +97,15 @@ impl Ledger {
         self.mark_dirty(agent);
     }
 
-    /// Replaces the metadata and the total of an agent; what is held stays held.
-    pub(super) fn update(&mut self, ix: AgentIx, agent: &Arc<Agent>) -> Result<(), SumError> {
+    /// Replaces the metadata and the total of an agent, and what its tasks hold. The list of the tasks is the caller's to
+    /// change.
+    pub(super) fn update(&mut self, ix: AgentIx, agent: &Arc<Agent>, allocated: Resources) -> Result<(), SumError> {
         let account = &mut self.agents[ix];
         agent.resources.check_types(&account.offered)?;
-        agent.resources.check_types(account.allocated())?;
+        agent.resources.check_types(&allocated)?;
         account.base.total = agent.resources.clone();
         account.base.agent = Arc::clone(agent);
+        account.base.allocated = allocated;
         let before = account.base.overcommitted.clone();
         account.settle();
         self.count_overcommitted(before, ix);
@@ -266,8 +114,15 @@ impl Ledger {
     }
 
     /// Moves available resources into an offer. In the hot loop: touches nothing but what is offered.
-    pub(super) fn offer(&mut self, agent: AgentIx, resources: &Resources) {
+    pub(super) fn offer(
+        &mut self,
+        agent: AgentIx,
+        member: MemberIx,
+        resources: &Resources,
+        earlier: Option<&Resources>,
+    ) {
         let account = &mut self.agents[agent];
+        account.note_offer(member, resources, earlier);
         account.offered.insert(resources);
         account.available.remove(&unshared(resources));
         if account.available.is_empty() {
@@ -277,46 +132,59 @@ impl Ledger {
 
     /// Moves all available resources, none of which is shared, into an offer.
     #[inline]
-    pub(super) fn offer_whole(&mut self, agent: AgentIx) -> Resources {
+    pub(super) fn offer_whole(&mut self, agent: AgentIx, member: MemberIx, earlier: Option<&Resources>) -> Resources {
         let account = &mut self.agents[agent];
         let resources = std::mem::take(&mut account.available);
+        account.note_offer(member, &resources, earlier);
         account.offered.insert(&resources);
         self.with_available.remove(agent);
         resources
     }
 
-    /// Ends an offer; `tasks` hold part of it from now on. Fails, and changes nothing, if what they hold cannot be added up.
-    pub(super) fn end_offer(
-        &mut self,
-        agent: AgentIx,
-        offered: &Resources,
-        tasks: &[&Resources],
-    ) -> Result<(), SumError> {
+    /// Ends offers of a member; tasks hold part of them from now on. Fails, and changes nothing, if the tasks hold more than
+    /// that, or what they hold cannot be added up.
+    pub(super) fn end_offers(&mut self, agent: AgentIx, ended: EndedOffers<'_>) -> Result<(), TaskFault> {
         let account = &mut self.agents[agent];
-        let before = account.if_uncovered();
-        account.end_offer(offered, tasks)?;
+        let before = if ended.total.is_some() { account.base.overcommitted.clone() } else { account.if_uncovered() };
+        account.end_offers(ended)?;
         self.count_overcommitted(before, agent);
         self.changed(agent);
         Ok(())
     }
 
-    /// Converts part of an agent's total.
-    pub(super) fn convert(&mut self, agent: AgentIx, conversion: &Conversion) {
+    /// Ends an offer of which no task holds anything.
+    pub(super) fn take_back(&mut self, agent: AgentIx, member: MemberIx, offer: &Resources) {
+        let (offers, offered) = (&[offer][..], offer);
+        let ended = EndedOffers { member, offers, offered, left: offer, total: None, tasks: &[] };
+        let freed = self.end_offers(agent, ended);
+        debug_assert!(freed.is_ok(), "no task holds any of it");
+    }
+
+    /// Replaces an agent's total by a conversion of it.
+    pub(super) fn convert(&mut self, agent: AgentIx, total: Resources) {
         let account = &mut self.agents[agent];
-        account.base.total.remove(&conversion.consumed);
-        account.base.total.insert(&conversion.converted);
+        account.base.total = total;
         let before = account.base.overcommitted.clone();
         account.settle();
         self.count_overcommitted(before, agent);
         self.changed(agent);
     }
 
-    pub(super) fn end_task(&mut self, agent: AgentIx, resources: &Resources) {
+    /// Ends a task of a member, or of a framework that is not known. Returns whether the member was charged for it; none, and
+    /// nothing has changed, if there is no such task.
+    pub(super) fn end_task(&mut self, agent: AgentIx, member: Option<MemberIx>, task: &Holding) -> Option<bool> {
         let account = &mut self.agents[agent];
+        let is_charged = account.base.holdings.remove_task(member, task)?;
         let before = account.if_uncovered();
-        account.end_task(resources);
+        account.end_task(&task.resources);
         self.count_overcommitted(before, agent);
         self.changed(agent);
+        Some(is_charged)
+    }
+
+    /// Returns the lists of offers and tasks of an agent. What is allocated must be their sum in the end.
+    pub(super) fn holdings_mut(&mut self, agent: AgentIx) -> &mut Holdings {
+        &mut self.agents[agent].base.holdings
     }
 
     /// Returns the sum of the amounts by which agents are over-committed with a name, in thousandths.
@@ -367,9 +235,9 @@ impl Ledger {
         }
     }
 
-    /// Returns whether the invariant of an account holds.
+    /// Returns whether the invariants of an account hold.
     pub(super) fn is_balanced(&self, agent: AgentIx) -> bool {
-        self.agents[agent].available == self.agents[agent].balance().available
+        self.agents[agent].is_balanced()
     }
 
     /// Notes that what is available of an agent may have changed.
@@ -444,9 +312,23 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allocator::index::DenseIndex;
+    use crate::role::Role;
 
     fn agent(id: &str) -> Arc<Agent> {
         Arc::new(Agent::new(id, "cpus:1".parse().unwrap()))
+    }
+
+    const MEMBER: fn() -> MemberIx = || MemberIx::new(0);
+
+    fn end_offer(
+        ledger: &mut Ledger,
+        agent: AgentIx,
+        offer: &Resources,
+        tasks: &[&Resources],
+    ) -> Result<(), TaskFault> {
+        let (member, offers) = (MEMBER(), &[offer][..]);
+        ledger.end_offers(agent, EndedOffers { member, offers, offered: offer, left: offer, total: None, tasks })
     }
 
     #[test]
@@ -487,13 +369,13 @@ mod tests {
         let mut ledger = Ledger::default();
         let [a, b] = ["a", "b"].map(|id| ledger.open(&agent(id), Resources::new()).unwrap());
         ledger.take_dirty();
-        let offer = ledger.offer_whole(a);
+        let offer = ledger.offer_whole(a, MEMBER(), None);
         ledger.mark_all_dirty();
         assert_eq!(ledger.take_dirty(), [b]);
-        ledger.end_offer(a, &offer, &[&offer]).unwrap();
+        end_offer(&mut ledger, a, &offer, &[&offer]).unwrap();
         ledger.mark_all_dirty();
         assert_eq!(ledger.take_dirty(), [b], "a task has it all");
-        ledger.offer_whole(b);
+        ledger.offer_whole(b, MEMBER(), None);
         ledger.mark_all_dirty();
         assert!(!ledger.has_dirty(), "no agent has anything available");
     }
@@ -504,12 +386,16 @@ mod tests {
         let ports = Arc::new(Agent::new("a", "cpus:4;ports:[1-10]".parse().unwrap()));
         let [held, offer]: [Resources; 2] = ["cpus:1;ports:[1-2]", "cpus:2;ports:[5-10]"].map(|it| it.parse().unwrap());
         let agent = ledger.open(&ports, held.clone()).unwrap();
-        ledger.offer(agent, &offer);
+        ledger.holdings_mut(agent).tasks.push((MEMBER(), held.clone()));
+        ledger.offer(agent, MEMBER(), &offer, None);
         assert!(ledger.is_balanced(agent));
         let task: Resources = "cpus:1;ports:[5-5]".parse().unwrap();
-        ledger.end_offer(agent, &offer, &[&task]).unwrap();
+        end_offer(&mut ledger, agent, &offer, &[&task]).unwrap();
         assert!(ledger.is_balanced(agent));
-        ledger.end_task(agent, &held);
+        let role = Role::new("r").unwrap();
+        let task = Holding { framework: "f".into(), role, agent: "a".into(), resources: held };
+        assert_eq!(ledger.end_task(agent, Some(MEMBER()), &task), Some(true));
+        assert_eq!(ledger.end_task(agent, Some(MEMBER()), &task), None);
         assert!(ledger.is_balanced(agent));
         assert_eq!(*ledger[agent].available(), "cpus:3;ports:[1-4,6-10]".parse().unwrap());
     }
@@ -521,10 +407,13 @@ mod tests {
             ["cpus:9000000000000", "cpus:1;mem:1", "cpus(a):1;mem:1"].map(|it| it.parse().unwrap());
         let total = most.checked_add(&offer).unwrap();
         let agent = ledger.open(&Arc::new(Agent::new("a", total)), most.clone()).unwrap();
-        ledger.offer(agent, &offer);
-        assert!(ledger.end_offer(agent, &offer, &[&"mem:1".parse().unwrap(), &one]).is_err());
+        ledger.holdings_mut(agent).tasks.push((MEMBER(), most.clone()));
+        ledger.offer(agent, MEMBER(), &offer, None);
+        for tasks in [[&one, &offer], [&offer, &one]] {
+            assert!(end_offer(&mut ledger, agent, &offer, &tasks).is_err());
+        }
         assert_eq!((ledger[agent].allocated(), ledger[agent].offered()), (&most, &offer));
         assert!(ledger.is_balanced(agent));
-        ledger.end_offer(agent, &offer, &[&offer]).unwrap();
+        end_offer(&mut ledger, agent, &offer, &[&offer]).unwrap();
     }
 }

@@ -80,6 +80,13 @@ pub(in crate::allocator) struct Member {
     pub(in crate::allocator) useful_offer_at: Option<Time>,
 }
 
+impl Member {
+    /// Returns the number of its offers and tasks.
+    pub(in crate::allocator) fn holdings(&self) -> u64 {
+        self.holdings
+    }
+}
+
 /// The roles that a request for the next one in order is restricted to.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::allocator) enum RoleFilter<'a> {
@@ -488,10 +495,10 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         self.members[member].holdings += more;
     }
 
-    /// Counts an offer or a task that a member holds no longer.
-    pub(super) fn end_holding(&mut self, member: MemberIx) {
+    /// Counts offers and tasks that a member holds no longer.
+    pub(super) fn end_holdings(&mut self, member: MemberIx, ended: u64) {
         let holdings = &mut self.members[member].holdings;
-        *holdings = holdings.saturating_sub(1);
+        *holdings = holdings.saturating_sub(ended);
     }
 
     /// Notes when a member was offered something.
