@@ -56,7 +56,7 @@ fn what_is_not_held_is_not_given_back() {
         holding("f", "a", "cpus:{x}"),
         holding("f", "a", ""),
         Holding { role: Role::new("r/s").unwrap(), ..task.clone() },
-        offer.clone(),
+        offer,
     ] {
         let error = allocator.end_task(&wrong).unwrap_err();
         assert!(matches!(&error, AllocatorError::NotHeld { task, .. } if **task == wrong), "{error}");
@@ -230,7 +230,7 @@ impl Run {
             }
             8 => {
                 self.allocator.end_offer(&task, &[&more.resources])?;
-                forget(&mut self.offers, &[task.clone()]);
+                forget(&mut self.offers, std::slice::from_ref(&task));
                 self.tasks.push(Holding { resources: more.resources, ..task });
             }
             9 | 10 => {
