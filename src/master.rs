@@ -336,6 +336,11 @@ impl<A: Allocator> Master<A> {
         &self.config
     }
 
+    /// Returns the registered agents, in order of coming.
+    pub fn agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.agents.values()
+    }
+
     /// Returns an agent as it was registered and updated, if it is connected.
     pub(crate) fn connected_agent(&self, agent: &AgentId) -> Option<&Arc<Agent>> {
         self.agents.get(agent).filter(|agent| !self.inactive.is_disconnected(&agent.id))

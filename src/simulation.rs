@@ -3,27 +3,43 @@
 //! It is meant for tests, examples and experiments. Virtual time jumps to the next event, so an idle day costs nothing, and
 //! the same input always gives the same run. [`Cluster::run_paced`] calls back before each jump, so that a caller with a
 //! clock can make the same run in real time.
+//!
+//! What can go wrong, can go wrong here: schedulers and masters fail over ([`Cluster::fail_over`],
+//! [`Cluster::fail_master`]), agents are cut off ([`Cluster::partition`], [`Cluster::heal`]) or lost, executors end, and
+//! messages are lost, late, doubled or out of order ([`Cluster::with_network`]).
 
 mod agents;
+mod any;
+mod exchange;
 mod executors;
+mod failures;
+mod network;
 mod transport;
 
-pub use agents::Agents;
+pub use agents::{AgentWake, Agents};
+pub use any::AnyScheduler;
+pub use network::{Crossing, Fate, Faults};
 
 use crate::agent::Agent;
 use crate::allocator::{Allocator, AllocatorError, Hierarchical};
-use crate::delivery::{Closed, Delivery, Envelope, FrameworkMessage, Notice, Recipient};
+use crate::delivery::{AgentMessage, Delivery, Envelope, FrameworkMessage, Notice, Recipient};
 use crate::executor::{Executor, Reports};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId, TaskId};
 use crate::master::{Command, CommandError, Config, Emitted, ExecutorRef, Master};
-use crate::scheduler::{self, Calls, Event, Rejected, Scheduler};
+use crate::scheduler::{Call, Calls, Event, Scheduler};
 use crate::task::ExecutorInfo;
 use crate::time::Time;
 use crate::v1::Dialect;
 use indexmap::IndexMap;
+use network::Network;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
 use transport::Transport;
+
+/// The most refused commands that are kept.
+const MAX_REFUSED: usize = 1 << 16;
 
 /// A simulated cluster: a master, its frameworks and its agents.
 ///
@@ -62,13 +78,15 @@ use transport::Transport;
 /// assert_eq!(cluster.master().state().agents[0].allocated, "cpus:1;mem:64".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Cluster<S, A = Hierarchical> {
     delivery: Delivery<A>,
     members: IndexMap<FrameworkId, Member<S>>,
     agents: Agents,
     /// Messages to schedulers that do not come from the master: they are handled first.
     injected: VecDeque<(FrameworkId, FrameworkMessage)>,
+    network: Option<Box<Network>>,
+    refused: VecDeque<Refused>,
+    records: bool,
     /// Priority queue of future actions, by time and then in order of scheduling.
     agenda: BTreeMap<(Time, u64), Scheduled>,
     scheduled: u64,
@@ -79,12 +97,27 @@ pub struct Cluster<S, A = Hierarchical> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotInCluster {
+    /// There is no such agent.
+    #[error("agent {0} is not in the cluster")]
+    Agent(AgentId),
     /// No framework of that id was added with a scheduler.
     #[error("framework {0} has no scheduler in the cluster")]
     Framework(FrameworkId),
     /// The executor does not run.
     #[error("executor {} of framework {} does not run on agent {}", .0.executor, .0.framework, .0.agent)]
     Executor(ExecutorRef),
+}
+
+/// A command that was [scheduled](Cluster::schedule) and that the master has rejected.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The time of the command.
+    pub at: Time,
+    /// The command.
+    pub command: Command,
+    /// The reason.
+    pub error: CommandError,
 }
 
 /// A framework of the cluster with its scheduler.
@@ -100,7 +133,31 @@ struct Member<S> {
 enum Scheduled {
     Command(Box<Command>),
     WakeScheduler(FrameworkId),
-    WakeExecutor(ExecutorRef),
+    WakeAgent(AgentWake),
+    /// A message that arrives now.
+    Arrival(Box<Arrival>),
+}
+
+/// A message on its way.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "it is boxed where it is kept")]
+enum Arrival {
+    ToScheduler(FrameworkId, FrameworkMessage),
+    FromScheduler(FrameworkId, Call),
+    ToAgent(AgentId, AgentMessage),
+    FromAgent(Command),
+}
+
+impl<S: fmt::Debug, A: fmt::Debug> fmt::Debug for Cluster<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { delivery, members, agents, agenda, .. } = self;
+        f.debug_struct("Cluster")
+            .field("delivery", delivery)
+            .field("members", members)
+            .field("agents", agents)
+            .field("agenda", agenda)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: Scheduler> Cluster<S> {
@@ -116,12 +173,18 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// and get no events.
     #[must_use]
     pub fn with_master(master: Master<A>) -> Self {
-        let delivery = Delivery::new(master).bounded(u64::MAX, |_| 1).observing();
+        let mut agents = Agents::new();
+        for agent in master.agents() {
+            agents.receive(master.now(), &agent.id, AgentMessage::Registered(Arc::clone(agent)));
+        }
         Self {
-            delivery,
+            delivery: Self::delivery_of(master),
             members: IndexMap::new(),
-            agents: Agents::new(),
+            agents,
             injected: VecDeque::new(),
+            network: None,
+            refused: VecDeque::new(),
+            records: false,
             agenda: BTreeMap::new(),
             scheduled: 0,
             transport: Transport::InMemory,
@@ -133,6 +196,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     #[must_use]
     pub fn recording(mut self) -> Self {
         self.delivery = self.delivery.recording();
+        self.records = true;
         self
     }
 
@@ -215,7 +279,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.delivery.handle(self.now(), command)
     }
 
-    /// Schedules a command for `at`. If the master then rejects it, the error is dropped.
+    /// Schedules a command for `at`. If the master then rejects it, [`Cluster::poll_refused`] tells.
     pub fn schedule(&mut self, at: Time, command: Command) {
         self.push(at, Scheduled::Command(Box::new(command)));
     }
@@ -268,7 +332,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
 
     /// Wakes an executor: something that it waits for outside of the cluster has happened. Nothing happens if it has ended.
     pub fn wake_executor(&mut self, id: &ExecutorRef) {
-        self.agents.wake(self.now(), id);
+        self.agents.wake(self.now(), &AgentWake::Executor(id.clone()));
         self.collect_reports();
     }
 
@@ -297,6 +361,13 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.agents.unacknowledged()
+    }
+
+    /// Removes and returns the next [scheduled](Cluster::schedule) command that the master has rejected. The oldest are
+    /// dropped when there are more than 65,536.
+    #[must_use]
+    pub fn poll_refused(&mut self) -> Option<Refused> {
+        self.refused.pop_front()
     }
 
     /// Removes and returns the next message to the operators.
@@ -340,6 +411,15 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Runs everything that happens up to `until`.
     pub fn run_until(&mut self, until: Time) {
         while self.step(until).is_some() {}
+    }
+
+    /// Runs until nothing is to come any more, but not beyond `until`. Returns whether it has come to rest: a scheduler that
+    /// declines what it is offered, for example, gets it again and again, and never does.
+    pub fn run_until_idle(&mut self, until: Time) -> bool {
+        while let Some(next) = self.next_due().filter(|next| *next <= until) {
+            self.run_until(next);
+        }
+        self.next_due().is_none()
     }
 
     /// Runs everything that happens up to `until`, and calls `wait` with the new time before each jump in time.
@@ -389,73 +469,15 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self.members.get(framework).map(|member| &member.scheduler)
     }
 
+    /// Returns the scheduler of a framework. Calls are made with [`Cluster::tell`].
+    #[must_use]
+    pub fn scheduler_mut(&mut self, framework: &FrameworkId) -> Option<&mut S> {
+        self.members.get_mut(framework).map(|member| &mut member.scheduler)
+    }
+
     fn check_framework(&self, framework: &FrameworkId) -> Result<(), NotInCluster> {
         let is_here = self.members.contains_key(framework);
         if is_here { Ok(()) } else { Err(NotInCluster::Framework(framework.clone())) }
-    }
-
-    /// Delivers all messages to agents.
-    fn run_agents(&mut self) {
-        while let Some(Envelope { to, at, message, .. }) = self.delivery.poll_agent_message() {
-            self.agents.receive(at, &to, message);
-            self.collect_reports();
-        }
-    }
-
-    /// Schedules the commands of agents for now, which is after all deliveries of this instant, and sets their timers.
-    fn collect_reports(&mut self) {
-        while let Some(command) = self.agents.poll_command() {
-            self.schedule(self.now(), command);
-        }
-        while let Some((at, id)) = self.agents.poll_wake() {
-            self.wake(at, Scheduled::WakeExecutor(id));
-        }
-    }
-
-    /// Has a scheduler handle its next message. Returns false if there is none.
-    fn run_next_message(&mut self) -> bool {
-        let next = self.injected.pop_front();
-        let next =
-            next.or_else(|| self.delivery.poll_framework_message().map(|envelope| (envelope.to, envelope.message)));
-        let Some((framework, message)) = next else { return false };
-        let Some(member) = self.members.get_mut(&framework) else { return true };
-        let mut calls = Calls::new(self.delivery.now());
-        match message {
-            FrameworkMessage::Event(event) => {
-                let event = self.transport.event(&member.dialect, event);
-                scheduler::deliver(&mut member.scheduler, event, &mut calls);
-            }
-            FrameworkMessage::Rejected(rejected) => member.scheduler.rejected(rejected, &mut calls),
-            FrameworkMessage::Close(Closed::Removed) => self.drop_undelivered(&framework),
-            FrameworkMessage::Close(_) => {}
-        }
-        self.call(&framework, calls);
-        true
-    }
-
-    /// Drops the injected messages and the timers of a scheduler.
-    fn drop_undelivered(&mut self, framework: &FrameworkId) {
-        self.injected.retain(|(to, _)| to != framework);
-        self.agenda.retain(|_, action| !matches!(action, Scheduled::WakeScheduler(to) if to == framework));
-    }
-
-    /// Makes a scheduler's calls.
-    fn call(&mut self, framework: &FrameworkId, calls: Calls) {
-        for at in calls.wakes() {
-            self.wake(*at, Scheduled::WakeScheduler(framework.clone()));
-        }
-        for call in calls.into_vec() {
-            let Some(member) = self.members.get(framework) else { return };
-            match self.transport.call(&member.dialect, framework, call.clone()) {
-                Ok(call) => {
-                    let _ = self.delivery.call(self.now(), framework, call); // the scheduler gets a message
-                }
-                Err(error) => {
-                    let rejected = FrameworkMessage::Rejected(Rejected::new(call, error.to_string()));
-                    self.injected.push_back((framework.clone(), rejected));
-                }
-            }
-        }
     }
 
     /// Adds a wake-up to the agenda. At the end of time there is none: it could only be for now, again and again.
@@ -474,12 +496,21 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     fn execute(&mut self, action: Scheduled) {
         match action {
             Scheduled::Command(command) => {
-                let _ = self.command(*command);
+                if let Err(error) = self.command(Command::clone(&command)) {
+                    if self.refused.len() >= MAX_REFUSED {
+                        self.refused.pop_front();
+                    }
+                    self.refused.push_back(Refused { at: self.now(), command: *command, error });
+                }
             }
             Scheduled::WakeScheduler(framework) => {
-                let _ = self.tell(&framework, Scheduler::woken);
+                let _ = self.tell(&framework, Scheduler::woken); // its framework may have been removed
             }
-            Scheduled::WakeExecutor(id) => self.wake_executor(&id),
+            Scheduled::WakeAgent(wake) => {
+                self.agents.wake(self.now(), &wake);
+                self.collect_reports();
+            }
+            Scheduled::Arrival(arrival) => self.arrive(*arrival),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::invalid::InvalidForm;
 use crate::resources::Resources;
 use crate::role::Role;
 use serde_json::{Map, Value as Json};
+use std::time::Duration;
 
 /// A task: an id, the resources that it uses, and further fields for its agent.
 ///
@@ -53,6 +54,18 @@ impl Task {
     #[must_use]
     pub fn with_invalid_resources(id: impl Into<TaskId>, form: InvalidForm) -> Self {
         Self { invalid: Some(Box::new(form)), ..Self::new(id, Resources::new()) }
+    }
+
+    /// Says how long the task runs, for [simulated agents](crate::simulation::Agents): a further field `lasts`, in seconds.
+    #[must_use]
+    pub fn lasts(self, duration: Duration) -> Self {
+        self.detail("lasts", duration.as_secs_f64())
+    }
+
+    /// Returns how long the task [lasts](Self::lasts), if that is said.
+    #[must_use]
+    pub fn duration(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.details.get("lasts")?.as_f64()?).ok()
     }
 
     /// Sets a further field for the agent.

@@ -7,7 +7,8 @@ use crate::delivery::{AgentMessage, Closed};
 use crate::executor::{Event, Executor, Reports, Subscribed};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId, TaskId};
-use crate::master::{Command, ExecutorRef};
+use crate::master::{Command, ExecutorRef, Registration, RunningExecutor, RunningTask};
+use crate::role::Role;
 use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use crate::v1::{self, Dialect};
@@ -17,8 +18,9 @@ use std::sync::Arc;
 
 /// The agents of a simulated cluster.
 ///
-/// They report each task as running when it is launched and as killed when it is killed; with
-/// [executors](Agents::with_executors), the executors report the states of tasks.
+/// They report each task as running when it is launched and as killed when it is killed, and as finished when it
+/// [lasts](Task::lasts) so long; with [executors](Agents::with_executors), the executors report the states of tasks. An agent
+/// whose connection is [cut](Agents::cut) goes on, and what it has to report waits until it is [healed](Agents::heal).
 ///
 /// [`Cluster`](super::Cluster) has some; they work over any [`Delivery`](crate::delivery::Delivery): pass its messages to
 /// [`Agents::receive`], and the commands that come out back to it.
@@ -48,7 +50,7 @@ use std::sync::Arc;
 ///     while let Some(envelope) = delivery.poll_agent_message() {
 ///         agents.receive(envelope.at, &envelope.to, envelope.message);
 ///     }
-///     while let Some(command) = agents.poll_command() {
+///     while let Some((_, command)) = agents.poll_command() {
 ///         delivery.handle(envelope.at, command)?;
 ///     }
 /// }
@@ -57,15 +59,57 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Default)]
 pub struct Agents {
-    registered: IndexMap<AgentId, Arc<Agent>>,
+    registered: IndexMap<AgentId, Registered>,
     executors: Option<Executors>,
     transport: Transport,
-    commands: VecDeque<Command>,
-    wakes: VecDeque<(Time, ExecutorRef)>,
+    commands: VecDeque<(AgentId, Command)>,
+    wakes: VecDeque<(Time, AgentWake)>,
+    /// The number of tasks that were launched.
+    launched: u64,
+}
+
+/// A registered agent.
+#[derive(Debug)]
+struct Registered {
+    agent: Arc<Agent>,
+    tasks: IndexMap<(FrameworkId, TaskId), Live>,
+    /// Whether its connection is cut.
+    is_cut: bool,
+    /// The reports that wait for the connection.
+    unsent: Vec<Command>,
+}
+
+/// A task on an agent, until the master has got its last status.
+#[derive(Debug)]
+struct Live {
+    number: u64,
+    role: Role,
+    task: Task,
+    state: TaskState,
+}
+
+/// A timer of an agent, for [`Agents::wake`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AgentWake {
+    /// An executor has asked to be woken.
+    Executor(ExecutorRef),
+    /// A task is over.
+    #[non_exhaustive]
+    TaskEnds {
+        /// The agent that runs it.
+        agent: AgentId,
+        /// The framework that the task belongs to.
+        framework: FrameworkId,
+        /// The task.
+        task: TaskId,
+        /// The number of its launch.
+        launch: u64,
+    },
 }
 
 impl Agents {
-    /// Returns agents that report each task as running and as killed themselves.
+    /// Returns agents that report the states of tasks themselves.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -90,14 +134,25 @@ impl Agents {
         self
     }
 
-    /// Handles a message of the master to an agent.
+    /// Handles a message of the master to an agent; an agent whose connection is cut does not get it.
     pub fn receive(&mut self, at: Time, agent: &AgentId, message: AgentMessage) {
+        if self.is_cut(agent) {
+            return;
+        }
         match message {
-            AgentMessage::Registered(info) => {
-                self.registered.insert(agent.clone(), info);
+            AgentMessage::Registered(info) => match self.registered.get_mut(agent) {
+                Some(registered) => registered.agent = info,
+                None => {
+                    let (tasks, unsent) = (IndexMap::new(), Vec::new());
+                    self.registered.insert(agent.clone(), Registered { agent: info, tasks, is_cut: false, unsent });
+                }
+            },
+            AgentMessage::Launch { framework, role, task } => {
+                self.launch(at, agent, &framework, &role, vec![task], false);
             }
-            AgentMessage::Launch { framework, role: _, task } => self.launch(at, agent, &framework, vec![task], false),
-            AgentMessage::LaunchGroup { framework, role: _, tasks } => self.launch(at, agent, &framework, tasks, true),
+            AgentMessage::LaunchGroup { framework, role, tasks } => {
+                self.launch(at, agent, &framework, &role, tasks, true);
+            }
             AgentMessage::Kill { framework, task, grace } => {
                 let executor = self.executors.as_ref().and_then(|executors| executors.of_task(&framework, &task));
                 match executor.filter(|id| id.agent == *agent).cloned() {
@@ -120,14 +175,65 @@ impl Agents {
             }
             AgentMessage::ShutdownFramework { framework } => {
                 self.drop_executors(|id| id.agent == *agent && id.framework == framework);
+                if let Some(registered) = self.registered.get_mut(agent) {
+                    registered.tasks.retain(|(of, _), _| *of != framework);
+                }
             }
             AgentMessage::Shutdown { .. } | AgentMessage::Close(Closed::Removed) => {
-                self.registered.swap_remove(agent);
+                self.registered.shift_remove(agent);
                 self.drop_executors(|id| id.agent == *agent);
             }
             // The master keeps account of operations, and kills the tasks of an agent that drains.
             AgentMessage::Operation { .. } | AgentMessage::Drain(_) | AgentMessage::Close(_) => {}
         }
+    }
+
+    /// Returns the agents that are registered, or were when their connection was cut, in order of coming.
+    pub fn ids(&self) -> impl Iterator<Item = &AgentId> {
+        self.registered.keys()
+    }
+
+    /// Cuts the connection of an agent: it gets no messages and its reports wait. Returns false if there is no such agent.
+    pub fn cut(&mut self, agent: &AgentId) -> bool {
+        let registered = self.registered.get_mut(agent);
+        registered.map(|registered| registered.is_cut = true).is_some()
+    }
+
+    /// Heals the connection of an agent that was cut. Its reports that waited come after the present ones; the agent itself has
+    /// to come first, with the [registration](Agents::registration) of before. Returns false if there is no such agent.
+    pub fn heal(&mut self, agent: &AgentId) -> bool {
+        let Some(registered) = self.registered.get_mut(agent) else { return false };
+        registered.is_cut = false;
+        let unsent = std::mem::take(&mut registered.unsent);
+        self.commands.extend(unsent.into_iter().map(|command| (agent.clone(), command)));
+        true
+    }
+
+    /// Returns whether the connection of an agent is cut.
+    #[must_use]
+    pub fn is_cut(&self, agent: &AgentId) -> bool {
+        self.registered.get(agent).is_some_and(|registered| registered.is_cut)
+    }
+
+    /// Returns an agent as it registers again: with its tasks and executors.
+    #[must_use]
+    pub fn registration(&self, agent: &AgentId) -> Option<Registration> {
+        let registered = self.registered.get(agent)?;
+        let mut registration = Registration::from(Agent::clone(&registered.agent));
+        let mut executors: IndexMap<(&FrameworkId, _), RunningExecutor> = IndexMap::new();
+        for ((framework, _), live) in &registered.tasks {
+            let mut running =
+                RunningTask::new(framework.clone(), live.role.clone(), live.task.clone()).state(live.state);
+            if let Ok(Some(info)) = ExecutorInfo::of(&live.task) {
+                running = running.executor(info.id.clone());
+                let executor =
+                    RunningExecutor::new(info.id.clone(), framework.clone(), live.role.clone(), info.resources);
+                executors.entry((framework, info.id)).or_insert(executor);
+            }
+            registration = registration.task(running);
+        }
+        registration.executors = executors.into_values().collect();
+        Some(registration)
     }
 
     /// Runs an action on an executor that no message causes, such as reporting that a process has exited. Returns false if it
@@ -142,9 +248,20 @@ impl Agents {
         true
     }
 
-    /// Wakes an executor: a timer of [`Agents::poll_wake`] is due. Nothing happens if it has ended.
-    pub fn wake(&mut self, at: Time, id: &ExecutorRef) {
-        self.act(at, id, |executor, reports| executor.woken(reports));
+    /// Handles a timer of [`Agents::poll_wake`] that is due. Nothing happens if what it is about has ended.
+    pub fn wake(&mut self, at: Time, wake: &AgentWake) {
+        match wake {
+            AgentWake::Executor(id) => {
+                self.act(at, id, |executor, reports| executor.woken(reports));
+            }
+            AgentWake::TaskEnds { agent, framework, task, launch } => {
+                let tasks = self.registered.get(agent).map(|registered| &registered.tasks);
+                let live = tasks.and_then(|tasks| tasks.get(&(framework.clone(), task.clone())));
+                if live.is_some_and(|live| live.number == *launch && !live.state.is_terminal()) {
+                    self.report(agent, framework.clone(), TaskStatus::new(task.clone(), TaskState::Finished));
+                }
+            }
+        }
     }
 
     /// Terminates an executor with an exit status as wait(2) encodes it. Its tasks fail. Returns false if it does not run.
@@ -157,15 +274,22 @@ impl Agents {
         true
     }
 
-    /// Removes and returns the next command for the master.
+    /// Removes and returns the next command for the master, with the agent that it comes from.
     #[must_use]
-    pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+    pub fn poll_command(&mut self) -> Option<(AgentId, Command)> {
+        let (agent, command) = self.commands.pop_front()?;
+        if let Command::TaskStatus(framework, status) = &command
+            && status.state.is_terminal()
+            && let Some(registered) = self.registered.get_mut(&agent)
+        {
+            registered.tasks.shift_remove(&(framework.clone(), status.task.clone()));
+        }
+        Some((agent, command))
     }
 
-    /// Removes and returns the next timer that an executor has set, for [`Agents::wake`].
+    /// Removes and returns the next timer that is to be set, for [`Agents::wake`].
     #[must_use]
-    pub fn poll_wake(&mut self) -> Option<(Time, ExecutorRef)> {
+    pub fn poll_wake(&mut self) -> Option<(Time, AgentWake)> {
         self.wakes.pop_front()
     }
 
@@ -185,18 +309,37 @@ impl Agents {
         self.executors.as_ref().map_or(0, Executors::unacknowledged)
     }
 
-    fn launch(&mut self, at: Time, agent: &AgentId, framework: &Arc<Framework>, tasks: Vec<Task>, is_group: bool) {
+    fn launch(
+        &mut self,
+        at: Time,
+        agent: &AgentId,
+        framework: &Arc<Framework>,
+        role: &Role,
+        tasks: Vec<Task>,
+        is_group: bool,
+    ) {
+        let Some(registered) = self.registered.get_mut(agent) else { return };
+        for task in &tasks {
+            self.launched += 1;
+            let (number, state) = (self.launched, TaskState::Staging);
+            let live = Live { number, role: role.clone(), task: task.clone(), state };
+            registered.tasks.insert((framework.id.clone(), task.id.clone()), live);
+            if let Some(duration) = task.duration().filter(|_| self.executors.is_none()) {
+                let (agent, framework, task) = (agent.clone(), framework.id.clone(), task.id.clone());
+                let wake = AgentWake::TaskEnds { agent, framework, task, launch: number };
+                self.wakes.push_back((at + duration, wake));
+            }
+        }
         let Some(executors) = &mut self.executors else {
             for task in tasks {
                 self.report(agent, framework.id.clone(), TaskStatus::new(task.id, TaskState::Running));
             }
             return;
         };
-        let info = self.registered.get(agent);
         let describe = |executor| {
             let mut subscribed = Subscribed::new(executor);
             subscribed.framework = v1::framework_info(framework);
-            subscribed.agent = info.map(|agent| v1::agent_info(agent)).unwrap_or_default();
+            subscribed.agent = v1::agent_info(&registered.agent);
             subscribed
         };
         let (owner, dialect) = ((framework.id.clone(), agent.clone()), Dialect::of(framework));
@@ -214,12 +357,30 @@ impl Agents {
 
     fn report(&mut self, agent: &AgentId, framework: FrameworkId, status: TaskStatus) {
         let status = TaskStatus { agent: Some(agent.clone()), ..status };
-        self.commands.push_back(Command::TaskStatus(framework, status));
+        self.send(agent.clone(), Command::TaskStatus(framework, status));
     }
 
     fn queue(&mut self, output: Output) {
-        self.commands.extend(output.commands);
-        self.wakes.extend(output.wakes);
+        for (agent, command) in output.commands {
+            self.send(agent, command);
+        }
+        let wakes = output.wakes.into_iter();
+        self.wakes.extend(wakes.map(|(at, executor)| (at, AgentWake::Executor(executor))));
+    }
+
+    /// Queues a command for the master. Over a connection that is cut statuses wait; other messages are lost.
+    fn send(&mut self, agent: AgentId, command: Command) {
+        let Some(registered) = self.registered.get_mut(&agent) else { return };
+        if let Command::TaskStatus(framework, status) = &command
+            && let Some(live) = registered.tasks.get_mut(&(framework.clone(), status.task.clone()))
+        {
+            live.state = status.state;
+        }
+        if !registered.is_cut {
+            self.commands.push_back((agent, command));
+        } else if matches!(command, Command::TaskStatus(..)) {
+            registered.unsent.push(command);
+        }
     }
 
     fn drop_executors(&mut self, matches: impl Fn(&ExecutorRef) -> bool) {

@@ -38,7 +38,7 @@ struct Running {
 /// The output of the agents: commands for the master, and timers of executors.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Vec<(AgentId, Command)>,
     pub(super) wakes: Vec<(Time, ExecutorRef)>,
 }
 
@@ -72,7 +72,7 @@ impl Executors {
         let mut fail = |framework: FrameworkId, state, reason: &'static str, message: &str| {
             for task in &tasks {
                 let status = TaskStatus::new(task.id.clone(), state).reason(reason).message(message);
-                output.report(framework.clone(), by_agent(status, at));
+                output.report(&agent, framework.clone(), by_agent(status, at));
             }
         };
         let info = match ExecutorInfo::of(first) {
@@ -84,11 +84,11 @@ impl Executors {
         };
         let single_task = info.is_none();
         let info = info.unwrap_or_else(|| ExecutorInfo::new(first.id.as_str()));
-        let id = ExecutorRef { framework, agent, executor: info.id.clone() };
+        let id = ExecutorRef { framework, agent: agent.clone(), executor: info.id.clone() };
         if !self.numbers.contains_key(&id) {
             let Some(executor) = (self.start)(&id, &info) else {
                 let message = "the executor cannot be started";
-                fail(id.framework, TaskState::Failed, "REASON_CONTAINER_LAUNCH_FAILED", message);
+                fail(id.framework.clone(), TaskState::Failed, "REASON_CONTAINER_LAUNCH_FAILED", message);
                 return output;
             };
             self.started += 1;
@@ -149,9 +149,9 @@ impl Executors {
         for task in running.tasks {
             self.by_task.swap_remove(&(id.framework.clone(), task.clone()));
             let failed = TaskStatus::new(task, TaskState::Failed).reason("REASON_EXECUTOR_TERMINATED");
-            output.report(id.framework.clone(), by_agent(failed.message("the executor has ended"), at));
+            output.report(&id.agent, id.framework.clone(), by_agent(failed.message("the executor has ended"), at));
         }
-        output.commands.push(Command::ExecutorEnded(id.clone(), status));
+        output.commands.push((id.agent.clone(), Command::ExecutorEnded(id.clone(), status)));
         output
     }
 
@@ -228,7 +228,9 @@ impl Executors {
             };
             match call {
                 Call::Update(status) => self.update(id, transport, *status, at, output),
-                Call::Message(data) => output.commands.push(Command::ExecutorMessage(id.clone(), data)),
+                Call::Message(data) => {
+                    output.commands.push((id.agent.clone(), Command::ExecutorMessage(id.clone(), data)));
+                }
                 Call::Subscribe { .. } | Call::Heartbeat => {}
             }
         }
@@ -243,7 +245,7 @@ impl Executors {
             self.by_task.swap_remove(&(id.framework.clone(), task.clone()));
         }
         self.unacknowledged.extend(uuid.map(|uuid| (uuid, id.clone())));
-        output.report(id.framework.clone(), status);
+        output.report(&id.agent, id.framework.clone(), status);
         if let Some(uuid) = uuid {
             self.deliver(id, transport, Event::Acknowledged { task, uuid }, at, output);
         }
@@ -254,8 +256,8 @@ impl Executors {
 }
 
 impl Output {
-    fn report(&mut self, framework: FrameworkId, status: TaskStatus) {
-        self.commands.push(Command::TaskStatus(framework, status));
+    fn report(&mut self, agent: &AgentId, framework: FrameworkId, status: TaskStatus) {
+        self.commands.push((agent.clone(), Command::TaskStatus(framework, status)));
     }
 }
 
