@@ -13,6 +13,7 @@ mod eligibility;
 mod explain;
 mod hierarchical;
 mod index;
+mod pool;
 mod quota;
 mod ranking;
 mod refusals;
@@ -25,6 +26,10 @@ mod tree;
 pub use demand::Demand;
 pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
+pub use pool::{
+    Allocation, Claim, ClaimId, Denied, DeniedAll, Fit, Lease, LeaseId, Obstacle, Pool, PoolError, PoolMetrics,
+    PoolTotals, Spot,
+};
 pub use quota::{IneffectiveLimit, Quota, QuotaError};
 pub use rules::{AgentOrder, Options};
 pub use share::{Share, Totals, Weight, WeightError};

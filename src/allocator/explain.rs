@@ -14,14 +14,13 @@ use super::books::Books;
 use super::cycle::{Cycle, Orders};
 use super::eligibility::{Eligibility, Stage, is_usable, reaches};
 use super::index::{AgentIx, MemberIx};
-use super::quota::Barrier;
 use super::refusals::Refusals;
 use super::resource_names::is_quota_managed;
 use super::rules::Rules;
 use super::sorter::Sorter;
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraints};
-use crate::resources::{Quantities, Resource, Resources, Scalar};
+use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexMap;
@@ -231,30 +230,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         let Some(offer) = offers.iter().find(|offer| reaches(offer, minimum)) else {
             let (accounts, quota) = (self.books.quotas().accounts(), membership.quota_of(role));
             let barrier = accounts.barrier(self.books.names(), quota, &usable.filter(is_quota_managed))?;
-            return Some(self.barrier_reason(barrier));
+            return Some(Reason::of_barrier(self.books.names(), barrier));
         };
         let (until, refused) = self.refusals.first(self.member, agent, offer)?;
         Some(Reason::Filtered { until, last: until, refused: refused.into() })
-    }
-
-    fn barrier_reason(&self, barrier: Barrier) -> Reason {
-        let names = self.books.names();
-        match barrier {
-            Barrier::Limit { role, name, limit, consumed, indivisible } => Reason::QuotaLimit {
-                role,
-                name: names.name(name).into(),
-                limit: Scalar::milli(limit),
-                consumed: Scalar::milli(consumed),
-                indivisible,
-            },
-            Barrier::Headroom { name, free, required, roles, indivisible } => Reason::Headroom {
-                name: names.name(name).into(),
-                free: Scalar::milli(free),
-                required: Scalar::milli(required),
-                roles,
-                indivisible,
-            },
-        }
     }
 
     /// Lifts a reason of these agents.

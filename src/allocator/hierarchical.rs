@@ -49,9 +49,9 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
-    rules: Rules,
-    books: Books<R, F>,
-    refusals: Refusals,
+    pub(super) rules: Rules,
+    pub(super) books: Books<R, F>,
+    pub(super) refusals: Refusals,
     orders: Orders,
 }
 
@@ -67,16 +67,16 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         }
     }
 
-    fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
+    pub(super) fn find_agent(&self, id: &AgentId) -> Result<AgentIx, AllocatorError> {
         self.books.ledger().find(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
     }
 
-    fn find_framework(&self, id: &FrameworkId) -> Result<FrameworkIx, AllocatorError> {
+    pub(super) fn find_framework(&self, id: &FrameworkId) -> Result<FrameworkIx, AllocatorError> {
         self.books.membership().find_framework(id).ok_or_else(|| AllocatorError::UnknownFramework(id.clone()))
     }
 
     /// Returns the member of a framework in a role that it is subscribed to.
-    fn find_subscribed(&self, id: &FrameworkId, role: &Role) -> Result<MemberIx, AllocatorError> {
+    pub(super) fn find_subscribed(&self, id: &FrameworkId, role: &Role) -> Result<MemberIx, AllocatorError> {
         let (framework, membership) = (self.find_framework(id)?, self.books.membership());
         let member = membership.find_member(framework, role);
         member
@@ -92,6 +92,11 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             return Ok(members.filter(|member| membership.member(*member).is_subscribed).collect());
         }
         roles.iter().map(|role| self.find_subscribed(id, role)).collect()
+    }
+
+    /// Brings the accounts of quota up to date.
+    pub(super) fn update_quotas(&mut self) {
+        self.books.update_quotas(&self.rules.options.min_allocatable);
     }
 
     fn forget_refusals(&mut self, members: impl IntoIterator<Item = MemberIx>) {
@@ -129,10 +134,18 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 }
 
+impl Hierarchical {
+    /// Starts with an empty cluster, and DRF for roles and frameworks.
+    #[must_use]
+    pub fn with_options(options: Options) -> Self {
+        Self::new(options, SorterChoice::default(), SorterChoice::default())
+    }
+}
+
 impl Default for Hierarchical {
     /// Starts with an empty cluster, Mesos' options, and DRF for roles and frameworks.
     fn default() -> Self {
-        Self::new(Options::default(), SorterChoice::default(), SorterChoice::default())
+        Self::with_options(Options::default())
     }
 }
 

@@ -6,5 +6,6 @@ mod explain_property;
 mod golden;
 mod hdrf;
 mod hostile;
+mod pool;
 #[path = "../tier/mod.rs"]
 mod tier;

@@ -1,11 +1,14 @@
 //! [`Reason`]: one reason why a framework is not offered an agent.
 
+use crate::allocator::quota::Barrier;
+use crate::allocator::resource_names::ResourceNames;
 use crate::framework::Capability;
 use crate::id::FrameworkId;
 use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::time::Time;
 use smol_str::SmolStr;
+use std::fmt;
 use std::time::Duration;
 
 /// One reason why a framework is not offered an agent under a role, with the numbers; or the same reason for several agents,
@@ -197,6 +200,26 @@ impl Reason {
         }
     }
 
+    /// Returns the reason that a barrier of quota is.
+    pub(in crate::allocator) fn of_barrier(names: &ResourceNames, barrier: Barrier) -> Self {
+        match barrier {
+            Barrier::Limit { role, name, limit, consumed, indivisible } => Self::QuotaLimit {
+                role,
+                name: names.name(name).into(),
+                limit: Scalar::milli(limit),
+                consumed: Scalar::milli(consumed),
+                indivisible,
+            },
+            Barrier::Headroom { name, free, required, roles, indivisible } => Self::Headroom {
+                name: names.name(name).into(),
+                free: Scalar::milli(free),
+                required: Scalar::milli(required),
+                roles,
+                indivisible,
+            },
+        }
+    }
+
     /// Returns the reason of a cluster, or of an agent, that has nothing.
     pub(crate) fn nothing() -> Self {
         let none = || Extent::One(Resources::new());
@@ -229,7 +252,7 @@ impl Reason {
     }
 
     /// Returns what reasons of one kind have to have in common to be told as one: first their place in the order of checks.
-    pub(super) fn group(&self) -> (u8, SmolStr, SmolStr) {
+    pub(in crate::allocator) fn group(&self) -> (u8, SmolStr, SmolStr) {
         let none = SmolStr::default;
         let named = |place: u8, name: &str| (place, SmolStr::new(name), none());
         match self {
@@ -252,7 +275,7 @@ impl Reason {
     }
 
     /// Merges a reason of the same [group](Self::group), of another agent.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(in crate::allocator) fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::NotWhitelisted { hostname }, Self::NotWhitelisted { hostname: theirs }) => {
                 keep_equal(hostname, theirs)
@@ -289,6 +312,70 @@ impl Reason {
                 refused.merge(theirs);
             }
             _ => {} // the group tells it all
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// Formats the reason for people, with its main numbers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recovering { back, expected, until } => {
+                write!(f, "{back} of {expected} agents have come back, which are waited for until {until}")
+            }
+            Self::AgentInactive => f.write_str("the agent is inactive"),
+            Self::NotWhitelisted { hostname: Some(hostname) } => write!(f, "{hostname} is not on the whitelist"),
+            Self::NotWhitelisted { hostname: None } => f.write_str("the host is not on the whitelist"),
+            Self::FrameworkInactive => f.write_str("the framework is inactive"),
+            Self::Suppressed => f.write_str("the framework has suppressed offers for the role"),
+            Self::OfferConstraints => f.write_str("the framework's offer constraints exclude the agent"),
+            Self::NothingAvailable { offered, allocated, .. } => {
+                write!(f, "nothing is available: {offered} is offered, {allocated} is allocated")
+            }
+            Self::Reserved { roles } => write!(f, "all that is available is reserved to {}", Listed(roles, " and ")),
+            Self::MinAllocatable { asked, left, .. } => {
+                write!(f, "{left} is available, the minimum is {}", Listed(asked, " or "))
+            }
+            Self::Capability { capability } => write!(f, "the framework lacks the capability {capability}"),
+            Self::Region { agent, master } => write!(f, "the agent is in region {agent}, the master in {master}"),
+            Self::QuotaLimit { role, name, limit, consumed, .. } => {
+                write!(f, "the limit of {role} is {limit} {name}, of which it has consumed {consumed}")
+            }
+            Self::Headroom { name, free, required, roles, .. } => {
+                let roles = Listed(roles, " and ");
+                write!(f, "of {free} {name} that are free {required} are kept for the guarantees of {roles}")
+            }
+            Self::Filtered { until, refused, .. } => write!(f, "the framework refused {refused} until {until}"),
+            Self::Outranked { framework, role, share, own_share } => {
+                write!(f, "{framework} comes first: {role} has a share of {share}, the other role one of {own_share}")
+            }
+            Self::Starved { since: Some(since), .. } => {
+                write!(f, "nothing prevents an offer; the last useful one was at {since}")
+            }
+            Self::Starved { since: None, .. } => f.write_str("nothing prevents an offer"),
+        }
+    }
+}
+
+/// Items with a word between them.
+struct Listed<'a, T>(&'a [T], &'static str);
+
+impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.0.iter().enumerate() {
+            write!(f, "{}{item}", if i == 0 { "" } else { self.1 })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(resources) if resources.is_empty() => f.write_str("nothing"),
+            Self::One(resources) => resources.fmt(f),
+            Self::Several(amounts) if amounts.sum.is_empty() => f.write_str("nothing"),
+            Self::Several(amounts) => write!(f, "{} in all", amounts.sum),
         }
     }
 }

@@ -1,0 +1,637 @@
+//! [`Pool`]: an allocator for platforms that only share out: no offers, no tasks, no master.
+
+mod claim;
+mod fit;
+mod order;
+mod quote;
+
+pub use claim::{Claim, ClaimId, Denied, DeniedAll, Lease, LeaseId, Obstacle, PoolError};
+pub use fit::{Fit, Spot};
+
+use super::books::Portion;
+use super::hierarchical::Hierarchical;
+use super::index::{AgentIx, MemberIx};
+use super::quota::{IneffectiveLimit, Quota, QuotaError};
+use super::share::Weight;
+use super::sorter::{Sorter, SorterChoice};
+use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
+use crate::agent::Agent;
+use crate::framework::Framework;
+use crate::id::{AgentId, FrameworkId};
+use crate::resources::{Quantities, Resources};
+use crate::role::Role;
+use crate::time::Time;
+use order::{Queues, in_order};
+use quote::{Quote, Quotes};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Agents whose resources are granted to frameworks on request: the accounts and rules of [`Hierarchical`] without offers.
+///
+/// A [claim](Claim) asks for resources of one agent. It is granted at once as a [`Lease`] if some agent passes all checks that
+/// an offer of it would have to pass (active, on the whitelist, capabilities, region, reservations, minimum, limits, headroom of
+/// others' guarantees) and no waiting claim comes first; of several agents, [`Fit`] chooses. Otherwise the answer says why.
+/// A claim can [wait](Pool::wait): [`Pool::allocate`] serves waiting claims in the order of the sorters, smallest share first.
+///
+/// A pool reads no clock: its time is the last one passed to [`Pool::allocate`], which also ends leases that have an end.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::allocator::{Claim, Hierarchical, Options, Pool, Quota};
+/// use apportion::{Agent, Framework, Scalar, Time};
+///
+/// let mut pool = Pool::new(Hierarchical::with_options(Options::new().min_allocatable([])));
+/// pool.add_agent(Agent::new("dgx-1", "gpus:8".parse()?))?;
+/// for tenant in ["prod", "lab"] {
+///     let framework = Framework::new(tenant).role(tenant.parse()?);
+///     pool.add_framework(framework.capability(apportion::Capability::GpuResources))?;
+/// }
+/// pool.set_quota(&"lab".parse()?, Quota::default().limit("gpus", Scalar::from(4)))?;
+///
+/// let lease = pool.claim(&"lab".into(), &"lab".parse()?, &"gpus:3".parse()?)?;
+/// assert_eq!(lease.agent, "dgx-1");
+/// let denied = pool.claim(&"lab".into(), &"lab".parse()?, &"gpus:2".parse()?).unwrap_err();
+/// assert_eq!(denied.to_string(), "no agent has room: the limit of lab is 4 gpus, of which it has consumed 3 (1 agent)");
+///
+/// let waiting = pool.wait(Claim::new("prod", "prod".parse()?, "gpus:8".parse()?))?;
+/// assert_eq!(pool.allocate(Time::from_secs(1)).granted, []);
+/// pool.release(lease.id)?;
+/// assert_eq!(pool.allocate(Time::from_secs(2)).granted[0].0, waiting);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Pool<R = SorterChoice, F = SorterChoice> {
+    allocator: Hierarchical<R, F>,
+    fit: Fit,
+    now: Time,
+    leases: BTreeMap<LeaseId, Lease>,
+    /// The leases that have an end, by it.
+    ends: BTreeSet<(Time, LeaseId)>,
+    waiting: BTreeMap<ClaimId, Claim>,
+    last_id: u64,
+    metrics: PoolMetrics,
+}
+
+/// The outcome of [`Pool::allocate`].
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Allocation {
+    /// The leases that have ended, in order of their ends.
+    pub ended: Vec<Lease>,
+    /// The waiting claims whose lease would have ended before it began: they wait no longer.
+    pub lapsed: Vec<(ClaimId, Claim)>,
+    /// The waiting claims that were granted, in the order of deciding.
+    pub granted: Vec<(ClaimId, Lease)>,
+}
+
+/// What a pool has and holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolTotals {
+    /// The scalars of all agents.
+    pub total: Quantities,
+    /// Those of leases.
+    pub leased: Quantities,
+    /// Those that are available on active agents.
+    pub available: Quantities,
+}
+
+/// Counters and gauges of a pool, for monitoring. Counters only grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolMetrics {
+    /// Counts leases granted.
+    pub granted: u64,
+    /// Counts claims denied because no agent had room.
+    pub denied: u64,
+    /// Counts claims denied because a waiting one comes first.
+    pub outranked: u64,
+    /// Counts leases released by their holders.
+    pub released: u64,
+    /// Counts leases that reached their end.
+    pub expired: u64,
+    /// Counts leases that ended with their agent or framework.
+    pub lost: u64,
+    /// Counts calls of [`Pool::allocate`].
+    pub allocations: u64,
+    /// The number of leases.
+    pub leases: usize,
+    /// The number of waiting claims.
+    pub waiting: usize,
+}
+
+/// A claim that has its resources, as an offer that is not accepted yet.
+#[derive(Debug)]
+struct Placed {
+    agent: AgentIx,
+    holding: Holding,
+    /// The end of its lease.
+    until: Option<Time>,
+}
+
+impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
+    /// Makes a pool of an allocator without agents and frameworks; it chooses the first agent that has room.
+    #[must_use]
+    pub fn new(allocator: Hierarchical<R, F>) -> Self {
+        Self {
+            allocator,
+            fit: Fit::first(),
+            now: Time::ZERO,
+            leases: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            last_id: 0,
+            metrics: PoolMetrics::default(),
+        }
+    }
+
+    /// Sets how an agent is chosen.
+    #[must_use]
+    pub fn fit(mut self, fit: Fit) -> Self {
+        self.fit = fit;
+        self
+    }
+
+    // Agents.
+
+    /// Adds an agent.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the agent is known, or the cluster would have more than can be counted.
+    pub fn add_agent(&mut self, agent: Agent) -> Result<(), AllocatorError> {
+        self.allocator.add_agent(&Arc::new(agent), &[])
+    }
+
+    /// Replaces the metadata and the total of an agent. Leases stay as they are; where they hold more than the new total, nothing
+    /// is available.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the agent is unknown, or the cluster would have more than can be counted.
+    pub fn update_agent(&mut self, agent: Agent) -> Result<(), AllocatorError> {
+        self.allocator.update_agent(&Arc::new(agent))
+    }
+
+    /// Removes an agent, and returns the leases that end with it.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the agent is unknown.
+    pub fn remove_agent(&mut self, agent: &AgentId) -> Result<Vec<Lease>, AllocatorError> {
+        self.allocator.find_agent(agent)?;
+        let ended = self.lose(|lease| lease.agent == *agent);
+        self.allocator.remove_agent(agent)?;
+        Ok(ended)
+    }
+
+    /// Activates or deactivates an agent: of an inactive one nothing is granted, and its leases stay.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the agent is unknown.
+    pub fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError> {
+        self.allocator.set_agent_active(agent, active)
+    }
+
+    /// Sets the hosts of which anything is granted; none = all.
+    pub fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
+        self.allocator.set_whitelist(hostnames);
+    }
+
+    // Frameworks and roles.
+
+    /// Adds a framework, which may claim for each of its roles.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the framework is known.
+    pub fn add_framework(&mut self, framework: Framework) -> Result<(), AllocatorError> {
+        let id = framework.id.clone();
+        self.allocator.add_framework(&Arc::new(framework), &[])?;
+        // A claim says what a framework wants: suppression means nothing here, and no cycle visits newcomers.
+        self.allocator.revive(&id, &[])?;
+        self.allocator.books.take_dirty();
+        Ok(())
+    }
+
+    /// Replaces the metadata and the roles of a framework. Its leases stay; its claims that wait under a role that it has no
+    /// more are returned, and wait no longer.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the framework is unknown.
+    pub fn update_framework(&mut self, framework: Framework) -> Result<Vec<(ClaimId, Claim)>, AllocatorError> {
+        let framework = Arc::new(framework);
+        self.allocator.update_framework(&framework)?;
+        self.allocator.revive(&framework.id, &[])?;
+        self.allocator.books.take_dirty();
+        Ok(self.forget(|claim| claim.framework == framework.id && !framework.roles.contains(&claim.role)))
+    }
+
+    /// Removes a framework with its waiting claims, and returns the leases that end with it.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the framework is unknown.
+    pub fn remove_framework(&mut self, framework: &FrameworkId) -> Result<Vec<Lease>, AllocatorError> {
+        self.allocator.find_framework(framework)?;
+        let ended = self.lose(|lease| lease.framework == *framework);
+        self.forget(|claim| claim.framework == *framework);
+        self.allocator.remove_framework(framework)?;
+        Ok(ended)
+    }
+
+    /// Activates or deactivates a framework: an inactive one is granted nothing, and its leases and waiting claims stay.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocatorError`] if the framework is unknown.
+    pub fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
+        self.allocator.set_framework_active(framework, active)
+    }
+
+    /// Sets the weight of a role.
+    pub fn set_weight(&mut self, role: &Role, weight: Weight) {
+        self.allocator.set_weight(role, weight);
+    }
+
+    /// Sets the guarantees and limits of a role; an empty quota removes them. Leases above a new limit stay. Returns the limits
+    /// that have no effect; see [`Allocator::set_quota`].
+    ///
+    /// # Errors
+    ///
+    /// [`QuotaError`] if the quota contradicts itself or that of another role.
+    pub fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
+        self.allocator.set_quota(role, quota)
+    }
+
+    // Claims and leases.
+
+    /// Grants resources of one agent now, or says why not. `ask` is read as [`Resources::take`] reads it.
+    ///
+    /// It is denied as [outranked](Denied::Outranked) only if each agent that has room could be used by a waiting claim that
+    /// comes first. A framework's own waiting claims under the role do not count.
+    ///
+    /// O(agents · (1 + waiting claims that come first)).
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], with the reasons; nothing has changed.
+    pub fn claim(&mut self, framework: &FrameworkId, role: &Role, ask: &Resources) -> Result<Lease, Denied> {
+        self.grant(&Claim::new(framework.clone(), role.clone(), ask.clone()))
+    }
+
+    /// Grants a claim now, as [`Pool::claim`] does, with the end of its lease.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`], with the reasons; nothing has changed.
+    pub fn grant(&mut self, claim: &Claim) -> Result<Lease, Denied> {
+        let placed = self.place(claim).inspect_err(|denied| self.metrics.count(denied))?;
+        Ok(self.settle(placed))
+    }
+
+    /// Grants all of these claims now, or none; each in turn, as if those before it were granted.
+    ///
+    /// # Errors
+    ///
+    /// [`DeniedAll`] with the first claim that is denied, and why.
+    pub fn claim_all(&mut self, claims: &[Claim]) -> Result<Vec<Lease>, DeniedAll> {
+        let mut placed: Vec<Placed> = Vec::with_capacity(claims.len());
+        for (index, claim) in claims.iter().enumerate() {
+            match self.place(claim) {
+                Ok(one) => placed.push(one),
+                Err(denied) => {
+                    self.metrics.count(&denied);
+                    for one in placed.iter().rev() {
+                        self.allocator.books.take_back(one.agent, &one.holding, &[]);
+                    }
+                    return Err(DeniedAll { index, of: claims.len(), denied });
+                }
+            }
+        }
+        Ok(placed.into_iter().map(|one| self.settle(one)).collect())
+    }
+
+    /// Puts a claim among those that wait. [`Pool::allocate`] serves it when its turn comes, even if it could be granted now.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`] for a claim that no agent could ever serve: of an unknown framework or role, for nothing, or with an end that
+    /// has passed.
+    pub fn wait(&mut self, claim: Claim) -> Result<ClaimId, Denied> {
+        self.check(&claim)?;
+        let id = ClaimId(self.next_id());
+        self.waiting.insert(id, claim);
+        Ok(id)
+    }
+
+    /// Removes a waiting claim, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::UnknownClaim`] if it does not wait.
+    pub fn cancel(&mut self, claim: ClaimId) -> Result<Claim, PoolError> {
+        self.waiting.remove(&claim).ok_or(PoolError::UnknownClaim(claim))
+    }
+
+    /// Moves the pool's time to `at`, if that is later: ends the leases whose end has come, and then serves waiting claims,
+    /// smallest share first, until none of them fits anywhere.
+    ///
+    /// Each grant changes shares, so the order is made anew after it; claims of one framework under one role are served as they
+    /// came. A claim that fits nowhere is passed over: nothing is kept free for it. What must be kept free is a guarantee of its
+    /// role.
+    pub fn allocate(&mut self, at: Time) -> Allocation {
+        self.now = self.now.max(at);
+        self.metrics.allocations += 1;
+        let mut allocation = Allocation { ended: self.end_due(), ..Allocation::default() };
+        let now = self.now;
+        allocation.lapsed = self.forget(|claim| claim.until.is_some_and(|until| until <= now));
+        // Without quota no grant makes room for another claim.
+        let mut passed_over = BTreeSet::new();
+        while let Some((id, placed)) = self.place_next(&mut passed_over) {
+            self.waiting.remove(&id);
+            allocation.granted.push((id, self.settle(placed)));
+            if !self.allocator.books.quotas().is_empty() {
+                passed_over.clear();
+            }
+        }
+        allocation
+    }
+
+    /// Ends a lease: its resources are available again.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::UnknownLease`] if there is no such lease, or it has ended.
+    pub fn release(&mut self, lease: LeaseId) -> Result<Lease, PoolError> {
+        let lease = self.end(lease).ok_or(PoolError::UnknownLease(lease))?;
+        self.metrics.released += 1;
+        Ok(lease)
+    }
+
+    /// Takes up a lease that was granted by an earlier pool, as it was: for a platform that stores its leases and starts again.
+    /// Fairness and quota are not asked.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`] if its number is in use, its agent, framework or role is unknown, or its resources are not available.
+    pub fn resume(&mut self, lease: Lease) -> Result<(), PoolError> {
+        if self.leases.contains_key(&lease.id) {
+            return Err(PoolError::LeaseExists(lease.id));
+        }
+        let member = self.allocator.find_subscribed(&lease.framework, &lease.role)?;
+        let agent = self.allocator.find_agent(&lease.agent)?;
+        let available = self.allocator.books.ledger()[agent].available().for_role(&lease.role);
+        if let Some(shortfall) = available.shortfall(&lease.resources) {
+            let (lease, agent) = (lease.id, lease.agent);
+            return Err(PoolError::NotAvailable { lease, agent, shortfall: Box::new(shortfall) });
+        }
+        let taken = lease.resources.clone();
+        let placed = hold(&mut self.allocator, member, Quote { agent, taken }, lease.until, self.now);
+        self.last_id = self.last_id.max(lease.id.0);
+        self.settle_as(lease.id, placed);
+        Ok(())
+    }
+
+    /// Runs `ask` on a copy, and returns its answer: what would happen if. O(cluster) for the copy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use apportion::allocator::{Hierarchical, Pool};
+    /// # use apportion::{Agent, Framework, Role};
+    /// let mut pool = Pool::new(Hierarchical::default());
+    /// pool.add_agent(Agent::new("a1", "cpus:4;mem:512".parse()?))?;
+    /// pool.add_framework(Framework::new("f").role(Role::default()))?;
+    /// let ask = "cpus:1".parse()?;
+    /// let room = pool.what_if(|pool| (0..).take_while(|_| pool.claim(&"f".into(), &Role::default(), &ask).is_ok()).count());
+    /// assert_eq!((room, pool.leases().count()), (4, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn what_if<T>(&self, ask: impl FnOnce(&mut Self) -> T) -> T {
+        ask(&mut self.clone())
+    }
+
+    // What there is.
+
+    /// Returns a lease.
+    #[must_use]
+    pub fn lease(&self, lease: LeaseId) -> Option<&Lease> {
+        self.leases.get(&lease)
+    }
+
+    /// Iterates over the leases, in the order of granting.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// Iterates over the waiting claims, as they came.
+    pub fn waiting(&self) -> impl Iterator<Item = (ClaimId, &Claim)> {
+        self.waiting.iter().map(|(id, claim)| (*id, claim))
+    }
+
+    /// Returns the end of the first lease to end: a time to call [`Pool::allocate`] at.
+    #[must_use]
+    pub fn next_end(&self) -> Option<Time> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Iterates over the agents in the order of adding, with their accounts. Leases are what is allocated.
+    pub fn agents(&self) -> impl Iterator<Item = (&Agent, AgentAccount<'_>)> {
+        let ledger = self.allocator.books.ledger();
+        ledger.in_order_of_adding().into_iter().filter_map(move |agent| {
+            let agent: &Agent = ledger[agent].agent();
+            Some((agent, self.allocator.agent(&agent.id)?))
+        })
+    }
+
+    /// Returns the accounts of all roles; see [`Allocator::roles`].
+    #[must_use]
+    pub fn roles(&self) -> Vec<RoleAccount> {
+        self.allocator.roles()
+    }
+
+    /// Returns what there is and what is held, over all agents. O(agents).
+    #[must_use]
+    pub fn totals(&self) -> PoolTotals {
+        let mut totals = PoolTotals::default();
+        for (_, account) in self.agents() {
+            totals.total += &account.total.quantities();
+            totals.leased += &account.allocated.quantities();
+            if account.active {
+                totals.available += &account.available.quantities();
+            }
+        }
+        totals
+    }
+
+    /// Returns the counters and gauges.
+    #[must_use]
+    pub fn metrics(&self) -> PoolMetrics {
+        PoolMetrics { leases: self.leases.len(), waiting: self.waiting.len(), ..self.metrics }
+    }
+
+    /// Returns the accounts behind the pool.
+    #[must_use]
+    pub fn allocator(&self) -> &Hierarchical<R, F> {
+        &self.allocator
+    }
+}
+
+impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Checks all of a claim that is not about agents, and returns the member that claims.
+    fn check(&self, claim: &Claim) -> Result<MemberIx, Denied> {
+        let member = self.allocator.find_subscribed(&claim.framework, &claim.role)?;
+        match claim.until {
+            _ if claim.ask.is_empty() => Err(Denied::Nothing),
+            Some(until) if until <= self.now => Err(Denied::Over { until, now: self.now }),
+            _ => Ok(member),
+        }
+    }
+
+    /// Finds room for a claim that has not waited, and takes it.
+    fn place(&mut self, claim: &Claim) -> Result<Placed, Denied> {
+        let member = self.check(claim)?;
+        self.allocator.update_quotas();
+        let queues = Queues::new(&self.allocator, self.waiting.iter().map(|(id, claim)| (*id, claim)));
+        let ahead: Vec<(ClaimId, &Claim, MemberIx)> = if queues.is_empty() {
+            Vec::new()
+        } else {
+            let members = queues.members().chain([member]);
+            let before = in_order(&mut self.allocator, members, self.now).into_iter().take_while(|one| *one != member);
+            before.flat_map(|one| queues.of(one).iter().map(move |(id, claim)| (*id, *claim, one))).collect()
+        };
+        let quotes = quotes(&self.allocator);
+        let first_ahead = |quote: &Quote| {
+            ahead.iter().find(|(_, other, member)| quotes.of_agent(quote.agent, *member, &other.ask).is_ok())
+        };
+        let with_room = quotes.of_all(member, &claim.ask, &self.fit, |quote| first_ahead(quote).is_none());
+        let mut with_room = with_room.map_err(Denied::NoRoom)?;
+        let first = first_ahead(&with_room[0]);
+        let Some(best) = with_room.iter().position(|quote| first_ahead(quote).is_none()) else {
+            let (claim, other, _) = first.expect("no agent is free of those that come first");
+            let (framework, role) = (other.framework.clone(), other.role.clone());
+            return Err(Denied::Outranked { claim: *claim, framework, role });
+        };
+        Ok(hold(&mut self.allocator, member, with_room.swap_remove(best), claim.until, self.now))
+    }
+
+    /// Finds room for the first waiting claim in order that fits anywhere, and takes it.
+    fn place_next(&mut self, passed_over: &mut BTreeSet<ClaimId>) -> Option<(ClaimId, Placed)> {
+        let waiting = self.waiting.iter().filter(|(id, _)| !passed_over.contains(id));
+        let queues = Queues::new(&self.allocator, waiting.map(|(id, claim)| (*id, claim)));
+        if queues.is_empty() {
+            return None;
+        }
+        self.allocator.update_quotas();
+        for member in in_order(&mut self.allocator, queues.members(), self.now) {
+            for (id, claim) in queues.of(member) {
+                match quotes(&self.allocator).of_all(member, &claim.ask, &self.fit, |_| true) {
+                    Ok(mut with_room) => {
+                        let best = with_room.swap_remove(0);
+                        return Some((*id, hold(&mut self.allocator, member, best, claim.until, self.now)));
+                    }
+                    Err(_) => passed_over.insert(*id),
+                };
+            }
+        }
+        None
+    }
+
+    /// Turns what was placed into a new lease.
+    fn settle(&mut self, placed: Placed) -> Lease {
+        self.metrics.granted += 1;
+        let id = LeaseId(self.next_id());
+        self.settle_as(id, placed)
+    }
+
+    fn settle_as(&mut self, id: LeaseId, placed: Placed) -> Lease {
+        let Placed { holding, until, .. } = placed;
+        self.allocator.end_offer(&holding, &[&holding.resources]).expect("the offer was made just now");
+        let Holding { framework, role, agent, resources } = holding;
+        let lease = Lease { id, framework, role, agent, resources, until };
+        self.ends.extend(until.map(|until| (until, id)));
+        self.leases.insert(id, lease.clone());
+        lease
+    }
+
+    /// Ends a lease, if there is such a one.
+    fn end(&mut self, id: LeaseId) -> Option<Lease> {
+        let lease = self.leases.remove(&id)?;
+        if let Some(until) = lease.until {
+            self.ends.remove(&(until, id));
+        }
+        let Lease { framework, role, agent, resources, .. } = lease.clone();
+        let task = Holding { framework, role, agent, resources };
+        self.allocator.end_task(&task).expect("a lease is held");
+        Some(lease)
+    }
+
+    /// Ends the leases whose end has come.
+    fn end_due(&mut self) -> Vec<Lease> {
+        let mut ended = Vec::new();
+        while let Some((_, id)) = self.ends.first().copied().filter(|(until, _)| *until <= self.now) {
+            ended.extend(self.end(id));
+        }
+        self.metrics.expired += ended.len() as u64;
+        ended
+    }
+
+    /// Ends the leases that are lost.
+    fn lose(&mut self, is_lost: impl Fn(&Lease) -> bool) -> Vec<Lease> {
+        let lost: Vec<LeaseId> = self.leases.values().filter(|lease| is_lost(lease)).map(|lease| lease.id).collect();
+        self.metrics.lost += lost.len() as u64;
+        lost.into_iter().filter_map(|id| self.end(id)).collect()
+    }
+
+    /// Removes the waiting claims that are over.
+    fn forget(&mut self, is_over: impl Fn(&Claim) -> bool) -> Vec<(ClaimId, Claim)> {
+        let over: Vec<ClaimId> = self.waiting.iter().filter(|(_, claim)| is_over(claim)).map(|(id, _)| *id).collect();
+        over.into_iter().filter_map(|id| Some((id, self.waiting.remove(&id)?))).collect()
+    }
+}
+
+/// Returns the reader of an allocator's books.
+fn quotes<R, F>(allocator: &Hierarchical<R, F>) -> Quotes<'_, R, F> {
+    Quotes { rules: &allocator.rules, books: &allocator.books, refusals: &allocator.refusals }
+}
+
+/// Takes the resources of a quote for a member.
+fn hold<R: Sorter + Clone, F: Sorter + Clone>(
+    allocator: &mut Hierarchical<R, F>,
+    member: MemberIx,
+    quote: Quote,
+    until: Option<Time>,
+    at: Time,
+) -> Placed {
+    let Quote { agent, taken } = quote;
+    let resources = allocator.books.offer(agent, member, Portion::Part(taken), at, false);
+    let membership = allocator.books.membership();
+    let holder = membership.member(member);
+    let holding = Holding {
+        framework: membership.framework_id(holder.framework).clone(),
+        role: membership.role(holder.role).clone(),
+        agent: allocator.books.ledger().id(agent).clone(),
+        resources,
+    };
+    Placed { agent, holding, until }
+}
+
+impl PoolMetrics {
+    fn count(&mut self, denied: &Denied) {
+        match denied {
+            Denied::NoRoom(_) => self.denied += 1,
+            Denied::Outranked { .. } => self.outranked += 1,
+            Denied::Unknown(_) | Denied::Nothing | Denied::Over { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The order in which claims are served: that of the sorters, roles first and then the frameworks of a role.
+
+use super::claim::{Claim, ClaimId};
+use crate::allocator::books::Books;
+use crate::allocator::demand_snapshot::DemandSnapshot;
+use crate::allocator::eligibility::{Availability, Eligibility, OfferedShared};
+use crate::allocator::hierarchical::Hierarchical;
+use crate::allocator::index::{BitSet, MemberIx, RoleIx};
+use crate::allocator::sorter::Sorter;
+use crate::allocator::tree::ClientId;
+use crate::draw::{draw, draw_for};
+use crate::time::Time;
+use std::collections::BTreeMap;
+
+/// The claims that wait, by member, each member's as they came.
+#[derive(Debug, Default)]
+pub(super) struct Queues<'a>(BTreeMap<MemberIx, Vec<(ClaimId, &'a Claim)>>);
+
+impl<'a> Queues<'a> {
+    /// Sorts claims by member; those whose framework does not have the role any more are left out.
+    pub(super) fn new<R: Sorter + Clone, F: Sorter + Clone>(
+        allocator: &Hierarchical<R, F>,
+        waiting: impl Iterator<Item = (ClaimId, &'a Claim)>,
+    ) -> Self {
+        let mut queues = Self::default();
+        for (id, claim) in waiting {
+            if let Ok(member) = allocator.find_subscribed(&claim.framework, &claim.role) {
+                queues.0.entry(member).or_default().push((id, claim));
+            }
+        }
+        queues
+    }
+
+    /// Returns the claims of a member.
+    pub(super) fn of(&self, member: MemberIx) -> &[(ClaimId, &'a Claim)] {
+        self.0.get(&member).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = MemberIx> {
+        self.0.keys().copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Returns those of these members that are active, the one to be served first first.
+pub(super) fn in_order<R: Sorter + Clone, F: Sorter + Clone>(
+    allocator: &mut Hierarchical<R, F>,
+    members: impl Iterator<Item = MemberIx>,
+    at: Time,
+) -> Vec<MemberIx> {
+    prepare(allocator, at);
+    let books = &mut allocator.books;
+    let (mut wanted, mut roles) = (BitSet::<MemberIx>::default(), BitSet::<ClientId>::default());
+    for member in members {
+        wanted.insert(member);
+        roles.insert(books.membership().client_of(books.membership().member(member).role));
+    }
+    let mut order = Vec::with_capacity(wanted.len());
+    for client in all(|clients| books.more_roles_within(&roles, clients)) {
+        if !roles.contains(client) {
+            continue; // a sorter may append others too
+        }
+        let role = books.membership().role_at(client);
+        draw_members(books, role, at);
+        let members = all(|clients| books.more_members_within(role, &wanted, clients));
+        let members = members.into_iter().map(|client| books.membership().member_at(role, client));
+        order.extend(members.filter(|member| wanted.contains(*member)));
+    }
+    order
+}
+
+/// Asks a sorter for all clients.
+fn all(mut more: impl FnMut(&mut Vec<ClientId>)) -> Vec<ClientId> {
+    let mut clients = Vec::new();
+    loop {
+        let before = clients.len();
+        more(&mut clients);
+        if clients.len() == before {
+            return clients;
+        }
+    }
+}
+
+/// Tells sorters that ask what the order of roles depends on besides shares.
+fn prepare<R: Sorter + Clone, F: Sorter + Clone>(allocator: &mut Hierarchical<R, F>, at: Time) {
+    let Hierarchical { rules, books, refusals, .. } = allocator;
+    if books.asks_for_demand() {
+        let (availability, offered_shared) = (&Availability::default(), &OfferedShared::default());
+        let eligibility = Eligibility { rules, books, refusals };
+        let demand = DemandSnapshot { eligibility, availability, offered_shared }.of_all_agents();
+        books.set_demand(&demand);
+    }
+    if books.draws_roles() {
+        books.set_role_draw(draw(at.as_micros(), 0));
+    }
+}
+
+fn draw_members<R: Sorter, F: Sorter + Clone>(books: &mut Books<R, F>, role: RoleIx, at: Time) {
+    if books.draws_members(role) {
+        let number = draw_for(draw(at.as_micros(), 0), books.membership().role(role).as_str());
+        books.set_member_draw(role, number);
+    }
+}
