@@ -2,7 +2,8 @@
 //!
 //! [`Hierarchical`] follows the hierarchical allocator of Mesos (`hierarchical.cpp`): roles in the
 //! order of one [`Sorter`], the frameworks of a role in that of another, and the first that is eligible
-//! is offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one.
+//! is offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one. [`Pool`] grants claims
+//! at once, for platforms without offers.
 
 mod amounts;
 mod books;

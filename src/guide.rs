@@ -1,1 +1,4 @@
 #![doc = include_str!("../docs/guide.md")]
+
+#[doc = include_str!("../docs/allocator.md")]
+pub mod allocator {}

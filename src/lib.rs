@@ -24,6 +24,7 @@
 //! | constrain where a task may run | [`constraint`], and [`placement`] for the planner |
 //! | place tasks on shared devices such as GPUs | [`packing`] |
 //! | embed a master | [`Master`], [`Command`], [`Effect`] |
+//! | only share out: claims and leases, no offers | [`allocator::Pool`], [`guide::allocator`] |
 //! | embed or replace the allocator | [`allocator`] |
 //! | simulate a cluster in virtual time | [`simulation`] |
 //! | record and replay | [`journal`] |

@@ -35,6 +35,7 @@ use std::sync::Arc;
 /// A claim can [wait](Pool::wait): [`Pool::allocate`] serves waiting claims in the order of the sorters, smallest share first.
 ///
 /// A pool reads no clock: its time is the last one passed to [`Pool::allocate`], which also ends leases that have an end.
+/// [The allocator alone](crate::guide::allocator) is a chapter about it.
 ///
 /// # Examples
 ///

@@ -6,7 +6,7 @@ use crate::tier::tier;
 use apportion::allocator::{
     Claim, ClaimId, Denied, Fit, Hierarchical, Lease, LeaseId, Options, Pool, PoolError, Quota, Weight,
 };
-use apportion::{Agent, AgentId, Capability, Framework, Quantities, Resources, Scalar, Time};
+use apportion::{Agent, AgentId, Capability, Framework, Quantities, Resources, Role, Scalar, Time};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -479,4 +479,139 @@ proptest! {
             prop_assert!(number < moves.len());
         }
     }
+}
+
+fn small_pool() -> Pool {
+    let mut pool = Pool::new(Hierarchical::with_options(Options::new().min_allocatable([])));
+    pool.add_agent(Agent::new("n", "cpus:4;cpus(b):2".parse().unwrap())).unwrap();
+    for index in [0, 2] {
+        pool.add_framework(framework(index)).unwrap();
+    }
+    pool
+}
+
+#[test]
+fn each_check_of_an_offer_is_told_as_a_reason() {
+    type Set = fn(&mut Pool);
+    let role = |role: &str| role.parse::<Role>().unwrap();
+    let cases: [(Set, &str, &str); 9] = [
+        (|_| (), "cpus:5", "cpus:5 was asked for, cpus:4 is available"),
+        (|_| (), "gpus:1", "gpus:1 was asked for, nothing of it is available"),
+        (|pool| pool.set_agent_active(&"n".into(), false).unwrap(), "cpus:1", "the agent is inactive"),
+        (|pool| pool.set_whitelist(Some(vec!["m".into()])), "cpus:1", "n is not on the whitelist"),
+        (|pool| pool.set_framework_active(&"f1".into(), false).unwrap(), "cpus:1", "the framework is inactive"),
+        (
+            |pool| {
+                drop(pool.set_quota(&"a".parse().unwrap(), Quota::default().limit("cpus", Scalar::units(2))).unwrap())
+            },
+            "cpus:3",
+            "the limit of a is 2 cpus, of which it has consumed 0",
+        ),
+        (
+            |pool| {
+                drop(
+                    pool.set_quota(&"b".parse().unwrap(), Quota::default().guarantee("cpus", Scalar::units(5)))
+                        .unwrap(),
+                )
+            },
+            "cpus:2",
+            "of 4 cpus that are free 3 are kept for the guarantees of b",
+        ),
+        (
+            |pool| {
+                pool.update_framework(Framework::new("f1").role("a".parse().unwrap())).unwrap();
+                pool.update_agent(Agent::new("n", "cpus:4;gpus:1".parse().unwrap())).unwrap();
+            },
+            "cpus:1",
+            "the framework lacks the capability GPU_RESOURCES",
+        ),
+        (
+            |pool| {
+                let mut other =
+                    Pool::new(Hierarchical::with_options(Options::new().min_allocatable(["mem:32".parse().unwrap()])));
+                other.add_agent(Agent::new("n", "cpus:4".parse().unwrap())).unwrap();
+                other.add_framework(framework(0)).unwrap();
+                *pool = other;
+            },
+            "cpus:1",
+            "cpus:4 is available, the minimum is mem:32",
+        ),
+    ];
+    for (set, ask, why) in cases {
+        let mut pool = small_pool();
+        set(&mut pool);
+        let denied = pool.claim(&"f1".into(), &role("a"), &ask.parse().unwrap()).unwrap_err();
+        assert_eq!(denied.to_string(), format!("no agent has room: {why} (1 agent)"));
+        assert_eq!((pool.leases().count(), pool.metrics().denied), (0, 1));
+    }
+    let mut pool = small_pool();
+    let mut denied = |framework: &str, of: &str, ask: &str| {
+        pool.claim(&framework.into(), &role(of), &ask.parse().unwrap()).unwrap_err().to_string()
+    };
+    assert_eq!(denied("nobody", "a", "cpus:1"), "no framework nobody");
+    assert_eq!(denied("f1", "b", "cpus:1"), "framework f1 does not have the role b");
+    assert_eq!(denied("f1", "a", ""), "nothing was asked for");
+}
+
+#[test]
+fn a_limit_further_up_holds_too_and_reserved_resources_come_first() {
+    let mut pool = small_pool();
+    let team: Role = "b/x".parse().unwrap();
+    pool.add_framework(Framework::new("t").role(team.clone())).unwrap();
+    pool.set_quota(&"b".parse().unwrap(), Quota::default().limit("cpus", Scalar::units(3))).unwrap();
+    let lease = pool.claim(&"t".into(), &team, &"cpus:3".parse().unwrap()).unwrap();
+    assert_eq!(lease.resources.to_string(), "cpus:1;cpus(b):2"); // the reservation is consumed either way
+    let denied = pool.claim(&"g".into(), &"b".parse().unwrap(), &"cpus:1".parse().unwrap()).unwrap_err();
+    assert_eq!(denied.to_string(), "no agent has room: the limit of b is 3 cpus, of which it has consumed 3 (1 agent)");
+}
+
+#[test]
+fn a_guarantee_is_there_when_its_role_claims() {
+    let mut pool = small_pool();
+    pool.set_quota(&"b".parse().unwrap(), Quota::default().guarantee("cpus", Scalar::units(6))).unwrap();
+    assert!(pool.claim(&"f1".into(), &"a".parse().unwrap(), &"cpus:1".parse().unwrap()).is_err());
+    let lease = pool.claim(&"g".into(), &"b".parse().unwrap(), &"cpus:6".parse().unwrap()).unwrap();
+    assert_eq!(lease.resources.to_string(), "cpus:4;cpus(b):2");
+}
+
+#[test]
+fn leases_outlive_a_smaller_total_and_end_with_their_agent() {
+    let mut pool = small_pool();
+    let lease = pool.claim(&"f1".into(), &"a".parse().unwrap(), &"cpus:4".parse().unwrap()).unwrap();
+    pool.update_agent(Agent::new("n", "cpus:1;mem:9".parse().unwrap())).unwrap();
+    assert_eq!(pool.totals().available.to_string(), "mem:9");
+    assert_eq!(pool.totals().leased.to_string(), "cpus:4");
+    assert_eq!(pool.remove_agent(&"n".into()), Ok(vec![lease.clone()]));
+    assert_eq!(pool.release(lease.id), Err(PoolError::UnknownLease(lease.id)));
+    assert!(pool.roles().iter().all(|role| role.held.is_empty()));
+}
+
+#[test]
+fn a_lease_is_resumed_once_and_only_where_it_is_available() {
+    let mut pool = small_pool();
+    let lease = pool.claim(&"f1".into(), &"a".parse().unwrap(), &"cpus:3".parse().unwrap()).unwrap();
+    let mut next = small_pool();
+    next.resume(lease.clone()).unwrap();
+    assert_eq!(next.resume(lease.clone()), Err(PoolError::LeaseExists(lease.id)));
+    assert_eq!(next.totals(), pool.totals());
+    let new = next.claim(&"f1".into(), &"a".parse().unwrap(), &"cpus:1".parse().unwrap()).unwrap();
+    assert!(new.id > lease.id);
+
+    let mut other = small_pool();
+    other.claim(&"g".into(), &"b".parse().unwrap(), &"cpus:4".parse().unwrap()).unwrap(); // 2 of them reserved
+    let mut elsewhere = lease;
+    elsewhere.id = new.id;
+    let error = other.resume(elsewhere.clone()).unwrap_err();
+    assert_eq!(error.to_string(), format!("lease {} on agent n: cpus:3 was asked for, cpus:2 is available", new.id));
+    elsewhere.agent = "m".into();
+    assert_eq!(other.resume(elsewhere).unwrap_err().to_string(), "no agent m");
+}
+
+#[test]
+fn suppressed_roles_may_claim_and_wait() {
+    let mut pool = small_pool();
+    let role: Role = "c".parse().unwrap();
+    pool.add_framework(Framework::new("s").role(role.clone()).suppressed(role.clone())).unwrap();
+    let waiting = pool.wait(Claim::new("s", role, "cpus:1".parse().unwrap())).unwrap();
+    assert_eq!(pool.allocate(Time::ZERO).granted[0].0, waiting);
 }
