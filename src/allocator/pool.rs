@@ -615,7 +615,7 @@ fn hold<R: Sorter + Clone, F: Sorter + Clone>(
     at: Time,
 ) -> Placed {
     let Quote { agent, taken } = quote;
-    let resources = allocator.books.offer(agent, member, Portion::Part(taken), at, false);
+    let resources = allocator.books.offer(agent, member, Portion::Part(taken), at, None);
     let membership = allocator.books.membership();
     let holder = membership.member(member);
     let holding = Holding {
