@@ -21,6 +21,7 @@ mod refusals;
 mod resource_names;
 mod rules;
 mod share;
+mod snapshot;
 mod sorter;
 mod tree;
 
@@ -34,6 +35,8 @@ pub use pool::{
 pub use quota::{IneffectiveLimit, Quota, QuotaError};
 pub use rules::{AgentOrder, Options};
 pub use share::{Share, Totals, Weight, WeightError};
+pub(crate) use snapshot::check_count;
+pub use snapshot::{Contents, Snapshot, SnapshotError};
 pub use sorter::{Drf, Hdrf, Random, Sorter, SorterChoice, depth_first};
 pub use tree::{ClientId, NodeId, ShareTree};
 
@@ -44,6 +47,8 @@ use crate::offer::Conversion;
 use crate::resources::{Quantities, Resource, Resources, Shortfall, SumError};
 use crate::role::Role;
 use crate::time::Time;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::fmt;
 use std::sync::Arc;
@@ -54,7 +59,8 @@ pub(crate) fn available(total: &Resources, offered: &Resources, allocated: &Reso
 }
 
 /// Resources of one agent that one framework holds under one of its roles: in an offer or in use.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[expect(clippy::exhaustive_structs, reason = "authors of allocators construct these")]
 pub struct Holding {
     /// The framework that holds them.
@@ -455,6 +461,24 @@ pub trait Allocator: fmt::Debug + Send {
     ) -> Result<Vec<(Reason, usize)>, AllocatorError> {
         let _ = (at, framework, role);
         Ok(Vec::new())
+    }
+
+    /// Returns what decisions depend on besides the [`Contents`], for a [`Snapshot`]: what is refused, suppressed, counted,
+    /// reserved since. None, the default, means that the allocator cannot be saved.
+    ///
+    /// [`Hierarchical`] saves all but its options and its sorters.
+    fn save(&self) -> Option<Json> {
+        None
+    }
+
+    /// Takes over what [`Self::save`] returned, on a new allocator: afterwards it knows just what is in `contents`.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] for what is malformed; the allocator is of no use then.
+    fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
+        let _ = (saved, contents);
+        Err(SnapshotError::NotSaved)
     }
 
     /// Returns all roles that have members, a weight other than 1, a quota, or a reservation of any agent, and all their

@@ -4,7 +4,7 @@
 //!
 //! | to | call |
 //! | --- | --- |
-//! | write a journal | [`header`], the first line: the configuration of the master; then [`record`] for each command |
+//! | write a journal | [`header`], the first line: the configuration of the master (or [`restore`]: a snapshot); then [`record`] for each command |
 //! | come back from it after a crash | [`recover`] |
 //! | run it and see the effects, as text | [`Replay`] |
 //! | read a single line | [`parse`] |
@@ -22,12 +22,14 @@ mod lossless;
 mod raw;
 mod recover;
 mod replay;
+mod values;
 
 pub use decode::ValueError;
 pub use line::{Entry, LineError, Query, Request, parse};
 pub use recover::{RecoverError, Recovered, recover};
 pub use replay::Replay;
 
+use crate::allocator::Snapshot;
 use crate::json;
 use crate::master::{Command, Config, Emitted};
 use crate::time::Time;
@@ -69,6 +71,29 @@ pub fn effect_line(emitted: &Emitted) -> String {
 #[must_use]
 pub fn header(config: &Config) -> String {
     json::to_string(&raw::RawLine { at: None, command: RawCommand::Configure(config.into()) })
+}
+
+/// Encodes a snapshot as the first line of a journal, without a newline, in place of a [`header`]: so a journal that is
+/// rotated can be replayed alone. What follows goes on from the snapshot.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Config, Master, Time, journal};
+///
+/// let mut master = Master::new(Config::default());
+/// master.advance(Time::from_secs(9))?;
+/// let line = journal::restore(&master.snapshot()?);
+///
+/// let mut restored = Master::new(Config::default());
+/// assert_eq!(journal::recover(&mut restored, [line])?.lines, 1);
+/// assert_eq!(restored.now(), Time::from_secs(9));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn restore(snapshot: &Snapshot) -> String {
+    let command = RawCommand::Restore(raw::Restore { snapshot: snapshot.clone() });
+    json::to_string(&raw::RawLine { at: None, command })
 }
 
 /// Encodes a command: one line of a journal, without a newline. [`parse`] reads it back as an equal command.

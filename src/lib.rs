@@ -72,6 +72,7 @@ pub mod v1;
 struct Readme;
 
 pub use agent::{Agent, Domain, Unavailability};
+pub use allocator::{Snapshot, SnapshotError};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
 pub use executor::{Executor, Reports};
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};

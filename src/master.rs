@@ -17,6 +17,7 @@ mod recent;
 mod reconcile;
 mod recovery;
 mod registration;
+mod saved;
 mod state;
 mod tasks;
 mod timers;

@@ -13,6 +13,7 @@ use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId};
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::Task;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ use std::time::Duration;
 /// An offer: resources of one agent, offered to one framework for one of its roles.
 ///
 /// The resources stay with the framework until it accepts or declines the offer, or the master rescinds it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Offer {
     /// The id.
@@ -37,14 +39,19 @@ pub struct Offer {
     /// The offered resources.
     pub resources: Resources,
     /// The attributes of the agent.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
     /// The fault domain of the agent, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Domain>,
     /// The next planned maintenance window of the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailability: Option<Unavailability>,
     /// The executors of the framework that run on the agent, if the master knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub executors: Vec<ExecutorId>,
     /// Further fields by their Mesos names (`url`), unchanged.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub details: Map<String, Json>,
 }
 
@@ -76,7 +83,8 @@ impl Offer {
 }
 
 /// An inverse offer: a request to a framework to release its resources on an agent before maintenance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct InverseOffer {
     /// The id.
@@ -88,6 +96,7 @@ pub struct InverseOffer {
     /// The maintenance window of the agent.
     pub unavailability: Unavailability,
     /// Further fields by their Mesos names (`url`), unchanged.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub details: Map<String, Json>,
 }
 

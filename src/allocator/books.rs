@@ -11,6 +11,7 @@ mod holdings;
 mod ledger;
 mod membership;
 mod orders;
+mod saved;
 
 pub(super) use account::Account;
 use account::TaskFault;
@@ -19,6 +20,7 @@ pub(super) use balance::Balance;
 use holdings::Holdings;
 pub(super) use ledger::Ledger;
 pub(super) use membership::{Member, Membership, RoleFilter};
+pub(super) use saved::SavedBooks;
 
 use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx};
 use super::quota::{IneffectiveLimit, Quota, QuotaError, Quotas};
@@ -302,7 +304,16 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     fn end_holdings(&mut self, member: MemberIx, ended: u64) -> Option<MemberIx> {
         self.membership.end_holdings(member, ended);
-        self.membership.remove_if_unused(member, &mut self.quotas).then_some(member)
+        self.remove_if_unused(member).then_some(member)
+    }
+
+    /// Removes a member that is not subscribed and holds nothing any more. Returns whether it did.
+    fn remove_if_unused(&mut self, member: MemberIx) -> bool {
+        let is_removed = self.membership.remove_if_unused(member, &mut self.quotas);
+        if is_removed {
+            self.newcomers.retain(|newcomer| *newcomer != member); // its index may become another's
+        }
+        is_removed
     }
 
     /// Returns the member that holds an offer or a task.
@@ -405,7 +416,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         for member in left {
             self.membership.unsubscribe(member);
             self.membership.update_activity(member);
-            self.membership.remove_if_unused(member, &mut self.quotas);
+            self.remove_if_unused(member);
             forgotten.push(member);
         }
         forgotten
@@ -427,7 +438,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         }
         removed.retain(|member| {
             self.membership.unsubscribe(*member);
-            self.membership.remove_if_unused(*member, &mut self.quotas)
+            self.remove_if_unused(*member)
         });
         self.membership.remove_framework(&id);
         Ok(removed)

@@ -12,6 +12,7 @@ use super::quota::{IneffectiveLimit, Quota, QuotaError};
 use super::refusals::Refusals;
 use super::rules::{Options, Rules};
 use super::share::Weight;
+use super::snapshot::{Contents, SnapshotError};
 use super::sorter::{Sorter, SorterChoice};
 use super::{AgentAccount, Allocator, AllocatorError, EndedOffers, Holding, RoleAccount};
 use crate::agent::Agent;
@@ -22,6 +23,7 @@ use crate::resources::Resource;
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexSet;
+use serde_json::Value as Json;
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -356,6 +358,14 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     ) -> Result<Vec<(Reason, usize)>, AllocatorError> {
         let explanation = self.explanation(at, framework, role)?;
         Ok(explanation.of_agents(self.books.ledger().in_order_of_adding()))
+    }
+
+    fn save(&self) -> Option<Json> {
+        Some(self.save_state())
+    }
+
+    fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
+        self.load_state(saved, contents)
     }
 
     fn roles(&self) -> Vec<RoleAccount> {

@@ -20,11 +20,13 @@ use super::tree::ClientId;
 use crate::resources::{Limits, Quantities, Resources, Scalar};
 use crate::role::Role;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
 
 /// The guarantees and limits of a role.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Quota {
     /// The amounts that are kept free for the role until it has consumed as much.

@@ -3,6 +3,7 @@
 use super::demand::Demand;
 use super::resource_names::Weighed;
 use super::share::{Totals, Weight};
+use super::snapshot::SnapshotError;
 use super::sorter::Sorter;
 use super::tree::{ClientId, ShareTree};
 
@@ -63,6 +64,11 @@ impl<S: Sorter> Ranking<S> {
     pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
         self.tree.release(client, agent, weighed);
         self.sorter.charged(&self.tree, client);
+    }
+
+    /// Sets the number of allocations of the node at a path, before any order is asked for.
+    pub(super) fn set_count(&mut self, path: &str, count: u64) -> Result<(), SnapshotError> {
+        self.tree.set_count(path, count)
     }
 
     /// Subtracts from the number of allocations of a client.

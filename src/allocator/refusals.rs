@@ -3,6 +3,10 @@
 //! Refusals are indexed by agent, where the cycle asks for them. Each agent caches the set of members that refuse all of its
 //! available resources, so that none of these is checked again until the available resources change.
 
+mod saved;
+
+pub(super) use saved::SavedRefusals;
+
 use super::index::{AgentIx, BitSet, IndexVec, MemberIx};
 use crate::resources::Resources;
 use crate::time::Time;

@@ -4,10 +4,12 @@ use super::books::Account;
 use crate::agent::Domain;
 use crate::resources::{Quantities, Scalar};
 use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// The rules that hold for all frameworks and agents of a [`Hierarchical`](super::Hierarchical) allocator.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Options {
     /// The general minimum: an offer contains at least one of these, all names of it. If there are none, any offer will do.
@@ -23,7 +25,8 @@ pub struct Options {
 }
 
 /// The order in which agents are allocated; the same for guarantees and for fair shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AgentOrder {
     /// The order in which they were added; an agent that is removed and added again comes last.

@@ -2,6 +2,7 @@
 
 use super::amounts::Amounts;
 use super::index::{DenseIndex, NameIx};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +58,18 @@ impl Weight {
     #[expect(clippy::cast_precision_loss, reason = "at most 1e15, which a double holds exactly")]
     pub fn as_f64(self) -> f64 {
         self.millionths as f64 / 1e6
+    }
+}
+
+impl Serialize for Weight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_f64().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

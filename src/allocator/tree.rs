@@ -5,6 +5,8 @@
 //! has both frameworks and child roles has a *virtual leaf* among its children, called `.` and of
 //! weight 1, for what its own frameworks hold.
 
+mod saved;
+
 use super::amounts::Amounts;
 use super::index::{DenseIndex, IndexVec, Slab, SlotIx, dense_index};
 use super::resource_names::Weighed;

@@ -70,6 +70,9 @@ pub enum ValueError {
     /// `configure` is not the first command.
     #[error("`configure` must be the first command")]
     LateConfigure,
+    /// `restore` is not the first command.
+    #[error("`restore` must be the first command")]
+    LateRestore,
     /// A volume is not exactly one resource.
     #[error("{0} resources: expected one")]
     NotOneResource(usize),
@@ -139,7 +142,7 @@ impl TryFrom<RawCommand> for Command {
     fn try_from(raw: RawCommand) -> Result<Self, ValueError> {
         use RawCommand as R;
         Ok(match raw {
-            R::AddAgent(raw) => add_agent(*raw)?,
+            R::AddAgent(raw) => Self::AddAgent(add_agent(*raw)?),
             R::UpdateAgent(raw) => Self::UpdateAgent(AgentUpdate::try_from(*raw)?),
             R::RemoveAgent(Id { id }) => Self::RemoveAgent(AgentId::new(id)),
             R::DeactivateAgent(Id { id }) => Self::DeactivateAgent(AgentId::new(id)),
@@ -228,7 +231,8 @@ impl TryFrom<RawCommand> for Command {
                 read_answer(answer, |offers, filters, each| Call::DeclineInverseOffers { offers, filters, each })
             }
             R::Configure(_) => return Err(ValueError::LateConfigure),
-            R::Explain(_) | R::Advance(_) | R::State(_) => {
+            R::Restore(_) => return Err(ValueError::LateRestore),
+            R::Explain(_) | R::Advance(_) | R::State(_) | R::Snapshot(_) => {
                 return Err(ValueError::NotForMaster(raw.name()));
             }
         })
@@ -262,7 +266,7 @@ impl TryFrom<RawRequest> for scheduler::Request {
     }
 }
 
-fn add_agent(raw: AddAgent) -> Result<Command, ValueError> {
+pub(super) fn add_agent(raw: AddAgent) -> Result<Registration, ValueError> {
     let mut agent = Agent::new(raw.id, Resources::try_from(raw.resources)?);
     if let Some(hostname) = raw.hostname {
         agent.hostname = hostname;
@@ -273,7 +277,7 @@ fn add_agent(raw: AddAgent) -> Result<Command, ValueError> {
     let tasks = raw.tasks.unwrap_or_default().into_iter().map(RunningTask::try_from).collect::<Result<_, _>>()?;
     let executors = raw.executors.unwrap_or_default().into_iter();
     let executors = executors.map(RunningExecutor::try_from).collect::<Result<_, _>>()?;
-    Ok(Command::AddAgent(Registration { tasks, executors, ..agent.into() }))
+    Ok(Registration { tasks, executors, ..agent.into() })
 }
 
 impl TryFrom<RawRunningExecutor> for RunningExecutor {
@@ -370,8 +374,8 @@ impl TryFrom<RawFramework> for Framework {
         framework.roles = read_roles(Some(raw.roles))?;
         framework.suppressed = read_roles(raw.suppressed_roles)?;
         let names = raw.capabilities.unwrap_or_default();
-        let all = Capability::ALL.into_iter();
-        framework.capabilities = all.filter(|known| names.iter().any(|name| name == known.as_str())).collect();
+        let known = |name: &SmolStr| Capability::ALL.into_iter().find(|known| name == known.as_str());
+        framework.capabilities = names.iter().filter_map(known).collect();
         for (role, filter) in raw.offer_filters.unwrap_or_default() {
             let minimums = filter.min_allocatable_resources.unwrap_or_default().into_iter().map(quantities);
             framework.offer_filters.insert(Role::new(role)?, minimums.collect::<Result<_, _>>()?);
@@ -404,7 +408,7 @@ impl TryFrom<RawAccept> for Accept {
     }
 }
 
-fn read_operation(raw: RawOperation, keep_invalid: bool) -> Result<Operation, ValueError> {
+pub(super) fn read_operation(raw: RawOperation, keep_invalid: bool) -> Result<Operation, ValueError> {
     use RawOperation as R;
     if let R::Launch(TaskList { tasks }) = raw {
         return Ok(Operation::Launch(read_tasks(tasks, keep_invalid)?));
@@ -459,22 +463,24 @@ fn one_resource(raw: Written) -> Result<Box<Resource>, ValueError> {
 }
 
 fn read_tasks(tasks: Vec<RawTask>, keep_invalid: bool) -> Result<Vec<Task>, ValueError> {
-    let task = |raw: RawTask| {
-        let given = keep_invalid.then(|| raw.resources.clone());
-        let mut task = match (Resources::try_from(raw.resources), given) {
-            (Ok(resources), _) => Task::new(raw.id, resources),
-            (Err(error), Some(given)) => {
-                let given = serde_json::to_value(given).expect("resources are text or objects with text keys");
-                Task::with_invalid_resources(raw.id, InvalidForm::new(given, error.to_string()))
-            }
-            (Err(error), None) => return Err(error.into()),
-        };
-        task.agent = raw.agent;
-        task.role = raw.role.map(Role::new).transpose()?;
-        task.details = raw.details;
-        Ok(task)
+    tasks.into_iter().map(|task| read_task(task, keep_invalid)).collect()
+}
+
+/// Decodes a task. Its resources may be kept as they were given if they are invalid.
+pub(super) fn read_task(raw: RawTask, keep_invalid: bool) -> Result<Task, ValueError> {
+    let given = keep_invalid.then(|| raw.resources.clone());
+    let mut task = match (Resources::try_from(raw.resources), given) {
+        (Ok(resources), _) => Task::new(raw.id, resources),
+        (Err(error), Some(given)) => {
+            let given = serde_json::to_value(given).expect("resources are text or objects with text keys");
+            Task::with_invalid_resources(raw.id, InvalidForm::new(given, error.to_string()))
+        }
+        (Err(error), None) => return Err(error.into()),
     };
-    tasks.into_iter().map(task).collect()
+    task.agent = raw.agent;
+    task.role = raw.role.map(Role::new).transpose()?;
+    task.details = raw.details;
+    Ok(task)
 }
 
 fn quantities(amounts: Amounts) -> Result<Quantities, ValueError> {
@@ -493,6 +499,6 @@ fn read_source(name: SmolStr) -> Result<StatusSource, ValueError> {
     name.parse().map_err(|_| ValueError::StatusSource(name))
 }
 
-fn span(seconds: Number) -> Result<Duration, ValueError> {
+pub(super) fn span(seconds: Number) -> Result<Duration, ValueError> {
     Ok(Time::try_from(seconds)?.since(Time::ZERO))
 }

@@ -3,6 +3,7 @@
 use super::explanation::ExplanationLine;
 use super::raw::RawOperation;
 use crate::agent::{Domain, Unavailability};
+use crate::allocator::Snapshot;
 use crate::attributes::Attributes;
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
@@ -147,6 +148,9 @@ pub(super) enum Emit<'a> {
         message: &'a str,
     },
     Explanation(ExplanationLine<'a>),
+    Snapshot {
+        snapshot: &'a Snapshot,
+    },
     State(StateLine<'a>),
 }
 

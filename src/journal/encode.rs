@@ -1,7 +1,7 @@
 //! Encoding: from commands to the serde types of `raw`.
 
 use super::raw::*;
-use crate::agent::Unavailability;
+use crate::agent::{Agent, Unavailability};
 use crate::allocator::{AgentOrder, SorterChoice};
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
@@ -129,7 +129,12 @@ fn write_message(executor: ExecutorRef, data: &[u8]) -> RawMessage {
 
 impl From<&Registration> for AddAgent {
     fn from(registration: &Registration) -> Self {
-        let Registration { agent, tasks, executors } = registration;
+        Self::of(&registration.agent, &registration.tasks, &registration.executors)
+    }
+}
+
+impl AddAgent {
+    pub(super) fn of(agent: &Agent, tasks: &[RunningTask], executors: &[RunningExecutor]) -> Self {
         Self {
             id: agent.id.clone(),
             resources: (&agent.resources).into(),
@@ -171,7 +176,7 @@ impl From<&RunningExecutor> for RawRunningExecutor {
     }
 }
 
-fn write_status(framework: &FrameworkId, status: &TaskStatus) -> RawStatus {
+pub(super) fn write_status(framework: &FrameworkId, status: &TaskStatus) -> RawStatus {
     let mut details = status.details.clone();
     let mut take = |name| details.shift_remove(name);
     RawStatus {
@@ -196,7 +201,7 @@ fn write_status(framework: &FrameworkId, status: &TaskStatus) -> RawStatus {
     }
 }
 
-fn write_window(window: Unavailability) -> RawUnavailability {
+pub(super) fn write_window(window: Unavailability) -> RawUnavailability {
     RawUnavailability { start: window.start.into(), duration: window.duration.map(Number::from) }
 }
 
@@ -252,7 +257,7 @@ fn write_info(caller: FrameworkId, info: &Framework) -> Box<RawFramework> {
     Box::new(RawFramework { framework, ..info.into() })
 }
 
-fn write_accept(framework: FrameworkId, accept: &Accept) -> RawAccept {
+pub(super) fn write_accept(framework: FrameworkId, accept: &Accept) -> RawAccept {
     RawAccept {
         framework,
         offers: accept.offers.clone(),
@@ -358,15 +363,16 @@ impl From<&Operation> for RawOperation {
 }
 
 fn write_tasks(tasks: &[Task]) -> TaskList {
-    let task = |task: &Task| {
-        let given = task.invalid.as_ref().and_then(|form| Written::deserialize(&form.given).ok());
-        RawTask {
-            id: task.id.clone(),
-            resources: given.unwrap_or_else(|| (&task.resources).into()),
-            agent: task.agent.clone(),
-            role: task.role.as_ref().map(|role| role.as_str().into()),
-            details: task.details.clone(),
-        }
-    };
-    TaskList { tasks: tasks.iter().map(task).collect() }
+    TaskList { tasks: tasks.iter().map(write_task).collect() }
+}
+
+pub(super) fn write_task(task: &Task) -> RawTask {
+    let given = task.invalid.as_ref().and_then(|form| Written::deserialize(&form.given).ok());
+    RawTask {
+        id: task.id.clone(),
+        resources: given.unwrap_or_else(|| (&task.resources).into()),
+        agent: task.agent.clone(),
+        role: task.role.as_ref().map(|role| role.as_str().into()),
+        details: task.details.clone(),
+    }
 }

@@ -39,7 +39,7 @@ impl<'a> From<&'a Explanation> for ExplanationLine<'a> {
 }
 
 /// Returns a reason's fields, its kind first. Of several agents an amount is a sum, or the least and the most, or left out.
-fn details(reason: &Reason) -> Json {
+pub(super) fn details(reason: &Reason) -> Json {
     let kind = reason.kind();
     match reason {
         Reason::Recovering { back, expected, until } => {

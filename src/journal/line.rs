@@ -2,7 +2,8 @@
 
 use super::MAX_LINE_BYTES;
 use super::decode::ValueError;
-use super::raw::{Explain, RawCommand, RawLine};
+use super::raw::{Explain, RawCommand, RawLine, Restore};
+use crate::allocator::{Snapshot, SnapshotError};
 use crate::id::{AgentId, FrameworkId};
 use crate::json;
 use crate::master::{Command, Config};
@@ -25,6 +26,8 @@ pub struct Entry {
 pub enum Request {
     /// The header: the configuration of the master. Only the first line may be one.
     Configure(Box<Config>),
+    /// The state to go on from, in place of a header. Only the first line may be one.
+    Restore(Box<Snapshot>),
     /// A command for the master.
     Command(Box<Command>),
     /// A question to the master: it changes nothing but the time.
@@ -39,6 +42,8 @@ pub enum Query {
     Advance,
     /// `state`: print a snapshot for people ([`Master::state`](crate::Master::state)).
     State,
+    /// `snapshot`: print what `restore` takes ([`Master::snapshot`](crate::Master::snapshot)).
+    Snapshot,
     /// `explain`: print why a framework is not offered an agent ([`Master::explain`](crate::Master::explain)).
     Explain {
         /// The framework.
@@ -80,6 +85,9 @@ pub enum LineError {
         /// The header of the master.
         expected: String,
     },
+    /// The snapshot is refused: nothing can be restored from it.
+    #[error("`restore` is refused: {0}")]
+    Restore(#[from] SnapshotError),
     /// A value has the right JSON type but is invalid, such as a negative amount. A master refuses such a command.
     #[error("`{command}` is refused: {error}")]
     Value {
@@ -166,6 +174,8 @@ impl TryFrom<RawCommand> for Request {
             RawCommand::Configure(configure) => Self::Configure(Box::new(Config::try_from(configure)?)),
             RawCommand::Advance(_) => Self::Query(Query::Advance),
             RawCommand::State(_) => Self::Query(Query::State),
+            RawCommand::Snapshot(_) => Self::Query(Query::Snapshot),
+            RawCommand::Restore(Restore { snapshot }) => Self::Restore(Box::new(snapshot)),
             RawCommand::Explain(Explain { framework, role, agent }) => {
                 let role = role.map(Role::new).transpose()?;
                 Self::Query(Query::Explain { framework, role, agent })

@@ -1,6 +1,7 @@
 //! The serde types of journal input. Reading one checks names and JSON types; `decode` then checks the values.
 
 use crate::agent::Domain;
+use crate::allocator::Snapshot;
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
@@ -38,6 +39,26 @@ macro_rules! body {
     };
 }
 
+/// Declares the body of a command with the framework that it is for, and the same without.
+macro_rules! of_framework {
+    ($name:ident, $lone:ident { $($field:ident : $type:ty),* ; $($option:ident : $option_type:ty),* }) => {
+        body!($name { framework: FrameworkId, $($field: $type),* ; $($option: $option_type),* });
+        body!($lone { $($field: $type),* ; $($option: $option_type),* });
+
+        impl $lone {
+            pub(crate) fn of(self, framework: FrameworkId) -> $name {
+                $name { framework, $($field: self.$field,)* $($option: self.$option,)* }
+            }
+        }
+
+        impl From<$name> for $lone {
+            fn from(whole: $name) -> Self {
+                Self { $($field: whole.$field,)* $($option: whole.$option,)* }
+            }
+        }
+    };
+}
+
 body!(Configure { ;
     format: u64, allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
     filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
@@ -56,6 +77,7 @@ body!(RawFramework { id: FrameworkId, roles: Vec<SmolStr> ;
     principal: SmolStr, user: SmolStr, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
     framework: FrameworkId, give_up_after: Number
 });
+body!(RawDrain { ; max_grace_period: Number, mark_gone: bool });
 body!(DrainAgent { id: AgentId ; max_grace_period: Number, mark_gone: bool });
 body!(Recover { agents: Vec<AgentId> ; factor: Number, timeout: Number });
 body!(RawFilter { ; min_allocatable_resources: Vec<Amounts> });
@@ -63,11 +85,11 @@ body!(SetWeight { role: SmolStr, weight: f64 ; });
 body!(SetQuota { role: SmolStr ; guarantees: Amounts, limits: Amounts });
 body!(SetWhitelist { hostnames: Option<Vec<SmolStr>> ; });
 body!(FrameworkRoles { framework: FrameworkId ; roles: Vec<SmolStr> });
-body!(RawAccept { framework: FrameworkId, offers: Vec<OfferId>, operations: Vec<RawOperation> ;
+of_framework!(RawAccept, LoneAccept { offers: Vec<OfferId>, operations: Vec<RawOperation> ;
     refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>, each: bool, role: SmolStr, agent: AgentId
 });
 body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64, each: bool });
-body!(RawStatus { framework: FrameworkId, task: TaskId, state: SmolStr ;
+of_framework!(RawStatus, LoneStatus { task: TaskId, state: SmolStr ;
     reason: SmolStr, message: SmolStr, agent: AgentId, source: SmolStr, uuid: Uuid, data: Bytes, healthy: bool,
     timestamp: f64, executor: ExecutorId, container_status: Json, check_status: Json, labels: Json, limitation: Json,
     unreachable_time: Json, details: Map<String, Json>
@@ -89,6 +111,7 @@ body!(Operate { agent: AgentId, operations: Vec<RawOperation> ; });
 body!(SetMaintenance { agent: AgentId, unavailability: Option<RawUnavailability> ; });
 body!(Explain { framework: FrameworkId ; role: SmolStr, agent: AgentId });
 body!(Empty { ; });
+body!(Restore { snapshot: Snapshot ; });
 body!(RawUnavailability { start: Number ; duration: Number });
 body!(RawRunningExecutor { id: ExecutorId, framework: FrameworkId, role: SmolStr, resources: Written ; });
 body!(TaskList { tasks: Vec<RawTask> ; });
@@ -221,6 +244,8 @@ pub(crate) enum RawCommand {
     Advance(Empty),
     Explain(Explain),
     State(Empty),
+    Snapshot(Empty),
+    Restore(Restore),
 }
 
 impl RawCommand {
@@ -272,6 +297,8 @@ impl RawCommand {
             Self::Advance(_) => "advance",
             Self::Explain(_) => "explain",
             Self::State(_) => "state",
+            Self::Snapshot(_) => "snapshot",
+            Self::Restore(_) => "restore",
         }
     }
 }
@@ -286,7 +313,7 @@ fn called<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawFramework
 }
 
 /// Reads a framework that speaks for itself.
-fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawFramework>, D::Error> {
+pub(super) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<RawFramework>, D::Error> {
     let raw = called(deserializer)?;
     if raw.framework.is_some() { Err(D::Error::unknown_field(CALLER, &[])) } else { Ok(raw) }
 }

@@ -39,7 +39,8 @@ pub struct RecoverError {
 /// Runs the lines of a journal on a master, so that it is as the one that wrote them.
 ///
 /// The master is a new one, or one as of which the lines go on. Its allocator is any: give it the sorters that decided when
-/// the journal was written. If the first line is a [`header`](super::header), it must be that of the master.
+/// the journal was written. If the first line is a [`header`](super::header), it must be that of the master; if it is a
+/// snapshot, as of a rotated journal, the master must be new, and takes it over.
 ///
 /// The lines may be bytes or text, with or without their newlines: a file may end within a character. Of what the commands
 /// emit nothing is kept: it was told when they ran. Whoever was not reached any more, for the process that wrote the journal

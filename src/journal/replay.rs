@@ -4,7 +4,7 @@ use super::decode::ValueError;
 use super::effect::Emit;
 use super::line::{HEADER, Line, LineError, Query, Request, read};
 use super::{header, print};
-use crate::allocator::{Allocator, Hierarchical};
+use crate::allocator::{Allocator, Hierarchical, Snapshot, SnapshotError};
 use crate::master::{CommandError, Config, Emitted, Explanation, Master, State};
 use crate::time::Time;
 
@@ -47,13 +47,28 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct Replay<A = Hierarchical> {
     master: Master<A>,
-    /// Makes a master of the configuration in the header; if there is none, the header must be that of the master.
-    configured: Option<fn(Config) -> Master<A>>,
+    /// Makes a master of the first line, if it may.
+    start: Option<Start<A>>,
     /// True after the first line that is not blank.
     has_begun: bool,
     line: u64,
     refused: u64,
 }
+
+/// How the first line of a journal makes a master.
+#[derive(Debug)]
+pub(super) struct Start<A> {
+    configured: fn(Config) -> Master<A>,
+    restored: fn(Snapshot) -> Result<Master<A>, SnapshotError>,
+}
+
+impl<A> Clone for Start<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Start<A> {}
 
 impl Default for Replay {
     fn default() -> Self {
@@ -63,18 +78,20 @@ impl Default for Replay {
 
 impl Replay {
     /// Returns a replay before the first line, on a master with the hierarchical allocator of Mesos. If the first line is a
-    /// header, the master is configured by it, and by the defaults if not.
+    /// header, the master is configured by it; if it is a snapshot, the master is restored from it; else it has the defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { configured: Some(Master::new), ..Self::with_master(Master::new(Config::default())) }
+        let start = Start { configured: Master::new, restored: Master::restore };
+        Self { start: Some(start), ..Self::with_master(Master::new(Config::default())) }
     }
 }
 
 impl<A: Allocator> Replay<A> {
-    /// Returns a replay that goes on from where a master is. If the first line is a header, it must be that of the master.
+    /// Returns a replay that goes on from where a master is. If the first line is a header, it must be that of the master; if
+    /// it is a snapshot, the master must be new, and takes it over.
     #[must_use]
     pub fn with_master(master: Master<A>) -> Self {
-        Self { master, configured: None, has_begun: false, line: 0, refused: 0 }
+        Self { master, start: None, has_begun: false, line: 0, refused: 0 }
     }
 
     /// Returns the number of lines read.
@@ -108,13 +125,14 @@ impl<A: Allocator> Replay<A> {
     ///
     /// # Errors
     ///
-    /// [`LineError`] for a line that is too long or not a command, and for a configuration that is refused; the state is then as before.
+    /// [`LineError`] for a line that is too long or not a command, and for a first line that is refused; the state is then as
+    /// before. (A master that was given, and cannot be restored from the first line, is of no use then.)
     pub fn feed(&mut self, line: &str, mut emit: impl FnMut(&str)) -> Result<(), LineError> {
         self.line += 1;
         let Some(line) = read(line)? else { return Ok(()) };
         let command = line.command;
-        let (is_first, configured) = (!self.has_begun, self.configured);
-        let (at, result) = run_line(line, is_first, &mut self.master, configured, &mut printing(&mut emit))?;
+        let (is_first, start) = (!self.has_begun, self.start);
+        let (at, result) = run_line(line, is_first, &mut self.master, start, &mut printing(&mut emit))?;
         self.has_begun = true;
         if let Err(rejection) = result {
             self.refused += 1;
@@ -141,6 +159,8 @@ pub(super) enum Rejection {
     Value(#[from] ValueError),
     #[error(transparent)]
     Command(#[from] CommandError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
 }
 
 /// What a line makes a master say.
@@ -148,6 +168,7 @@ pub(super) enum Output<'a> {
     Effect(&'a Emitted),
     Explanation(Time, &'a Explanation),
     State(Time, &'a State),
+    Snapshot(Time, &'a Snapshot),
 }
 
 fn printing(emit: &mut impl FnMut(&str)) -> impl FnMut(Output<'_>) {
@@ -155,30 +176,43 @@ fn printing(emit: &mut impl FnMut(&str)) -> impl FnMut(Output<'_>) {
         Output::Effect(emitted) => print(emitted.at, (&emitted.effect).into(), emit),
         Output::Explanation(at, explanation) => print(at, Emit::Explanation(explanation.into()), emit),
         Output::State(at, state) => print(at, Emit::State(state.into()), emit),
+        Output::Snapshot(at, snapshot) => print(at, Emit::Snapshot { snapshot }, emit),
     }
 }
 
 /// Runs a line: all timers due up to its time, which is returned, and what it asks for, unless that is rejected.
-/// `configured` makes the master of a header, which must be that of the master if there is none.
+/// `start` makes the master that the first line tells of. Without it, a header must be that of the master, and a snapshot is
+/// loaded into it, which must be new.
 pub(super) fn run_line<A: Allocator>(
     line: Line,
     is_first: bool,
     master: &mut Master<A>,
-    configured: Option<fn(Config) -> Master<A>>,
+    start: Option<Start<A>>,
     output: &mut impl FnMut(Output<'_>),
 ) -> Result<(Time, Result<(), Rejection>), LineError> {
-    let now = master.now();
-    let at = line.at.unwrap_or(now);
-    if at < now {
-        return Err(LineError::TimeWentBack { now, at });
-    }
     let is_header = line.command == HEADER;
     let request = match line.request {
         _ if is_header && !is_first => Err(ValueError::LateConfigure),
-        Err(error) if is_header => return Err(LineError::Configuration(error)),
+        Ok(Request::Restore(_)) if !is_first => Err(ValueError::LateRestore),
+        Ok(Request::Restore(snapshot)) => {
+            match start {
+                Some(start) => {
+                    let restored = (start.restored)(*snapshot)?;
+                    time_of(line.at, restored.now())?;
+                    *master = restored;
+                }
+                None => master.load(*snapshot)?,
+            }
+            Ok(Request::Query(Query::Advance))
+        }
+        request => request,
+    };
+    let at = time_of(line.at, master.now())?;
+    let request = match request {
+        Err(error) if is_header && is_first => return Err(LineError::Configuration(error)),
         Ok(Request::Configure(config)) => {
-            match configured {
-                Some(configured) => *master = configured(*config),
+            match start {
+                Some(start) => *master = (start.configured)(*config),
                 None => check_configuration(&config, master.config())?,
             }
             Ok(Request::Query(Query::Advance))
@@ -186,6 +220,12 @@ pub(super) fn run_line<A: Allocator>(
         request => request,
     };
     Ok((at, run(master, at, request, output)))
+}
+
+/// Returns the time at which a line runs.
+fn time_of(at: Option<Time>, now: Time) -> Result<Time, LineError> {
+    let at = at.unwrap_or(now);
+    if at < now { Err(LineError::TimeWentBack { now, at }) } else { Ok(at) }
 }
 
 fn check_configuration(found: &Config, expected: &Config) -> Result<(), LineError> {
@@ -201,8 +241,9 @@ fn run<A: Allocator>(
 ) -> Result<(), Rejection> {
     run_timers(master, at, output)?;
     match request? {
-        Request::Query(Query::Advance) | Request::Configure(_) => {}
+        Request::Query(Query::Advance) | Request::Configure(_) | Request::Restore(_) => {}
         Request::Query(Query::State) => output(Output::State(at, &master.state())),
+        Request::Query(Query::Snapshot) => output(Output::Snapshot(at, &master.snapshot()?)),
         Request::Query(Query::Explain { framework, role, agent }) => {
             for explanation in master.explain(&framework, role.as_ref(), agent.as_ref())? {
                 output(Output::Explanation(at, &explanation));

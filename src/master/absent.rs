@@ -1,8 +1,10 @@
 //! [`Absent`]: the agents that are not registered any more, and the tasks that were on them.
 
 use super::recent::Recent;
+use crate::allocator::{SnapshotError, check_count};
 use crate::id::{AgentId, FrameworkId, TaskId};
 use crate::time::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The agents that are unreachable or gone, as many as are remembered.
@@ -20,7 +22,63 @@ enum Why {
     Gone,
 }
 
+/// The absent agents in a snapshot, from the one that has been absent longest.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedAbsent {
+    agents: Vec<SavedAgent>,
+    added: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedAgent {
+    agent: AgentId,
+    /// The time since when it is unreachable; none if it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unreachable_since: Option<Time>,
+    /// The tasks that are remembered, each with its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tasks: Vec<(u64, FrameworkId, TaskId)>,
+}
+
 impl Absent {
+    pub(super) fn save(&self) -> SavedAbsent {
+        let remembered = |(framework, number): &(FrameworkId, u64)| {
+            let task = self.tasks.get(framework)?.get(number)?;
+            Some((*number, framework.clone(), task.clone()))
+        };
+        let save = |(agent, why): (&AgentId, &Why)| {
+            let (unreachable_since, tasks) = match why {
+                Why::Unreachable { since, tasks } => (Some(*since), tasks.iter().filter_map(remembered).collect()),
+                Why::Gone => (None, Vec::new()),
+            };
+            SavedAgent { agent: agent.clone(), unreachable_since, tasks }
+        };
+        SavedAbsent { agents: self.agents.iter().map(save).collect(), added: self.added }
+    }
+
+    pub(super) fn restore(saved: SavedAbsent) -> Result<Self, SnapshotError> {
+        let mut absent = Self { added: check_count("tasks of unreachable agents", saved.added)?, ..Self::default() };
+        for SavedAgent { agent, unreachable_since, tasks } in saved.agents {
+            if absent.agents.contains(&agent) {
+                return Err(SnapshotError::repeated("absent agent", agent.as_str()));
+            }
+            let mut numbers = Vec::with_capacity(tasks.len());
+            for (number, framework, task) in tasks {
+                let of_framework = absent.tasks.entry(framework.clone()).or_default();
+                if number > absent.added || of_framework.insert(number, task).is_some() {
+                    let kind = "tasks of unreachable agents";
+                    return Err(SnapshotError::Count { kind, found: number, most: absent.added });
+                }
+                numbers.push((framework, number));
+            }
+            let why = unreachable_since.map_or(Why::Gone, |since| Why::Unreachable { since, tasks: numbers });
+            absent.agents.insert(agent, why, usize::MAX);
+        }
+        Ok(absent)
+    }
+
     /// Returns the time since when an agent is unreachable.
     pub(super) fn unreachable_since(&self, agent: &AgentId) -> Option<Time> {
         match self.agents.get(agent)? {

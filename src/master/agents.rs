@@ -2,6 +2,7 @@
 
 use super::executors::LiveExecutor;
 use super::registration::{AgentUpdate, Registration, RunningExecutor, RunningTask};
+use super::saved::{sorted_map, sorted_set};
 use super::tasks::{LiveTask, by_master, lost_or, unreachable_since};
 use super::{CommandError, Effect, ExecutorRef, Master};
 use crate::agent::Agent;
@@ -10,15 +11,22 @@ use crate::id::{self, AgentId, FrameworkId, TaskId};
 use crate::offer::{repeated_volume, volume_id};
 use crate::task::TaskState;
 use indexmap::{IndexMap, IndexSet};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// What an agent that is gone is told.
+pub(super) const GONE: &str = "the agent was declared gone";
+
 /// The registered agents that are not offered, besides those that [drain](super::drains).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Inactive {
     /// The agents whose connection is broken, with the tasks there that were told to be lost.
+    #[serde(serialize_with = "sorted_map")]
     disconnected: IndexMap<AgentId, BTreeSet<(FrameworkId, TaskId)>, foldhash::fast::RandomState>,
     /// The agents that an operator has deactivated; one that is expected, too.
+    #[serde(serialize_with = "sorted_set")]
     deactivated: IndexSet<AgentId, foldhash::fast::RandomState>,
 }
 
@@ -383,7 +391,7 @@ impl<A: Allocator> Master<A> {
     }
 
     fn shut_down_agent(&mut self, agent: AgentId) {
-        self.emit(Effect::ShutdownAgent { agent, message: "the agent was declared gone" });
+        self.emit(Effect::ShutdownAgent { agent, message: GONE });
     }
 
     /// Rescinds the offers and inverse offers of an agent.
@@ -418,11 +426,15 @@ impl<A: Allocator> Master<A> {
         Ok(())
     }
 
+    /// Returns whether an agent is connected, is not deactivated and does not drain.
+    pub(super) fn may_be_offered(&self, agent: &AgentId) -> bool {
+        let Inactive { disconnected, deactivated } = &self.inactive;
+        !disconnected.contains_key(agent) && !deactivated.contains(agent) && self.drains.get(agent).is_none()
+    }
+
     /// Has the allocator offer an agent, or not.
     pub(super) fn update_activity(&mut self, agent: &AgentId) {
-        let Inactive { disconnected, deactivated } = &self.inactive;
-        let active =
-            !disconnected.contains_key(agent) && !deactivated.contains(agent) && self.drains.get(agent).is_none();
+        let active = self.may_be_offered(agent);
         if self.allocator.agent(agent).is_some_and(|account| account.active != active) {
             self.allocator.set_agent_active(agent, active).expect("it has an account");
         }

@@ -1,14 +1,18 @@
 //! Draining: agents that get no more offers, and whose tasks are killed.
 
 use super::command::Drain;
+use super::saved::sorted_map;
 use super::{CommandError, Effect, Master};
 use crate::allocator::Allocator;
 use crate::id::{AgentId, FrameworkId, TaskId};
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 
 /// The agents that drain. Draining belongs to the id, so it outlives a broken connection and a return.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Drains {
+    #[serde(serialize_with = "sorted_map")]
     agents: IndexMap<AgentId, Drain, foldhash::fast::RandomState>,
     /// The agents that may have become idle since the last look, and are gone then.
     idle: Vec<AgentId>,

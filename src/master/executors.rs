@@ -1,9 +1,13 @@
 //! Executors: what they hold besides their tasks, and the messages between them and their schedulers.
 
 use super::{CommandError, Effect, ExecutorRef, Master};
-use crate::allocator::{Allocator, Holding};
+use crate::allocator::{Allocator, Holding, SnapshotError};
 use crate::id::{AgentId, ExecutorId, FrameworkId};
+use crate::resources::Resources;
+use crate::role::Role;
 use crate::task::ExecutorInfo;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The executors that run: ordered maps by framework and by agent.
@@ -20,7 +24,52 @@ pub(super) struct LiveExecutor {
     pub(super) info: Option<ExecutorInfo>,
 }
 
+/// An executor in a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedExecutor {
+    id: ExecutorId,
+    holding: Holding,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<SavedInfo>,
+}
+
+/// The description of an executor, as it was given.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedInfo {
+    resources: Resources,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    details: Map<String, Json>,
+}
+
 impl Executors {
+    pub(super) fn save(&self) -> Vec<SavedExecutor> {
+        let all = self.by_framework.values().flatten();
+        let save = |((_, id), LiveExecutor { holding, info }): (&(_, ExecutorId), &LiveExecutor)| {
+            let saved = |info: &ExecutorInfo| {
+                let ExecutorInfo { resources, role, details, .. } = info.clone();
+                SavedInfo { resources, role, details }
+            };
+            SavedExecutor { id: id.clone(), holding: holding.clone(), info: info.as_ref().map(saved) }
+        };
+        all.map(save).collect()
+    }
+
+    pub(super) fn restore(saved: Vec<SavedExecutor>) -> Result<Self, SnapshotError> {
+        let mut executors = Self::default();
+        for SavedExecutor { id, holding, info } in saved {
+            let of = ExecutorRef::new(holding.framework.clone(), holding.agent.clone(), id.clone());
+            if executors.get(&of.framework, &of.agent, &of.executor).is_some() {
+                return Err(SnapshotError::repeated("executor", id.as_str()));
+            }
+            let info = info.map(|SavedInfo { resources, role, details }| ExecutorInfo { id, resources, role, details });
+            executors.add(of, LiveExecutor { holding, info });
+        }
+        Ok(executors)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_framework.is_empty()
     }
@@ -57,6 +106,11 @@ impl Executors {
     pub(super) fn holding(&self, of: &ExecutorRef) -> Option<&Holding> {
         let executor = self.get(&of.framework, &of.agent, &of.executor)?;
         Some(&executor.holding).filter(|holding| !holding.resources.is_empty())
+    }
+
+    /// Returns the agents with executors.
+    pub(super) fn agents(&self) -> impl Iterator<Item = &AgentId> {
+        self.by_agent.keys()
     }
 
     /// Returns the executors on an agent, in order of their names.

@@ -1,11 +1,12 @@
 //! Frameworks: their registration, their changes, and the ways in which they go and return.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::allocator::{Allocator, AllocatorError, Holding, SnapshotError, check_count};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::role::Role;
 use crate::time::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,35 @@ pub(super) struct FrameworkEntry {
     removed_at: Option<Time>,
 }
 
+/// A framework in a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedFramework {
+    framework: Framework,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    inactive: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    recovered: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    suppressed: Vec<Role>,
+    order: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    removed_at: Option<Time>,
+}
+
+impl FrameworkEntry {
+    pub(super) fn save(&self) -> SavedFramework {
+        SavedFramework {
+            framework: Framework::clone(&self.framework),
+            inactive: !self.active,
+            recovered: self.is_recovered,
+            suppressed: self.suppressed.clone(),
+            order: self.order,
+            removed_at: self.removed_at,
+        }
+    }
+}
+
 /// A priority queue of the frameworks that are removed unless they come back, by time and then in order of coming.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Removals {
@@ -40,6 +70,39 @@ impl Removals {
 }
 
 impl<A: Allocator> Master<A> {
+    /// Returns the number of frameworks that ever came.
+    pub(super) fn frameworks_came(&self) -> u64 {
+        self.removals.came
+    }
+
+    /// Restores the frameworks of a snapshot, in place of none.
+    pub(super) fn restore_frameworks(&mut self, saved: Vec<SavedFramework>, came: u64) -> Result<(), SnapshotError> {
+        self.removals.came = check_count("frameworks", came)?;
+        for SavedFramework { framework, inactive, recovered, suppressed, order, removed_at } in saved {
+            if order >= came {
+                return Err(SnapshotError::Count { kind: "frameworks", found: order, most: came });
+            }
+            let id = framework.id.clone();
+            if let Some(at) = removed_at
+                && self.removals.queue.insert((at, order), id.clone()).is_some()
+            {
+                return Err(SnapshotError::repeated("the number of framework", id.as_str()));
+            }
+            let entry = FrameworkEntry {
+                framework: Arc::new(framework),
+                active: !inactive,
+                is_recovered: recovered,
+                suppressed,
+                order,
+                removed_at,
+            };
+            if self.frameworks.insert(id.clone(), entry).is_some() {
+                return Err(SnapshotError::repeated("framework", id.as_str()));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns a registered framework; a recovered one is not registered.
     pub(super) fn framework(&self, id: &FrameworkId) -> Result<&FrameworkEntry, CommandError> {
         self.frameworks.get(id).filter(|entry| !entry.is_recovered).ok_or_else(|| unknown_framework(id))

@@ -3,11 +3,12 @@
 use super::offers::{number_of, offer_id};
 use super::{CommandError, Effect, Master};
 use crate::agent::{Agent, Unavailability};
-use crate::allocator::{Allocator, AllocatorError};
+use crate::allocator::{Allocator, AllocatorError, SnapshotError, check_count};
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Filters, InverseOffer};
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,14 +32,62 @@ pub(super) struct Maintenance {
     dirty: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LiveInverseOffer {
     framework: FrameworkId,
     agent: AgentId,
     made_at: Time,
 }
 
+/// Maintenance in a snapshot.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SavedMaintenance {
+    windows: BTreeMap<SmolStr, Unavailability>,
+    live: BTreeMap<u64, LiveInverseOffer>,
+    made: u64,
+    refused: Vec<(FrameworkId, AgentId, Time)>,
+    dirty: bool,
+}
+
 impl Maintenance {
+    pub(super) fn save(&self) -> SavedMaintenance {
+        let refused = self.refused.iter().map(|((framework, agent), until)| (framework.clone(), agent.clone(), *until));
+        let mut refused: Vec<_> = refused.collect();
+        refused.sort_unstable();
+        SavedMaintenance {
+            windows: self.windows.iter().map(|(hostname, window)| (hostname.clone(), *window)).collect(),
+            live: self.live.clone(),
+            made: self.made,
+            refused,
+            dirty: self.dirty,
+        }
+    }
+
+    /// Restores what was saved. The agents are [scheduled](Self::schedule) by the caller.
+    pub(super) fn restore(saved: SavedMaintenance) -> Result<Self, SnapshotError> {
+        let SavedMaintenance { windows, live, made, refused, dirty } = saved;
+        let mut maintenance = Self { made: check_count("inverse offers", made)?, dirty, ..Self::default() };
+        maintenance.windows = windows.into_iter().collect();
+        for (number, offer) in live {
+            if number > made {
+                return Err(SnapshotError::Count { kind: "inverse offers", found: number, most: made });
+            }
+            if !maintenance.asked.insert((offer.framework.clone(), offer.agent.clone())) {
+                return Err(SnapshotError::repeated("the inverse offer of agent", offer.agent.as_str()));
+            }
+            maintenance.live.insert(number, offer);
+        }
+        for (framework, agent, until) in refused {
+            if maintenance.refused.insert((framework.clone(), agent.clone()), until).is_some() {
+                return Err(SnapshotError::repeated("the refusal of agent", agent.as_str()));
+            }
+            maintenance.expiries.insert((until, framework, agent));
+        }
+        Ok(maintenance)
+    }
+
     /// Returns the maintenance window of a machine.
     pub(super) fn window(&self, hostname: &SmolStr) -> Option<Unavailability> {
         self.windows.get(hostname).copied()

@@ -1,11 +1,12 @@
 //! Offers: making, accepting, declining and rescinding them.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, EndedOffers, Holding};
+use crate::allocator::{Allocator, EndedOffers, Holding, SnapshotError, check_count};
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Conversion, Filters, Offer};
 use crate::resources::Resources;
 use crate::time::Time;
+use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,13 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) type OfferNumber = u64;
 
 /// The live offers by number: an ordered map, so iteration is in order of making.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Offers {
     live: BTreeMap<OfferNumber, LiveOffer>,
     made: OfferNumber,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LiveOffer {
     pub(super) holding: Holding,
     pub(super) made_at: Time,
@@ -50,6 +53,15 @@ impl Offers {
     /// Returns the resources of a live offer; empty if there is no such offer.
     pub(super) fn resources(&self, number: OfferNumber) -> Resources {
         self.live.get(&number).map_or_else(Resources::new, |offer| offer.holding.resources.clone())
+    }
+
+    /// Checks numbers that come from a snapshot.
+    pub(super) fn check(&self) -> Result<(), SnapshotError> {
+        check_count("offers", self.made)?;
+        match self.live.last_key_value().filter(|(number, _)| **number > self.made) {
+            Some((number, _)) => Err(SnapshotError::Count { kind: "offers", found: *number, most: self.made }),
+            None => Ok(()),
+        }
     }
 
     /// Returns the offers made up to `time`.

@@ -42,6 +42,11 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         removed
     }
 
+    /// The entries, from the oldest.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.by_age.values().filter_map(|key| Some((key, self.get(key)?)))
+    }
+
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let (age, value) = self.entries.swap_remove(key)?;
         self.by_age.remove(&age);

@@ -1,5 +1,6 @@
 //! Recovery: the agents that a new leader expects, and the allocations that wait for them.
 
+use super::saved::sorted_map;
 use super::{CommandError, Master};
 use crate::allocator::Allocator;
 use crate::id::AgentId;
@@ -8,14 +9,18 @@ use crate::resources::Scalar;
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The state of a recovery; by default there was none.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Expected {
     /// Whether each of the expected agents has come.
+    #[serde(serialize_with = "sorted_map")]
     agents: IndexMap<AgentId, bool, foldhash::fast::RandomState>,
     /// The number of expected agents that have come.
+    #[serde(skip)]
     back: usize,
     factor: Scalar,
     /// The time until which allocations may wait; none if they do not wait (any more).
@@ -40,6 +45,12 @@ impl Expected {
     /// cluster.
     pub(super) fn holds_back(&self) -> bool {
         self.until.is_some() && !self.with_quota.is_empty()
+    }
+
+    /// Counts the agents that have come, after a restore.
+    pub(super) fn recount(mut self) -> Self {
+        self.back = self.agents.values().filter(|has_come| **has_come).count();
+        self
     }
 
     pub(super) fn until(&self) -> Option<Time> {

@@ -1,13 +1,14 @@
 //! Tasks: their holdings and states, from launch to a terminal status.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, Holding};
+use crate::allocator::{Allocator, Holding, SnapshotError, check_count};
 use crate::framework::{Capability, Framework};
 use crate::id::{AgentId, ExecutorId, FrameworkId, TaskId};
 use crate::scheduler::Kill;
 use crate::task::{StatusSource, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,32 +23,50 @@ const CONTAINER_STATUS: &str = "container_status";
 ///
 /// A *copy* is a task that an agent brought although its id runs elsewhere, or although its framework was told that it is
 /// lost. A copy holds its resources until it ends, but its framework does not hear of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Tasks {
     live: BTreeMap<u64, LiveTask>,
+    #[serde(skip)]
     by_id: IndexMap<FrameworkId, IndexMap<TaskId, u64, foldhash::fast::RandomState>, foldhash::fast::RandomState>,
+    #[serde(skip)]
     copies: BTreeMap<FrameworkId, BTreeMap<(TaskId, AgentId), u64>>,
+    #[serde(skip)]
     by_agent: IndexMap<AgentId, BTreeSet<u64>, foldhash::fast::RandomState>,
     added: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LiveTask {
     pub(super) id: TaskId,
     pub(super) holding: Holding,
     pub(super) state: TaskState,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_copy: bool,
     /// The time to shut down by the task's own kill policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) grace: Option<Duration>,
     /// What the latest statuses told besides the state.
+    #[serde(default, skip_serializing_if = "Told::is_empty")]
     told: Told,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Told {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     executor: Option<ExecutorId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     healthy: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     container_status: Option<Json>,
+}
+
+impl Told {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl LiveTask {
@@ -88,8 +107,33 @@ fn own_grace(task: &Task) -> Option<Duration> {
 
 impl Tasks {
     pub(super) fn add(&mut self, task: LiveTask) {
-        let number = self.added;
+        self.index(self.added, &task);
+        self.live.insert(self.added, task);
         self.added += 1;
+    }
+
+    /// Makes the indices of tasks that come from a snapshot.
+    pub(super) fn reindex(mut self) -> Result<Self, SnapshotError> {
+        check_count("tasks", self.added)?;
+        for (number, task) in std::mem::take(&mut self.live) {
+            if number >= self.added {
+                return Err(SnapshotError::Count { kind: "tasks", found: number, most: self.added });
+            }
+            let framework = &task.holding.framework;
+            let known = match task.is_copy {
+                true => self.find_copy(framework, &task.id, &task.holding.agent),
+                false => self.find(framework, &task.id),
+            };
+            if known.is_some() {
+                return Err(SnapshotError::repeated("task", task.id.as_str()));
+            }
+            self.index(number, &task);
+            self.live.insert(number, task);
+        }
+        Ok(self)
+    }
+
+    fn index(&mut self, number: u64, task: &LiveTask) {
         let Holding { framework, agent, .. } = &task.holding;
         if task.is_copy {
             let copies = self.copies.entry(framework.clone()).or_default();
@@ -98,7 +142,6 @@ impl Tasks {
             self.by_id.entry(framework.clone()).or_default().insert(task.id.clone(), number);
         }
         self.by_agent.entry(agent.clone()).or_default().insert(number);
-        self.live.insert(number, task);
     }
 
     /// Returns the live task of a framework with that id; a copy is none.

@@ -43,20 +43,26 @@ pub enum OperationState {
 }
 
 /// A status update of an operation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OperationStatus {
     /// The id that the framework gave the operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationId>,
     /// The state of the operation.
     pub state: OperationState,
     /// The reason for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<SmolStr>,
     /// The agent of the operation, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
     /// The UUID to acknowledge it by; `None` for an update that needs no acknowledgement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Uuid>,
     /// Further fields by their Mesos names (`converted_resources`, ...), unchanged.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub details: Map<String, Json>,
 }
 

@@ -16,7 +16,7 @@ mod reference;
 mod tier;
 
 use apportion::journal::{self, Replay};
-use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, OperationStatus, Time};
+use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, OperationStatus, Snapshot, Time};
 use generate::{Dice, Move, command, crowds, minimum, moves};
 use invariants::Watch;
 use proptest::prelude::*;
@@ -161,6 +161,8 @@ struct Run {
     twin: Option<Master>,
     /// One that is not told what the master refuses, only that time goes on.
     sober: Master,
+    /// One that is told the same as the sober one, and is stored and restored again and again.
+    relay: Master,
     watch: Watch,
     journal: Vec<String>,
     effects: Vec<String>,
@@ -176,6 +178,7 @@ fn run(options: [u8; 9], moves: &[Move], twin_at: usize) -> Result<Run, TestCase
         reference: Reference::new(config.clone()),
         twin: None,
         sober: Master::new(config.clone()),
+        relay: Master::new(config.clone()),
         watch: Watch::new(config),
         journal: vec![configure],
         effects: Vec::new(),
@@ -191,7 +194,8 @@ fn run(options: [u8; 9], moves: &[Move], twin_at: usize) -> Result<Run, TestCase
         if i % 4 == 3 {
             run.ask_why(at);
         }
-        run.step(at, made).map_err(|fault| TestCaseError::fail(format!("{fault}\n{}", run.journal.join("\n"))))?;
+        let stepped = run.step(at, made).and_then(|()| if i % 3 == 0 { run.pass_on() } else { Ok(()) });
+        stepped.map_err(|fault| TestCaseError::fail(format!("{fault}\n{}", run.journal.join("\n"))))?;
     }
     match run.replay() {
         Ok(()) => Ok(run),
@@ -262,11 +266,27 @@ impl Run {
 
     /// Tells the copies the same.
     fn follow(&mut self, at: Time, command: Option<Command>) -> Result<(), String> {
-        for other in self.twin.iter_mut().chain([&mut self.sober]) {
+        for other in self.twin.iter_mut().chain([&mut self.sober, &mut self.relay]) {
             other.advance(at).map_err(|error| error.to_string())?;
             if let Some(command) = &command {
                 other.handle(at, command.clone()).map_err(|error| format!("a copy refused it: {error}"))?;
             }
+        }
+        Ok(())
+    }
+
+    /// Stores the relay and restores it: it must be as the one that was never restored, effects that wait and all.
+    fn pass_on(&mut self) -> Result<(), String> {
+        let text = |master: &Master| serde_json::to_string(&master.snapshot().expect("it can be saved")).expect("JSON");
+        let (stored, expected) = (text(&self.relay), text(&self.sober));
+        if stored != expected {
+            return Err(format!("a restored master went on otherwise: {stored}\nexpected {expected}"));
+        }
+        let snapshot: Snapshot = serde_json::from_str(&stored).map_err(|error| error.to_string())?;
+        self.relay = Master::restore(snapshot).map_err(|error| format!("cannot be restored: {error}: {stored}"))?;
+        let again = text(&self.relay);
+        if again != stored {
+            return Err(format!("a restored master is another: {again}\nexpected {stored}"));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     /// Checks that the cluster can be counted with an agent's new total in place of its old one. An agent counts with its
     /// total of each name, or with the amount that is held if that is larger.
-    fn check_totals(
+    pub(super) fn check_totals(
         &self,
         agent: &Agent,
         old: Option<AgentIx>,
@@ -224,7 +224,10 @@ pub(super) fn converted(
 }
 
 /// Checks that no two tasks hold the same port, or the same member of a set: when one of them ended, the other would lose it.
-fn check_members<'a>(agent: &AgentId, held: impl Iterator<Item = &'a Resource>) -> Result<(), AllocatorError> {
+pub(super) fn check_members<'a>(
+    agent: &AgentId,
+    held: impl Iterator<Item = &'a Resource>,
+) -> Result<(), AllocatorError> {
     let mut members = Resources::new();
     for resource in held {
         if resource.scalar().is_none() && !resource.is_shared() {

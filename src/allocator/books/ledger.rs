@@ -1,5 +1,9 @@
 //! [`Ledger`]: the account of each agent, and the agents that the next batch has to visit.
 
+mod saved;
+
+pub(super) use saved::{SavedAccount, SavedLedger};
+
 use super::account::{Account, EndedOffers, TaskFault};
 use super::balance::unshared;
 use super::holdings::Holdings;

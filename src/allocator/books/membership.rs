@@ -1,5 +1,9 @@
 //! [`Membership`]: frameworks, roles, and the members of roles; subscribes frameworks and charges what they hold.
 
+mod saved;
+
+pub(super) use saved::SavedMembership;
+
 use crate::allocator::amounts::Amounts;
 use crate::allocator::index::{BitSet, FrameworkIx, IdMap, IndexVec, MemberIx, QuotaIx, RoleIx, Slab};
 use crate::allocator::quota::Quotas;

@@ -55,6 +55,12 @@ impl<I: DenseIndex> WorkSet<I> {
         true
     }
 
+    /// Returns whether an index is a member.
+    pub(in crate::allocator) fn contains(&self, ix: I) -> bool {
+        let (at, bit) = locate(ix);
+        self.words.get(at).is_some_and(|word| word & bit != 0)
+    }
+
     /// Removes all members.
     pub(in crate::allocator) fn clear(&mut self) {
         for (at, summary) in self.summary.iter_mut().enumerate() {
