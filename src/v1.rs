@@ -34,14 +34,18 @@
 //! ```
 
 mod call;
+pub mod connection;
 mod event;
 mod executor;
 mod framework;
 mod lenient;
 mod offer;
 mod operation;
+mod record_io;
 mod task;
 mod wire;
+
+pub use record_io::{RecordError, RecordReader, write_record};
 
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraintError};
