@@ -13,7 +13,7 @@
 //!  │ Connection │ ◄── handle_bytes    ◄──────── │ client       │
 //!  │            │ ◄── handle_end, _failure ◄─── └──────────────┘
 //!  │            │
-//!  │            │ ──► poll_output ──► Output::Event ──► Scheduler::receive ──┐
+//!  │            │ ──► poll_output ──► Output::Event ──► scheduler::deliver ──┐
 //!  │            │ ◄── send ◄── Calls ◄───────────────────────────────────────┘
 //!  │            │ ──► poll_timeout ──► a timer ──► handle_timeout
 //!  └────────────┘
@@ -178,7 +178,7 @@ impl Request {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a program that overlooks one of these loses something")]
 pub enum Output<C, E> {
-    /// An event, to pass to [`Scheduler::receive`](crate::Scheduler::receive) or
+    /// An event, to pass to [`scheduler::deliver`](crate::scheduler::deliver) or
     /// [`Session::receive`](crate::executor::Session::receive). Heartbeats and events of unknown types are among them.
     Event(E),
     /// A record that cannot be read as an event: the whole record, for a log. The subscription goes on.

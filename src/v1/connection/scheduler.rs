@@ -22,7 +22,7 @@ use std::time::Duration;
 /// - **Calls** go out one by one, in order, each with the `Mesos-Stream-Id` of its subscription. A call that is made without a
 ///   subscription, or is not answered before it is lost, is [dropped](Output::Dropped). A status of 400 to 499 makes it
 ///   [rejected](Output::Rejected), but for 403 and a wrong stream id: then the subscription is the matter, and is made anew.
-/// - **Acknowledgements** are made by [`Scheduler::receive`](crate::Scheduler::receive), after the scheduler has seen the status.
+/// - **Acknowledgements** are made by [`deliver`](crate::scheduler::deliver), after the scheduler has seen the status.
 /// - **Reconciliation**: after each SUBSCRIBED but the first, and every 15 minutes, the connection asks for the states of all tasks
 ///   that were launched over it or had a status, and have not ended, again and again (5 s, 10 s ... 300 s apart) until each is
 ///   answered; then for all that the master knows. The answers are events as any others. A program that starts anew names the tasks
