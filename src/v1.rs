@@ -166,13 +166,36 @@ impl Framework {
     }
 }
 
-/// Returns Mesos' `FrameworkInfo`, as executors receive it.
-pub(crate) fn framework_info(framework: &Framework) -> Map<String, Json> {
+/// Returns Mesos' `FrameworkInfo` of a framework, as an agent tells it to the framework's executors.
+///
+/// A program that embeds a master and launches executors builds their SUBSCRIBED event with it, and with [`agent_info`].
+///
+/// # Examples
+///
+/// ```
+/// use apportion::executor::{Event, Subscribed};
+/// use apportion::v1::{Dialect, agent_info, framework_info};
+/// use apportion::{Agent, ExecutorInfo, Framework, Role};
+///
+/// let framework = Framework::new("f1").role(Role::new("web")?);
+/// let agent = Agent::new("a1", "cpus:4;mem:1024".parse()?);
+///
+/// let mut subscribed = Subscribed::new(ExecutorInfo::new("e1"));
+/// subscribed.framework = framework_info(&framework);
+/// subscribed.agent = agent_info(&agent);
+/// let json = Dialect::of(&framework).encode(&Event::Subscribed(Box::new(subscribed)));
+/// assert!(json.contains(r#""framework_info":{"user":"","name":"f1","id":{"value":"f1"},"role":"web"}"#), "{json}");
+/// assert!(json.contains(r#""agent_info":{"#), "{json}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn framework_info(framework: &Framework) -> Map<String, Json> {
     to_object(&framework::FrameworkInfo::from(framework))
 }
 
-/// Returns Mesos' `AgentInfo`, as executors receive it.
-pub(crate) fn agent_info(agent: &Agent) -> Map<String, Json> {
+/// Returns Mesos' `AgentInfo` of an agent, as the agent tells it to executors; see [`framework_info`].
+#[must_use]
+pub fn agent_info(agent: &Agent) -> Map<String, Json> {
     to_object(&offer::AgentInfo::from(agent))
 }
 

@@ -177,7 +177,9 @@ fn duration(text: &str) -> Option<Duration> {
 /// let request = connection.poll_request(Time::ZERO, || session.subscribe()).expect("a SUBSCRIBE");
 /// connection.handle_response(Time::ZERO, request.id, 200, []);
 /// # let subscribed = r#"{"type":"SUBSCRIBED","subscribed":{"executor_info":{"executor_id":{"value":"e1"}}}}"#;
-/// # let launch = Dialect::default().encode(&Event::Launch(Task::new("t1", "cpus:1".parse()?).on("a1")));
+/// # let mut task = Task::new("t1", "cpus:1".parse()?);
+/// # task.agent = Some("a1".into());
+/// # let launch = Dialect::default().encode(&Event::Launch(task));
 /// # let mut body = Vec::new();
 /// # write_record(subscribed.as_bytes(), &mut body);
 /// # write_record(launch.as_bytes(), &mut body);
