@@ -576,7 +576,10 @@ fn a_teardown_is_an_end() {
 
 // ---- reconciliation
 
-fn reconciled(connection: &mut Connection, at: Time) -> Vec<Option<Vec<(String, Option<AgentId>)>>> {
+/// The tasks that a reconciliation asks for, and their agents; `None` for all.
+type Asked = Option<Vec<(String, Option<AgentId>)>>;
+
+fn reconciled(connection: &mut Connection, at: Time) -> Vec<Asked> {
     let mut found = Vec::new();
     while let Some(request) = connection.poll_request(at) {
         let call: SchedulerCall = Dialect::default().decode(&request.body).unwrap();
@@ -610,7 +613,7 @@ fn tasks_are_reconciled_after_each_subscription_but_the_first() {
     let at = connection.poll_timeout().unwrap();
     let stream = subscribe(&mut connection, at);
     let asked = Some(vec![("t1".to_owned(), Some("a1".into()))]);
-    assert_eq!(reconciled(&mut connection, at), [asked.clone()]);
+    assert_eq!(reconciled(&mut connection, at), std::slice::from_ref(&asked));
     let again = connection.poll_timeout().unwrap();
     assert_eq!(again, at + Duration::from_secs(5));
     connection.handle_timeout(again);
