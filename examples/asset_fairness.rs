@@ -93,8 +93,7 @@ impl Instance {
     /// Returns the number of tasks of each user when nothing more fits.
     fn filled<S: Sorter + Clone>(&self, sorter: S) -> Result<[usize; 2], Box<dyn Error>> {
         let resources = |[cpus, mem]: [u64; 2]| format!("cpus:{cpus};mem:{mem}").parse::<Resources>();
-        let mut options = Options::default();
-        options.min_allocatable = Vec::new();
+        let options = Options::new().min_allocatable([]);
         let allocator = Hierarchical::new(options, sorter, Drf::default());
         let mut cluster = Cluster::with_master(Master::with_allocator(Config::default(), allocator));
         let ids = ["user-1", "user-2"];

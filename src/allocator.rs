@@ -29,7 +29,7 @@ pub use demand::Demand;
 pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
 pub use pool::{
-    Allocation, Claim, ClaimId, Denied, DeniedAll, Fit, Lease, LeaseId, Obstacle, Pool, PoolError, PoolMetrics,
+    AgentChoice, Claim, ClaimId, DenialReason, Denied, DeniedAll, Grants, Lease, LeaseId, Pool, PoolError, PoolMetrics,
     PoolTotals, Spot,
 };
 pub use quota::{IneffectiveLimit, Quota, QuotaError};

@@ -4,6 +4,24 @@
 //! [`Placed`]. A [`Condition`] is a constraint in text form, `FIELD OPERATOR VALUE`, with Marathon's operators and some
 //! more. A [`Clause`] is a boolean expression (and, or, not) over conditions and custom constraints. A [`Preference`]
 //! is a soft constraint: a clause with a weight.
+//!
+//! ```
+//! use apportion::constraint::{Candidate, Condition, Constraint, Location, Placed, PlacedTask, Verdict};
+//! use apportion::{Offer, Role};
+//!
+//! let rule: Condition = "rack MAX_PER 1".parse()?;
+//! let mut offer = Offer::new("O1", "f1", Role::default(), "a1", "cpus:4".parse()?);
+//! offer.attributes = "rack:r1".parse()?;
+//! let location = Location::from(&offer);
+//!
+//! let mut placed = Placed::new();
+//! assert!(rule.check(&Candidate::new("web", &location), &placed).is_accept());
+//! placed.push(PlacedTask::new("web", "web.1", location.clone()));
+//! let Verdict::Reject(why) = rule.check(&Candidate::new("web", &location), &placed) else { panic!() };
+//! assert_eq!(why.to_string(), "rack r1 has 1 of 1");
+//! assert!(rule.check(&Candidate::new("another", &location), &placed).is_accept()); // it counts tasks of the app
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod clause;
 mod condition;

@@ -5,6 +5,12 @@
 //! highest. Of the policies here [`RolloutLoss::fitness`] leaves the least of the devices idle on the openb trace. The
 //! others are [`Fragmentation::gradient_descent`] (FGD) and the policies that FGD was evaluated against, [`Baseline`].
 //!
+//! ```text
+//!     demand: 2 cpus, 512 MB, half a device          machine 0        device 0 [######....]  device 1 [..........]
+//!          |                                                             its first half is full, half is left
+//!          +---> each machine on which it fits: score by DeviceFitness ---> the best one, and which of its devices
+//! ```
+//!
 //! ```
 //! use apportion::Scalar;
 //! use apportion::packing::{Baseline, Demand, DeviceRequest, Fleet, Machine};

@@ -1,5 +1,28 @@
 //! [`Planner`]: pending tasks and offers in, launches, declines and reasons out.
 //!
+//! ```text
+//!     apps -------+                                    +---> launches    task, offer, resources, ports
+//!     running ----+---> check, score, allocate --------+---> declines    offers that nothing was launched in
+//!     offers -----+     app by app, task by task       +---> unplaced    every check that fails, the nearest miss
+//! ```
+//!
+//! ```
+//! use apportion::constraint::Condition;
+//! use apportion::placement::{App, Planner};
+//! use apportion::{Offer, Role};
+//!
+//! let web = App::new("web").instances(3).require("hostname UNIQUE".parse::<Condition>()?);
+//! let offers = ["a1", "a2"].map(|agent| {
+//!     Offer::new(agent, "f1", Role::default(), agent, "cpus:4;mem:512;ports:[80-90]".parse().unwrap())
+//! });
+//! let plan = Planner::new().plan([&web], &[], &offers);
+//! assert_eq!(plan.launches[0].resources.to_string(), "cpus:1;mem:128;ports:[80-80]");
+//! let waits = &plan.unplaced[0];
+//! assert_eq!((plan.launches.len(), waits.instances), (2, 1));
+//! assert_eq!(waits.near_miss.as_ref().unwrap().to_string(), "one more host");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Apps and the rules of placement are Marathon's: constraints, ports, roles, volumes, maintenance, reserved gpus.
 //! Preferences, spreads and strategies come from Fenzo, Swarm and Nomad.
 //!

@@ -168,6 +168,13 @@ fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
+impl From<Duration> for Time {
+    /// Makes the time that long after the epoch, cut to microseconds.
+    fn from(since_epoch: Duration) -> Self {
+        Self::ZERO + since_epoch
+    }
+}
+
 impl Add<Duration> for Time {
     type Output = Self;
 

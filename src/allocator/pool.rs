@@ -1,12 +1,12 @@
 //! [`Pool`]: an allocator for platforms that only share out: no offers, no tasks, no master.
 
+mod agent_choice;
 mod claim;
-mod fit;
 mod order;
 mod quote;
 
-pub use claim::{Claim, ClaimId, Denied, DeniedAll, Lease, LeaseId, Obstacle, PoolError};
-pub use fit::{Fit, Spot};
+pub use agent_choice::{AgentChoice, Spot};
+pub use claim::{Claim, ClaimId, DenialReason, Denied, DeniedAll, Lease, LeaseId, PoolError};
 
 use super::books::Portion;
 use super::hierarchical::Hierarchical;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 ///
 /// A [claim](Claim) asks for resources of one agent. It is granted at once as a [`Lease`] if some agent passes all checks that
 /// an offer of it would have to pass (active, on the whitelist, capabilities, region, reservations, minimum, limits, headroom of
-/// others' guarantees) and no waiting claim comes first; of several agents, [`Fit`] chooses. Otherwise the answer says why.
+/// others' guarantees) and no waiting claim comes first; of several agents, [`AgentChoice`] chooses. Otherwise the answer says why.
 /// A claim can [wait](Pool::wait): [`Pool::allocate`] serves waiting claims in the order of the sorters, smallest share first.
 ///
 /// A pool reads no clock: its time is the last one passed to [`Pool::allocate`], which also ends leases that have an end.
@@ -65,7 +65,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Pool<R = SorterChoice, F = SorterChoice> {
     allocator: Hierarchical<R, F>,
-    fit: Fit,
+    choice: AgentChoice,
     now: Time,
     leases: BTreeMap<LeaseId, Lease>,
     /// The leases that have an end, by it.
@@ -78,7 +78,7 @@ pub struct Pool<R = SorterChoice, F = SorterChoice> {
 /// The outcome of [`Pool::allocate`].
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Allocation {
+pub struct Grants {
     /// The leases that have ended, in order of their ends.
     pub ended: Vec<Lease>,
     /// The waiting claims whose lease would have ended before it began: they wait no longer.
@@ -138,7 +138,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     pub fn new(allocator: Hierarchical<R, F>) -> Self {
         Self {
             allocator,
-            fit: Fit::first(),
+            choice: AgentChoice::first(),
             now: Time::ZERO,
             leases: BTreeMap::new(),
             ends: BTreeSet::new(),
@@ -150,8 +150,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
 
     /// Sets how an agent is chosen.
     #[must_use]
-    pub fn fit(mut self, fit: Fit) -> Self {
-        self.fit = fit;
+    pub fn choosing(mut self, choice: AgentChoice) -> Self {
+        self.choice = choice;
         self
     }
 
@@ -345,10 +345,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     /// Each grant changes shares, so the order is made anew after it; claims of one framework under one role are served as they
     /// came. A claim that fits nowhere is passed over: nothing is kept free for it. What must be kept free is a guarantee of its
     /// role.
-    pub fn allocate(&mut self, at: Time) -> Allocation {
+    pub fn allocate(&mut self, at: Time) -> Grants {
         self.now = self.now.max(at);
         self.metrics.allocations += 1;
-        let mut allocation = Allocation { ended: self.end_due(), ..Allocation::default() };
+        let mut allocation = Grants { ended: self.end_due(), ..Grants::default() };
         let now = self.now;
         allocation.lapsed = self.forget(|claim| claim.until.is_some_and(|until| until <= now));
         // Without quota no grant makes room for another claim.
@@ -515,7 +515,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
         let first_ahead = |quote: &Quote| {
             ahead.iter().find(|(_, other, member)| quotes.of_agent(quote.agent, *member, &other.ask).is_ok())
         };
-        let with_room = quotes.of_all(member, &claim.ask, &self.fit, |quote| first_ahead(quote).is_none());
+        let with_room = quotes.of_all(member, &claim.ask, &self.choice, |quote| first_ahead(quote).is_none());
         let mut with_room = with_room.map_err(Denied::NoRoom)?;
         let first = first_ahead(&with_room[0]);
         let Some(best) = with_room.iter().position(|quote| first_ahead(quote).is_none()) else {
@@ -536,7 +536,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
         self.allocator.update_quotas();
         for member in in_order(&mut self.allocator, queues.members(), self.now) {
             for (id, claim) in queues.of(member) {
-                match quotes(&self.allocator).of_all(member, &claim.ask, &self.fit, |_| true) {
+                match quotes(&self.allocator).of_all(member, &claim.ask, &self.choice, |_| true) {
                     Ok(mut with_room) => {
                         let best = with_room.swap_remove(0);
                         return Some((*id, hold(&mut self.allocator, member, best, claim.until, self.now)));

@@ -4,7 +4,7 @@
 
 use crate::tier::tier;
 use apportion::allocator::{
-    Claim, ClaimId, Denied, Fit, Hierarchical, Lease, LeaseId, Options, Pool, PoolError, Quota, Weight,
+    AgentChoice, Claim, ClaimId, Denied, Hierarchical, Lease, LeaseId, Options, Pool, PoolError, Quota, Weight,
 };
 use apportion::{Agent, AgentId, Capability, Framework, Quantities, Resources, Role, Scalar, Time};
 use proptest::prelude::*;
@@ -279,8 +279,12 @@ fn answer(result: Result<Lease, Denied>) -> Result<(String, Resources), Option<b
 
 impl Run {
     fn new(packs: bool) -> Self {
-        let fit = if packs { Fit::by("least cpus", |spot| -spot.left.amount("cpus").as_f64()) } else { Fit::first() };
-        let pool = Pool::new(Hierarchical::with_options(Options::new().min_allocatable([]))).fit(fit);
+        let choice = if packs {
+            AgentChoice::by("least cpus", |spot| -spot.left.amount("cpus").as_f64())
+        } else {
+            AgentChoice::first()
+        };
+        let pool = Pool::new(Hierarchical::with_options(Options::new().min_allocatable([]))).choosing(choice);
         Self { pool, model: Model { packs, ..Model::default() }, leases: BTreeMap::new(), claims: BTreeMap::new() }
     }
 

@@ -48,8 +48,7 @@ impl Run {
         limits: Limits,
         (sender, signals): (Sender<Signal>, Receiver<Signal>),
     ) -> Result<Self, CommandError> {
-        let mut config = Config::default();
-        config.allocation_interval = ALLOCATION_INTERVAL;
+        let config = Config::new().allocation_interval(ALLOCATION_INTERVAL);
         let (site, painter) = (painter.site(), Arc::new(painter));
         let rendler = Rendler::new(site.start(), limits);
         let start = move |id: &ExecutorRef, info: &ExecutorInfo| start_executor(&site, &painter, &sender, id, info);

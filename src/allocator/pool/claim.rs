@@ -97,7 +97,7 @@ pub enum Denied {
     },
     /// No agent has room: all reasons, the one that holds for most agents first.
     #[error("no agent has room{}", Counted(.0))]
-    NoRoom(Vec<(Obstacle, usize)>),
+    NoRoom(Vec<(DenialReason, usize)>),
     /// Each agent that has room could be used by a waiting claim that the sorter serves first: of a smaller share, or at equal
     /// shares of fewer allocations or the first name.
     #[error("claim {claim} of {framework} under {role} waits for the same, and comes first")]
@@ -114,22 +114,22 @@ pub enum Denied {
 /// What prevents a claim on an agent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Obstacle {
+pub enum DenialReason {
     /// Too little is available to the role; of several agents, on the first.
     #[error("{0}")]
     Short(Box<Shortfall>),
     /// A check that an offer of the agent would fail too.
     #[error("{0}")]
-    Reason(Box<Reason>),
+    Check(Box<Reason>),
 }
 
-struct Counted<'a>(&'a [(Obstacle, usize)]);
+struct Counted<'a>(&'a [(DenialReason, usize)]);
 
 impl fmt::Display for Counted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (obstacle, agents)) in self.0.iter().enumerate() {
+        for (i, (reason, agents)) in self.0.iter().enumerate() {
             let (mark, noun) = (if i == 0 { ":" } else { ";" }, if *agents == 1 { "agent" } else { "agents" });
-            write!(f, "{mark} {obstacle} ({agents} {noun})")?;
+            write!(f, "{mark} {reason} ({agents} {noun})")?;
         }
         Ok(())
     }

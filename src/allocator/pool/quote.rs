@@ -1,7 +1,7 @@
 //! [`Quotes`]: which agents have room for a claim. It reads the books and decides; it changes nothing.
 
-use super::claim::Obstacle;
-use super::fit::{Fit, Spot};
+use super::agent_choice::{AgentChoice, Spot};
+use super::claim::DenialReason;
 use crate::allocator::amounts::Amounts;
 use crate::allocator::books::{Account, Books};
 use crate::allocator::eligibility::{Eligibility, is_usable, reaches};
@@ -30,53 +30,58 @@ pub(super) struct Quote {
 }
 
 /// What prevents a claim, by the number of agents.
-pub(super) type Obstacles = Vec<(Obstacle, usize)>;
+pub(super) type Reasons = Vec<(DenialReason, usize)>;
 
 impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
     /// Returns the agents that have room for what a member asks for, the best first; or why there are none. With
-    /// [`Fit::first`] the first one alone, unless it is not `wanted`.
+    /// [`AgentChoice::first`] the first one alone, unless it is not `wanted`.
     pub(super) fn of_all(
         &self,
         member: MemberIx,
         ask: &Resources,
-        fit: &Fit,
+        choice: &AgentChoice,
         mut is_wanted: impl FnMut(&Quote) -> bool,
-    ) -> Result<Vec<Quote>, Obstacles> {
-        let (mut quotes, mut obstacles) = (Vec::new(), Obstacles::new());
+    ) -> Result<Vec<Quote>, Reasons> {
+        let (mut quotes, mut reasons) = (Vec::new(), Reasons::new());
         for agent in self.books.ledger().in_order_of_adding() {
             match self.of_agent(agent, member, ask) {
                 Ok(taken) => {
                     let quote = Quote { agent, taken };
-                    let score = self.score(&quote, fit);
-                    let is_last = fit.is_first() && is_wanted(&quote);
+                    let score = self.score(&quote, choice);
+                    let is_last = choice.is_first() && is_wanted(&quote);
                     quotes.push((score, quote));
                     if is_last {
                         break;
                     }
                 }
-                Err(obstacle) => add(&mut obstacles, obstacle),
+                Err(reason) => add(&mut reasons, reason),
             }
         }
         if quotes.is_empty() {
-            obstacles.sort_by_key(|(_, agents)| std::cmp::Reverse(*agents));
-            return Err(obstacles);
+            reasons.sort_by_key(|(_, agents)| std::cmp::Reverse(*agents));
+            return Err(reasons);
         }
         quotes.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         Ok(quotes.into_iter().map(|(_, quote)| quote).collect())
     }
 
-    fn score(&self, quote: &Quote, fit: &Fit) -> f64 {
-        if fit.is_first() {
+    fn score(&self, quote: &Quote, choice: &AgentChoice) -> f64 {
+        if choice.is_first() {
             return 0.0;
         }
         let account = &self.books.ledger()[quote.agent];
         let left = account.available().saturating_sub(&quote.taken);
-        fit.score(&Spot { agent: account.agent(), taken: &quote.taken, left: &left })
+        choice.score(&Spot { agent: account.agent(), taken: &quote.taken, left: &left })
     }
 
     /// Returns what a member that asks for resources gets of an agent, or the first check that fails: those of an offer, in
     /// their order.
-    pub(super) fn of_agent(&self, agent: AgentIx, member: MemberIx, ask: &Resources) -> Result<Resources, Obstacle> {
+    pub(super) fn of_agent(
+        &self,
+        agent: AgentIx,
+        member: MemberIx,
+        ask: &Resources,
+    ) -> Result<Resources, DenialReason> {
         let (account, membership) = (&self.books.ledger()[agent], self.books.membership());
         let (member, entry) = (membership.member(member), membership.framework(membership.member(member).framework));
         let (framework, role) = (entry.framework(), membership.role(member.role));
@@ -100,7 +105,7 @@ impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
         let usable = left.filter(|resource| is_usable(framework, resource));
         let Served { taken, mut short, .. } = usable.serve(ask, |_| true);
         if !short.is_empty() {
-            return Err(Obstacle::Short(Box::new(short.swap_remove(0))));
+            return Err(DenialReason::Short(Box::new(short.swap_remove(0))));
         }
         let eligibility = Eligibility { rules: self.rules, books: self.books, refusals: self.refusals };
         let minimum = eligibility.minimum(framework, role);
@@ -145,22 +150,22 @@ impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
     }
 }
 
-fn refuse<T>(reason: Reason) -> Result<T, Obstacle> {
-    Err(Obstacle::Reason(Box::new(reason)))
+fn refuse<T>(reason: Reason) -> Result<T, DenialReason> {
+    Err(DenialReason::Check(Box::new(reason)))
 }
 
-/// Adds an obstacle of one more agent: all shortages are one, reasons are grouped as those of offers.
-fn add(obstacles: &mut Obstacles, obstacle: Obstacle) {
-    let alike = obstacles.iter_mut().find(|(known, _)| match (known, &obstacle) {
-        (Obstacle::Short(_), Obstacle::Short(_)) => true,
-        (Obstacle::Reason(known), Obstacle::Reason(reason)) => known.group() == reason.group(),
-        (Obstacle::Short(_) | Obstacle::Reason(_), _) => false,
+/// Adds a reason of one more agent: all shortages are one, reasons are grouped as those of offers.
+fn add(reasons: &mut Reasons, reason: DenialReason) {
+    let alike = reasons.iter_mut().find(|(known, _)| match (known, &reason) {
+        (DenialReason::Short(_), DenialReason::Short(_)) => true,
+        (DenialReason::Check(known), DenialReason::Check(reason)) => known.group() == reason.group(),
+        (DenialReason::Short(_) | DenialReason::Check(_), _) => false,
     });
     match alike {
-        None => obstacles.push((obstacle, 1)),
+        None => reasons.push((reason, 1)),
         Some((known, agents)) => {
             *agents += 1;
-            if let (Obstacle::Reason(known), Obstacle::Reason(reason)) = (known, obstacle) {
+            if let (DenialReason::Check(known), DenialReason::Check(reason)) = (known, reason) {
                 known.merge(*reason);
             }
         }

@@ -202,8 +202,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let create = |path: &Option<PathBuf>| path.as_deref().map(create).transpose();
     let mut output = Output { journal: create(&arguments.journal)?, effects: create(&arguments.effects)? };
 
-    let mut config = Config::default();
-    config.offer_timeout = Some(Duration::from_secs(24 * 60 * 60)); // no class keeps its offers for ever
+    let config = Config::new().offer_timeout(Duration::from_secs(24 * 60 * 60)); // no class keeps its offers for ever
     output.write_config(&config)?;
     let mut cluster = Cluster::new(config).recording();
     for node in &nodes {

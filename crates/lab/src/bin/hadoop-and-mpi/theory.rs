@@ -4,6 +4,7 @@
 //! exponential; the job's work is `βkT`. An elastic job uses slots as it gets them, a rigid one needs all of them.
 
 use crate::worker::{Worker, task};
+use apportion::allocator::Options;
 use apportion::simulation::Cluster;
 use apportion::{
     Accept, Agent, AgentId, Calls, Config, Filters, Framework, Offer, Resources, Role, Scheduler, TaskId, TaskStatus,
@@ -55,9 +56,9 @@ impl Case {
 
     /// Simulates `k` agents of one slot, whose tasks end at the quantiles of their distribution.
     pub(crate) fn simulated(&self) -> Result<Figures, Box<dyn Error>> {
-        let mut config = Config::default();
-        config.allocation_interval = Duration::from_millis(1); // in the paper, a free slot is allocated at once
-        config.options.min_allocatable = Vec::new();
+        // In the paper, a free slot is allocated at once.
+        let config = Config::new().allocation_interval(Duration::from_millis(1));
+        let config = config.options(Options::new().min_allocatable([]));
         let mut cluster = Cluster::new(config).with_executors(|_, _| Some(Box::<Worker>::default()));
         let left = (1..=self.slots).map(|slot| {
             let fraction = f64::from(slot) / f64::from(self.slots + 1);

@@ -1,4 +1,4 @@
-//! [`Fit`]: which of the agents that a claim fits gets it.
+//! [`AgentChoice`]: which of the agents that a claim fits gets it.
 
 use crate::agent::Agent;
 use crate::resources::Resources;
@@ -13,16 +13,16 @@ use std::sync::Arc;
 ///
 /// ```
 /// use apportion::AttributeValue;
-/// use apportion::allocator::Fit;
+/// use apportion::allocator::AgentChoice;
 ///
-/// let oldest = Fit::by("oldest", |spot| match spot.agent.attributes.first("age") {
+/// let oldest = AgentChoice::by("oldest", |spot| match spot.agent.attributes.first("age") {
 ///     Some(AttributeValue::Scalar(years)) => *years,
 ///     _ => 0.0,
 /// });
-/// assert_eq!(format!("{oldest:?}"), "Fit(\"oldest\")");
+/// assert_eq!(format!("{oldest:?}"), "AgentChoice(\"oldest\")");
 /// ```
 #[derive(Clone)]
-pub struct Fit {
+pub struct AgentChoice {
     name: &'static str,
     score: Option<Arc<Score>>,
 }
@@ -56,7 +56,7 @@ impl Spot<'_> {
     }
 }
 
-impl Fit {
+impl AgentChoice {
     /// Takes the first agent that has room. It looks at no other: the cheapest choice.
     #[must_use]
     pub const fn first() -> Self {
@@ -92,14 +92,14 @@ impl Fit {
     }
 }
 
-impl Default for Fit {
+impl Default for AgentChoice {
     fn default() -> Self {
         Self::first()
     }
 }
 
-impl fmt::Debug for Fit {
+impl fmt::Debug for AgentChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Fit").field(&self.name).finish()
+        f.debug_tuple("AgentChoice").field(&self.name).finish()
     }
 }
