@@ -113,6 +113,21 @@ pub fn record(at: Time, command: &Command) -> String {
     json::to_string(&line)
 }
 
+/// Encodes that time goes on: one line, without a newline. It runs the timers due by then, which a journal does not record
+/// otherwise: they follow from the time of the next command.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Time, journal};
+///
+/// assert_eq!(journal::advance(Time::from_secs(2)), r#"{"at":2.0,"do":{"advance":{}}}"#);
+/// ```
+#[must_use]
+pub fn advance(at: Time) -> String {
+    json::to_string(&raw::RawLine { at: Some(at.into()), command: RawCommand::Advance(raw::Empty {}) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
