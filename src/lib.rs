@@ -79,9 +79,9 @@ pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraint
 pub use id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, OperationId, TaskId};
 pub use invalid::InvalidForm;
 pub use master::{
-    AgentState, AgentUpdate, Command, CommandError, Config, Drain, Effect, Emitted, ExecutorRef, Explanation,
-    FrameworkState, Master, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask,
-    State, Wake, WakeReason,
+    AgentMetrics, AgentState, AgentUpdate, Command, CommandError, Config, Drain, Effect, Emitted, EndedOffer,
+    ExecutorRef, Explanation, FrameworkMetrics, FrameworkState, Master, Metrics, OfferEnd, OfferMetrics, OfferState,
+    Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask, State, TaskMetrics, Wake, WakeReason,
 };
 pub use name::NameError;
 pub use offer::{

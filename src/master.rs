@@ -11,6 +11,8 @@ mod executors;
 mod explain;
 mod frameworks;
 mod maintenance;
+mod metrics;
+mod offer_watch;
 mod offers;
 mod operations;
 mod recent;
@@ -26,6 +28,8 @@ pub use command::{Command, Drain, ExecutorRef, Recovery};
 pub use command_error::CommandError;
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
+pub use metrics::{AgentMetrics, FrameworkMetrics, Metrics, OfferMetrics, TaskMetrics};
+pub use offer_watch::{EndedOffer, OfferEnd};
 pub use registration::{AgentUpdate, Registration, RunningExecutor, RunningTask};
 pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
 pub use timers::{Wake, WakeReason};
@@ -42,6 +46,8 @@ use executors::Executors;
 use frameworks::{FrameworkEntry, Removals};
 use indexmap::IndexMap;
 use maintenance::Maintenance;
+use metrics::Counters;
+use offer_watch::OfferWatch;
 use offers::Offers;
 use recent::Recent;
 use recovery::Expected;
@@ -236,6 +242,8 @@ pub struct Master<A = Hierarchical> {
     /// The time of the next batch; none while a batch could not offer anything.
     next_batch: Option<Time>,
     effects: VecDeque<Emitted>,
+    counters: Counters,
+    watch: Option<OfferWatch>,
 }
 
 impl Master {
@@ -275,6 +283,8 @@ impl<A: Allocator> Master<A> {
             maintenance: Maintenance::default(),
             next_batch: None,
             effects: VecDeque::new(),
+            counters: Counters::default(),
+            watch: None,
         }
     }
 
@@ -285,8 +295,10 @@ impl<A: Allocator> Master<A> {
     /// [`CommandError`] when the state does not allow the command, which then changes nothing; the timers have run. The
     /// errors of [`Master::advance`] too.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
-        self.advance(at)?;
-        self.apply(command)?;
+        self.counters.commands += 1;
+        let applied = self.advance(at).and_then(|()| self.apply(command));
+        self.counters.rejected_commands += u64::from(applied.is_err());
+        applied?;
         self.finish_drains()?;
         self.maintenance.mark_dirty();
         self.schedule_batch();

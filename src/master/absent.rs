@@ -87,6 +87,11 @@ impl Absent {
         }
     }
 
+    /// Returns the number of unreachable agents. O(agents that are remembered).
+    pub(super) fn unreachable(&self) -> usize {
+        self.agents.values().filter(|why| matches!(why, Why::Unreachable { .. })).count()
+    }
+
     pub(super) fn is_gone(&self, agent: &AgentId) -> bool {
         matches!(self.agents.get(agent), Some(Why::Gone))
     }

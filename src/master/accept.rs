@@ -1,6 +1,7 @@
 //! Accepts: the operations of an answer to offers, judged on what is offered, and then applied.
 
 use super::executors::LiveExecutor;
+use super::offer_watch::OfferEnd;
 use super::offers::OfferNumber;
 use super::operations::check_task;
 use super::tasks::{LiveTask, MASTER, lost_or};
@@ -316,7 +317,10 @@ impl<A: Allocator> Master<A> {
                     let group = Some(self.groups);
                     tasks.into_iter().for_each(|(task, executor)| self.launch(offered, task, executor, group));
                 }
-                Outcome::Invalid(status) => self.emit(Effect::Status { framework: framework.clone(), status }),
+                Outcome::Invalid(status) => {
+                    self.counters.ended_tasks.count(status.state);
+                    self.emit(Effect::Status { framework: framework.clone(), status });
+                }
                 Outcome::Done(operation) => {
                     let (agent, framework) = (offered.agent.clone(), Some(framework.clone()));
                     self.emit(Effect::Operation { agent, framework, operation });
@@ -351,7 +355,7 @@ impl<A: Allocator> Master<A> {
     /// the scheduler has used them up.
     fn drop_accept(&mut self, framework: &FrameworkId, accept: Accept, error: &CommandError) {
         for number in self.live_offers(framework, &accept.offers) {
-            self.end_offer(number);
+            self.end_offer(number, OfferEnd::Declined);
         }
         let dropped = self.framework(framework).map(|entry| lost_or(&entry.framework, TaskState::Dropped));
         let state = dropped.unwrap_or(TaskState::Lost);
@@ -360,6 +364,7 @@ impl<A: Allocator> Master<A> {
             let name = operation.name();
             if let Operation::Launch(tasks) | Operation::LaunchGroup(tasks) = operation {
                 for task in tasks {
+                    self.counters.ended_tasks.count(state);
                     let status = TaskStatus::new(task.id, state).reason("REASON_INVALID_OFFERS");
                     let agent = task.agent.or_else(|| accept.agent.clone());
                     let status = TaskStatus { agent, source: MASTER, ..status.message(message.as_str()) };

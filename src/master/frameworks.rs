@@ -237,6 +237,9 @@ impl<A: Allocator> Master<A> {
             self.frameworks.shift_remove(framework);
         }
         self.removed.insert(framework.clone(), (), self.config.remembered.frameworks);
+        if let Some(watch) = &mut self.watch {
+            watch.forget(framework);
+        }
         for agent in agents {
             self.emit(Effect::ShutdownFramework { agent, framework: framework.clone() });
         }

@@ -1,5 +1,6 @@
 //! Offers: making, accepting, declining and rescinding them.
 
+use super::offer_watch::OfferEnd;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, EndedOffers, Holding, SnapshotError, check_count};
 use crate::id::{AgentId, FrameworkId, OfferId};
@@ -41,6 +42,10 @@ pub(super) fn number_of(prefix: &SmolStr, letter: char, id: &OfferId) -> Option<
 }
 
 impl Offers {
+    pub(super) fn len(&self) -> usize {
+        self.live.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (OfferNumber, &LiveOffer)> {
         self.live.iter().map(|(number, offer)| (*number, offer))
     }
@@ -103,6 +108,7 @@ impl<A: Allocator> Master<A> {
                 executors,
                 details: Map::new(),
             }));
+            self.note_offer(&holding.framework);
             self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });
         }
         self.make_inverse_offers(agent);
@@ -157,7 +163,7 @@ impl<A: Allocator> Master<A> {
     ) -> Result<(), CommandError> {
         let numbers = if each { self.live_offers(framework, offers) } else { self.owned_offers(framework, offers)? };
         for number in numbers {
-            if let Some(holding) = self.end_offer(number) {
+            if let Some(holding) = self.end_offer(number, OfferEnd::Declined) {
                 self.refuse(holding, filters)?;
             }
         }
@@ -193,15 +199,19 @@ impl<A: Allocator> Master<A> {
         let tasks: Vec<&Resources> = tasks.iter().collect();
         let ended = EndedOffers { framework, role, agent, offers: &offers, conversions, tasks: &tasks };
         self.allocator.end_offers(&ended)?;
+        let is_used = !(tasks.is_empty() && conversions.is_empty());
         for number in numbers {
-            self.offers.live.remove(number);
+            if let Some(offer) = self.offers.live.remove(number) {
+                self.note_end(*number, &offer, if is_used { OfferEnd::Accepted } else { OfferEnd::Declined });
+            }
         }
         Ok(())
     }
 
     /// Ends an offer of which nothing is used.
-    pub(super) fn end_offer(&mut self, number: OfferNumber) -> Option<Holding> {
+    pub(super) fn end_offer(&mut self, number: OfferNumber, end: OfferEnd) -> Option<Holding> {
         let offer = self.offers.live.remove(&number)?;
+        self.note_end(number, &offer, end);
         self.allocator.end_offer(&offer.holding, &[]).expect("the allocator made the offer, and it was live");
         Some(offer.holding)
     }
@@ -218,18 +228,18 @@ impl<A: Allocator> Master<A> {
     /// Rescinds the live offers that match, in order of making.
     pub(super) fn rescind(&mut self, matches: impl Fn(&LiveOffer) -> bool) {
         let numbers = self.offers.select(matches);
-        self.rescind_all(numbers);
+        self.rescind_all(numbers, OfferEnd::Rescinded);
     }
 
     /// Rescinds the live offers made up to `time`.
     pub(super) fn rescind_made_up_to(&mut self, time: Time) {
         let numbers = self.offers.made_up_to(time);
-        self.rescind_all(numbers);
+        self.rescind_all(numbers, OfferEnd::TimedOut);
     }
 
-    pub(super) fn rescind_all(&mut self, numbers: Vec<OfferNumber>) {
+    pub(super) fn rescind_all(&mut self, numbers: Vec<OfferNumber>, end: OfferEnd) {
         for number in numbers {
-            if let Some(holding) = self.end_offer(number) {
+            if let Some(holding) = self.end_offer(number, end) {
                 let offer = self.offer_id(number);
                 self.emit(Effect::Rescind { offer, framework: holding.framework });
             }
@@ -239,7 +249,7 @@ impl<A: Allocator> Master<A> {
     /// Ends the offers of a framework that is being removed, without rescinding them.
     pub(super) fn drop_offers(&mut self, framework: &FrameworkId) {
         for number in self.offers.select(|offer| offer.holding.framework == *framework) {
-            self.end_offer(number);
+            self.end_offer(number, OfferEnd::Void);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Operations on resources: the checks against the agent, and the operations of operators.
 
+use super::offer_watch::OfferEnd;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, available};
 use crate::id::AgentId;
@@ -109,7 +110,7 @@ impl<A: Allocator> Master<A> {
         if let Some(shortfall) = free.shortfall(needed) {
             return Err(Box::new(shortfall).into());
         }
-        self.rescind_all(rescinded);
+        self.rescind_all(rescinded, OfferEnd::Rescinded);
         Ok(())
     }
 }

@@ -295,6 +295,7 @@ impl<A: Allocator> Master<A> {
             status.agent = Some(task.holding.agent.clone());
         }
         if status.state.is_terminal() {
+            self.counters.ended_tasks.count(status.state);
             self.end_task(number);
         }
         // The task of a framework that is not registered ends like any other, but there is nobody to tell.
@@ -368,6 +369,7 @@ impl<A: Allocator> Master<A> {
             && !task.is_copy
         {
             let status = TaskStatus::new(task.id, state(&entry.framework));
+            self.counters.ended_tasks.count(status.state);
             let status = tell(TaskStatus { agent: Some(task.holding.agent), source: MASTER, ..status });
             self.emit(Effect::Status { framework: task.holding.framework, status });
         }
