@@ -25,8 +25,19 @@ impl TextError {
     /// ...`.
     #[must_use]
     pub fn in_file<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
-        let space = if matches!(self, Self::Syntax(_)) { "" } else { " " };
-        fmt::from_fn(move |f| write!(f, "{file}:{space}{self}"))
+        InFile { error: self, file }
+    }
+}
+
+struct InFile<'a> {
+    error: &'a TextError,
+    file: &'a str,
+}
+
+impl fmt::Display for InFile<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let space = if matches!(self.error, TextError::Syntax(_)) { "" } else { " " };
+        write!(f, "{}:{space}{}", self.file, self.error)
     }
 }
 
