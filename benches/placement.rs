@@ -4,7 +4,7 @@
 //! The offers are of 100 racks in 4 data centres, 4 cpus each: half of the cluster is full in the end.
 #![expect(clippy::expect_used, reason = "a bench stops at the first surprise")]
 
-use apportion::constraint::{Clause, Condition, Weight};
+use apportion::constraint::{Clause, Condition, PreferenceWeight};
 use apportion::placement::{App, Planner, Problem, Spread, Strategy};
 use apportion::{Domain, Offer, Resources, Role};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -67,7 +67,8 @@ fn packed(mut app: App) -> App {
 }
 
 fn all_together(i: usize) -> App {
-    let wish = |text: &str, weight| Clause::from(condition(text)).soften(Weight::new(weight).expect("a weight"));
+    let wish =
+        |text: &str, weight| Clause::from(condition(text)).soften(PreferenceWeight::new(weight).expect("a weight"));
     packed(spreading(app(i)))
         .require(condition("hostname UNIQUE"))
         .require(condition("rack GROUP_BY 100"))

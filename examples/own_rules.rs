@@ -3,7 +3,7 @@
 //!     cargo run --release --example own_rules
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
-use apportion::constraint::{Candidate, Clause, Constraint, Placed, Reason, Verdict};
+use apportion::constraint::{Candidate, Clause, Constraint, Placed, RejectReason, Verdict};
 use apportion::placement::{App, Fitness, Planner, Prospect, Strategy};
 use apportion::{AttributeValue, Offer, Role, Scalar};
 use std::collections::BTreeSet;
@@ -21,7 +21,7 @@ impl Constraint for Licences {
         if hosts.len() <= self.0 {
             Verdict::Accept
         } else {
-            Verdict::Reject(Reason::custom(format!("all {} licences are in use on other hosts", self.0)))
+            Verdict::Reject(RejectReason::custom(format!("all {} licences are in use on other hosts", self.0)))
         }
     }
 }

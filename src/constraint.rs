@@ -45,8 +45,8 @@ pub use field::{Field, FieldError};
 pub use location::Location;
 pub use operator::{Comparison, Literal, Operand, Operator, Pattern};
 pub use placed::{Placed, PlacedTask};
-pub use preference::{Preference, Weight, WeightError};
-pub use reason::{Reason, Remedy};
+pub use preference::{Preference, PreferenceWeight, PreferenceWeightError};
+pub use reason::{RejectReason, Remedy};
 pub use tally::Tally;
 
 use location::{printed, rounded};
@@ -63,7 +63,7 @@ use std::fmt;
 /// A custom constraint: an app that has licences for three hosts, whichever these are.
 ///
 /// ```
-/// use apportion::constraint::{Candidate, Constraint, Location, Placed, PlacedTask, Reason, Verdict};
+/// use apportion::constraint::{Candidate, Constraint, Location, Placed, PlacedTask, RejectReason, Verdict};
 /// use std::collections::BTreeSet;
 ///
 /// #[derive(Debug)]
@@ -78,7 +78,7 @@ use std::fmt;
 ///         if hosts.len() <= self.hosts {
 ///             Verdict::Accept
 ///         } else {
-///             Verdict::Reject(Reason::custom(format!("there are licences for {} hosts", self.hosts)))
+///             Verdict::Reject(RejectReason::custom(format!("there are licences for {} hosts", self.hosts)))
 ///         }
 ///     }
 /// }
@@ -128,7 +128,7 @@ pub enum Verdict {
     /// The task may run at the location.
     Accept,
     /// The task may not run at the location.
-    Reject(Reason),
+    Reject(RejectReason),
 }
 
 impl Verdict {
@@ -139,7 +139,7 @@ impl Verdict {
     }
 
     /// Accepts if `holds`, else rejects with `reason`.
-    pub(crate) fn require(holds: bool, reason: impl FnOnce() -> Reason) -> Self {
+    pub(crate) fn require(holds: bool, reason: impl FnOnce() -> RejectReason) -> Self {
         if holds { Self::Accept } else { Self::Reject(reason()) }
     }
 }

@@ -71,6 +71,23 @@ pub mod v1;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The crates of which types stand in public signatures of this one, in the versions that it is built with.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Task;
+/// use apportion::export::serde_json::json;
+///
+/// let task = Task::new("t1", "cpus:1".parse()?).detail("command", json!({"value": "sleep 1"}));
+/// assert_eq!(task.details["command"]["value"], "sleep 1");
+/// # Ok::<(), apportion::ResourceError>(())
+/// ```
+pub mod export {
+    pub use indexmap;
+    pub use serde_json;
+}
+
 pub use agent::{Agent, Domain, Unavailability};
 pub use allocator::{Snapshot, SnapshotError};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};

@@ -3,7 +3,7 @@
 
 use apportion::allocator::{Allocator, Hierarchical, Sorter};
 use apportion::constraint::Constraint;
-use apportion::packing::{Demand, DeviceFitness, Fleet, Loss, Machine, RolloutLoss};
+use apportion::packing::{DeviceDemand, DeviceFitness, Fleet, Loss, Machine, RolloutLoss};
 use apportion::placement::Fitness;
 use apportion::{
     Accept, Command, CommandError, Effect, Framework, Master, Offer, Resource, Resources, Scheduler, Task,
@@ -17,7 +17,7 @@ fn values_and_machines_go_to_other_threads() {
     sent::<(Resources, Offer, Accept, Task, Framework)>();
     sent::<(Command, CommandError, Effect)>();
     sent::<(Master, Hierarchical)>();
-    sent::<(Demand, Machine, RolloutLoss, Fleet<Box<dyn DeviceFitness>>)>();
+    sent::<(DeviceDemand, Machine, RolloutLoss, Fleet<Box<dyn DeviceFitness>>)>();
 }
 
 #[test]

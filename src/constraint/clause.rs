@@ -1,6 +1,6 @@
 //! [`Clause`]: boolean expressions over constraints.
 
-use super::{Candidate, Condition, Constraint, Dependencies, Placed, Reason, Scope, Verdict};
+use super::{Candidate, Condition, Constraint, Dependencies, Placed, RejectReason, Scope, Verdict};
 use std::fmt;
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ impl Constraint for Clause {
         match self {
             Self::Condition(condition) => condition.check(candidate, placed),
             Self::Custom(constraint) => constraint.check(candidate, placed),
-            Self::Not(clause) => Verdict::require(!clause.holds(candidate, placed), || Reason::Holds),
+            Self::Not(clause) => Verdict::require(!clause.holds(candidate, placed), || RejectReason::Holds),
             Self::Any(clauses) => {
                 let mut reasons = Vec::new();
                 for clause in clauses {
@@ -110,7 +110,7 @@ impl Constraint for Clause {
                         Verdict::Reject(reason) => reasons.push(reason),
                     }
                 }
-                Verdict::Reject(Reason::NoneOf(reasons))
+                Verdict::Reject(RejectReason::NoneOf(reasons))
             }
             Self::All(clauses) => {
                 let reasons = clauses.iter().filter_map(|clause| match clause.check(candidate, placed) {
@@ -118,7 +118,7 @@ impl Constraint for Clause {
                     Verdict::Reject(reason) => Some(reason),
                 });
                 let reasons: Vec<_> = reasons.collect();
-                Verdict::require(reasons.is_empty(), || Reason::Several(reasons))
+                Verdict::require(reasons.is_empty(), || RejectReason::Several(reasons))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::operator::number;
 use super::{Candidate, Comparison, ConditionError, Constraint, Field, Operand, Operator, Placed};
 use super::{Dependencies, limit, spread};
-use super::{Literal, Reason, Remedy, Verdict};
+use super::{Literal, RejectReason, Remedy, Verdict};
 use crate::attributes::AttributeValue;
 use smol_str::SmolStr;
 use std::borrow::Cow;
@@ -145,7 +145,7 @@ impl Condition {
         match self.match_values(candidate, placed) {
             Match::Absent => Verdict::require(!is_positive, || self.absent()),
             result @ (Match::Mismatch | Match::Found) => {
-                Verdict::require((result == Match::Found) == is_positive, || Reason::Differs {
+                Verdict::require((result == Match::Found) == is_positive, || RejectReason::Differs {
                     field: self.field.clone(),
                     value: self.display_values(candidate, placed),
                     remedy: self.remedy(),
@@ -168,8 +168,8 @@ impl Condition {
             .chain(of_tasks.into_iter().flatten().map(|value| FieldValue::Text(Cow::Borrowed(value))))
     }
 
-    fn absent(&self) -> Reason {
-        Reason::Absent { field: self.field.clone(), remedy: self.remedy() }
+    fn absent(&self) -> RejectReason {
+        RejectReason::Absent { field: self.field.clone(), remedy: self.remedy() }
     }
 
     /// Returns a value of the field that satisfies the condition, as far as the operand determines one.
@@ -237,7 +237,7 @@ impl Constraint for Condition {
             Operator::Exclusive => limit::exclusive(field, value, placed),
             Operator::Cluster(Some(operand)) => {
                 let remedy = self.remedy();
-                let differs = || Reason::Differs { field: field.clone(), value: value.into(), remedy };
+                let differs = || RejectReason::Differs { field: field.clone(), value: value.into(), remedy };
                 Verdict::require(value == operand, differs)
             }
             Operator::Cluster(None) => limit::cluster(field, value, candidate.app, placed),

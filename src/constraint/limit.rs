@@ -1,6 +1,6 @@
 //! Operators that limit how many tasks share a value: `UNIQUE`, `MAX_PER`, `CLUSTER`, `EXCLUSIVE`.
 
-use super::{Field, Placed, Reason, Remedy, Verdict};
+use super::{Field, Placed, RejectReason, Remedy, Verdict};
 
 /// `UNIQUE`: no task of the app has the value. Tasks without a value do not count.
 pub(super) fn unique(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
@@ -14,7 +14,7 @@ pub(super) fn unique(field: &Field, value: &str, app: &str, placed: &Placed) -> 
 /// `MAX_PER`: fewer tasks of the app than `most` have the value.
 pub(super) fn max_per(field: &Field, value: &str, most: u64, app: &str, placed: &Placed) -> Verdict {
     let count = placed.tally(app, field).count(value);
-    Verdict::require(count < most, || Reason::GroupFull {
+    Verdict::require(count < most, || RejectReason::GroupFull {
         field: field.clone(),
         value: value.into(),
         count,
@@ -28,7 +28,7 @@ pub(super) fn max_per(field: &Field, value: &str, most: u64, app: &str, placed: 
 pub(super) fn cluster(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
     let Some(task) = placed.siblings(app).next() else { return Verdict::Accept };
     let first = task.location.value(field);
-    Verdict::require(first.as_deref() == Some(value), || Reason::Apart {
+    Verdict::require(first.as_deref() == Some(value), || RejectReason::Apart {
         field: field.clone(),
         value: value.into(),
         task: task.id.clone(),
@@ -42,7 +42,7 @@ pub(super) fn exclusive(field: &Field, value: &str, placed: &Placed) -> Verdict 
     Verdict::require(other.is_none(), || taken(field, value, other))
 }
 
-fn taken(field: &Field, value: &str, task: Option<&super::PlacedTask>) -> Reason {
+fn taken(field: &Field, value: &str, task: Option<&super::PlacedTask>) -> RejectReason {
     let id = task.map_or_else(|| "".into(), |task| task.id.clone());
-    Reason::Taken { field: field.clone(), value: value.into(), task: id }
+    RejectReason::Taken { field: field.clone(), value: value.into(), task: id }
 }

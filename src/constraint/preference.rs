@@ -4,28 +4,28 @@ use super::{Candidate, Clause, Constraint, Placed};
 
 /// The weight of a soft constraint: from -100 to 100, and not 0. A negative weight marks locations to avoid.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Weight(f64);
+pub struct PreferenceWeight(f64);
 
-/// A number that is not a valid [`Weight`].
+/// A number that is not a valid [`PreferenceWeight`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 #[error("{found} is not a weight: expected a number from -100 to 100, and not 0")]
-pub struct WeightError {
+pub struct PreferenceWeightError {
     /// The number.
     pub found: f64,
 }
 
-impl Weight {
+impl PreferenceWeight {
     /// Validates a weight.
     ///
     /// # Errors
     ///
-    /// [`WeightError`] for 0, for a number out of bounds, and for NaN.
-    pub fn new(weight: f64) -> Result<Self, WeightError> {
+    /// [`PreferenceWeightError`] for 0, for a number out of bounds, and for NaN.
+    pub fn new(weight: f64) -> Result<Self, PreferenceWeightError> {
         if weight != 0.0 && (-100.0..=100.0).contains(&weight) {
             Ok(Self(weight))
         } else {
-            Err(WeightError { found: weight })
+            Err(PreferenceWeightError { found: weight })
         }
     }
 
@@ -36,7 +36,7 @@ impl Weight {
     }
 }
 
-impl Default for Weight {
+impl Default for PreferenceWeight {
     /// The largest weight, 100.
     fn default() -> Self {
         Self(100.0)
@@ -51,13 +51,13 @@ pub struct Preference {
     /// The clause.
     pub clause: Clause,
     /// The weight.
-    pub weight: Weight,
+    pub weight: PreferenceWeight,
 }
 
 impl Clause {
     /// Makes a soft constraint of the clause: it rejects no location, and its weight counts where it holds.
     #[must_use]
-    pub fn soften(self, weight: Weight) -> Preference {
+    pub fn soften(self, weight: PreferenceWeight) -> Preference {
         Preference { clause: self, weight }
     }
 }
@@ -82,17 +82,18 @@ mod tests {
     #[test]
     fn weights_have_bounds_and_a_sign() {
         for good in [-100.0, -0.5, 1.0, 100.0] {
-            assert_eq!(Weight::new(good).map(|weight| weight.0.to_bits()), Ok(good.to_bits()));
+            assert_eq!(PreferenceWeight::new(good).map(|weight| weight.0.to_bits()), Ok(good.to_bits()));
         }
         for bad in [0.0, 100.5, -101.0, f64::NAN, f64::INFINITY] {
-            assert!(Weight::new(bad).is_err(), "{bad}");
+            assert!(PreferenceWeight::new(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn the_score_is_the_weight_that_holds_over_all_weights() {
-        let preference =
-            |text: &str, weight| Clause::from(text.parse::<Condition>().unwrap()).soften(Weight::new(weight).unwrap());
+        let preference = |text: &str, weight| {
+            Clause::from(text.parse::<Condition>().unwrap()).soften(PreferenceWeight::new(weight).unwrap())
+        };
         let mut location = Location::new("h");
         location.attributes = "dc:dc1;kernel:4.9".parse().unwrap();
         let preferences = [

@@ -1,4 +1,4 @@
-//! [`Reason`]: the reason of a rejection, with the values that would remedy it.
+//! [`RejectReason`]: the reason of a rejection, with the values that would remedy it.
 
 use super::Field;
 use crate::id::TaskId;
@@ -8,7 +8,7 @@ use std::fmt;
 /// The reason why a task may not run at a location.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RejectReason {
     /// The location has no value for the field.
     #[error("there is no {field}")]
     Absent {
@@ -111,7 +111,7 @@ pub enum Reason {
     Custom(SmolStr),
 }
 
-impl Reason {
+impl RejectReason {
     /// Makes the reason of a custom constraint from a message for people.
     pub fn custom(message: impl Into<SmolStr>) -> Self {
         Self::Custom(message.into())
@@ -180,7 +180,7 @@ pub enum Remedy {
 }
 
 /// Formats reasons with a separator.
-struct Joined<'a>(&'a [Reason], &'static str);
+struct Joined<'a>(&'a [RejectReason], &'static str);
 
 impl fmt::Display for Joined<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

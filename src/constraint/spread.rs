@@ -1,6 +1,6 @@
 //! Operators that spread tasks evenly over the values of a field: `GROUP_BY`, `MAX_SKEW`.
 
-use super::{Field, Placed, Reason, Remedy, Tally, Verdict};
+use super::{Field, Placed, RejectReason, Remedy, Tally, Verdict};
 use std::num::NonZeroU64;
 
 /// `GROUP_BY` with a count: divides `instances` over so many values. Each value gets the quotient; the remainder goes
@@ -18,14 +18,14 @@ pub(super) fn group_by(field: &Field, value: &str, groups: NonZeroU64, instances
         if is_new { Some(Remedy::NewValue) } else { with_room()?.0.cloned().map(Remedy::Value) }
     };
     if count == 0 {
-        return Verdict::require(tally.groups() < groups.get(), || Reason::GroupsFull {
+        return Verdict::require(tally.groups() < groups.get(), || RejectReason::GroupsFull {
             field: field.clone(),
             value: value.into(),
             most: groups.get(),
             remedy: remedy(),
         });
     }
-    Verdict::require(has_room(count), || Reason::GroupFull {
+    Verdict::require(has_room(count), || RejectReason::GroupFull {
         field: field.clone(),
         value: value.into(),
         count,
@@ -50,6 +50,6 @@ pub(super) fn max_skew(field: &Field, value: &str, most: NonZeroU64, app: &str, 
     Verdict::require(fits, || uneven(field, value, count, fewest))
 }
 
-fn uneven(field: &Field, value: &str, count: u64, fewest: u64) -> Reason {
-    Reason::Uneven { field: field.clone(), value: value.into(), count, fewest }
+fn uneven(field: &Field, value: &str, count: u64, fewest: u64) -> RejectReason {
+    RejectReason::Uneven { field: field.clone(), value: value.into(), count, fewest }
 }

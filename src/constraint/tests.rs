@@ -98,7 +98,10 @@ fn without_the_field_only_negations_hold() {
     for operator in others.into_iter().chain(["HAS x", "EXISTS", "GT 1", "LE 1", "MAX_SKEW 1", "EXCLUSIVE"]) {
         let verdict = check(&format!("rack {operator}"), &[], "os:x", 1);
         let is_absent = |field: &Field| *field == Field::Attribute("rack".into());
-        assert!(matches!(&verdict, Verdict::Reject(Reason::Absent { field, .. }) if is_absent(field)), "{operator}");
+        assert!(
+            matches!(&verdict, Verdict::Reject(RejectReason::Absent { field, .. }) if is_absent(field)),
+            "{operator}"
+        );
     }
 }
 
@@ -156,7 +159,7 @@ fn a_domain_without_tasks_counts_for_the_skew() {
     let (candidate, skew) = (Candidate::new("/a", &location), rule("zone MAX_SKEW 1"));
     assert!(skew.check(&candidate, &placed).is_accept());
     placed.set_domains("/a", &skew.field, ["z1".into(), "z2".into()]);
-    let why = Reason::Uneven { field: skew.field.clone(), value: "z1".into(), count: 1, fewest: 0 };
+    let why = RejectReason::Uneven { field: skew.field.clone(), value: "z1".into(), count: 1, fewest: 0 };
     assert_eq!(skew.check(&candidate, &placed), Verdict::Reject(why));
 }
 

@@ -3,7 +3,7 @@
 //! Formulas and rounding are those of the simulator of Weng et al. (USENIX ATC'23), so that its published results are
 //! reproduced to the digit.
 
-use super::demand::{Demand, WHOLE};
+use super::demand::{DeviceDemand, WHOLE};
 use super::fitness::{DeviceFitness, Fit, truncate};
 use super::machine::Machine;
 use crate::draw::draw;
@@ -21,9 +21,9 @@ const MAX_DEVICES: u32 = 8 * WHOLE;
 ///
 /// ```
 /// use apportion::Scalar;
-/// use apportion::packing::{Baseline, Demand, DeviceFitness, Machine};
+/// use apportion::packing::{Baseline, DeviceDemand, DeviceFitness, Machine};
 ///
-/// let demand = Demand::new(Scalar::units(4), Scalar::ZERO);
+/// let demand = DeviceDemand::new(Scalar::units(4), Scalar::ZERO);
 /// let score = |cpus| Baseline::BestFit.fit(&Machine::new(Scalar::units(cpus), Scalar::ZERO, 0), &demand, 0).score;
 /// assert!(score(8) > score(64));
 /// ```
@@ -46,7 +46,7 @@ pub enum Baseline {
 }
 
 impl DeviceFitness for Baseline {
-    fn fit(&self, machine: &Machine, demand: &Demand, draw: u64) -> Fit {
+    fn fit(&self, machine: &Machine, demand: &DeviceDemand, draw: u64) -> Fit {
         let score = match self {
             Self::Random => return at_random(machine, demand, draw),
             Self::BestFit => best_fit(machine, demand),
@@ -62,27 +62,27 @@ impl DeviceFitness for Baseline {
     }
 }
 
-fn at_random(machine: &Machine, demand: &Demand, number: u64) -> Fit {
+fn at_random(machine: &Machine, demand: &DeviceDemand, number: u64) -> Fit {
     let fits = |device: &usize| machine.devices()[*device] >= demand.devices.each();
     let fitting = (0..machine.devices().len()).filter(fits);
     let device = fitting.min_by_key(|device| draw(number, *device as u64));
     Fit::new((number >> 1).cast_signed(), device)
 }
 
-fn best_fit(machine: &Machine, demand: &Demand) -> i64 {
+fn best_fit(machine: &Machine, demand: &DeviceDemand) -> i64 {
     let cpus = machine.cpus().saturating_sub(demand.cpus).as_milli();
     let devices = machine.free().saturating_sub(demand.devices.total());
     truncate(100.0 * (1.0 - 0.5 * (number(cpus) / MAX_CPUS + number(devices) / f64::from(MAX_DEVICES))))
 }
 
-fn dot_product(machine: &Machine, demand: &Demand) -> i64 {
+fn dot_product(machine: &Machine, demand: &DeviceDemand) -> i64 {
     let product = |left: u64, wanted: u64, most: f64| number(left) / most * (number(wanted) / most);
     let cpus = product(machine.cpus().as_milli(), demand.cpus.as_milli(), MAX_CPUS);
     let devices = product(machine.free(), demand.devices.total(), f64::from(MAX_DEVICES));
     truncate(100.0 * (1.0 - 0.5 * (cpus + devices)))
 }
 
-fn clustering(machine: &Machine, demand: &Demand) -> i64 {
+fn clustering(machine: &Machine, demand: &DeviceDemand) -> i64 {
     let request = demand.devices;
     if request.is_none() {
         return 0;
@@ -98,7 +98,7 @@ fn clustering(machine: &Machine, demand: &Demand) -> i64 {
     base + truncate(25.0 * used / f64::from(MAX_DEVICES))
 }
 
-fn packing(machine: &Machine, demand: &Demand) -> i64 {
+fn packing(machine: &Machine, demand: &DeviceDemand) -> i64 {
     let (request, devices) = (demand.devices, machine.devices());
     let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     if request.is_none() {
@@ -127,11 +127,11 @@ mod tests {
     use crate::packing::DeviceRequest;
     use crate::resources::Scalar;
 
-    fn demand(cpus: u64, count: u64, each: u64) -> Demand {
-        Demand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
+    fn demand(cpus: u64, count: u64, each: u64) -> DeviceDemand {
+        DeviceDemand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
     }
 
-    fn used(demands: &[Demand]) -> Machine {
+    fn used(demands: &[DeviceDemand]) -> Machine {
         let mut machine = Machine::new(Scalar::units(96), Scalar::units(1), 8);
         for demand in demands {
             let device = machine.tightest_device(demand.devices);
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn requests_of_one_kind_cluster() {
-        let score = |machine: &Machine, demand: &Demand| Baseline::Clustering.fit(machine, demand, 0).score;
+        let score = |machine: &Machine, demand: &DeviceDemand| Baseline::Clustering.fit(machine, demand, 0).score;
         let (part, two) = (demand(1, 1, 500), demand(1, 2, 1000));
         let (parts, both) = (used(&[demand(1, 1, 200)]), used(&[demand(1, 1, 200), demand(1, 2, 1000)]));
         assert_eq!((score(&used(&[]), &part), score(&parts, &part), score(&parts, &two)), (25, 75, 0));
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn partly_used_devices_come_first() {
-        let score = |machine: &Machine, demand: &Demand| Baseline::Packing.fit(machine, demand, 0);
+        let score = |machine: &Machine, demand: &DeviceDemand| Baseline::Packing.fit(machine, demand, 0);
         let machine = used(&[demand(1, 1, 450)]);
         assert_eq!(score(&machine, &demand(1, 1, 500)), Fit::new(95, Some(0))); // 100 - ⌊55 / 10⌋
         assert_eq!(score(&machine, &demand(1, 1, 600)), Fit::new(49, Some(1)));

@@ -1,4 +1,4 @@
-//! [`Demand`]: the cpus, memory and devices that a task requests.
+//! [`DeviceDemand`]: the cpus, memory and devices that a task requests.
 
 use crate::resources::Scalar;
 use smol_str::SmolStr;
@@ -108,15 +108,15 @@ impl DeviceRequest {
 ///
 /// ```
 /// use apportion::Scalar;
-/// use apportion::packing::{Demand, DeviceRequest};
+/// use apportion::packing::{DeviceDemand, DeviceRequest};
 ///
-/// let inference = Demand::new(Scalar::units(4), Scalar::units(8192)).devices(DeviceRequest::new(1, 320)?).model("T4");
+/// let inference = DeviceDemand::new(Scalar::units(4), Scalar::units(8192)).devices(DeviceRequest::new(1, 320)?).model("T4");
 /// assert!(inference.accepts(Some("T4")) && !inference.accepts(Some("V100")));
 /// # Ok::<(), apportion::packing::DeviceRequestError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub struct Demand {
+pub struct DeviceDemand {
     /// The cpus.
     pub cpus: Scalar,
     /// The memory, in the unit that the machines use.
@@ -127,7 +127,7 @@ pub struct Demand {
     pub models: Vec<SmolStr>,
 }
 
-impl Demand {
+impl DeviceDemand {
     /// Requests cpus and memory, no device, and accepts any model.
     #[must_use]
     pub const fn new(cpus: Scalar, mem: Scalar) -> Self {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn without_devices_no_model_matters() {
-        let demand = Demand::new(Scalar::units(1), Scalar::ZERO).model("T4");
+        let demand = DeviceDemand::new(Scalar::units(1), Scalar::ZERO).model("T4");
         assert!(demand.accepts(None));
         let demand = demand.devices(DeviceRequest::new(1, 1000).unwrap());
         assert!(!demand.accepts(None));

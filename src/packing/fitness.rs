@@ -1,6 +1,6 @@
 //! [`DeviceFitness`]: the seam for packing policies.
 
-use super::demand::Demand;
+use super::demand::DeviceDemand;
 use super::machine::Machine;
 use std::fmt;
 
@@ -17,13 +17,13 @@ use std::fmt;
 ///
 /// ```
 /// use apportion::Scalar;
-/// use apportion::packing::{Demand, DeviceFitness, Fit, Fleet, Machine};
+/// use apportion::packing::{DeviceDemand, DeviceFitness, Fit, Fleet, Machine};
 ///
 /// #[derive(Debug)]
 /// struct CpusToSpare;
 ///
 /// impl DeviceFitness for CpusToSpare {
-///     fn fit(&self, machine: &Machine, demand: &Demand, _: u64) -> Fit {
+///     fn fit(&self, machine: &Machine, demand: &DeviceDemand, _: u64) -> Fit {
 ///         let spare = machine.cpus().as_milli().saturating_mul(1000) / machine.free().max(1);
 ///         Fit::new(i64::try_from(spare).unwrap_or(i64::MAX), machine.tightest_device(demand.devices))
 ///     }
@@ -31,13 +31,13 @@ use std::fmt;
 ///
 /// let machine = |cpus, devices| Machine::new(Scalar::units(cpus), Scalar::units(64), devices);
 /// let mut fleet = Fleet::new([machine(8, 2), machine(8, 0)], CpusToSpare);
-/// let placed = fleet.place(&Demand::new(Scalar::units(4), Scalar::ZERO)).expect("there is room");
+/// let placed = fleet.place(&DeviceDemand::new(Scalar::units(4), Scalar::ZERO)).expect("there is room");
 /// assert_eq!(placed.machine, 1);
 /// ```
 pub trait DeviceFitness: fmt::Debug + Send + Sync {
     /// Returns the best placement of `demand` on `machine`, where it is known to fit. `draw` is a random number for
     /// this decision and machine.
-    fn fit(&self, machine: &Machine, demand: &Demand, draw: u64) -> Fit;
+    fn fit(&self, machine: &Machine, demand: &DeviceDemand, draw: u64) -> Fit;
 
     /// Returns true if [`fit`](Self::fit) depends on `draw`; its results are then not cached. The default is false.
     fn is_random(&self) -> bool {
@@ -46,7 +46,7 @@ pub trait DeviceFitness: fmt::Debug + Send + Sync {
 }
 
 impl<F: DeviceFitness + ?Sized> DeviceFitness for &F {
-    fn fit(&self, machine: &Machine, demand: &Demand, draw: u64) -> Fit {
+    fn fit(&self, machine: &Machine, demand: &DeviceDemand, draw: u64) -> Fit {
         (**self).fit(machine, demand, draw)
     }
 
@@ -56,7 +56,7 @@ impl<F: DeviceFitness + ?Sized> DeviceFitness for &F {
 }
 
 impl<F: DeviceFitness + ?Sized> DeviceFitness for Box<F> {
-    fn fit(&self, machine: &Machine, demand: &Demand, draw: u64) -> Fit {
+    fn fit(&self, machine: &Machine, demand: &DeviceDemand, draw: u64) -> Fit {
         (**self).fit(machine, demand, draw)
     }
 

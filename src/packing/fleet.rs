@@ -1,6 +1,6 @@
 //! [`Fleet`]: places tasks on machines by a [`DeviceFitness`], with a cache of scores.
 
-use super::demand::Demand;
+use super::demand::DeviceDemand;
 use super::fitness::{DeviceFitness, Fit};
 use super::machine::{Allocation, Machine};
 use crate::draw::draw;
@@ -20,15 +20,15 @@ use indexmap::IndexMap;
 /// A framework that shares GPUs reads offers as machines and launches tasks where its policy places them.
 ///
 /// ```
-/// use apportion::packing::{Demand, DeviceRequest, Fleet, Fragmentation, Machine, TargetWorkload};
+/// use apportion::packing::{DeviceDemand, DeviceRequest, Fleet, Fragmentation, Machine, TargetWorkload};
 /// use apportion::{Accept, Offer, Operation, Resources, Role, Task};
 ///
 /// let offers = [("a1", "cpus:8;mem:4096;gpu0:1;gpu1:1"), ("a2", "cpus:8;mem:4096;gpu0:0.5;gpu1:1")];
 /// let offer = |(agent, left): (&str, &str)| Ok(Offer::new(agent, "f1", Role::default(), agent, left.parse()?));
 /// let offers: Vec<Offer> = offers.into_iter().map(offer).collect::<Result<_, apportion::ResourceError>>()?;
 ///
-/// let part = Demand::new("2".parse()?, "512".parse()?).devices(DeviceRequest::new(1, 400)?);
-/// let whole = Demand::new("2".parse()?, "512".parse()?).devices(DeviceRequest::new(1, 1000)?);
+/// let part = DeviceDemand::new("2".parse()?, "512".parse()?).devices(DeviceRequest::new(1, 400)?);
+/// let whole = DeviceDemand::new("2".parse()?, "512".parse()?).devices(DeviceRequest::new(1, 1000)?);
 /// let fitness = Fragmentation::gradient_descent(&TargetWorkload::of([&part, &whole, &whole]));
 ///
 /// let machines = offers.iter().map(|offer| Machine::of(&offer.resources, "gpu"));
@@ -45,7 +45,7 @@ pub struct Fleet<F> {
     machines: Vec<Machine>,
     fitness: F,
     /// The memoised fits of each demand, one per machine.
-    cache: IndexMap<Demand, Vec<CachedFit>, foldhash::fast::FixedState>,
+    cache: IndexMap<DeviceDemand, Vec<CachedFit>, foldhash::fast::FixedState>,
     seed: u64,
     decisions: u64,
 }
@@ -87,7 +87,7 @@ impl<F: DeviceFitness> Fleet<F> {
     }
 
     /// Places a demand on the machine with the highest score, or returns `None` if it fits on no machine.
-    pub fn place(&mut self, demand: &Demand) -> Option<PlacedOn> {
+    pub fn place(&mut self, demand: &DeviceDemand) -> Option<PlacedOn> {
         self.decisions += 1;
         let (machine, fit) = if self.fitness.is_random() { self.best_uncached(demand) } else { self.best(demand) }?;
         let allocation = self.machines[machine].allocate(demand, fit.device)?;
@@ -112,7 +112,7 @@ impl<F: DeviceFitness> Fleet<F> {
     }
 
     /// Returns the machine with the highest score, from the cache where it can.
-    fn best(&mut self, demand: &Demand) -> Option<(usize, Fit)> {
+    fn best(&mut self, demand: &DeviceDemand) -> Option<(usize, Fit)> {
         if !self.cache.contains_key(demand) {
             if self.cache.len() >= Self::MAX_CACHED_DEMANDS {
                 self.cache.clear();
@@ -139,7 +139,7 @@ impl<F: DeviceFitness> Fleet<F> {
     }
 
     /// Scores every machine anew, with a random number for each.
-    fn best_uncached(&self, demand: &Demand) -> Option<(usize, Fit)> {
+    fn best_uncached(&self, demand: &DeviceDemand) -> Option<(usize, Fit)> {
         let decision_seed = draw(self.seed, self.decisions);
         let fitting = self.machines.iter().enumerate().filter(|(_, machine)| machine.fits(demand));
         let fits = fitting
@@ -161,8 +161,8 @@ mod tests {
     use crate::resources::Scalar;
     use proptest::prelude::*;
 
-    fn demand(cpus: u64, count: u64, each: u64) -> Demand {
-        Demand::new(Scalar::units(cpus), Scalar::units(1)).devices(DeviceRequest::new(count, each).unwrap())
+    fn demand(cpus: u64, count: u64, each: u64) -> DeviceDemand {
+        DeviceDemand::new(Scalar::units(cpus), Scalar::units(1)).devices(DeviceRequest::new(count, each).unwrap())
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         assert_ne!(run(1), run(2));
     }
 
-    fn arbitrary_demand() -> impl Strategy<Value = Demand> {
+    fn arbitrary_demand() -> impl Strategy<Value = DeviceDemand> {
         let devices =
             prop_oneof![Just((0, 0)), (Just(1), (1..=9_u64).prop_map(|tenths| tenths * 100)), (1..=3_u64, Just(1000))];
         (0..6_u64, devices, 0..4).prop_map(|(cpus, (count, each), model)| {

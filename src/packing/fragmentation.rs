@@ -14,16 +14,16 @@ use super::target_workload::TargetWorkload;
 /// # Examples
 ///
 /// ```
-/// use apportion::packing::{Demand, DeviceRequest, Fragmentation, Loss, Machine, TargetWorkload};
+/// use apportion::packing::{DeviceDemand, DeviceRequest, Fragmentation, Loss, Machine, TargetWorkload};
 /// use apportion::Scalar;
 ///
-/// let four = |devices| Demand::new(Scalar::units(4), Scalar::ZERO).devices(devices);
+/// let four = |devices| DeviceDemand::new(Scalar::units(4), Scalar::ZERO).devices(devices);
 /// let (whole, part) = (four(DeviceRequest::new(1, 1000)?), four(DeviceRequest::new(1, 600)?));
 /// let workload = TargetWorkload::of([&whole, &whole, &whole, &part]);
 ///
 /// // One of two devices is half used: no task of the workload can use the other 500 thousandths of it.
 /// let mut machine = Machine::new(Scalar::units(10), Scalar::ZERO, 2);
-/// machine.allocate(&Demand::default().devices(DeviceRequest::new(1, 500)?), Some(0));
+/// machine.allocate(&DeviceDemand::default().devices(DeviceRequest::new(1, 500)?), Some(0));
 /// assert_eq!(Fragmentation::new(workload).loss(&machine), 500.0);
 /// # Ok::<(), apportion::packing::DeviceRequestError>(())
 /// ```
@@ -84,11 +84,11 @@ fn number(thousandths: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packing::{Demand, DeviceFitness, DeviceRequest, Fit};
+    use crate::packing::{DeviceDemand, DeviceFitness, DeviceRequest, Fit};
     use crate::resources::Scalar;
 
-    fn demand(cpus: u64, count: u64, each: u64) -> Demand {
-        Demand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
+    fn demand(cpus: u64, count: u64, each: u64) -> DeviceDemand {
+        DeviceDemand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
     }
 
     /// Six in ten tasks request a whole device, three 600 thousandths, one none; half of the first device is used.

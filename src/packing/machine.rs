@@ -1,6 +1,6 @@
 //! [`Machine`]: the resources left on a machine, device by device.
 
-use super::demand::{Demand, DeviceRequest, WHOLE};
+use super::demand::{DeviceDemand, DeviceRequest, WHOLE};
 use crate::resources::{Resources, Scalar, Value};
 use smallvec::{SmallVec, smallvec};
 use smol_str::{SmolStr, format_smolstr};
@@ -20,11 +20,11 @@ use smol_str::{SmolStr, format_smolstr};
 ///
 /// ```
 /// use apportion::Resources;
-/// use apportion::packing::{Demand, DeviceRequest, Machine};
+/// use apportion::packing::{DeviceDemand, DeviceRequest, Machine};
 ///
 /// let offered: Resources = "cpus:16;mem:4096;gpu0:0.5;gpu1:1".parse()?;
 /// let mut machine = Machine::of(&offered, "gpu")?.model("T4");
-/// let demand = Demand::new("4".parse()?, "1024".parse()?).devices(DeviceRequest::new(1, 400)?);
+/// let demand = DeviceDemand::new("4".parse()?, "1024".parse()?).devices(DeviceRequest::new(1, 400)?);
 ///
 /// let device = machine.tightest_device(demand.devices);
 /// let allocation = machine.allocate(&demand, device).expect("it fits");
@@ -164,7 +164,7 @@ impl Machine {
 
     /// Returns true if the demand fits.
     #[must_use]
-    pub fn fits(&self, demand: &Demand) -> bool {
+    pub fn fits(&self, demand: &DeviceDemand) -> bool {
         self.cpus >= demand.cpus
             && self.mem >= demand.mem
             && self.has_devices(demand.devices)
@@ -187,7 +187,7 @@ impl Machine {
 
     /// Allocates a demand: a part of a device from `device`, whole devices from the first idle ones. Returns `None`,
     /// and leaves the machine unchanged, if the demand does not fit.
-    pub fn allocate(&mut self, demand: &Demand, device: Option<usize>) -> Option<Allocation> {
+    pub fn allocate(&mut self, demand: &DeviceDemand, device: Option<usize>) -> Option<Allocation> {
         let (request, mut devices) = (demand.devices, SmallVec::new());
         if request.is_part() {
             devices
@@ -213,7 +213,7 @@ impl Machine {
 
     /// Returns the machine after the allocation of a demand; unchanged if the demand does not fit.
     #[must_use]
-    pub fn after(&self, demand: &Demand, device: Option<usize>) -> Self {
+    pub fn after(&self, demand: &DeviceDemand, device: Option<usize>) -> Self {
         let mut after = self.clone();
         after.allocate(demand, device);
         after
@@ -244,8 +244,8 @@ impl Allocation {
 mod tests {
     use super::*;
 
-    fn demand(cpus: u64, count: u64, each: u64) -> Demand {
-        Demand::new(Scalar::units(cpus), Scalar::units(1)).devices(DeviceRequest::new(count, each).unwrap())
+    fn demand(cpus: u64, count: u64, each: u64) -> DeviceDemand {
+        DeviceDemand::new(Scalar::units(cpus), Scalar::units(1)).devices(DeviceRequest::new(count, each).unwrap())
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
             (demand(1, 1, 500), None),
             (demand(1, 1, 500), Some(2)),
             (demand(1, 1, 1000).model("G2"), None),
-            (Demand::new(Scalar::ZERO, Scalar::units(2)), None),
+            (DeviceDemand::new(Scalar::ZERO, Scalar::units(2)), None),
         ];
         for (demand, device) in too_much {
             let mut after = machine.clone();

@@ -1,6 +1,6 @@
 //! [`MarginalLoss`]: scores a placement by how much it increases a [`Loss`].
 
-use super::demand::Demand;
+use super::demand::DeviceDemand;
 use super::fitness::truncate;
 use super::fitness::{DeviceFitness, Fit};
 use super::machine::Machine;
@@ -50,7 +50,7 @@ impl<L: Loss> MarginalLoss<L> {
 }
 
 impl<L: Loss> DeviceFitness for MarginalLoss<L> {
-    fn fit(&self, machine: &Machine, demand: &Demand, _: u64) -> Fit {
+    fn fit(&self, machine: &Machine, demand: &DeviceDemand, _: u64) -> Fit {
         let before = self.loss.loss(machine);
         let score = |device| self.scale.score(before - self.loss.loss(&machine.after(demand, device)));
         if !demand.devices.is_part() {

@@ -1,6 +1,6 @@
 //! [`RolloutLoss`]: the device capacity still idle after simulated future tasks, by Monte Carlo rollout.
 
-use super::demand::{Demand, DeviceRequest, WHOLE};
+use super::demand::{DeviceDemand, DeviceRequest, WHOLE};
 use super::machine::Machine;
 use super::marginal_loss::{Loss, MarginalLoss, Scale};
 use super::target_workload::{TargetWorkload, TaskClass};
@@ -33,10 +33,10 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// ```
 /// use apportion::Scalar;
-/// use apportion::packing::{Demand, DeviceRequest, Fragmentation, Loss, Machine};
+/// use apportion::packing::{DeviceDemand, DeviceRequest, Fragmentation, Loss, Machine};
 /// use apportion::packing::{RolloutConfig, RolloutLoss, TargetWorkload};
 ///
-/// let task = Demand::new(Scalar::units(10), Scalar::ZERO).devices(DeviceRequest::new(1, 1000)?);
+/// let task = DeviceDemand::new(Scalar::units(10), Scalar::ZERO).devices(DeviceRequest::new(1, 1000)?);
 /// let workload = TargetWorkload::of([&task]);
 /// let machine = Machine::new(Scalar::units(36), Scalar::ZERO, 8);
 /// let rollout = RolloutLoss::new(&workload, RolloutConfig::default());
@@ -138,7 +138,7 @@ impl RolloutLoss {
             workload.classes().iter().flat_map(|class| class.demand.models.clone()).collect();
         let drawn = futures(workload.classes(), config);
         let accepted_by = |model: Option<&str>| {
-            let future = |tasks: &Vec<&Demand>| {
+            let future = |tasks: &Vec<&DeviceDemand>| {
                 let tasks = tasks.iter().filter(|task| task.accepts(model));
                 tasks.map(|task| Arrival { cpus: task.cpus.as_milli(), request: task.devices }).collect()
             };
@@ -226,7 +226,7 @@ fn number(count: u64) -> f64 {
 }
 
 /// Draws the sequences of tasks by stratified sampling: at each step the futures cover the distribution evenly.
-fn futures(classes: &[TaskClass], config: RolloutConfig) -> Vec<Vec<&Demand>> {
+fn futures(classes: &[TaskClass], config: RolloutConfig) -> Vec<Vec<&DeviceDemand>> {
     let weight = |class: &TaskClass| {
         class.popularity * if class.demand.devices.is_none() { config.without_devices } else { 1.0 }
     };
@@ -257,21 +257,21 @@ mod tests {
     use crate::packing::DeviceFitness;
     use crate::resources::Scalar;
 
-    fn demand(cpus: u64, count: u64, each: u64) -> Demand {
-        Demand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
+    fn demand(cpus: u64, count: u64, each: u64) -> DeviceDemand {
+        DeviceDemand::new(Scalar::units(cpus), Scalar::ZERO).devices(DeviceRequest::new(count, each).unwrap())
     }
 
     fn machine(cpus: u64, devices: &[u64]) -> Machine {
         let mut machine = Machine::new(Scalar::units(cpus), Scalar::ZERO, u32::try_from(devices.len()).unwrap());
         for (device, left) in devices.iter().enumerate().filter(|(_, left)| **left < 1000) {
             machine
-                .allocate(&Demand::default().devices(DeviceRequest::new(1, 1000 - left).unwrap()), Some(device))
+                .allocate(&DeviceDemand::default().devices(DeviceRequest::new(1, 1000 - left).unwrap()), Some(device))
                 .unwrap();
         }
         machine
     }
 
-    fn loss(tasks: &[Demand], machine: &Machine) -> f64 {
+    fn loss(tasks: &[DeviceDemand], machine: &Machine) -> f64 {
         RolloutLoss::new(&TargetWorkload::of(tasks), RolloutConfig::default()).loss(machine)
     }
 
@@ -280,7 +280,7 @@ mod tests {
         let idle = rollout.futures[0].iter().map(|future| {
             let mut machine = machine.clone();
             for arrival in future {
-                let demand = Demand::new(Scalar::milli(arrival.cpus), Scalar::ZERO).devices(arrival.request);
+                let demand = DeviceDemand::new(Scalar::milli(arrival.cpus), Scalar::ZERO).devices(arrival.request);
                 if machine.fits(&demand) {
                     let device = machine.tightest_device(arrival.request);
                     machine.allocate(&demand, device).unwrap();

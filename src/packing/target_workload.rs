@@ -1,6 +1,6 @@
 //! [`TargetWorkload`]: the task classes that a scheduler expects, with their popularities.
 
-use super::demand::{Demand, DeviceRequest};
+use super::demand::{DeviceDemand, DeviceRequest};
 use crate::resources::Scalar;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 #[non_exhaustive]
 pub struct TaskClass {
     /// The demand of each task, with its memory set to 0.
-    pub demand: Demand,
+    pub demand: DeviceDemand,
     /// The number of tasks of the class.
     pub count: u64,
     /// The fraction of all tasks that are of this class; the popularities of a workload add up to 1.
@@ -27,10 +27,10 @@ pub struct TaskClass {
 ///
 /// ```
 /// use apportion::Scalar;
-/// use apportion::packing::{Demand, DeviceRequest, TargetWorkload};
+/// use apportion::packing::{DeviceDemand, DeviceRequest, TargetWorkload};
 ///
-/// let small = Demand::new(Scalar::units(4), Scalar::ZERO).devices(DeviceRequest::new(1, 500)?);
-/// let large = Demand::new(Scalar::units(64), Scalar::ZERO).devices(DeviceRequest::new(8, 1000)?);
+/// let small = DeviceDemand::new(Scalar::units(4), Scalar::ZERO).devices(DeviceRequest::new(1, 500)?);
+/// let large = DeviceDemand::new(Scalar::units(64), Scalar::ZERO).devices(DeviceRequest::new(8, 1000)?);
 /// let workload = TargetWorkload::of([&small, &small, &large, &small]);
 /// assert_eq!(workload.classes()[0].popularity, 0.75);
 /// assert_eq!(workload.most_popular(0.7).classes().len(), 1);
@@ -45,10 +45,10 @@ impl TargetWorkload {
     /// Counts these tasks by class. Among equally popular classes the larger comes first (by cpus, then devices, then
     /// models).
     #[must_use]
-    pub fn of<'a>(tasks: impl IntoIterator<Item = &'a Demand>) -> Self {
-        let mut counts: IndexMap<Demand, u64, foldhash::fast::FixedState> = IndexMap::default();
+    pub fn of<'a>(tasks: impl IntoIterator<Item = &'a DeviceDemand>) -> Self {
+        let mut counts: IndexMap<DeviceDemand, u64, foldhash::fast::FixedState> = IndexMap::default();
         for task in tasks {
-            *counts.entry(Demand { mem: Scalar::ZERO, ..task.clone() }).or_default() += 1;
+            *counts.entry(DeviceDemand { mem: Scalar::ZERO, ..task.clone() }).or_default() += 1;
         }
         counts.sort_by_cached_key(|demand, count| Reverse((*count, size(demand))));
         let all = counts.values().sum();
@@ -83,7 +83,7 @@ fn ratio(count: u64, of: u64) -> f64 {
 }
 
 /// Returns the key that breaks ties between equally popular classes.
-fn size(demand: &Demand) -> (Scalar, DeviceRequest, Vec<SmolStr>) {
+fn size(demand: &DeviceDemand) -> (Scalar, DeviceRequest, Vec<SmolStr>) {
     (demand.cpus, demand.devices, demand.models.clone())
 }
 
@@ -91,8 +91,8 @@ fn size(demand: &Demand) -> (Scalar, DeviceRequest, Vec<SmolStr>) {
 mod tests {
     use super::*;
 
-    fn task(cpus: u64, count: u64, each: u64) -> Demand {
-        Demand::new(Scalar::units(cpus), Scalar::units(cpus)).devices(DeviceRequest::new(count, each).unwrap())
+    fn task(cpus: u64, count: u64, each: u64) -> DeviceDemand {
+        DeviceDemand::new(Scalar::units(cpus), Scalar::units(cpus)).devices(DeviceRequest::new(count, each).unwrap())
     }
 
     #[test]
@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_class_that_reaches_the_fraction_is_kept() {
-        let tasks: Vec<Demand> = (0..100).map(|n| if n < 90 { task(1, 1, 1000) } else { task(n, 1, 1000) }).collect();
+        let tasks: Vec<DeviceDemand> =
+            (0..100).map(|n| if n < 90 { task(1, 1, 1000) } else { task(n, 1, 1000) }).collect();
         let workload = TargetWorkload::of(&tasks).most_popular(0.95);
         assert_eq!(workload.classes().len(), 6);
         let sum: f64 = workload.classes().iter().map(|class| class.popularity).sum();

@@ -28,7 +28,7 @@
 //!
 //! # What the HTTP client does
 //!
-//! - Each [`Request`] is a POST. The answer to one that [`is_stream`](Request::is_stream) stays open: each piece of its body is
+//! - Each [`HttpRequest`] is a POST. The answer to one that [`is_stream`](HttpRequest::is_stream) stays open: each piece of its body is
 //!   passed to [`handle_bytes`](Connection::handle_bytes) as it comes, in pieces of any size (chunks of HTTP mean nothing here).
 //!   At most one other request is on its way at a time, so that one keep-alive connection serves them all, and calls arrive in
 //!   order.
@@ -140,7 +140,7 @@ impl fmt::Display for RequestId {
 /// An HTTP request to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Request {
+pub struct HttpRequest {
     /// Names the request when its answer is passed back.
     pub id: RequestId,
     /// The whole URL, as in `http://m1:5050/api/v1/scheduler`.
@@ -155,7 +155,7 @@ pub struct Request {
     authority_length: usize,
 }
 
-impl Request {
+impl HttpRequest {
     /// The method of all requests.
     pub const METHOD: &'static str = "POST";
 

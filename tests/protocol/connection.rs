@@ -4,8 +4,8 @@
 
 use apportion::scheduler::TaskRef;
 use apportion::v1::connection::{
-    Connection, DisconnectReason, EndpointError, ExecutorConnection, ExecutorEnvironment, Output, Request, RequestId,
-    StopReason,
+    Connection, DisconnectReason, EndpointError, ExecutorConnection, ExecutorEnvironment, HttpRequest, Output,
+    RequestId, StopReason,
 };
 use apportion::v1::{Dialect, RecordReader, SchedulerCall, write_record};
 use apportion::{
@@ -67,7 +67,7 @@ fn subscribed() -> (Connection, RequestId) {
     (connection, id)
 }
 
-fn answer(connection: &mut Connection, at: Time, request: &Request, status: u16, body: &str) {
+fn answer(connection: &mut Connection, at: Time, request: &HttpRequest, status: u16, body: &str) {
     connection.handle_response(at, request.id, status, []);
     connection.handle_bytes(at, request.id, body.as_bytes());
     connection.handle_end(at, request.id);
@@ -749,7 +749,7 @@ const RECORDS: [&str; 7] = [
 ];
 
 /// Runs the steps, with all bytes in pieces of that size, and returns all that came out.
-fn run(steps: &[Step], piece: usize) -> (Vec<Output<Call, Event>>, Vec<Request>) {
+fn run(steps: &[Step], piece: usize) -> (Vec<Output<Call, Event>>, Vec<HttpRequest>) {
     let mut connection = Connection::new(["m1:5050", "m2:5050"], framework(), 7).unwrap();
     let (mut at, mut found, mut sent, mut ids) = (Time::ZERO, Vec::new(), Vec::new(), Vec::new());
     for step in steps {

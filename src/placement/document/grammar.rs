@@ -1,7 +1,7 @@
 //! Reads conditions, clauses joined of them, and preferences.
 
 use super::reader::{Node, ReadError};
-use crate::constraint::{Clause, Condition, ConditionError, Field, Operand, Operator, Preference, Weight};
+use crate::constraint::{Clause, Condition, ConditionError, Field, Operand, Operator, Preference, PreferenceWeight};
 use serde_json::Value as Json;
 
 const CONDITION: &str = "a condition such as [\"rack\", \"IS\", \"r1\"]";
@@ -72,8 +72,8 @@ pub(super) fn preference(node: Node<'_>) -> Result<Preference, ReadError> {
     node.only(&["if", "weight"])?;
     let clause = clause(node.required("if", CLAUSE)?)?;
     let weight = match node.get("weight") {
-        None => Weight::default(),
-        Some(weight) => Weight::new(weight.number()?).map_err(|error| weight.error(error))?,
+        None => PreferenceWeight::default(),
+        Some(weight) => PreferenceWeight::new(weight.number()?).map_err(|error| weight.error(error))?,
     };
     Ok(clause.soften(weight))
 }

@@ -2,7 +2,7 @@
 
 use super::syntax::SyntaxError;
 use crate::attributes::AttributeError;
-use crate::constraint::{ConditionError, WeightError};
+use crate::constraint::{ConditionError, PreferenceWeightError};
 use crate::resources::{ResourceError, Scalar};
 use crate::role::RoleError;
 use serde_json::{Map, Value as Json};
@@ -83,7 +83,7 @@ pub enum ReadFault {
     Condition(#[from] ConditionError),
     /// The weight is out of range.
     #[error(transparent)]
-    Weight(#[from] WeightError),
+    Weight(#[from] PreferenceWeightError),
     /// The resources are malformed.
     #[error(transparent)]
     Resources(#[from] ResourceError),

@@ -1,7 +1,7 @@
 //! [`NearestMiss`]: the search for the smallest change that would let a task in.
 
 use super::pairing::{FailedChecks, Pairing};
-use crate::constraint::{Candidate, Constraint, Field, Location, Reason, Remedy};
+use crate::constraint::{Candidate, Constraint, Field, Location, RejectReason, Remedy};
 use crate::placement::model::barrier::Barrier;
 use crate::placement::model::near_miss::{Change, NearMiss};
 use crate::placement::model::ports::{HostPort, PortShortage};
@@ -156,7 +156,7 @@ impl<'a> NearestMiss<'a> {
     }
 
     /// Adds the values that a reason asks for; returns false if there are none, or others are asked for already.
-    fn remedy(&mut self, reason: &Reason) -> bool {
+    fn remedy(&mut self, reason: &RejectReason) -> bool {
         let Some(remedies) = reason.remedies() else { return false };
         let changes = remedies.into_iter().map(|(field, remedy)| match remedy {
             Remedy::Value(value) => Change::Value { field: field.clone(), value },

@@ -6,7 +6,7 @@ use super::plan_state::PlanState;
 use super::ports::{self, AssignedPorts};
 use super::query::Query;
 use super::volumes;
-use crate::constraint::{Candidate, Clause, Constraint, Reason, Verdict};
+use crate::constraint::{Candidate, Clause, Constraint, RejectReason, Verdict};
 use crate::draw::{draw, mix};
 use crate::placement::model::app::GpuBehavior;
 use crate::placement::model::barrier::Barrier;
@@ -239,8 +239,8 @@ struct Rest<'a> {
 }
 
 /// Visits a reason, or each of its parts if several must hold together.
-fn visit_parts(reason: Reason, visit: &mut dyn FnMut(Reason)) {
-    if let Reason::Several(reasons) = reason {
+fn visit_parts(reason: RejectReason, visit: &mut dyn FnMut(RejectReason)) {
+    if let RejectReason::Several(reasons) = reason {
         reasons.into_iter().for_each(|reason| visit_parts(reason, visit));
     } else {
         visit(reason);

@@ -5,7 +5,7 @@ use super::offer_state::{Allocation, Launched, OfferState, OfferStates, Slot, Tr
 use super::query::Query;
 use super::table::{Column, Table};
 use super::task_ids::TaskIds;
-use crate::constraint::{Field, Location, Placed, PlacedTask, Reason};
+use crate::constraint::{Field, Location, Placed, PlacedTask, RejectReason};
 use crate::id::OfferId;
 use crate::offer::Offer;
 use crate::placement::model::app::App;
@@ -171,9 +171,9 @@ impl<'a> PlanState<'a> {
     }
 
     /// Returns the reason against an offer whose place a task with a required `EXCLUSIVE` holds.
-    pub(super) fn exclusive_holder(&self, offer: OfferIx) -> Option<Reason> {
+    pub(super) fn exclusive_holder(&self, offer: OfferIx) -> Option<RejectReason> {
         let (field, value, task) = self.placed.exclusive_holder(&self.slot(offer).location)?;
-        Some(Reason::ExclusivelyHeld { field: field.clone(), value: value.clone(), task: task.clone() })
+        Some(RejectReason::ExclusivelyHeld { field: field.clone(), value: value.clone(), task: task.clone() })
     }
 
     /// Launches a task of the app in an offer that it fits; `allocate` is asked once for all offers of equal state.

@@ -2,7 +2,7 @@
 
 use super::ports::PortShortage;
 use super::volume::VolumeShortage;
-use crate::constraint::Reason;
+use crate::constraint::RejectReason;
 use crate::id::OfferId;
 use crate::resources::{Scalar, Shortfall};
 use crate::role::Role;
@@ -46,11 +46,11 @@ pub enum Barrier {
         /// The condition, as it is written.
         clause: SmolStr,
         /// Why it does not hold.
-        reason: Reason,
+        reason: RejectReason,
     },
     /// A task with a required `EXCLUSIVE` holds the place.
     #[error("{0}")]
-    ExclusivelyHeld(Reason),
+    ExclusivelyHeld(RejectReason),
     /// The agent is, or soon will be, unavailable for maintenance.
     #[error("down from {start}{}, it is {now}", Until(.until))]
     Maintenance {

@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::link::Link;
-use super::{Codec, DisconnectReason, EndpointError, Output, Request, RequestId, StopReason};
+use super::{Codec, DisconnectReason, EndpointError, HttpRequest, Output, RequestId, StopReason};
 use crate::executor::{Call, Event};
 use crate::id::{ExecutorId, FrameworkId};
 use crate::time::Time;
@@ -255,7 +255,7 @@ impl<K: Codec<ExecutorCall, Event>> ExecutorConnection<K> {
     /// Returns the next request to send, if there is one. A subscription asks `subscribe` for its call, which is that of
     /// [`Session::subscribe`](crate::executor::Session::subscribe).
     #[must_use]
-    pub fn poll_request(&mut self, at: Time, subscribe: impl FnOnce() -> Call) -> Option<Request> {
+    pub fn poll_request(&mut self, at: Time, subscribe: impl FnOnce() -> Call) -> Option<HttpRequest> {
         let (codec, environment) = (&self.codec, &self.environment);
         let body = || {
             let ExecutorEnvironment { framework, executor, .. } = environment;

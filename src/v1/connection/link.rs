@@ -1,7 +1,7 @@
 //! [`Link`]: what the connections of schedulers and executors share: one subscription at a time, and the calls beside it.
 
 use super::endpoint::Endpoint;
-use super::{DisconnectReason, Output, Request, RequestId, StopReason};
+use super::{DisconnectReason, HttpRequest, Output, RequestId, StopReason};
 use crate::draw::draw;
 use crate::time::Time;
 use crate::v1::RecordReader;
@@ -187,7 +187,7 @@ impl<C, E> Link<C, E> {
     // ---- out: requests
 
     /// Returns a SUBSCRIBE if it is time for one.
-    pub(super) fn poll_subscribe(&mut self, at: Time, body: impl FnOnce() -> Vec<u8>) -> Option<Request> {
+    pub(super) fn poll_subscribe(&mut self, at: Time, body: impl FnOnce() -> Vec<u8>) -> Option<HttpRequest> {
         if !matches!(self.phase, Phase::Idle { due } if due <= at) {
             return None;
         }
@@ -198,7 +198,7 @@ impl<C, E> Link<C, E> {
     }
 
     /// Returns the next call, if none is on its way.
-    pub(super) fn poll_call(&mut self, at: Time) -> Option<Request> {
+    pub(super) fn poll_call(&mut self, at: Time) -> Option<HttpRequest> {
         if !self.is_subscribed() || self.in_flight.is_some() {
             return None;
         }
@@ -210,7 +210,7 @@ impl<C, E> Link<C, E> {
         Some(request)
     }
 
-    fn request(&mut self, body: Vec<u8>, is_stream: bool) -> Request {
+    fn request(&mut self, body: Vec<u8>, is_stream: bool) -> HttpRequest {
         self.last_id += 1;
         let endpoint = self.endpoint();
         let mut headers = vec![
@@ -221,7 +221,7 @@ impl<C, E> Link<C, E> {
         if let Some(id) = self.stream_id.as_ref().filter(|_| !is_stream) {
             headers.push(("Mesos-Stream-Id".to_owned(), id.clone()));
         }
-        Request {
+        HttpRequest {
             id: RequestId(self.last_id),
             url: format!("{endpoint}{}", self.path),
             scheme_length: endpoint.scheme().len(),

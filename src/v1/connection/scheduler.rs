@@ -3,7 +3,7 @@
 use super::endpoint::Endpoint;
 use super::link::Link;
 use super::reconciliation::Reconciliation;
-use super::{Codec, DisconnectReason, EndpointError, Output, Request, RequestId, StopReason};
+use super::{Codec, DisconnectReason, EndpointError, HttpRequest, Output, RequestId, StopReason};
 use crate::framework::Framework;
 use crate::scheduler::{Call, Event, TaskRef};
 use crate::time::Time;
@@ -178,7 +178,7 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
 
     /// Returns the next request to send, if there is one.
     #[must_use]
-    pub fn poll_request(&mut self, at: Time) -> Option<Request> {
+    pub fn poll_request(&mut self, at: Time) -> Option<HttpRequest> {
         let (codec, framework) = (&self.codec, &self.framework);
         let subscribe = || {
             let call = Call::Subscribe(Box::new(framework.clone()));

@@ -1,7 +1,7 @@
 //! Reads the trace: nodes and pods as CSV, and orders of arrival.
 
 use apportion::Scalar;
-use apportion::packing::{Demand, DeviceRequest, Machine};
+use apportion::packing::{DeviceDemand, DeviceRequest, Machine};
 use csv::StringRecord;
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Pod {
     pub(crate) name: String,
-    pub(crate) demand: Demand,
+    pub(crate) demand: DeviceDemand,
 }
 
 /// The order in which pods arrive, and the tie-break among equal nodes.
@@ -56,7 +56,7 @@ pub(crate) fn pods(path: &Path) -> Result<Vec<Pod>, String> {
         let (cpus, mem) =
             (Scalar::milli(row.number("cpu_milli", MOST)?), Scalar::units(row.number("memory_mib", MOST)?));
         let models = row.optional("gpu_spec").split('|').filter(|model| !model.is_empty());
-        let demand = models.fold(Demand::new(cpus, mem).devices(devices), Demand::model);
+        let demand = models.fold(DeviceDemand::new(cpus, mem).devices(devices), DeviceDemand::model);
         Ok(Pod { name: row.text("name")?.to_owned(), demand })
     })
 }
