@@ -110,7 +110,7 @@ pub use resources::{
     SumError, Value,
 };
 pub use role::{Role, RoleError, RoleFault};
-pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Scheduler, TaskRef};
+pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Scheduler, TaskRef, Timer};
 pub use task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
 pub use time::{Time, TimeError};
 pub use uuid::{Uuid, UuidError};

@@ -118,6 +118,13 @@ pub trait Scheduler: Send {
         let _ = calls;
     }
 
+    /// Handles a timer with the token that [`Calls::wake_for`] gave it, or 0. Transports call this; the default calls
+    /// [`Scheduler::woken`].
+    fn woken_for(&mut self, token: u64, calls: &mut Calls) {
+        let _ = token;
+        self.woken(calls);
+    }
+
     /// Handles the rejection of a call by the master. Over the v1 API a master does not tell.
     fn rejected(&mut self, rejected: Rejected, calls: &mut Calls) {
         let _ = (rejected, calls);
@@ -238,6 +245,10 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
         (**self).woken(calls);
     }
 
+    fn woken_for(&mut self, token: u64, calls: &mut Calls) {
+        (**self).woken_for(token, calls);
+    }
+
     fn rejected(&mut self, rejected: Rejected, calls: &mut Calls) {
         (**self).rejected(rejected, calls);
     }
@@ -251,12 +262,22 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
     }
 }
 
+/// A timer that a scheduler has set, for the transport to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Timer {
+    /// The time at which it is due.
+    pub at: Time,
+    /// What the scheduler has set it for; 0 if it did not say.
+    pub token: u64,
+}
+
 /// The queue of calls and timers that a scheduler fills while it handles one event.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Calls {
     at: Time,
     queue: Vec<Call>,
-    wakes: Vec<Time>,
+    wakes: Vec<Timer>,
 }
 
 impl Calls {
@@ -373,12 +394,44 @@ impl Calls {
     ///
     /// The timer is kept by the transport; no call goes to the master.
     pub fn wake_at(&mut self, at: Time) {
-        self.wakes.push(at);
+        self.wake_for(at, 0);
+    }
+
+    /// Sets a one-shot timer with a token, which [`Scheduler::woken_for`] gets: one scheduler can tell its timers apart.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::{Calls, Offer, Scheduler, Time};
+    ///
+    /// #[derive(Default)]
+    /// struct Jobs {
+    ///     started: Vec<u64>,
+    /// }
+    ///
+    /// impl Scheduler for Jobs {
+    ///     fn offers(&mut self, _: Vec<Offer>, calls: &mut Calls) {
+    ///         calls.wake_for(Time::from_secs(60), 7); // the job 7 starts in a minute
+    ///     }
+    ///
+    ///     fn woken_for(&mut self, job: u64, _: &mut Calls) {
+    ///         self.started.push(job);
+    ///     }
+    /// }
+    ///
+    /// let (mut jobs, mut calls) = (Jobs::default(), Calls::new(Time::ZERO));
+    /// jobs.offers(Vec::new(), &mut calls);
+    /// let timer = calls.wakes()[0];
+    /// jobs.woken_for(timer.token, &mut Calls::new(timer.at)); // as a transport does
+    /// assert_eq!(jobs.started, [7]);
+    /// ```
+    pub fn wake_for(&mut self, at: Time, token: u64) {
+        self.wakes.push(Timer { at, token });
     }
 
     /// Returns the timers that were set, in order of setting.
     #[must_use]
-    pub fn wakes(&self) -> &[Time] {
+    pub fn wakes(&self) -> &[Timer] {
         &self.wakes
     }
 

@@ -132,7 +132,8 @@ struct Member<S> {
 #[derive(Debug)]
 enum Scheduled {
     Command(Box<Command>),
-    WakeScheduler(FrameworkId),
+    /// With the token of the timer.
+    WakeScheduler(FrameworkId, u64),
     WakeAgent(AgentWake),
     /// A message that arrives now.
     Arrival(Box<Arrival>),
@@ -503,8 +504,9 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                     self.refused.push_back(Refused { at: self.now(), command: *command, error });
                 }
             }
-            Scheduled::WakeScheduler(framework) => {
-                let _ = self.tell(&framework, Scheduler::woken); // its framework may have been removed
+            Scheduled::WakeScheduler(framework, token) => {
+                // Its framework may have been removed.
+                let _ = self.tell(&framework, |scheduler, calls| scheduler.woken_for(token, calls));
             }
             Scheduled::WakeAgent(wake) => {
                 self.agents.wake(self.now(), &wake);

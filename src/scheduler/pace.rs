@@ -33,7 +33,7 @@ use std::time::Duration;
 /// pace.busy(&mut calls);
 /// pace.busy(&mut calls); // too early: deferred by a timer
 /// assert_eq!(calls.as_slice(), [Call::Revive(vec![])]);
-/// assert_eq!(calls.wakes(), [Time::from_secs(6)]);
+/// assert_eq!(calls.wakes()[0].at, Time::from_secs(6));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

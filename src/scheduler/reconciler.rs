@@ -29,7 +29,7 @@ use std::time::Duration;
 /// assert!(matches!(calls.as_slice(), [Call::Reconcile(Some(asked))] if asked.len() == 2));
 ///
 /// reconciler.observe(&TaskStatus::new("t1", TaskState::Running)); // in Scheduler::update
-/// let mut later = Calls::new(calls.wakes()[0]);
+/// let mut later = Calls::new(calls.wakes()[0].at);
 /// reconciler.woken(&mut later); // in Scheduler::woken
 /// assert!(matches!(later.as_slice(), [Call::Reconcile(Some(asked))] if asked.len() == 1));
 ///
@@ -100,7 +100,7 @@ mod tests {
         let mut reconciler = Reconciler::start([TaskRef::from(TaskId::from("t"))], &mut calls);
         let mut asked = vec![0.0];
         for _ in 0..8 {
-            let due = *calls.wakes().last().unwrap();
+            let due = calls.wakes().last().unwrap().at;
             let mut early = Calls::new(Time::from_micros(due.as_micros() - 1));
             reconciler.woken(&mut early);
             assert!(early.as_slice().is_empty());

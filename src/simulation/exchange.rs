@@ -112,7 +112,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     pub(super) fn drop_undelivered(&mut self, framework: &FrameworkId) {
         self.injected.retain(|(to, _)| to != framework);
         self.agenda.retain(|_, action| match action {
-            Scheduled::WakeScheduler(to) => to != framework,
+            Scheduled::WakeScheduler(to, _) => to != framework,
             Scheduled::Arrival(arrival) => match &**arrival {
                 Arrival::ToScheduler(to, _) | Arrival::FromScheduler(to, _) => to != framework,
                 Arrival::ToAgent(..) | Arrival::FromAgent(_) => true,
@@ -123,8 +123,8 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
 
     /// Sends a scheduler's calls, and sets its timers.
     pub(super) fn call(&mut self, framework: &FrameworkId, calls: Calls) {
-        for at in calls.wakes() {
-            self.wake(*at, Scheduled::WakeScheduler(framework.clone()));
+        for timer in calls.wakes() {
+            self.wake(timer.at, Scheduled::WakeScheduler(framework.clone(), timer.token));
         }
         for call in calls.into_vec() {
             let Some(member) = self.members.get(framework) else { return };

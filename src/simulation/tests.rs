@@ -286,3 +286,32 @@ fn a_scheduled_command_that_is_rejected_is_told() {
     assert_eq!((refused.at, refused.error.to_string()), (Time::from_secs(1), "no agent a9".to_owned()));
     assert_eq!(cluster.poll_refused(), None);
 }
+
+/// Sets three timers, one without a token.
+#[derive(Debug, Default)]
+struct Timers {
+    due: Vec<(u64, Time)>,
+}
+
+impl Scheduler for Timers {
+    fn offers(&mut self, _: Vec<Offer>, _: &mut Calls) {}
+
+    fn subscribed(&mut self, _: FrameworkId, calls: &mut Calls) {
+        calls.wake_for(Time::from_secs(2), 7);
+        calls.wake_at(Time::from_secs(1));
+        calls.wake_for(Time::from_secs(2), 5);
+    }
+
+    fn woken_for(&mut self, token: u64, calls: &mut Calls) {
+        self.due.push((token, calls.at()));
+    }
+}
+
+#[test]
+fn timers_bring_their_tokens() {
+    let mut cluster = Cluster::new(Config::default());
+    cluster.add_framework(Framework::new("f").role(Role::default()), Timers::default()).unwrap();
+    assert!(cluster.run_until_idle(Time::from_secs(9)));
+    let (one, two) = (Time::from_secs(1), Time::from_secs(2));
+    assert_eq!(cluster.scheduler_mut(&"f".into()).unwrap().due, [(0, one), (7, two), (5, two)]);
+}

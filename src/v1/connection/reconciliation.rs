@@ -74,7 +74,7 @@ impl Reconciliation {
         let tasks = self.tasks.iter().map(|(task, agent)| TaskRef { task: task.clone(), agent: agent.clone() });
         let mut calls = Calls::new(at);
         let run = Reconciler::start(tasks, &mut calls);
-        self.due = calls.wakes().last().copied();
+        self.due = calls.wakes().last().map(|timer| timer.at);
         let is_done = run.is_done();
         self.run = Some(run);
         let mut calls = calls.into_vec();
@@ -101,7 +101,7 @@ impl Reconciliation {
             (Some(run), Some(_)) => {
                 let mut calls = Calls::new(at);
                 run.woken(&mut calls);
-                self.due = calls.wakes().last().copied();
+                self.due = calls.wakes().last().map(|timer| timer.at);
                 calls.into_vec()
             }
         }
