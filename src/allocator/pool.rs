@@ -4,6 +4,7 @@ mod agent_choice;
 mod claim;
 mod order;
 mod quote;
+mod saved;
 
 pub use agent_choice::{AgentChoice, Spot};
 pub use claim::{Claim, ClaimId, DenialReason, Denied, DeniedAll, Lease, LeaseId, PoolError};
@@ -23,6 +24,7 @@ use crate::role::Role;
 use crate::time::Time;
 use order::{Queues, in_order};
 use quote::{Quote, Quotes};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -100,7 +102,7 @@ pub struct PoolTotals {
 }
 
 /// Counters and gauges of a pool, for monitoring. Counters only grow.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PoolMetrics {
     /// Counts leases granted.

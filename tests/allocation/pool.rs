@@ -4,7 +4,8 @@
 
 use crate::tier::tier;
 use apportion::allocator::{
-    AgentChoice, Claim, ClaimId, Denied, Hierarchical, Lease, LeaseId, Options, Pool, PoolError, Quota, Weight,
+    AgentChoice, Claim, ClaimId, Denied, Hierarchical, Lease, LeaseId, Options, Pool, PoolError, Quota, SnapshotError,
+    SorterChoice, Weight,
 };
 use apportion::{Agent, AgentId, Capability, Framework, Quantities, Resources, Role, Scalar, Time};
 use proptest::prelude::*;
@@ -277,14 +278,13 @@ fn answer(result: Result<Lease, Denied>) -> Result<(String, Resources), Option<b
     }
 }
 
+fn choice(packs: bool) -> AgentChoice {
+    if packs { AgentChoice::by("least cpus", |spot| -spot.left.amount("cpus").as_f64()) } else { AgentChoice::first() }
+}
+
 impl Run {
     fn new(packs: bool) -> Self {
-        let choice = if packs {
-            AgentChoice::by("least cpus", |spot| -spot.left.amount("cpus").as_f64())
-        } else {
-            AgentChoice::first()
-        };
-        let pool = Pool::new(Hierarchical::with_options(Options::new().min_allocatable([]))).choosing(choice);
+        let pool = Pool::new(Hierarchical::with_options(Options::new().min_allocatable([]))).choosing(choice(packs));
         Self { pool, model: Model { packs, ..Model::default() }, leases: BTreeMap::new(), claims: BTreeMap::new() }
     }
 
@@ -435,6 +435,15 @@ impl Run {
         }
     }
 
+    /// Goes on with what a snapshot of the pool restores.
+    fn store_and_restore(&mut self) {
+        let stored = serde_json::to_string(&self.pool.snapshot()).unwrap();
+        let sorter = SorterChoice::default;
+        let restored: Pool = Pool::restore(serde_json::from_str(&stored).unwrap(), sorter(), sorter()).unwrap();
+        assert_eq!(serde_json::to_string(&restored.snapshot()).unwrap(), stored);
+        self.pool = restored.choosing(choice(self.model.packs));
+    }
+
     /// Leases and accounts agree, and nothing is given twice.
     fn check(&self) {
         let (pool, model) = (&self.pool, &self.model);
@@ -480,7 +489,9 @@ proptest! {
         for (number, made) in moves.iter().enumerate() {
             run.make(made);
             run.check();
-            prop_assert!(number < moves.len());
+            if number % 7 == 3 {
+                run.store_and_restore();
+            }
         }
     }
 }
@@ -618,4 +629,35 @@ fn suppressed_roles_may_claim_and_wait() {
     pool.add_framework(Framework::new("s").role(role.clone()).suppressed(role.clone())).unwrap();
     let waiting = pool.wait(Claim::new("s", role, "cpus:1".parse().unwrap())).unwrap();
     assert_eq!(pool.allocate(Time::ZERO).granted[0].0, waiting);
+}
+
+#[test]
+fn a_snapshot_that_contradicts_itself_is_an_error() {
+    type Change = dyn Fn(&mut serde_json::Value);
+    let mut pool = small_pool();
+    pool.claim(&"f1".into(), &"a".parse().unwrap(), &"cpus:3".parse().unwrap()).unwrap();
+    pool.wait(claim(2, "cpus:1", None)).unwrap();
+    let stored = serde_json::to_value(pool.snapshot()).unwrap();
+    let restore = |change: &Change| {
+        let mut changed = stored.clone();
+        change(&mut changed);
+        let sorter = SorterChoice::default;
+        let restored = serde_json::from_value(changed).map_err(SnapshotError::from);
+        restored
+            .and_then(|snapshot| Pool::restore(snapshot, sorter(), sorter()))
+            .map(drop)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(restore(&|_| ()), Ok(()));
+    let cases: [(&Change, &str); 6] = [
+        (&|it| it["version"] = 2.into(), "a snapshot of version 2: expected 1"),
+        (&|it| it["pool"]["leases"][0]["resources"] = "cpus:2".into(), "what is held by lease L1 is not there"),
+        (&|it| it["pool"]["leases"] = serde_json::json!([]), "the lease of a task on agent n is not there"),
+        (&|it| it["pool"]["last_id"] = 1.into(), "2 claim: expected at most 1"),
+        (&|it| it["pool"]["waiting"][0][0] = 1.into(), "claim C1 is there twice"),
+        (&|it| drop(it["pool"].as_object_mut().unwrap().remove("now")), "not a snapshot: missing field `now`"),
+    ];
+    for (change, error) in cases {
+        assert_eq!(restore(change), Err(error.to_owned()));
+    }
 }
