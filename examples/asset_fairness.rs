@@ -95,7 +95,7 @@ impl Instance {
         let resources = |[cpus, mem]: [u64; 2]| format!("cpus:{cpus};mem:{mem}").parse::<Resources>();
         let options = Options::new().min_allocatable([]);
         let allocator = Hierarchical::new(options, sorter, Drf::default());
-        let mut cluster = Cluster::with_master(Master::with_allocator(Config::default(), allocator));
+        let mut cluster = Cluster::with_master(Master::with_allocator(Config::default(), |_| allocator));
         let ids = ["user-1", "user-2"];
         for (id, demand) in ids.into_iter().zip(self.demands) {
             let user = User { demand: resources(demand)?, launched: 0 };

@@ -50,6 +50,7 @@ use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use smol_str::SmolStr;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,22 +80,57 @@ pub struct Holding {
 /// no more is available than the total of all kinds less what is held of all kinds. Kinds use that up in canonical order
 /// (unreserved before reserved, then by role), an indivisible one whole or not at all, so the last ones lose. A whole disk or
 /// a volume that is held in another size, and a port that is held in another kind, is not available either.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AgentAccount<'a> {
     /// All its resources.
-    pub total: &'a Resources,
+    pub total: Cow<'a, Resources>,
     /// The resources in live offers.
-    pub offered: &'a Resources,
+    pub offered: Cow<'a, Resources>,
     /// The resources that tasks hold.
-    pub allocated: &'a Resources,
+    pub allocated: Cow<'a, Resources>,
     /// The resources that can be offered now.
-    pub available: &'a Resources,
+    pub available: Cow<'a, Resources>,
     /// By name, the amounts by which what is held exceeds the total: of these names nothing is available. None if nothing
     /// does.
-    pub overcommitted: Option<&'a Quantities>,
+    pub overcommitted: Option<Cow<'a, Quantities>>,
     /// Whether it may be offered at all.
     pub active: bool,
+}
+
+impl<'a> AgentAccount<'a> {
+    /// Makes the account of an active agent that has this total, parts of which are offered and in use; computes what is
+    /// available.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::Resources;
+    /// use apportion::allocator::AgentAccount;
+    ///
+    /// let [total, offered]: [Resources; 2] = ["cpus:4;mem:64".parse()?, "cpus:1".parse()?];
+    /// let account = AgentAccount::new(&total, &offered, Resources::new());
+    /// assert_eq!(account.available.to_string(), "cpus:3;mem:64");
+    /// # Ok::<(), apportion::ResourceError>(())
+    /// ```
+    #[must_use]
+    pub fn new(
+        total: impl Into<Cow<'a, Resources>>,
+        offered: impl Into<Cow<'a, Resources>>,
+        allocated: impl Into<Cow<'a, Resources>>,
+    ) -> Self {
+        let (total, offered, allocated) = (total.into(), offered.into(), allocated.into());
+        let balance = books::Balance::new(&total, &offered, &allocated);
+        let overcommitted = (!balance.overcommitted.is_empty()).then(|| Cow::Owned(balance.overcommitted));
+        Self { total, offered, allocated, available: Cow::Owned(balance.available), overcommitted, active: true }
+    }
+
+    /// Sets whether the agent may be offered at all.
+    #[must_use]
+    pub fn active(mut self, active: bool) -> Self {
+        self.active = active;
+        self
+    }
 }
 
 /// A role's account.
@@ -105,12 +141,20 @@ pub struct RoleAccount {
     pub role: Role,
     /// Its weight against its siblings.
     pub weight: Weight,
-    /// The dominant share of the role and its descendants, over the weight.
+    /// The dominant share of the role and its descendants, over the weight. Live offers count like tasks.
     pub share: f64,
     /// The amounts that the role and its descendants hold, offered or in use.
     pub held: Quantities,
     /// Its quota; empty if it has none.
     pub quota: Quota,
+}
+
+impl RoleAccount {
+    /// Makes the account of a role that has the usual weight, holds nothing and has no quota.
+    #[must_use]
+    pub fn new(role: Role) -> Self {
+        Self { role, weight: Weight::ONE, share: 0.0, held: Quantities::new(), quota: Quota::default() }
+    }
 }
 
 /// The reason why an allocator rejects a call; nothing has changed.
@@ -261,143 +305,124 @@ pub struct EndedOffers<'a> {
     pub tasks: &'a [&'a Resources],
 }
 
+/// Something that an allocator is told: what there is, who is there, and what has become of offers.
+///
+/// Everything is borrowed, so that nothing is copied which an allocator does not keep. An error means that nothing has
+/// changed. An allocator passes over what it has no use for.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Change<'a> {
+    /// An agent has come, parts of which tasks may hold already. The frameworks of the tasks may be unknown: the resources of
+    /// their tasks are not available, and count in no share.
+    AddAgent {
+        /// The agent.
+        agent: &'a Arc<Agent>,
+        /// Its tasks.
+        held: &'a [Holding],
+    },
+    /// An agent has other metadata or another total.
+    UpdateAgent(&'a Arc<Agent>),
+    /// An agent comes back after a broken connection. It counts as no allocation.
+    ReadmitAgent {
+        /// The agent as it is now.
+        agent: &'a Arc<Agent>,
+        /// The tasks on it that were not known.
+        held: &'a [Holding],
+        /// The tasks that have ended meanwhile.
+        ended: &'a [Holding],
+    },
+    /// An agent has gone; nothing on it is offered or in use any more.
+    RemoveAgent(&'a AgentId),
+    /// An agent may be offered, or may not.
+    SetAgentActive {
+        /// The agent.
+        agent: &'a AgentId,
+        /// Whether it may be offered.
+        active: bool,
+    },
+    /// A framework has come.
+    AddFramework {
+        /// The framework.
+        framework: &'a Arc<Framework>,
+        /// Its tasks on agents that came before it.
+        held: &'a [Holding],
+    },
+    /// A framework has other metadata, and just these roles.
+    UpdateFramework(&'a Arc<Framework>),
+    /// A framework has gone; it holds nothing any more.
+    RemoveFramework(&'a FrameworkId),
+    /// A framework may be offered something, or may not; then its refusals are forgotten.
+    SetFrameworkActive {
+        /// The framework.
+        framework: &'a FrameworkId,
+        /// Whether it may be offered something.
+        active: bool,
+    },
+    /// A framework wants no offers under some of its roles.
+    Suppress {
+        /// The framework.
+        framework: &'a FrameworkId,
+        /// The roles; none = all of its roles.
+        roles: &'a [Role],
+    },
+    /// A framework wants offers again under some of its roles; its refusals there are forgotten.
+    Revive {
+        /// The framework.
+        framework: &'a FrameworkId,
+        /// The roles; none = all of its roles.
+        roles: &'a [Role],
+    },
+    /// A role has another weight, whether or not any framework is subscribed to it.
+    SetWeight {
+        /// The role.
+        role: &'a Role,
+        /// Its weight against its siblings.
+        weight: Weight,
+    },
+    /// The hosts that may be offered; none = all.
+    SetWhitelist(Option<&'a [SmolStr]>),
+    /// Offers have ended: tasks hold part of them from now on, the rest is available again.
+    EndOffers(EndedOffers<'a>),
+    /// A task has ended: what it held is available again.
+    EndTask(&'a Holding),
+    /// Available resources of an agent are converted.
+    Convert {
+        /// The agent.
+        agent: &'a AgentId,
+        /// The conversion.
+        conversion: &'a Conversion,
+    },
+    /// A framework refuses these resources, and any part of them, for a while.
+    Refuse {
+        /// The resources that are refused, by whom, and under which role.
+        refused: &'a Holding,
+        /// The end of the refusal.
+        until: Time,
+    },
+    /// The refusals that end by then have ended.
+    Expire(Time),
+}
+
 /// Level one as a whole: keeps account of agents, frameworks and roles, and decides which framework is offered what.
 ///
-/// It holds no protocol state: offers and tasks are the master's, which reports their ends. The
-/// batch interval, too, is the master's, which calls for each allocation. An error means that nothing has
-/// changed.
+/// It holds no protocol state: offers and tasks are the master's, which reports their ends. The batch interval, too, is the
+/// master's, which calls for each allocation. What an allocator is told comes as a [`Change`].
+///
+/// [`Hierarchical`] is the one of Mesos. One's own needs three things: what there is of each agent, who wants offers, and an
+/// order; `examples/fcfs.rs` in the repository is a whole one, first come, first served.
+///
+/// # Contract
+///
+/// - A change that is refused changes nothing.
+/// - What is offered is held until the offer ends; nothing that is held is offered, except shared resources.
+/// - The same changes lead to the same offers: no clock, no order of a hash.
 pub trait Allocator: fmt::Debug + Send {
-    /// Adds an agent, parts of which tasks may hold already. The frameworks of the tasks may be unknown:
-    /// the resources of their tasks are not available, and count in no share.
+    /// Takes note of a change.
     ///
     /// # Errors
     ///
-    /// If the agent is known, or its resources cannot be added up.
-    fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError>;
-
-    /// Replaces the metadata and the total of an agent.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown, or its resources cannot be added up.
-    fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError>;
-
-    /// Replaces the metadata and the total of an agent that comes back after a broken connection, and what tasks hold of it:
-    /// `ended` are those that have ended meanwhile, `held` are those that were not known. It counts as no allocation.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown, one of the ended tasks is, or the agent or what it holds cannot be added up.
-    fn readmit_agent(&mut self, agent: &Arc<Agent>, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError>;
-
-    /// Removes an agent on which nothing is offered or in use any more.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown or in use.
-    fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError>;
-
-    /// Activates or deactivates an agent: an inactive one is not offered.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown.
-    fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError>;
-
-    /// Adds a framework; `held` are its tasks on agents that were added before it.
-    ///
-    /// # Errors
-    ///
-    /// If the framework is known or has no id, or a task did not come with its agent.
-    fn add_framework(&mut self, framework: &Arc<Framework>, held: &[Holding]) -> Result<(), AllocatorError>;
-
-    /// Replaces the metadata of a framework, and subscribes it to just its present roles.
-    ///
-    /// # Errors
-    ///
-    /// If the framework is unknown.
-    fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError>;
-
-    /// Removes a framework that holds nothing any more.
-    ///
-    /// # Errors
-    ///
-    /// If the framework is unknown, or has offers or tasks.
-    fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError>;
-
-    /// Activates or deactivates a framework: an inactive one is offered nothing, and its refusals are forgotten.
-    ///
-    /// # Errors
-    ///
-    /// If the framework is unknown.
-    fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError>;
-
-    /// Stops offers to a framework for these of its roles, or for all if there are none here.
-    ///
-    /// # Errors
-    ///
-    /// If the framework is unknown, or is not subscribed to one of the roles.
-    fn suppress(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError>;
-
-    /// Resumes offers to a framework for these of its roles, or for all if there are none here, and forgets its refusals.
-    ///
-    /// # Errors
-    ///
-    /// If the framework is unknown, or is not subscribed to one of the roles.
-    fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError>;
-
-    /// Sets the weight of a role, whether or not any framework is subscribed to it.
-    fn set_weight(&mut self, role: &Role, weight: Weight);
-
-    /// Sets the guarantees and limits of a role; an empty quota removes them. Returns the limits, of this role or below it,
-    /// that are now above that of a role further up: those that were not before, or have changed.
-    ///
-    /// # Errors
-    ///
-    /// [`QuotaError`] when the quota contradicts itself or that of another role.
-    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError>;
-
-    /// Sets the hosts that may be offered; none = all.
-    fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>);
-
-    /// Ends offers: tasks hold part of them from now on, the rest is available again.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown, one of the offers is not live, the tasks hold more than was offered, or the results cannot be
-    /// added up.
-    fn end_offers(&mut self, ended: &EndedOffers<'_>) -> Result<(), AllocatorError>;
-
-    /// Ends an offer: `tasks` hold part of it from now on, the rest is available again.
-    ///
-    /// # Errors
-    ///
-    /// See [`Self::end_offers`].
-    fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
-        let Holding { framework, role, agent, resources } = offer;
-        self.end_offers(&EndedOffers { framework, role, agent, offers: &[resources], conversions: &[], tasks })
-    }
-
-    /// Ends a task: what it held is available again.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown, or there is no such task on it.
-    fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError>;
-
-    /// Converts resources of an agent that are available.
-    ///
-    /// # Errors
-    ///
-    /// If the agent is unknown, what is consumed is not available, or the result cannot be added up.
-    fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError>;
-
-    /// Records that a framework refuses these resources, and any part of them, until then.
-    ///
-    /// # Errors
-    ///
-    /// If the agent or the framework is unknown, or the framework is not subscribed to the role.
-    fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError>;
+    /// An [`AllocatorError`] if the change names what is unknown, or gives back what is not held; nothing has changed then.
+    fn apply(&mut self, change: Change<'_>) -> Result<(), AllocatorError>;
 
     /// Makes offers now: of one agent, or of all agents that changed since they were last visited. Appends them
     /// to `offers` in the order of deciding; from then on they are held.
@@ -415,52 +440,30 @@ pub trait Allocator: fmt::Debug + Send {
     /// Returns whether an allocation for all agents could make any offer.
     fn has_pending(&self) -> bool;
 
-    /// Returns when the next refusal ends.
-    fn next_expiry(&self) -> Option<Time>;
-
-    /// Removes the refusals that end by then.
-    fn expire(&mut self, at: Time);
-
     /// Returns the account of an agent.
     fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>>;
 
-    /// Returns why a framework is not offered an agent under a role: all that prevents it, in the order of the checks. If
-    /// nothing does, it is [`Reason::Starved`]: the next allocation offers it. An allocator that cannot tell returns nothing.
-    ///
-    /// [`Hierarchical`] decides in a copy: O(cluster).
-    ///
-    /// # Errors
-    ///
-    /// If the agent or the framework is unknown, or the framework is not subscribed to the role.
-    fn explain(
-        &self,
-        at: Time,
-        framework: &FrameworkId,
-        role: &Role,
-        agent: &AgentId,
-    ) -> Result<Vec<Reason>, AllocatorError> {
-        let _ = (at, framework, role, agent);
-        Ok(Vec::new())
+    /// Returns when the next refusal ends. An allocator that keeps none returns none.
+    fn next_expiry(&self) -> Option<Time> {
+        None
     }
 
-    /// Returns why a framework is not offered each of the agents under a role: all reasons of all agents, in the order of the
-    /// checks, each with the number of agents that it holds for. The numbers in a reason are those of all its agents; of the
-    /// frameworks that come first, the first one of each agent is told. An allocator that cannot tell returns nothing.
-    ///
-    /// [`Hierarchical`] decides in copies, of which agents with the same reasons share one: O(agents + frameworks), with the
-    /// size of the cluster for each set of reasons. A sorter that asks for demand adds an allocation for each agent.
+    /// Sets the guarantees and limits of a role; an empty quota removes them. Returns the limits, of this role or below it,
+    /// that are now above that of a role further up: those that were not before, or have changed.
     ///
     /// # Errors
     ///
-    /// If the framework is unknown, or is not subscribed to the role.
-    fn explain_all(
-        &self,
-        at: Time,
-        framework: &FrameworkId,
-        role: &Role,
-    ) -> Result<Vec<(Reason, usize)>, AllocatorError> {
-        let _ = (at, framework, role);
-        Ok(Vec::new())
+    /// [`QuotaError`] if the quota contradicts itself or that of another role; [`QuotaError::Unsupported`] from an allocator
+    /// that has no quota.
+    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
+        let _ = (role, quota);
+        Err(QuotaError::Unsupported)
+    }
+
+    /// Returns all roles that have members, a weight other than 1, a quota, or a reservation of any agent, and all their
+    /// ancestors, in order of path. O(cluster). An allocator that has no accounts of roles returns none.
+    fn roles(&self) -> Vec<RoleAccount> {
+        Vec::new()
     }
 
     /// Returns what decisions depend on besides the [`Contents`], for a [`Snapshot`]: what is refused, suppressed, counted,
@@ -481,7 +484,44 @@ pub trait Allocator: fmt::Debug + Send {
         Err(SnapshotError::NotSaved)
     }
 
-    /// Returns all roles that have members, a weight other than 1, a quota, or a reservation of any agent, and all their
-    /// ancestors, in order of path. O(cluster).
-    fn roles(&self) -> Vec<RoleAccount>;
+    /// Returns the part of the allocator that explains its decisions, if it has one.
+    fn explainer(&self) -> Option<&dyn Explain> {
+        None
+    }
+}
+
+/// The reasons of an allocator's decisions.
+pub trait Explain {
+    /// Returns why a framework is not offered an agent under a role: all that prevents it, in the order of the checks. If
+    /// nothing does, it is [`Reason::Starved`]: the next allocation offers it.
+    ///
+    /// [`Hierarchical`] decides in a copy: O(cluster).
+    ///
+    /// # Errors
+    ///
+    /// If the agent or the framework is unknown, or the framework is not subscribed to the role.
+    fn explain(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+        agent: &AgentId,
+    ) -> Result<Vec<Reason>, AllocatorError>;
+
+    /// Returns why a framework is not offered each of the agents under a role: all reasons of all agents, in the order of the
+    /// checks, each with the number of agents that it holds for. The numbers in a reason are those of all its agents; of the
+    /// frameworks that come first, the first one of each agent is told.
+    ///
+    /// [`Hierarchical`] decides in copies, of which agents with the same reasons share one: O(agents + frameworks), with the
+    /// size of the cluster for each set of reasons. A sorter that asks for demand adds an allocation for each agent.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or is not subscribed to the role.
+    fn explain_all(
+        &self,
+        at: Time,
+        framework: &FrameworkId,
+        role: &Role,
+    ) -> Result<Vec<(Reason, usize)>, AllocatorError>;
 }

@@ -51,6 +51,7 @@ pub use tally::Tally;
 
 use location::{printed, rounded};
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A hard constraint on where a task may run.
@@ -100,6 +101,12 @@ pub trait Constraint: fmt::Debug + Send + Sync {
     /// it if the reason is expensive to compute.
     fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
         self.check(candidate, placed).is_accept()
+    }
+
+    /// Returns the constraint in words, as reports of near misses and the like show it. Without words of its own it is shown
+    /// as `Debug` prints it.
+    fn describe(&self) -> Cow<'_, str> {
+        Cow::Owned(format!("{self:?}"))
     }
 
     /// Returns the scope of the constraint. The planner caches verdicts accordingly; with the default, nothing is

@@ -35,7 +35,7 @@ pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
 pub use timers::{Wake, WakeReason};
 
 use crate::agent::Agent;
-use crate::allocator::{Allocator, Hierarchical, Options, SorterChoice};
+use crate::allocator::{Allocator, Change, Hierarchical, Options, SorterChoice};
 use crate::id::{AgentId, FrameworkId};
 use crate::scheduler::Call;
 use crate::time::Time;
@@ -250,8 +250,9 @@ impl Master {
     /// Returns a master of an empty cluster, with the hierarchical allocator of Mesos.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let (options, sorter) = (config.options.clone(), config.sorter.clone());
-        Self::with_allocator(config, Hierarchical::new(options, sorter.clone(), sorter.within_roles()))
+        Self::with_allocator(config, |config| {
+            Hierarchical::new(config.options.clone(), config.sorter.clone(), config.sorter.within_roles())
+        })
     }
 }
 
@@ -260,14 +261,28 @@ impl<A: Allocator> Master<A> {
     /// time jumps far ahead while an offer times out and is made again every few seconds.
     pub const MAX_TIMER_EFFECTS: usize = 1 << 20;
 
-    /// Returns a master of an empty cluster, with that allocator. The allocator keeps its own options: those of `config`
-    /// are not used.
+    /// Returns a master of an empty cluster, with the allocator that `make` returns for its configuration. The options and
+    /// the sorter in it are the allocator's to follow.
+    ///
+    /// # Examples
+    ///
+    /// One's own order of roles, and Mesos' of the frameworks within them:
+    ///
+    /// ```
+    /// use apportion::allocator::{Drf, Hierarchical, Random};
+    /// use apportion::{Config, Master};
+    ///
+    /// let master = Master::with_allocator(Config::new(), |config| {
+    ///     Hierarchical::new(config.options.clone(), Random::new(7), Drf::default())
+    /// });
+    /// assert!(!master.has_effects());
+    /// ```
     #[must_use]
-    pub fn with_allocator(config: Config, allocator: A) -> Self {
+    pub fn with_allocator(config: Config, make: impl FnOnce(&Config) -> A) -> Self {
         Self {
-            config,
             now: Time::ZERO,
-            allocator,
+            allocator: make(&config),
+            config,
             agents: IndexMap::default(),
             inactive: Inactive::default(),
             drains: Drains::default(),
@@ -381,10 +396,7 @@ impl<A: Allocator> Master<A> {
             Command::AddFramework(framework) => self.add_framework(framework),
             Command::DeactivateFramework(framework) => self.set_framework_active(&framework, false),
             Command::ActivateFramework(framework) => self.set_framework_active(&framework, true),
-            Command::SetWeight(role, weight) => {
-                self.allocator.set_weight(&role, weight);
-                Ok(())
-            }
+            Command::SetWeight(role, weight) => Ok(self.allocator.apply(Change::SetWeight { role: &role, weight })?),
             Command::SetQuota(role, quota) => {
                 let is_empty = quota.is_empty();
                 for limit in self.allocator.set_quota(&role, quota)? {
@@ -393,10 +405,7 @@ impl<A: Allocator> Master<A> {
                 self.recovery.set_quota(&role, is_empty);
                 Ok(())
             }
-            Command::SetWhitelist(hostnames) => {
-                self.allocator.set_whitelist(hostnames);
-                Ok(())
-            }
+            Command::SetWhitelist(hostnames) => Ok(self.allocator.apply(Change::SetWhitelist(hostnames.as_deref()))?),
             Command::SetMaintenance(agent, unavailability) => self.set_maintenance(&agent, unavailability),
             Command::Operate(agent, operations) => self.operate(&agent, operations),
             Command::Call(framework, call) => self.call(framework, call),

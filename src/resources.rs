@@ -34,6 +34,7 @@ pub(crate) use text::{Written, parse_ranges, parse_set};
 use crate::role::Role;
 use items::Items;
 use smol_str::SmolStr;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -308,6 +309,18 @@ impl Resources {
             }
         }
         all
+    }
+}
+
+impl From<Resources> for Cow<'_, Resources> {
+    fn from(resources: Resources) -> Self {
+        Cow::Owned(resources)
+    }
+}
+
+impl<'a> From<&'a Resources> for Cow<'a, Resources> {
+    fn from(resources: &'a Resources) -> Self {
+        Cow::Borrowed(resources)
     }
 }
 

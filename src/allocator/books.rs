@@ -155,10 +155,13 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             return Err(self.not_offered(agent, member, ended));
         };
         match ended.offers {
+            [offer] if ended.tasks.is_empty() && ended.conversions.is_empty() => {
+                self.ledger.end_unused(agent, member, offer);
+            }
             [offer] if ended.conversions.is_empty() => {
                 let (offers, tasks) = (ended.offers, ended.tasks);
                 let change = account::EndedOffers { member, offers, offered: offer, left: offer, total: None, tasks };
-                self.ledger.end_offers(agent, change).map_err(|fault| fault.of(ended.agent))?;
+                self.ledger.end_offers(agent, &change).map_err(|fault| fault.of(ended.agent))?;
             }
             _ => self.end_converted_offers(agent, member, ended)?,
         }
@@ -214,7 +217,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             total: converted.then(|| total.clone()),
             tasks: ended.tasks,
         };
-        self.ledger.end_offers(agent, change).map_err(|fault| fault.of(ended.agent))?;
+        self.ledger.end_offers(agent, &change).map_err(|fault| fault.of(ended.agent))?;
         if converted {
             self.total_changed(&old, &total);
         }
@@ -262,7 +265,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     /// which an offer counts as more than one allocation.
     pub(super) fn take_back(&mut self, agent: AgentIx, offer: &Holding, extended: &[MemberIx]) {
         let Some(member) = self.holder(offer) else { return };
-        self.ledger.take_back(agent, member, &offer.resources);
+        self.ledger.end_unused(agent, member, &offer.resources);
         self.quotas.remove_held(self.names.weigh(&offer.resources));
         self.release(member, agent, &offer.resources);
         let allocations = 1 + extended.iter().filter(|other| **other == member).count();

@@ -14,17 +14,18 @@ use super::rules::{Options, Rules};
 use super::share::Weight;
 use super::snapshot::{Contents, SnapshotError};
 use super::sorter::{Sorter, SorterChoice};
-use super::{AgentAccount, Allocator, AllocatorError, EndedOffers, Holding, RoleAccount};
+use super::{AgentAccount, Allocator, AllocatorError, Change, EndedOffers, Explain, Holding, RoleAccount};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
-use crate::resources::Resource;
+use crate::resources::{Resource, Resources};
 use crate::role::Role;
 use crate::time::Time;
 use indexmap::IndexSet;
 use serde_json::Value as Json;
 use smol_str::SmolStr;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -151,8 +152,15 @@ impl Default for Hierarchical {
     }
 }
 
-impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
-    fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError> {
+/// What an allocator is told. The methods do what each [`Change`] says.
+impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
+    /// Adds an agent, parts of which tasks may hold already. The frameworks of the tasks may be unknown:
+    /// the resources of their tasks are not available, and count in no share.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is known, or its resources cannot be added up.
+    pub fn add_agent(&mut self, agent: &Arc<Agent>, held: &[Holding]) -> Result<(), AllocatorError> {
         if self.books.ledger().find(&agent.id).is_some() {
             return Err(AllocatorError::AgentExists(agent.id.clone()));
         }
@@ -160,7 +168,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.books.add_agent(agent, held)
     }
 
-    fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
+    /// Replaces the metadata and the total of an agent.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, or its resources cannot be added up.
+    pub fn update_agent(&mut self, agent: &Arc<Agent>) -> Result<(), AllocatorError> {
         let ix = self.find_agent(&agent.id)?;
         let before = Arc::clone(self.books.ledger()[ix].agent());
         self.books.update_agent(ix, agent)?;
@@ -170,7 +183,18 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn readmit_agent(&mut self, agent: &Arc<Agent>, held: &[Holding], ended: &[Holding]) -> Result<(), AllocatorError> {
+    /// Replaces the metadata and the total of an agent that comes back after a broken connection, and what tasks hold of it:
+    /// `ended` are those that have ended meanwhile, `held` are those that were not known. It counts as no allocation.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, one of the ended tasks is, or the agent or what it holds cannot be added up.
+    pub fn readmit_agent(
+        &mut self,
+        agent: &Arc<Agent>,
+        held: &[Holding],
+        ended: &[Holding],
+    ) -> Result<(), AllocatorError> {
         let ix = self.find_agent(&agent.id)?;
         check_agent_of(&agent.id, held)?;
         check_agent_of(&agent.id, ended)?;
@@ -183,20 +207,35 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError> {
+    /// Removes an agent on which nothing is offered or in use any more.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown or in use.
+    pub fn remove_agent(&mut self, agent: &AgentId) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
         self.books.remove_agent(ix)?;
         self.refusals.forget_agent(ix);
         Ok(())
     }
 
-    fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError> {
+    /// Activates or deactivates an agent: an inactive one is not offered.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown.
+    pub fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError> {
         let ix = self.find_agent(agent)?;
         self.books.set_agent_active(ix, active);
         Ok(())
     }
 
-    fn add_framework(&mut self, framework: &Arc<Framework>, held: &[Holding]) -> Result<(), AllocatorError> {
+    /// Adds a framework; `held` are its tasks on agents that were added before it.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is known or has no id, or a task did not come with its agent.
+    pub fn add_framework(&mut self, framework: &Arc<Framework>, held: &[Holding]) -> Result<(), AllocatorError> {
         if self.books.membership().find_framework(&framework.id).is_some() {
             return Err(AllocatorError::FrameworkExists(framework.id.clone()));
         }
@@ -208,7 +247,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
+    /// Replaces the metadata of a framework, and subscribes it to just its present roles.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown.
+    pub fn update_framework(&mut self, framework: &Arc<Framework>) -> Result<(), AllocatorError> {
         let ix = self.find_framework(&framework.id)?;
         let revived_or_left = self.books.update_framework(ix, framework);
         self.forget_refusals(revived_or_left);
@@ -216,14 +260,24 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError> {
+    /// Removes a framework that holds nothing any more.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or has offers or tasks.
+    pub fn remove_framework(&mut self, framework: &FrameworkId) -> Result<(), AllocatorError> {
         let ix = self.find_framework(framework)?;
         let removed = self.books.remove_framework(ix)?;
         self.forget_refusals(removed);
         Ok(())
     }
 
-    fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
+    /// Activates or deactivates a framework: an inactive one is offered nothing, and its refusals are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown.
+    pub fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
         let ix = self.find_framework(framework)?;
         if !active {
             let members = self.books.membership().members_of(ix).to_vec();
@@ -234,14 +288,24 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn suppress(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
+    /// Stops offers to a framework for these of its roles, or for all if there are none here.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or is not subscribed to one of the roles.
+    pub fn suppress(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
         for member in self.find_all_subscribed(framework, roles)? {
             self.books.set_suppressed(member, true);
         }
         Ok(())
     }
 
-    fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
+    /// Resumes offers to a framework for these of its roles, or for all if there are none here, and forgets its refusals.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or is not subscribed to one of the roles.
+    pub fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
         for member in self.find_all_subscribed(framework, roles)? {
             self.books.set_suppressed(member, false);
             self.refusals.forget_member(member);
@@ -250,40 +314,67 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         Ok(())
     }
 
-    fn set_weight(&mut self, role: &Role, weight: Weight) {
+    /// Sets the weight of a role, whether or not any framework is subscribed to it.
+    pub fn set_weight(&mut self, role: &Role, weight: Weight) {
         self.books.set_weight(role, weight);
     }
 
-    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
-        let ineffective = self.books.set_quota(role, quota)?;
-        self.books.mark_all_dirty();
-        Ok(ineffective)
-    }
-
-    fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
+    /// Sets the hosts that may be offered; none = all.
+    pub fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
         self.rules.whitelist = hostnames.map(IndexSet::from_iter);
         self.books.mark_all_dirty();
     }
 
-    fn end_offers(&mut self, ended: &EndedOffers<'_>) -> Result<(), AllocatorError> {
+    /// Ends offers: tasks hold part of them from now on, the rest is available again.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, one of the offers is not live, the tasks hold more than was offered, or the results cannot be
+    /// added up.
+    pub fn end_offers(&mut self, ended: &EndedOffers<'_>) -> Result<(), AllocatorError> {
         let agent = self.find_agent(ended.agent)?;
         let removed = self.books.end_offers(agent, ended)?;
         self.forget_refusals(removed);
         Ok(())
     }
 
-    fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
+    /// Ends an offer: `tasks` hold part of it from now on, the rest is available again.
+    ///
+    /// # Errors
+    ///
+    /// See [`Hierarchical::end_offers`].
+    pub fn end_offer(&mut self, offer: &Holding, tasks: &[&Resources]) -> Result<(), AllocatorError> {
+        let Holding { framework, role, agent, resources } = offer;
+        self.end_offers(&EndedOffers { framework, role, agent, offers: &[resources], conversions: &[], tasks })
+    }
+
+    /// Ends a task: what it held is available again.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, or there is no such task on it.
+    pub fn end_task(&mut self, task: &Holding) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&task.agent)?;
         let removed = self.books.end_task(agent, task)?;
         self.forget_refusals(removed);
         Ok(())
     }
 
-    fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError> {
+    /// Converts resources of an agent that are available.
+    ///
+    /// # Errors
+    ///
+    /// If the agent is unknown, what is consumed is not available, or the result cannot be added up.
+    pub fn convert(&mut self, agent: &AgentId, conversion: &Conversion) -> Result<(), AllocatorError> {
         self.books.convert(self.find_agent(agent)?, conversion)
     }
 
-    fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
+    /// Records that a framework refuses these resources, and any part of them, until then.
+    ///
+    /// # Errors
+    ///
+    /// If the agent or the framework is unknown, or the framework is not subscribed to the role.
+    pub fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&refused.agent)?;
         let member = self.find_subscribed(&refused.framework, &refused.role)?;
         let available = self.books.ledger()[agent].available();
@@ -293,6 +384,47 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             self.books.unmark(agent);
         }
         Ok(())
+    }
+
+    /// Removes the refusals that end by then.
+    pub fn expire(&mut self, at: Time) {
+        let Self { books, refusals, .. } = self;
+        refusals.expire(at, |agent| books.mark_dirty(agent));
+    }
+}
+
+impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
+    #[inline]
+    fn apply(&mut self, change: Change<'_>) -> Result<(), AllocatorError> {
+        match change {
+            Change::AddAgent { agent, held } => self.add_agent(agent, held),
+            Change::UpdateAgent(agent) => self.update_agent(agent),
+            Change::ReadmitAgent { agent, held, ended } => self.readmit_agent(agent, held, ended),
+            Change::RemoveAgent(agent) => self.remove_agent(agent),
+            Change::SetAgentActive { agent, active } => self.set_agent_active(agent, active),
+            Change::AddFramework { framework, held } => self.add_framework(framework, held),
+            Change::UpdateFramework(framework) => self.update_framework(framework),
+            Change::RemoveFramework(framework) => self.remove_framework(framework),
+            Change::SetFrameworkActive { framework, active } => self.set_framework_active(framework, active),
+            Change::Suppress { framework, roles } => self.suppress(framework, roles),
+            Change::Revive { framework, roles } => self.revive(framework, roles),
+            Change::SetWeight { role, weight } => {
+                self.set_weight(role, weight);
+                Ok(())
+            }
+            Change::SetWhitelist(hostnames) => {
+                self.set_whitelist(hostnames.map(<[SmolStr]>::to_vec));
+                Ok(())
+            }
+            Change::EndOffers(ended) => self.end_offers(&ended),
+            Change::EndTask(task) => self.end_task(task),
+            Change::Convert { agent, conversion } => self.convert(agent, conversion),
+            Change::Refuse { refused, until } => self.refuse(refused, until),
+            Change::Expire(at) => {
+                self.expire(at);
+                Ok(())
+            }
+        }
     }
 
     fn allocate_into(&mut self, at: Time, agent: Option<&AgentId>, offers: &mut Vec<Holding>) {
@@ -318,27 +450,52 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         self.books.has_pending()
     }
 
-    fn next_expiry(&self) -> Option<Time> {
-        self.refusals.next_end()
-    }
-
-    fn expire(&mut self, at: Time) {
-        let Self { books, refusals, .. } = self;
-        refusals.expire(at, |agent| books.mark_dirty(agent));
-    }
-
     fn agent(&self, agent: &AgentId) -> Option<AgentAccount<'_>> {
         let account = &self.books.ledger()[self.books.ledger().find(agent)?];
         Some(AgentAccount {
-            total: account.total(),
-            offered: account.offered(),
-            allocated: account.allocated(),
-            available: account.available(),
-            overcommitted: account.overcommitted(),
+            total: Cow::Borrowed(account.total()),
+            offered: Cow::Borrowed(account.offered()),
+            allocated: Cow::Borrowed(account.allocated()),
+            available: Cow::Borrowed(account.available()),
+            overcommitted: account.overcommitted().map(Cow::Borrowed),
             active: account.is_active(),
         })
     }
 
+    fn next_expiry(&self) -> Option<Time> {
+        self.refusals.next_end()
+    }
+
+    fn set_quota(&mut self, role: &Role, quota: Quota) -> Result<Vec<IneffectiveLimit>, QuotaError> {
+        let ineffective = self.books.set_quota(role, quota)?;
+        self.books.mark_all_dirty();
+        Ok(ineffective)
+    }
+
+    fn roles(&self) -> Vec<RoleAccount> {
+        let (membership, ledger) = (self.books.membership(), self.books.ledger());
+        let mut named: BTreeSet<&Role> = membership.role_paths().chain(membership.weights().keys()).collect();
+        named.extend(self.books.quotas().iter().map(|(role, _)| role));
+        named.extend(ledger.accounts().flat_map(|account| account.total().iter().filter_map(Resource::role)));
+        let mut roles: BTreeSet<Role> = named.iter().flat_map(|role| role.ancestors()).collect();
+        roles.extend(named.into_iter().cloned());
+        roles.into_iter().map(|role| self.role_account(role)).collect()
+    }
+
+    fn save(&self) -> Option<Json> {
+        Some(self.save_state())
+    }
+
+    fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
+        self.load_state(saved, contents)
+    }
+
+    fn explainer(&self) -> Option<&dyn Explain> {
+        Some(self)
+    }
+}
+
+impl<R: Sorter + Clone, F: Sorter + Clone> Explain for Hierarchical<R, F> {
     fn explain(
         &self,
         at: Time,
@@ -358,24 +515,6 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     ) -> Result<Vec<(Reason, usize)>, AllocatorError> {
         let explanation = self.explanation(at, framework, role)?;
         Ok(explanation.of_agents(self.books.ledger().in_order_of_adding()))
-    }
-
-    fn save(&self) -> Option<Json> {
-        Some(self.save_state())
-    }
-
-    fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
-        self.load_state(saved, contents)
-    }
-
-    fn roles(&self) -> Vec<RoleAccount> {
-        let (membership, ledger) = (self.books.membership(), self.books.ledger());
-        let mut named: BTreeSet<&Role> = membership.role_paths().chain(membership.weights().keys()).collect();
-        named.extend(self.books.quotas().iter().map(|(role, _)| role));
-        named.extend(ledger.accounts().flat_map(|account| account.total().iter().filter_map(Resource::role)));
-        let mut roles: BTreeSet<Role> = named.iter().flat_map(|role| role.ancestors()).collect();
-        roles.extend(named.into_iter().cloned());
-        roles.into_iter().map(|role| self.role_account(role)).collect()
     }
 }
 

@@ -79,6 +79,9 @@ impl Quota {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuotaError {
+    /// The allocator has no quota.
+    #[error("this allocator has no quota")]
+    Unsupported,
     /// A guarantee or a limit is above [`Scalar::MAX`].
     #[error("{amount} {name} is too much for a quota: the largest amount is {max}", max = Scalar::MAX)]
     TooLarge {

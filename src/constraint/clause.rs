@@ -1,6 +1,7 @@
 //! [`Clause`]: boolean expressions over constraints.
 
 use super::{Candidate, Condition, Constraint, Dependencies, Placed, RejectReason, Scope, Verdict};
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,6 +77,10 @@ impl Clause {
 }
 
 impl Constraint for Clause {
+    fn describe(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_string())
+    }
+
     fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
         match self {
             Self::Condition(condition) => condition.holds(candidate, placed),
@@ -144,7 +149,7 @@ impl fmt::Display for Clause {
             Self::All(clauses) => list("all", clauses),
             Self::Condition(condition) => condition.fmt(f),
             Self::Not(clause) => write!(f, "not({clause})"),
-            Self::Custom(constraint) => write!(f, "{constraint:?}"),
+            Self::Custom(constraint) => f.write_str(&constraint.describe()),
         }
     }
 }

@@ -216,6 +216,10 @@ impl Condition {
 }
 
 impl Constraint for Condition {
+    fn describe(&self) -> Cow<'_, str> {
+        Cow::Owned(self.to_string())
+    }
+
     fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
         if self.operator.is_counting() {
             return self.check(candidate, placed).is_accept();

@@ -246,6 +246,11 @@ impl Placed {
         self.tally(app, field).fewest_of_values()
     }
 
+    /// Iterates over all tasks in order of placement.
+    pub fn iter(&self) -> impl Iterator<Item = &PlacedTask> {
+        self.tasks.iter()
+    }
+
     /// Iterates over the tasks of an app in order of placement.
     pub fn siblings(&self, app: &str) -> impl Iterator<Item = &PlacedTask> {
         self.by_app.get(app).into_iter().flatten().map(|index| &self.tasks[*index])

@@ -205,7 +205,7 @@ mod tests {
         let mut other = Master::new(config.clone());
         let error = recover(&mut other, JOURNAL.lines()).unwrap_err();
         assert!(matches!(error.error, LineError::OtherConfiguration { .. }), "{error}");
-        let allocator = Hierarchical::new(config.options.clone(), Random::new(1), Drf::default());
+        let allocator = |config: &Config| Hierarchical::new(config.options.clone(), Random::new(1), Drf::default());
         let mut mine = Master::with_allocator(config.clone(), allocator);
         assert_eq!(recover(&mut mine, [header(&config)]).unwrap().lines, 1);
     }

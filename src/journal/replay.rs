@@ -36,9 +36,8 @@ use crate::time::Time;
 /// use apportion::journal::Replay;
 /// use apportion::{Config, Master, Time};
 ///
-/// let config = Config::default();
-/// let allocator = Hierarchical::new(config.options.clone(), Random::new(1), Drf::default());
-/// let mut replay = Replay::with_master(Master::with_allocator(config, allocator));
+/// let allocator = |config: &Config| Hierarchical::new(config.options.clone(), Random::new(1), Drf::default());
+/// let mut replay = Replay::with_master(Master::with_allocator(Config::default(), allocator));
 /// replay.feed(r#"{"at": 2, "do": {"add_framework": {"id": "f1", "roles": ["web"]}}}"#, |_| {})?;
 /// replay.run_to(Time::from_secs(3), |_| {})?;
 /// assert_eq!(replay.into_master().now(), Time::from_secs(3));

@@ -283,7 +283,7 @@ impl<A: Allocator> Master<A> {
     fn held_beside(&self, offered: &Holding, tasks: &[Resources]) -> Result<Resources, OperationError> {
         let Some(account) = self.allocator.agent(&offered.agent) else { return Ok(Resources::new()) };
         let mut held = account.offered.saturating_sub(&offered.resources);
-        let parts = std::iter::once(account.allocated).chain(tasks);
+        let parts = std::iter::once(&*account.allocated).chain(tasks);
         parts.into_iter().try_for_each(|part| held.try_add(part)).map_err(Box::new)?;
         Ok(held)
     }

@@ -6,7 +6,7 @@ use super::saved::{sorted_map, sorted_set};
 use super::tasks::{LiveTask, by_master, lost_or, unreachable_since};
 use super::{CommandError, Effect, ExecutorRef, Master};
 use crate::agent::Agent;
-use crate::allocator::{Allocator, AllocatorError, Holding};
+use crate::allocator::{Allocator, AllocatorError, Change, Holding};
 use crate::id::{self, AgentId, FrameworkId, TaskId};
 use crate::offer::{repeated_volume, volume_id};
 use crate::task::TaskState;
@@ -86,7 +86,7 @@ impl<A: Allocator> Master<A> {
         if is_known {
             self.readmit(&agent, &holdings, &ended)?;
         } else {
-            self.allocator.add_agent(&agent, &holdings)?;
+            self.allocator.apply(Change::AddAgent { agent: &agent, held: &holdings })?;
         }
 
         let was_unreachable = self.absent.unreachable_since(&id).is_some();
@@ -188,7 +188,7 @@ impl<A: Allocator> Master<A> {
         let numbers = ended.missing.iter().chain(&ended.silently);
         let mut freed: Vec<Holding> = numbers.filter_map(|number| self.tasks.holding(*number)).cloned().collect();
         freed.extend(ended.executors.iter().filter_map(|executor| self.executors.holding(executor)).cloned());
-        Ok(self.allocator.readmit_agent(agent, held, &freed)?)
+        Ok(self.allocator.apply(Change::ReadmitAgent { agent, held, ended: &freed })?)
     }
 
     fn add_executors(&mut self, agent: &AgentId, executors: Vec<RunningExecutor>) {
@@ -256,7 +256,7 @@ impl<A: Allocator> Master<A> {
         let id = update.id;
         let unknown = || AllocatorError::UnknownAgent(id.clone());
         let before = self.agents.get(&id).ok_or_else(unknown)?;
-        let total = self.allocator.agent(&id).ok_or_else(unknown)?.total.clone();
+        let total = self.allocator.agent(&id).ok_or_else(unknown)?.total.into_owned();
         let mut before = Agent::clone(before);
         before.resources = total; // operations change the total in the allocator only
         let mut agent = before.clone();
@@ -268,7 +268,7 @@ impl<A: Allocator> Master<A> {
         }
         check_volumes(&agent)?;
         let agent = Arc::new(agent);
-        self.allocator.update_agent(&agent)?;
+        self.allocator.apply(Change::UpdateAgent(&agent))?;
         self.agents.insert(id.clone(), agent);
         self.make_offers(Some(&id));
         Ok(())
@@ -408,7 +408,7 @@ impl<A: Allocator> Master<A> {
         self.maintenance.schedule(agent, None); // the window stays with the machine
         self.inactive.disconnected.swap_remove(agent);
         self.inactive.deactivated.swap_remove(agent);
-        self.allocator.remove_agent(agent)?;
+        self.allocator.apply(Change::RemoveAgent(agent))?;
         self.agents.shift_remove(agent);
         Ok(())
     }
@@ -436,7 +436,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn update_activity(&mut self, agent: &AgentId) {
         let active = self.may_be_offered(agent);
         if self.allocator.agent(agent).is_some_and(|account| account.active != active) {
-            self.allocator.set_agent_active(agent, active).expect("it has an account");
+            self.allocator.apply(Change::SetAgentActive { agent, active }).expect("it has an account");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Executors: what they hold besides their tasks, and the messages between them and their schedulers.
 
 use super::{CommandError, Effect, ExecutorRef, Master};
-use crate::allocator::{Allocator, Holding, SnapshotError};
+use crate::allocator::{Allocator, Change, Holding, SnapshotError};
 use crate::id::{AgentId, ExecutorId, FrameworkId};
 use crate::resources::Resources;
 use crate::role::Role;
@@ -182,7 +182,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn end_executor(&mut self, ended: &ExecutorRef) -> bool {
         let Some(LiveExecutor { holding, .. }) = self.executors.remove(ended) else { return false };
         if !holding.resources.is_empty() {
-            self.allocator.end_task(&holding).expect("an agent is only removed after its executors");
+            self.allocator.apply(Change::EndTask(&holding)).expect("an agent is only removed after its executors");
         }
         true
     }

@@ -29,7 +29,8 @@ impl<A: Allocator> Master<A> {
     ///
     /// # Complexity
     ///
-    /// See [`Allocator::explain`] and [`Allocator::explain_all`].
+    /// See [`Explain`](crate::allocator::Explain). From an allocator that [explains nothing](Allocator::explainer) come no
+    /// reasons but the master's own.
     ///
     /// # Errors
     ///
@@ -47,12 +48,13 @@ impl<A: Allocator> Master<A> {
             return Err(AllocatorError::UnknownAgent(unknown.clone()).into());
         }
         let explain = |role: Role| {
-            let mut reasons = match agent {
-                Some(agent) => {
-                    let reasons = self.allocator.explain(self.now, framework, &role, agent)?;
+            let mut reasons = match (self.allocator.explainer(), agent) {
+                (Some(explainer), Some(agent)) => {
+                    let reasons = explainer.explain(self.now, framework, &role, agent)?;
                     reasons.into_iter().map(|reason| (reason, 1)).collect()
                 }
-                None => self.allocator.explain_all(self.now, framework, &role)?,
+                (Some(explainer), None) => explainer.explain_all(self.now, framework, &role)?,
+                (None, _) => Vec::new(),
             };
             if let (true, Some(until)) = (self.recovery.holds_back(), self.recovery.until()) {
                 reasons.retain(|(reason, _)| !matches!(reason, Reason::Starved { .. })); // the next allocation waits, too

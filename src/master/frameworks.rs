@@ -1,7 +1,7 @@
 //! Frameworks: their registration, their changes, and the ways in which they go and return.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, AllocatorError, Holding, SnapshotError, check_count};
+use crate::allocator::{Allocator, AllocatorError, Change, Holding, SnapshotError, check_count};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::role::Role;
@@ -152,7 +152,7 @@ impl<A: Allocator> Master<A> {
     ) -> Result<(), CommandError> {
         let id = framework.id.clone();
         self.insert_framework(framework, true)?;
-        self.allocator.set_framework_active(&id, false)?;
+        self.allocator.apply(Change::SetFrameworkActive { framework: &id, active: false })?;
         self.schedule_removal(&id, give_up_after);
         Ok(())
     }
@@ -161,7 +161,8 @@ impl<A: Allocator> Master<A> {
         framework.id.check()?;
         check_framework(&framework)?;
         let framework = Arc::new(framework);
-        self.allocator.add_framework(&framework, &self.holdings_of(&framework.id))?;
+        let held = self.holdings_of(&framework.id);
+        self.allocator.apply(Change::AddFramework { framework: &framework, held: &held })?;
         self.removed.remove(&framework.id);
         let (suppressed, order) = (framework.suppressed.clone(), self.removals.came);
         self.removals.came += 1;
@@ -187,11 +188,11 @@ impl<A: Allocator> Master<A> {
         check_framework(&info)?;
         self.drop_offers(&framework);
         self.maintenance.drop_framework(&framework);
-        self.allocator.set_framework_active(&framework, false)?; // forgets its refusals
+        self.allocator.apply(Change::SetFrameworkActive { framework: &framework, active: false })?; // forgets its refusals
         self.replace_framework(info)?;
         self.emit(Effect::Subscribed { framework: framework.clone() });
         self.cancel_removal(&framework);
-        self.allocator.set_framework_active(&framework, true)?;
+        self.allocator.apply(Change::SetFrameworkActive { framework: &framework, active: true })?;
         if let Some(entry) = self.frameworks.get_mut(&framework) {
             (entry.active, entry.is_recovered) = (true, false);
         }
@@ -207,7 +208,7 @@ impl<A: Allocator> Master<A> {
 
     fn replace_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
         let framework = Arc::new(framework);
-        self.allocator.update_framework(&framework)?;
+        self.allocator.apply(Change::UpdateFramework(&framework))?;
         let (id, roles) = (&framework.id, &framework.roles);
         self.rescind(|offer| offer.holding.framework == *id && !roles.contains(&offer.holding.role));
         if let Some(entry) = self.frameworks.get_mut(id) {
@@ -233,7 +234,7 @@ impl<A: Allocator> Master<A> {
         self.absent.drop_framework(framework);
         if is_known {
             self.cancel_removal(framework);
-            self.allocator.remove_framework(framework)?;
+            self.allocator.apply(Change::RemoveFramework(framework))?;
             self.frameworks.shift_remove(framework);
         }
         self.removed.insert(framework.clone(), (), self.config.remembered.frameworks);
@@ -259,7 +260,7 @@ impl<A: Allocator> Master<A> {
 
     pub(super) fn set_framework_active(&mut self, id: &FrameworkId, active: bool) -> Result<(), CommandError> {
         let was_active = self.framework(id)?.active;
-        self.allocator.set_framework_active(id, active)?;
+        self.allocator.apply(Change::SetFrameworkActive { framework: id, active })?;
         if let Some(entry) = self.frameworks.get_mut(id) {
             entry.active = active;
         }
@@ -317,7 +318,7 @@ impl<A: Allocator> Master<A> {
     }
 
     pub(super) fn suppress(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
-        self.allocator.suppress(id, roles)?;
+        self.allocator.apply(Change::Suppress { framework: id, roles })?;
         if let Some(entry) = self.frameworks.get_mut(id) {
             let (all, before) = (&entry.framework.roles, &entry.suppressed);
             let suppressed = |role: &&Role| before.contains(*role) || roles.is_empty() || roles.contains(*role);
@@ -327,7 +328,7 @@ impl<A: Allocator> Master<A> {
     }
 
     pub(super) fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
-        self.allocator.revive(id, roles)?;
+        self.allocator.apply(Change::Revive { framework: id, roles })?;
         self.maintenance.clear_refusals(|framework, _| framework == id);
         if let Some(entry) = self.frameworks.get_mut(id) {
             entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));

@@ -2,7 +2,7 @@
 
 use super::offer_watch::OfferEnd;
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, EndedOffers, Holding, SnapshotError, check_count};
+use crate::allocator::{Allocator, Change, EndedOffers, Holding, SnapshotError, check_count};
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Conversion, Filters, Offer};
 use crate::resources::Resources;
@@ -198,7 +198,7 @@ impl<A: Allocator> Master<A> {
             numbers.iter().map(|number| &self.offers.live[number].holding.resources).collect();
         let tasks: Vec<&Resources> = tasks.iter().collect();
         let ended = EndedOffers { framework, role, agent, offers: &offers, conversions, tasks: &tasks };
-        self.allocator.end_offers(&ended)?;
+        self.allocator.apply(Change::EndOffers(ended))?;
         let is_used = !(tasks.is_empty() && conversions.is_empty());
         for number in numbers {
             if let Some(offer) = self.offers.live.remove(number) {
@@ -212,7 +212,9 @@ impl<A: Allocator> Master<A> {
     pub(super) fn end_offer(&mut self, number: OfferNumber, end: OfferEnd) -> Option<Holding> {
         let offer = self.offers.live.remove(&number)?;
         self.note_end(number, &offer, end);
-        self.allocator.end_offer(&offer.holding, &[]).expect("the allocator made the offer, and it was live");
+        let Holding { framework, role, agent, resources } = &offer.holding;
+        let ended = EndedOffers { framework, role, agent, offers: &[resources], conversions: &[], tasks: &[] };
+        self.allocator.apply(Change::EndOffers(ended)).expect("the allocator made the offer, and it was live");
         Some(offer.holding)
     }
 
@@ -220,7 +222,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn refuse(&mut self, unused: Holding, filters: Filters) -> Result<(), CommandError> {
         if !filters.refuse.is_zero() && !unused.resources.is_empty() {
             let until = self.now + filters.refuse.max(self.config.allocation_interval);
-            self.allocator.refuse(&unused, until)?;
+            self.allocator.apply(Change::Refuse { refused: &unused, until })?;
         }
         Ok(())
     }

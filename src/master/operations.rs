@@ -2,7 +2,7 @@
 
 use super::offer_watch::OfferEnd;
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, AllocatorError, available};
+use crate::allocator::{Allocator, AllocatorError, Change, available};
 use crate::id::AgentId;
 use crate::offer::{Conversion, Operation, OperationError, fractional_gpus, volume_id};
 use crate::resources::{Resource, Resources};
@@ -22,7 +22,7 @@ impl<A: Allocator> Master<A> {
         in_use: &[Resources],
     ) -> Result<(), OperationError> {
         let Some(account) = self.allocator.agent(agent) else { return Ok(()) };
-        let mut total = account.total.clone();
+        let mut total = Resources::clone(&account.total);
         for conversion in before {
             total.remove(&conversion.consumed);
             total.insert(&conversion.converted);
@@ -79,7 +79,7 @@ impl<A: Allocator> Master<A> {
             });
             match result {
                 Ok(conversion) => {
-                    self.allocator.convert(agent, &conversion)?;
+                    self.allocator.apply(Change::Convert { agent, conversion: &conversion })?;
                     self.rescind_destroyed(agent, &[conversion]);
                     self.emit(Effect::Operation { agent: agent.clone(), framework: None, operation });
                 }
@@ -94,7 +94,7 @@ impl<A: Allocator> Master<A> {
     /// Rescinds offers that hold needed resources, the oldest first, until enough is free. Rescinds none if that cannot be.
     fn rescind_to_free(&mut self, agent: &AgentId, needed: &Resources) -> Result<(), OperationError> {
         let Some(account) = self.allocator.agent(agent) else { return Ok(()) };
-        let (mut free, mut held) = (account.available.clone(), account.offered.clone());
+        let (mut free, mut held) = (Resources::clone(&account.available), Resources::clone(&account.offered));
         let mut missing = needed.saturating_sub(&free);
         let mut rescinded = Vec::new();
         for number in self.offers.select(|offer| offer.holding.agent == *agent) {
@@ -103,7 +103,7 @@ impl<A: Allocator> Master<A> {
             if still_missing != missing {
                 rescinded.push(number);
                 held.remove(&offered);
-                free = available(account.total, &held, account.allocated);
+                free = available(&account.total, &held, &account.allocated);
                 missing = needed.saturating_sub(&free);
             }
         }

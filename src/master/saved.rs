@@ -59,7 +59,7 @@ impl Master {
     ///
     /// Those of [`Master::restore_with`].
     pub fn restore(snapshot: Snapshot) -> Result<Self, SnapshotError> {
-        Self::restored(snapshot, |config| {
+        Self::restore_with(snapshot, |config| {
             let (options, sorter) = (config.options.clone(), config.sorter.clone());
             Hierarchical::new(options, sorter.clone(), sorter.within_roles())
         })
@@ -100,19 +100,15 @@ impl<A: Allocator> Master<A> {
         Ok(Snapshot::of(MASTER, saved))
     }
 
-    /// Restores a master from a snapshot, with a new allocator: of the same options and sorters as the original had.
+    /// Restores a master from a snapshot, with the new allocator that `make` returns for its configuration: of the same options
+    /// and sorters as the original had.
     ///
     /// # Errors
     ///
     /// [`SnapshotError`] for a snapshot of another version, one that is malformed, and one whose parts contradict each other.
-    pub fn restore_with(snapshot: Snapshot, allocator: A) -> Result<Self, SnapshotError> {
-        Self::restored(snapshot, |_| allocator)
-    }
-
-    fn restored(snapshot: Snapshot, allocator: impl FnOnce(&Config) -> A) -> Result<Self, SnapshotError> {
+    pub fn restore_with(snapshot: Snapshot, make: impl FnOnce(&Config) -> A) -> Result<Self, SnapshotError> {
         let saved: SavedMaster = snapshot.state(MASTER)?;
-        let allocator = allocator(&saved.config);
-        let mut master = Self::with_allocator(saved.config.clone(), allocator);
+        let mut master = Self::with_allocator(saved.config.clone(), make);
         master.load_saved(saved)?;
         Ok(master)
     }

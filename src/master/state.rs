@@ -5,6 +5,7 @@ use crate::allocator::{Allocator, Holding, Quota, Weight};
 use crate::id::{AgentId, FrameworkId, OfferId, TaskId};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A snapshot of a master.
@@ -135,11 +136,11 @@ impl<A: Allocator> Master<A> {
         let account = self.allocator.agent(id)?;
         Some(AgentState {
             id: id.clone(),
-            total: account.total.clone(),
-            offered: account.offered.clone(),
-            allocated: account.allocated.clone(),
-            available: account.available.clone(),
-            overcommitted: account.overcommitted.cloned().unwrap_or_default(),
+            total: account.total.into_owned(),
+            offered: account.offered.into_owned(),
+            allocated: account.allocated.into_owned(),
+            available: account.available.into_owned(),
+            overcommitted: account.overcommitted.map(Cow::into_owned).unwrap_or_default(),
             active: account.active,
             connected: !self.inactive.is_disconnected(id),
             draining: self.drains.get(id).is_some(),

@@ -1,7 +1,7 @@
 //! Tasks: their holdings and states, from launch to a terminal status.
 
 use super::{CommandError, Effect, Master};
-use crate::allocator::{Allocator, Holding, SnapshotError, check_count};
+use crate::allocator::{Allocator, Change, Holding, SnapshotError, check_count};
 use crate::framework::{Capability, Framework};
 use crate::id::{AgentId, ExecutorId, FrameworkId, TaskId};
 use crate::scheduler::Kill;
@@ -321,7 +321,7 @@ impl<A: Allocator> Master<A> {
 
     pub(super) fn end_task(&mut self, number: u64) -> Option<LiveTask> {
         let task = self.drop_freed_task(number)?;
-        self.allocator.end_task(&task.holding).expect("an agent is only removed after its tasks");
+        self.allocator.apply(Change::EndTask(&task.holding)).expect("an agent is only removed after its tasks");
         Some(task)
     }
 

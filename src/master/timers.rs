@@ -1,7 +1,7 @@
 //! Timers: batch allocations, the expiry of refusals, and timeouts.
 
 use super::{CommandError, Master};
-use crate::allocator::Allocator;
+use crate::allocator::{Allocator, Change};
 use crate::time::Time;
 
 /// The next timer of a master.
@@ -68,7 +68,7 @@ impl<A: Allocator> Master<A> {
                     self.make_offers(None);
                 }
                 WakeReason::RefusalEnds => {
-                    self.allocator.expire(self.now);
+                    self.allocator.apply(Change::Expire(self.now)).expect("no refusal is named");
                     self.maintenance.expire(self.now);
                 }
                 WakeReason::OfferTimeout => {

@@ -7,7 +7,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what cannot be left out ends the walk")]
 
 use crate::tier::tier;
-use apportion::allocator::{Allocator, Hierarchical, Holding, Options, Quota, Reason, SorterChoice};
+use apportion::allocator::{Allocator, Explain, Hierarchical, Holding, Options, Quota, Reason, SorterChoice};
 use apportion::{
     Agent, AgentId, Capability, Domain, Framework, FrameworkId, Limits, OfferConstraints, Quantities, Resources, Role,
     Scalar, Time,

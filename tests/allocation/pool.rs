@@ -451,11 +451,11 @@ impl Run {
         assert_eq!(pool.leases().map(|lease| lease.id).collect::<BTreeSet<_>>(), known);
         let mut all = Quantities::new();
         for ((agent, account), (id, total, active)) in pool.agents().zip(&model.agents) {
-            assert_eq!((agent.id.as_str(), account.total, account.active), (id.as_str(), total, *active));
+            assert_eq!((agent.id.as_str(), &*account.total, account.active), (id.as_str(), total, *active));
             let here = pool.leases().filter(|lease| lease.agent == agent.id);
             let held = here.fold(Resources::new(), |sum, lease| sum.checked_add(&lease.resources).unwrap());
-            assert_eq!((account.allocated, account.offered), (&held, &Resources::new()));
-            assert_eq!(account.available, &total.checked_sub(&held).unwrap());
+            assert_eq!((&*account.allocated, &*account.offered), (&held, &Resources::new()));
+            assert_eq!(*account.available, total.checked_sub(&held).unwrap());
             all += &held.quantities();
         }
         assert_eq!(pool.agents().count(), model.agents.len());

@@ -103,7 +103,7 @@ fn restore_is_the_first_line_and_time_does_not_go_back() {
 fn sorters_of_ones_own_are_passed_to_restore() {
     let config = Config::default();
     let allocator = || Hierarchical::new(Config::default().options, Random::new(3), Drf::default());
-    let mut original = Master::with_allocator(config, allocator());
+    let mut original = Master::with_allocator(config, |_| allocator());
     let add = |id: &str| Command::AddFramework(Framework::new(id).role(id.parse().expect("a role")));
     let agent =
         |n: u64| Command::AddAgent(Agent::new(format!("a{n}"), "cpus:1;mem:64".parse().expect("resources")).into());
@@ -112,7 +112,7 @@ fn sorters_of_ones_own_are_passed_to_restore() {
     }
     original.handle(Time::ZERO, agent(0)).expect("a new agent");
     let stored = original.snapshot().expect("it can be saved");
-    let mut restored = Master::restore_with(stored, allocator()).expect("a snapshot");
+    let mut restored = Master::restore_with(stored, |_| allocator()).expect("a snapshot");
     for n in 1..40 {
         for master in [&mut original, &mut restored] {
             master.handle(Time::from_secs(n), agent(n)).expect("a new agent");

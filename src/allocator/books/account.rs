@@ -228,7 +228,7 @@ impl Account {
 
     /// Moves offered resources to the tasks that were launched on them, and the rest to what is available. On an error
     /// nothing has changed.
-    pub(super) fn end_offers(&mut self, ended: EndedOffers<'_>) -> Result<(), TaskFault> {
+    pub(super) fn end_offers(&mut self, ended: &EndedOffers<'_>) -> Result<(), TaskFault> {
         let mut rest = unshared(ended.left).into_owned();
         for task in ended.tasks {
             let own = unshared(task);
@@ -253,14 +253,24 @@ impl Account {
         if !self.offered.is_empty() || ended.offers.len() > 1 {
             self.forget_offers(ended.member, ended.offers);
         }
-        match ended.total {
+        match &ended.total {
             Some(total) => {
-                self.base.total = total;
+                self.base.total = total.clone();
                 self.settle();
             }
             None => self.give_back(&rest),
         }
         Ok(())
+    }
+
+    /// Moves an offer back to what is available.
+    #[inline]
+    pub(super) fn end_unused(&mut self, member: MemberIx, offer: &Resources) {
+        self.offered.remove(offer);
+        if !self.offered.is_empty() {
+            self.forget_offers(member, &[offer]);
+        }
+        self.give_back(&unshared(offer));
     }
 
     #[cold]

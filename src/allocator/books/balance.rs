@@ -26,7 +26,7 @@ pub(in crate::allocator) struct Balance {
     /// True if the total contains all held resources, kind by kind.
     pub(super) is_covered: bool,
     /// By name, the amount by which what is held exceeds the total.
-    pub(super) overcommitted: Quantities,
+    pub(in crate::allocator) overcommitted: Quantities,
 }
 
 impl Balance {

@@ -147,7 +147,7 @@ impl Ledger {
 
     /// Ends offers of a member; tasks hold part of them from now on. Fails, and changes nothing, if the tasks hold more than
     /// that, or what they hold cannot be added up.
-    pub(super) fn end_offers(&mut self, agent: AgentIx, ended: EndedOffers<'_>) -> Result<(), TaskFault> {
+    pub(super) fn end_offers(&mut self, agent: AgentIx, ended: &EndedOffers<'_>) -> Result<(), TaskFault> {
         let account = &mut self.agents[agent];
         let before = if ended.total.is_some() { account.base.overcommitted.clone() } else { account.if_uncovered() };
         account.end_offers(ended)?;
@@ -156,12 +156,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Ends an offer of which no task holds anything.
-    pub(super) fn take_back(&mut self, agent: AgentIx, member: MemberIx, offer: &Resources) {
-        let (offers, offered) = (&[offer][..], offer);
-        let ended = EndedOffers { member, offers, offered, left: offer, total: None, tasks: &[] };
-        let freed = self.end_offers(agent, ended);
-        debug_assert!(freed.is_ok(), "no task holds any of it");
+    /// Ends a live offer of a member of which no task holds anything.
+    #[inline]
+    pub(super) fn end_unused(&mut self, agent: AgentIx, member: MemberIx, offer: &Resources) {
+        let account = &mut self.agents[agent];
+        let before = account.if_uncovered();
+        account.end_unused(member, offer);
+        self.count_overcommitted(before, agent);
+        self.changed(agent);
     }
 
     /// Replaces an agent's total by a conversion of it.
@@ -245,6 +247,7 @@ impl Ledger {
     }
 
     /// Notes that what is available of an agent may have changed.
+    #[inline]
     fn changed(&mut self, agent: AgentIx) {
         self.last = Some(agent);
         if self.agents[agent].available.is_empty() {
@@ -332,7 +335,7 @@ mod tests {
         tasks: &[&Resources],
     ) -> Result<(), TaskFault> {
         let (member, offers) = (MEMBER(), &[offer][..]);
-        ledger.end_offers(agent, EndedOffers { member, offers, offered: offer, left: offer, total: None, tasks })
+        ledger.end_offers(agent, &EndedOffers { member, offers, offered: offer, left: offer, total: None, tasks })
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::Arguments;
 use crate::cluster::{Allocation, Cluster, agents, milli, timed};
 use crate::report::{Failure, Report, Step};
-use apportion::allocator::Allocator;
 use apportion::{Capability, Kind, Resource, Resources, Scalar, Value};
 
 /// Each agent is added with a task on it, and offered at once. Then each gets ten revocable cpus, which are offered at once

@@ -3,7 +3,7 @@
 use crate::Arguments;
 use crate::cluster::{Allocation, Cluster, agent_id, agents, framework_id, timed};
 use crate::report::{Failure, Report, Step, expect};
-use apportion::allocator::{Allocator, Holding};
+use apportion::allocator::Holding;
 use apportion::{AgentId, Framework, FrameworkId, Resources, Role};
 use indexmap::IndexMap;
 use std::sync::Arc;

@@ -4,7 +4,6 @@ use crate::Arguments;
 use crate::cluster::{Cluster, MACHINE, framework_id, milli, timed};
 use crate::report::{Failure, Report, Step};
 use apportion::Resources;
-use apportion::allocator::Allocator;
 use std::fmt::Write;
 use std::time::Duration;
 
