@@ -48,6 +48,7 @@ impl Value {
 
     /// Returns the amount of a scalar, and the number of members of ranges and sets.
     #[must_use]
+    #[inline]
     pub(crate) fn count(&self) -> Scalar {
         match self {
             Self::Scalar(amount) => *amount,

@@ -144,12 +144,14 @@ impl From<u32> for Scalar {
 impl Add for Scalar {
     type Output = Self;
 
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 }
 
 impl AddAssign for Scalar {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
@@ -158,6 +160,7 @@ impl AddAssign for Scalar {
 impl Sub for Scalar {
     type Output = Self;
 
+    #[inline]
     fn sub(self, other: Self) -> Self {
         self.saturating_sub(other)
     }
@@ -178,6 +181,7 @@ impl Mul<u64> for Scalar {
 }
 
 impl Sum for Scalar {
+    #[inline]
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::ZERO, Add::add)
     }
