@@ -23,15 +23,15 @@
 //! | talk to a Mesos master, or be one | [`v1`]: all messages as JSON |
 //! | constrain where a task may run | [`constraint`], and [`placement`] for the planner |
 //! | place tasks on shared devices such as GPUs | [`packing`] |
-//! | embed a master | [`Master`], [`Command`], [`Effect`] |
+//! | embed a master behind a transport | [`delivery::Delivery`]; [`Master`], [`Command`], [`Effect`] |
 //! | only share out: claims and leases, no offers | [`allocator::Pool`], [`guide::allocator`] |
 //! | embed or replace the allocator | [`allocator`] |
 //! | simulate a cluster in virtual time | [`simulation`] |
-//! | record and replay | [`journal`] |
+//! | record and replay, survive a restart | [`journal`], [`guide::recover`] |
 //!
 //! Each layer imports only from those below it: values and their arithmetic, then the messages of
 //! the two levels, then the allocator (level one) and the planner (level two), then the master,
-//! then the journal and the simulation, which drive it. `ARCHITECTURE.md` has the map and the
+//! then the delivery of its messages, then the journal and the simulation, which drive it. `ARCHITECTURE.md` has the map and the
 //! reasons.
 //!
 //! # Errors and panics
