@@ -157,6 +157,17 @@ impl Snapshot {
         Self(Json::Object(Map::from_iter([("version".to_owned(), VERSION.into()), (kind.to_owned(), state)])))
     }
 
+    /// Adds a part.
+    pub(crate) fn with(mut self, part: &str, state: Json) -> Self {
+        self.0[part] = state;
+        self
+    }
+
+    /// Removes a part, and returns it if there is one.
+    pub(crate) fn take(&mut self, part: &str) -> Option<Json> {
+        self.0.get_mut(part).map(Json::take)
+    }
+
     /// Returns the state in a snapshot of a kind of thing.
     pub(crate) fn state<T: DeserializeOwned>(self, kind: &'static str) -> Result<T, SnapshotError> {
         #[derive(Deserialize)]
@@ -167,8 +178,8 @@ impl Snapshot {
         if version != VERSION {
             return Err(SnapshotError::Version { found: version });
         }
-        let mut json = self.0;
-        let state = json.get_mut(kind).map(Json::take).ok_or_else(|| SnapshotError::unknown("the part", kind))?;
+        let mut parts = self;
+        let state = parts.take(kind).ok_or_else(|| SnapshotError::unknown("the part", kind))?;
         Ok(serde_json::from_value(state)?)
     }
 }

@@ -452,7 +452,7 @@ impl TryFrom<RawOperation> for Operation {
     }
 }
 
-fn one_resource(raw: Written) -> Result<Box<Resource>, ValueError> {
+pub(super) fn one_resource(raw: Written) -> Result<Box<Resource>, ValueError> {
     let resources = Resources::try_from(raw)?;
     let count = resources.iter().count();
     let mut resources = resources.into_iter();

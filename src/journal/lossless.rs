@@ -402,4 +402,31 @@ proptest! {
         let read = Command::try_from(line.command).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
         prop_assert_eq!(read, command, "{}", text);
     }
+
+    #[test]
+    fn a_value_read_again_is_equal(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
+        let mut dice = Dice { bytes: bytes.iter() };
+        match dice.roll(9) {
+            0 => read_again(&dice.agent())?,
+            1 => read_again(&dice.framework())?,
+            2 => read_again(&dice.task())?,
+            3 => read_again(&dice.status())?,
+            4 => read_again(&dice.accept())?,
+            5 => read_again(&dice.operation())?,
+            6 => read_again(&dice.maybe(Dice::window))?,
+            7 => read_again(&*Dice::resource())?,
+            _ => read_again(&dice.command())?,
+        }
+    }
+}
+
+/// Writes a value by serde, as text of any JSON library, and reads it.
+fn read_again<T>(value: &T) -> Result<(), TestCaseError>
+where
+    T: PartialEq + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    let text = serde_json::to_string(value).unwrap();
+    let read: T = serde_json::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
+    prop_assert_eq!(&read, value, "{}", text);
+    Ok(())
 }

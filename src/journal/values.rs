@@ -1,6 +1,6 @@
 //! serde for public values, in the forms of the journal.
 
-use super::decode::{ValueError, add_agent, read_operation, read_task, span};
+use super::decode::{ValueError, add_agent, one_resource, read_operation, read_task, span};
 use super::effect::{Emit, Line, StateLine};
 use super::encode::{write_accept, write_status, write_task, write_window};
 use super::explanation::{ExplanationLine, details};
@@ -15,6 +15,7 @@ use crate::id::FrameworkId;
 use crate::json::Number;
 use crate::master::{Command, Config, Drain, Effect, Emitted, Explanation, Registration, State};
 use crate::offer::{Accept, Operation};
+use crate::resources::{Resource, Written};
 use crate::task::{Task, TaskStatus};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -46,6 +47,7 @@ by_form!(Unavailability, RawUnavailability, |window| write_window(*window), |for
 by_form!(Accept, LoneAccept, |accept| write_accept(nobody(), accept).into(), |form| form.of(nobody()).try_into());
 by_form!(TaskStatus, LoneStatus, |status| write_status(&nobody(), status).into(), |form| form.of(nobody()).try_into());
 by_form!(Task, RawTask, |task| write_task(task), |form| read_task(form, true));
+by_form!(Resource, Written, |resource| Written::one(resource), |form| one_resource(form).map(|resource| *resource));
 by_form!(
     Drain,
     RawDrain,

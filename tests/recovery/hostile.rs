@@ -40,7 +40,7 @@ fn what_contradicts_itself_is_told() {
         ("/master/agents/1/id", json!("unheard-of"), |error| matches!(error, SnapshotError::Unknown { .. })),
         ("/master/frameworks", json!([]), |error| matches!(error, SnapshotError::Unknown { .. })),
         ("/master/agents/1/resources", json!("cpus:{x}"), |error| matches!(error, SnapshotError::Allocator(_))),
-        ("/master/allocator/books/quotas/0/1/guarantees", json!({"cpus": 99}), |error| {
+        ("/of_allocator/books/quotas/0/1/guarantees", json!({"cpus": 99}), |error| {
             matches!(error, SnapshotError::Quota(_))
         }),
     ];
@@ -132,7 +132,9 @@ proptest! {
     ) {
         let mut snapshot = stored(lines);
         let mut all = Vec::new();
-        paths(&snapshot["master"], "/master", &mut all);
+        for part in ["master", "of_allocator"] {
+            paths(&snapshot[part], &format!("/{part}"), &mut all);
+        }
         for (at, how, other) in spoilt {
             spoil(&mut snapshot, &all, at, how, other);
         }
