@@ -125,7 +125,8 @@ pub trait Scheduler: Send {
         self.woken(calls);
     }
 
-    /// Handles the rejection of a call by the master. Over the v1 API a master does not tell.
+    /// Handles the rejection of a call by the master. Over the v1 API a master tells only of a call that is wrong in itself, by a
+    /// status of 400 to 499; what it cannot do, it does not.
     fn rejected(&mut self, rejected: Rejected, calls: &mut Calls) {
         let _ = (rejected, calls);
     }

@@ -49,10 +49,17 @@ pub struct Allocation {
     pub cpus: Scalar,
     /// The memory.
     pub mem: Scalar,
-    /// The indices of the devices.
-    pub devices: SmallVec<[usize; 8]>,
+    devices: SmallVec<[usize; 8]>,
     /// The thousandths of each device.
     pub each: u32,
+}
+
+impl Allocation {
+    /// Returns the indices of the devices.
+    #[must_use]
+    pub fn devices(&self) -> &[usize] {
+        &self.devices
+    }
 }
 
 /// A resource that is named like a device but is not one.

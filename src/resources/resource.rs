@@ -4,7 +4,6 @@ use super::{Ranges, Scalar, Set};
 use crate::role::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
@@ -299,7 +298,7 @@ impl Ord for Disk {
 #[non_exhaustive]
 pub struct Kind {
     /// The stack of reservations, the oldest first; empty for an unreserved resource.
-    pub reservations: SmallVec<[Reservation; 1]>,
+    pub reservations: Vec<Reservation>,
     /// The disk properties; `None` for a plain amount of the root disk and for other resources.
     pub disk: Option<Disk>,
     /// True if the resource may be revoked at any time.

@@ -6,7 +6,8 @@ use std::fmt;
 /// A call that the master has not done, or of which it has left something out, with the reason.
 ///
 /// A transport in the same process hands it to [`Scheduler::rejected`](crate::Scheduler::rejected). The v1 API has no message
-/// for it: a Mesos master only logs it.
+/// for it: a Mesos master only logs it. A call that is wrong in itself is answered with a status of 400 to 499, which a
+/// [`Connection`](crate::v1::connection::Connection) tells.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Rejected {

@@ -190,7 +190,8 @@ pub enum Output<C, E> {
         /// Why it is no event.
         why: String,
     },
-    /// The master or agent has rejected a call: it is wrong, and would be so again.
+    /// The master or agent has rejected a call: it is wrong, and would be so again. A scheduler's is for
+    /// [`Scheduler::rejected`](crate::Scheduler::rejected).
     Rejected {
         /// The call.
         call: C,
