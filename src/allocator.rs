@@ -14,6 +14,7 @@ mod eligibility;
 mod explain;
 mod hierarchical;
 mod index;
+mod metrics;
 mod pool;
 mod quota;
 mod ranking;
@@ -28,6 +29,7 @@ mod tree;
 pub use demand::Demand;
 pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
+pub use metrics::{AllocatorMetrics, RoleMetrics};
 pub use pool::{
     AgentChoice, Claim, ClaimId, DenialReason, Denied, DeniedAll, Grants, Lease, LeaseId, Pool, PoolError, PoolMetrics,
     PoolTotals, Spot,
@@ -37,7 +39,7 @@ pub use rules::{AgentOrder, Options};
 pub use share::{Share, Totals, Weight, WeightError};
 pub(crate) use snapshot::check_count;
 pub use snapshot::{Contents, Snapshot, SnapshotError};
-pub use sorter::{Drf, Hdrf, Random, Sorter, SorterChoice, depth_first};
+pub use sorter::{CloneSorter, Drf, Hdrf, Node, Ordered, Policy, Random, Sorter, SorterChoice, depth_first};
 pub use tree::{ClientId, NodeId, ShareTree};
 
 use crate::agent::Agent;

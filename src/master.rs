@@ -62,6 +62,10 @@ use tasks::Tasks;
 #[non_exhaustive]
 pub struct Config {
     /// The interval of batch allocations, at least one microsecond.
+    ///
+    /// It bounds how finely a cluster is divided: a framework that takes one task of each offer and declines the rest gets one
+    /// task of an agent in each batch, and meanwhile the rest goes to whoever comes next. Agents that come or change and
+    /// frameworks that come or revive are allocated for at once.
     pub allocation_interval: Duration,
     /// The time after which an unanswered offer or inverse offer is rescinded; `None` means never.
     pub offer_timeout: Option<Duration>,

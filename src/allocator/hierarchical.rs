@@ -56,6 +56,9 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) books: Books<R, F>,
     pub(super) refusals: Refusals,
     orders: Orders,
+    /// Counters for [`metrics`](Self::metrics).
+    pub(super) allocation_runs: u64,
+    pub(super) offers_made: u64,
 }
 
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
@@ -67,6 +70,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             rules: Rules { options, whitelist: None },
             refusals: Refusals::default(),
             orders: Orders::default(),
+            allocation_runs: 0,
+            offers_made: 0,
         }
     }
 
@@ -122,8 +127,11 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         newcomers: Option<&Newcomers>,
         offers: &mut Vec<Holding>,
     ) {
-        let Self { rules, books, refusals, orders } = self;
+        let before = offers.len();
+        let Self { rules, books, refusals, orders, .. } = self;
         Cycle::new(rules, books, refusals, orders, at, newcomers, offers).run(agents);
+        self.allocation_runs += 1;
+        self.offers_made += (offers.len() - before) as u64;
     }
 
     fn role_account(&self, role: Role) -> RoleAccount {

@@ -29,9 +29,10 @@ use std::fmt;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Quota {
-    /// The amounts that are kept free for the role until it has consumed as much.
+    /// The amounts that are kept free for the role until it has consumed as much, in offers or tasks.
     pub guarantees: Quantities,
-    /// The amounts beyond which the role is offered nothing more that quota manages.
+    /// The amounts beyond which the role is offered nothing more that quota manages. What it is offered counts as much as what
+    /// its tasks hold: so a limit also bounds how much the frameworks of a role can hoard in offers.
     pub limits: Limits,
 }
 

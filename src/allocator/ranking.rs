@@ -6,6 +6,7 @@ use super::share::{Totals, Weight};
 use super::snapshot::SnapshotError;
 use super::sorter::Sorter;
 use super::tree::{ClientId, ShareTree};
+use crate::time::Time;
 
 /// A [`ShareTree`] and its [`Sorter`]. The tree only changes through the ranking, so that the sorter learns of every change.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +58,15 @@ impl<S: Sorter> Ranking<S> {
     pub(super) fn charge(&mut self, client: ClientId, agent: u64, weighed: &Weighed, allocations: u64) {
         self.tree.charge(client, agent, weighed, allocations);
         self.sorter.charged(&self.tree, client);
+    }
+
+    /// Notes when a client was offered something, or something that a task was launched on, if the sorter keeps times.
+    #[inline]
+    pub(super) fn note_offer(&mut self, client: ClientId, at: Time, is_useful: bool) {
+        if self.sorter.keeps_times() {
+            self.tree.note_offer(client, at, is_useful);
+            self.sorter.charged(&self.tree, client);
+        }
     }
 
     /// Subtracts from the holdings of a client.

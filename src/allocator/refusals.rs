@@ -104,6 +104,11 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
+    /// Returns the number of live refusals.
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
     /// Records that a member refused these resources of an agent, of which `available` is available now. Drops refusals that
     /// are implied by others.
     pub(super) fn refuse(

@@ -3,12 +3,14 @@
 mod choice;
 mod drf;
 mod hdrf;
+mod policy;
 mod random;
 mod sibling_queue;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;
 pub use hdrf::Hdrf;
+pub use policy::{Node, Ordered, Policy};
 pub use random::Random;
 
 use super::demand::Demand;
@@ -45,7 +47,12 @@ use std::fmt;
 ///     }
 /// }
 /// ```
-pub trait Sorter: fmt::Debug + Send {
+///
+/// A sorter can be cloned: each role gets a copy of the one for frameworks, and explanations are found in copies. So a boxed
+/// one can be, too: `Box<dyn Sorter>` is a sorter like any other, for a choice at run time.
+///
+/// Most orders are simpler as a [`Policy`].
+pub trait Sorter: fmt::Debug + Send + Sync + CloneSorter {
     /// Appends all active clients to `order`, the first one first.
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>);
 
@@ -90,6 +97,11 @@ pub trait Sorter: fmt::Debug + Send {
         let _ = demand;
     }
 
+    /// Returns whether [`ShareTree::last_offer`] and [`ShareTree::last_useful_offer`] are to be kept, and to count as changes.
+    fn keeps_times(&self) -> bool {
+        false
+    }
+
     /// Returns whether the order is drawn at random, and [`Sorter::draw`] is to be called.
     fn draws(&self) -> bool {
         false
@@ -102,7 +114,28 @@ pub trait Sorter: fmt::Debug + Send {
     }
 }
 
-impl<S: Sorter + ?Sized> Sorter for Box<S> {
+/// The copy of a sorter of any type: what every [`Sorter`] that is [`Clone`] has.
+pub trait CloneSorter {
+    /// Returns a copy in a box.
+    fn clone_boxed(&self) -> Box<dyn Sorter>;
+}
+
+impl<S: Sorter + Clone + 'static> CloneSorter for S {
+    fn clone_boxed(&self) -> Box<dyn Sorter> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Sorter> {
+    fn clone(&self) -> Self {
+        (**self).clone_boxed()
+    }
+}
+
+impl<S: Sorter + ?Sized> Sorter for Box<S>
+where
+    Self: Clone + 'static,
+{
     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
         (**self).order(tree, totals, order);
     }
@@ -131,6 +164,10 @@ impl<S: Sorter + ?Sized> Sorter for Box<S> {
 
     fn demand(&mut self, demand: &Demand) {
         (**self).demand(demand);
+    }
+
+    fn keeps_times(&self) -> bool {
+        (**self).keeps_times()
     }
 
     fn draws(&self) -> bool {

@@ -12,6 +12,7 @@ use super::index::{DenseIndex, IndexVec, Slab, SlotIx, dense_index};
 use super::resource_names::Weighed;
 use super::share::{Share, Totals, Weight};
 use crate::resources::Resource;
+use crate::time::Time;
 use indexmap::IndexMap;
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
@@ -76,12 +77,21 @@ struct Node {
     shared: Option<Box<Shared>>,
     /// The number of allocations.
     count: u64,
+    /// Kept if the sorter asks for them.
+    times: Option<Box<Times>>,
     client: Option<ClientId>,
     active: bool,
     /// The number of active clients at or below it.
     active_descendants: u32,
     /// The tree's shape when a child last came or went, changed its weight, or became or ceased to be a leaf.
     layout: u64,
+}
+
+/// The times of a node's last offers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Times {
+    offer: Option<Time>,
+    useful_offer: Option<Time>,
 }
 
 /// All that DRF orders siblings by.
@@ -112,6 +122,7 @@ impl Node {
             held: Amounts::default(),
             shared: None,
             count: 0,
+            times: None,
             client: None,
             active: false,
             active_descendants: 0,
@@ -237,6 +248,18 @@ impl ShareTree {
     #[must_use]
     pub fn count(&self, node: NodeId) -> u64 {
         self.node(node).count
+    }
+
+    /// Returns when anything at or below `node` was last offered; none if never, or if no [`Sorter`](super::Sorter) keeps times.
+    #[must_use]
+    pub fn last_offer(&self, node: NodeId) -> Option<Time> {
+        self.node(node).times.as_ref()?.offer
+    }
+
+    /// Returns when anything at or below `node` was last offered that a task was launched on.
+    #[must_use]
+    pub fn last_useful_offer(&self, node: NodeId) -> Option<Time> {
+        self.node(node).times.as_ref()?.useful_offer
     }
 
     /// Returns the largest fraction of any one resource that is held at or below `node`, over its weight.
@@ -409,6 +432,15 @@ impl ShareTree {
         });
     }
 
+    /// Notes when a client was offered something, or something that a task was launched on.
+    pub(super) fn note_offer(&mut self, client: ClientId, at: Time, is_useful: bool) {
+        self.up(client, |node| {
+            let times = node.times.get_or_insert_default();
+            let time = if is_useful { &mut times.useful_offer } else { &mut times.offer };
+            *time = (*time).max(Some(at));
+        });
+    }
+
     /// Subtracts from the holdings of a client and its ancestors.
     #[inline]
     pub(super) fn release(&mut self, client: ClientId, agent: u64, weighed: &Weighed) {
@@ -488,12 +520,12 @@ impl ShareTree {
     fn split(&mut self, node: NodeId) {
         let own = self.attach(node, VIRTUAL, Weight::ONE);
         let (client, active) = (self.node(node).client, self.node(node).active);
-        let (held, shared, count, active_descendants) = {
+        let (held, shared, count, times, active_descendants) = {
             let node = self.node(node);
-            (node.held.clone(), node.shared.clone(), node.count, node.active_descendants)
+            (node.held.clone(), node.shared.clone(), node.count, node.times.clone(), node.active_descendants)
         };
         let leaf = self.node_mut(own);
-        (leaf.held, leaf.shared, leaf.count) = (held, shared, count);
+        (leaf.held, leaf.shared, leaf.count, leaf.times) = (held, shared, count, times);
         (leaf.active, leaf.active_descendants) = (active, active_descendants);
         self.node_mut(node).client = None;
         self.changed_below(self.parent(node));

@@ -47,7 +47,8 @@ pub enum Call {
     },
     /// Suppresses offers for these roles; an empty list means all roles of the framework.
     Suppress(Vec<Role>),
-    /// Asks for offers for these roles again and clears their filters; an empty list means all roles of the framework.
+    /// Asks for offers for these roles again and clears their filters; an empty list means all roles of the framework. All agents
+    /// are allocated at once, without waiting for the next batch.
     Revive(Vec<Role>),
     /// Kills a task.
     Kill(Kill),

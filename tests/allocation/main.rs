@@ -6,6 +6,7 @@ mod explain_property;
 mod golden;
 mod hdrf;
 mod hostile;
+mod policy;
 mod pool;
 #[path = "../tier/mod.rs"]
 mod tier;

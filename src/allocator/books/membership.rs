@@ -159,6 +159,11 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         &self.frameworks[framework]
     }
 
+    /// Returns the number of frameworks.
+    pub(in crate::allocator) fn frameworks_len(&self) -> usize {
+        self.frameworks.len()
+    }
+
     /// Returns the members of a framework, those that are not subscribed any more too.
     pub(in crate::allocator) fn members_of(&self, framework: FrameworkIx) -> &[MemberIx] {
         &self.frameworks[framework].members
@@ -509,12 +514,23 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     #[inline]
     pub(super) fn note_offer(&mut self, member: MemberIx, at: Time) {
         self.members[member].offered_at = at;
+        self.rank_offer(member, at, false);
     }
 
     /// Notes that a member launched on its last offer.
     pub(super) fn note_launch(&mut self, member: MemberIx) {
-        let member = &mut self.members[member];
-        member.useful_offer_at = Some(member.offered_at);
+        let at = self.members[member].offered_at;
+        self.members[member].useful_offer_at = Some(at);
+        self.rank_offer(member, at, true);
+    }
+
+    /// Has sorters that keep times learn of an offer.
+    #[inline]
+    fn rank_offer(&mut self, member: MemberIx, at: Time, is_useful: bool) {
+        let &Member { role, client, .. } = &self.members[member];
+        let entry = &mut self.roles[role];
+        entry.ranking.note_offer(client, at, is_useful);
+        self.ranking.note_offer(entry.client, at, is_useful);
     }
 
     /// The quota-managed amounts that frameworks hold under each role itself.

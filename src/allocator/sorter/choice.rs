@@ -5,7 +5,7 @@ use crate::allocator::demand::Demand;
 use crate::allocator::share::Totals;
 use crate::allocator::tree::{ClientId, ShareTree};
 
-/// One of the sorters that come with the crate.
+/// One of the sorters that come with the crate, or [one's own](SorterChoice::other).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum SorterChoice {
@@ -15,6 +15,8 @@ pub enum SorterChoice {
     Hdrf(Hdrf),
     /// A weighted shuffle.
     Random(Random),
+    /// One's own. A journal cannot name it.
+    Other(Box<dyn Sorter>),
 }
 
 impl Default for SorterChoice {
@@ -24,12 +26,44 @@ impl Default for SorterChoice {
 }
 
 impl SorterChoice {
+    /// Chooses a sorter of one's own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::allocator::{Node, Ordered, Policy, SorterChoice};
+    /// use apportion::{Config, Master};
+    ///
+    /// #[derive(Debug, Clone)]
+    /// struct FewestAllocations;
+    ///
+    /// impl Policy for FewestAllocations {
+    ///     type Key = u64;
+    ///
+    ///     fn key(&self, node: &Node<'_>) -> u64 {
+    ///         node.count()
+    ///     }
+    /// }
+    ///
+    /// let sorter = match "fewest" {
+    ///     "fewest" => SorterChoice::other(Ordered::new(FewestAllocations)),
+    ///     _ => SorterChoice::default(),
+    /// };
+    /// let master = Master::new(Config::new().sorter(sorter));
+    /// # let _ = master;
+    /// ```
+    #[must_use]
+    pub fn other(sorter: impl Sorter + 'static) -> Self {
+        Self::Other(Box::new(sorter))
+    }
+
     /// Returns the sorter for the frameworks of a role: the same, but `Drf` for `Hdrf`, as their tree is flat.
     #[must_use]
     pub fn within_roles(&self) -> Self {
         match self {
             Self::Drf(_) | Self::Hdrf(_) => Self::default(),
             Self::Random(random) => Self::Random(random.clone()),
+            Self::Other(other) => Self::Other(other.clone()),
         }
     }
 
@@ -38,6 +72,7 @@ impl SorterChoice {
             Self::Drf(drf) => drf,
             Self::Hdrf(hdrf) => hdrf,
             Self::Random(random) => random,
+            Self::Other(other) => &mut **other,
         }
     }
 }
@@ -66,15 +101,30 @@ impl Sorter for SorterChoice {
     }
 
     fn asks_for_demand(&self) -> bool {
-        matches!(self, Self::Hdrf(_))
+        match self {
+            Self::Drf(_) | Self::Random(_) => false,
+            Self::Hdrf(_) => true,
+            Self::Other(other) => other.asks_for_demand(),
+        }
     }
 
     fn demand(&mut self, demand: &Demand) {
         self.chosen().demand(demand);
     }
 
+    fn keeps_times(&self) -> bool {
+        match self {
+            Self::Drf(_) | Self::Hdrf(_) | Self::Random(_) => false,
+            Self::Other(other) => other.keeps_times(),
+        }
+    }
+
     fn draws(&self) -> bool {
-        matches!(self, Self::Random(_))
+        match self {
+            Self::Drf(_) | Self::Hdrf(_) => false,
+            Self::Random(_) => true,
+            Self::Other(other) => other.draws(),
+        }
     }
 
     fn draw(&mut self, number: u64) {

@@ -158,6 +158,11 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         member.offered_at = saved.offered_at.unwrap_or_default();
         member.useful_offer_at = saved.useful_offer_at;
         let (role, client) = (member.role, member.client);
+        for (at, is_useful) in [(saved.offered_at, false), (saved.useful_offer_at, true)] {
+            if let Some(at) = at {
+                self.rank_offer(ix, at, is_useful);
+            }
+        }
         self.update_activity(ix);
         let allocations = check_count("allocations", saved.allocations)?;
         self.roles[role].ranking.charge(client, 0, &Weighed::default(), allocations);
