@@ -3,10 +3,11 @@
 
 use crate::tier::tier;
 use apportion::allocator::{
-    Allocator, ClientId, Drf, Hierarchical, Holding, Node, Options, Ordered, Policy, Share, Sorter, SorterChoice,
+    Allocator, Drf, Hierarchical, Holding, Node, Options, Ordered, Policy, Share, Sorter, SorterChoice,
 };
 use apportion::{Agent, Framework, Resources, Role, Time};
 use proptest::prelude::*;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -39,6 +40,17 @@ impl Policy for LongestWithoutTask {
 
     fn key(&self, node: &Node<'_>) -> (Option<Time>, String) {
         (node.waiting_since(), node.path())
+    }
+}
+
+#[derive(Debug, Clone)]
+struct LastByPath;
+
+impl Policy for LastByPath {
+    type Key = Reverse<String>;
+
+    fn key(&self, node: &Node<'_>) -> Reverse<String> {
+        Reverse(node.path())
     }
 }
 
@@ -133,9 +145,11 @@ fn who_waits_longest_is_next() {
 }
 
 #[test]
-fn a_key_names_a_node_by_its_path() {
-    let mut sorter = Ordered::new(LongestWithoutTask);
-    let mut order: Vec<ClientId> = Vec::new();
-    sorter.order(&apportion::allocator::ShareTree::default(), &apportion::allocator::Totals::default(), &mut order);
-    assert_eq!(order, []);
+fn a_key_may_be_the_path() {
+    assert_eq!(turns(Ordered::new(LastByPath), |_| true), ["c"; 6]);
+    let frameworks = Ordered::new(LastByPath);
+    let steps = [(1, 0, 1), (1, 1, 3), (1, 2, 4), (0, 0, 0), (6, 0, 0)];
+    let first: Vec<Holding> = offers(Ordered::new(LastByPath), frameworks, &steps);
+    let told: Vec<&str> = first.iter().map(|offer| offer.role.as_str()).collect();
+    assert_eq!(told, ["c/d"], "the last path of all");
 }
