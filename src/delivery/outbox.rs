@@ -70,8 +70,8 @@ impl<K, M> Default for Outbox<K, M> {
 impl<K: Clone + Hash + Eq, M> Outbox<K, M> {
     /// Begins a connection of that number.
     pub(super) fn connect(&mut self, to: &K, connection: u64) {
-        let queue = self.queue(to);
-        (queue.connection, queue.is_connected) = (connection, true);
+        let index = self.index_of(to);
+        (self.queues[index].connection, self.queues[index].is_connected) = (connection, true);
     }
 
     /// Ends the connection. What is queued stays until it is taken.
@@ -91,10 +91,12 @@ impl<K: Clone + Hash + Eq, M> Outbox<K, M> {
         self.queues.get(to).map_or(0, |queue| queue.cost)
     }
 
-    /// Adds to what the queued messages of a recipient cost.
-    pub(super) fn charge(&mut self, to: &K, cost: u64) {
-        let queue = self.queue(to);
+    /// Adds to what the queued messages of a recipient cost, and returns what they cost now.
+    pub(super) fn charge(&mut self, to: &K, cost: u64) -> u64 {
+        let index = self.index_of(to);
+        let queue = &mut self.queues[index];
         queue.cost = queue.cost.saturating_add(cost);
+        queue.cost
     }
 
     pub(super) fn refund(&mut self, to: &K, cost: u64) {
@@ -103,56 +105,55 @@ impl<K: Clone + Hash + Eq, M> Outbox<K, M> {
         }
     }
 
-    /// Adds a message at the end, but before the late messages of the present moment.
-    pub(super) fn push(&mut self, to: &K, (at, cause): (Time, u64), cost: u64, message: M) {
-        let late = self.enqueue(to, (at, cause), cost, message);
-        if let Some(queue) = self.queues.get_mut(to) {
-            let last = queue.messages.len() - 1;
-            for index in (last - late..last).rev() {
-                queue.messages.swap(index, index + 1);
-                // What comes later is not told before what it comes after.
-                queue.messages[index + 1].cause = cause;
-            }
+    /// Adds a message at the end, but before the late messages of the present moment. Returns what the recipient's messages
+    /// cost now.
+    pub(super) fn push(&mut self, to: &K, (at, cause): (Time, u64), cost: u64, message: M) -> u64 {
+        let index = self.enqueue(to, (at, cause), cost, message);
+        let queue = &mut self.queues[index];
+        let last = queue.messages.len() - 1;
+        for index in (last - queue.late..last).rev() {
+            queue.messages.swap(index, index + 1);
+            // What comes later is not told before what it comes after.
+            queue.messages[index + 1].cause = cause;
         }
-        self.order.push_back(self.entry(to));
+        self.order.push_back(Entry { to: to.clone(), filling: queue.filling });
+        queue.cost
     }
 
     /// Adds a message that comes after all others of the present moment.
     pub(super) fn push_late(&mut self, to: &K, moment: (Time, u64), message: M) {
-        self.enqueue(to, moment, 0, message);
-        if let Some(queue) = self.queues.get_mut(to) {
-            queue.late += 1;
+        let index = self.enqueue(to, moment, 0, message);
+        let queue = &mut self.queues[index];
+        queue.late += 1;
+        self.late.push_back(Entry { to: to.clone(), filling: queue.filling });
+    }
+
+    /// Returns the index of a recipient's queue, after adding one if there is none.
+    fn index_of(&mut self, to: &K) -> usize {
+        if let Some(index) = self.queues.get_index_of(to) {
+            return index;
         }
-        self.late.push_back(self.entry(to));
+        self.fillings += 1;
+        let (filling, messages) = (self.fillings, VecDeque::new());
+        let queue =
+            Queue { filling, connection: 0, is_connected: false, messages, late: 0, cost: 0, skips: 0, ready: None };
+        self.queues.insert_full(to.clone(), queue).0
     }
 
-    fn queue(&mut self, to: &K) -> &mut Queue<M> {
-        self.queues.entry(to.clone()).or_insert_with(|| {
-            self.fillings += 1;
-            let messages = VecDeque::new();
-            let filling = self.fillings;
-            Queue { filling, connection: 0, is_connected: false, messages, late: 0, cost: 0, skips: 0, ready: None }
-        })
-    }
-
-    fn entry(&self, to: &K) -> Entry<K> {
-        Entry { to: to.clone(), filling: self.queues.get(to).map_or(0, |queue| queue.filling) }
-    }
-
-    /// Appends a message, and returns the number of late messages before it.
+    /// Appends a message, and returns the index of its queue.
     fn enqueue(&mut self, to: &K, (at, cause): (Time, u64), cost: u64, message: M) -> usize {
+        let index = self.index_of(to);
         self.queued += 1;
-        let announcement = (cause, self.announced);
-        let queue = self.queue(to);
+        let queue = &mut self.queues[index];
         queue.cost = queue.cost.saturating_add(cost);
         queue.messages.push_back(Queued { connection: queue.connection, at, cause, cost, message });
-        let late = queue.late;
         if queue.ready.is_none() {
+            let announcement = (cause, self.announced);
             queue.ready = Some(announcement);
             self.ready.insert(announcement, to.clone());
             self.announced += 1;
         }
-        late
+        index
     }
 
     /// Names a later cause for the late messages of a recipient: something was added to them.

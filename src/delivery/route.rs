@@ -160,8 +160,8 @@ impl<A: Allocator> Delivery<A> {
             Some(batch) => self.frameworks.push_late(framework, (at, self.handled), batch),
             None => self.frameworks.delay_late(framework, self.handled),
         }
-        self.frameworks.charge(framework, cost);
-        self.check_framework(framework);
+        let cost = self.frameworks.charge(framework, cost);
+        self.check_framework(framework, cost);
     }
 
     /// Tells that an offer is void, unless the offer was not sent yet.
@@ -180,13 +180,14 @@ impl<A: Allocator> Delivery<A> {
     pub(super) fn tell(&mut self, framework: &FrameworkId, at: Time, message: FrameworkMessage) {
         if self.master.is_connected(framework) {
             let cost = (self.bound.cost)(Part::Framework(&message));
-            self.frameworks.push(framework, (at, self.handled), cost, ToFramework::Message(message));
-            self.check_framework(framework);
+            let cost = self.frameworks.push(framework, (at, self.handled), cost, ToFramework::Message(message));
+            self.check_framework(framework, cost);
         }
     }
 
-    fn check_framework(&mut self, framework: &FrameworkId) {
-        if self.frameworks.cost(framework) > self.bound.limit {
+    /// Notes a framework whose messages cost too much.
+    fn check_framework(&mut self, framework: &FrameworkId, cost: u64) {
+        if cost > self.bound.limit {
             self.overflowing.push(Recipient::Framework(framework.clone()));
         }
     }
@@ -194,16 +195,17 @@ impl<A: Allocator> Delivery<A> {
     /// Queues a message for an agent, if it is connected.
     fn tell_agent(&mut self, agent: &AgentId, at: Time, message: AgentMessage) {
         if self.master.connected_agent(agent).is_some() {
-            self.queue_for_agent(agent, at, message);
-            if self.agents.cost(agent) > self.bound.limit {
+            let cost = self.queue_for_agent(agent, at, message);
+            if cost > self.bound.limit {
                 self.overflowing.push(Recipient::Agent(agent.clone()));
             }
         }
     }
 
-    fn queue_for_agent(&mut self, agent: &AgentId, at: Time, message: AgentMessage) {
+    /// Queues a message for an agent, and returns what its messages cost now.
+    fn queue_for_agent(&mut self, agent: &AgentId, at: Time, message: AgentMessage) -> u64 {
         let cost = (self.bound.cost)(Part::Agent(&message));
-        self.agents.push(agent, (at, self.handled), cost, message);
+        self.agents.push(agent, (at, self.handled), cost, message)
     }
 
     pub(super) fn notify(&mut self, at: Time, notice: Notice) {
@@ -256,20 +258,22 @@ impl<A: Allocator> Delivery<A> {
         self.tell_event(framework, at, Event::Subscribed(Subscribed::new(framework.clone())));
     }
 
-    /// Ends the connection of a framework, if it has one: what was not sent is dropped.
+    /// Ends the connection of a framework, if it has one: what was not sent is dropped, except that the connection has ended.
     fn close_framework(&mut self, framework: &FrameworkId, at: Time, closed: Closed) {
+        let mut end = self.frameworks.is_connected(framework).then_some(closed);
         for message in self.frameworks.clear(framework) {
             match message {
                 ToFramework::Offers(batch) => drop(self.offers.take(framework, batch)),
                 ToFramework::InverseOffers(batch) => drop(self.inverse_offers.take(framework, batch)),
+                ToFramework::Message(FrameworkMessage::Close(before)) => end = end.or(Some(before)),
                 ToFramework::Message(_) => {}
             }
         }
-        if self.frameworks.is_connected(framework) {
+        if let Some(closed) = end {
             let message = ToFramework::Message(FrameworkMessage::Close(closed));
             self.frameworks.push(framework, (at, self.handled), 0, message);
-            self.frameworks.disconnect(framework);
         }
+        self.frameworks.disconnect(framework);
     }
 
     /// Ends the connection of an agent, if it has one: what was not sent is dropped, except that it is to shut down.

@@ -151,6 +151,17 @@ fn what_a_disconnected_framework_was_not_sent_is_dropped() {
 }
 
 #[test]
+fn a_framework_that_is_disconnected_twice_hears_once_that_it_is() {
+    let mut delivery = delivery();
+    delivery.subscribe(Time::ZERO, framework("f")).unwrap();
+    for _ in 0..2 {
+        delivery.handle(Time::ZERO, Command::DeactivateFramework("f".into())).unwrap();
+    }
+    let kinds: Vec<String> = messages(&mut delivery).iter().map(|(_, message)| kind(message)).collect();
+    assert_eq!(kinds, ["Disconnected"]);
+}
+
+#[test]
 fn an_agent_that_is_gone_hears_that_it_is_to_shut_down() {
     let mut delivery = delivery();
     delivery.handle(Time::ZERO, Command::AgentGone("a1".into())).unwrap();
