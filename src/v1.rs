@@ -184,7 +184,7 @@ impl Framework {
 /// subscribed.framework = framework_info(&framework);
 /// subscribed.agent = agent_info(&agent);
 /// let json = Dialect::of(&framework).encode(&Event::Subscribed(Box::new(subscribed)));
-/// assert!(json.contains(r#""framework_info":{"user":"","name":"f1","id":{"value":"f1"},"role":"web"}"#), "{json}");
+/// assert!(json.contains(r#""framework_info":{"user":"","name":"f1","id":{"value":"f1"},"role":"web""#), "{json}");
 /// assert!(json.contains(r#""agent_info":{"#), "{json}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
