@@ -132,7 +132,7 @@ pub fn advance(at: Time) -> String {
 mod tests {
     use super::*;
     use crate::agent::{Agent, Domain, Unavailability};
-    use crate::allocator::{AgentOrder, Hdrf, Quota, QuotaError, Random, SorterChoice};
+    use crate::allocator::{AgentOrder, Hdrf, Hierarchical, Quota, QuotaError, Random, SorterChoice};
     use crate::attributes::AttributeValue;
     use crate::framework::OfferConstraints;
     use crate::id::TaskId;
@@ -171,6 +171,24 @@ mod tests {
         let mut replay = Replay::new();
         let refused = replay.feed(r#"{"do":{"configure":{"sorter":"fifo"}}}"#, |_| panic!("an effect"));
         assert!(matches!(refused, Err(LineError::Configuration(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_sorter_of_ones_own_has_to_be_given_to_the_reader() {
+        let config = Config::new().sorter(SorterChoice::other(Random::new(7)));
+        let lines = [header(&config), r#"{"do":{"snapshot":{}}}"#.to_owned()];
+        let refused = Replay::new().feed(&lines[0], |_| panic!("an effect"));
+        assert!(matches!(refused, Err(LineError::Configuration(_))), "{refused:?}");
+
+        let mut replay = Replay::with_master(Master::new(config.clone()));
+        let mut output = Vec::new();
+        lines.iter().for_each(|line| replay.feed(line, |effect| output.push(effect.to_owned())).unwrap());
+        assert!(matches!(output.as_slice(), [only] if only.contains("snapshot")), "{output:?}");
+
+        let snapshot = replay.master().snapshot().unwrap();
+        assert!(Master::restore(snapshot.clone()).is_err());
+        let make = |_: &Config| Hierarchical::new(config.options.clone(), config.sorter.clone(), config.sorter.clone());
+        assert!(Master::restore_with(snapshot, make).is_ok());
     }
 
     #[test]

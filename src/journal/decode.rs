@@ -117,6 +117,7 @@ impl TryFrom<Configure> for Config {
                 "drf" => SorterChoice::Drf(Drf::default()),
                 "random" => SorterChoice::Random(Random::new(0)),
                 "hdrf" => SorterChoice::Hdrf(Hdrf::default()),
+                "other" => SorterChoice::Missing(Drf::default()),
                 _ => {
                     let expected = "drf, hdrf or random";
                     return Err(ValueError::UnknownName { kind: "a sorter", found: name, expected });

@@ -36,8 +36,8 @@ impl From<&Config> for Configure {
                 .map(|()| options.fair_sharing_excluded.clone()),
             filter_gpu_resources: unlike(!options.filter_gpu_resources).map(|()| false),
             sorter: match &config.sorter {
-                // A header cannot name one's own: a master that is given one replays the rest with it.
-                SorterChoice::Drf(_) | SorterChoice::Other(_) => None,
+                SorterChoice::Drf(_) => None,
+                SorterChoice::Other(_) | SorterChoice::Missing(_) => Some(RawSorter::Name("other".into())),
                 SorterChoice::Hdrf(_) => Some(RawSorter::Name("hdrf".into())),
                 SorterChoice::Random(random) => Some(RawSorter::Random { random: random.seed() }),
             },

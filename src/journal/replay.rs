@@ -4,7 +4,7 @@ use super::decode::ValueError;
 use super::effect::Emit;
 use super::line::{HEADER, Line, LineError, Query, Request, read};
 use super::{header, print};
-use crate::allocator::{Allocator, Hierarchical, Snapshot, SnapshotError};
+use crate::allocator::{Allocator, Hierarchical, Snapshot, SnapshotError, SorterChoice};
 use crate::master::{CommandError, Config, Emitted, Explanation, Master, State};
 use crate::time::Time;
 
@@ -211,6 +211,11 @@ pub(super) fn run_line<A: Allocator>(
         Err(error) if is_header && is_first => return Err(LineError::Configuration(error)),
         Ok(Request::Configure(config)) => {
             match start {
+                Some(_) if matches!(config.sorter, SorterChoice::Missing(_)) => {
+                    let (kind, found) = ("a sorter", "other".into());
+                    let expected = "drf, hdrf or random; one's own is given with the master";
+                    return Err(LineError::Configuration(ValueError::UnknownName { kind, found, expected }));
+                }
                 Some(start) => *master = (start.configured)(*config),
                 None => check_configuration(&config, master.config())?,
             }

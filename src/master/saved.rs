@@ -13,7 +13,9 @@ use super::recovery::Expected;
 use super::tasks::Tasks;
 use super::{Config, Master};
 use crate::agent::Agent;
-use crate::allocator::{Allocator, Contents, Hierarchical, Holding, Snapshot, SnapshotError, check_count};
+use crate::allocator::{
+    Allocator, Contents, Hierarchical, Holding, Snapshot, SnapshotError, SorterChoice, check_count,
+};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::time::Time;
@@ -57,12 +59,16 @@ impl Master {
     ///
     /// # Errors
     ///
-    /// Those of [`Master::restore_with`].
+    /// Those of [`Master::restore_with`]; [`SnapshotError::Unknown`] for a sorter of one's own, which `restore_with` is given.
     pub fn restore(snapshot: Snapshot) -> Result<Self, SnapshotError> {
-        Self::restore_with(snapshot, |config| {
+        let master = Self::restore_with(snapshot, |config| {
             let (options, sorter) = (config.options.clone(), config.sorter.clone());
             Hierarchical::new(options, sorter.clone(), sorter.within_roles())
-        })
+        })?;
+        if matches!(master.config.sorter, SorterChoice::Missing(_)) {
+            return Err(SnapshotError::Unknown { kind: "the sorter", id: "other".into() });
+        }
+        Ok(master)
     }
 }
 

@@ -15,8 +15,12 @@ pub enum SorterChoice {
     Hdrf(Hdrf),
     /// A weighted shuffle.
     Random(Random),
-    /// One's own. A journal cannot name it.
+    /// One's own. A journal or a snapshot only says that there is one.
     Other(Box<dyn Sorter>),
+    /// One's own that a journal or a snapshot was written with, and that its reader has not been given: DRF stands in for it.
+    /// [`Replay::new`](crate::journal::Replay::new) and [`Master::restore`](crate::Master::restore) refuse it, since what
+    /// follows would be decided otherwise; `with_master` and `restore_with` are given the sorter.
+    Missing(Drf),
 }
 
 impl Default for SorterChoice {
@@ -61,7 +65,7 @@ impl SorterChoice {
     #[must_use]
     pub fn within_roles(&self) -> Self {
         match self {
-            Self::Drf(_) | Self::Hdrf(_) => Self::default(),
+            Self::Drf(_) | Self::Hdrf(_) | Self::Missing(_) => Self::default(),
             Self::Random(random) => Self::Random(random.clone()),
             Self::Other(other) => Self::Other(other.clone()),
         }
@@ -69,7 +73,7 @@ impl SorterChoice {
 
     fn chosen(&mut self) -> &mut dyn Sorter {
         match self {
-            Self::Drf(drf) => drf,
+            Self::Drf(drf) | Self::Missing(drf) => drf,
             Self::Hdrf(hdrf) => hdrf,
             Self::Random(random) => random,
             Self::Other(other) => &mut **other,
@@ -102,7 +106,7 @@ impl Sorter for SorterChoice {
 
     fn asks_for_demand(&self) -> bool {
         match self {
-            Self::Drf(_) | Self::Random(_) => false,
+            Self::Drf(_) | Self::Random(_) | Self::Missing(_) => false,
             Self::Hdrf(_) => true,
             Self::Other(other) => other.asks_for_demand(),
         }
@@ -114,14 +118,14 @@ impl Sorter for SorterChoice {
 
     fn keeps_times(&self) -> bool {
         match self {
-            Self::Drf(_) | Self::Hdrf(_) | Self::Random(_) => false,
+            Self::Drf(_) | Self::Hdrf(_) | Self::Random(_) | Self::Missing(_) => false,
             Self::Other(other) => other.keeps_times(),
         }
     }
 
     fn draws(&self) -> bool {
         match self {
-            Self::Drf(_) | Self::Hdrf(_) => false,
+            Self::Drf(_) | Self::Hdrf(_) | Self::Missing(_) => false,
             Self::Random(_) => true,
             Self::Other(other) => other.draws(),
         }
