@@ -202,7 +202,9 @@ impl<A: Allocator> Delivery<A> {
     ///
     /// [`CommandError`] when the master rejects it.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
-        self.advance(at);
+        if at > self.now() {
+            self.advance(at); // what is due now, the master runs before the command
+        }
         let result = self.run(command, Closed::Disconnected);
         self.disconnect_slow();
         result
@@ -288,7 +290,9 @@ impl<A: Allocator> Delivery<A> {
             self.route();
             self.disconnect_slow();
         }
-        let _ = self.master.advance(at.max(self.now()));
+        if at > self.now() {
+            let _ = self.master.advance(at); // nothing is due
+        }
     }
 
     /// Notes that this command and all before it are stored: their messages may leave. Only if messages
