@@ -339,7 +339,7 @@ pub enum Change<'a> {
     SetAgentActive {
         /// The agent.
         agent: &'a AgentId,
-        /// Whether it may be offered.
+        /// True if it may be offered.
         active: bool,
     },
     /// A framework has come.
@@ -357,7 +357,7 @@ pub enum Change<'a> {
     SetFrameworkActive {
         /// The framework.
         framework: &'a FrameworkId,
-        /// Whether it may be offered something.
+        /// True if it may be offered something.
         active: bool,
     },
     /// A framework wants no offers under some of its roles.

@@ -84,7 +84,7 @@ pub struct Delivery<A = Hierarchical> {
     inverse_offers: Batches<InverseOffer>,
     /// The time of the last message.
     moment: Time,
-    /// The call that is being handled, if it is one of which a part may be refused.
+    /// The call that is being handled, or was last: the master may refuse it, or a part of it.
     call: Option<Call>,
     handled: u64,
     /// The number of the last command that is stored; the largest number if messages are not held.
@@ -98,7 +98,7 @@ pub struct Delivery<A = Hierarchical> {
     named: u64,
 }
 
-/// What waits for a framework.
+/// A message, or the number of a batch of offers that becomes one.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 enum ToFramework {
@@ -150,7 +150,8 @@ impl<A: Allocator> Delivery<A> {
     }
 
     /// Bounds each queue: a framework or an agent whose untaken messages cost more than `limit` is disconnected. The unit is
-    /// the caller's: bytes, for example. Without this each part costs 1, and the limit is [`Self::MAX_QUEUED`].
+    /// the caller's: bytes, for example. Without this each part costs 1, and the limit is [`Self::MAX_QUEUED`]. Messages that
+    /// [are held](Self::holding) count, too: the limit bounds how far storage may fall behind.
     ///
     /// # Examples
     ///
@@ -202,12 +203,17 @@ impl<A: Allocator> Delivery<A> {
     ///
     /// [`CommandError`] when the master rejects it.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
+        let result = self.run_at(at, command);
+        self.disconnect_slow();
+        result
+    }
+
+    /// Runs a command, but disconnects nobody who is slow.
+    fn run_at(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
         if at > self.now() {
             self.advance(at); // what is due now, the master runs before the command
         }
-        let result = self.run(command, Closed::Disconnected);
-        self.disconnect_slow();
-        result
+        self.run(command, Closed::Disconnected)
     }
 
     /// Runs a command now. A connection that it breaks is closed for that reason.
@@ -217,9 +223,7 @@ impl<A: Allocator> Delivery<A> {
         if let Some(recorded) = &mut self.recorded {
             recorded.push_back(Recorded { number: self.handled, at, command: command.clone() });
         }
-        if let Command::Call(_, call @ Call::Accept(_)) = &command {
-            self.call = Some(call.clone());
-        }
+        self.call = if let Command::Call(_, call) = &command { Some(call.clone()) } else { None };
         let change = Change::of(&command);
         let result = self.master.handle(at, command);
         let change = change.filter(|_| result.is_ok());
@@ -230,7 +234,6 @@ impl<A: Allocator> Delivery<A> {
         if let Some(change) = change {
             self.end(change, broken);
         }
-        self.call = None;
         result
     }
 
@@ -242,21 +245,22 @@ impl<A: Allocator> Delivery<A> {
     ///
     /// [`CommandError`] when the master rejects the call, to be logged. Over the v1 API it is no error of the request.
     pub fn call(&mut self, at: Time, framework: &FrameworkId, call: Call) -> Result<(), CommandError> {
-        let call = judged_each(call);
-        let error = match self.handle(at, Command::Call(framework.clone(), call.clone())) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
+        let result = self.run_at(at, Command::Call(framework.clone(), judged_each(call)));
+        let result = match (result, self.call.take()) {
+            (Err(CommandError::UnknownTask { .. }), Some(Call::Kill(kill))) => {
+                let unknown = TaskRef { task: kill.task, agent: kill.agent };
+                self.run(Command::Call(framework.clone(), Call::Reconcile(Some(vec![unknown]))), Closed::Disconnected)
+            }
+            (Err(error), Some(call)) => {
+                let rejected = FrameworkMessage::Rejected(Rejected::new(call, error.to_string()));
+                self.begin_moment(self.now());
+                self.tell(framework, self.now(), rejected);
+                Err(error)
+            }
+            (result, _) => result,
         };
-        if let (CommandError::UnknownTask { .. }, Call::Kill(kill)) = (&error, &call) {
-            let mut unknown = TaskRef::from(kill.task.clone());
-            unknown.agent.clone_from(&kill.agent);
-            return self.handle(at, Command::Call(framework.clone(), Call::Reconcile(Some(vec![unknown]))));
-        }
-        let rejected = FrameworkMessage::Rejected(Rejected::new(call, error.to_string()));
-        self.begin_moment(self.now());
-        self.tell(framework, self.now(), rejected);
         self.disconnect_slow();
-        Err(error)
+        result
     }
 
     /// Subscribes a framework: a new one, one that comes back, or another instance of one, whose connection then ends with

@@ -269,7 +269,7 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 pub struct Timer {
     /// The time at which it is due.
     pub at: Time,
-    /// What the scheduler has set it for; 0 if it did not say.
+    /// The number by which the scheduler knows its purpose; 0 if it gave none.
     pub token: u64,
 }
 

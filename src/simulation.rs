@@ -4,7 +4,7 @@
 //! the same input always gives the same run. [`Cluster::run_paced`] calls back before each jump, so that a caller with a
 //! clock can make the same run in real time.
 //!
-//! What can go wrong, can go wrong here: schedulers and masters fail over ([`Cluster::fail_over`],
+//! Faults can be injected: schedulers and masters fail over ([`Cluster::fail_over`],
 //! [`Cluster::fail_master`]), agents are cut off ([`Cluster::partition`], [`Cluster::heal`]) or lost, executors end, and
 //! messages are lost, late, doubled or out of order ([`Cluster::with_network`]).
 

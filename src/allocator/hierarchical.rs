@@ -160,7 +160,7 @@ impl Default for Hierarchical {
     }
 }
 
-/// What an allocator is told. The methods do what each [`Change`] says.
+/// The changes that an allocator is told, a method for each [`Change`].
 impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Adds an agent, parts of which tasks may hold already. The frameworks of the tasks may be unknown:
     /// the resources of their tasks are not available, and count in no share.

@@ -21,8 +21,7 @@ pub struct AllocatorMetrics {
     pub frameworks: usize,
     /// The live refusals (the sum of `allocator/mesos/offer_filters/roles/<role>/active`).
     pub refusals: usize,
-    /// Whether the next allocation of all agents could make an offer: what Mesos' `allocator/mesos/event_queue_dispatches` is
-    /// looked at for.
+    /// True if the next allocation of all agents could make an offer.
     pub has_pending: bool,
     /// By name, what all agents have (`allocator/mesos/resources/<name>/total`).
     pub total: Quantities,
@@ -81,9 +80,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
         };
         for account in ledger.accounts() {
             metrics.agents += 1;
-            add(&mut metrics.total, &account.total().quantities());
-            add(&mut metrics.offered_or_allocated, &account.offered().quantities());
-            add(&mut metrics.offered_or_allocated, &account.allocated().quantities());
+            metrics.total += &account.total().quantities();
+            metrics.offered_or_allocated += &account.offered().quantities();
+            metrics.offered_or_allocated += &account.allocated().quantities();
         }
         metrics.roles = self.roles().into_iter().map(RoleMetrics::from).collect();
         metrics
@@ -93,14 +92,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Hierarchical<R, F> {
 impl From<super::RoleAccount> for RoleMetrics {
     fn from(account: super::RoleAccount) -> Self {
         let super::RoleAccount { role, share, held, quota, .. } = account;
-        let lacking = |(name, guarantee): (&str, crate::resources::Scalar)| {
-            (name.to_owned(), guarantee.saturating_sub(held.amount(name)))
-        };
-        let below_guarantee = quota.guarantees.iter().map(lacking).collect();
+        let below_guarantee = held.missing(&quota.guarantees);
         Self { role, share, held, quota, below_guarantee }
     }
-}
-
-fn add(sum: &mut Quantities, more: &Quantities) {
-    more.iter().for_each(|(name, amount)| sum.add(name, amount));
 }

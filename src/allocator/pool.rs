@@ -89,7 +89,7 @@ pub struct Grants {
     pub granted: Vec<(ClaimId, Lease)>,
 }
 
-/// What a pool has and holds.
+/// Counters and sums of a pool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolTotals {

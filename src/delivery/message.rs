@@ -20,7 +20,8 @@ pub struct Envelope<To, Message> {
     /// The recipient.
     pub to: To,
     /// The number of the recipient's connection: each [`Event::Subscribed`] and each [`AgentMessage::Registered`] begins one
-    /// with a higher number, and ends those before it. It is 0 for a recipient that was connected from the start.
+    /// with a higher number, and ends those before it; so does [`Command::ActivateFramework`] after a break. It is 0 for a
+    /// recipient that was connected from the start.
     pub connection: u64,
     /// The time of the command or timer that caused the message.
     pub at: Time,

@@ -53,7 +53,7 @@ struct Queue<M> {
     messages: VecDeque<Queued<M>>,
     /// The number of messages at the end that are late messages of the present moment.
     late: usize,
-    /// What the messages cost, and what was charged beside them.
+    /// The cost of the messages, and of what was charged beside them.
     cost: u64,
     /// The number of the next entries of this filling that have no message.
     skips: usize,

@@ -16,11 +16,11 @@ use crate::time::{Time, TimeError};
 pub struct Entry {
     /// The time of the line; `None` means that of the line before, which is 0 for the first line.
     pub at: Option<Time>,
-    /// What the line asks for.
+    /// The request.
     pub request: Request,
 }
 
-/// What a line of a journal asks for.
+/// The request of a line of a journal.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Request {

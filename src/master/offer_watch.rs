@@ -51,7 +51,7 @@ impl EndedOffer {
     }
 }
 
-/// What is told of offers while somebody watches them.
+/// The record of offers while somebody watches them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OfferWatch {
     ended: VecDeque<EndedOffer>,

@@ -73,7 +73,7 @@ pub struct Agents {
 struct Registered {
     agent: Arc<Agent>,
     tasks: IndexMap<(FrameworkId, TaskId), Live>,
-    /// Whether its connection is cut.
+    /// True while its connection is cut.
     is_cut: bool,
     /// The reports that wait for the connection.
     unsent: Vec<Command>,

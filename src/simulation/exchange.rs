@@ -5,7 +5,7 @@ use super::{Arrival, Cluster, Scheduled};
 use crate::allocator::Allocator;
 use crate::delivery::{Closed, Envelope, FrameworkMessage};
 use crate::id::FrameworkId;
-use crate::scheduler::{self, Calls, Rejected, Scheduler};
+use crate::scheduler::{self, Calls, Scheduler};
 
 impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Sends all messages to agents.
@@ -128,11 +128,10 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         }
         for call in calls.into_vec() {
             let Some(member) = self.members.get(framework) else { return };
-            match self.transport.call(&member.dialect, framework, call.clone()) {
+            match self.transport.call(&member.dialect, framework, call) {
                 Ok(call) => self.send(Arrival::FromScheduler(framework.clone(), call)),
-                Err(error) => {
-                    let rejected = FrameworkMessage::Rejected(Rejected::new(call, error.to_string()));
-                    self.injected.push_back((framework.clone(), rejected));
+                Err(rejected) => {
+                    self.injected.push_back((framework.clone(), FrameworkMessage::Rejected(*rejected)));
                 }
             }
         }

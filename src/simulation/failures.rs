@@ -1,4 +1,4 @@
-//! What goes wrong: masters that fail over, agents that are cut off, and a network that is not perfect.
+//! Faults: masters that fail over, agents that are cut off, and a network that is not perfect.
 
 use super::network::{Crossing, Fate};
 use super::{Arrival, Cluster, NotInCluster, Scheduled};

@@ -21,7 +21,7 @@ pub enum Crossing<'a> {
     Report(&'a AgentId, &'a Command),
 }
 
-/// What becomes of a message.
+/// The fate of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {

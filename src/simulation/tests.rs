@@ -37,6 +37,10 @@ impl Scheduler for Recorder {
     fn rejected(&mut self, rejected: Rejected, _: &mut Calls) {
         self.recorded.push(rejected.to_string());
     }
+
+    fn error(&mut self, message: String, _: &mut Calls) {
+        self.recorded.push(format!("the end: {message}"));
+    }
 }
 
 fn cluster() -> Cluster<Recorder> {
@@ -314,4 +318,14 @@ fn timers_bring_their_tokens() {
     assert!(cluster.run_until_idle(Time::from_secs(9)));
     let (one, two) = (Time::from_secs(1), Time::from_secs(2));
     assert_eq!(cluster.scheduler_mut(&"f".into()).unwrap().due, [(0, one), (7, two), (5, two)]);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_ends_no_subscription() {
+    let mut cluster = cluster().through_json();
+    cluster.run_until(Time::ZERO);
+    let before = recorded(&cluster);
+    cluster.deliver(&"f".into(), Event::Unknown(serde_json::Map::new())).unwrap();
+    cluster.run_until(Time::ZERO);
+    assert_eq!(recorded(&cluster), before);
 }

@@ -2,8 +2,9 @@
 
 use crate::executor as executors;
 use crate::id::{ExecutorId, FrameworkId};
-use crate::scheduler::{Call, Event};
+use crate::scheduler::{Call, Event, Rejected};
 use crate::v1::{Dialect, ExecutorCall, Message, SchedulerCall, V1Error};
+use serde_json::Value as Json;
 
 /// Passes messages on as they are, or encodes and decodes them as a connection would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,14 +22,32 @@ impl Transport {
         }
     }
 
-    /// Carries an event to a scheduler. One that cannot be decoded becomes an error event.
+    /// Carries an event to a scheduler. One that cannot be decoded arrives as an unknown event with its JSON.
     pub(super) fn event(self, dialect: &Dialect, event: Event) -> Event {
-        self.pass(dialect, event).unwrap_or_else(|error| Event::Error(error.to_string()))
+        match self {
+            Self::InMemory => event,
+            Self::Json => {
+                let json = dialect.encode(&event);
+                let unreadable = |error: V1Error| {
+                    let error = error.to_string();
+                    Event::Unknown([("unreadable", &json), ("error", &error)].map(field).into_iter().collect())
+                };
+                dialect.decode(&json).unwrap_or_else(unreadable)
+            }
+        }
     }
 
-    /// Carries a call to the master.
-    pub(super) fn call(self, dialect: &Dialect, framework: &FrameworkId, call: Call) -> Result<Call, V1Error> {
-        Ok(self.pass(dialect, SchedulerCall::new(framework.clone(), call))?.call)
+    /// Carries a call to the master. One that cannot be decoded is rejected.
+    pub(super) fn call(self, dialect: &Dialect, framework: &FrameworkId, call: Call) -> Result<Call, Box<Rejected>> {
+        match self {
+            Self::InMemory => Ok(call),
+            Self::Json => {
+                let sent = SchedulerCall::new(framework.clone(), call);
+                let arrived = dialect.decode(dialect.encode(&sent));
+                let arrived = arrived.map(|arrived: SchedulerCall| arrived.call);
+                arrived.map_err(|error| Box::new(Rejected::new(sent.call, error.to_string())))
+            }
+        }
     }
 
     /// Carries an event to an executor. One that cannot be decoded becomes an error event.
@@ -46,4 +65,8 @@ impl Transport {
     ) -> Result<executors::Call, V1Error> {
         Ok(self.pass(dialect, ExecutorCall::new(framework.clone(), executor.clone(), call))?.call)
     }
+}
+
+fn field((name, text): (&str, &String)) -> (String, Json) {
+    (name.to_owned(), Json::String(text.clone()))
 }

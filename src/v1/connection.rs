@@ -172,7 +172,7 @@ impl HttpRequest {
     }
 }
 
-/// What comes out of a connection. `C` are its calls, `E` its events.
+/// An output of a connection. `C` are its calls, `E` its events.
 ///
 /// The list is complete on purpose: a program that matches all of it overlooks nothing.
 #[derive(Debug, Clone, PartialEq)]

@@ -23,7 +23,7 @@ pub(in crate::allocator) struct Account {
     /// If there is one live offer: the member that it was made to.
     pub(super) offered_to: MemberIx,
     pub(super) has_gpus: bool,
-    /// Whether the total contains all that is held. If so, what is released becomes available without a look at the rest.
+    /// True if the total contains all that is held: then released resources become available without a look at the rest.
     pub(super) is_covered: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Base {
 pub(super) enum TaskFault {
     /// A task holds more than is left of the offers.
     TooLarge(Shortfall),
-    /// What tasks hold cannot be added up.
+    /// The resources of the tasks cannot be added up.
     Uncountable(SumError),
 }
 
@@ -79,7 +79,7 @@ impl Account {
         account
     }
 
-    /// The agent's metadata. Its present total is [`total`](Self::total).
+    /// Returns the agent's metadata. Its present total is [`total`](Self::total).
     pub(in crate::allocator) fn agent(&self) -> &Arc<Agent> {
         &self.base.agent
     }
@@ -90,7 +90,7 @@ impl Account {
         self.order
     }
 
-    /// Whether the agent may be offered at all.
+    /// Returns whether the agent may be offered at all.
     #[inline]
     pub(in crate::allocator) fn is_active(&self) -> bool {
         self.is_active
@@ -128,7 +128,7 @@ impl Account {
         if self.is_covered { None } else { self.base.overcommitted.clone() }
     }
 
-    /// Whether the agent has gpus, in use or not.
+    /// Returns whether the agent has gpus, in use or not.
     pub(in crate::allocator) fn has_gpus(&self) -> bool {
         self.has_gpus
     }

@@ -111,7 +111,7 @@ pub enum Denied {
     },
 }
 
-/// What prevents a claim on an agent.
+/// A check that a claim fails on an agent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DenialReason {

@@ -29,7 +29,7 @@ pub(super) struct Quote {
     pub(super) taken: Resources,
 }
 
-/// What prevents a claim, by the number of agents.
+/// The checks that a claim fails, each with the number of agents.
 pub(super) type Reasons = Vec<(DenialReason, usize)>;
 
 impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {

@@ -28,7 +28,7 @@ pub(in crate::allocator) struct SavedAccount {
     /// The total, unless it is what the agent has registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     total: Option<Resources>,
-    /// What is available, if it prints otherwise than what follows from the rest: disks keep their mounts.
+    /// The available resources, if they print otherwise than those that follow from the rest: disks keep their mounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     available: Option<Resources>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
