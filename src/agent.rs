@@ -3,9 +3,9 @@
 use crate::attributes::{AttributeValue, Attributes};
 use crate::id::AgentId;
 use crate::resources::Resources;
+use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// The fault domain of a machine: machines of one domain tend to fail together.
@@ -14,9 +14,9 @@ use std::time::Duration;
 #[expect(clippy::exhaustive_structs, reason = "a fault domain is a region and a zone")]
 pub struct Domain {
     /// The region, such as a data centre.
-    pub region: SmolStr,
+    pub region: Text,
     /// The zone within the region.
-    pub zone: SmolStr,
+    pub zone: Text,
 }
 
 /// A maintenance window of an agent.
@@ -46,7 +46,7 @@ pub struct Agent {
     /// The id.
     pub id: AgentId,
     /// The host name; by default the id.
-    pub hostname: SmolStr,
+    pub hostname: Text,
     /// The total resources.
     pub resources: Resources,
     /// The attributes.
@@ -69,14 +69,14 @@ impl Agent {
 
     /// Sets the host name.
     #[must_use]
-    pub fn hostname(mut self, hostname: impl Into<SmolStr>) -> Self {
+    pub fn hostname(mut self, hostname: impl Into<Text>) -> Self {
         self.hostname = hostname.into();
         self
     }
 
     /// Adds an attribute.
     #[must_use]
-    pub fn attribute(mut self, name: impl Into<SmolStr>, value: impl Into<AttributeValue>) -> Self {
+    pub fn attribute(mut self, name: impl Into<Text>, value: impl Into<AttributeValue>) -> Self {
         self.attributes.push(name, value);
         self
     }
@@ -90,7 +90,7 @@ impl Agent {
 
     /// Sets the fault domain.
     #[must_use]
-    pub fn domain(mut self, region: impl Into<SmolStr>, zone: impl Into<SmolStr>) -> Self {
+    pub fn domain(mut self, region: impl Into<Text>, zone: impl Into<Text>) -> Self {
         self.domain = Some(Domain { region: region.into(), zone: zone.into() });
         self
     }

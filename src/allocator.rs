@@ -48,10 +48,10 @@ use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
 use crate::resources::{Quantities, Resource, Resources, Shortfall, SumError};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -189,7 +189,7 @@ pub enum AllocatorError {
         /// The agent whose total would be too much.
         agent: AgentId,
         /// The resource's name.
-        name: SmolStr,
+        name: Text,
     },
     /// Two tasks of an agent hold the same port, or the same member of a set.
     #[error("two tasks of agent {agent} hold some of {resource}")]
@@ -382,7 +382,7 @@ pub enum Change<'a> {
         weight: Weight,
     },
     /// The hosts that may be offered; none = all.
-    SetWhitelist(Option<&'a [SmolStr]>),
+    SetWhitelist(Option<&'a [Text]>),
     /// Offers have ended: tasks hold part of them from now on, the rest is available again.
     EndOffers(EndedOffers<'a>),
     /// A task has ended: what it held is available again.

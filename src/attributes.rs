@@ -2,10 +2,10 @@
 
 use crate::json::Object;
 use crate::resources::{Ranges, Set, parse_ranges, parse_set};
+use crate::text::Text;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,7 +20,7 @@ pub enum AttributeValue {
     /// A set of names.
     Set(Set),
     /// Any text.
-    Text(SmolStr),
+    Text(Text),
 }
 
 impl FromStr for AttributeValue {
@@ -74,7 +74,7 @@ impl fmt::Display for AttributeValue {
 #[non_exhaustive]
 pub struct Attribute {
     /// The name; several attributes may have the same name.
-    pub name: SmolStr,
+    pub name: Text,
     /// The value.
     pub value: AttributeValue,
 }
@@ -137,7 +137,7 @@ impl Attributes {
     }
 
     /// Appends an attribute.
-    pub fn push(&mut self, name: impl Into<SmolStr>, value: impl Into<AttributeValue>) {
+    pub fn push(&mut self, name: impl Into<Text>, value: impl Into<AttributeValue>) {
         self.0.push(Attribute { name: name.into(), value: value.into() });
     }
 
@@ -200,7 +200,7 @@ impl fmt::Display for Attributes {
 /// A v1 `Attribute` object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct V1Attribute {
-    name: SmolStr,
+    name: Text,
     #[serde(flatten)]
     value: V1Value,
 }
@@ -228,12 +228,12 @@ struct V1Ranges {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Set {
     #[serde(default)]
-    item: Vec<SmolStr>,
+    item: Vec<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Text {
-    value: SmolStr,
+    value: Text,
 }
 
 impl From<V1Attribute> for Attribute {

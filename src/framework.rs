@@ -8,9 +8,9 @@ use crate::id::FrameworkId;
 use crate::name::{self, NameError};
 use crate::resources::Quantities;
 use crate::role::Role;
+use crate::text::Text;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub struct Framework {
     /// The id; empty until a master assigns one.
     pub id: FrameworkId,
     /// The name for people.
-    pub name: Option<SmolStr>,
+    pub name: Option<Text>,
     /// The roles that it takes resources for, without duplicates.
     pub roles: Vec<Role>,
     /// The capabilities.
@@ -125,9 +125,9 @@ pub struct Framework {
     /// True if its tasks outlive a broken connection of their agent, which keeps them on disk.
     pub checkpoint: bool,
     /// The principal that it authenticates as.
-    pub principal: Option<SmolStr>,
+    pub principal: Option<Text>,
     /// The user that its tasks run as, unless they name another.
-    pub user: Option<SmolStr>,
+    pub user: Option<Text>,
     /// Further fields by their Mesos names (`hostname`, `webui_url`, `labels`, ...), unchanged.
     pub details: Map<String, Json>,
 }

@@ -1,7 +1,7 @@
 //! Identifiers: a newtype for each kind, so that the compiler keeps them apart.
 
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::fmt;
@@ -15,7 +15,7 @@ use std::str::FromStr;
 )]
 pub struct IdError {
     /// The text.
-    pub found: SmolStr,
+    pub found: Text,
 }
 
 /// Checks an id that names a directory on an agent (Mesos, `common/validation.cpp`).
@@ -49,11 +49,11 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(SmolStr);
+        pub struct $name(Text);
 
         impl $name {
             /// Makes an id from any text. Texts of up to 23 bytes are stored inline.
-            pub fn new(id: impl Into<SmolStr>) -> Self {
+            pub fn new(id: impl Into<Text>) -> Self {
                 Self(id.into())
             }
 

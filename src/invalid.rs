@@ -1,7 +1,7 @@
 //! [`InvalidForm`]: a value that was given in an invalid form.
 
+use crate::text::Text;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 
 /// A value that cannot be read, as it was given, with the error.
 ///
@@ -13,13 +13,13 @@ pub struct InvalidForm {
     /// The JSON of the value.
     pub given: Json,
     /// The error.
-    pub error: SmolStr,
+    pub error: Text,
 }
 
 impl InvalidForm {
     /// Keeps a value with the error in it.
     #[must_use]
-    pub fn new(given: impl Into<Json>, error: impl Into<SmolStr>) -> Self {
+    pub fn new(given: impl Into<Json>, error: impl Into<Text>) -> Self {
         Self { given: given.into(), error: error.into() }
     }
 }

@@ -63,6 +63,7 @@ mod role;
 pub mod scheduler;
 pub mod simulation;
 mod task;
+mod text;
 mod time;
 mod uuid;
 pub mod v1;
@@ -112,5 +113,6 @@ pub use resources::{
 pub use role::{Role, RoleError, RoleFault};
 pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Scheduler, TaskRef, Timer};
 pub use task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
+pub use text::Text;
 pub use time::{Time, TimeError};
 pub use uuid::{Uuid, UuidError};

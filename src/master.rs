@@ -38,6 +38,7 @@ use crate::agent::Agent;
 use crate::allocator::{Allocator, Change, Hierarchical, Options, SorterChoice};
 use crate::id::{AgentId, FrameworkId};
 use crate::scheduler::Call;
+use crate::text::Text;
 use crate::time::Time;
 use absent::Absent;
 use agents::Inactive;
@@ -51,7 +52,6 @@ use offer_watch::OfferWatch;
 use offers::Offers;
 use recent::Recent;
 use recovery::Expected;
-use smol_str::SmolStr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ pub struct Config {
     /// The order in which roles, and the frameworks of each role, are offered resources.
     pub sorter: SorterChoice,
     /// The text before the ids of offers and inverse offers: with one of its own for each leader, an id is never used twice.
-    pub id_prefix: SmolStr,
+    pub id_prefix: Text,
     /// The numbers of removed frameworks, absent agents and their tasks that the master remembers.
     pub remembered: Remembered,
 }
@@ -126,7 +126,7 @@ impl Config {
 
     /// Sets the text before the ids of offers and inverse offers.
     #[must_use]
-    pub fn id_prefix(mut self, prefix: impl Into<SmolStr>) -> Self {
+    pub fn id_prefix(mut self, prefix: impl Into<Text>) -> Self {
         self.id_prefix = prefix.into();
         self
     }
@@ -190,7 +190,7 @@ impl Default for Config {
             offer_timeout: None,
             options: Options::default(),
             sorter: SorterChoice::default(),
-            id_prefix: SmolStr::default(),
+            id_prefix: Text::default(),
             remembered: Remembered::default(),
         }
     }

@@ -13,9 +13,9 @@ use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId};
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::Task;
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub struct Offer {
     /// The agent.
     pub agent: AgentId,
     /// The host name of the agent.
-    pub hostname: SmolStr,
+    pub hostname: Text,
     /// The offered resources.
     pub resources: Resources,
     /// The attributes of the agent.

@@ -32,8 +32,8 @@ pub(crate) use take::Served;
 pub(crate) use text::{Written, parse_ranges, parse_set};
 
 use crate::role::Role;
+use crate::text::Text;
 use items::Items;
-use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
@@ -367,19 +367,19 @@ pub struct ResourcesBuilder {
 impl ResourcesBuilder {
     /// Adds an unreserved scalar, such as cpus or MB of memory.
     #[must_use]
-    pub fn scalar(self, name: impl Into<SmolStr>, amount: Scalar) -> Self {
+    pub fn scalar(self, name: impl Into<Text>, amount: Scalar) -> Self {
         self.resource(Resource::new(name, Value::Scalar(amount)))
     }
 
     /// Adds an unreserved range of numbers, such as ports; an empty range is ignored.
     #[must_use]
-    pub fn range(self, name: impl Into<SmolStr>, numbers: std::ops::RangeInclusive<u64>) -> Self {
+    pub fn range(self, name: impl Into<Text>, numbers: std::ops::RangeInclusive<u64>) -> Self {
         self.resource(Resource::new(name, Value::Ranges(Ranges::from_iter([numbers]))))
     }
 
     /// Adds an unreserved set of names.
     #[must_use]
-    pub fn set<S: Into<SmolStr>>(self, name: impl Into<SmolStr>, members: impl IntoIterator<Item = S>) -> Self {
+    pub fn set<S: Into<Text>>(self, name: impl Into<Text>, members: impl IntoIterator<Item = S>) -> Self {
         self.resource(Resource::new(name, Value::Set(members.into_iter().collect())))
     }
 

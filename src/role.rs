@@ -1,7 +1,7 @@
 //! [`Role`]: the path to which resources are allocated.
 
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
@@ -25,8 +25,8 @@ use std::str::FromStr;
 /// # Ok::<(), apportion::RoleError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "SmolStr", into = "SmolStr")]
-pub struct Role(SmolStr);
+#[serde(try_from = "Text", into = "Text")]
+pub struct Role(Text);
 
 /// Text that is not a valid [`Role`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ pub struct Role(SmolStr);
 #[error("{found:?} is not a role: {why}")]
 pub struct RoleError {
     /// The text.
-    pub found: SmolStr,
+    pub found: Text,
     /// The rule that it violates.
     pub why: RoleFault,
 }
@@ -69,7 +69,7 @@ impl Role {
     /// # Errors
     ///
     /// [`RoleError`] if the path violates a rule of role names.
-    pub fn new(path: impl Into<SmolStr>) -> Result<Self, RoleError> {
+    pub fn new(path: impl Into<Text>) -> Result<Self, RoleError> {
         let path = path.into();
         match find_fault(&path) {
             Some(why) => Err(RoleError { found: path, why }),
@@ -96,7 +96,7 @@ impl Role {
 
     /// Iterates over the ancestors of the role, the parent first; a top-level role has none.
     pub fn ancestors(&self) -> impl Iterator<Item = Self> {
-        self.paths_to_top().skip(1).map(|path| Self(SmolStr::new(path)))
+        self.paths_to_top().skip(1).map(|path| Self(Text::new(path)))
     }
 
     /// Iterates over the paths of the role and its ancestors, from the role up to the top level.
@@ -142,7 +142,7 @@ fn find_fault(path: &str) -> Option<RoleFault> {
 
 impl Default for Role {
     fn default() -> Self {
-        Self(SmolStr::new_static("*"))
+        Self(Text::new_static("*"))
     }
 }
 
@@ -184,15 +184,15 @@ impl FromStr for Role {
     }
 }
 
-impl TryFrom<SmolStr> for Role {
+impl TryFrom<Text> for Role {
     type Error = RoleError;
 
-    fn try_from(path: SmolStr) -> Result<Self, RoleError> {
+    fn try_from(path: Text) -> Result<Self, RoleError> {
         Self::new(path)
     }
 }
 
-impl From<Role> for SmolStr {
+impl From<Role> for Text {
     fn from(role: Role) -> Self {
         role.0
     }

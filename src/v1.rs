@@ -54,10 +54,9 @@ use crate::json;
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, ResourceError, Resources, ScalarError, SumError};
 use crate::role::{Role, RoleError};
-use crate::{executor as executors, scheduler};
+use crate::{Text, executor as executors, scheduler};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 
 /// The variant of v1 JSON that a framework reads and writes, as its capabilities determine.
 ///
@@ -240,7 +239,7 @@ pub enum V1Error {
         /// The task.
         task: TaskId,
         /// The reason.
-        error: SmolStr,
+        error: Text,
     },
     /// A resource is invalid.
     #[error(transparent)]

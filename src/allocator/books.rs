@@ -33,9 +33,9 @@ use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::resources::{Quantities, Resources};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// The accounts of agents, of the members of roles, and of quota, kept in step.
@@ -81,7 +81,7 @@ impl Portion {
 
 impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     /// Opens the books of an empty cluster; resources of the names in `excluded` count for no share.
-    pub(super) fn new(role_sorter: R, member_sorter: F, excluded: &[SmolStr]) -> Self {
+    pub(super) fn new(role_sorter: R, member_sorter: F, excluded: &[Text]) -> Self {
         let mut names = ResourceNames::default();
         let excluded = excluded.iter().map(|name| names.retain(name)).collect();
         Self {

@@ -22,9 +22,9 @@ use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) struct Explanation<R, F> {
 }
 
 /// Reasons of several agents, grouped as [`Reason::group`] says: each with the number of agents.
-type Groups = BTreeMap<(u8, SmolStr, SmolStr), (Reason, usize)>;
+type Groups = BTreeMap<(u8, Text, Text), (Reason, usize)>;
 
 /// The state of an agent that the outcome of a trial depends on: agents with equal states have the same outcome.
 struct Trial {

@@ -21,10 +21,10 @@ use crate::id::{AgentId, FrameworkId};
 use crate::offer::Conversion;
 use crate::resources::{Resource, Resources};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexSet;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -328,7 +328,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     /// Sets the hosts that may be offered; none = all.
-    pub fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
+    pub fn set_whitelist(&mut self, hostnames: Option<Vec<Text>>) {
         self.rules.whitelist = hostnames.map(IndexSet::from_iter);
         self.books.mark_all_dirty();
     }
@@ -421,7 +421,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
                 Ok(())
             }
             Change::SetWhitelist(hostnames) => {
-                self.set_whitelist(hostnames.map(<[SmolStr]>::to_vec));
+                self.set_whitelist(hostnames.map(<[Text]>::to_vec));
                 Ok(())
             }
             Change::EndOffers(ended) => self.end_offers(&ended),

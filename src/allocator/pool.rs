@@ -21,11 +21,11 @@ use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::resources::{Quantities, Resources};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use order::{Queues, in_order};
 use quote::{Quote, Quotes};
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -200,7 +200,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     }
 
     /// Sets the hosts of which anything is granted; none = all.
-    pub fn set_whitelist(&mut self, hostnames: Option<Vec<SmolStr>>) {
+    pub fn set_whitelist(&mut self, hostnames: Option<Vec<Text>>) {
         self.allocator.set_whitelist(hostnames);
     }
 

@@ -19,9 +19,9 @@ use super::resource_names::{ResourceNames, Weighed};
 use super::tree::ClientId;
 use crate::resources::{Limits, Quantities, Resources, Scalar};
 use crate::role::Role;
+use crate::text::Text;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::fmt;
 
 /// The guarantees and limits of a role.
@@ -64,7 +64,7 @@ impl Quota {
 
     /// Sets a limit.
     #[must_use]
-    pub fn limit(mut self, name: impl Into<SmolStr>, limit: Scalar) -> Self {
+    pub fn limit(mut self, name: impl Into<Text>, limit: Scalar) -> Self {
         self.limits.insert(name, limit);
         self
     }

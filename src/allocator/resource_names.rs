@@ -3,8 +3,8 @@
 use super::amounts::{Amounts, Delta};
 use super::index::{DenseIndex, IndexVec, NameIx};
 use crate::resources::{Quantities, Resource, Resources, Scalar};
+use crate::text::Text;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 
 /// The first so many names are compared one by one, which is cheaper than a hash.
 const MAX_SCANNED: usize = 8;
@@ -17,10 +17,10 @@ const MAX_SCANNED: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceNames {
     /// By index; a free index has an empty name.
-    names: IndexVec<NameIx, SmolStr>,
+    names: IndexVec<NameIx, Text>,
     /// By index: the number of uses; none of a free index.
     uses: IndexVec<NameIx, Option<u64>>,
-    by_name: IndexMap<SmolStr, NameIx, foldhash::fast::RandomState>,
+    by_name: IndexMap<Text, NameIx, foldhash::fast::RandomState>,
     /// The indices without a name.
     free: Vec<NameIx>,
     /// Indices that may have lost their last use since names were last forgotten.
@@ -55,7 +55,7 @@ impl ResourceNames {
             Some(ix) => ix,
             None => {
                 self.uses.push(None);
-                self.names.push(SmolStr::default())
+                self.names.push(Text::default())
             }
         };
         (self.names[ix], self.uses[ix]) = (name.into(), Some(0));

@@ -3,9 +3,9 @@
 use super::books::Account;
 use crate::agent::Domain;
 use crate::resources::{Quantities, Scalar};
+use crate::text::Text;
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 
 /// The rules that hold for all frameworks and agents of a [`Hierarchical`](super::Hierarchical) allocator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct Options {
     /// The general minimum: an offer contains at least one of these, all names of it. If there are none, any offer will do.
     pub min_allocatable: Vec<Quantities>,
     /// Names of resources that count for no share.
-    pub fair_sharing_excluded: Vec<SmolStr>,
+    pub fair_sharing_excluded: Vec<Text>,
     /// Whether agents with gpus are only offered to frameworks with the capability for them.
     pub filter_gpu_resources: bool,
     /// The domain of the master: agents of other regions are only offered to frameworks with the capability for them.
@@ -62,7 +62,7 @@ impl Options {
 
     /// Sets the names of resources that count for no share.
     #[must_use]
-    pub fn fair_sharing_excluded<N: Into<SmolStr>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+    pub fn fair_sharing_excluded<N: Into<Text>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.fair_sharing_excluded = names.into_iter().map(Into::into).collect();
         self
     }
@@ -110,7 +110,7 @@ impl Default for Options {
 pub(super) struct Rules {
     pub(super) options: Options,
     /// The hosts that may be offered; none = all.
-    pub(super) whitelist: Option<IndexSet<SmolStr>>,
+    pub(super) whitelist: Option<IndexSet<Text>>,
 }
 
 impl Rules {

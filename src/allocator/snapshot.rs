@@ -9,10 +9,10 @@ use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::AgentId;
 use crate::resources::Resources;
+use crate::text::Text;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// The version of snapshots that this release writes and reads.
@@ -72,7 +72,7 @@ pub enum SnapshotError {
         /// The kind of thing.
         kind: &'static str,
         /// Its id.
-        id: SmolStr,
+        id: Text,
     },
     /// A thing is referred to that is not there.
     #[error("{kind} {id} is not there")]
@@ -80,7 +80,7 @@ pub enum SnapshotError {
         /// The kind of thing.
         kind: &'static str,
         /// Its id.
-        id: SmolStr,
+        id: Text,
     },
     /// A number is larger than any that counting can lead to, or a thing has a number that was not given yet.
     #[error("{found} {kind}: expected at most {most}")]
@@ -111,11 +111,11 @@ pub enum SnapshotError {
 }
 
 impl SnapshotError {
-    pub(crate) fn repeated(kind: &'static str, id: impl Into<SmolStr>) -> Self {
+    pub(crate) fn repeated(kind: &'static str, id: impl Into<Text>) -> Self {
         Self::Repeated { kind, id: id.into() }
     }
 
-    pub(crate) fn unknown(kind: &'static str, id: impl Into<SmolStr>) -> Self {
+    pub(crate) fn unknown(kind: &'static str, id: impl Into<Text>) -> Self {
         Self::Unknown { kind, id: id.into() }
     }
 }
@@ -203,7 +203,7 @@ const ALLOCATOR: &str = "allocator";
 #[serde(deny_unknown_fields)]
 struct SavedState {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    whitelist: Option<Vec<SmolStr>>,
+    whitelist: Option<Vec<Text>>,
     books: SavedBooks,
     #[serde(default, skip_serializing_if = "SavedRefusals::is_empty")]
     refusals: SavedRefusals,

@@ -12,9 +12,9 @@ use super::index::{DenseIndex, IndexVec, Slab, SlotIx, dense_index};
 use super::resource_names::Weighed;
 use super::share::{Share, Totals, Weight};
 use crate::resources::Resource;
+use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -54,7 +54,7 @@ const VIRTUAL: &str = ".";
 pub struct ShareTree {
     nodes: IndexVec<NodeId, Node>,
     free: Vec<NodeId>,
-    by_name: BTreeMap<(NodeId, SmolStr), NodeId>,
+    by_name: BTreeMap<(NodeId, Text), NodeId>,
     /// The leaf of each client.
     clients: Slab<ClientId, NodeId>,
     shape: u64,
@@ -64,7 +64,7 @@ pub struct ShareTree {
 
 #[derive(Debug, Clone)]
 struct Node {
-    name: SmolStr,
+    name: Text,
     parent: NodeId,
     children: Vec<NodeId>,
     /// Its position in its parent's `children`.
@@ -108,7 +108,7 @@ pub(super) struct Standing<'a> {
 }
 
 /// By agent (its order of registration) and resource name: each shared resource, and its number of copies.
-type Shared = IndexMap<(u64, SmolStr), Vec<(Resource, u64)>>;
+type Shared = IndexMap<(u64, Text), Vec<(Resource, u64)>>;
 
 impl Node {
     fn new(name: &str, parent: NodeId, weight: Weight) -> Self {
@@ -162,7 +162,7 @@ impl Node {
 
     fn release_shared(&mut self, agent: u64, weighed: &Weighed) {
         for (resource, weight) in &weighed.shared {
-            let key = (agent, SmolStr::new(resource.name()));
+            let key = (agent, Text::new(resource.name()));
             let Some(shared) = &mut self.shared else { return };
             let Some(copies) = shared.get_mut(&key) else { continue };
             let Some(place) = copies.iter().position(|(known, _)| known.same_shared(resource)) else { continue };
@@ -458,7 +458,7 @@ impl ShareTree {
     }
 
     fn child(&self, node: NodeId, name: &str) -> Option<NodeId> {
-        self.by_name.get(&(node, SmolStr::new(name))).copied()
+        self.by_name.get(&(node, Text::new(name))).copied()
     }
 
     fn attach(&mut self, parent: NodeId, name: &str, weight: Weight) -> NodeId {
@@ -483,7 +483,7 @@ impl ShareTree {
     fn assign_name_rank(&mut self, node: NodeId) {
         let (parent, name) = (self.parent(node), self.node(node).name.clone());
         let key = (parent, name);
-        let sibling = |found: Option<(&(NodeId, SmolStr), &NodeId)>| {
+        let sibling = |found: Option<(&(NodeId, Text), &NodeId)>| {
             found.filter(|((of, _), _)| *of == parent).map(|(_, sibling)| self.node(*sibling).name_rank)
         };
         let before = sibling(self.by_name.range(..&key).next_back()).unwrap_or(0);
@@ -493,7 +493,7 @@ impl ShareTree {
             self.node_mut(node).name_rank = rank;
             return;
         }
-        let from_first = self.by_name.range((parent, SmolStr::default())..);
+        let from_first = self.by_name.range((parent, Text::default())..);
         let siblings: Vec<NodeId> =
             from_first.take_while(|((of, _), _)| *of == parent).map(|(_, node)| *node).collect();
         let step = u64::MAX / (siblings.len() as u64 + 1);

@@ -5,7 +5,7 @@ use super::{Candidate, Comparison, ConditionError, Constraint, Field, Operand, O
 use super::{Dependencies, limit, spread};
 use super::{Literal, RejectReason, Remedy, Verdict};
 use crate::attributes::AttributeValue;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -198,7 +198,7 @@ impl Condition {
     }
 
     /// Formats the distinct values of the field for a message, at most `MAX_SHOWN` of them.
-    fn display_values(&self, candidate: &Candidate<'_>, placed: &Placed) -> SmolStr {
+    fn display_values(&self, candidate: &Candidate<'_>, placed: &Placed) -> Text {
         const MAX_SHOWN: usize = 4;
         let mut shown: Vec<String> = Vec::new();
         for value in self.values(candidate, placed) {

@@ -1,6 +1,6 @@
 //! [`Field`]: the property that a condition evaluates.
 
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::fmt;
 use std::str::FromStr;
 
@@ -18,7 +18,7 @@ pub enum Field {
     /// The zone of the fault domain.
     Zone,
     /// The first attribute of that name.
-    Attribute(SmolStr),
+    Attribute(Text),
     /// The apps of the tasks on the host.
     App,
     /// The ids of the tasks on the host.
@@ -26,7 +26,7 @@ pub enum Field {
     /// The images of the tasks on the host, with tag and without.
     Image,
     /// The values of that label of the tasks on the host.
-    Label(SmolStr),
+    Label(Text),
 }
 
 /// Text that is not a [`Field`].

@@ -4,7 +4,7 @@ use super::Field;
 use crate::agent::Agent;
 use crate::attributes::{AttributeValue, Attributes};
 use crate::offer::Offer;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::borrow::Cow;
 
 /// A location where a task runs or may run: a host with its fault domain and attributes.
@@ -26,18 +26,18 @@ use std::borrow::Cow;
 #[non_exhaustive]
 pub struct Location {
     /// The host name.
-    pub hostname: SmolStr,
+    pub hostname: Text,
     /// The region of its fault domain.
-    pub region: Option<SmolStr>,
+    pub region: Option<Text>,
     /// The zone of its fault domain.
-    pub zone: Option<SmolStr>,
+    pub zone: Option<Text>,
     /// The attributes of its agent.
     pub attributes: Attributes,
 }
 
 impl Location {
     /// Makes a location without a fault domain and attributes.
-    pub fn new(hostname: impl Into<SmolStr>) -> Self {
+    pub fn new(hostname: impl Into<Text>) -> Self {
         Self { hostname: hostname.into(), ..Self::default() }
     }
 
@@ -58,7 +58,7 @@ impl Location {
 impl From<&Offer> for Location {
     /// Copies the location of an offer; an empty region or zone is the same as none.
     fn from(offer: &Offer) -> Self {
-        let non_empty = |name: &SmolStr| (!name.is_empty()).then(|| name.clone());
+        let non_empty = |name: &Text| (!name.is_empty()).then(|| name.clone());
         Self {
             hostname: offer.hostname.clone(),
             region: offer.domain.as_ref().and_then(|domain| non_empty(&domain.region)),

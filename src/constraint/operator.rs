@@ -2,8 +2,8 @@
 
 use super::{ConditionError, rounded};
 use crate::attributes::AttributeValue;
+use crate::text::Text;
 use regex::{Regex, RegexBuilder};
-use smol_str::SmolStr;
 use std::fmt;
 use std::num::NonZeroU64;
 
@@ -18,7 +18,7 @@ pub enum Operator {
     /// `UNIQUE`: no task of the app has the value.
     Unique,
     /// `CLUSTER`: the value is the operand; without an operand, the value of the app's first task.
-    Cluster(Option<SmolStr>),
+    Cluster(Option<Text>),
     /// `GROUP_BY`: the tasks of the app are divided evenly over that many values; without an operand, over all values.
     GroupBy(Option<NonZeroU64>),
     /// `MAX_PER`: at most that many tasks of the app have the value.
@@ -81,7 +81,7 @@ impl Comparison {
 #[expect(clippy::exhaustive_enums, reason = "the grammar has these three")]
 pub enum Operand {
     /// Text.
-    Text(SmolStr),
+    Text(Text),
     /// A number.
     Number(f64),
     /// A list of texts or numbers.
@@ -89,7 +89,7 @@ pub enum Operand {
 }
 
 impl Operand {
-    fn text(&self) -> Option<SmolStr> {
+    fn text(&self) -> Option<Text> {
         match self {
             Self::Text(text) => Some(text.clone()),
             Self::Number(number) => Some(rounded(*number).into()),
@@ -143,13 +143,13 @@ impl fmt::Display for Operand {
 /// `1`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Literal {
-    text: SmolStr,
-    rounded: Option<SmolStr>,
+    text: Text,
+    rounded: Option<Text>,
 }
 
 impl Literal {
     /// Makes a literal from text such as `rack-1` or `1.0`.
-    pub fn new(text: impl Into<SmolStr>) -> Self {
+    pub fn new(text: impl Into<Text>) -> Self {
         let text = text.into();
         let rounded = number(&text).map(|number| rounded(number).into()).filter(|rounded| *rounded != text);
         Self { text, rounded }
@@ -174,7 +174,7 @@ impl Literal {
 /// compiled expression is limited.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    text: SmolStr,
+    text: Text,
     regex: Regex,
 }
 
@@ -187,7 +187,7 @@ impl Pattern {
     /// # Errors
     ///
     /// [`ConditionError::Pattern`] for invalid syntax, or an expression that is too large.
-    pub fn new(text: impl Into<SmolStr>) -> Result<Self, ConditionError> {
+    pub fn new(text: impl Into<Text>) -> Result<Self, ConditionError> {
         let text = text.into();
         let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
         // Compile the text by itself first: `a)(b` is invalid, though it is valid in parentheses.
@@ -364,7 +364,7 @@ fn without_operand(name: &str, value: Option<Operand>, operator: Operator) -> Re
     }
 }
 
-fn text(operator: &str, value: &Operand) -> Result<SmolStr, ConditionError> {
+fn text(operator: &str, value: &Operand) -> Result<Text, ConditionError> {
     value.text().filter(|text| !text.is_empty()).ok_or_else(|| invalid(operator, value, TEXT))
 }
 

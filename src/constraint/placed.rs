@@ -3,7 +3,7 @@
 use super::tally::Map;
 use super::{Field, Location, Tally};
 use crate::id::TaskId;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub struct PlacedTask {
     /// Its app.
-    pub app: SmolStr,
+    pub app: Text,
     /// Its id.
     pub id: TaskId,
     /// Where it runs.
     pub location: Arc<Location>,
     /// Its container image, with or without a tag.
-    pub image: Option<SmolStr>,
+    pub image: Option<Text>,
     /// Its labels.
-    pub labels: Arc<BTreeMap<SmolStr, SmolStr>>,
+    pub labels: Arc<BTreeMap<Text, Text>>,
     /// The fields whose value it holds exclusively: no later task may have the same value (its required `EXCLUSIVE`).
     pub exclusive: Vec<Field>,
 }
 
 impl PlacedTask {
     /// Makes a task without image and labels that holds no value exclusively.
-    pub fn new(app: impl Into<SmolStr>, id: impl Into<TaskId>, location: impl Into<Arc<Location>>) -> Self {
+    pub fn new(app: impl Into<Text>, id: impl Into<TaskId>, location: impl Into<Arc<Location>>) -> Self {
         Self {
             app: app.into(),
             id: id.into(),
@@ -48,7 +48,7 @@ impl PlacedTask {
                 let image = self.image.as_deref();
                 [image, image.map(repository).filter(|name| Some(*name) != image)]
             }
-            Field::Label(key) => [self.labels.get(key).map(SmolStr::as_str), None],
+            Field::Label(key) => [self.labels.get(key).map(Text::as_str), None],
             Field::Hostname | Field::Region | Field::Zone | Field::Attribute(_) => [None, None],
         }
     }
@@ -86,30 +86,30 @@ fn repository(image: &str) -> &str {
 #[derive(Debug, Clone, Default)]
 pub struct Placed {
     tasks: Vec<PlacedTask>,
-    by_app: Map<SmolStr, Vec<usize>>,
+    by_app: Map<Text, Vec<usize>>,
     /// A linked list of the tasks of each host: its head and tail here, the links in `next`.
-    by_host: Map<SmolStr, (usize, usize)>,
+    by_host: Map<Text, (usize, usize)>,
     next: Vec<Option<usize>>,
     indexed: Map<Field, FieldIndex>,
     /// By field and value, the tasks that hold the value exclusively.
-    exclusive_holders: Map<Field, Map<SmolStr, Vec<TaskId>>>,
+    exclusive_holders: Map<Field, Map<Text, Vec<TaskId>>>,
     domains: Map<Field, TopologyDomains>,
 }
 
 /// An index over the values of a field.
 #[derive(Debug, Clone, Default)]
 struct FieldIndex {
-    by_app: Map<SmolStr, Tally>,
+    by_app: Map<Text, Tally>,
     /// By value, the first task of any app.
-    first: Map<SmolStr, usize>,
+    first: Map<Text, usize>,
 }
 
 /// The topology domains of a field for one app: the values at which its tasks can run.
 #[derive(Debug, Clone, Default)]
 struct TopologyDomains {
-    app: SmolStr,
+    app: Text,
     /// By value, true if the app has a task there.
-    values: Map<SmolStr, bool>,
+    values: Map<Text, bool>,
     /// The number of values without a task.
     empty: usize,
 }
@@ -216,10 +216,10 @@ impl Placed {
 
     /// Sets the topology domains of a field for an app: `MAX_SKEW` compares a value with these and with the values of
     /// the app's tasks. Replaces the domains that were set for the field before.
-    pub fn set_domains(&mut self, app: &str, field: &Field, values: impl IntoIterator<Item = SmolStr>) {
+    pub fn set_domains(&mut self, app: &str, field: &Field, values: impl IntoIterator<Item = Text>) {
         let tally = self.tally(app, field);
         let values = values.into_iter().map(|value| (value.clone(), tally.count(&value) > 0));
-        let values: Map<SmolStr, bool> = values.collect();
+        let values: Map<Text, bool> = values.collect();
         let empty = values.values().filter(|has_task| !**has_task).count();
         self.domains.insert(field.clone(), TopologyDomains { app: app.into(), values, empty });
     }
@@ -296,7 +296,7 @@ impl Placed {
 
     /// Returns the field, the value and the task if a task holds a value of this location exclusively.
     #[must_use]
-    pub fn exclusive_holder(&self, location: &Location) -> Option<(&Field, &SmolStr, &TaskId)> {
+    pub fn exclusive_holder(&self, location: &Location) -> Option<(&Field, &Text, &TaskId)> {
         self.exclusive_holders.iter().find_map(|(field, values)| {
             let (value, tasks) = values.get_key_value(location.value(field)?.as_ref())?;
             Some((field, value, tasks.last()?))
@@ -329,7 +329,7 @@ impl FieldIndex {
 
     /// Undoes the last [`add`](Self::add).
     fn remove_last(&mut self, index: usize, field: &Field, task: &PlacedTask) {
-        let value = task.location.value(field).map(SmolStr::from);
+        let value = task.location.value(field).map(Text::from);
         if let Some(value) = value.as_ref().filter(|value| self.first.get(*value) == Some(&index)) {
             self.first.shift_remove(value);
         }
@@ -373,7 +373,7 @@ mod tests {
         let mut placed = Placed::new();
         placed.index_field(&rack);
         placed.index_field(&host);
-        placed.set_domains("/a", &rack, ["r0", "r1", "r7"].map(SmolStr::from));
+        placed.set_domains("/a", &rack, ["r0", "r1", "r7"].map(Text::from));
         let snapshot = |placed: &Placed| {
             let of_app = |app| (placed.tally(app, &rack).into_owned(), placed.fewest(app, &rack), placed.count(app));
             let on = |host| placed.neighbours(host).map(|task| task.id.clone()).collect::<Vec<_>>();

@@ -2,7 +2,7 @@
 
 use super::Field;
 use crate::id::TaskId;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::fmt;
 
 /// The reason why a task may not run at a location.
@@ -23,7 +23,7 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found; several are separated by commas.
-        value: SmolStr,
+        value: Text,
         /// A value that would satisfy the constraint.
         remedy: Option<Remedy>,
     },
@@ -33,11 +33,11 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found.
-        value: SmolStr,
+        value: Text,
         /// The first task.
         task: TaskId,
         /// The value where the first task runs, if there is one.
-        first: Option<SmolStr>,
+        first: Option<Text>,
     },
     /// Another task has the value (`UNIQUE`, `EXCLUSIVE`).
     #[error("{field} {value} has {task}")]
@@ -45,7 +45,7 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found.
-        value: SmolStr,
+        value: Text,
         /// That task.
         task: TaskId,
     },
@@ -55,7 +55,7 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found.
-        value: SmolStr,
+        value: Text,
         /// The task that holds it.
         task: TaskId,
     },
@@ -65,7 +65,7 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found.
-        value: SmolStr,
+        value: Text,
         /// The number of tasks that have it.
         count: u64,
         /// The maximum number of tasks.
@@ -79,7 +79,7 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found, which has no task.
-        value: SmolStr,
+        value: Text,
         /// The maximum number of values.
         most: u64,
         /// A value that would satisfy the constraint.
@@ -91,7 +91,7 @@ pub enum RejectReason {
         /// The field of the constraint.
         field: Field,
         /// The value found.
-        value: SmolStr,
+        value: Text,
         /// The number of tasks that have it.
         count: u64,
         /// The number of tasks of the value that has the fewest.
@@ -108,12 +108,12 @@ pub enum RejectReason {
     Holds,
     /// The reason of a custom constraint.
     #[error("{0}")]
-    Custom(SmolStr),
+    Custom(Text),
 }
 
 impl RejectReason {
     /// Makes the reason of a custom constraint from a message for people.
-    pub fn custom(message: impl Into<SmolStr>) -> Self {
+    pub fn custom(message: impl Into<Text>) -> Self {
         Self::Custom(message.into())
     }
 
@@ -172,7 +172,7 @@ impl RejectReason {
 #[expect(clippy::exhaustive_enums, reason = "a given value, a new one, or none")]
 pub enum Remedy {
     /// This value.
-    Value(SmolStr),
+    Value(Text),
     /// A value that no task has yet, such as one more host or rack.
     NewValue,
     /// No value.

@@ -1,7 +1,7 @@
 //! [`Tally`]: a multiset of the values of a field.
 
+use crate::text::Text;
 use indexmap::{Equivalent, IndexMap};
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 
@@ -11,7 +11,7 @@ pub(super) type Map<K, V> = IndexMap<K, V, foldhash::fast::RandomState>;
 /// A multiset of values: how many tasks have each value of a field. Tasks without a value count under `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
-    counts: Map<Option<SmolStr>, u64>,
+    counts: Map<Option<Text>, u64>,
     /// A histogram of the counts: how many values have each count. Its keys are few, so that the minimum and the excess
     /// over all values are cheap to compute.
     histogram: BTreeMap<u64, u64>,
@@ -25,7 +25,7 @@ impl Tally {
     }
 
     /// Iterates over the values in order of their first task, each with the number of tasks that have it.
-    pub fn iter(&self) -> impl Iterator<Item = (Option<&SmolStr>, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Option<&Text>, u64)> {
         self.counts.iter().map(|(value, count)| (value.as_ref(), *count))
     }
 
@@ -58,14 +58,14 @@ impl Tally {
         };
         let count = match existing {
             Some(count) => count,
-            None => self.counts.entry(value.map(SmolStr::from)).or_default(),
+            None => self.counts.entry(value.map(Text::from)).or_default(),
         };
         *count += 1;
         move_count(&mut self.histogram, *count - 1, *count);
     }
 
     /// Undoes the last [`add`](Self::add), which was of this value.
-    pub(super) fn remove_last(&mut self, value: &Option<SmolStr>) {
+    pub(super) fn remove_last(&mut self, value: &Option<Text>) {
         let Some(count) = self.counts.get_mut(value) else { return };
         *count -= 1;
         move_count(&mut self.histogram, *count + 1, *count);
@@ -75,7 +75,7 @@ impl Tally {
     }
 }
 
-/// A borrowed value as a lookup key for `Option<SmolStr>`.
+/// A borrowed value as a lookup key for `Option<Text>`.
 struct ValueRef<'a>(&'a str);
 
 impl Hash for ValueRef<'_> {
@@ -84,8 +84,8 @@ impl Hash for ValueRef<'_> {
     }
 }
 
-impl Equivalent<Option<SmolStr>> for ValueRef<'_> {
-    fn equivalent(&self, value: &Option<SmolStr>) -> bool {
+impl Equivalent<Option<Text>> for ValueRef<'_> {
+    fn equivalent(&self, value: &Option<Text>) -> bool {
         value.as_deref() == Some(self.0)
     }
 }

@@ -3,11 +3,11 @@
 use crate::agent::Agent;
 use crate::attributes::AttributeValue;
 use crate::role::{Role, RoleError};
+use crate::text::Text;
 use indexmap::IndexMap;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 
 /// The largest size of a compiled pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -77,7 +77,7 @@ struct AttributeConstraint {
 
 #[derive(Debug, Clone)]
 enum Selector {
-    Attribute(SmolStr),
+    Attribute(Text),
     Hostname,
     Region,
     Zone,
@@ -87,8 +87,8 @@ enum Selector {
 enum Predicate {
     Exists,
     NotExists,
-    TextEquals(SmolStr),
-    TextNotEquals(SmolStr),
+    TextEquals(Text),
+    TextNotEquals(Text),
     TextMatches(Regex),
     TextNotMatches(Regex),
 }
@@ -183,7 +183,7 @@ impl AttributeConstraint {
 #[derive(Debug, Deserialize)]
 struct V1 {
     #[serde(default)]
-    role_constraints: IndexMap<SmolStr, V1Role>,
+    role_constraints: IndexMap<Text, V1Role>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -206,8 +206,8 @@ struct V1Constraint {
 
 #[derive(Debug, Deserialize)]
 struct V1Selector {
-    attribute_name: Option<SmolStr>,
-    pseudoattribute_type: Option<SmolStr>,
+    attribute_name: Option<Text>,
+    pseudoattribute_type: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -222,7 +222,7 @@ struct V1Predicate {
 
 #[derive(Debug, Deserialize)]
 struct V1Text {
-    value: SmolStr,
+    value: Text,
 }
 
 #[derive(Debug, Deserialize)]

@@ -16,8 +16,8 @@ use crate::resources::{Quantities, Resource, ResourceError, Resources, Scalar, S
 use crate::role::{Role, RoleError};
 use crate::scheduler::{self, Call, OperationRef, TaskRef};
 use crate::task::{StatusSource, Task, TaskState, TaskStatus};
+use crate::text::Text;
 use crate::time::{Time, TimeError};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// The reason why a value of the right JSON type is invalid. The command is rejected.
@@ -44,7 +44,7 @@ pub enum ValueError {
     Weight(#[from] WeightError),
     /// A task state is unknown.
     #[error("{0:?} is not a task state: expected one such as TASK_RUNNING")]
-    TaskState(SmolStr),
+    TaskState(Text),
     /// A time or duration is invalid.
     #[error(transparent)]
     Time(#[from] TimeError),
@@ -57,13 +57,13 @@ pub enum ValueError {
         /// The kind of name that is expected, with its article.
         kind: &'static str,
         /// The name found.
-        found: SmolStr,
+        found: Text,
         /// The names that there are.
         expected: &'static str,
     },
     /// A status has an unknown source.
     #[error("{0:?} is not the source of a status: expected SOURCE_MASTER, SOURCE_AGENT or SOURCE_EXECUTOR")]
-    StatusSource(SmolStr),
+    StatusSource(Text),
     /// The journal is of a later format.
     #[error("format {0}: expected {format} at most", format = super::FORMAT)]
     Format(u64),
@@ -375,7 +375,7 @@ impl TryFrom<RawFramework> for Framework {
         framework.roles = read_roles(Some(raw.roles))?;
         framework.suppressed = read_roles(raw.suppressed_roles)?;
         let names = raw.capabilities.unwrap_or_default();
-        let known = |name: &SmolStr| Capability::ALL.into_iter().find(|known| name == known.as_str());
+        let known = |name: &Text| Capability::ALL.into_iter().find(|known| name == known.as_str());
         framework.capabilities = names.iter().filter_map(known).collect();
         for (role, filter) in raw.offer_filters.unwrap_or_default() {
             let minimums = filter.min_allocatable_resources.unwrap_or_default().into_iter().map(quantities);
@@ -488,15 +488,15 @@ fn quantities(amounts: Amounts) -> Result<Quantities, ValueError> {
     Ok(Quantities::try_from(amounts)?)
 }
 
-fn read_roles(roles: Option<Vec<SmolStr>>) -> Result<Vec<Role>, ValueError> {
+fn read_roles(roles: Option<Vec<Text>>) -> Result<Vec<Role>, ValueError> {
     roles.unwrap_or_default().into_iter().map(|role| Ok(Role::new(role)?)).collect()
 }
 
-fn read_state(name: SmolStr) -> Result<TaskState, ValueError> {
+fn read_state(name: Text) -> Result<TaskState, ValueError> {
     name.parse().map_err(|_| ValueError::TaskState(name))
 }
 
-fn read_source(name: SmolStr) -> Result<StatusSource, ValueError> {
+fn read_source(name: Text) -> Result<StatusSource, ValueError> {
     name.parse().map_err(|_| ValueError::StatusSource(name))
 }
 

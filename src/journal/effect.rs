@@ -12,11 +12,11 @@ use crate::offer::{InverseOffer, Offer, OperationState};
 use crate::resources::{Limits, Quantities, Resources};
 use crate::role::Role;
 use crate::task::{StatusSource, Task, TaskState, TaskStatus};
+use crate::text::Text;
 use crate::time::Time;
 use crate::uuid::Uuid;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// One line of output.
@@ -123,7 +123,7 @@ pub(super) enum Emit<'a> {
         operation: Option<&'a OperationId>,
         state: OperationState,
         #[serde(skip_serializing_if = "Option::is_none")]
-        message: Option<&'a SmolStr>,
+        message: Option<&'a Text>,
     },
     Status(StatusLine<'a>),
     Subscribed {
@@ -191,9 +191,9 @@ pub(super) struct StatusLine<'a> {
     task: &'a TaskId,
     state: TaskState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a SmolStr>,
+    reason: Option<&'a Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a SmolStr>,
+    message: Option<&'a Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<&'a AgentId>,
     #[serde(skip_serializing_if = "Option::is_none")]

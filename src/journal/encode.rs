@@ -15,9 +15,9 @@ use crate::resources::{Quantities, Resources, Written};
 use crate::role::Role;
 use crate::scheduler::{Call, OperationRef, Request, TaskRef};
 use crate::task::{Task, TaskState, TaskStatus};
+use crate::text::Text;
 use serde::Deserialize;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::time::Duration;
 
 impl From<&Config> for Configure {
@@ -206,7 +206,7 @@ pub(super) fn write_window(window: Unavailability) -> RawUnavailability {
     RawUnavailability { start: window.start.into(), duration: window.duration.map(Number::from) }
 }
 
-fn write_roles(roles: &[Role]) -> Option<Vec<SmolStr>> {
+fn write_roles(roles: &[Role]) -> Option<Vec<Text>> {
     (!roles.is_empty()).then(|| roles.iter().map(|role| role.as_str().into()).collect())
 }
 

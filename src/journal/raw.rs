@@ -7,12 +7,12 @@ use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::json::{Number, Object};
 use crate::resources::Written;
+use crate::text::Text;
 use crate::uuid::Uuid;
 use indexmap::IndexMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 pub(crate) type Amounts = Object<Number>;
@@ -60,44 +60,44 @@ macro_rules! of_framework {
 }
 
 body!(Configure { ;
-    format: u64, allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<SmolStr>,
+    format: u64, allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<Text>,
     filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
-    id_prefix: SmolStr, remembered: RawRemembered
+    id_prefix: Text, remembered: RawRemembered
 });
 body!(RawRemembered { ; frameworks: usize, unreachable_tasks: usize, agents: usize });
 body!(AddAgent { id: AgentId, resources: Written ;
-    hostname: SmolStr, attributes: WrittenAttributes, domain: Domain, unavailability: RawUnavailability,
+    hostname: Text, attributes: WrittenAttributes, domain: Domain, unavailability: RawUnavailability,
     tasks: Vec<RawRunningTask>, executors: Vec<RawRunningExecutor>
 });
 body!(UpdateAgent { id: AgentId ; resources: Written, attributes: WrittenAttributes, domain: Domain });
-body!(Id { id: SmolStr ; });
-body!(RawFramework { id: FrameworkId, roles: Vec<SmolStr> ;
-    name: SmolStr, capabilities: Vec<SmolStr>, suppressed_roles: Vec<SmolStr>,
-    offer_filters: IndexMap<SmolStr, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
-    principal: SmolStr, user: SmolStr, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
+body!(Id { id: Text ; });
+body!(RawFramework { id: FrameworkId, roles: Vec<Text> ;
+    name: Text, capabilities: Vec<Text>, suppressed_roles: Vec<Text>,
+    offer_filters: IndexMap<Text, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
+    principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
     framework: FrameworkId, give_up_after: Number
 });
 body!(RawDrain { ; max_grace_period: Number, mark_gone: bool });
 body!(DrainAgent { id: AgentId ; max_grace_period: Number, mark_gone: bool });
 body!(Recover { agents: Vec<AgentId> ; factor: Number, timeout: Number });
 body!(RawFilter { ; min_allocatable_resources: Vec<Amounts> });
-body!(SetWeight { role: SmolStr, weight: f64 ; });
-body!(SetQuota { role: SmolStr ; guarantees: Amounts, limits: Amounts });
-body!(SetWhitelist { hostnames: Option<Vec<SmolStr>> ; });
-body!(FrameworkRoles { framework: FrameworkId ; roles: Vec<SmolStr> });
+body!(SetWeight { role: Text, weight: f64 ; });
+body!(SetQuota { role: Text ; guarantees: Amounts, limits: Amounts });
+body!(SetWhitelist { hostnames: Option<Vec<Text>> ; });
+body!(FrameworkRoles { framework: FrameworkId ; roles: Vec<Text> });
 of_framework!(RawAccept, LoneAccept { offers: Vec<OfferId>, operations: Vec<RawOperation> ;
-    refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>, each: bool, role: SmolStr, agent: AgentId
+    refuse_seconds: f64, feedback: BTreeMap<usize, OperationId>, each: bool, role: Text, agent: AgentId
 });
 body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_seconds: f64, each: bool });
-of_framework!(RawStatus, LoneStatus { task: TaskId, state: SmolStr ;
-    reason: SmolStr, message: SmolStr, agent: AgentId, source: SmolStr, uuid: Uuid, data: Bytes, healthy: bool,
+of_framework!(RawStatus, LoneStatus { task: TaskId, state: Text ;
+    reason: Text, message: Text, agent: AgentId, source: Text, uuid: Uuid, data: Bytes, healthy: bool,
     timestamp: f64, executor: ExecutorId, container_status: Json, check_status: Json, labels: Json, limitation: Json,
     unreachable_time: Json, details: Map<String, Json>
 });
 body!(Kill { framework: FrameworkId, task: TaskId ; grace: Number, agent: AgentId });
 body!(RawRequests { framework: FrameworkId, requests: Vec<RawRequest> ; });
 body!(RawRequest { resources: Written ; agent: AgentId });
-body!(InvalidCall { framework: FrameworkId, kind: SmolStr, given: Json, error: SmolStr ; });
+body!(InvalidCall { framework: FrameworkId, kind: Text, given: Json, error: Text ; });
 body!(AcknowledgeOperation { framework: FrameworkId, operation: OperationId, uuid: Uuid ; agent: AgentId });
 body!(Acknowledge { framework: FrameworkId, agent: AgentId, task: TaskId, uuid: Uuid ; });
 body!(RawMessage { framework: FrameworkId, agent: AgentId, executor: ExecutorId, data: Bytes ; });
@@ -109,11 +109,11 @@ body!(Reconcile { framework: FrameworkId ; tasks: Vec<RawTaskRef> });
 body!(TaskOnAgent { task: TaskId ; agent: AgentId });
 body!(Operate { agent: AgentId, operations: Vec<RawOperation> ; });
 body!(SetMaintenance { agent: AgentId, unavailability: Option<RawUnavailability> ; });
-body!(Explain { framework: FrameworkId ; role: SmolStr, agent: AgentId });
+body!(Explain { framework: FrameworkId ; role: Text, agent: AgentId });
 body!(Empty { ; });
 body!(Restore { snapshot: Snapshot ; });
 body!(RawUnavailability { start: Number ; duration: Number });
-body!(RawRunningExecutor { id: ExecutorId, framework: FrameworkId, role: SmolStr, resources: Written ; });
+body!(RawRunningExecutor { id: ExecutorId, framework: FrameworkId, role: Text, resources: Written ; });
 body!(TaskList { tasks: Vec<RawTask> ; });
 body!(TaskGroup { tasks: Vec<RawTask> ; executor: Json });
 body!(ResourceList { resources: Written ; });
@@ -130,7 +130,7 @@ pub(crate) struct RawTask {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) agent: Option<AgentId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) role: Option<SmolStr>,
+    pub(crate) role: Option<Text>,
     #[serde(flatten)]
     pub(crate) details: Map<String, Json>,
 }
@@ -141,10 +141,10 @@ pub(crate) struct RawTask {
 pub(crate) struct RawRunningTask {
     pub(crate) id: TaskId,
     pub(crate) framework: FrameworkId,
-    pub(crate) role: SmolStr,
+    pub(crate) role: Text,
     pub(crate) resources: Written,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) state: Option<SmolStr>,
+    pub(crate) state: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) executor: Option<ExecutorId>,
     /// The detail `executor`, whose name is taken.
@@ -166,7 +166,7 @@ pub(crate) enum RawTaskRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"drf\", \"hdrf\", \"random\" or {\"random\": SEED}")]
 pub(crate) enum RawSorter {
-    Name(SmolStr),
+    Name(Text),
     Random { random: u64 },
 }
 
@@ -174,7 +174,7 @@ pub(crate) enum RawSorter {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"insertion\" or {\"shuffle\": SEED}")]
 pub(crate) enum RawOrder {
-    Name(SmolStr),
+    Name(Text),
     Shuffle { shuffle: u64 },
 }
 

@@ -1,29 +1,29 @@
 //! [`Object`]: the fields of an object by name, each once.
 
+use crate::text::Text;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
-use smol_str::SmolStr;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// A map in the order in which it is written. A name that is there twice is an error in any format.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Object<V>(IndexMap<SmolStr, V>);
+pub(crate) struct Object<V>(IndexMap<Text, V>);
 
 impl<V> IntoIterator for Object<V> {
-    type Item = (SmolStr, V);
-    type IntoIter = indexmap::map::IntoIter<SmolStr, V>;
+    type Item = (Text, V);
+    type IntoIter = indexmap::map::IntoIter<Text, V>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
 }
 
-impl<V> FromIterator<(SmolStr, V)> for Object<V> {
+impl<V> FromIterator<(Text, V)> for Object<V> {
     /// Collects fields; a later value of a name replaces an earlier one.
-    fn from_iter<I: IntoIterator<Item = (SmolStr, V)>>(fields: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = (Text, V)>>(fields: I) -> Self {
         Self(fields.into_iter().collect())
     }
 }
@@ -57,7 +57,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for ObjectVisitor<V> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Object<V>, A::Error> {
         let mut object = Object::default();
-        while let Some(name) = fields.next_key::<SmolStr>()? {
+        while let Some(name) = fields.next_key::<Text>()? {
             match object.0.entry(name) {
                 Entry::Vacant(entry) => entry.insert(fields.next_value()?),
                 Entry::Occupied(entry) => {

@@ -10,7 +10,7 @@ use crate::resources::Scalar;
 use crate::role::Role;
 use crate::scheduler::Call;
 use crate::task::TaskStatus;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::time::Duration;
 
 /// An input of the master: an event in the cluster, or a request of an operator or a framework.
@@ -55,7 +55,7 @@ pub enum Command {
     /// Sets the guarantees and limits of a role; an empty quota removes them.
     SetQuota(Role, Quota),
     /// Restricts offers to agents with these hostnames; `None` lifts the restriction.
-    SetWhitelist(Option<Vec<SmolStr>>),
+    SetWhitelist(Option<Vec<Text>>),
     /// Schedules or cancels the maintenance of an agent's machine, the hostname: the offers of all agents on it are
     /// rescinded and made anew. It holds for agents that come later, too.
     SetMaintenance(AgentId, Option<Unavailability>),

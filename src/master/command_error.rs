@@ -4,8 +4,8 @@ use crate::allocator::{AllocatorError, QuotaError};
 use crate::id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, TaskId};
 use crate::resources::{Scalar, Shortfall, SumError};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
-use smol_str::SmolStr;
 
 /// The reason why the master rejected a command. The state is as before, except for the timers that were due.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -85,7 +85,7 @@ pub enum CommandError {
         /// The task.
         task: TaskId,
         /// The resource's name.
-        name: SmolStr,
+        name: Text,
     },
     /// An agent, a framework, an executor, a volume of an agent, or a task that comes with an agent has an invalid id.
     #[error(transparent)]
@@ -100,14 +100,14 @@ pub enum CommandError {
     },
     /// A value in the call is invalid.
     #[error("{0}")]
-    InvalidCall(SmolStr),
+    InvalidCall(Text),
     /// The resources of a task to launch cannot be read.
     #[error("task {task}: {error}")]
     InvalidResources {
         /// The task.
         task: TaskId,
         /// The error in its resources.
-        error: SmolStr,
+        error: Text,
     },
     /// The description of a task's executor is invalid.
     #[error("task {task}: executor: {error}")]
@@ -155,7 +155,7 @@ pub enum CommandError {
         /// The agent.
         agent: AgentId,
         /// The persistence id.
-        id: SmolStr,
+        id: Text,
     },
     /// A task asks for a fraction of a GPU.
     #[error("task {task} asks for gpus:{gpus}: expected whole GPUs")]

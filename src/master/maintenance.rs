@@ -6,10 +6,10 @@ use crate::agent::{Agent, Unavailability};
 use crate::allocator::{Allocator, AllocatorError, SnapshotError, check_count};
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Filters, InverseOffer};
+use crate::text::Text;
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Maintenance {
     /// By hostname: a window belongs to the machine and outlives its agents.
-    windows: IndexMap<SmolStr, Unavailability>,
+    windows: IndexMap<Text, Unavailability>,
     live: BTreeMap<u64, LiveInverseOffer>,
     /// The framework and the agent of every entry of `live`.
     asked: IndexSet<(FrameworkId, AgentId), foldhash::fast::RandomState>,
@@ -44,7 +44,7 @@ struct LiveInverseOffer {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SavedMaintenance {
-    windows: BTreeMap<SmolStr, Unavailability>,
+    windows: BTreeMap<Text, Unavailability>,
     live: BTreeMap<u64, LiveInverseOffer>,
     made: u64,
     refused: Vec<(FrameworkId, AgentId, Time)>,
@@ -89,11 +89,11 @@ impl Maintenance {
     }
 
     /// Returns the maintenance window of a machine.
-    pub(super) fn window(&self, hostname: &SmolStr) -> Option<Unavailability> {
+    pub(super) fn window(&self, hostname: &Text) -> Option<Unavailability> {
         self.windows.get(hostname).copied()
     }
 
-    fn set_window(&mut self, hostname: &SmolStr, window: Option<Unavailability>) {
+    fn set_window(&mut self, hostname: &Text, window: Option<Unavailability>) {
         match window {
             Some(window) => {
                 self.windows.insert(hostname.clone(), window);
@@ -189,12 +189,7 @@ impl<A: Allocator> Master<A> {
 
     /// Sets the maintenance window of a machine. The agents on it, in order of registration, are offered anew, all but
     /// `except`.
-    pub(super) fn change_window(
-        &mut self,
-        hostname: &SmolStr,
-        window: Option<Unavailability>,
-        except: Option<&AgentId>,
-    ) {
+    pub(super) fn change_window(&mut self, hostname: &Text, window: Option<Unavailability>, except: Option<&AgentId>) {
         self.maintenance.set_window(hostname, window);
         let is_other = |agent: &&Arc<Agent>| agent.hostname == *hostname && except != Some(&agent.id);
         let on_it = self.agents.values().filter(is_other);

@@ -6,10 +6,10 @@ use crate::allocator::{Allocator, Change, EndedOffers, Holding, SnapshotError, c
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Conversion, Filters, Offer};
 use crate::resources::Resources;
+use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
-use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer's number: the `1` of `O1`.
@@ -31,12 +31,12 @@ pub(super) struct LiveOffer {
 }
 
 /// Makes the id of an offer, or, with another letter, of an inverse offer.
-pub(super) fn offer_id(prefix: &SmolStr, letter: char, number: u64) -> OfferId {
+pub(super) fn offer_id(prefix: &Text, letter: char, number: u64) -> OfferId {
     OfferId::from(format!("{prefix}{letter}{number}"))
 }
 
 /// Parses an id in the one spelling that this master uses: `O01` is not `O1`.
-pub(super) fn number_of(prefix: &SmolStr, letter: char, id: &OfferId) -> Option<u64> {
+pub(super) fn number_of(prefix: &Text, letter: char, id: &OfferId) -> Option<u64> {
     let number = id.as_str().strip_prefix(prefix.as_str())?.strip_prefix(letter)?.parse().ok()?;
     (offer_id(prefix, letter, number) == *id).then_some(number)
 }

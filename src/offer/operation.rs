@@ -5,7 +5,7 @@ use crate::invalid::InvalidForm;
 use crate::resources::{Disk, DiskType, ReservationType, Resource, Resources, Scalar, Shortfall, SumError, Value};
 use crate::role::Role;
 use crate::task::Task;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::collections::BTreeSet;
 
 /// An operation on resources: of an offer by a framework, or of an agent by an operator.
@@ -112,10 +112,10 @@ impl Conversion {
 pub enum OperationError {
     /// The body of the operation is invalid.
     #[error("{0}")]
-    Invalid(SmolStr),
+    Invalid(Text),
     /// The offers that the operation would have used are not valid.
     #[error("{0}")]
-    InvalidOffers(SmolStr),
+    InvalidOffers(Text),
     /// The operation names no resource.
     #[error("expected at least one resource")]
     Empty,
@@ -150,7 +150,7 @@ pub enum OperationError {
     SharingUnsupported(Box<Resource>),
     /// The role has a volume of that id on the agent already.
     #[error("there is a volume {0:?} already")]
-    VolumeExists(SmolStr),
+    VolumeExists(Text),
     /// The operation names a fraction of a GPU.
     #[error("gpus:{0}: expected whole GPUs")]
     FractionalGpus(Scalar),
@@ -282,12 +282,12 @@ fn unreserved(resource: &Resource, role: Option<&Role>) -> Result<Resource, Oper
 }
 
 /// Returns the persistence id if the resource is a volume.
-pub(crate) fn volume_id(resource: &Resource) -> Option<&SmolStr> {
+pub(crate) fn volume_id(resource: &Resource) -> Option<&Text> {
     resource.kind()?.disk.as_ref()?.persistence.as_ref()
 }
 
 /// Returns the persistence id that two volumes of one role have, if any has. Copies of a shared volume are one volume.
-pub(crate) fn repeated_volume(resources: &Resources) -> Option<&SmolStr> {
+pub(crate) fn repeated_volume(resources: &Resources) -> Option<&Text> {
     let mut seen = BTreeSet::new();
     let mut volumes = resources.iter().filter_map(|resource| Some((volume_id(resource)?, resource.role())));
     volumes.find(|volume| !seen.insert(*volume)).map(|(id, _)| id)

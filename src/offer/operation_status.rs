@@ -1,10 +1,10 @@
 //! [`OperationStatus`]: a status update of an operation, for frameworks that request feedback.
 
 use crate::id::{AgentId, OperationId};
+use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 
 /// The state of an operation, as in Mesos (`OPERATION_FINISHED`, ...).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub struct OperationStatus {
     pub state: OperationState,
     /// The reason for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<SmolStr>,
+    pub message: Option<Text>,
     /// The agent of the operation, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,

@@ -1,7 +1,7 @@
 //! [`DeviceDemand`]: the cpus, memory and devices that a task requests.
 
 use crate::resources::Scalar;
-use smol_str::SmolStr;
+use crate::text::Text;
 
 /// A whole device, in thousandths.
 pub const WHOLE: u32 = 1000;
@@ -124,7 +124,7 @@ pub struct DeviceDemand {
     /// The devices.
     pub devices: DeviceRequest,
     /// The device models that the task can run on; empty for any model.
-    pub models: Vec<SmolStr>,
+    pub models: Vec<Text>,
 }
 
 impl DeviceDemand {
@@ -143,7 +143,7 @@ impl DeviceDemand {
 
     /// Accepts devices of this model too; once one model is named, no other is accepted.
     #[must_use]
-    pub fn model(mut self, model: impl Into<SmolStr>) -> Self {
+    pub fn model(mut self, model: impl Into<Text>) -> Self {
         self.models.push(model.into());
         self
     }

@@ -2,8 +2,8 @@
 
 use super::demand::{DeviceDemand, DeviceRequest, WHOLE};
 use crate::resources::{Resources, Scalar, Value};
+use crate::text::Text;
 use smallvec::{SmallVec, smallvec};
-use smol_str::{SmolStr, format_smolstr};
 
 /// The resources left on a machine: cpus, memory, and the thousandths of each device.
 ///
@@ -37,7 +37,7 @@ pub struct Machine {
     cpus: Scalar,
     mem: Scalar,
     devices: SmallVec<[u32; 8]>,
-    model: Option<SmolStr>,
+    model: Option<Text>,
     request_kinds: SmallVec<[DeviceRequest; 4]>,
 }
 
@@ -70,7 +70,7 @@ pub enum DeviceError {
     #[error("{name} is {found}: expected a device, which is 0 to 1")]
     NotADevice {
         /// The name of the resource.
-        name: SmolStr,
+        name: Text,
         /// The value or its type.
         found: String,
     },
@@ -78,7 +78,7 @@ pub enum DeviceError {
     #[error("{name} is out of range: a machine has at most {max} devices, from 0 on", max = DeviceRequest::MAX_DEVICES)]
     OutOfRange {
         /// The name of the resource.
-        name: SmolStr,
+        name: Text,
     },
 }
 
@@ -101,7 +101,7 @@ impl Machine {
         for resource in resources.iter() {
             let number = resource.name().strip_prefix(prefix).filter(|digits| is_canonical_index(digits));
             let Some(number) = number else { continue };
-            let name = || SmolStr::from(resource.name());
+            let name = || Text::from(resource.name());
             let number = number.parse().ok().filter(|number| *number < DeviceRequest::MAX_DEVICES as usize);
             let number = number.ok_or_else(|| DeviceError::OutOfRange { name: name() })?;
             if !matches!(resource.value(), Value::Scalar(_)) {
@@ -121,7 +121,7 @@ impl Machine {
 
     /// Sets the model of the devices.
     #[must_use]
-    pub fn model(mut self, model: impl Into<SmolStr>) -> Self {
+    pub fn model(mut self, model: impl Into<Text>) -> Self {
         self.model = Some(model.into());
         self
     }
@@ -241,7 +241,7 @@ impl Allocation {
     pub fn resources(&self, prefix: &str) -> Resources {
         let cpus_and_mem = Resources::builder().scalar("cpus", self.cpus).scalar("mem", self.mem);
         let each = Scalar::milli(u64::from(self.each));
-        let name = |device: &usize| format_smolstr!("{prefix}{device}");
+        let name = |device: &usize| Text::from_display(format_args!("{prefix}{device}"));
         let all = self.devices.iter().fold(cpus_and_mem, |all, device| all.scalar(name(device), each));
         all.build().expect("names and amounts were those of a machine")
     }

@@ -5,9 +5,9 @@ use super::machine::Machine;
 use super::marginal_loss::{Loss, MarginalLoss, Scale};
 use super::target_workload::{TargetWorkload, TaskClass};
 use crate::draw::draw;
+use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use std::sync::{Mutex, PoisonError};
 
 /// The expected device capacity of a machine that stays idle for good while tasks of the target workload keep arriving
@@ -47,7 +47,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct RolloutLoss {
     /// The device models that tasks name.
-    models: IndexSet<SmolStr>,
+    models: IndexSet<Text>,
     /// For each model, and last for all other models, the futures: sequences of the tasks that accept the model.
     futures: Vec<Vec<Vec<Arrival>>>,
     /// The losses computed so far.
@@ -134,8 +134,7 @@ impl RolloutLoss {
     /// Draws the futures for this target workload.
     #[must_use]
     pub fn new(workload: &TargetWorkload, config: RolloutConfig) -> Self {
-        let models: IndexSet<SmolStr> =
-            workload.classes().iter().flat_map(|class| class.demand.models.clone()).collect();
+        let models: IndexSet<Text> = workload.classes().iter().flat_map(|class| class.demand.models.clone()).collect();
         let drawn = futures(workload.classes(), config);
         let accepted_by = |model: Option<&str>| {
             let future = |tasks: &Vec<&DeviceDemand>| {

@@ -2,8 +2,8 @@
 
 use super::demand::{DeviceDemand, DeviceRequest};
 use crate::resources::Scalar;
+use crate::text::Text;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::cmp::Reverse;
 
 /// An equivalence class of tasks: the same cpus, devices and models. Memory is ignored, as in FGD.
@@ -83,7 +83,7 @@ fn ratio(count: u64, of: u64) -> f64 {
 }
 
 /// Returns the key that breaks ties between equally popular classes.
-fn size(demand: &DeviceDemand) -> (Scalar, DeviceRequest, Vec<SmolStr>) {
+fn size(demand: &DeviceDemand) -> (Scalar, DeviceRequest, Vec<Text>) {
     (demand.cpus, demand.devices, demand.models.clone())
 }
 

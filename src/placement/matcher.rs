@@ -33,8 +33,8 @@ use super::model::plan::Plan;
 use super::model::planner::Planner;
 use super::model::running::Running;
 use crate::offer::Offer;
+use crate::text::Text;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 
 /// Plans all apps, by id and in the order in which they are listed.
 pub(super) fn plan<'a>(
@@ -63,13 +63,13 @@ pub(super) fn plan<'a>(
 
 /// Apps that are placed as one: those of a group, or a single one without a group.
 struct Turn<'a> {
-    group: Option<&'a SmolStr>,
+    group: Option<&'a Text>,
     members: Vec<ListedApp<'a>>,
 }
 
 fn turns<'a>(apps: &IndexMap<&str, &'a App>) -> Vec<Turn<'a>> {
     let mut turns: Vec<Turn<'a>> = Vec::with_capacity(apps.len());
-    let mut by_group: IndexMap<&SmolStr, usize> = IndexMap::new();
+    let mut by_group: IndexMap<&Text, usize> = IndexMap::new();
     for (index, app) in apps.values().copied().enumerate() {
         let listed = ListedApp { ix: AppIx::new(index), app };
         let group = app.group.as_ref();

@@ -3,7 +3,7 @@
 use super::{Range, ScalarError, SumError};
 use crate::id::IdError;
 use crate::role::{Role, RoleError};
-use smol_str::SmolStr;
+use crate::text::Text;
 
 /// Text or JSON that is not a valid [`Resources`](super::Resources), or text that is not valid as
 /// [`Quantities`](super::Quantities) or [`Limits`](super::Limits).
@@ -38,7 +38,7 @@ pub enum ItemFault {
     Amount(ScalarError),
     /// Limits name a resource twice.
     #[error("{0:?} has a limit already")]
-    LimitedTwice(SmolStr),
+    LimitedTwice(Text),
     /// The text in brackets is not a list of ranges.
     #[error("expected ranges of whole numbers such as [31000-31009,31020-31029]")]
     Ranges,
@@ -53,7 +53,7 @@ pub enum ItemFault {
     Set,
     /// A set names an item twice.
     #[error("the set names {0:?} twice")]
-    Repeated(SmolStr),
+    Repeated(Text),
     /// The value of a JSON object is missing, or not of the type of the object.
     #[error("expected a value of type {0} and no other")]
     Type(&'static str),

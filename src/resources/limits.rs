@@ -3,9 +3,9 @@
 use super::text::parse_amounts;
 use super::{ItemFault, ResourceError, Scalar, ScalarError};
 use crate::json::{Number, Object};
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -28,8 +28,8 @@ use std::str::FromStr;
 ///
 /// In text it is `cpus:1.5;gpus:0`, in JSON an object of numbers: `{"cpus": 1.5}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "Object<Number>", into = "BTreeMap<SmolStr, Scalar>")]
-pub struct Limits(SmallVec<[(SmolStr, Scalar); 4]>);
+#[serde(try_from = "Object<Number>", into = "BTreeMap<Text, Scalar>")]
+pub struct Limits(SmallVec<[(Text, Scalar); 4]>);
 
 impl Limits {
     /// Makes a map without limits.
@@ -52,7 +52,7 @@ impl Limits {
     }
 
     /// Sets the limit of `name`, and returns the one before.
-    pub fn insert(&mut self, name: impl Into<SmolStr>, limit: Scalar) -> Option<Scalar> {
+    pub fn insert(&mut self, name: impl Into<Text>, limit: Scalar) -> Option<Scalar> {
         let name = name.into();
         match self.0.binary_search_by(|(key, _)| key.cmp(&name)) {
             Ok(position) => Some(std::mem::replace(&mut self.0[position].1, limit)),
@@ -75,10 +75,10 @@ impl Limits {
     }
 }
 
-impl<S: Into<SmolStr>> FromIterator<(S, Scalar)> for Limits {
+impl<S: Into<Text>> FromIterator<(S, Scalar)> for Limits {
     /// Collects limits; a later limit of a name replaces an earlier one.
     fn from_iter<I: IntoIterator<Item = (S, Scalar)>>(limits: I) -> Self {
-        let sorted: BTreeMap<SmolStr, Scalar> = limits.into_iter().map(|(name, limit)| (name.into(), limit)).collect();
+        let sorted: BTreeMap<Text, Scalar> = limits.into_iter().map(|(name, limit)| (name.into(), limit)).collect();
         Self(sorted.into_iter().collect())
     }
 }
@@ -101,7 +101,7 @@ impl FromStr for Limits {
         let mut limits = BTreeMap::new();
         for limit in parse_amounts(text) {
             let (name, limit) = limit?;
-            if limits.insert(SmolStr::new(name), limit).is_some() {
+            if limits.insert(Text::new(name), limit).is_some() {
                 return Err(ItemFault::LimitedTwice(name.into()).of(format!("{name}:{limit}")));
             }
         }
@@ -117,7 +117,7 @@ impl TryFrom<Object<Number>> for Limits {
     }
 }
 
-impl From<Limits> for BTreeMap<SmolStr, Scalar> {
+impl From<Limits> for BTreeMap<Text, Scalar> {
     fn from(limits: Limits) -> Self {
         limits.0.into_iter().collect()
     }

@@ -3,9 +3,9 @@
 use super::text::parse_amounts;
 use super::{ResourceError, Scalar, ScalarError};
 use crate::json::{Number, Object};
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
@@ -33,8 +33,8 @@ use std::str::FromStr;
 /// # Ok::<(), apportion::ResourceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(try_from = "Object<Number>", into = "BTreeMap<SmolStr, Scalar>")]
-pub struct Quantities(SmallVec<[(SmolStr, Scalar); 4]>);
+#[serde(try_from = "Object<Number>", into = "BTreeMap<Text, Scalar>")]
+pub struct Quantities(SmallVec<[(Text, Scalar); 4]>);
 
 impl Quantities {
     /// Makes a map in which every amount is 0.
@@ -65,7 +65,7 @@ impl Quantities {
         match self.position(name) {
             _ if amount.is_zero() => {}
             Ok(i) => self.0[i].1 += amount,
-            Err(i) => self.0.insert(i, (SmolStr::new(name), amount)),
+            Err(i) => self.0.insert(i, (Text::new(name), amount)),
         }
     }
 
@@ -118,7 +118,7 @@ impl<S: AsRef<str>> FromIterator<(S, Scalar)> for Quantities {
                 Some((last, total)) if last == name => *total += amount,
                 last => {
                     is_sorted &= last.is_none_or(|(last, _)| last.as_str() < name);
-                    quantities.0.push((SmolStr::new(name), amount));
+                    quantities.0.push((Text::new(name), amount));
                 }
             }
         }
@@ -173,7 +173,7 @@ impl TryFrom<Object<Number>> for Quantities {
     }
 }
 
-impl From<Quantities> for BTreeMap<SmolStr, Scalar> {
+impl From<Quantities> for BTreeMap<Text, Scalar> {
     fn from(quantities: Quantities) -> Self {
         quantities.0.into_iter().collect()
     }

@@ -2,9 +2,9 @@
 
 use super::{Ranges, Scalar, Set};
 use crate::role::Role;
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -148,9 +148,9 @@ pub struct Reservation {
     /// The type.
     pub kind: ReservationType,
     /// The principal that made it, if it is known.
-    pub principal: Option<SmolStr>,
+    pub principal: Option<Text>,
     /// Labels; part of the identity.
-    pub labels: Vec<(SmolStr, Option<SmolStr>)>,
+    pub labels: Vec<(Text, Option<Text>)>,
 }
 
 impl Reservation {
@@ -168,7 +168,7 @@ impl Reservation {
 
     /// Sets the principal.
     #[must_use]
-    pub fn by(mut self, principal: impl Into<SmolStr>) -> Self {
+    pub fn by(mut self, principal: impl Into<Text>) -> Self {
         self.principal = Some(principal.into());
         self
     }
@@ -196,13 +196,13 @@ pub struct DiskSource {
     /// The type of storage.
     pub kind: DiskType,
     /// The directory of a PATH or MOUNT source.
-    pub root: Option<SmolStr>,
+    pub root: Option<Text>,
     /// The id that the storage provider assigned.
-    pub id: Option<SmolStr>,
+    pub id: Option<Text>,
     /// The vendor of the storage.
-    pub vendor: Option<SmolStr>,
+    pub vendor: Option<Text>,
     /// The storage profile.
-    pub profile: Option<SmolStr>,
+    pub profile: Option<Text>,
 }
 
 impl DiskSource {
@@ -215,14 +215,14 @@ impl DiskSource {
 
     /// Sets the directory.
     #[must_use]
-    pub fn root(mut self, root: impl Into<SmolStr>) -> Self {
+    pub fn root(mut self, root: impl Into<Text>) -> Self {
         self.root = Some(root.into());
         self
     }
 
     /// Sets the id that the storage provider assigned.
     #[must_use]
-    pub fn id(mut self, id: impl Into<SmolStr>) -> Self {
+    pub fn id(mut self, id: impl Into<Text>) -> Self {
         self.id = Some(id.into());
         self
     }
@@ -238,9 +238,9 @@ pub struct Disk {
     /// The source; `None` for the root disk.
     pub source: Option<DiskSource>,
     /// The persistence id of a persistent volume.
-    pub persistence: Option<SmolStr>,
+    pub persistence: Option<Text>,
     /// The principal that created the volume.
-    pub principal: Option<SmolStr>,
+    pub principal: Option<Text>,
     /// The mount options of the volume (`container_path`, `mode`, ...), unchanged.
     pub volume: Option<Map<String, Json>>,
 }
@@ -254,12 +254,12 @@ impl Disk {
 
     /// Makes it a persistent volume of that id.
     #[must_use]
-    pub fn volume(mut self, id: impl Into<SmolStr>) -> Self {
+    pub fn volume(mut self, id: impl Into<Text>) -> Self {
         self.persistence = Some(id.into());
         self
     }
 
-    fn identity(&self) -> (Option<&DiskSource>, Option<&SmolStr>) {
+    fn identity(&self) -> (Option<&DiskSource>, Option<&Text>) {
         (self.source.as_ref(), self.persistence.as_ref())
     }
 
@@ -306,7 +306,7 @@ pub struct Kind {
     /// True if several tasks may use the resource at once.
     pub shared: bool,
     /// The resource provider; `None` for the agent itself.
-    pub provider: Option<SmolStr>,
+    pub provider: Option<Text>,
 }
 
 /// A named amount of one kind: `cpus:4`, `ports(web):[80-80]`, a volume on a disk.
@@ -327,7 +327,7 @@ pub struct Resource {
     // The order of the fields is the canonical order of resources: by name, then by kind.
     /// The sort key of the name: its first bytes and its length.
     key: u64,
-    pub(super) name: SmolStr,
+    pub(super) name: Text,
     pub(super) kind: Option<Arc<Kind>>,
     pub(super) value: Value,
     /// The multiplicity of a shared resource; 1 for all others.
@@ -337,7 +337,7 @@ pub struct Resource {
 impl Resource {
     /// Makes an unreserved resource of the agent itself.
     #[must_use]
-    pub fn new(name: impl Into<SmolStr>, value: Value) -> Self {
+    pub fn new(name: impl Into<Text>, value: Value) -> Self {
         let name = name.into();
         Self { key: key(&name), name, kind: None, value, copies: 1 }
     }

@@ -1,6 +1,6 @@
 //! [`Set`]: a sorted, shared set of names.
 
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// assert!(zones.contains("a") && zones.is_superset(&Set::from_iter(["a"])));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Set(Arc<Vec<SmolStr>>);
+pub struct Set(Arc<Vec<Text>>);
 
 /// The number of names for each of another set from which each is searched, instead of walking through all.
 const MIN_SEARCHED: usize = 16;
@@ -31,7 +31,7 @@ impl Set {
 
     /// Returns the names in byte order.
     #[must_use]
-    pub fn as_slice(&self) -> &[SmolStr] {
+    pub fn as_slice(&self) -> &[Text] {
         &self.0
     }
 
@@ -54,7 +54,7 @@ impl Set {
 
     /// Iterates over the names in byte order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
-        self.0.iter().map(SmolStr::as_str)
+        self.0.iter().map(Text::as_str)
     }
 
     /// Returns true if it is cheaper to search for each name of `other` than to walk through all.
@@ -105,9 +105,9 @@ impl Set {
     }
 }
 
-impl<S: Into<SmolStr>> FromIterator<S> for Set {
+impl<S: Into<Text>> FromIterator<S> for Set {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
-        let mut names: Vec<SmolStr> = names.into_iter().map(Into::into).collect();
+        let mut names: Vec<Text> = names.into_iter().map(Into::into).collect();
         names.sort_unstable();
         names.dedup();
         Self(Arc::new(names))

@@ -209,8 +209,8 @@ fn split(there: &Value, wanted: Value) -> (Value, Value) {
 mod tests {
     use super::*;
     use crate::resources::{DiskSource, Reservation};
+    use crate::text::Text;
     use proptest::prelude::*;
-    use smol_str::SmolStr;
 
     fn parse(text: &str) -> Resources {
         text.parse().unwrap()
@@ -344,7 +344,7 @@ mod tests {
     }
 
     /// The unit that the plain reference moves: a thousandth of a scalar, or a member.
-    type Unit = (SmolStr, Option<Role>, String);
+    type Unit = (Text, Option<Role>, String);
 
     fn units(of: &Resources) -> Vec<Unit> {
         let mut units = Vec::new();
@@ -362,7 +362,7 @@ mod tests {
     /// Takes unit by unit: of those left that will do, the one that is reserved deepest, and of these the lowest.
     fn slowly(available: &Resources, ask: &Resources, by: &Role) -> Option<Vec<Unit>> {
         let (mut left, mut taken) = (units(available), Vec::new());
-        let mut wanted: Vec<(Option<SmolStr>, Option<Role>, Option<String>)> = Vec::new();
+        let mut wanted: Vec<(Option<Text>, Option<Role>, Option<String>)> = Vec::new();
         for it in ask {
             let is_counted = available.iter().any(|other| other.name() == it.name() && other.scalar().is_none());
             match it.value() {

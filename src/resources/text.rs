@@ -4,9 +4,9 @@ use super::error::{ItemFault, ResourceError};
 use super::v1::V1Resource;
 use super::{Range, Ranges, Reservation, Resource, Resources, Scalar, Set, Value};
 use crate::role::Role;
+use crate::text::Text;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -79,16 +79,16 @@ pub(crate) fn parse_set(inner: &str) -> Result<Set, ItemFault> {
     Ok(parse_names(inner)?.into_iter().collect())
 }
 
-fn parse_names(inner: &str) -> Result<Vec<SmolStr>, ItemFault> {
+fn parse_names(inner: &str) -> Result<Vec<Text>, ItemFault> {
     let name = |text: &str| match text.trim() {
         name if name.is_empty() || name.contains(['{', '}']) => Err(ItemFault::Set),
-        name => Ok(SmolStr::new(name)),
+        name => Ok(Text::new(name)),
     };
     if inner.trim().is_empty() { Ok(Vec::new()) } else { inner.split(',').map(name).collect() }
 }
 
 /// Makes a set of names that must differ (Mesos, `Resources::validate`).
-pub(super) fn distinct(mut names: Vec<SmolStr>) -> Result<Set, ItemFault> {
+pub(super) fn distinct(mut names: Vec<Text>) -> Result<Set, ItemFault> {
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(ItemFault::Repeated(pair[0].clone())),

@@ -8,14 +8,14 @@ use super::{
 use crate::id;
 use crate::json::Number;
 use crate::role::Role;
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 
 /// An unvalidated v1 `Resource` object. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct V1Resource {
-    name: SmolStr,
+    name: Text,
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     value_type: Option<V1Type>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub(crate) struct V1Resource {
     set: Option<V1Set>,
     /// The role of a static reservation in the pre-refinement format, which Mesos still reads and writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    role: Option<SmolStr>,
+    role: Option<Text>,
     /// A dynamic reservation to `role` in the same format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reservation: Option<V1Reservation>,
@@ -67,22 +67,22 @@ struct V1Ranges {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Set {
     #[serde(default)]
-    item: Vec<SmolStr>,
+    item: Vec<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Id {
-    value: SmolStr,
+    value: Text,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Reservation {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    kind: Option<SmolStr>,
+    kind: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    role: Option<SmolStr>,
+    role: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    principal: Option<SmolStr>,
+    principal: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     labels: Option<V1Labels>,
 }
@@ -95,9 +95,9 @@ struct V1Labels {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Label {
-    key: SmolStr,
+    key: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<SmolStr>,
+    value: Option<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,31 +112,31 @@ struct V1Disk {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Persistence {
-    id: SmolStr,
+    id: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    principal: Option<SmolStr>,
+    principal: Option<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Source {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    kind: Option<SmolStr>,
+    kind: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<V1Root>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mount: Option<V1Root>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<SmolStr>,
+    id: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    vendor: Option<SmolStr>,
+    vendor: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    profile: Option<SmolStr>,
+    profile: Option<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct V1Root {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    root: Option<SmolStr>,
+    root: Option<Text>,
 }
 
 impl V1Resource {
@@ -197,7 +197,7 @@ impl V1Resource {
     /// Returns the stack of reservations in the refined format, from either format.
     fn refined_reservations(&self) -> Vec<V1Reservation> {
         let refined = |kind, dynamic: Option<&V1Reservation>| V1Reservation {
-            kind: Some(SmolStr::new_static(reservation_type(kind))),
+            kind: Some(Text::new_static(reservation_type(kind))),
             role: self.role.clone(),
             principal: dynamic.and_then(|reservation| reservation.principal.clone()),
             labels: dynamic.and_then(|reservation| reservation.labels.clone()),
@@ -387,7 +387,7 @@ impl From<&Reservation> for V1Reservation {
     fn from(reservation: &Reservation) -> Self {
         let labels = reservation.labels.iter().map(|(key, value)| V1Label { key: key.clone(), value: value.clone() });
         Self {
-            kind: Some(SmolStr::new_static(reservation_type(reservation.kind))),
+            kind: Some(Text::new_static(reservation_type(reservation.kind))),
             role: Some(reservation.role.as_str().into()),
             principal: reservation.principal.clone(),
             labels: (!reservation.labels.is_empty()).then(|| V1Labels { labels: labels.collect() }),
@@ -400,7 +400,7 @@ impl From<&Disk> for V1Disk {
         let source = disk.source.as_ref().map(|source| {
             let place = |kind| (source.kind == kind).then(|| V1Root { root: source.root.clone() });
             V1Source {
-                kind: Some(SmolStr::new_static(disk_type(source.kind))),
+                kind: Some(Text::new_static(disk_type(source.kind))),
                 path: place(DiskType::Path),
                 mount: place(DiskType::Mount),
                 id: source.id.clone(),

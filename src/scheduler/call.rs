@@ -6,8 +6,8 @@ use crate::invalid::InvalidForm;
 use crate::offer::{Accept, Filters};
 use crate::resources::Resources;
 use crate::role::Role;
+use crate::text::Text;
 use crate::uuid::Uuid;
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// A request of a framework to its master: a call of the Mesos v1 scheduler API. Its serde form is the v1 JSON.
@@ -101,7 +101,7 @@ pub enum Call {
     /// A call that is none of the above because a value in it, such as the name of a role, is invalid. The master rejects it.
     Invalid {
         /// The type of the call (`REVIVE`, ...).
-        kind: SmolStr,
+        kind: Text,
         /// The body of the call as it was given.
         form: Box<InvalidForm>,
     },

@@ -1,8 +1,8 @@
 //! [`TaskIds`]: a generator of unique task ids.
 
 use crate::id::TaskId;
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, format_smolstr};
 
 /// A generator of unique task ids of the form `NAME.TERM.NUMBER`.
 ///
@@ -29,7 +29,7 @@ use smol_str::{SmolStr, format_smolstr};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskIds {
-    name: SmolStr,
+    name: Text,
     term: u64,
     issued: u64,
 }
@@ -37,7 +37,7 @@ pub struct TaskIds {
 impl TaskIds {
     /// Returns a generator for that name and term.
     #[must_use]
-    pub fn new(name: impl Into<SmolStr>, term: u64) -> Self {
+    pub fn new(name: impl Into<Text>, term: u64) -> Self {
         Self { name: name.into(), term, issued: 0 }
     }
 
@@ -48,7 +48,7 @@ impl TaskIds {
             Some(next) => (self.term, next),
             None => (self.term.wrapping_add(1), 1),
         };
-        TaskId::new(format_smolstr!("{}.{}.{}", self.name, self.term, self.issued))
+        TaskId::new(Text::from_display(format_args!("{}.{}.{}", self.name, self.term, self.issued)))
     }
 
     /// Returns the term of this generator.

@@ -2,10 +2,10 @@
 
 use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::name::{self, NameError};
+use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::fmt;
 use std::str::FromStr;
 
@@ -190,9 +190,9 @@ pub struct TaskStatus {
     /// The sender of the update.
     pub source: Option<StatusSource>,
     /// The reason by its Mesos name (`REASON_AGENT_REMOVED`, ...).
-    pub reason: Option<SmolStr>,
+    pub reason: Option<Text>,
     /// The reason for people.
-    pub message: Option<SmolStr>,
+    pub message: Option<Text>,
     /// The time of the update, in seconds on the clock of the sender.
     pub timestamp: Option<f64>,
     /// The UUID to acknowledge it by; `None` for an update that needs no acknowledgement, such as one by the master.
@@ -227,14 +227,14 @@ impl TaskStatus {
 
     /// Sets the reason for people.
     #[must_use]
-    pub fn message(mut self, message: impl Into<SmolStr>) -> Self {
+    pub fn message(mut self, message: impl Into<Text>) -> Self {
         self.message = Some(message.into());
         self
     }
 
     /// Sets the reason by its Mesos name.
     #[must_use]
-    pub fn reason(mut self, reason: impl Into<SmolStr>) -> Self {
+    pub fn reason(mut self, reason: impl Into<Text>) -> Self {
         self.reason = Some(reason.into());
         self
     }

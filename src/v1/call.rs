@@ -9,14 +9,14 @@ use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::invalid::InvalidForm;
 use crate::resources::v1::V1Resource;
 use crate::scheduler::{Call, Kill, OperationRef, Request, TaskRef};
+use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::Deserialize;
 use serde_json::json;
-use smol_str::SmolStr;
 use std::time::Duration;
 
 wire!(WireCall {
-    ; r#type: SmolStr, framework_id: Wrapped<FrameworkId>, subscribe: WireSubscribe, accept: WireAccept,
+    ; r#type: Text, framework_id: Wrapped<FrameworkId>, subscribe: WireSubscribe, accept: WireAccept,
     decline: Decline, accept_inverse_offers: InverseOfferAnswer, decline_inverse_offers: InverseOfferAnswer, revive: Roles,
     suppress: Roles, kill: WireKill, acknowledge: Acknowledge, acknowledge_operation_status: AcknowledgeOperation,
     reconcile: Reconcile, reconcile_operations: ReconcileOperations, message: Message, shutdown: Shutdown,
@@ -24,7 +24,7 @@ wire!(WireCall {
 });
 wire!(Decline { ; filters: WireFilters ; offer_ids: Wrapped<OfferId> });
 wire!(InverseOfferAnswer { ; filters: WireFilters ; inverse_offer_ids: Wrapped<OfferId> });
-wire!(Roles { ; ; roles: SmolStr });
+wire!(Roles { ; ; roles: Text });
 wire!(WireKill { task_id: Wrapped<TaskId> ; agent_id: Wrapped<AgentId>, kill_policy: KillPolicy ; });
 wire!(KillPolicy { ; grace_period: DurationInfo ; });
 wire!(Acknowledge { agent_id: Wrapped<AgentId>, task_id: Wrapped<TaskId>, uuid: Uuid ; ; });

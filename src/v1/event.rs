@@ -8,12 +8,12 @@ use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId};
 use crate::scheduler::{Event, Failure, Subscribed};
+use crate::text::Text;
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 wire!(WireEvent {
-    ; r#type: SmolStr, subscribed: WireSubscribed, offers: Offers, inverse_offers: InverseOffers, rescind: Rescind,
+    ; r#type: Text, subscribed: WireSubscribed, offers: Offers, inverse_offers: InverseOffers, rescind: Rescind,
     rescind_inverse_offer: RescindInverse, update: Update, update_operation_status: UpdateOperation,
     message: Message, failure: WireFailure, error: Error ;
 });

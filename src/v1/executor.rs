@@ -8,12 +8,12 @@ use crate::bytes::Bytes;
 use crate::executor::{Call, Event, Subscribed};
 use crate::id::{ExecutorId, FrameworkId, TaskId};
 use crate::task::Task;
+use crate::text::Text;
 use crate::uuid::Uuid;
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 
 wire!(WireEvent {
-    ; r#type: SmolStr, subscribed: WireSubscribed, launch: Launch, launch_group: LaunchGroup, kill: Kill,
+    ; r#type: Text, subscribed: WireSubscribed, launch: Launch, launch_group: LaunchGroup, kill: Kill,
     acknowledged: Acknowledged, message: Message, error: Error ;
 });
 wire!(WireSubscribed {
@@ -126,7 +126,7 @@ impl WireEvent {
 }
 
 wire!(WireCall {
-    ; r#type: SmolStr, framework_id: Wrapped<FrameworkId>, executor_id: Wrapped<ExecutorId>,
+    ; r#type: Text, framework_id: Wrapped<FrameworkId>, executor_id: Wrapped<ExecutorId>,
     subscribe: Subscribe, update: Update, message: Message ;
 });
 wire!(Subscribe { ; ; unacknowledged_tasks: TaskInfo, unacknowledged_updates: Update });

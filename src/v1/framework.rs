@@ -7,22 +7,22 @@ use crate::id::FrameworkId;
 use crate::json::Number;
 use crate::resources::{Quantities, Scalar};
 use crate::role::Role;
+use crate::text::Text;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::time::Duration;
 
-wire!(WireSubscribe { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: SmolStr });
+wire!(WireSubscribe { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: Text });
 wire!(FrameworkInfo {
-    user: SmolStr, name: SmolStr ;
-    id: Wrapped<FrameworkId>, role: SmolStr, offer_filters: IndexMap<SmolStr, OfferFilters>, failover_timeout: f64,
-    checkpoint: bool, principal: SmolStr ;
-    roles: SmolStr, capabilities: WireCapability ; .. details
+    user: Text, name: Text ;
+    id: Wrapped<FrameworkId>, role: Text, offer_filters: IndexMap<Text, OfferFilters>, failover_timeout: f64,
+    checkpoint: bool, principal: Text ;
+    roles: Text, capabilities: WireCapability ; .. details
 });
-wire!(WireCapability { ; r#type: SmolStr ; });
+wire!(WireCapability { ; r#type: Text ; });
 wire!(OfferFilters { ; min_allocatable_resources: Minimums ; });
 wire!(Minimums { ; ; quantities: Amounts });
-wire!(Amounts { quantities: IndexMap<SmolStr, Wrapped<Number>> ; ; });
+wire!(Amounts { quantities: IndexMap<Text, Wrapped<Number>> ; ; });
 
 /// The longest time in seconds that Mesos can count. It stands for a framework that is never removed.
 const FOR_EVER: f64 = 9_223_372_036.0;
@@ -127,7 +127,7 @@ impl TryFrom<Amounts> for Quantities {
     type Error = V1Error;
 
     fn try_from(amounts: Amounts) -> Result<Self, V1Error> {
-        let amount = |(name, amount): (SmolStr, Wrapped<Number>)| Ok((name, Scalar::try_from(amount.value)?));
+        let amount = |(name, amount): (Text, Wrapped<Number>)| Ok((name, Scalar::try_from(amount.value)?));
         amounts.quantities.into_iter().map(amount).collect()
     }
 }

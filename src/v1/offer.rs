@@ -8,10 +8,10 @@ use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId};
 use crate::offer::{InverseOffer, Offer};
 use crate::resources::v1::V1Resource;
 use crate::role::Role;
-use smol_str::SmolStr;
+use crate::text::Text;
 
 wire!(WireOffer {
-    id: Wrapped<OfferId>, framework_id: Wrapped<FrameworkId>, agent_id: Wrapped<AgentId>, hostname: SmolStr ;
+    id: Wrapped<OfferId>, framework_id: Wrapped<FrameworkId>, agent_id: Wrapped<AgentId>, hostname: Text ;
     domain: DomainInfo, unavailability: WireUnavailability, allocation_info: AllocationInfo ;
     resources: V1Resource, attributes: V1Attribute, executor_ids: Wrapped<ExecutorId> ; .. details
 });
@@ -83,7 +83,7 @@ impl WireInverse {
     }
 }
 
-wire!(AgentInfo { hostname: SmolStr ; id: Wrapped<AgentId>, domain: DomainInfo ; resources: V1Resource, attributes: V1Attribute });
+wire!(AgentInfo { hostname: Text ; id: Wrapped<AgentId>, domain: DomainInfo ; resources: V1Resource, attributes: V1Attribute });
 
 impl From<&Agent> for AgentInfo {
     fn from(agent: &Agent) -> Self {

@@ -11,16 +11,16 @@ use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, Resources, Scalar};
 use crate::role::Role;
 use crate::task::Task;
+use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 wire!(WireAccept { ; filters: WireFilters ; offer_ids: Wrapped<OfferId>, operations: WireOperation });
 wire!(WireFilters { ; refuse_seconds: f64 ; });
 wire!(WireOperation {
-    ; r#type: SmolStr, id: Wrapped<OperationId>, launch: Launch, launch_group: LaunchGroup, reserve: ResourceList,
+    ; r#type: Text, id: Wrapped<OperationId>, launch: Launch, launch_group: LaunchGroup, reserve: ResourceList,
     unreserve: ResourceList, create: VolumeList, destroy: VolumeList, grow_volume: Grow, shrink_volume: Shrink ;
 });
 wire!(Launch { ; ; task_infos: TaskInfo });
@@ -200,7 +200,7 @@ fn read_operation(wire: WireOperation) -> Result<Option<(Operation, Option<Role>
 
 wire!(WireOperationStatus {
     state: OperationState ;
-    operation_id: Wrapped<OperationId>, message: SmolStr, agent_id: Wrapped<AgentId>, uuid: Wrapped<Uuid> ;
+    operation_id: Wrapped<OperationId>, message: Text, agent_id: Wrapped<AgentId>, uuid: Wrapped<Uuid> ;
     ; .. details
 });
 

@@ -8,16 +8,16 @@ use crate::invalid::InvalidForm;
 use crate::resources::Resources;
 use crate::resources::v1::V1Resource;
 use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
+use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::Deserialize;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 
 /// The detail of a task with its `ExecutorInfo`.
 pub(super) const EXECUTOR: &str = "executor";
 
 wire!(TaskInfo {
-    task_id: Wrapped<TaskId> ; name: SmolStr, agent_id: Wrapped<AgentId> ; resources: V1Resource ; .. details
+    task_id: Wrapped<TaskId> ; name: Text, agent_id: Wrapped<AgentId> ; resources: V1Resource ; .. details
 });
 
 impl TaskInfo {
@@ -66,7 +66,7 @@ impl TaskInfo {
 
 wire!(WireStatus {
     task_id: Wrapped<TaskId>, state: TaskState ;
-    agent_id: Wrapped<AgentId>, executor_id: Wrapped<ExecutorId>, source: SmolStr, reason: SmolStr, message: SmolStr,
+    agent_id: Wrapped<AgentId>, executor_id: Wrapped<ExecutorId>, source: Text, reason: Text, message: Text,
     timestamp: f64, uuid: Uuid, healthy: bool, data: Bytes ;
     ; .. details
 });

@@ -5,10 +5,10 @@ use crate::agent::{Domain, Unavailability};
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, Resources};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// Declares the struct of a JSON message. In order: required fields; optional fields; lists, which are omitted when empty;
@@ -146,7 +146,7 @@ impl WireUnavailability {
     }
 }
 
-wire!(Name { name: SmolStr ; ; });
+wire!(Name { name: Text ; ; });
 wire!(FaultDomain { region: Name, zone: Name ; ; });
 wire!(DomainInfo { ; fault_domain: FaultDomain ; });
 
@@ -163,7 +163,7 @@ impl From<DomainInfo> for Option<Domain> {
     }
 }
 
-wire!(AllocationInfo { ; role: SmolStr ; });
+wire!(AllocationInfo { ; role: Text ; });
 
 impl From<&Role> for AllocationInfo {
     fn from(role: &Role) -> Self {
@@ -188,10 +188,10 @@ pub(super) fn read_resource(object: V1Resource) -> Result<(Resource, Option<Role
     Ok((Resource::try_from(object)?, role))
 }
 
-pub(super) fn read_roles(names: Vec<SmolStr>) -> Result<Vec<Role>, V1Error> {
+pub(super) fn read_roles(names: Vec<Text>) -> Result<Vec<Role>, V1Error> {
     names.into_iter().map(|name| Ok(Role::new(name)?)).collect()
 }
 
-pub(super) fn write_roles(roles: &[Role]) -> Vec<SmolStr> {
+pub(super) fn write_roles(roles: &[Role]) -> Vec<Text> {
     roles.iter().map(|role| role.as_str().into()).collect()
 }

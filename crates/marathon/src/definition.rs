@@ -7,21 +7,20 @@ use crate::health::{HealthCheck, Probe};
 use crate::program::Program;
 use crate::service_port::ServicePort;
 use crate::upgrade_strategy::{KillSelection, UpgradeStrategy};
-use apportion::Task;
 use apportion::placement::{App, JsonNode, Launch, ReadError};
+use apportion::{Task, Text};
 use indexmap::IndexMap;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// The definitions of apps, by app id.
-pub type Apps = IndexMap<SmolStr, Arc<AppDefinition>>;
+pub type Apps = IndexMap<Text, Arc<AppDefinition>>;
 
 /// The definition of an app.
 #[derive(Debug, Clone)]
 pub struct AppDefinition {
     /// The name of the file that it was read from, for messages.
-    pub file: SmolStr,
+    pub file: Text,
     /// The part that the planner reads: id, instances, resources, constraints, ports, volumes.
     pub app: App,
     /// The app's `healthChecks`.
@@ -44,7 +43,7 @@ pub struct AppDefinition {
 #[non_exhaustive]
 pub struct Dependency {
     /// Its id, from the root.
-    pub id: SmolStr,
+    pub id: Text,
     /// Its place and text in the file, for messages: `groups[0].dependencies[1]: found "../db"`.
     pub source: String,
 }
@@ -53,7 +52,7 @@ impl AppDefinition {
     /// Reads an app. Its `dependencies` are relative to `group`, and are added to the inherited ones.
     pub(crate) fn read(
         node: JsonNode<'_>,
-        (file, id, group): (&str, SmolStr, &str),
+        (file, id, group): (&str, Text, &str),
         inherited: &[Dependency],
     ) -> Result<Self, ReadError> {
         let mut app = App::read(node)?;
@@ -153,7 +152,7 @@ impl Dependency {
 /// assert_eq!(canonical_path("/shop/front", "../db").as_deref(), Some("/shop/db"));
 /// assert_eq!(canonical_path("/", ".."), None);
 /// ```
-pub fn canonical_path(group: &str, id: &str) -> Option<SmolStr> {
+pub fn canonical_path(group: &str, id: &str) -> Option<Text> {
     let base = if id.starts_with('/') { "" } else { group };
     let mut parts: Vec<&str> = Vec::new();
     for part in base.split('/').chain(id.split('/')) {

@@ -5,9 +5,8 @@
 //! restarted, dependencies before their dependents.
 
 use crate::definition::AppDefinition;
-use apportion::Time;
+use apportion::{Text, Time};
 use serde_json::{Value as Json, json};
-use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +37,7 @@ impl ActionKind {
 /// A change of one app.
 #[derive(Debug, Clone)]
 pub(crate) struct Action {
-    pub(crate) app: SmolStr,
+    pub(crate) app: Text,
     pub(crate) kind: ActionKind,
     /// The new definition of the app; none if it is to stop.
     pub(crate) to: Option<Arc<AppDefinition>>,
@@ -87,7 +86,7 @@ pub struct Deployment {
     /// The number of steps that have started.
     started: usize,
     /// The apps of the last step started whose actions are not complete.
-    pending: BTreeSet<SmolStr>,
+    pending: BTreeSet<Text>,
     since: Time,
     until: Option<Time>,
 }
@@ -133,7 +132,7 @@ impl Deployment {
     }
 
     /// Returns the apps whose actions are not complete, started or not.
-    pub(crate) fn unfinished_apps(&self) -> impl Iterator<Item = &SmolStr> {
+    pub(crate) fn unfinished_apps(&self) -> impl Iterator<Item = &Text> {
         let pending = self.pending.iter().filter(|_| self.state == DeploymentState::Running);
         pending.chain(self.remaining().map(|action| &action.app))
     }
@@ -157,13 +156,13 @@ impl Deployment {
     }
 
     /// Returns the apps of the last step started whose actions are not complete.
-    pub fn pending(&self) -> impl Iterator<Item = &SmolStr> {
+    pub fn pending(&self) -> impl Iterator<Item = &Text> {
         self.pending.iter()
     }
 
     /// Returns the deployment by the names of Marathon's `/v2/deployments`, with its state.
     pub fn json(&self) -> Json {
-        let apps: BTreeSet<&SmolStr> = self.steps.iter().flatten().map(|action| &action.app).collect();
+        let apps: BTreeSet<&Text> = self.steps.iter().flatten().map(|action| &action.app).collect();
         let step = |step: &Vec<Action>| json!({"actions": step.iter().map(Action::json).collect::<Vec<_>>()});
         let current = self.steps.iter().take(self.started).next_back().into_iter().flatten();
         let is_running = self.state == DeploymentState::Running;

@@ -11,10 +11,9 @@ use crate::tracker::{Instance, InstanceTracker, StatusOutcome, version_text};
 use apportion::placement::{App, Load, Obstacle, Plan, Planner, Strategy};
 use apportion::scheduler::Rejected;
 use apportion::{
-    Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskStatus, Time,
+    Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskStatus, Text, Time,
 };
 use indexmap::{IndexMap, IndexSet};
-use smol_str::SmolStr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,15 +55,15 @@ const REFUSAL: Duration = Duration::from_secs(120);
 pub struct Marathon {
     /// The apps that are wanted when every deployment is finished.
     target: Arc<RootGroup>,
-    running: IndexMap<SmolStr, RunningApp>,
+    running: IndexMap<Text, RunningApp>,
     tasks: InstanceTracker,
     deployments: Vec<Deployment>,
     /// The number of versions of apps so far.
     versions: u32,
     /// The queue of dirty apps: those that may have something to kill, to launch or to complete.
-    dirty: VecDeque<SmolStr>,
+    dirty: VecDeque<Text>,
     /// By app and agent, why the last offer of that agent did not fit.
-    obstacles: IndexMap<SmolStr, IndexMap<AgentId, Vec<Obstacle>>>,
+    obstacles: IndexMap<Text, IndexMap<AgentId, Vec<Obstacle>>>,
     notices: Vec<Notice>,
 }
 
@@ -101,19 +100,19 @@ impl Marathon {
     /// A running deployment is replaced by the new one if it has still to change one of the apps that the new one changes,
     /// one of their dependencies or one of their dependents. The new deployment then completes it too. (Marathon replaces a
     /// deployment only if forced to, and drops the rest of it.)
-    pub fn deploy(&mut self, target: Arc<RootGroup>, restart: &[SmolStr], calls: &mut Calls) {
-        let changes = |id: &&SmolStr| match (self.target.app(id), target.app(id)) {
+    pub fn deploy(&mut self, target: Arc<RootGroup>, restart: &[Text], calls: &mut Calls) {
+        let changes = |id: &&Text| match (self.target.app(id), target.app(id)) {
             (Some(before), Some(after)) => {
                 before.app.instances != after.app.instances || after.is_upgrade_of(before) || restart.contains(*id)
             }
             _ => true,
         };
         let both = self.target.apps().keys().chain(target.apps().keys());
-        let mut affected: IndexSet<SmolStr> = both.filter(changes).cloned().collect();
+        let mut affected: IndexSet<Text> = both.filter(changes).cloned().collect();
         let number = self.deployments.len() + 1;
         let mut restart = restart.to_vec();
         self.replace_conflicting(number, &target, (&mut affected, &mut restart), calls.at());
-        let action = |id: SmolStr| {
+        let action = |id: Text| {
             let to = target.app(&id).cloned();
             let kind = self.action_kind(&id, to.as_deref(), restart.contains(&id))?;
             let level = if to.is_some() { target.level(&id) } else { self.target.level(&id) };
@@ -134,12 +133,12 @@ impl Marathon {
         &mut self,
         number: usize,
         target: &RootGroup,
-        (affected, restart): (&mut IndexSet<SmolStr>, &mut Vec<SmolStr>),
+        (affected, restart): (&mut IndexSet<Text>, &mut Vec<Text>),
         at: Time,
     ) {
         while self.deployments.iter().any(|other| other.state == DeploymentState::Running) {
             let connected = target.connected(affected);
-            let conflicts = |id: &SmolStr| connected.contains(id);
+            let conflicts = |id: &Text| connected.contains(id);
             let other = self.deployments.iter_mut().find(|other| other.unfinished_apps().any(conflicts));
             let Some(other) = other else { break };
             affected.extend(other.unfinished_apps().cloned());
@@ -298,7 +297,7 @@ impl Marathon {
                 *present.entry(&task.launch.app).or_default() += 1;
             }
         }
-        let planned = |(id, app): (&SmolStr, &RunningApp)| {
+        let planned = |(id, app): (&Text, &RunningApp)| {
             app.planned(app.next_step(now).launch, present.get(id.as_str()).copied().unwrap_or(0))
         };
         self.running.iter().map(planned).collect()
@@ -306,7 +305,7 @@ impl Marathon {
 }
 
 /// Starts an action.
-fn apply(action: &Action, running: &mut IndexMap<SmolStr, RunningApp>, versions: &mut u32) {
+fn apply(action: &Action, running: &mut IndexMap<Text, RunningApp>, versions: &mut u32) {
     let app = running.get_mut(&action.app);
     match (action.kind, &action.to) {
         (ActionKind::Stop, _) | (_, None) => app.into_iter().for_each(RunningApp::stop),

@@ -4,15 +4,15 @@
 //! dependency of a group is one of all apps within it (Marathon's page *Application Groups*).
 
 use crate::definition::{AppDefinition, Dependency, canonical_path};
+use apportion::Text;
 use apportion::placement::{JsonNode, ReadError};
-use smol_str::SmolStr;
 
 /// The content of one document: an app, or a group of apps.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Document {
     /// The id of the group; `None` if the document is an app.
-    pub group: Option<SmolStr>,
+    pub group: Option<Text>,
     /// All apps within the group, or the one app.
     pub apps: Vec<AppDefinition>,
 }
@@ -46,7 +46,7 @@ fn group(
     (file, parent): (&str, &str),
     inherited: &[Dependency],
     apps: &mut Vec<AppDefinition>,
-) -> Result<SmolStr, ReadError> {
+) -> Result<Text, ReadError> {
     node.only(&["id", "dependencies", "apps", "groups", "version"])?;
     let id = node.required("id", "the id of the group")?;
     let name = canonical_path(parent, id.name()?).filter(|name| is_within(name, parent));

@@ -2,8 +2,8 @@
 
 use crate::definition::{AppDefinition, Apps};
 use crate::group::is_within;
+use apportion::Text;
 use indexmap::{IndexMap, IndexSet};
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct RootGroup {
     /// From an app to its direct dependents: the inverse of `dependencies`.
     dependents: Edges,
     /// The length of the longest path from an app along its dependencies: 0 if it has none.
-    levels: IndexMap<SmolStr, usize>,
+    levels: IndexMap<Text, usize>,
 }
 
 /// Why apps are no [`RootGroup`].
@@ -27,7 +27,7 @@ pub enum DependencyError {
     #[error("{file}: {dependency}, expected an app or a group: one of {known}")]
     Unknown {
         /// The file of the app or group with the dependency.
-        file: SmolStr,
+        file: Text,
         /// The place and the text of the dependency.
         dependency: String,
         /// The first ids that exist.
@@ -37,14 +37,14 @@ pub enum DependencyError {
     #[error("{file}: found dependencies in a circle, {}: expected an order", cycle.join(" needs "))]
     Cycle {
         /// The file of the first app.
-        file: SmolStr,
+        file: Text,
         /// The apps along the cycle; the last one is the first one.
-        cycle: Vec<SmolStr>,
+        cycle: Vec<Text>,
     },
 }
 
 /// Adjacency lists: from an app to others.
-type Edges = IndexMap<SmolStr, IndexSet<SmolStr>>;
+type Edges = IndexMap<Text, IndexSet<Text>>;
 
 impl RootGroup {
     /// Returns the group of these apps. A dependency on a group is one on all apps within it.
@@ -84,8 +84,8 @@ impl RootGroup {
     }
 
     /// Returns these apps with all their dependencies and dependents, direct and transitive.
-    pub(crate) fn connected(&self, ids: &IndexSet<SmolStr>) -> IndexSet<SmolStr> {
-        let names = || ids.iter().map(SmolStr::as_str);
+    pub(crate) fn connected(&self, ids: &IndexSet<Text>) -> IndexSet<Text> {
+        let names = || ids.iter().map(Text::as_str);
         let (down, up) = (reachable(names(), &self.dependencies), reachable(names(), &self.dependents));
         ids.iter().cloned().chain(down).chain(up).collect()
     }
@@ -118,8 +118,8 @@ fn resolve(apps: &Apps) -> Result<Edges, Vec<DependencyError>> {
 }
 
 /// Returns everything that can be reached from these apps, by a depth-first search.
-fn reachable<'a>(ids: impl IntoIterator<Item = &'a str>, edges: &'a Edges) -> IndexSet<SmolStr> {
-    let mut found: IndexSet<SmolStr> = IndexSet::new();
+fn reachable<'a>(ids: impl IntoIterator<Item = &'a str>, edges: &'a Edges) -> IndexSet<Text> {
+    let mut found: IndexSet<Text> = IndexSet::new();
     let mut stack: Vec<&str> = ids.into_iter().collect();
     while let Some(next) = stack.pop() {
         for other in edges.get(next).into_iter().flatten() {
@@ -144,10 +144,10 @@ fn known_ids(apps: &Apps) -> String {
 }
 
 /// Returns the level of each app, by Kahn's topological sort; or a cycle, whose last app is its first.
-fn levels(dependencies: &Edges, dependents: &Edges) -> Result<IndexMap<SmolStr, usize>, Vec<SmolStr>> {
-    let mut open: BTreeMap<&SmolStr, usize> = dependencies.iter().map(|(id, all)| (id, all.len())).collect();
-    let mut levels: IndexMap<SmolStr, usize> = IndexMap::new();
-    let mut ready: Vec<&SmolStr> = open.iter().filter(|(_, left)| **left == 0).map(|(id, _)| *id).collect();
+fn levels(dependencies: &Edges, dependents: &Edges) -> Result<IndexMap<Text, usize>, Vec<Text>> {
+    let mut open: BTreeMap<&Text, usize> = dependencies.iter().map(|(id, all)| (id, all.len())).collect();
+    let mut levels: IndexMap<Text, usize> = IndexMap::new();
+    let mut ready: Vec<&Text> = open.iter().filter(|(_, left)| **left == 0).map(|(id, _)| *id).collect();
     while let Some(id) = ready.pop() {
         let below = dependencies[id].iter().filter_map(|needed| levels.get(needed)).max();
         levels.insert(id.clone(), below.map_or(0, |level| level + 1));
@@ -163,7 +163,7 @@ fn levels(dependencies: &Edges, dependents: &Edges) -> Result<IndexMap<SmolStr, 
     }
     // Each app that is left has a dependency that is left, so a walk along such dependencies comes to an app twice.
     let Some((first, _)) = open.first_key_value() else { return Ok(levels) };
-    let mut path: IndexSet<SmolStr> = IndexSet::new();
+    let mut path: IndexSet<Text> = IndexSet::new();
     let mut next = (*first).clone();
     while path.insert(next.clone()) {
         match dependencies[&next].iter().find(|needed| open.contains_key(*needed)) {
@@ -198,8 +198,8 @@ mod tests {
         let levels = ["/web", "/mail", "/shop/api", "/shop/db"].map(|id| target.level(id));
         assert_eq!(levels, [2, 0, 1, 0]);
         let connected = |id: &str| target.connected(&IndexSet::from([id.into()])).into_iter().collect::<BTreeSet<_>>();
-        assert_eq!(connected("/shop/api"), ["/shop/api", "/shop/db", "/web"].map(SmolStr::from).into());
-        assert_eq!(connected("/mail"), ["/mail", "/web"].map(SmolStr::from).into());
+        assert_eq!(connected("/shop/api"), ["/shop/api", "/shop/db", "/web"].map(Text::from).into());
+        assert_eq!(connected("/mail"), ["/mail", "/web"].map(Text::from).into());
         assert_eq!(connected("/web").len(), 4);
     }
 

@@ -1,7 +1,7 @@
 //! [`Balance`]: what is available of an agent, given its total and what is held of it.
 
 use crate::resources::{Disk, DiskSource, DiskType, Quantities, Ranges, Resource, Resources, Scalar, Set, Value};
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -51,10 +51,10 @@ impl Balance {
 /// The held resources of an agent whose total does not contain them.
 struct Held {
     /// By name, the scalars of the total and those held, in thousandths.
-    scalars: BTreeMap<SmolStr, (u128, u128)>,
+    scalars: BTreeMap<Text, (u128, u128)>,
     /// By name, the numbers and the members held.
-    ranges: BTreeMap<SmolStr, Ranges>,
-    sets: BTreeMap<SmolStr, Set>,
+    ranges: BTreeMap<Text, Ranges>,
+    sets: BTreeMap<Text, Set>,
     /// The indivisible resources held that are not in the total.
     missing: Vec<Resource>,
 }
@@ -96,7 +96,7 @@ impl Held {
     }
 
     fn overcommitted(&self) -> Quantities {
-        let excess = |(name, (total, held)): (&SmolStr, &(u128, u128))| {
+        let excess = |(name, (total, held)): (&Text, &(u128, u128))| {
             let excess = u64::try_from(held.saturating_sub(*total)).unwrap_or(u64::MAX);
             (name.clone(), Scalar::milli(excess))
         };
@@ -193,7 +193,7 @@ fn is_same_disk(a: &Resource, b: &Resource) -> bool {
 }
 
 /// The identity of a whole disk of an agent: provider, type, root and id.
-type WholeDisk<'a> = (Option<&'a SmolStr>, DiskType, Option<&'a SmolStr>, Option<&'a SmolStr>);
+type WholeDisk<'a> = (Option<&'a Text>, DiskType, Option<&'a Text>, Option<&'a Text>);
 
 /// Returns the whole disk that a resource is on, if it is on one.
 fn whole_disk(resource: &Resource) -> Option<WholeDisk<'_>> {

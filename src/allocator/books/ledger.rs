@@ -12,7 +12,7 @@ use crate::allocator::Holding;
 use crate::allocator::index::{AgentIx, IdMap, MemberIx, WorkSet};
 use crate::id::AgentId;
 use crate::resources::{Quantities, Resource, Resources, SumError};
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::collections::BTreeMap;
 use std::ops;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ pub(in crate::allocator) struct Ledger {
     /// The total and the available resources of the agent that was added last: agents that have the same share its lists.
     pool: (Resources, Resources),
     /// By name, the amounts by which agents are over-committed, in thousandths.
-    overcommitted: BTreeMap<SmolStr, u64>,
+    overcommitted: BTreeMap<Text, u64>,
     /// The names that came into that map, and those that went.
-    overcommitted_changes: Vec<(SmolStr, bool)>,
+    overcommitted_changes: Vec<(Text, bool)>,
 }
 
 /// Returns equal resources that share one list among agents. Disks do not: equal ones may be mounted differently.
@@ -205,7 +205,7 @@ impl Ledger {
     }
 
     /// Returns the names that agents have become over-committed with, or are no longer, in the order in which they did.
-    pub(super) fn take_overcommitted_changes(&mut self) -> Vec<(SmolStr, bool)> {
+    pub(super) fn take_overcommitted_changes(&mut self) -> Vec<(Text, bool)> {
         std::mem::take(&mut self.overcommitted_changes)
     }
 

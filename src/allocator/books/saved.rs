@@ -13,9 +13,9 @@ use crate::allocator::{AllocatorError, Holding};
 use crate::id::{AgentId, FrameworkId};
 use crate::resources::Resources;
 use crate::role::Role;
+use crate::text::Text;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -185,8 +185,8 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         &self,
         framework: &FrameworkId,
         role: &Role,
-    ) -> Result<(SmolStr, MemberIx), SnapshotError> {
-        let name = SmolStr::from(format!("{framework} in role {role}"));
+    ) -> Result<(Text, MemberIx), SnapshotError> {
+        let name = Text::from(format!("{framework} in role {role}"));
         let found = self.membership.find_framework(framework).and_then(|ix| self.membership.find_member(ix, role));
         match found {
             Some(member) => Ok((name, member)),

@@ -6,8 +6,8 @@ use crate::framework::Capability;
 use crate::id::FrameworkId;
 use crate::resources::{Quantities, Resource, Resources, Scalar};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
-use smol_str::SmolStr;
 use std::fmt;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub enum Reason {
     /// The agent's host is not on the whitelist.
     NotWhitelisted {
         /// The host; none if it is several.
-        hostname: Option<SmolStr>,
+        hostname: Option<Text>,
     },
     /// The framework is inactive.
     FrameworkInactive,
@@ -75,16 +75,16 @@ pub enum Reason {
     /// The agent is in another region than the master.
     Region {
         /// The region of the agent.
-        agent: SmolStr,
+        agent: Text,
         /// The region of the master.
-        master: SmolStr,
+        master: Text,
     },
     /// The role, or one above it, has consumed what its limit allows.
     QuotaLimit {
         /// The role that has the limit.
         role: Role,
         /// The resource.
-        name: SmolStr,
+        name: Text,
         /// The limit.
         limit: Scalar,
         /// The amount that it has consumed.
@@ -96,7 +96,7 @@ pub enum Reason {
     /// The headroom is required for the guarantees of other roles.
     Headroom {
         /// The resource.
-        name: SmolStr,
+        name: Text,
         /// The amount that is neither offered nor allocated, in the whole cluster.
         free: Scalar,
         /// The amount of it that is required.
@@ -244,17 +244,17 @@ impl Reason {
     }
 
     /// Returns what reasons have to have in common to be lifted by one change: first their place in the order of checks.
-    pub(super) fn lifted(&self) -> (u8, SmolStr) {
+    pub(super) fn lifted(&self) -> (u8, Text) {
         let (place, name, _) = self.group();
         // One region lifts all, and so do the guarantees of one name.
         let lifts_all = matches!(self, Self::Region { .. } | Self::Headroom { .. });
-        (place, if lifts_all { SmolStr::default() } else { name })
+        (place, if lifts_all { Text::default() } else { name })
     }
 
     /// Returns what reasons of one kind have to have in common to be told as one: first their place in the order of checks.
-    pub(in crate::allocator) fn group(&self) -> (u8, SmolStr, SmolStr) {
-        let none = SmolStr::default;
-        let named = |place: u8, name: &str| (place, SmolStr::new(name), none());
+    pub(in crate::allocator) fn group(&self) -> (u8, Text, Text) {
+        let none = Text::default;
+        let named = |place: u8, name: &str| (place, Text::new(name), none());
         match self {
             Self::Recovering { .. } | Self::AgentInactive => named(0, ""),
             Self::NotWhitelisted { .. } => named(1, ""),
@@ -418,8 +418,8 @@ impl AmountSummary {
         add_all(&mut self.sum, &other.sum);
         // A name that is absent somewhere has a least of 0.
         self.least = self.least.iter().map(|(name, mine)| (name, mine.min(other.least.amount(name)))).collect();
-        let more = |(name, theirs): (&str, Scalar)| (SmolStr::new(name), theirs.saturating_sub(self.most.amount(name)));
-        let more: Vec<(SmolStr, Scalar)> = other.most.iter().map(more).collect();
+        let more = |(name, theirs): (&str, Scalar)| (Text::new(name), theirs.saturating_sub(self.most.amount(name)));
+        let more: Vec<(Text, Scalar)> = other.most.iter().map(more).collect();
         more.iter().for_each(|(name, more)| self.most.add(name, *more));
     }
 }

@@ -9,9 +9,9 @@ use crate::allocator::sorter::Sorter;
 use crate::id::{AgentId, FrameworkId};
 use crate::resources::Resource;
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use smol_str::ToSmolStr;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,14 +84,14 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
         for lease in saved.leases {
             check_id("lease", lease.id.0)?;
             if let Some(twice) = leases.insert(lease.id, lease) {
-                return Err(SnapshotError::repeated("lease", twice.id.to_smolstr()));
+                return Err(SnapshotError::repeated("lease", Text::from_display(twice.id)));
             }
         }
         let mut waiting = BTreeMap::new();
         for (id, claim) in saved.waiting {
             check_id("claim", id.0)?;
             if leases.contains_key(&LeaseId(id.0)) || waiting.insert(id, claim).is_some() {
-                return Err(SnapshotError::repeated("claim", id.to_smolstr()));
+                return Err(SnapshotError::repeated("claim", Text::from_display(id)));
             }
         }
         let ends = leases.values().filter_map(|lease| Some((lease.until?, lease.id))).collect();
@@ -122,7 +122,7 @@ fn check_leases<R: Sorter + Clone, F: Sorter + Clone>(
     let mut tasks = tasks.into_iter().peekable();
     for (held, lease) in held {
         if tasks.next_if(|task| *task == held).is_none() {
-            return Err(SnapshotError::unknown("what is held by lease", lease.to_smolstr()));
+            return Err(SnapshotError::unknown("what is held by lease", Text::from_display(lease)));
         }
     }
     match tasks.next() {

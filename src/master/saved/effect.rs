@@ -7,11 +7,11 @@ use crate::master::{Drain, Effect, Emitted};
 use crate::offer::{InverseOffer, Offer, Operation, OperationError, OperationStatus};
 use crate::role::Role;
 use crate::task::{Task, TaskStatus};
+use crate::text::Text;
 use crate::time::Time;
 use crate::uuid::Uuid;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// An effect that was not polled yet.
@@ -68,7 +68,7 @@ enum Form {
     ShutdownAgent {
         agent: AgentId,
         #[serde(deserialize_with = "known")]
-        message: Text,
+        message: Known,
     },
     ShutdownFramework {
         agent: AgentId,
@@ -126,13 +126,13 @@ enum Form {
     OperationFailed {
         framework: Option<FrameworkId>,
         #[serde(deserialize_with = "known")]
-        operation: Text,
+        operation: Known,
         #[serde(serialize_with = "write_error", deserialize_with = "read_error")]
         error: OperationError,
     },
     Warning {
         #[serde(deserialize_with = "known")]
-        command: Text,
+        command: Known,
         message: String,
     },
     Status {
@@ -148,11 +148,11 @@ enum Form {
 }
 
 /// An alias, since serde would borrow a reference from what it reads.
-type Text = &'static str;
+type Known = &'static str;
 
 /// Reads one of the texts that a master itself puts into effects.
 fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static str, D::Error> {
-    let found = SmolStr::deserialize(deserializer)?;
+    let found = Text::deserialize(deserializer)?;
     let mut all = Operation::NAMES.into_iter().chain([GONE, "set_quota", ""]);
     all.find(|known| *known == found).ok_or_else(|| D::Error::custom(format!("unknown text {found:?}")))
 }
@@ -171,5 +171,5 @@ fn write_error<S: Serializer>(error: &OperationError, serializer: S) -> Result<S
 }
 
 fn read_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OperationError, D::Error> {
-    SmolStr::deserialize(deserializer).map(OperationError::Invalid)
+    Text::deserialize(deserializer).map(OperationError::Invalid)
 }

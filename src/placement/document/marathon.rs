@@ -10,8 +10,8 @@ use crate::placement::model::strategy::Strategy;
 use crate::placement::model::version::Version;
 use crate::placement::model::volume::VolumeRequest;
 use crate::role::Role;
+use crate::text::Text;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ pub(super) fn roles(node: Node<'_>) -> Result<Vec<Role>, ReadError> {
 }
 
 /// Reads labels; numbers and booleans count as their text.
-pub(super) fn read_labels(node: Node<'_>) -> Result<BTreeMap<SmolStr, SmolStr>, ReadError> {
+pub(super) fn read_labels(node: Node<'_>) -> Result<BTreeMap<Text, Text>, ReadError> {
     let mut labels = BTreeMap::new();
     for (key, value) in node.members()? {
         let text = match value.json() {
@@ -260,8 +260,8 @@ fn port(node: Node<'_>) -> Result<u16, ReadError> {
     number.map_err(|_| node.wrong("a port"))
 }
 
-fn name(node: Node<'_>) -> Result<Option<SmolStr>, ReadError> {
-    node.get("name").map(|name| name.text().map(SmolStr::new)).transpose()
+fn name(node: Node<'_>) -> Result<Option<Text>, ReadError> {
+    node.get("name").map(|name| name.text().map(Text::new)).transpose()
 }
 
 #[cfg(test)]

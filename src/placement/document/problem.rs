@@ -10,11 +10,11 @@ use crate::placement::model::app::{App, full_id};
 use crate::placement::model::planner::Planner;
 use crate::placement::model::running::Running;
 use crate::resources::{Resources, Written};
+use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexSet;
 use serde::Deserialize;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,13 +137,13 @@ fn read_running(node: Node<'_>) -> Result<Running, ReadError> {
     }
     running.version = node.get("version").map(marathon::version).transpose()?;
     running.resources = node.get("resources").map(read_resources).transpose()?;
-    running.image = node.get("image").map(|image| image.text().map(SmolStr::new)).transpose()?;
+    running.image = node.get("image").map(|image| image.text().map(Text::new)).transpose()?;
     running.labels = node.get("labels").map(marathon::read_labels).transpose()?.map(Arc::new);
     Ok(running)
 }
 
 fn read_location(node: Node<'_>) -> Result<Location, ReadError> {
-    let named = |key: &'static str| node.get(key).map(|name| name.name().map(SmolStr::new)).transpose();
+    let named = |key: &'static str| node.get(key).map(|name| name.name().map(Text::new)).transpose();
     let mut location = Location::new(node.required("hostname", "the name of the host")?.name()?);
     (location.region, location.zone) = (named("region")?, named("zone")?);
     if let Some(attributes) = node.get("attributes") {
@@ -186,7 +186,7 @@ fn read_options(node: Node<'_>) -> Result<Planner, ReadError> {
     ])?;
     let mut planner = Planner::new();
     planner.seed = node.get("seed").map(|seed| seed.whole(u64::MAX)).transpose()?;
-    planner.region = node.get("region").map(|region| region.name().map(SmolStr::new)).transpose()?;
+    planner.region = node.get("region").map(|region| region.name().map(Text::new)).transpose()?;
     planner.accepted_roles = node.get("accepted_resource_roles").map(marathon::roles).transpose()?;
     if let Some(strategy) = node.get("strategy") {
         planner.strategy = marathon::strategy(strategy)?;

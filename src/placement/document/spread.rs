@@ -3,8 +3,8 @@
 use super::grammar;
 use super::reader::{Node, ReadError};
 use crate::placement::model::spread::Spread;
+use crate::text::Text;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 
 /// The rounding error that a sum of percents may have.
 const TOLERANCE: f64 = 1e-9;
@@ -26,7 +26,7 @@ impl Spread {
                 if !(0.0..=100.0).contains(&number) {
                     return Err(percent.wrong("a number of percents from 0 to 100"));
                 }
-                targets.insert(SmolStr::from(value), number);
+                targets.insert(Text::from(value), number);
             }
             let sum: f64 = targets.values().sum();
             if sum > 100.0 + TOLERANCE {

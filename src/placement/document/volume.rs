@@ -4,7 +4,7 @@ use super::grammar;
 use super::reader::{Node, ReadError};
 use crate::constraint::{ConditionError, Pattern};
 use crate::placement::model::volume::{VolumeRequest, VolumeSource};
-use smol_str::SmolStr;
+use crate::text::Text;
 
 impl VolumeRequest {
     /// Reads an item of a container's `volumes`; returns none if it is not persistent.
@@ -17,7 +17,7 @@ impl VolumeRequest {
         if amount.is_zero() {
             return Err(size.wrong("a number above 0"));
         }
-        let path = node.get("containerPath").map(|path| path.text().map(SmolStr::new)).transpose()?;
+        let path = node.get("containerPath").map(|path| path.text().map(Text::new)).transpose()?;
         let mut volume = Self {
             path: path.unwrap_or_else(|| "a volume".into()),
             size: amount,

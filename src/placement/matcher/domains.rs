@@ -6,7 +6,7 @@ use super::plan_state::PlanState;
 use super::query::Query;
 use super::table::Column;
 use crate::constraint::{Constraint, Field, Scope};
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::sync::Arc;
 
 /// A reference count for each value of a field: of the offers that have it and meet the non-counting clauses of an app.
@@ -63,7 +63,7 @@ impl<'a> TopologyDomains<'a> {
         let count = &mut self.counts[self.column.value(offer).index()];
         *count = if is_eligible { *count + 1 } else { *count - 1 };
         let comes_or_goes = *count == u32::from(is_eligible);
-        let value = state.slot(offer).location.value(self.field).map(SmolStr::from);
+        let value = state.slot(offer).location.value(self.field).map(Text::from);
         if let Some(value) = value.filter(|_| comes_or_goes) {
             state.placed.update_domain(&self.query.app.id, self.field, &value, is_eligible);
         }

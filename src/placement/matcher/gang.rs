@@ -7,7 +7,7 @@ use super::query::ListedApp;
 use crate::constraint::{Condition, Field, Literal, Operator};
 use crate::placement::model::app::App;
 use crate::placement::model::plan::GroupShortage;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 /// together (`CLUSTER`), and then the members that take most go first. That finds a place for any gang of equal tasks
 /// that has one, unless several limits on different fields cross; beyond that it may miss an arrangement that only
 /// trying all would find. It never launches a part.
-pub(super) fn plan_gang<'a>(state: &mut PlanState<'_>, group: &SmolStr, members: &[ListedApp<'a>]) -> Vec<Waiting<'a>> {
+pub(super) fn plan_gang<'a>(state: &mut PlanState<'_>, group: &Text, members: &[ListedApp<'a>]) -> Vec<Waiting<'a>> {
     let needed = members.iter().map(|member| state.pending(member.app)).sum();
     let mut failure: Option<Failure> = None;
     let mut tries = 0;
@@ -77,7 +77,7 @@ struct Attempt<'a> {
 struct Exclusion {
     member: usize,
     field: Field,
-    value: SmolStr,
+    value: Text,
 }
 
 const MAX_TRIES: u32 = 1_000;

@@ -7,7 +7,7 @@ use crate::placement::model::near_miss::{Change, NearMiss};
 use crate::placement::model::ports::{HostPort, PortShortage};
 use crate::placement::model::volume::VolumeSource;
 use crate::resources::{Resource, Scalar, Shortfall, Value};
-use smol_str::SmolStr;
+use crate::text::Text;
 
 /// The changes with which a task would fit one offer.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<'a> NearestMiss<'a> {
         let mut miss = Self { pairing, cost: 0, changes: Vec::new() };
         // At first each failed condition gets the value that it asks for. Conditions that such values do not meet are
         // dropped.
-        let mut dropped: Vec<SmolStr> = Vec::new();
+        let mut dropped: Vec<Text> = Vec::new();
         loop {
             (miss.cost, miss.changes) = (0, Vec::new());
             failed.all().try_for_each(|barrier| miss.lift(barrier, &dropped))?;
@@ -60,7 +60,7 @@ impl<'a> NearestMiss<'a> {
             dropped.extend(unmet.into_iter().filter(|text| failed.clauses().any(|clause| clause == text)));
             if dropped.len() == before {
                 // The clauses that fail at the changed location hold at this one: give up all changes of location.
-                let rest: Vec<SmolStr> = failed.clauses().filter(|clause| !dropped.contains(clause)).cloned().collect();
+                let rest: Vec<Text> = failed.clauses().filter(|clause| !dropped.contains(clause)).cloned().collect();
                 if rest.is_empty() {
                     return None;
                 }
@@ -83,7 +83,7 @@ impl<'a> NearestMiss<'a> {
     }
 
     /// Adds the changes that lift a barrier, `dropped` conditions being given up; none if nothing does.
-    fn lift(&mut self, barrier: &Barrier, dropped: &[SmolStr]) -> Option<()> {
+    fn lift(&mut self, barrier: &Barrier, dropped: &[Text]) -> Option<()> {
         let query = self.pairing.query;
         match barrier {
             Barrier::WrongRole { wanted, .. } => self.add(WHOLE_COST, Change::OfferTo(wanted.clone())),
@@ -148,7 +148,7 @@ impl<'a> NearestMiss<'a> {
         self.changes.push(change);
     }
 
-    fn drop_condition(&mut self, clause: &SmolStr) {
+    fn drop_condition(&mut self, clause: &Text) {
         let change = Change::Without { clause: clause.clone() };
         if !self.changes.contains(&change) {
             self.add(CONDITION_COST, change);
@@ -175,22 +175,22 @@ impl<'a> NearestMiss<'a> {
 
     /// Returns the texts of the clauses that would not hold at the changed location; an empty text stands for a check
     /// that is no clause.
-    fn unmet(&self) -> Vec<SmolStr> {
+    fn unmet(&self) -> Vec<Text> {
         let Pairing { query, state, .. } = self.pairing;
         // A new value may have to be a number for other conditions' sake.
         let unmet = ["new", "1000000"].map(|new| {
             let location = self.location(new);
             let candidate = Candidate::new(&query.app.id, &location).instances(query.app.instances);
-            let is_dropped = |text: &SmolStr| {
+            let is_dropped = |text: &Text| {
                 self.changes.iter().any(|change| matches!(change, Change::Without { clause } if clause == text))
             };
             let clauses = query.app.require.iter().zip(&query.clause_texts).filter(|(_, text)| !is_dropped(text));
             let fails = clauses.filter(|(clause, _)| !clause.holds(&candidate, &state.placed));
-            let mut unmet: Vec<SmolStr> = fails.map(|(_, text)| text.clone()).collect();
+            let mut unmet: Vec<Text> = fails.map(|(_, text)| text.clone()).collect();
             let is_in_wrong_region =
                 query.home_region.zip(location.region.as_ref()).is_some_and(|(home, region)| home != region);
             if is_in_wrong_region || state.placed.exclusive_holder(&location).is_some() {
-                unmet.push(SmolStr::default());
+                unmet.push(Text::default());
             }
             unmet
         });

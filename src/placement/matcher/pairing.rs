@@ -14,7 +14,7 @@ use crate::placement::model::fitness::Prospect;
 use crate::placement::model::ports::PortShortage;
 use crate::placement::model::volume::VolumeShortage;
 use crate::resources::{Resource, Resources, Scalar, Served, Shortfall};
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::borrow::Cow;
 
 /// An app paired with an offer in the current state of the plan.
@@ -40,7 +40,7 @@ impl FailedChecks {
     }
 
     /// Returns the texts of the clauses among them.
-    pub(super) fn clauses(&self) -> impl Iterator<Item = &SmolStr> {
+    pub(super) fn clauses(&self) -> impl Iterator<Item = &Text> {
         self.reported
             .iter()
             .filter_map(|barrier| if let Barrier::Condition { clause, .. } = barrier { Some(clause) } else { None })

@@ -12,9 +12,9 @@ use crate::placement::model::app::App;
 use crate::placement::model::plan::Launch;
 use crate::placement::model::planner::Planner;
 use crate::placement::model::running::Running;
+use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// The current states of the offers, the placed tasks, and the launches so far.
@@ -44,7 +44,7 @@ struct Undo {
     /// The earlier states of the offers on the host.
     states: SmallVec<[(OfferIx, StateIx); 1]>,
     /// The name and the last number of the app's task ids.
-    name: SmolStr,
+    name: Text,
     last_id: u64,
 }
 

@@ -10,8 +10,8 @@ use crate::placement::model::spread::Spread;
 use crate::placement::model::strategy::Strategy;
 use crate::resources::{Resource, Resources, Scalar, Value};
 use crate::role::Role;
+use crate::text::Text;
 use smallvec::SmallVec;
-use smol_str::{SmolStr, ToSmolStr};
 use std::sync::Arc;
 
 /// An app of the plan, with its index.
@@ -29,9 +29,9 @@ pub(super) struct Query<'a> {
     /// The app as a fitness sees it.
     pub(super) request: TaskRequest<'a>,
     /// The name that the ids of its tasks begin with.
-    pub(super) name: SmolStr,
+    pub(super) name: Text,
     /// Its required clauses as they are written.
-    pub(super) clause_texts: Vec<SmolStr>,
+    pub(super) clause_texts: Vec<Text>,
     /// Its ports, shared by its launches.
     pub(super) ports: Arc<[PortRequest]>,
     /// The fields whose value its tasks share with no later task.
@@ -40,7 +40,7 @@ pub(super) struct Query<'a> {
     pub(super) accepted_roles: Vec<Role>,
     pub(super) gpu_behavior: GpuBehavior,
     /// The region that it stays in.
-    pub(super) home_region: Option<&'a SmolStr>,
+    pub(super) home_region: Option<&'a Text>,
     /// The fields of its `GROUP_BY` conditions, which prefer values with few tasks.
     pub(super) group_by: Vec<&'a Field>,
     /// The fields of its `MAX_SKEW` conditions.
@@ -76,7 +76,7 @@ impl<'a> Query<'a> {
             ix,
             request: app.task_request(),
             name: app.id.trim_start_matches('/').replace('/', "_").into(),
-            clause_texts: app.require.iter().map(ToSmolStr::to_smolstr).collect(),
+            clause_texts: app.require.iter().map(Text::from_display).collect(),
             ports: app.ports.as_slice().into(),
             exclusive: app.exclusive(),
             accepted_roles: accepted_roles.unwrap_or_else(own_roles),

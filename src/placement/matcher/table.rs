@@ -4,8 +4,8 @@ use super::index::{OfferIx, ValueIx};
 use super::offer_state::Slot;
 use crate::attributes::AttributeValue;
 use crate::constraint::Field;
+use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
-use smol_str::{SmolStr, format_smolstr};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Table {
         if let Some(column) = self.printed.get(field) {
             return Arc::clone(column);
         }
-        let column = Arc::new(Column::of(slots, |slot| slot.location.value(field).map(SmolStr::from)));
+        let column = Arc::new(Column::of(slots, |slot| slot.location.value(field).map(Text::from)));
         self.printed.insert(field.clone(), Arc::clone(&column));
         column
     }
@@ -144,12 +144,12 @@ impl Column {
 }
 
 /// Returns the value of a field with its type.
-fn typed_value(slot: &Slot<'_>, field: &Field) -> Option<(u8, SmolStr)> {
+fn typed_value(slot: &Slot<'_>, field: &Field) -> Option<(u8, Text)> {
     let Field::Attribute(name) = field else { return slot.location.value(field).map(|value| (0, value.into())) };
     slot.location.attributes.first(name).map(|value| match value {
         AttributeValue::Text(text) => (0, text.clone()),
-        AttributeValue::Scalar(number) => (1, format_smolstr!("{number}")),
-        AttributeValue::Ranges(ranges) => (2, format_smolstr!("{ranges}")),
-        AttributeValue::Set(set) => (3, format_smolstr!("{set}")),
+        AttributeValue::Scalar(number) => (1, Text::from_display(number)),
+        AttributeValue::Ranges(ranges) => (2, Text::from_display(ranges)),
+        AttributeValue::Set(set) => (3, Text::from_display(set)),
     })
 }

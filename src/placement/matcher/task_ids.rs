@@ -1,14 +1,14 @@
 //! [`TaskIds`]: numbers the tasks of each app, past the ids that are taken.
 
 use crate::id::TaskId;
+use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
-use smol_str::{SmolStr, format_smolstr};
 
 /// The ids that are taken, and by app name the last number that was given out.
 #[derive(Debug, Default)]
 pub(super) struct TaskIds<'a> {
     taken: IndexSet<&'a TaskId, foldhash::fast::FixedState>,
-    last: IndexMap<SmolStr, u64, foldhash::fast::FixedState>,
+    last: IndexMap<Text, u64, foldhash::fast::FixedState>,
 }
 
 impl<'a> TaskIds<'a> {
@@ -17,24 +17,24 @@ impl<'a> TaskIds<'a> {
     }
 
     /// Returns the last number that was given out under a name; 0 = none.
-    pub(super) fn last(&self, name: &SmolStr) -> u64 {
+    pub(super) fn last(&self, name: &Text) -> u64 {
         self.last.get(name).copied().unwrap_or(0)
     }
 
     /// Makes an earlier number the last one again.
-    pub(super) fn rewind(&mut self, name: SmolStr, last: u64) {
+    pub(super) fn rewind(&mut self, name: Text, last: u64) {
         self.last.insert(name, last);
     }
 
     /// Returns the name with the next number that makes an id which is not taken.
-    pub(super) fn next(&mut self, name: &SmolStr) -> TaskId {
+    pub(super) fn next(&mut self, name: &Text) -> TaskId {
         if !self.last.contains_key(name) {
             self.last.insert(name.clone(), 0);
         }
         let number = &mut self.last[name];
         loop {
             *number += 1;
-            let id = TaskId::new(format_smolstr!("{name}.{number}"));
+            let id = TaskId::new(Text::from_display(format_args!("{name}.{number}")));
             if !self.taken.contains(&id) {
                 return id;
             }
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn numbers_skip_taken_ids_and_go_back() {
         let taken = [TaskId::from("web.2"), TaskId::from("db.1")];
-        let (mut ids, web) = (TaskIds::new(taken.iter()), SmolStr::from("web"));
+        let (mut ids, web) = (TaskIds::new(taken.iter()), Text::from("web"));
         assert_eq!([ids.next(&web), ids.next(&web)], ["web.1", "web.3"].map(TaskId::from));
         assert_eq!(ids.next(&"db".into()), TaskId::from("db.2"));
         assert_eq!(ids.last(&web), 3);

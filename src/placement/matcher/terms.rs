@@ -8,9 +8,9 @@ use super::score::ValueScore;
 use super::table::Column;
 use crate::constraint::{Clause, Condition, Field, Operator, Preference};
 use crate::placement::model::spread::Spread;
+use crate::text::Text;
 use indexmap::IndexSet;
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// The terms of an app by what they depend on.
@@ -120,7 +120,7 @@ fn known_values(query: &Query<'_>, field: &Field, state: &mut PlanState<'_>) -> 
     let tally = state.placed.tally(&query.app.id, field);
     let of_tasks = tally.iter().filter_map(|(value, _)| value.cloned());
     let of_offers = column.firsts().iter().filter_map(|first| state.slot(*first).location.value(field));
-    of_tasks.chain(of_offers.map(SmolStr::from)).collect::<IndexSet<_>>().len()
+    of_tasks.chain(of_offers.map(Text::from)).collect::<IndexSet<_>>().len()
 }
 
 impl TermGroup<'_> {

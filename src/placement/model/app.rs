@@ -9,7 +9,7 @@ use super::volume::VolumeRequest;
 use crate::constraint::{Clause, Condition, Field, Operator, Preference};
 use crate::resources::{Resource, Resources, Scalar, Value};
 use crate::role::Role;
-use smol_str::{SmolStr, format_smolstr};
+use crate::text::Text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub struct App {
     /// Its id, with a leading `/`.
-    pub id: SmolStr,
+    pub id: Text,
     /// The number of tasks that are to run.
     pub instances: u64,
     /// The cpus of each task.
@@ -67,9 +67,9 @@ pub struct App {
     /// [`Planner::gpu_behavior`](super::planner::Planner::gpu_behavior).
     pub gpu_behavior: Option<GpuBehavior>,
     /// The image of its container.
-    pub image: Option<SmolStr>,
+    pub image: Option<Text>,
     /// Its labels.
-    pub labels: Arc<BTreeMap<SmolStr, SmolStr>>,
+    pub labels: Arc<BTreeMap<Text, Text>>,
     /// The version of its last change other than of `instances`; tasks of an older version will be replaced and do not
     /// count as its tasks.
     pub changed: Option<Version>,
@@ -82,7 +82,7 @@ pub struct App {
     /// How the best of the remaining offers is chosen; none = [`Planner::strategy`](super::planner::Planner::strategy).
     pub strategy: Option<Strategy>,
     /// Its group: the pending tasks of all apps of a group are launched together, or none of them is.
-    pub group: Option<SmolStr>,
+    pub group: Option<Text>,
 }
 
 /// How agents with gpus are treated by an app that wants none.
@@ -197,7 +197,7 @@ impl App {
 
     /// Asks for any `count` members of a set or of ranges, for each task, in place of what was asked of that name before.
     #[must_use]
-    pub fn pick(mut self, name: impl Into<SmolStr>, count: u32) -> Self {
+    pub fn pick(mut self, name: impl Into<Text>, count: u32) -> Self {
         let any = Resource::new(name, Value::Scalar(count.into()));
         self.ask = self.ask.filter(|resource| resource.name() != any.name());
         let inserted = self.ask.try_insert(any);
@@ -249,7 +249,7 @@ impl App {
     /// assert_eq!(Planner::new().plan([&ranks, &coordinator], &[], &offers).launches.len(), 4);
     /// ```
     #[must_use]
-    pub fn group(mut self, group: impl Into<SmolStr>) -> Self {
+    pub fn group(mut self, group: impl Into<Text>) -> Self {
         self.group = Some(group.into());
         self
     }
@@ -299,6 +299,6 @@ impl App {
 }
 
 /// Returns an id with its leading slash.
-pub(in crate::placement) fn full_id(id: &str) -> SmolStr {
-    if id.starts_with('/') { id.into() } else { format_smolstr!("/{id}") }
+pub(in crate::placement) fn full_id(id: &str) -> Text {
+    if id.starts_with('/') { id.into() } else { Text::from_display(format_args!("/{id}")) }
 }

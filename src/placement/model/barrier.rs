@@ -6,10 +6,10 @@ use crate::constraint::RejectReason;
 use crate::id::OfferId;
 use crate::resources::{Scalar, Shortfall};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use smol_str::SmolStr;
 use std::fmt;
 
 /// A check that keeps a task off an offer.
@@ -36,15 +36,15 @@ pub enum Barrier {
     #[error("in {region}, not in {home}")]
     WrongRegion {
         /// The region of the agent.
-        region: SmolStr,
+        region: Text,
         /// The region of the planner.
-        home: SmolStr,
+        home: Text,
     },
     /// A condition does not hold.
     #[error("{clause}: {reason}")]
     Condition {
         /// The condition, as it is written.
-        clause: SmolStr,
+        clause: Text,
         /// Why it does not hold.
         reason: RejectReason,
     },

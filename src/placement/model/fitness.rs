@@ -5,7 +5,7 @@ use super::volume::VolumeRequest;
 use crate::offer::Offer;
 use crate::resources::{Resources, Scalar};
 use crate::role::Role;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -106,7 +106,7 @@ pub struct TaskRequest<'a> {
     /// The image of its container.
     pub image: Option<&'a str>,
     /// Its labels.
-    pub labels: &'a BTreeMap<SmolStr, SmolStr>,
+    pub labels: &'a BTreeMap<Text, Text>,
     /// The group of the app.
     pub group: Option<&'a str>,
 }

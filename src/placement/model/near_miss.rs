@@ -5,8 +5,8 @@ use crate::constraint::Field;
 use crate::id::{AgentId, OfferId};
 use crate::resources::{Resource, Scalar};
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
-use smol_str::SmolStr;
 use std::fmt;
 
 /// The smallest change with which one more task of an app would fit: a change of one offer, or one more agent that is
@@ -43,7 +43,7 @@ pub struct NearMiss {
     /// Its agent.
     pub agent: AgentId,
     /// The host of the agent.
-    pub hostname: SmolStr,
+    pub hostname: Text,
     /// The changes, all of which are needed.
     pub changes: Vec<Change>,
 }
@@ -79,7 +79,7 @@ pub enum Change {
         /// The field.
         field: Field,
         /// The value.
-        value: SmolStr,
+        value: Text,
     },
     /// An agent where the field has a value that no task has: one more host, one more rack.
     NewValue(Field),
@@ -99,7 +99,7 @@ pub enum Change {
     /// An app without this condition, which no known value meets.
     Without {
         /// The condition, as it is written.
-        clause: SmolStr,
+        clause: Text,
     },
 }
 

@@ -10,11 +10,11 @@ use crate::offer::{Accept, Filters, Operation};
 use crate::resources::Resources;
 use crate::scheduler::{Call, Calls};
 use crate::task::Task;
+use crate::text::Text;
 use indexmap::IndexMap;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// The answer of a planner: tasks to launch, offers to decline, and apps that have to wait.
@@ -61,7 +61,7 @@ pub struct Launch {
     /// The offer.
     pub offer: OfferId,
     /// The app.
-    pub app: SmolStr,
+    pub app: Text,
     /// The id of the task.
     pub id: TaskId,
     /// The resources that it takes.
@@ -123,7 +123,7 @@ impl Serialize for Launch {
 #[non_exhaustive]
 pub struct Unplaced {
     /// The app.
-    pub app: SmolStr,
+    pub app: Text,
     /// The number of instances that wait.
     pub instances: u64,
     /// Every check that fails, offer by offer, after all launches of the plan. For a group: at the point where the
@@ -143,7 +143,7 @@ pub struct Unplaced {
 #[error("group {group} needs {needed} places at once, and found {found}")]
 pub struct GroupShortage {
     /// The group.
-    pub group: SmolStr,
+    pub group: Text,
     /// The number of tasks that it has to launch.
     pub needed: u64,
     /// The number of tasks that found a place before one did not.

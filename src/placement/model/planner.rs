@@ -4,8 +4,8 @@ use super::app::GpuBehavior;
 use super::strategy::Strategy;
 use crate::id::TaskId;
 use crate::role::Role;
+use crate::text::Text;
 use crate::time::Time;
-use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub struct Planner {
     /// The roles whose resources apps take that do not say. None: `*` and the app's role.
     pub accepted_roles: Option<Vec<Role>>,
     /// The region of apps that constrain no region or zone. None: any region.
-    pub region: Option<SmolStr>,
+    pub region: Option<Text>,
     /// The time of the plan, on the clock of maintenance windows.
     pub now: Time,
     /// The time before a maintenance window in which nothing is launched any more.

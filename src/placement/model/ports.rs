@@ -1,7 +1,7 @@
 //! [`PortRequest`]: the ports of an app, and the environment variables for the host ports that a task gets.
 
+use crate::text::Text;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::collections::BTreeSet;
 
 /// A port of an app.
@@ -13,7 +13,7 @@ pub struct PortRequest {
     /// The number written in the app: of the container port or of the port definition; 0 = any.
     pub number: u16,
     /// Its name.
-    pub name: Option<SmolStr>,
+    pub name: Option<Text>,
 }
 
 /// The host port that a port asks for.
@@ -43,7 +43,7 @@ impl PortRequest {
 
     /// Sets the name.
     #[must_use]
-    pub fn named(mut self, name: impl Into<SmolStr>) -> Self {
+    pub fn named(mut self, name: impl Into<Text>) -> Self {
         self.name = Some(name.into());
         self
     }

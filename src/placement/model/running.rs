@@ -5,7 +5,7 @@ use super::version::Version;
 use crate::constraint::{Location, PlacedTask};
 use crate::id::TaskId;
 use crate::resources::Resources;
-use smol_str::SmolStr;
+use crate::text::Text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub struct Running {
     /// Its app.
-    pub app: SmolStr,
+    pub app: Text,
     /// Its id.
     pub task: TaskId,
     /// The location where it runs.
@@ -22,9 +22,9 @@ pub struct Running {
     /// The resources that it uses; none = those of its app, if the app is planned.
     pub resources: Option<Resources>,
     /// The image of its container; none = that of its app, likewise.
-    pub image: Option<SmolStr>,
+    pub image: Option<Text>,
     /// Its labels; none = those of its app, likewise.
-    pub labels: Option<Arc<BTreeMap<SmolStr, SmolStr>>>,
+    pub labels: Option<Arc<BTreeMap<Text, Text>>>,
     /// The version of its app that it was launched from; none = the current one.
     pub version: Option<Version>,
 }

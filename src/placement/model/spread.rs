@@ -1,8 +1,8 @@
 //! [`Spread`]: a preference to divide the tasks of an app over the values of a field.
 
 use crate::constraint::{Field, Tally};
+use crate::text::Text;
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 
 /// A preference to divide the tasks of an app over the values of a field: evenly, or by percents (Nomad's `spread`).
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Spread {
     pub weight: f64,
     /// The percents of the app's instances for each value; `*` stands for all other values together, and gets what the
     /// named ones leave. None = all values alike.
-    pub targets: Option<IndexMap<SmolStr, f64>>,
+    pub targets: Option<IndexMap<Text, f64>>,
 }
 
 impl Spread {
@@ -43,7 +43,7 @@ impl Spread {
 }
 
 /// Returns how many tasks have a value that is not named.
-fn count_unnamed(targets: &IndexMap<SmolStr, f64>, tally: &Tally) -> u64 {
+fn count_unnamed(targets: &IndexMap<Text, f64>, tally: &Tally) -> u64 {
     let others = tally.iter().filter(|(value, _)| value.is_some_and(|value| !targets.contains_key(value)));
     others.map(|(_, count)| count).sum()
 }

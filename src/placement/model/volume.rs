@@ -2,7 +2,7 @@
 
 use crate::constraint::Pattern;
 use crate::resources::Scalar;
-use smol_str::SmolStr;
+use crate::text::Text;
 
 /// A persistent volume that an app asks for: unreserved space of one disk.
 ///
@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 #[non_exhaustive]
 pub struct VolumeRequest {
     /// The path in the container.
-    pub path: SmolStr,
+    pub path: Text,
     /// The least size, in MB.
     pub size: Scalar,
     /// The largest size of a whole disk, in MB.
@@ -52,7 +52,7 @@ impl VolumeSource {
 #[error("{size} needed for {path} on one {} disk, {}", .disk.name(), Largest(.largest))]
 pub struct VolumeShortage {
     /// The path in the container.
-    pub path: SmolStr,
+    pub path: Text,
     /// The least size of the volume, in MB.
     pub size: Scalar,
     /// The kind of disk.

@@ -1,6 +1,6 @@
 //! [`Endpoint`]: where a master or an agent listens.
 
-use smol_str::{SmolStr, format_smolstr};
+use crate::text::Text;
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     is_secure: bool,
-    authority: SmolStr,
+    authority: Text,
 }
 
 /// The reason why a text is not the address of a master or an agent.
@@ -39,7 +39,7 @@ impl Endpoint {
     /// of no interest: it is the one that was asked for.
     pub(super) fn redirect(&self, location: &str) -> Option<Self> {
         match location.strip_prefix("//") {
-            Some(rest) => format_smolstr!("{}://{rest}", self.scheme()).parse().ok(),
+            Some(rest) => Text::from_display(format_args!("{}://{rest}", self.scheme())).parse().ok(),
             None if location.contains("://") => location.parse().ok(),
             None => None,
         }

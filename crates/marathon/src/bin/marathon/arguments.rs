@@ -1,10 +1,9 @@
 //! The command line.
 
 use apportion::placement::App;
-use apportion::{AgentId, TaskId};
+use apportion::{AgentId, TaskId, Text};
 use apportion_marathon::canonical_path;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
-use smol_str::SmolStr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -24,16 +23,16 @@ pub(crate) struct Arguments {
     pub(crate) agents: u16,
     /// Wants so many instances of an app, or so many times as many of all apps of a group.
     #[arg(long, value_name = "APP=N|GROUP=xN", value_parser = scale)]
-    scale: Vec<(SmolStr, Amount)>,
+    scale: Vec<(Text, Amount)>,
     /// Wants apps and groups as in that file: tasks whose definition has changed give way to new ones, a few at a time.
     #[arg(long, value_name = "FILE.json")]
     update: Vec<PathBuf>,
     /// Replaces all tasks of an app, a few at a time.
     #[arg(long, value_name = "APP", value_parser = id)]
-    restart: Vec<SmolStr>,
+    restart: Vec<Text>,
     /// Ends an app, or all apps of a group.
     #[arg(long, value_name = "APP|GROUP", value_parser = id)]
-    stop: Vec<SmolStr>,
+    stop: Vec<Text>,
     /// Loses an agent and all tasks on it.
     #[arg(long, value_name = "AGENT")]
     lose: Vec<AgentId>,
@@ -67,16 +66,16 @@ pub(crate) struct Exec {
     pub(crate) sandbox: Option<PathBuf>,
     /// Shows what a task writes, or all tasks of an app.
     #[arg(long, value_name = "APP|TASK", requires = "is_enabled", conflicts_with = "json")]
-    pub(crate) follow: Vec<SmolStr>,
+    pub(crate) follow: Vec<Text>,
 }
 
 /// A change of the apps or of the cluster.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    Scale(SmolStr, Amount),
+    Scale(Text, Amount),
     Update(PathBuf),
-    Restart(SmolStr),
-    Stop(SmolStr),
+    Restart(Text),
+    Stop(Text),
     Lose(AgentId),
     Sick(TaskId),
 }
@@ -105,12 +104,12 @@ fn indices(matches: &ArgMatches, name: &str) -> impl Iterator<Item = usize> {
     matches.indices_of(name).into_iter().flatten()
 }
 
-fn id(text: &str) -> Result<SmolStr, String> {
+fn id(text: &str) -> Result<Text, String> {
     let id = canonical_path("/", text).filter(|_| !text.is_empty());
     id.ok_or_else(|| "expected an id such as /shop/db".to_owned())
 }
 
-fn scale(text: &str) -> Result<(SmolStr, Amount), String> {
+fn scale(text: &str) -> Result<(Text, Amount), String> {
     let (name, amount) =
         text.rsplit_once('=').ok_or("expected APP=N, such as /redis=5, or GROUP=xN, such as /shop=x2")?;
     Ok((id(name)?, amount.parse()?))

@@ -14,12 +14,11 @@ pub(crate) use follow::Line;
 
 use crate::arguments::Exec;
 use apportion::executor::Executor;
-use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Time};
+use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Text, Time};
 use executor::{ProcessExecutor, SandboxRoot};
 use follow::Follower;
 use process::Processes;
 use signal::{Signal, Waker};
-use smol_str::SmolStr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -48,7 +47,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Prepares the sandboxes. From now on the first Ctrl-C interrupts, and the second one kills.
-    pub(crate) fn new(exec: &Exec, follow: &[SmolStr]) -> Result<Self, String> {
+    pub(crate) fn new(exec: &Exec, follow: &[Text]) -> Result<Self, String> {
         let (temporary, given) = match &exec.sandbox {
             Some(folder) => (None, folder.clone()),
             None => {

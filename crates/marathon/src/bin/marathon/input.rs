@@ -3,10 +3,9 @@
 use crate::arguments::{Amount, Arguments, Change};
 use crate::cluster;
 use apportion::placement::{App, JsonNode, TextError, read_json};
-use apportion::{Agent, AgentId, Role, TaskId};
+use apportion::{Agent, AgentId, Role, TaskId, Text};
 use apportion_marathon::{AppDefinition, Apps, Document, RootGroup, canonical_path, is_within};
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ pub(crate) struct Input {
     pub(crate) agents: Agents,
     pub(crate) steps: Vec<Step>,
     /// The ids of the apps and tasks whose output is shown.
-    pub(crate) follow: Vec<SmolStr>,
+    pub(crate) follow: Vec<Text>,
 }
 
 /// An action, with its heading in the log.
@@ -41,7 +40,7 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Deploys these apps, and restarts one of them even if it has not changed.
-    Deploy { target: Arc<RootGroup>, restart: Option<SmolStr> },
+    Deploy { target: Arc<RootGroup>, restart: Option<Text> },
     /// Removes an agent and its tasks.
     Lose(AgentId),
     /// Has the health checks of a task fail.
@@ -106,11 +105,11 @@ impl Input {
     }
 
     /// Returns the id of the app or task of that name, if there may be one.
-    fn followed(&self, name: &str) -> Result<SmolStr, String> {
+    fn followed(&self, name: &str) -> Result<Text, String> {
         let ids = || self.definitions().map(|definition| &definition.app.id);
         let app = canonical_path("/", name).filter(|app| ids().any(|id| id == app));
-        let task = || ids().any(|id| is_task_of(name, id)).then(|| SmolStr::new(name));
-        let known = || one_of(&mut ids().map(SmolStr::as_str).collect::<BTreeSet<_>>().into_iter());
+        let task = || ids().any(|id| is_task_of(name, id)).then(|| Text::new(name));
+        let known = || one_of(&mut ids().map(Text::as_str).collect::<BTreeSet<_>>().into_iter());
         let unknown = || format!("--follow: there is no app or task {name}, expected {}, or of their tasks", known());
         app.or_else(task).ok_or_else(unknown)
     }
@@ -231,14 +230,14 @@ impl StepBuilder<'_> {
 
     /// Returns the wanted app of that id.
     fn app(&self, option: &str, app: &str) -> Result<&AppDefinition, Vec<String>> {
-        let known = || one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
+        let known = || one_of(&mut self.target.apps().keys().map(Text::as_str));
         let unknown = || vec![format!("{option}: there is no app {app}, expected {}", known())];
         self.target.app(app).map(Arc::as_ref).ok_or_else(unknown)
     }
 
     /// Returns the apps to scale: one app, or all of a group if the amount is relative.
-    fn scalable(&self, id: &str, amount: Amount) -> Result<Vec<SmolStr>, Vec<String>> {
-        let within: Vec<SmolStr> = self.target.apps().keys().filter(|app| is_within(app, id)).cloned().collect();
+    fn scalable(&self, id: &str, amount: Amount) -> Result<Vec<Text>, Vec<String>> {
+        let within: Vec<Text> = self.target.apps().keys().filter(|app| is_within(app, id)).cloned().collect();
         match (within.as_slice(), amount) {
             ([], _) => self.app("--scale", id).map(|_| Vec::new()),
             ([app], _) if app == id => Ok(within),
@@ -253,7 +252,7 @@ impl StepBuilder<'_> {
     /// Checks that no app that is left depends on an app that stops.
     fn check_stop(&self, id: &str, left: &Apps) -> Result<(), Vec<String>> {
         if left.len() == self.target.apps().len() {
-            let known = one_of(&mut self.target.apps().keys().map(SmolStr::as_str));
+            let known = one_of(&mut self.target.apps().keys().map(Text::as_str));
             return Err(vec![format!("--stop: there is no app or group {id}, expected {known}, or their groups")]);
         }
         let mut needed = Vec::new();

@@ -1,11 +1,10 @@
 //! The report at the end: as a table, or as one JSON document.
 
 use crate::log::{BAD, BOLD, MAX_SHOWN, ports};
-use apportion::Time;
+use apportion::{Text, Time};
 use apportion_marathon::{Deployment, DeploymentState, Instance, Marathon, QueueItem};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
-use smol_str::SmolStr;
 use std::io::{self, Write};
 
 /// Writes all tasks, as `mesos ps` lists them.
@@ -49,7 +48,7 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
 /// Writes the deployments that are not finished, with the apps that they wait for.
 pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
     for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == DeploymentState::Running) {
-        let open: Vec<&str> = deployment.pending().take(MAX_SHOWN).map(SmolStr::as_str).collect();
+        let open: Vec<&str> = deployment.pending().take(MAX_SHOWN).map(Text::as_str).collect();
         let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
         writeln!(out)?;
         writeln!(out, "{BAD}deployment {number}{BAD:#} is not finished: {step}; it waits for {}", open.join(", "))?;

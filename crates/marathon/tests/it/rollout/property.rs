@@ -5,11 +5,10 @@ use super::watched::Watched;
 use super::{agent_of, cluster, run_for, target};
 use apportion::executor::Reports;
 use apportion::simulation::Cluster;
-use apportion::{Event, ExecutorRef, FrameworkId, TaskId};
+use apportion::{Event, ExecutorRef, FrameworkId, TaskId, Text};
 use apportion_marathon::FAIL_CHECKS;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use smol_str::SmolStr;
 use std::time::Duration;
 
 /// A wanted app.
@@ -101,7 +100,7 @@ struct Run {
 }
 
 impl Run {
-    fn deploy(&mut self, restart: &[SmolStr]) {
+    fn deploy(&mut self, restart: &[Text]) {
         let target = target(&group(&self.apps));
         self.cluster.tell(&self.id, |watched, calls| watched.deploy(target, restart, calls)).unwrap();
     }

@@ -1,8 +1,7 @@
 //! [`Watched`]: the framework beside a plain model, which sees the same events and checks each call.
 
-use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus};
+use apportion::{Call, Calls, Event, Offer, Scheduler, TaskId, TaskState, TaskStatus, Text};
 use apportion_marathon::{AppDefinition, Marathon, RootGroup};
-use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,9 +13,9 @@ pub(crate) struct Watched {
     ended: BTreeSet<TaskId>,
     target: Arc<RootGroup>,
     /// The apps that have had exactly their wanted instances up, since they were last changed.
-    complete: BTreeSet<SmolStr>,
+    complete: BTreeSet<Text>,
     /// The instances and the version of each running app, at the last check.
-    adopted: BTreeMap<SmolStr, (u64, u32)>,
+    adopted: BTreeMap<Text, (u64, u32)>,
     /// The status updates so far, to be repeated.
     pub(crate) told: Vec<TaskStatus>,
 }
@@ -24,7 +23,7 @@ pub(crate) struct Watched {
 /// A task in the model.
 #[derive(Debug)]
 struct Known {
-    app: SmolStr,
+    app: Text,
     version: u32,
     runs: bool,
     has_checks: bool,
@@ -41,7 +40,7 @@ impl Known {
 }
 
 impl Watched {
-    pub(crate) fn deploy(&mut self, target: Arc<RootGroup>, restart: &[SmolStr], calls: &mut Calls) {
+    pub(crate) fn deploy(&mut self, target: Arc<RootGroup>, restart: &[Text], calls: &mut Calls) {
         for (id, app) in target.apps() {
             let is_same =
                 |before: &AppDefinition| !app.is_upgrade_of(before) && before.app.instances == app.app.instances;
@@ -96,12 +95,12 @@ impl Watched {
 
     /// Checks the last calls, and the steps that they started.
     fn judge(&mut self, calls: &Calls) {
-        let services: BTreeMap<SmolStr, (u64, u32)> = self
+        let services: BTreeMap<Text, (u64, u32)> = self
             .marathon
             .running_apps()
             .map(|service| (service.definition.app.id.clone(), (service.definition.app.instances, service.generation)))
             .collect();
-        let complete = |id: &&SmolStr| {
+        let complete = |id: &&Text| {
             let Some((instances, version)) = services.get(*id) else { return false };
             let is_target = self.marathon.running_apps().any(|service| {
                 let wanted = self.target.app(id);
@@ -111,7 +110,7 @@ impl Watched {
             let up = self.count(id, |task| task.is_up() && task.version == *version);
             is_target && up == *instances && self.count(id, |_| true) == up && wants(&self.target, id) == up
         };
-        let complete: Vec<SmolStr> = self.target.apps().keys().filter(complete).cloned().collect();
+        let complete: Vec<Text> = self.target.apps().keys().filter(complete).cloned().collect();
         self.complete.extend(complete);
         for (id, now) in &services {
             if self.adopted.get(id) != Some(now) {
@@ -174,7 +173,7 @@ fn wants(target: &RootGroup, id: &str) -> u64 {
 }
 
 /// Returns the dependencies of an app, direct and transitive.
-fn needs(target: &RootGroup, id: &str) -> BTreeSet<SmolStr> {
+fn needs(target: &RootGroup, id: &str) -> BTreeSet<Text> {
     let direct = target.app(id).into_iter().flat_map(|app| &app.dependencies);
     direct.flat_map(|needed| needs(target, &needed.id).into_iter().chain([needed.id.clone()])).collect()
 }

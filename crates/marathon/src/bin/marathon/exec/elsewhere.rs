@@ -3,8 +3,7 @@
 
 use crate::arguments::Exec;
 use apportion::executor::Executor;
-use apportion::{Emitted, ExecutorInfo, ExecutorRef, TaskId, Time};
-use smol_str::SmolStr;
+use apportion::{Emitted, ExecutorInfo, ExecutorRef, TaskId, Text, Time};
 
 /// There is no such machine.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ impl Machine {
     pub(crate) const HOST: &str = "127.0.0.1";
 
     /// Fails.
-    pub(crate) fn new(_: &Exec, _: &[SmolStr]) -> Result<Self, String> {
+    pub(crate) fn new(_: &Exec, _: &[Text]) -> Result<Self, String> {
         Err("--exec: tasks run on Unix only".to_owned())
     }
 

@@ -1,8 +1,7 @@
 //! [`Follower`]: reads the output of running tasks, line by line, like `tail -f`.
 
-use apportion::TaskId;
+use apportion::{TaskId, Text};
 use indexmap::IndexMap;
-use smol_str::SmolStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -20,7 +19,7 @@ const MAX_READ_AT_END: u64 = 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Follower {
     /// The ids of the apps and tasks to follow.
-    wanted: Vec<SmolStr>,
+    wanted: Vec<Text>,
     tails: IndexMap<TaskId, [Tail; 2]>,
 }
 
@@ -45,7 +44,7 @@ struct Tail {
 
 impl Follower {
     /// Follows the tasks with these ids, and all tasks of apps with these ids.
-    pub(crate) fn new(wanted: impl IntoIterator<Item = SmolStr>) -> Self {
+    pub(crate) fn new(wanted: impl IntoIterator<Item = Text>) -> Self {
         Self { wanted: wanted.into_iter().collect(), tails: IndexMap::new() }
     }
 
