@@ -75,7 +75,7 @@ fn other_apps_see_tasks_of_an_old_version() {
     }
     assert_eq!(with(&free, json!({"id": "other", "placement": {"require": [["rack", "EXCLUSIVE"]]}})), ["o2"]);
     assert_eq!(with(&old, json!({"id": "other"})), ["o2"], "what it holds alone stays its own");
-    let mut again = old.clone();
+    let mut again = old;
     again["instances"] = 1.into();
     assert_eq!(with(&again, json!({"id": "other", "instances": 0})), ["o1"]);
 }
