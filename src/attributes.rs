@@ -1,11 +1,11 @@
 //! [`Attributes`]: the named properties of an agent.
 
-use crate::json::Object;
+use crate::json::{Json, Object};
 use crate::resources::{Ranges, Set, parse_ranges, parse_set};
 use crate::text::Text;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -314,7 +314,7 @@ impl TryFrom<WrittenAttributes> for Attributes {
             WrittenAttributes::Map(map) => {
                 let mut attributes = Self::new();
                 for (name, value) in map {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let text = value.as_str().map_or_else(|| value.to_string(), Cow::into_owned);
                     let value = text.parse::<AttributeValue>();
                     attributes.push(
                         name.as_str(),

@@ -100,7 +100,6 @@ pub struct Delivery<A = Hierarchical> {
 
 /// A message, or the number of a batch of offers that becomes one.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are messages")]
 enum ToFramework {
     Message(FrameworkMessage),
     Offers(BatchNumber),

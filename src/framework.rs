@@ -4,13 +4,14 @@ mod offer_constraints;
 
 pub use offer_constraints::{OfferConstraintError, OfferConstraints};
 
+use crate::details::Details;
 use crate::id::FrameworkId;
+use crate::json::Json;
 use crate::name::{self, NameError};
 use crate::resources::Quantities;
 use crate::role::Role;
 use crate::text::Text;
 use indexmap::IndexMap;
-use serde_json::{Map, Value as Json};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -129,7 +130,7 @@ pub struct Framework {
     /// The user that its tasks run as, unless they name another.
     pub user: Option<Text>,
     /// Further fields by their Mesos names (`hostname`, `webui_url`, `labels`, ...), unchanged.
-    pub details: Map<String, Json>,
+    pub details: Details,
 }
 
 impl Framework {
@@ -148,7 +149,7 @@ impl Framework {
             checkpoint: false,
             principal: None,
             user: None,
-            details: Map::new(),
+            details: Details::new(),
         }
     }
 
@@ -189,8 +190,8 @@ impl Framework {
 
     /// Sets a further field.
     #[must_use]
-    pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
-        self.details.insert(name.into(), value.into());
+    pub fn detail(mut self, name: impl Into<Text>, value: impl Into<Json>) -> Self {
+        self.details.insert(name, value);
         self
     }
 

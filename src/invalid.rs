@@ -1,7 +1,7 @@
 //! [`InvalidForm`]: a value that was given in an invalid form.
 
+use crate::json::Json;
 use crate::text::Text;
-use serde_json::Value as Json;
 
 /// A value that cannot be read, as it was given, with the error.
 ///

@@ -45,6 +45,7 @@ mod attributes;
 mod bytes;
 pub mod constraint;
 pub mod delivery;
+mod details;
 mod draw;
 pub mod executor;
 mod framework;
@@ -81,7 +82,7 @@ struct Readme;
 /// use apportion::export::serde_json::json;
 ///
 /// let task = Task::new("t1", "cpus:1".parse()?).detail("command", json!({"value": "sleep 1"}));
-/// assert_eq!(task.details["command"]["value"], "sleep 1");
+/// assert_eq!(task.details.get("command").and_then(|command| command.get("value")).unwrap(), "sleep 1");
 /// # Ok::<(), apportion::ResourceError>(())
 /// ```
 pub mod export {
@@ -92,10 +93,12 @@ pub mod export {
 pub use agent::{Agent, Domain, Unavailability};
 pub use allocator::{Snapshot, SnapshotError};
 pub use attributes::{Attribute, AttributeError, AttributeFault, AttributeValue, Attributes};
+pub use details::Details;
 pub use executor::{Executor, Reports};
 pub use framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 pub use id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, OperationId, TaskId};
 pub use invalid::InvalidForm;
+pub use json::{Json, JsonError, JsonRef};
 pub use master::{
     AgentMetrics, AgentState, AgentUpdate, Command, CommandError, Config, Drain, Effect, Emitted, EndedOffer,
     ExecutorRef, Explanation, FrameworkMetrics, FrameworkState, Master, Metrics, OfferEnd, OfferMetrics, OfferState,

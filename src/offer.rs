@@ -9,13 +9,13 @@ pub use operation_status::{OperationState, OperationStatus};
 
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::Attributes;
+use crate::details::Details;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId};
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::Task;
 use crate::text::Text;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ pub struct Offer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub executors: Vec<ExecutorId>,
     /// Further fields by their Mesos names (`url`), unchanged.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub details: Map<String, Json>,
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
 }
 
 impl Offer {
@@ -77,7 +77,7 @@ impl Offer {
             domain: None,
             unavailability: None,
             executors: Vec::new(),
-            details: Map::new(),
+            details: Details::new(),
         }
     }
 }
@@ -96,8 +96,8 @@ pub struct InverseOffer {
     /// The maintenance window of the agent.
     pub unavailability: Unavailability,
     /// Further fields by their Mesos names (`url`), unchanged.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub details: Map<String, Json>,
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
 }
 
 impl InverseOffer {
@@ -109,7 +109,13 @@ impl InverseOffer {
         agent: impl Into<AgentId>,
         unavailability: Unavailability,
     ) -> Self {
-        Self { id: id.into(), framework: framework.into(), agent: agent.into(), unavailability, details: Map::new() }
+        Self {
+            id: id.into(),
+            framework: framework.into(),
+            agent: agent.into(),
+            unavailability,
+            details: Details::new(),
+        }
     }
 }
 

@@ -6,11 +6,13 @@ mod status;
 pub use executor_info::ExecutorInfo;
 pub use status::{StatusSource, TaskState, TaskStatus};
 
+use crate::details::Details;
 use crate::id::{AgentId, TaskId};
 use crate::invalid::InvalidForm;
+use crate::json::Json;
 use crate::resources::Resources;
 use crate::role::Role;
-use serde_json::{Map, Value as Json};
+use crate::text::Text;
 use std::time::Duration;
 
 /// A task: an id, the resources that it uses, and further fields for its agent.
@@ -21,7 +23,7 @@ use std::time::Duration;
 /// use apportion::Task;
 ///
 /// let task = Task::new("web-1", "cpus:0.25;mem:256".parse()?).detail("command", "sleep 10");
-/// assert_eq!(task.details["command"], "sleep 10");
+/// assert_eq!(task.details.get("command").unwrap(), "sleep 10");
 /// # Ok::<(), apportion::ResourceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -40,14 +42,14 @@ pub struct Task {
     pub role: Option<Role>,
     /// Further fields by their Mesos names (`name`, `command`, `executor`, `labels`, ...), passed to the agent
     /// unchanged.
-    pub details: Map<String, Json>,
+    pub details: Details,
 }
 
 impl Task {
     /// Makes a task without further fields.
     #[must_use]
     pub fn new(id: impl Into<TaskId>, resources: Resources) -> Self {
-        Self { id: id.into(), resources, invalid: None, agent: None, role: None, details: Map::new() }
+        Self { id: id.into(), resources, invalid: None, agent: None, role: None, details: Details::new() }
     }
 
     /// Makes a task whose resources are invalid.
@@ -70,8 +72,8 @@ impl Task {
 
     /// Sets a further field for the agent.
     #[must_use]
-    pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
-        self.details.insert(name.into(), value.into());
+    pub fn detail(mut self, name: impl Into<Text>, value: impl Into<Json>) -> Self {
+        self.details.insert(name, value);
         self
     }
 }

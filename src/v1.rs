@@ -38,7 +38,6 @@ pub mod connection;
 mod event;
 mod executor;
 mod framework;
-mod lenient;
 mod offer;
 mod operation;
 mod record_io;
@@ -48,15 +47,15 @@ mod wire;
 pub use record_io::{RecordError, RecordReader, write_record};
 
 use crate::agent::Agent;
+use crate::details::Details;
 use crate::framework::{Capability, Framework, OfferConstraintError};
 use crate::id::{ExecutorId, FrameworkId, TaskId};
-use crate::json;
+use crate::json::{self, Json};
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, ResourceError, Resources, ScalarError, SumError};
 use crate::role::{Role, RoleError};
 use crate::{Text, executor as executors, scheduler};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::{Map, Value as Json};
 
 /// The variant of v1 JSON that a framework reads and writes, as its capabilities determine.
 ///
@@ -120,7 +119,7 @@ impl Dialect {
     /// [`V1Error`] when it is not JSON, names a key of an object twice, is not of the right shape, or has an invalid value.
     pub fn decode<M: Message>(&self, json: impl AsRef<[u8]>) -> Result<M, V1Error> {
         let text = std::str::from_utf8(json.as_ref()).map_err(|error| V1Error::Syntax(error.to_string()))?;
-        let json = json::from_str(text).map_err(|error| V1Error::Syntax(error.to_string()))?;
+        let json = Json::parse(text).map_err(|error| V1Error::Syntax(error.to_string()))?;
         M::from_json(&json, self)
     }
 
@@ -188,19 +187,18 @@ impl Framework {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn framework_info(framework: &Framework) -> Map<String, Json> {
+pub fn framework_info(framework: &Framework) -> Details {
     to_object(&framework::FrameworkInfo::from(framework))
 }
 
 /// Returns Mesos' `AgentInfo` of an agent, as the agent tells it to executors; see [`framework_info`].
 #[must_use]
-pub fn agent_info(agent: &Agent) -> Map<String, Json> {
+pub fn agent_info(agent: &Agent) -> Details {
     to_object(&offer::AgentInfo::from(agent))
 }
 
-fn to_object(wire: &impl Serialize) -> Map<String, Json> {
-    let json = serde_json::to_value(wire).expect("a wire type has text keys");
-    if let Json::Object(fields) = json { fields } else { Map::new() }
+fn to_object(wire: &impl Serialize) -> Details {
+    Json::of(wire).view().into()
 }
 
 /// The reason why JSON is not a message of the v1 APIs.
@@ -277,8 +275,8 @@ impl V1Error {
     }
 }
 
-impl From<lenient::ShapeError> for V1Error {
-    fn from(error: lenient::ShapeError) -> Self {
+impl From<json::ShapeError> for V1Error {
+    fn from(error: json::ShapeError) -> Self {
         Self::Shape { path: error.path(), what: error.what() }
     }
 }
@@ -375,7 +373,7 @@ trait WireFormat: Sized {
 
 impl<M: WireFormat + sealed::Sealed> Message for M {
     fn to_json(&self, dialect: &Dialect) -> String {
-        serde_json::to_string(&self.to_wire(dialect)).expect("a wire type has text keys")
+        json::to_string(&self.to_wire(dialect))
     }
 
     fn from_json(json: &Json, dialect: &Dialect) -> Result<Self, V1Error> {
@@ -388,7 +386,7 @@ impl<M: WireFormat + sealed::Sealed> Message for M {
 #[serde(untagged)]
 enum KnownOrRaw<T> {
     Known(T),
-    Raw(Map<String, Json>),
+    Raw(Details),
 }
 
 impl WireFormat for scheduler::Event {
@@ -402,7 +400,7 @@ impl WireFormat for scheduler::Event {
     }
 
     fn read(json: &Json, dialect: &Dialect) -> Result<Self, V1Error> {
-        lenient::read::<event::WireEvent>(json)?.read(json, dialect)
+        json::read_lenient::<event::WireEvent>(json.view())?.read(json, dialect)
     }
 }
 
@@ -417,7 +415,7 @@ impl WireFormat for executors::Event {
     }
 
     fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
-        lenient::read::<executor::WireEvent>(json)?.read(json)
+        json::read_lenient::<executor::WireEvent>(json.view())?.read(json)
     }
 }
 
@@ -429,7 +427,7 @@ impl WireFormat for scheduler::Call {
     }
 
     fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
-        lenient::read::<call::WireCall>(json)?.read()
+        json::read_lenient::<call::WireCall>(json.view())?.read()
     }
 }
 
@@ -441,7 +439,7 @@ impl WireFormat for executors::Call {
     }
 
     fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
-        lenient::read::<executor::WireCall>(json)?.read()
+        json::read_lenient::<executor::WireCall>(json.view())?.read()
     }
 }
 
@@ -454,7 +452,7 @@ impl WireFormat for SchedulerCall {
     }
 
     fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
-        let mut wire: call::WireCall = lenient::read(json)?;
+        let mut wire: call::WireCall = json::read_lenient(json.view())?;
         let named = wire::unwrapped(wire.framework_id.take()).filter(|id| !id.as_str().is_empty());
         let call = wire.read()?;
         let framework = match (named, &call) {
@@ -464,8 +462,8 @@ impl WireFormat for SchedulerCall {
             (Some(named), _) => named,
             (None, scheduler::Call::Subscribe(framework)) => framework.id.clone(),
             (None, scheduler::Call::Invalid { kind, form }) if kind == "SUBSCRIBE" => {
-                let id = &form.given["framework_info"]["id"]["value"];
-                FrameworkId::new(id.as_str().unwrap_or_default())
+                let id = || form.given.get("framework_info")?.get("id")?.get("value")?.as_str();
+                FrameworkId::new(id().unwrap_or_default())
             }
             (None, _) => return Err(V1Error::Missing("framework_id")),
         };
@@ -485,7 +483,7 @@ impl WireFormat for ExecutorCall {
     }
 
     fn read(json: &Json, _: &Dialect) -> Result<Self, V1Error> {
-        let mut wire: executor::WireCall = lenient::read(json)?;
+        let mut wire: executor::WireCall = json::read_lenient(json.view())?;
         let (framework, executor) = (wire.framework_id.take(), wire.executor_id.take());
         let call = wire.read()?;
         let framework = wire::unwrapped(framework).ok_or(V1Error::Missing("framework_id"))?;

@@ -1,9 +1,9 @@
 //! [`Event`]: a message of the agent to an executor.
 
+use crate::details::Details;
 use crate::id::TaskId;
 use crate::task::{ExecutorInfo, Task};
 use crate::uuid::Uuid;
-use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 /// A message of the agent to an executor: an event of the Mesos v1 executor API. Its serde form is the v1 JSON.
@@ -39,7 +39,7 @@ pub enum Event {
     /// The connection is alive.
     Heartbeat,
     /// An event of a type that this crate does not know, as its JSON. Log it and ignore it.
-    Unknown(Map<String, Json>),
+    Unknown(Details),
 }
 
 /// The registration of an executor.
@@ -49,17 +49,17 @@ pub struct Subscribed {
     /// The executor's description, as its framework gave it.
     pub executor: ExecutorInfo,
     /// Mesos' `FrameworkInfo` of its framework, uninterpreted.
-    pub framework: Map<String, Json>,
+    pub framework: Details,
     /// Mesos' `AgentInfo` of its agent, uninterpreted.
-    pub agent: Map<String, Json>,
+    pub agent: Details,
     /// Mesos' `ContainerID` of its container, if it runs in one.
-    pub container: Option<Map<String, Json>>,
+    pub container: Option<Details>,
 }
 
 impl Subscribed {
     /// Returns a registration of that executor, with empty `FrameworkInfo` and `AgentInfo` and without a container.
     #[must_use]
     pub fn new(executor: ExecutorInfo) -> Self {
-        Self { executor, framework: Map::new(), agent: Map::new(), container: None }
+        Self { executor, framework: Details::new(), agent: Details::new(), container: None }
     }
 }

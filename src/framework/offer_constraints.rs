@@ -2,12 +2,12 @@
 
 use crate::agent::Agent;
 use crate::attributes::AttributeValue;
+use crate::json::Json;
 use crate::role::{Role, RoleError};
 use crate::text::Text;
 use indexmap::IndexMap;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
-use serde_json::Value as Json;
 
 /// The largest size of a compiled pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
@@ -99,8 +99,9 @@ impl OfferConstraints {
     /// # Errors
     ///
     /// [`OfferConstraintError`] if it is not such an object, has an empty group, or has an invalid pattern.
-    pub fn from_v1(v1: Json) -> Result<Self, OfferConstraintError> {
-        let object = V1::deserialize(&v1).map_err(|error| OfferConstraintError::Schema(error.to_string()))?;
+    pub fn from_v1(v1: impl Into<Json>) -> Result<Self, OfferConstraintError> {
+        let v1 = v1.into();
+        let object: V1 = v1.read().map_err(|error| OfferConstraintError::Schema(error.to_string()))?;
         let mut roles = IndexMap::new();
         for (name, constraints) in object.role_constraints {
             let role = Role::new(name)?;
@@ -281,9 +282,9 @@ impl V1Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    fn constraints(selector: &Json, predicate: &Json) -> Result<OfferConstraints, OfferConstraintError> {
+    fn constraints(selector: &Value, predicate: &Value) -> Result<OfferConstraints, OfferConstraintError> {
         let constraint = json!({"selector": selector, "predicate": predicate});
         OfferConstraints::from_v1(
             json!({"role_constraints": {"r": {"groups": [{"attribute_constraints": [constraint]}]}}}),
@@ -334,7 +335,7 @@ mod tests {
             let refused = constraints(&name, &json!({"text_matches": {"regex": pattern}}));
             assert!(matches!(refused, Err(OfferConstraintError::Pattern { .. })), "{pattern}");
         }
-        assert!(OfferConstraints::from_v1(Json::Null).is_err());
+        assert!(OfferConstraints::from_v1(Json::NULL).is_err());
         let empty = OfferConstraints::from_v1(json!({"role_constraints": {"r": {"groups": []}}}));
         assert!(matches!(empty, Err(OfferConstraintError::Empty(_))));
     }

@@ -7,7 +7,7 @@ use crate::attributes::{AttributeError, Attributes};
 use crate::framework::{Capability, Framework, OfferConstraintError, OfferConstraints};
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::invalid::InvalidForm;
-use crate::json::Number;
+use crate::json::{Json, Number};
 use crate::master::{
     AgentUpdate, Command, Config, Drain, ExecutorRef, Recovery, Registration, Remembered, RunningExecutor, RunningTask,
 };
@@ -312,7 +312,7 @@ impl TryFrom<RawStatus> for TaskStatus {
             ("limitation", raw.limitation),
             ("unreachable_time", raw.unreachable_time),
         ];
-        details.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        details.extend(fields.into_iter().filter_map(|(name, value)| Some((name, value?))));
         let mut status = Self::new(raw.task, read_state(raw.state)?);
         status.agent = raw.agent;
         status.executor = raw.executor;
@@ -342,7 +342,7 @@ impl TryFrom<RawRunningTask> for RunningTask {
 
     fn try_from(raw: RawRunningTask) -> Result<Self, ValueError> {
         let mut details = raw.details;
-        details.extend(raw.executor_info.map(|info| ("executor".to_owned(), info)));
+        details.extend(raw.executor_info.map(|info| ("executor", info)));
         let task = Task { details, ..Task::new(raw.id, Resources::try_from(raw.resources)?) };
         let mut running = Self::new(raw.framework, Role::new(raw.role)?, task);
         running.state = raw.state.map_or(Ok(running.state), read_state)?;
@@ -387,7 +387,7 @@ impl TryFrom<RawFramework> for Framework {
         framework.user = raw.user;
         framework.details = raw.details.unwrap_or_default();
         let fields = [("hostname", raw.hostname), ("webui_url", raw.webui_url), ("labels", raw.labels)];
-        framework.details.extend(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        framework.details.extend(fields.into_iter().filter_map(|(name, value)| Some((name, value?))));
         Ok(framework)
     }
 }
@@ -417,7 +417,7 @@ pub(super) fn read_operation(raw: RawOperation, keep_invalid: bool) -> Result<Op
     if let R::LaunchGroup(TaskGroup { tasks, executor }) = raw {
         let mut tasks = read_tasks(tasks, keep_invalid)?;
         for task in &mut tasks {
-            task.details.extend(executor.clone().map(|executor| ("executor".to_owned(), executor)));
+            task.details.extend(executor.clone().map(|executor| ("executor", executor)));
         }
         return Ok(Operation::LaunchGroup(tasks));
     }
@@ -425,10 +425,10 @@ pub(super) fn read_operation(raw: RawOperation, keep_invalid: bool) -> Result<Op
         return Operation::try_from(raw);
     }
     Operation::try_from(raw.clone()).or_else(|error| {
-        let json = serde_json::to_value(&raw).expect("a raw operation has text keys");
-        let Some((name, given)) = json.as_object().and_then(|tagged| tagged.iter().next()) else { return Err(error) };
-        let name = Operation::NAMES.into_iter().find(|known| known == name).unwrap_or_default();
-        Ok(Operation::Invalid { name, form: Box::new(InvalidForm::new(given.clone(), error.to_string())) })
+        let json = Json::of(&raw);
+        let Some((name, given)) = json.fields().next() else { return Err(error) };
+        let name = Operation::NAMES.into_iter().find(|known| *known == name).unwrap_or_default();
+        Ok(Operation::Invalid { name, form: Box::new(InvalidForm::new(given, error.to_string())) })
     })
 }
 
@@ -473,8 +473,7 @@ pub(super) fn read_task(raw: RawTask, keep_invalid: bool) -> Result<Task, ValueE
     let mut task = match (Resources::try_from(raw.resources), given) {
         (Ok(resources), _) => Task::new(raw.id, resources),
         (Err(error), Some(given)) => {
-            let given = serde_json::to_value(given).expect("resources are text or objects with text keys");
-            Task::with_invalid_resources(raw.id, InvalidForm::new(given, error.to_string()))
+            Task::with_invalid_resources(raw.id, InvalidForm::new(Json::of(&given), error.to_string()))
         }
         (Err(error), None) => return Err(error.into()),
     };

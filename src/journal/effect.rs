@@ -6,6 +6,7 @@ use crate::agent::{Domain, Unavailability};
 use crate::allocator::Snapshot;
 use crate::attributes::Attributes;
 use crate::bytes::Bytes;
+use crate::details::Details;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::master::{Effect, State};
 use crate::offer::{InverseOffer, Offer, OperationState};
@@ -16,7 +17,6 @@ use crate::text::Text;
 use crate::time::Time;
 use crate::uuid::Uuid;
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 /// One line of output.
@@ -182,7 +182,7 @@ pub(super) struct TaskLine<'a> {
     id: &'a TaskId,
     resources: &'a Resources,
     #[serde(flatten)]
-    details: &'a Map<String, Json>,
+    details: &'a Details,
 }
 
 #[derive(Debug, Serialize)]
@@ -209,7 +209,7 @@ pub(super) struct StatusLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     executor: Option<&'a ExecutorId>,
     #[serde(flatten)]
-    details: &'a Map<String, Json>,
+    details: &'a Details,
 }
 
 #[derive(Debug, Serialize)]

@@ -8,7 +8,7 @@ use crate::bytes::Bytes;
 use crate::framework::Framework;
 use crate::id::{FrameworkId, OfferId};
 use crate::invalid::InvalidForm;
-use crate::json::Number;
+use crate::json::{Json, Number};
 use crate::master::{Command, Config, ExecutorRef, Registration, Remembered, RunningExecutor, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Quantities, Resources, Written};
@@ -16,8 +16,6 @@ use crate::role::Role;
 use crate::scheduler::{Call, OperationRef, Request, TaskRef};
 use crate::task::{Task, TaskState, TaskStatus};
 use crate::text::Text;
-use serde::Deserialize;
-use serde_json::Value as Json;
 use std::time::Duration;
 
 impl From<&Config> for Configure {
@@ -152,7 +150,7 @@ impl AddAgent {
 impl From<&RunningTask> for RawRunningTask {
     fn from(running: &RunningTask) -> Self {
         let mut details = running.task.details.clone();
-        let executor_info = details.shift_remove("executor");
+        let executor_info = details.remove("executor");
         Self {
             id: running.task.id.clone(),
             framework: running.framework.clone(),
@@ -179,7 +177,7 @@ impl From<&RunningExecutor> for RawRunningExecutor {
 
 pub(super) fn write_status(framework: &FrameworkId, status: &TaskStatus) -> RawStatus {
     let mut details = status.details.clone();
-    let mut take = |name| details.shift_remove(name);
+    let mut take = |name| details.remove(name);
     RawStatus {
         framework: framework.clone(),
         task: status.task.clone(),
@@ -225,7 +223,7 @@ impl From<&Framework> for RawFramework {
             framework.offer_filters.iter().map(of_role).collect()
         };
         let mut details = framework.details.clone();
-        let mut take = |name| details.shift_remove(name);
+        let mut take = |name| details.remove(name);
         Self {
             id: framework.id.clone(),
             roles: write_roles(&framework.roles).unwrap_or_default(),
@@ -356,8 +354,8 @@ impl From<&Operation> for RawOperation {
                 Self::ShrinkVolume(Shrink { volume: Written::one(volume), subtract: (*subtract).into() })
             }
             Operation::Invalid { name, form } => {
-                let tagged = Json::from_iter([((*name).to_owned(), form.given.clone())]);
-                serde_json::from_value(tagged).unwrap_or_else(|_| Self::Reserve(list(&Resources::new())))
+                let tagged = Json::object([(*name, form.given.clone())]);
+                tagged.read().unwrap_or_else(|_| Self::Reserve(list(&Resources::new())))
             }
         }
     }
@@ -368,7 +366,7 @@ fn write_tasks(tasks: &[Task]) -> TaskList {
 }
 
 pub(super) fn write_task(task: &Task) -> RawTask {
-    let given = task.invalid.as_ref().and_then(|form| Written::deserialize(&form.given).ok());
+    let given = task.invalid.as_ref().and_then(|form| form.given.read::<Written>().ok());
     RawTask {
         id: task.id.clone(),
         resources: given.unwrap_or_else(|| (&task.resources).into()),

@@ -5,7 +5,7 @@ use super::decode::ValueError;
 use super::raw::{Explain, RawCommand, RawLine, Restore};
 use crate::allocator::{Snapshot, SnapshotError};
 use crate::id::{AgentId, FrameworkId};
-use crate::json;
+use crate::json::{self, JsonError, ReadError};
 use crate::master::{Command, Config};
 use crate::role::Role;
 use crate::time::{Time, TimeError};
@@ -59,9 +59,17 @@ pub enum Query {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// The line is not JSON, not a known command, or has a field that is missing, unknown or of the wrong type.
-    #[error("{0}")]
-    Shape(#[from] serde_json::Error),
+    /// The line is not JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The line is not a known command, or has a field that is missing, unknown or of the wrong type.
+    #[error("{what} at byte {at}")]
+    Shape {
+        /// The byte up to which the line was read, from 0.
+        at: usize,
+        /// The value found and the value expected.
+        what: String,
+    },
     /// The line is not UTF-8.
     #[error("not UTF-8: {0}")]
     Text(#[from] std::str::Utf8Error),
@@ -104,6 +112,15 @@ pub enum LineError {
         /// The time of this line.
         at: Time,
     },
+}
+
+impl From<ReadError> for LineError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Syntax(error) => Self::Json(error),
+            ReadError::Shape { at, what } => Self::Shape { at, what },
+        }
+    }
 }
 
 /// The name of the command that configures a master.

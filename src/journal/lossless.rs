@@ -4,9 +4,11 @@ use super::{json, raw::RawLine, record};
 use crate::agent::{Agent, Domain, Unavailability};
 use crate::allocator::{Quota, Weight};
 use crate::attributes::{AttributeValue, Attributes};
+use crate::details::Details;
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::invalid::InvalidForm;
+use crate::json::Json;
 use crate::master::{AgentUpdate, Command, Drain, ExecutorRef, Recovery, Registration, RunningExecutor, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Limits, Quantities, Resource, Resources, Scalar};
@@ -16,7 +18,7 @@ use crate::task::{StatusSource, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use crate::uuid::Uuid;
 use proptest::prelude::*;
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -98,14 +100,16 @@ impl Dice<'_> {
 
     fn json(&mut self) -> Json {
         let amount = self.number();
-        self.pick(&[json!("x"), json!(amount), json!({"value": "y", "list": [1, null, true]}), json!({})])
+        let texts = ["{}", r#"{"value":"y","list":[1,null,true]}"#, "[1.50,-0,2E+3,0.12345678901234567890123]"];
+        let text = self.pick(&texts).parse().unwrap();
+        self.pick(&["x".into(), amount.into(), text])
     }
 
-    fn details(&mut self, names: &[&str]) -> Map<String, Json> {
-        self.some(|dice| (dice.pick(names).to_owned(), dice.json())).into_iter().collect()
+    fn details(&mut self, names: &[&str]) -> Details {
+        self.some(|dice| (dice.pick(names), dice.json())).into_iter().collect()
     }
 
-    fn volume() -> Json {
+    fn volume() -> serde_json::Value {
         json!({"name": "disk", "type": "SCALAR", "scalar": {"value": 10},
             "reservations": [{"type": "STATIC", "role": "a"}, {"type": "DYNAMIC", "role": "a/b", "principal": "p"}],
             "disk": {"persistence": {"id": "v"}, "volume": {"container_path": "d", "mode": "RW"}}})
@@ -397,10 +401,12 @@ proptest! {
         if more % 2 == 0 {
             command = Command::Call(dice.framework_id(), dice.call()); // half of all commands
         }
-        let text = record(dice.time(), &command);
+        let at = dice.time();
+        let text = record(at, &command);
         let line: RawLine = json::from_str(&text).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
         let read = Command::try_from(line.command).map_err(|error| TestCaseError::fail(format!("{error}: {text}")))?;
-        prop_assert_eq!(read, command, "{}", text);
+        prop_assert_eq!(&read, &command, "{}", text);
+        prop_assert_eq!(record(at, &read), text);
     }
 
     #[test]

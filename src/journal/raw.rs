@@ -4,7 +4,9 @@ use crate::agent::Domain;
 use crate::allocator::Snapshot;
 use crate::attributes::WrittenAttributes;
 use crate::bytes::Bytes;
+use crate::details::{Details, read_with_details};
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
+use crate::json::Json;
 use crate::json::{Number, Object};
 use crate::resources::Written;
 use crate::text::Text;
@@ -12,7 +14,6 @@ use crate::uuid::Uuid;
 use indexmap::IndexMap;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
 pub(crate) type Amounts = Object<Number>;
@@ -74,7 +75,7 @@ body!(Id { id: Text ; });
 body!(RawFramework { id: FrameworkId, roles: Vec<Text> ;
     name: Text, capabilities: Vec<Text>, suppressed_roles: Vec<Text>,
     offer_filters: IndexMap<Text, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
-    principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json, details: Map<String, Json>,
+    principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json, details: Details,
     framework: FrameworkId, give_up_after: Number
 });
 body!(RawDrain { ; max_grace_period: Number, mark_gone: bool });
@@ -92,7 +93,7 @@ body!(OfferAnswer { framework: FrameworkId, offers: Vec<OfferId> ; refuse_second
 of_framework!(RawStatus, LoneStatus { task: TaskId, state: Text ;
     reason: Text, message: Text, agent: AgentId, source: Text, uuid: Uuid, data: Bytes, healthy: bool,
     timestamp: f64, executor: ExecutorId, container_status: Json, check_status: Json, labels: Json, limitation: Json,
-    unreachable_time: Json, details: Map<String, Json>
+    unreachable_time: Json, details: Details
 });
 body!(Kill { framework: FrameworkId, task: TaskId ; grace: Number, agent: AgentId });
 body!(RawRequests { framework: FrameworkId, requests: Vec<RawRequest> ; });
@@ -122,37 +123,42 @@ body!(Grow { volume: Written, addition: Written ; });
 body!(Shrink { volume: Written, subtract: Number ; });
 
 /// A task; other fields are kept as its details.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(expecting = "an object")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RawTask {
     pub(crate) id: TaskId,
     pub(crate) resources: Written,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) agent: Option<AgentId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) role: Option<Text>,
     #[serde(flatten)]
-    pub(crate) details: Map<String, Json>,
+    pub(crate) details: Details,
 }
 
+read_with_details!(RawTask { id: TaskId, resources: Written ; agent: AgentId, role: Text ; ; details });
+
 /// A task that comes with its agent; other fields are kept as its details.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(expecting = "an object")]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct RawRunningTask {
     pub(crate) id: TaskId,
     pub(crate) framework: FrameworkId,
     pub(crate) role: Text,
     pub(crate) resources: Written,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<Text>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) executor: Option<ExecutorId>,
     /// The detail `executor`, whose name is taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) executor_info: Option<Json>,
     #[serde(flatten)]
-    pub(crate) details: Map<String, Json>,
+    pub(crate) details: Details,
 }
+
+read_with_details!(RawRunningTask {
+    id: TaskId, framework: FrameworkId, role: Text, resources: Written ;
+    state: Text, executor: ExecutorId, executor_info: Json ; ; details
+});
 
 /// A task to be reconciled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

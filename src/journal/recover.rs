@@ -4,8 +4,8 @@ use super::MAX_LINE_BYTES;
 use super::line::{Line, LineError, Query, Request, read};
 use super::replay::run_line;
 use crate::allocator::Allocator;
+use crate::json::Json;
 use crate::master::Master;
-use serde::de::IgnoredAny;
 
 /// What [`recover`] has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,7 +117,7 @@ fn is_cut_off(line: &[u8]) -> bool {
         Err(error) if error.error_len().is_none() => return true, // the end of a character is missing
         Err(_) => return false,
     };
-    let is_begun = |text: &str| serde_json::from_str::<IgnoredAny>(text).is_err_and(|error| error.is_eof());
+    let is_begun = |text: &str| Json::parse(text).is_err_and(|error| error.is_cut_off());
     // What ends in a number may lack its next digit, which is another error.
     text.trim() == "/" || line.len() <= MAX_LINE_BYTES && (is_begun(text) || is_begun(&format!("{text}0")))
 }

@@ -1,8 +1,10 @@
 //! [`to_string`]: compact JSON of a serde type.
 
+use super::error::ReadError as Error;
+use super::form::TEXT;
 use super::number::DIGITS;
+use super::print::{write_display, write_f32, write_f64, write_string};
 use serde::ser::{self, Serialize, Serializer};
-use serde_json::Error;
 use std::fmt;
 
 /// Writes compact JSON, as `serde_json` does but for the digits of a [`Number`](super::Number).
@@ -11,37 +13,38 @@ use std::fmt;
 ///
 /// When the value has a map with keys that are no text.
 pub(crate) fn to_string(value: &impl Serialize) -> String {
-    let mut writer = Writer { out: Vec::with_capacity(MIN_CAPACITY), in_digits: false };
+    let mut writer = Writer { out: String::with_capacity(MIN_CAPACITY), is_raw: false };
     value.serialize(&mut writer).expect("a line has text keys and only values that JSON has");
-    String::from_utf8(writer.out).expect("tokens are written whole")
+    writer.out
 }
 
 /// The capacity with which text is begun: the length of a short line.
 const MIN_CAPACITY: usize = 256;
 
 struct Writer {
-    out: Vec<u8>,
-    /// True while the text of a number is written, which has no quotes.
-    in_digits: bool,
+    out: String,
+    /// True while text is written that is the value, such as that of a number.
+    is_raw: bool,
 }
 
 impl Writer {
-    /// Writes a value without parts.
-    fn leaf<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        serde_json::to_writer(&mut self.out, value)
+    /// Writes a value without parts, as Rust displays it.
+    fn display(&mut self, value: impl fmt::Display) -> Result<(), Error> {
+        write_display(&mut self.out, value);
+        Ok(())
     }
 
-    fn open(&mut self, bracket: u8, close: &'static [u8]) -> List<'_> {
+    fn open(&mut self, bracket: char, close: &'static str) -> List<'_> {
         self.out.push(bracket);
         List { writer: self, is_first: true, close }
     }
 
     /// Opens the object of an enum's variant.
-    fn open_variant(&mut self, variant: &str, bracket: u8, close: &'static [u8]) -> Result<List<'_>, Error> {
-        self.out.push(b'{');
-        self.leaf(variant)?;
-        self.out.push(b':');
-        Ok(self.open(bracket, close))
+    fn open_variant(&mut self, variant: &str, bracket: char, close: &'static str) -> List<'_> {
+        self.out.push('{');
+        write_string(&mut self.out, variant);
+        self.out.push(':');
+        self.open(bracket, close)
     }
 }
 
@@ -49,53 +52,53 @@ impl Writer {
 struct List<'w> {
     writer: &'w mut Writer,
     is_first: bool,
-    close: &'static [u8],
+    close: &'static str,
 }
 
 impl List<'_> {
     fn element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         if !std::mem::take(&mut self.is_first) {
-            self.writer.out.push(b',');
+            self.writer.out.push(',');
         }
         value.serialize(&mut *self.writer)
     }
 
     fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         if !std::mem::take(&mut self.is_first) {
-            self.writer.out.push(b',');
+            self.writer.out.push(',');
         }
         let start = self.writer.out.len();
         key.serialize(&mut *self.writer)?;
-        match self.writer.out.get(start) {
+        match self.writer.out.as_bytes().get(start) {
             Some(b'"') => {}
             Some(b'0'..=b'9' | b'-') => {
-                self.writer.out.insert(start, b'"');
-                self.writer.out.push(b'"');
+                self.writer.out.insert(start, '"');
+                self.writer.out.push('"');
             }
             _ => return Err(ser::Error::custom("a key that is neither text nor a number")),
         }
-        self.writer.out.push(b':');
+        self.writer.out.push(':');
         Ok(())
     }
 
     /// Writes a field of a struct, whose name needs no escape.
     fn field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         debug_assert!(!key.contains(['"', '\\']) && !key.contains(char::is_control), "{key} is the name of a field");
-        let quote: &[u8] = if std::mem::take(&mut self.is_first) { b"\"" } else { b",\"" };
-        for part in [quote, key.as_bytes(), b"\":"] {
-            self.writer.out.extend_from_slice(part);
+        let quote = if std::mem::take(&mut self.is_first) { "\"" } else { ",\"" };
+        for part in [quote, key, "\":"] {
+            self.writer.out.push_str(part);
         }
         value.serialize(&mut *self.writer)
     }
 
     fn finish(self) {
-        self.writer.out.extend_from_slice(self.close);
+        self.writer.out.push_str(self.close);
     }
 }
 
 macro_rules! leaves {
     ($($method:ident $type:ty),*) => {
-        $(fn $method(self, value: $type) -> Result<(), Error> { self.leaf(&value) })*
+        $(fn $method(self, value: $type) -> Result<(), Error> { self.display(value) })*
     };
 }
 
@@ -112,25 +115,39 @@ impl<'w> Serializer for &'w mut Writer {
 
     leaves!(
         serialize_bool bool, serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_i128 i128,
-        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64, serialize_u128 u128, serialize_f32 f32,
-        serialize_f64 f64, serialize_char char
+        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64, serialize_u128 u128
     );
 
-    fn serialize_str(self, text: &str) -> Result<(), Error> {
-        if self.in_digits {
-            self.out.extend_from_slice(text.as_bytes());
-            Ok(())
-        } else {
-            self.leaf(text)
-        }
+    fn serialize_f32(self, number: f32) -> Result<(), Error> {
+        write_f32(&mut self.out, number);
+        Ok(())
     }
 
-    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
-        if self.in_digits { self.serialize_str(&value.to_string()) } else { self.leaf(&format_args!("{value}")) }
+    fn serialize_f64(self, number: f64) -> Result<(), Error> {
+        write_f64(&mut self.out, number);
+        Ok(())
+    }
+
+    fn serialize_char(self, char: char) -> Result<(), Error> {
+        self.serialize_str(char.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, text: &str) -> Result<(), Error> {
+        if self.is_raw {
+            self.out.push_str(text);
+        } else {
+            write_string(&mut self.out, text);
+        }
+        Ok(())
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Error> {
-        self.leaf(bytes)
+        self.collect_seq(bytes)
+    }
+
+    /// What has a text that is the value gives that.
+    fn is_human_readable(&self) -> bool {
+        !self.is_raw
     }
 
     fn serialize_none(self) -> Result<(), Error> {
@@ -142,7 +159,7 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_unit(self) -> Result<(), Error> {
-        self.leaf(&())
+        self.display("null")
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
@@ -150,13 +167,14 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Error> {
-        self.leaf(variant)
+        write_string(&mut self.out, variant);
+        Ok(())
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Error> {
-        self.in_digits = name == DIGITS;
+        self.is_raw = name == DIGITS || name == TEXT;
         let written = value.serialize(&mut *self);
-        self.in_digits = false;
+        self.is_raw = false;
         written
     }
 
@@ -167,22 +185,22 @@ impl<'w> Serializer for &'w mut Writer {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        let mut object = self.open(b'{', b"}");
+        let mut object = self.open('{', "}");
         object.field(variant, value)?;
         object.finish();
         Ok(())
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<List<'w>, Error> {
-        Ok(self.open(b'[', b"]"))
+        Ok(self.open('[', "]"))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<List<'w>, Error> {
-        Ok(self.open(b'[', b"]"))
+        Ok(self.open('[', "]"))
     }
 
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'w>, Error> {
-        Ok(self.open(b'[', b"]"))
+        Ok(self.open('[', "]"))
     }
 
     fn serialize_tuple_variant(
@@ -192,15 +210,15 @@ impl<'w> Serializer for &'w mut Writer {
         variant: &'static str,
         _: usize,
     ) -> Result<List<'w>, Error> {
-        self.open_variant(variant, b'[', b"]}")
+        Ok(self.open_variant(variant, '[', "]}"))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<List<'w>, Error> {
-        Ok(self.open(b'{', b"}"))
+        Ok(self.open('{', "}"))
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<List<'w>, Error> {
-        Ok(self.open(b'{', b"}"))
+        Ok(self.open('{', "}"))
     }
 
     fn serialize_struct_variant(
@@ -210,7 +228,7 @@ impl<'w> Serializer for &'w mut Writer {
         variant: &'static str,
         _: usize,
     ) -> Result<List<'w>, Error> {
-        self.open_variant(variant, b'{', b"}}")
+        Ok(self.open_variant(variant, '{', "}}"))
     }
 }
 

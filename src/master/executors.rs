@@ -2,12 +2,12 @@
 
 use super::{CommandError, Effect, ExecutorRef, Master};
 use crate::allocator::{Allocator, Change, Holding, SnapshotError};
+use crate::details::Details;
 use crate::id::{AgentId, ExecutorId, FrameworkId};
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::task::ExecutorInfo;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The executors that run: ordered maps by framework and by agent.
@@ -41,7 +41,7 @@ struct SavedInfo {
     resources: Resources,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
-    details: Map<String, Json>,
+    details: Details,
 }
 
 impl Executors {

@@ -3,13 +3,13 @@
 use super::offer_watch::OfferEnd;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, Change, EndedOffers, Holding, SnapshotError, check_count};
+use crate::details::Details;
 use crate::id::{AgentId, FrameworkId, OfferId};
 use crate::offer::{Conversion, Filters, Offer};
 use crate::resources::Resources;
 use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::Map;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer's number: the `1` of `O1`.
@@ -106,7 +106,7 @@ impl<A: Allocator> Master<A> {
                 domain: agent.domain.clone(),
                 unavailability: agent.unavailability,
                 executors,
-                details: Map::new(),
+                details: Details::new(),
             }));
             self.note_offer(&holding.framework);
             self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });

@@ -4,12 +4,12 @@ use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, Change, Holding, SnapshotError, check_count};
 use crate::framework::{Capability, Framework};
 use crate::id::{AgentId, ExecutorId, FrameworkId, TaskId};
+use crate::json::Json;
 use crate::scheduler::Kill;
 use crate::task::{StatusSource, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl LiveTask {
         status.executor = self.told.executor.clone();
         status.healthy = self.told.healthy;
         let container = self.told.container_status.clone();
-        status.details.extend(container.map(|container| (CONTAINER_STATUS.to_owned(), container)));
+        status.details.extend(container.map(|container| (CONTAINER_STATUS, container)));
         status
     }
 
@@ -258,7 +258,7 @@ pub(super) fn by_master(task: TaskId, state: TaskState, reason: &'static str, ag
 /// Adds the time since when an agent is unreachable, as v1 has it.
 pub(super) fn unreachable_since(mut status: TaskStatus, since: Time) -> TaskStatus {
     let nanoseconds = i64::try_from(since.since(Time::ZERO).as_nanos()).unwrap_or(i64::MAX);
-    status.details.insert("unreachable_time".to_owned(), json!({ "nanoseconds": nanoseconds }));
+    status.details.insert("unreachable_time", Json::object([("nanoseconds", nanoseconds)]));
     status
 }
 

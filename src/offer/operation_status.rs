@@ -1,10 +1,10 @@
 //! [`OperationStatus`]: a status update of an operation, for frameworks that request feedback.
 
+use crate::details::Details;
 use crate::id::{AgentId, OperationId};
 use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 
 /// The state of an operation, as in Mesos (`OPERATION_FINISHED`, ...).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,14 +62,21 @@ pub struct OperationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid: Option<Uuid>,
     /// Further fields by their Mesos names (`converted_resources`, ...), unchanged.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub details: Map<String, Json>,
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
 }
 
 impl OperationStatus {
     /// Makes an update of an operation and its state alone.
     #[must_use]
     pub fn new(operation: impl Into<OperationId>, state: OperationState) -> Self {
-        Self { operation: Some(operation.into()), state, message: None, agent: None, uuid: None, details: Map::new() }
+        Self {
+            operation: Some(operation.into()),
+            state,
+            message: None,
+            agent: None,
+            uuid: None,
+            details: Details::new(),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! [`Resource`]: a named amount of one kind, an entry of [`Resources`](super::Resources).
 
 use super::{Ranges, Scalar, Set};
+use crate::details::Details;
 use crate::role::Role;
 use crate::text::Text;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -242,7 +242,7 @@ pub struct Disk {
     /// The principal that created the volume.
     pub principal: Option<Text>,
     /// The mount options of the volume (`container_path`, `mode`, ...), unchanged.
-    pub volume: Option<Map<String, Json>>,
+    pub volume: Option<Details>,
 }
 
 impl Disk {

@@ -5,12 +5,14 @@ use super::text::distinct;
 use super::{
     Disk, DiskSource, DiskType, Kind, Range, Ranges, Reservation, ReservationType, Resource, Resources, Scalar, Value,
 };
+use crate::details::Details;
 use crate::id;
+use crate::json::Json;
 use crate::json::Number;
 use crate::role::Role;
 use crate::text::Text;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use std::borrow::Cow;
 
 /// An unvalidated v1 `Resource` object. Unknown fields are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,9 +37,9 @@ pub(crate) struct V1Resource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disk: Option<V1Disk>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    revocable: Option<Map<String, Json>>,
+    revocable: Option<Details>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    shared: Option<Map<String, Json>>,
+    shared: Option<Details>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     provider_id: Option<V1Id>,
     /// `{"role": ...}`: the role that the resource is allocated to, in messages of multi-role frameworks.
@@ -105,7 +107,7 @@ struct V1Disk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     persistence: Option<V1Persistence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    volume: Option<Map<String, Json>>,
+    volume: Option<Details>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source: Option<V1Source>,
 }
@@ -145,13 +147,13 @@ impl V1Resource {
     }
 
     /// Returns the role that the resource is allocated to, if it is given.
-    pub(crate) fn allocated_to(&self) -> Option<&str> {
+    pub(crate) fn allocated_to(&self) -> Option<Cow<'_, str>> {
         self.allocation_info.as_ref()?.get("role")?.as_str()
     }
 
     /// Sets the role that the resource is allocated to.
     pub(crate) fn allocate_to(mut self, role: &Role) -> Self {
-        self.allocation_info = Some(serde_json::json!({"role": role.as_str()}));
+        self.allocation_info = Some(Json::object([("role", role.as_str())]));
         self
     }
 
@@ -339,7 +341,7 @@ impl TryFrom<V1Disk> for Disk {
 impl From<&Resource> for V1Resource {
     fn from(resource: &Resource) -> Self {
         let kind = resource.kind();
-        let marker = |is_set: bool| is_set.then(Map::new);
+        let marker = |is_set: bool| is_set.then(Details::new);
         let mut object = Self {
             name: resource.name().into(),
             value_type: None,

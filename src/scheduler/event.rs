@@ -1,9 +1,9 @@
 //! [`Event`]: a message of the master to a framework.
 
+use crate::details::Details;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId};
 use crate::offer::{InverseOffer, Offer, OperationStatus};
 use crate::task::TaskStatus;
-use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 /// A message of the master to a framework: an event of the Mesos v1 scheduler API. Its serde form is the v1 JSON.
@@ -41,7 +41,7 @@ pub enum Event {
     /// The connection is alive.
     Heartbeat,
     /// An event of a type that this crate does not know, as its JSON. Log it and ignore it.
-    Unknown(Map<String, Json>),
+    Unknown(Details),
 }
 
 /// The registration of a framework.
@@ -53,14 +53,14 @@ pub struct Subscribed {
     /// The interval at which the master sends heartbeats, if it sends any.
     pub heartbeat: Option<Duration>,
     /// Mesos' `MasterInfo`, uninterpreted; empty if the master does not send it.
-    pub master: Map<String, Json>,
+    pub master: Details,
 }
 
 impl Subscribed {
     /// Returns a registration under that id, without heartbeats and `MasterInfo`.
     #[must_use]
     pub fn new(framework: impl Into<FrameworkId>) -> Self {
-        Self { framework: framework.into(), heartbeat: None, master: Map::new() }
+        Self { framework: framework.into(), heartbeat: None, master: Details::new() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Delivery between master, schedulers and default agents.
 
 use super::*;
+use crate::details::Details;
 use crate::framework::Capability;
 use crate::id::OfferId;
 use crate::offer::{Accept, Offer};
@@ -325,7 +326,7 @@ fn an_event_that_cannot_be_read_ends_no_subscription() {
     let mut cluster = cluster().through_json();
     cluster.run_until(Time::ZERO);
     let before = recorded(&cluster);
-    cluster.deliver(&"f".into(), Event::Unknown(serde_json::Map::new())).unwrap();
+    cluster.deliver(&"f".into(), Event::Unknown(Details::new())).unwrap();
     cluster.run_until(Time::ZERO);
     assert_eq!(recorded(&cluster), before);
 }

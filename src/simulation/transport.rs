@@ -1,10 +1,10 @@
 //! The transport between master, schedulers and executors: values in memory, or their v1 JSON.
 
+use crate::details::Details;
 use crate::executor as executors;
 use crate::id::{ExecutorId, FrameworkId};
 use crate::scheduler::{Call, Event, Rejected};
 use crate::v1::{Dialect, ExecutorCall, Message, SchedulerCall, V1Error};
-use serde_json::Value as Json;
 
 /// Passes messages on as they are, or encodes and decodes them as a connection would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,7 +30,7 @@ impl Transport {
                 let json = dialect.encode(&event);
                 let unreadable = |error: V1Error| {
                     let error = error.to_string();
-                    Event::Unknown([("unreadable", &json), ("error", &error)].map(field).into_iter().collect())
+                    Event::Unknown(Details::from_iter([("unreadable", &json), ("error", &error)]))
                 };
                 dialect.decode(&json).unwrap_or_else(unreadable)
             }
@@ -65,8 +65,4 @@ impl Transport {
     ) -> Result<executors::Call, V1Error> {
         Ok(self.pass(dialect, ExecutorCall::new(framework.clone(), executor.clone(), call))?.call)
     }
-}
-
-fn field((name, text): (&str, &String)) -> (String, Json) {
-    (name.to_owned(), Json::String(text.clone()))
 }

@@ -1,9 +1,11 @@
 //! [`ExecutorInfo`]: the description of an executor.
 
+use crate::details::Details;
 use crate::id::ExecutorId;
+use crate::json::Json;
 use crate::resources::Resources;
 use crate::role::Role;
-use serde_json::{Map, Value as Json};
+use crate::text::Text;
 
 /// The description of an executor by a framework: an id, its own resources, and how to start it.
 ///
@@ -30,20 +32,20 @@ pub struct ExecutorInfo {
     /// The role that its resources are allocated to, if it is known.
     pub role: Option<Role>,
     /// Further fields by their Mesos names (`command`, `type`, `data`, ...), unchanged.
-    pub details: Map<String, Json>,
+    pub details: Details,
 }
 
 impl ExecutorInfo {
     /// Makes an executor without resources of its own.
     #[must_use]
     pub fn new(id: impl Into<ExecutorId>) -> Self {
-        Self { id: id.into(), resources: Resources::new(), role: None, details: Map::new() }
+        Self { id: id.into(), resources: Resources::new(), role: None, details: Details::new() }
     }
 
     /// Sets a further field.
     #[must_use]
-    pub fn detail(mut self, name: impl Into<String>, value: impl Into<Json>) -> Self {
-        self.details.insert(name.into(), value.into());
+    pub fn detail(mut self, name: impl Into<Text>, value: impl Into<Json>) -> Self {
+        self.details.insert(name, value);
         self
     }
 }

@@ -1,11 +1,11 @@
 //! [`TaskStatus`]: a status update of a task.
 
+use crate::details::Details;
 use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::name::{self, NameError};
 use crate::text::Text;
 use crate::uuid::Uuid;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use std::fmt;
 use std::str::FromStr;
 
@@ -202,7 +202,7 @@ pub struct TaskStatus {
     /// Opaque data from the executor to the scheduler.
     pub data: Option<Vec<u8>>,
     /// Further fields by their Mesos names (`container_status`, `check_status`, `labels`, ...), unchanged.
-    pub details: Map<String, Json>,
+    pub details: Details,
 }
 
 impl TaskStatus {
@@ -221,7 +221,7 @@ impl TaskStatus {
             uuid: None,
             healthy: None,
             data: None,
-            details: Map::new(),
+            details: Details::new(),
         }
     }
 

@@ -7,12 +7,11 @@ use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::invalid::InvalidForm;
+use crate::json::Json;
 use crate::resources::v1::V1Resource;
 use crate::scheduler::{Call, Kill, OperationRef, Request, TaskRef};
 use crate::text::Text;
 use crate::uuid::Uuid;
-use serde::Deserialize;
-use serde_json::json;
 use std::time::Duration;
 
 wire!(WireCall {
@@ -134,8 +133,9 @@ impl WireCall {
             }
             Call::Teardown => Self::of(call.kind()),
             Call::Invalid { kind, form } => {
-                let tagged = json!({ "type": kind, kind.to_ascii_lowercase(): form.given });
-                Self::deserialize(tagged).unwrap_or_else(|_| Self { r#type: Some(kind.clone()), ..Self::of("") })
+                let body = Text::new(kind.to_ascii_lowercase());
+                let tagged = Json::object([("type".into(), kind.into()), (body, form.given.clone())]);
+                tagged.read().unwrap_or_else(|_| Self { r#type: Some(kind.clone()), ..Self::of("") })
             }
         }
     }
@@ -156,10 +156,9 @@ impl WireCall {
 
     fn keep(self, error: V1Error) -> Result<Call, V1Error> {
         let kind = required(self.r#type.clone(), "type")?;
-        let mut written = serde_json::to_value(self).expect("a wire type has text keys");
-        match written.get_mut(kind.to_ascii_lowercase()) {
+        match Json::of(&self).get(&kind.to_ascii_lowercase()) {
             Some(body) => {
-                let form = Box::new(InvalidForm::new(body.take(), error.to_string()));
+                let form = Box::new(InvalidForm::new(body, error.to_string()));
                 Ok(Call::Invalid { kind, form })
             }
             None => Err(error),

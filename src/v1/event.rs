@@ -6,10 +6,11 @@ use super::task::WireStatus;
 use super::wire::{Wrapped, required, unwrapped, wire, wrapped};
 use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
+use crate::details::Details;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId};
+use crate::json::Json;
 use crate::scheduler::{Event, Failure, Subscribed};
 use crate::text::Text;
-use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 wire!(WireEvent {
@@ -18,7 +19,7 @@ wire!(WireEvent {
     message: Message, failure: WireFailure, error: Error ;
 });
 wire!(WireSubscribed {
-    framework_id: Wrapped<FrameworkId> ; heartbeat_interval_seconds: f64, master_info: Map<String, Json> ;
+    framework_id: Wrapped<FrameworkId> ; heartbeat_interval_seconds: f64, master_info: Details ;
 });
 wire!(Offers { ; ; offers: WireOffer });
 wire!(InverseOffers { ; ; inverse_offers: WireInverse });
@@ -120,7 +121,7 @@ impl WireEvent {
             }
             "ERROR" => Event::Error(required(self.error, "error")?.message),
             "HEARTBEAT" => Event::Heartbeat,
-            _ => Event::Unknown(json.as_object().cloned().unwrap_or_default()),
+            _ => Event::Unknown(json.view().into()),
         })
     }
 }

@@ -5,12 +5,13 @@ use super::task::{TaskInfo, WireExecutor, WireStatus};
 use super::wire::{Wrapped, required, wire};
 use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
+use crate::details::Details;
 use crate::executor::{Call, Event, Subscribed};
 use crate::id::{ExecutorId, FrameworkId, TaskId};
+use crate::json::Json;
 use crate::task::Task;
 use crate::text::Text;
 use crate::uuid::Uuid;
-use serde_json::{Map, Value as Json};
 
 wire!(WireEvent {
     ; r#type: Text, subscribed: WireSubscribed, launch: Launch, launch_group: LaunchGroup, kill: Kill,
@@ -18,7 +19,7 @@ wire!(WireEvent {
 });
 wire!(WireSubscribed {
     executor_info: WireExecutor ;
-    framework_info: Map<String, Json>, agent_info: Map<String, Json>, container_id: Map<String, Json> ;
+    framework_info: Details, agent_info: Details, container_id: Details ;
 });
 wire!(Launch { task: TaskInfo ; ; });
 wire!(LaunchGroup { task_group: TaskGroup ; ; });
@@ -52,7 +53,7 @@ impl WireEvent {
         let wire = match event {
             Event::Subscribed(subscribed) => {
                 let info = &subscribed.executor;
-                let non_empty = |map: &Map<String, Json>| (!map.is_empty()).then(|| map.clone());
+                let non_empty = |map: &Details| (!map.is_empty()).then(|| map.clone());
                 let body = WireSubscribed {
                     executor_info: WireExecutor::write(
                         info,
@@ -120,7 +121,7 @@ impl WireEvent {
             "SHUTDOWN" => Event::Shutdown,
             "ERROR" => Event::Error(required(self.error, "error")?.message),
             "HEARTBEAT" => Event::Heartbeat,
-            _ => Event::Unknown(json.as_object().cloned().unwrap_or_default()),
+            _ => Event::Unknown(json.view().into()),
         })
     }
 }

@@ -4,12 +4,12 @@ use super::V1Error;
 use super::wire::{Wrapped, read_roles, wire, write_roles};
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::FrameworkId;
+use crate::json::Json;
 use crate::json::Number;
 use crate::resources::{Quantities, Scalar};
 use crate::role::Role;
 use crate::text::Text;
 use indexmap::IndexMap;
-use serde_json::Value as Json;
 use std::time::Duration;
 
 wire!(WireSubscribe { framework_info: FrameworkInfo ; offer_constraints: Json ; suppressed_roles: Text });

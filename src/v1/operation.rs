@@ -3,9 +3,10 @@
 use super::task::{EXECUTOR, TaskInfo};
 use super::wire::{Wrapped, read_resource, read_resources, unwrapped, wire, wrapped};
 use super::{Dialect, V1Error};
+use crate::details::Details;
 use crate::id::{AgentId, OfferId, OperationId};
 use crate::invalid::InvalidForm;
-use crate::json::Number;
+use crate::json::{Json, Number};
 use crate::offer::{Accept, Filters, Operation, OperationState, OperationStatus};
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, Resources, Scalar};
@@ -13,8 +14,6 @@ use crate::role::Role;
 use crate::task::Task;
 use crate::text::Text;
 use crate::uuid::Uuid;
-use serde::Deserialize;
-use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 wire!(WireAccept { ; filters: WireFilters ; offer_ids: Wrapped<OfferId>, operations: WireOperation });
@@ -97,7 +96,7 @@ fn write_operation(operation: &Operation, accept: &Accept, dialect: &Dialect) ->
         Operation::LaunchGroup(tasks) => {
             let mut tasks: Vec<TaskInfo> = tasks.iter().map(task).collect();
             // A task group has one executor, beside the tasks.
-            let executors: Vec<_> = tasks.iter_mut().map(|task| task.details.shift_remove(EXECUTOR)).collect();
+            let executors: Vec<_> = tasks.iter_mut().map(|task| task.details.remove(EXECUTOR)).collect();
             let executor = executors.into_iter().flatten().next();
             wire.launch_group = Some(LaunchGroup { executor, task_group: TaskGroup { tasks } });
         }
@@ -113,11 +112,12 @@ fn write_operation(operation: &Operation, accept: &Accept, dialect: &Dialect) ->
         }
         Operation::Invalid { name, form } => {
             let mut body = form.given.clone();
-            if let Some(amount) = body.get_mut(SUBTRACT).filter(|amount| amount.is_number()) {
-                *amount = json!({ "value": amount });
+            if let Some(amount) = body.get(SUBTRACT).filter(|amount| amount.is_number()) {
+                let amount = Json::object([("value", amount)]);
+                body = with_field(&body, SUBTRACT, amount);
             }
-            let tagged = json!({ "type": wire.r#type.take(), *name: body });
-            wire = WireOperation::deserialize(tagged).unwrap_or(wire);
+            let tagged = Json::object([("type", wire.r#type.take().into()), (*name, body)]);
+            wire = tagged.read().unwrap_or(wire);
         }
     }
     wire
@@ -126,17 +126,24 @@ fn write_operation(operation: &Operation, accept: &Accept, dialect: &Dialect) ->
 /// The field of a shrink with the amount, which the journal has as a bare number.
 const SUBTRACT: &str = "subtract";
 
+/// Returns an object with a field changed.
+fn with_field(object: &Json, name: &'static str, value: impl Into<Json>) -> Json {
+    let mut fields = Details::from(object.view());
+    fields.insert(name, value);
+    fields.into()
+}
+
 /// Converts to an operation, and keeps the body of one that is invalid as it is given.
 fn read_or_keep(wire: WireOperation) -> Result<Option<(Operation, Option<Role>)>, V1Error> {
     let kept = wire.clone();
     read_operation(wire).or_else(|error| {
         let name = Operation::NAMES.into_iter().find(|name| kept.is(name));
-        let written = serde_json::to_value(&kept).expect("a wire type has text keys");
-        let Some((name, mut given)) = name.and_then(|name| Some((name, written.get(name)?.clone()))) else {
+        let written = Json::of(&kept);
+        let Some((name, mut given)) = name.and_then(|name| Some((name, Json::from(written.get(name)?)))) else {
             return Err(error);
         };
-        if let Some(amount) = given.get_mut(SUBTRACT) {
-            *amount = amount["value"].take();
+        if let Some(amount) = given.get(SUBTRACT) {
+            given = with_field(&given, SUBTRACT, amount.get("value").map(Json::from));
         }
         let form = Box::new(InvalidForm::new(given, error.to_string()));
         Ok(Some((Operation::Invalid { name, form }, None)))
@@ -170,7 +177,7 @@ fn read_operation(wire: WireOperation) -> Result<Option<(Operation, Option<Role>
         (Some("LAUNCH_GROUP"), WireOperation { launch_group: Some(group), .. }) => {
             let (mut tasks, role) = tasks(group.task_group.tasks);
             for task in &mut tasks {
-                task.details.extend(group.executor.clone().map(|executor| (EXECUTOR.to_owned(), executor)));
+                task.details.extend(group.executor.clone().map(|executor| (EXECUTOR, executor)));
             }
             (Operation::LaunchGroup(tasks), role)
         }

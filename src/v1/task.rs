@@ -1,17 +1,16 @@
 //! `TaskInfo`, `TaskStatus` and `ExecutorInfo` in v1 JSON.
 
 use super::wire::{Wrapped, read_resources, unwrapped, wire, wrapped};
-use super::{Dialect, V1Error, lenient};
+use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::invalid::InvalidForm;
+use crate::json::{self, Json};
 use crate::resources::Resources;
 use crate::resources::v1::V1Resource;
 use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
 use crate::text::Text;
 use crate::uuid::Uuid;
-use serde::Deserialize;
-use serde_json::Value as Json;
 
 /// The detail of a task with its `ExecutorInfo`.
 pub(super) const EXECUTOR: &str = "executor";
@@ -24,9 +23,9 @@ impl TaskInfo {
     /// Writes a task. v1 requires a name: without one of its own, a task has its id for a name. Invalid resources are written
     /// as they were given.
     pub(super) fn write(task: &Task, resources: Vec<V1Resource>) -> Self {
-        let given = task.invalid.as_ref().and_then(|form| Vec::deserialize(&form.given).ok());
+        let given = task.invalid.as_ref().and_then(|form| form.given.read::<Vec<V1Resource>>().ok());
         let resources = given.unwrap_or(resources);
-        let named = task.details.contains_key("name");
+        let named = task.details.contains("name");
         Self {
             task_id: task.id.clone().into(),
             name: (!named).then(|| task.id.as_str().into()),
@@ -52,13 +51,12 @@ impl TaskInfo {
         let (resources, role, invalid) = match read_resources(self.resources) {
             Ok((resources, role)) => (resources, role, None),
             Err(error) => {
-                let given = serde_json::to_value(given).expect("a wire type has text keys");
-                (Resources::new(), None, Some(Box::new(InvalidForm::new(given, error.to_string()))))
+                (Resources::new(), None, Some(Box::new(InvalidForm::new(Json::of(&given), error.to_string()))))
             }
         };
         let mut details = self.details;
         if let Some(name) = self.name.filter(|name| name != id.as_str()) {
-            details.shift_insert(0, "name".to_owned(), Json::from(name.as_str()));
+            details.insert_first("name", name);
         }
         Task { agent: unwrapped(self.agent_id), role, invalid, details, ..Task::new(id, resources) }
     }
@@ -130,7 +128,7 @@ impl ExecutorInfo {
     /// [`V1Error`] when the task's detail `executor` is not an `ExecutorInfo`.
     pub fn of(task: &Task) -> Result<Option<Self>, V1Error> {
         let Some(json) = task.details.get(EXECUTOR).filter(|json| !json.is_null()) else { return Ok(None) };
-        lenient::read::<WireExecutor>(json)?.read().map(Some)
+        json::read_lenient::<WireExecutor>(json.view())?.read().map(Some)
     }
 }
 
@@ -139,6 +137,6 @@ impl From<ExecutorInfo> for Json {
     fn from(info: ExecutorInfo) -> Self {
         let dialect = Dialect::default();
         let resources = dialect.framework_resources(&info.resources, info.role.as_ref());
-        serde_json::to_value(WireExecutor::write(&info, resources)).expect("a wire type has text keys")
+        Self::of(&WireExecutor::write(&info, resources))
     }
 }

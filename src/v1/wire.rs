@@ -2,20 +2,21 @@
 
 use super::V1Error;
 use crate::agent::{Domain, Unavailability};
+use crate::details::Details;
+use crate::json::Json;
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use std::time::Duration;
 
 /// Declares the struct of a JSON message. In order: required fields; optional fields; lists, which are omitted when empty;
-/// and, after `..`, the map for all other fields, if the message keeps them.
+/// and, after `..`, the details with all other fields, if the message keeps them.
 macro_rules! wire {
     ($name:ident {
-        $($field:ident: $type:ty),* ; $($option:ident: $option_type:ty),* ; $($list:ident: $item:ty),* $(; .. $rest:ident)?
+        $($field:ident: $type:ty),* ; $($option:ident: $option_type:ty),* ; $($list:ident: $item:ty),*
     }) => {
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(expecting = "an object")]
@@ -23,8 +24,23 @@ macro_rules! wire {
             $(pub(super) $field: $type,)*
             $(#[serde(default, skip_serializing_if = "Option::is_none")] pub(super) $option: Option<$option_type>,)*
             $(#[serde(default, skip_serializing_if = "Vec::is_empty")] pub(super) $list: Vec<$item>,)*
-            $(#[serde(flatten)] pub(super) $rest: serde_json::Map<String, serde_json::Value>,)?
         }
+    };
+    ($name:ident {
+        $($field:ident: $type:ty),* ; $($option:ident: $option_type:ty),* ; $($list:ident: $item:ty),* ; .. $rest:ident
+    }) => {
+        #[derive(Debug, Clone, PartialEq, serde::Serialize)]
+        pub(super) struct $name {
+            $(pub(super) $field: $type,)*
+            $(#[serde(skip_serializing_if = "Option::is_none")] pub(super) $option: Option<$option_type>,)*
+            $(#[serde(skip_serializing_if = "Vec::is_empty")] pub(super) $list: Vec<$item>,)*
+            #[serde(flatten)]
+            pub(super) $rest: crate::details::Details,
+        }
+
+        crate::details::read_with_details!($name {
+            $($field: $type),* ; $($option: $option_type),* ; $($list: $item),* ; $rest
+        });
     };
 }
 pub(super) use wire;
@@ -130,18 +146,17 @@ pub(super) const UNAVAILABILITY_DETAIL: &str = "unavailability";
 
 impl WireUnavailability {
     /// Converts to microseconds, and stores the original in the details if that loses precision.
-    pub(super) fn read(self, details: &mut Map<String, Json>) -> Unavailability {
+    pub(super) fn read(self, details: &mut Details) -> Unavailability {
         let window = Unavailability::from(&self);
         if Self::from(window) != self {
-            let exact = serde_json::to_value(self).expect("an unavailability is two numbers");
-            details.insert(UNAVAILABILITY_DETAIL.to_owned(), exact);
+            details.insert(UNAVAILABILITY_DETAIL, Json::of(&self));
         }
         window
     }
 
     /// Returns the original from the details, unless the unavailability was changed since it was read.
-    pub(super) fn write(window: Unavailability, details: &mut Map<String, Json>) -> Self {
-        let exact = details.shift_remove(UNAVAILABILITY_DETAIL).and_then(|exact| Self::deserialize(exact).ok());
+    pub(super) fn write(window: Unavailability, details: &mut Details) -> Self {
+        let exact = details.remove(UNAVAILABILITY_DETAIL).and_then(|exact| exact.read::<Self>().ok());
         exact.filter(|exact| Unavailability::from(exact) == window).unwrap_or_else(|| window.into())
     }
 }

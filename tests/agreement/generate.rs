@@ -323,7 +323,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             if dice.one_in(4) {
                 status.healthy = Some(dice.one_in(2));
                 status.executor = Some("told".into());
-                status.details.insert("container_status".to_owned(), json!({"executor_pid": dice.below(256)}));
+                status.details.insert("container_status", json!({"executor_pid": dice.below(256)}));
             }
             Command::TaskStatus(task.held.framework, status)
         }

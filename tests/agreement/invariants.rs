@@ -79,7 +79,7 @@ impl Watch {
                 let answered = its.filter(|offer| accept.offers.contains(&before.offer_id(offer.number)));
                 let is_launch =
                     |operation: &Operation| matches!(operation, Operation::Launch(_) | Operation::LaunchGroup(_));
-                let has_executor = accept.tasks().any(|task| task.details.contains_key("executor"));
+                let has_executor = accept.tasks().any(|task| task.details.contains("executor"));
                 let plain = !accept.each && !has_executor && accept.operations.iter().all(is_launch);
                 let sure = plain && accept.offers.len() == 1;
                 for offer in answered {

@@ -1,7 +1,7 @@
 //! Resources to play with: few names, small amounts, every kind that semantics tell apart.
 
 use apportion::{ExecutorInfo, Operation, Reservation, Resource, Resources, Role, Scalar, Value};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 /// How many agents there are to come and go.
 pub(crate) const AGENTS: usize = 3;
@@ -162,7 +162,7 @@ pub(crate) fn resized(grow: bool, taken: &Resources, beside: &Resources) -> Oper
 }
 
 /// An executor of one of two ids, not always the same under one id.
-pub(crate) fn executor(die: usize) -> Json {
+pub(crate) fn executor(die: usize) -> apportion::Json {
     let mut info = ExecutorInfo::new(["e1", "e2"][die % 2]);
     info.resources = ["cpus:0.25", "", "mem:8", "cpus:0.25"][die / 2 % 4].parse().expect("resources");
     info.detail("command", json!({"value": "x"})).into()

@@ -182,15 +182,16 @@ pub fn result_status(task: &TaskId, check: usize, result: Result<(), String>) ->
         status.message = Some(format!("health check {check}: {why}").into());
     }
     let labels = json!({"labels": [{"key": LABEL, "value": check.to_string()}]});
-    status.details.insert("labels".to_owned(), labels);
+    status.details.insert("labels", labels);
     status
 }
 
 /// Returns the index of the check whose result a status update reports; 0 if it does not say.
 fn check_index(status: &TaskStatus) -> usize {
-    let labels = status.details.get("labels").and_then(|labels| labels["labels"].as_array());
-    let label = labels.into_iter().flatten().find(|label| label["key"] == LABEL);
-    label.and_then(|label| label["value"].as_str()).and_then(|index| index.parse().ok()).unwrap_or(0)
+    let labels = status.details.get("labels").and_then(|labels| labels.get("labels"));
+    let mut labels = labels.into_iter().flat_map(|labels| labels.elements());
+    let label = labels.find(|label| label.get("key").is_some_and(|key| key == LABEL));
+    label.and_then(|label| label.get("value")?.as_str()?.parse().ok()).unwrap_or(0)
 }
 
 /// The health of a running task, by all checks of its app.

@@ -170,7 +170,7 @@ impl TaskCommand {
     ///
     /// A message, if the task has no command or a wrong health check.
     pub fn from_task(task: &Task) -> Result<Self, String> {
-        let whole = Json::Object(task.details.clone());
+        let whole = Json::Object(task.details.clone().into());
         let texts = |list: &Json| -> Vec<String> {
             list.as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect()
         };

@@ -5,7 +5,7 @@ use crate::health::{HealthCheck, result_status};
 use apportion::executor::{Executor, Reports};
 use apportion::placement::JsonNode;
 use apportion::{Task, TaskId, Time};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl SimulatedExecutor {
 impl Executor for SimulatedExecutor {
     fn launch(&mut self, task: Task, reports: &mut Reports) {
         reports.running(&task.id);
-        let app = json!({"healthChecks": task.details.get("healthChecks")});
+        let app = json!({"healthChecks": task.details.get("healthChecks").map(Json::from)});
         // The app was read with its own number of ports before, so any number will do here.
         self.checks = HealthCheck::read_all(JsonNode::root(&app), usize::MAX).unwrap_or_default();
         self.task = Some(task.id);

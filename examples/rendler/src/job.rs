@@ -1,9 +1,8 @@
 //! [`Job`]: the data of tasks and of their last statuses, between scheduler and executors.
 
-use apportion::Resources;
+use apportion::{Json, Resources};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 use std::fmt;
 
 /// The work on one page: the data of a task.
@@ -81,7 +80,7 @@ impl Job {
 
     /// Returns the job in the field `data` of a task.
     pub(crate) fn from_data(data: Option<&Json>) -> Option<Self> {
-        let bytes = BASE64_STANDARD.decode(data?.as_str()?).ok()?;
+        let bytes = BASE64_STANDARD.decode(&*data?.as_str()?).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 }

@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 impl Reference {
     /// Whether all constraints of one of the role's groups hold; a role that is not mentioned has none.
     pub(super) fn is_admitted(to: &KnownFramework, role: &Role, known: &KnownAgent) -> bool {
-        let groups = &to.framework.offer_constraints.as_v1()["role_constraints"][role.as_str()]["groups"];
+        let constraints = Json::from(to.framework.offer_constraints.as_v1());
+        let groups = &constraints["role_constraints"][role.as_str()]["groups"];
         let Some(groups) = groups.as_array() else { return true };
         groups.iter().any(|group| {
             let constraints = group["attribute_constraints"].as_array();

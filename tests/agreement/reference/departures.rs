@@ -172,7 +172,7 @@ impl Reference {
                 Some(Fate::Unreachable { since }) => since,
                 _ => self.now,
             };
-            status.details.insert("unreachable_time".to_owned(), json!({"nanoseconds": since.as_micros() * 1000}));
+            status.details.insert("unreachable_time", json!({"nanoseconds": since.as_micros() * 1000}));
         }
         status.agent = agent;
         self.emit(Effect::Status { framework: framework.clone(), status });

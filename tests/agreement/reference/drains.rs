@@ -28,7 +28,8 @@ impl Reference {
 
     /// Kills a task with the shorter of its own grace period and the longest one that a drain allows.
     pub(super) fn kill_drained(&mut self, task: &LiveTask, drain: Drain) {
-        let own = task.details.get("kill_policy").and_then(|policy| policy["grace_period"]["nanoseconds"].as_u64());
+        let own =
+            task.details.get("kill_policy").and_then(|policy| policy.get("grace_period")?.get("nanoseconds")?.as_u64());
         let grace = own.map(Duration::from_nanos).into_iter().chain(drain.max_grace_period).min();
         self.emit_kill(task.held.agent.clone(), task.held.framework.clone(), task.id.clone(), grace);
     }

@@ -37,11 +37,10 @@ pub(crate) use refusals::Refusal;
 
 use apportion::allocator::Weight;
 use apportion::{
-    Agent, AgentId, Call, Command, Config, Drain, Effect, ExecutorId, Framework, FrameworkId, Resources, Role, TaskId,
-    TaskState, Time, Unavailability,
+    Agent, AgentId, Call, Command, Config, Details, Drain, Effect, ExecutorId, Framework, FrameworkId, Json, Resources,
+    Role, TaskId, TaskState, Time, Unavailability,
 };
 use quota::Quota;
-use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use tree::Served;
 
@@ -75,11 +74,11 @@ pub(crate) struct LiveTask {
     pub(crate) healthy: Option<bool>,
     pub(crate) container_status: Option<Json>,
     /// What the task is besides its id and its resources.
-    pub(crate) details: Map<String, Json>,
+    pub(crate) details: Details,
 }
 
 impl LiveTask {
-    fn new(id: TaskId, state: TaskState, held: Held, details: Map<String, Json>) -> Self {
+    fn new(id: TaskId, state: TaskState, held: Held, details: Details) -> Self {
         Self { id, state, held, executor: None, healthy: None, container_status: None, details }
     }
 }

@@ -22,7 +22,6 @@ pub(super) struct Plan {
 }
 
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there are few of them")]
 pub(super) enum Outcome {
     /// A task, the executor that starts with it, and the number of its group among those of the accept.
     Launched {

@@ -80,7 +80,7 @@ impl Reference {
                 status.agent = Some(known.held.agent);
                 status.executor = known.executor;
                 status.healthy = known.healthy;
-                status.details.extend(known.container_status.map(|told| ("container_status".to_owned(), told)));
+                status.details.extend(known.container_status.map(|told| ("container_status", told)));
                 self.emit(Effect::Status { framework: framework.clone(), status });
             } else if let Some(state) = self.state_of_unknown(agent.as_ref()) {
                 self.tell_master(framework, task, agent, state, "REASON_RECONCILIATION");

@@ -3,6 +3,7 @@
 use apportion::executor::{Executor, Reports};
 use apportion::{ExecutorInfo, Resources, Task, TaskId, Time};
 use serde_json::{Value as Json, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,9 +24,9 @@ pub(crate) fn task(id: TaskId, size: &Resources, executor: &str, length: Duratio
         .detail("labels", json!({"labels": labels}))
 }
 
-fn label<'t>(task: &'t Task, key: &str) -> Option<&'t str> {
-    let labels = task.details.get("labels")?["labels"].as_array()?;
-    labels.iter().find(|label| label["key"] == key)?["value"].as_str()
+fn label<'t>(task: &'t Task, key: &str) -> Option<Cow<'t, str>> {
+    let labels = task.details.get("labels")?.get("labels")?;
+    labels.elements().find(|label| label.get("key").is_some_and(|name| name == key))?.get("value")?.as_str()
 }
 
 impl Worker {
@@ -42,7 +43,7 @@ impl Executor for Worker {
         let length = label(&task, "seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(1.0);
         let length = Duration::from_secs_f64(length);
         match label(&task, "gang") {
-            Some(gang) => self.parked.push((gang.to_owned(), task.id, length)),
+            Some(gang) => self.parked.push((gang.into_owned(), task.id, length)),
             None => self.begin(task.id, length, reports),
         }
     }

@@ -119,7 +119,7 @@ impl Machine {
     pub(crate) fn note(&mut self, emitted: &Emitted) -> Vec<Line> {
         if let Effect::Launch { task, .. } = &emitted.effect {
             let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default();
-            self.follower.begin(app, &task.id, &self.sandboxes.sandbox(&task.id));
+            self.follower.begin(&app, &task.id, &self.sandboxes.sandbox(&task.id));
         } else if let Effect::Status { status, .. } = &emitted.effect
             && status.state.is_terminal()
         {
