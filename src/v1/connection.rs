@@ -33,11 +33,14 @@
 //!   At most one other request is on its way at a time, so that one keep-alive connection serves them all, and calls arrive in
 //!   order.
 //! - It follows no redirect by itself: 307 is for the connection to see.
+//! - Each part of an answer may also be a value, an [`Answer`], for channels and for [`handle`](Connection::handle).
 //! - Every answer ends with [`handle_end`](Connection::handle_end), or with [`handle_failure`](Connection::handle_failure) if it
 //!   breaks off or never begins.
 //! - What is not [open](Connection::is_open) any more may be closed. Whatever still comes of it is ignored.
 //!
-//! The guide, section [*Connect it*](crate::guide#7-connect-it), has such a client whole.
+//! A [`SchedulerDriver`] joins a connection and its scheduler, an [`ExecutorDriver`] one and its executor. Both keep the timers
+//! and the order of polling, and tell by one [`Step`] after the other what to do. The guide, section
+//! [*Connect it*](crate::guide#7-connect-it), has the HTTP client and the loop around it whole, in 30 lines.
 //!
 //! # What is told, and what is not
 //!
@@ -47,12 +50,16 @@
 //! The same inputs at the same times give the same outputs, on any machine: the random times of the back-off are drawn from a
 //! seed. The memory is bounded by the longest record, 64 MiB of waiting calls, and the framework's tasks.
 
+mod answer;
+mod driver;
 mod endpoint;
 mod executor;
 mod link;
 mod reconciliation;
 mod scheduler;
 
+pub use answer::Answer;
+pub use driver::{ExecutorDriver, SchedulerDriver, Step};
 pub use endpoint::EndpointError;
 pub use executor::{EnvironmentError, ExecutorConnection, ExecutorEnvironment};
 pub use scheduler::Connection;

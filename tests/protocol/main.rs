@@ -1,6 +1,7 @@
 //! The protocol between master, frameworks and agents: as a journal, as v1 JSON, and between programs in one process.
 
 mod conformance;
+mod connected;
 mod connection;
 mod delivery;
 mod driver;

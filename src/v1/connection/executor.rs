@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::link::Link;
-use super::{Codec, DisconnectReason, EndpointError, HttpRequest, Output, RequestId, StopReason};
+use super::{Answer, Codec, DisconnectReason, EndpointError, HttpRequest, Output, RequestId, StopReason};
 use crate::executor::{Call, Event};
 use crate::id::{ExecutorId, FrameworkId};
 use crate::time::Time;
@@ -262,6 +262,19 @@ impl<K: Codec<ExecutorCall, Event>> ExecutorConnection<K> {
             codec.encode(&ExecutorCall::new(framework.clone(), executor.clone(), subscribe()))
         };
         self.link.poll_subscribe(at, body).or_else(|| self.link.poll_call(at))
+    }
+
+    /// Takes what has come back for a request: one of the next four, as a value.
+    pub fn handle(&mut self, at: Time, id: RequestId, answer: Answer) {
+        match answer {
+            Answer::Head { status, headers } => {
+                let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                self.handle_response(at, id, status, headers);
+            }
+            Answer::Bytes(bytes) => self.handle_bytes(at, id, &bytes),
+            Answer::End => self.handle_end(at, id),
+            Answer::Failed(why) => self.handle_failure(at, id, why),
+        }
     }
 
     /// Takes the head of an answer: its status, and its headers, of which the names may be in any case.
