@@ -18,10 +18,12 @@
 
 mod batches;
 mod message;
+mod metrics;
 mod outbox;
 mod route;
 
 pub use message::{AgentMessage, Closed, Envelope, FrameworkMessage, Notice, Part, Recipient, Recorded};
+pub use metrics::DeliveryMetrics;
 
 use crate::allocator::{Allocator, Hierarchical};
 use crate::framework::Framework;
@@ -96,6 +98,8 @@ pub struct Delivery<A = Hierarchical> {
     connections: u64,
     /// The number of frameworks that were given an id.
     named: u64,
+    /// The number of recipients that were disconnected because they were too slow.
+    too_slow: u64,
 }
 
 /// A message, or the number of a batch of offers that becomes one.
@@ -145,6 +149,7 @@ impl<A: Allocator> Delivery<A> {
             overflowing: Vec::new(),
             connections: 0,
             named: 0,
+            too_slow: 0,
         }
     }
 

@@ -100,9 +100,10 @@ pub use id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, OperationId, Ta
 pub use invalid::InvalidForm;
 pub use json::{Json, JsonError, JsonRef};
 pub use master::{
-    AgentMetrics, AgentState, AgentUpdate, Command, CommandError, Config, Drain, Effect, Emitted, EndedOffer,
-    ExecutorRef, Explanation, FrameworkMetrics, FrameworkState, Master, Metrics, OfferEnd, OfferMetrics, OfferState,
-    Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask, State, TaskMetrics, Wake, WakeReason,
+    AgentMessageMetrics, AgentMetrics, AgentState, AgentUpdate, CallMetrics, Command, CommandError, CommandMetrics,
+    Config, Drain, Effect, EffectMetrics, Emitted, EndedOffer, ExecutorRef, Explanation, FrameworkMetrics,
+    FrameworkState, Master, Metrics, OfferEnd, OfferMetrics, OfferState, Recovery, Registration, Remembered, RoleState,
+    RunningExecutor, RunningTask, State, TaskMetrics, Wake, WakeReason,
 };
 pub use name::NameError;
 pub use offer::{

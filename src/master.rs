@@ -28,7 +28,10 @@ pub use command::{Command, Drain, ExecutorRef, Recovery};
 pub use command_error::CommandError;
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
-pub use metrics::{AgentMetrics, FrameworkMetrics, Metrics, OfferMetrics, TaskMetrics};
+pub use metrics::{
+    AgentMessageMetrics, AgentMetrics, CallMetrics, CommandMetrics, EffectMetrics, FrameworkMetrics, Metrics,
+    OfferMetrics, TaskMetrics,
+};
 pub use offer_watch::{EndedOffer, OfferEnd};
 pub use registration::{AgentUpdate, Registration, RunningExecutor, RunningTask};
 pub use state::{AgentState, FrameworkState, OfferState, RoleState, State};
@@ -314,7 +317,7 @@ impl<A: Allocator> Master<A> {
     /// [`CommandError`] when the state does not allow the command, which then changes nothing; the timers have run. The
     /// errors of [`Master::advance`] too.
     pub fn handle(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
-        self.counters.commands += 1;
+        self.counters.count_command(&command);
         let applied = self.advance(at).and_then(|()| self.apply(command));
         self.counters.rejected_commands += u64::from(applied.is_err());
         applied?;
@@ -469,6 +472,7 @@ impl<A: Allocator> Master<A> {
     }
 
     fn emit(&mut self, effect: Effect) {
+        self.counters.count_effect(&effect);
         self.effects.push_back(Emitted { at: self.now, effect });
     }
 }

@@ -22,8 +22,9 @@ pub(super) use ledger::Ledger;
 pub(super) use membership::{Member, Membership, RoleFilter};
 pub(super) use saved::SavedBooks;
 
+use super::amounts::Amounts;
 use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx};
-use super::quota::{IneffectiveLimit, Quota, QuotaError, Quotas};
+use super::quota::{IneffectiveLimit, Quota, QuotaAccounts, QuotaError, Quotas};
 use super::resource_names::ResourceNames;
 use super::share::{Totals, Weight};
 use super::sorter::Sorter;
@@ -36,6 +37,7 @@ use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The accounts of agents, of the members of roles, and of quota, kept in step.
@@ -46,6 +48,8 @@ pub(super) struct Books<R, F> {
     quotas: Quotas,
     totals: Totals,
     names: ResourceNames,
+    /// The amounts that tasks of frameworks hold that are not known.
+    orphaned: Amounts,
     /// The members that were added since the last allocation of all agents.
     newcomers: Vec<MemberIx>,
 }
@@ -90,6 +94,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             quotas: Quotas::default(),
             totals: Totals::without(excluded),
             names,
+            orphaned: Amounts::default(),
             newcomers: Vec::new(),
         }
     }
@@ -247,6 +252,9 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.quotas.remove_held(self.names.weigh(&task.resources));
         self.quota_room_changed();
         self.assert_conservation(agent);
+        if !is_charged {
+            self.subtract_orphan(task);
+        }
         let removed = member.filter(|_| is_charged).and_then(|member| {
             self.release(member, agent, &task.resources);
             self.end_holdings(member, 1)
@@ -282,7 +290,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             let Some(agent) = self.ledger.find(&task.agent) else { continue };
             match self.membership.find_framework(&task.framework) {
                 Some(framework) => sums.entry((framework, &task.role, agent)).or_default().push(&task.resources),
-                None => self.ledger.holdings_mut(agent).orphans.push(task.clone()),
+                None => self.add_orphan(agent, task),
             }
         }
         for ((framework, role, agent), tasks) in sums {
@@ -291,6 +299,17 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             self.charge(member, agent, &holdings::sum(tasks.iter().copied()), allocations);
             self.ledger.holdings_mut(agent).tasks.extend(tasks.into_iter().map(|task| (member, task.clone())));
         }
+    }
+
+    /// Adds a task of a framework that is not known.
+    fn add_orphan(&mut self, agent: AgentIx, task: &Holding) {
+        self.orphaned.add(&self.names.scalars(&task.resources));
+        self.ledger.holdings_mut(agent).orphans.push(task.clone());
+    }
+
+    /// Subtracts what a task held that was one of a framework that is not known.
+    fn subtract_orphan(&mut self, task: &Holding) {
+        self.orphaned.sub(&self.names.scalars(&task.resources));
     }
 
     #[inline]
@@ -396,6 +415,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         for (agent, holdings) in holdings {
             *self.ledger.holdings_mut(agent) = holdings;
         }
+        tasks.iter().for_each(|task| self.subtract_orphan(task));
         let ix = self.membership.add_framework(framework);
         let revived = self.membership.subscribe(ix, &mut self.quotas);
         self.adopt(tasks, 1);
@@ -467,6 +487,32 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let tree = self.membership.tree();
         let node = tree.find(role.components());
         node.map_or_else(Quantities::new, |node| self.names.quantities(tree.held(node)))
+    }
+
+    /// Returns what all agents have.
+    pub(super) fn total(&self) -> Quantities {
+        self.names.quantities(self.totals.amounts())
+    }
+
+    /// Returns what frameworks hold of all agents, offered or in use: a shared resource of an agent once for each role at the top
+    /// that holds it, and once for each task of a framework that is not known.
+    pub(super) fn held(&self) -> Quantities {
+        let tree = self.membership.tree();
+        // The root itself keeps no sum.
+        let top = tree.children(tree.root()).iter();
+        let sum = top.fold(self.orphaned.clone(), |sum, role| sum.saturating_add(tree.held(*role)));
+        self.names.quantities(&sum)
+    }
+
+    /// Returns the accounts of quota as they are at the next allocation, and the names that they use. They are opened anew
+    /// if quotas have changed since the last one.
+    pub(super) fn quota_accounts(&self, minimums: &[Quantities]) -> (Cow<'_, QuotaAccounts>, Cow<'_, ResourceNames>) {
+        if !self.quotas.is_stale() {
+            return (Cow::Borrowed(self.quotas.accounts()), Cow::Borrowed(&self.names));
+        }
+        let (mut quotas, mut names) = (self.quotas.clone(), self.names.clone());
+        quotas.reopen(&mut names, self.membership.quota_managed(), minimums);
+        (Cow::Owned(quotas.into_accounts()), Cow::Owned(names))
     }
 
     pub(super) fn set_weight(&mut self, role: &Role, weight: Weight) {

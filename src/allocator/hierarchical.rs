@@ -134,7 +134,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         self.offers_made += (offers.len() - before) as u64;
     }
 
-    fn role_account(&self, role: Role) -> RoleAccount {
+    pub(super) fn role_account(&self, role: Role) -> RoleAccount {
         RoleAccount {
             weight: self.books.membership().weights().get(&role).copied().unwrap_or_default(),
             share: self.books.share_of(&role),

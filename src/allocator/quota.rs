@@ -156,6 +156,16 @@ impl Quotas {
         self.set.is_empty()
     }
 
+    /// Returns the roles to which scalars are reserved.
+    pub(super) fn reserved_to(&self) -> impl Iterator<Item = &Role> {
+        self.reserved.keys()
+    }
+
+    /// Returns whether quotas have changed since the accounts were opened.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Role, &Quota)> {
         self.set.iter()
     }
@@ -168,6 +178,10 @@ impl Quotas {
     #[inline]
     pub(super) fn accounts(&self) -> &QuotaAccounts {
         &self.accounts
+    }
+
+    pub(super) fn into_accounts(self) -> QuotaAccounts {
+        self.accounts
     }
 
     /// Replaces the quota of a role. Returns the limits that have become ineffective, or have changed and still are.

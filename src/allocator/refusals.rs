@@ -86,6 +86,15 @@ impl AgentRefusals {
     }
 }
 
+/// The refusals of one member.
+#[derive(Debug, Clone, Default)]
+struct MemberRefusals {
+    /// The agents of which it has refused something; perhaps some of which no refusal is left.
+    agents: Vec<AgentIx>,
+    /// The number of live refusals.
+    live: usize,
+}
+
 /// All live refusals, and a queue of the times when they end.
 ///
 /// A refusal takes some 40 to 60 bytes: 24 of its own, 8 in the queue, 4 in the list of its member, and the spare capacity
@@ -93,8 +102,7 @@ impl AgentRefusals {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Refusals {
     agents: IndexVec<AgentIx, Option<Box<AgentRefusals>>>,
-    /// The agents of which each member has refused something.
-    members: IndexVec<MemberIx, Vec<AgentIx>>,
+    members: IndexVec<MemberIx, MemberRefusals>,
     /// By end: members and agents. Invariant: the last entry of the first list is live.
     ends: BTreeMap<Time, Vec<(MemberIx, AgentIx)>>,
     /// The number of live refusals.
@@ -107,6 +115,11 @@ impl Refusals {
     /// Returns the number of live refusals.
     pub(super) fn len(&self) -> usize {
         self.live
+    }
+
+    /// Returns the number of live refusals of a member.
+    pub(super) fn len_of(&self, member: MemberIx) -> usize {
+        self.members.get(member).map_or(0, |refusals| refusals.live)
     }
 
     /// Records that a member refused these resources of an agent, of which `available` is available now. Drops refusals that
@@ -128,7 +141,9 @@ impl Refusals {
         let is_first = known.is_empty();
         let is_implied = |other: &Refusal| other.until <= until && resources.contains(&other.resources);
         if known.iter().any(is_implied) {
-            self.live -= refusals.remove(member, is_implied);
+            let removed = refusals.remove(member, is_implied);
+            self.live -= removed;
+            self.members[member].live -= removed;
         }
         if refusals.live.len() <= MAX_EAGER {
             refusals.refresh(available);
@@ -143,6 +158,7 @@ impl Refusals {
         if is_first {
             self.list_agent(member, agent);
         }
+        self.members[member].live += 1;
         self.compact();
     }
 
@@ -198,7 +214,7 @@ impl Refusals {
 
     /// Removes all refusals of a member.
     pub(super) fn forget_member(&mut self, member: MemberIx) {
-        let agents = self.members.get_mut(member).map(std::mem::take).unwrap_or_default();
+        let agents = self.members.get_mut(member).map(|mine| std::mem::take(&mut mine.agents)).unwrap_or_default();
         for agent in agents {
             self.remove(member, agent, |_| true);
         }
@@ -209,6 +225,7 @@ impl Refusals {
     pub(super) fn forget_agent(&mut self, agent: AgentIx) {
         if let Some(refusals) = self.agents.get_mut(agent).and_then(Option::take) {
             self.live -= refusals.live.len();
+            refusals.live.iter().for_each(|refusal| self.members[refusal.member].live -= 1);
             self.compact();
         }
     }
@@ -223,6 +240,7 @@ impl Refusals {
         let Some(refusals) = self.agents.get_mut(agent).and_then(Option::as_mut) else { return false };
         let removed = refusals.remove(member, matches);
         self.live -= removed;
+        self.members[member].live -= removed;
         if refusals.live.is_empty() {
             self.agents[agent] = None;
         }
@@ -231,8 +249,8 @@ impl Refusals {
 
     /// Adds to the list of agents of which a member has refused something; compacts the list before it grows.
     fn list_agent(&mut self, member: MemberIx, agent: AgentIx) {
-        self.members.grow_to(member, Vec::new);
-        let list = &mut self.members[member];
+        self.members.grow_to(member, MemberRefusals::default);
+        let list = &mut self.members[member].agents;
         if list.len() == list.capacity() {
             let agents = &self.agents;
             list.sort_unstable();
@@ -339,9 +357,9 @@ mod tests {
         let mut compactions = 0;
         for at in 0..63 {
             refusals.expire(Time::from_secs(at as u64), |_| ());
-            let before = refusals.members[member(0)].len();
+            let before = refusals.members[member(0)].agents.len();
             refusals.refuse(member(0), agent(at), &resources, Time::from_secs(64 + at as u64), &Resources::new());
-            compactions += usize::from(refusals.members[member(0)].len() <= before);
+            compactions += usize::from(refusals.members[member(0)].agents.len() <= before);
         }
         assert!(compactions <= 2, "{compactions} times for 63 refusals");
     }
@@ -405,6 +423,9 @@ mod tests {
                     _ => drop(refusals.refused_all(of_agent, &resources).is_some()),
                 }
                 prop_assert_eq!(refusals.next_end(), plain.iter().map(|it| it.3).min());
+                for of_member in (0..3).map(member) {
+                    prop_assert_eq!(refusals.len_of(of_member), plain.iter().filter(|it| it.0 == of_member).count());
+                }
                 prop_assert!(refusals.live == plain.len() && refusals.queued <= 2 * plain.len() + 64);
                 for of_agent in (0..3).map(agent) {
                     for offer in KINDS.map(parse) {

@@ -236,6 +236,11 @@ impl Totals {
         self.version = other.version;
     }
 
+    /// Returns all totals, whether or not they count for shares.
+    pub(super) fn amounts(&self) -> &Amounts {
+        &self.amounts
+    }
+
     /// Returns the total of a resource, whether or not it counts for shares.
     pub(super) fn amount(&self, name: NameIx) -> u64 {
         self.amounts.of(name)

@@ -55,6 +55,11 @@ impl<T: Offered> Batches<T> {
         open.is_none().then_some(number)
     }
 
+    /// Returns the number of unsent offers.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Removes an unsent offer and returns its cost; none if it was sent, or never made.
     pub(super) fn remove(&mut self, offer: &OfferId) -> Option<u64> {
         let (number, index) = self.places.swap_remove(offer)?;

@@ -86,6 +86,16 @@ impl<K: Clone + Hash + Eq, M> Outbox<K, M> {
         self.queues.get(to).is_some_and(|queue| queue.is_connected)
     }
 
+    /// Returns the number of queued messages.
+    pub(super) fn len(&self) -> usize {
+        self.queued
+    }
+
+    /// Returns the number of queued messages of a recipient.
+    pub(super) fn len_of(&self, to: &K) -> usize {
+        self.queues.get(to).map_or(0, |queue| queue.messages.len())
+    }
+
     /// Returns what the queued messages of a recipient cost.
     pub(super) fn cost(&self, to: &K) -> u64 {
         self.queues.get(to).map_or(0, |queue| queue.cost)

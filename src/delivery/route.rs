@@ -298,6 +298,7 @@ impl<A: Allocator> Delivery<A> {
                 Recipient::Operator => continue,
             };
             if cost > self.bound.limit && self.run(command, Closed::TooSlow).is_ok() {
+                self.too_slow += 1;
                 self.notify(self.now(), Notice::TooSlow(recipient));
             }
         }

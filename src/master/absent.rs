@@ -14,6 +14,8 @@ pub(super) struct Absent {
     /// By framework, the tasks of unreachable agents, in order of becoming unreachable.
     tasks: BTreeMap<FrameworkId, BTreeMap<u64, TaskId>>,
     added: u64,
+    /// The number of unreachable agents.
+    unreachable: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -74,7 +76,7 @@ impl Absent {
                 numbers.push((framework, number));
             }
             let why = unreachable_since.map_or(Why::Gone, |since| Why::Unreachable { since, tasks: numbers });
-            absent.agents.insert(agent, why, usize::MAX);
+            absent.insert(agent, why, usize::MAX);
         }
         Ok(absent)
     }
@@ -87,9 +89,9 @@ impl Absent {
         }
     }
 
-    /// Returns the number of unreachable agents. O(agents that are remembered).
+    /// Returns the number of unreachable agents.
     pub(super) fn unreachable(&self) -> usize {
-        self.agents.values().filter(|why| matches!(why, Why::Unreachable { .. })).count()
+        self.unreachable
     }
 
     pub(super) fn is_gone(&self, agent: &AgentId) -> bool {
@@ -129,6 +131,8 @@ impl Absent {
     }
 
     fn insert(&mut self, agent: AgentId, why: Why, limit: usize) -> Vec<AgentId> {
+        self.remove(&agent);
+        self.unreachable += usize::from(matches!(why, Why::Unreachable { .. }));
         let mut forgotten = Vec::new();
         for (agent, why) in self.agents.insert(agent, why, limit) {
             self.take_tasks(why);
@@ -144,6 +148,7 @@ impl Absent {
 
     fn take_tasks(&mut self, why: Why) -> Vec<(FrameworkId, TaskId)> {
         let Why::Unreachable { tasks: numbers, .. } = why else { return Vec::new() };
+        self.unreachable -= 1;
         let mut tasks = Vec::new();
         for (framework, number) in numbers {
             let Some(of_framework) = self.tasks.get_mut(&framework) else { continue };

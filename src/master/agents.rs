@@ -34,6 +34,11 @@ impl Inactive {
     pub(super) fn is_disconnected(&self, agent: &AgentId) -> bool {
         self.disconnected.contains_key(agent)
     }
+
+    /// Returns the number of agents whose connection is broken.
+    pub(super) fn disconnected(&self) -> usize {
+        self.disconnected.len()
+    }
 }
 
 /// What the master makes of a task that an agent brings.
@@ -430,6 +435,18 @@ impl<A: Allocator> Master<A> {
     pub(super) fn may_be_offered(&self, agent: &AgentId) -> bool {
         let Inactive { disconnected, deactivated } = &self.inactive;
         !disconnected.contains_key(agent) && !deactivated.contains(agent) && self.drains.get(agent).is_none()
+    }
+
+    /// Returns the registered agents that may not be offered.
+    pub(super) fn inactive_agents(&self) -> impl Iterator<Item = &AgentId> {
+        let Inactive { disconnected, deactivated } = &self.inactive;
+        let deactivated = deactivated.iter().filter(|agent| !disconnected.contains_key(*agent));
+        let draining = self
+            .drains
+            .agents()
+            .filter(|agent| !disconnected.contains_key(*agent) && !self.inactive.deactivated.contains(*agent));
+        let all = disconnected.keys().chain(deactivated).chain(draining);
+        all.filter(|agent| self.agents.contains_key(*agent))
     }
 
     /// Has the allocator offer an agent, or not.

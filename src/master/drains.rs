@@ -23,6 +23,10 @@ impl Drains {
         self.agents.get(agent).copied()
     }
 
+    pub(super) fn agents(&self) -> impl Iterator<Item = &AgentId> {
+        self.agents.keys()
+    }
+
     pub(super) fn end(&mut self, agent: &AgentId) {
         self.agents.swap_remove(agent);
     }

@@ -1,21 +1,75 @@
 //! [`Metrics`]: counters and gauges of a master, for operators.
 
-use super::Master;
+mod messages;
+
+pub use messages::{AgentMessageMetrics, CallMetrics, CommandMetrics, EffectMetrics};
+
+use super::{Command, Effect, Master};
 use crate::allocator::Allocator;
 use crate::resources::Quantities;
 use crate::task::TaskState;
 use serde::Serialize;
+use std::borrow::Cow;
+
+/// Declares a struct of counters and gauges, each with the name of its metric: that of Mesos, or one that begins with
+/// `apportion/` where Mesos has none.
+macro_rules! metrics {
+    (
+        $(#[$attribute:meta])*
+        pub struct $name:ident { $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $metric:literal,)+ }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[doc = $doc])+
+                #[doc = ""]
+                #[doc = concat!("Metric: `", $metric, "`.")]
+                pub $field: $type,
+            )+
+        }
+
+        impl $name {
+            /// Returns each with the name of its metric.
+            #[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2^53")]
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, f64)> + use<> {
+                [$(($metric, self.$field as f64)),+].into_iter()
+            }
+        }
+    };
+}
+use metrics;
 
 /// Counters and gauges of a master. Counters start at 0 with the master, and with one that is restored.
 ///
-/// The names of Mesos' metrics are given where there is one. What the allocator counts, it tells itself.
+/// Each tells the name of its metric: that of Mesos, or one that begins with `apportion/` where Mesos has none. What the
+/// allocator counts, it tells itself: see [`AllocatorMetrics`](crate::allocator::AllocatorMetrics). Commands are handled when
+/// they come, so `master/event_queue_messages` and its like are the caller's to tell; what waits to be sent is counted by
+/// [`DeliveryMetrics`](crate::delivery::DeliveryMetrics).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Metrics {
     /// The commands that were handled, those that were rejected included.
+    ///
+    /// Metric: `apportion/commands`.
     pub commands: u64,
     /// The commands that were rejected.
+    ///
+    /// Metric: `apportion/commands_rejected`.
     pub rejected_commands: u64,
+    /// The effects that were not polled yet.
+    ///
+    /// Metric: `apportion/effects_queued`.
+    pub queued_effects: usize,
+    /// The calls of frameworks by kind.
+    pub calls: CallMetrics,
+    /// The messages of agents and executors by kind.
+    pub agent_messages: AgentMessageMetrics,
+    /// The other commands by kind.
+    pub other_commands: CommandMetrics,
+    /// The effects by kind: what frameworks, agents and operators were told.
+    pub effects: EffectMetrics,
     /// The offers by how they ended, and those that have not yet.
     pub offers: OfferMetrics,
     /// The agents by how they are.
@@ -24,91 +78,128 @@ pub struct Metrics {
     pub frameworks: FrameworkMetrics,
     /// The tasks by state, and those that have ended.
     pub tasks: TaskMetrics,
-    /// The effects that were not polled yet (`master/event_queue_messages` and its like).
-    pub queued_effects: usize,
 }
 
-/// Counters of offers, and the number of live ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct OfferMetrics {
-    /// The live offers (`master/outstanding_offers`).
-    pub live: usize,
-    /// The offers that were made.
-    pub made: u64,
-    /// Those that were accepted with an operation that was done.
-    pub accepted: u64,
-    /// Those that were declined, or accepted without an operation that was done.
-    pub declined: u64,
-    /// Those that were rescinded, other than for a timeout.
-    pub rescinded: u64,
-    /// Those that were rescinded because nobody answered in time.
-    pub timed_out: u64,
-    /// Those whose framework has failed over or was removed.
-    pub void: u64,
+impl Metrics {
+    /// Returns all counters and gauges with the names of their metrics, as `/metrics/snapshot` of Mesos has them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::{Agent, Command, Config, Framework, Master, Role, Time};
+    /// use std::collections::BTreeMap;
+    ///
+    /// let mut master = Master::new(Config::default());
+    /// master.handle(Time::ZERO, Command::AddFramework(Framework::new("f1").role(Role::default())))?;
+    /// master.handle(Time::ZERO, Command::AddAgent(Agent::new("a1", "cpus:8".parse()?).into()))?;
+    ///
+    /// let metrics: BTreeMap<_, _> = master.metrics().named().chain(master.allocator().metrics().named()).collect();
+    /// assert_eq!(metrics["master/outstanding_offers"], 1.0);
+    /// assert_eq!(metrics["master/messages_register_slave"], 1.0);
+    /// assert_eq!(metrics["allocator/mesos/resources/cpus/offered_or_allocated"], 8.0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2^53")]
+    pub fn named(&self) -> impl Iterator<Item = (Cow<'static, str>, f64)> + use<> {
+        let own = [
+            ("apportion/commands", self.commands as f64),
+            ("apportion/commands_rejected", self.rejected_commands as f64),
+            ("apportion/effects_queued", self.queued_effects as f64),
+        ];
+        let messages = self.calls.named().chain(self.agent_messages.named()).chain(self.other_commands.named());
+        let gauges = self.agents.named().chain(self.frameworks.named()).chain(self.tasks.named());
+        let all = own.into_iter().chain(messages).chain(self.effects.named()).chain(self.offers.named()).chain(gauges);
+        all.map(|(name, value)| (Cow::Borrowed(name), value))
+    }
 }
 
-/// The agents by how they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct AgentMetrics {
-    /// Those that are registered and connected (`master/slaves_connected`).
-    pub connected: usize,
-    /// Those whose connection is broken (`master/slaves_disconnected`).
-    pub disconnected: usize,
-    /// Those that may be offered (`master/slaves_active`).
-    pub active: usize,
-    /// Those that are remembered as unreachable (`master/slaves_unreachable`).
-    pub unreachable: usize,
+metrics! {
+    /// Counters of offers, and the number of live ones.
+    pub struct OfferMetrics {
+        /// The live offers.
+        live: usize = "master/outstanding_offers",
+        /// The offers that were made.
+        made: u64 = "apportion/offers/made",
+        /// Those that were accepted with an operation that was done.
+        accepted: u64 = "apportion/offers/accepted",
+        /// Those that were declined, or accepted without an operation that was done.
+        declined: u64 = "apportion/offers/declined",
+        /// Those that were rescinded, other than for a timeout.
+        rescinded: u64 = "apportion/offers/rescinded",
+        /// Those that were rescinded because nobody answered in time.
+        timed_out: u64 = "apportion/offers/timed_out",
+        /// Those whose framework has failed over or was removed.
+        void: u64 = "apportion/offers/void",
+    }
 }
 
-/// The frameworks by how they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct FrameworkMetrics {
-    /// Those that are connected (`master/frameworks_connected`).
-    pub connected: usize,
-    /// Those whose connection is broken (`master/frameworks_disconnected`).
-    pub disconnected: usize,
-    /// Those that a new leader expects to subscribe.
-    pub recovered: usize,
+metrics! {
+    /// The agents by how they are.
+    pub struct AgentMetrics {
+        /// Those that are registered and connected.
+        connected: usize = "master/slaves_connected",
+        /// Those whose connection is broken.
+        disconnected: usize = "master/slaves_disconnected",
+        /// Those that may be offered.
+        active: usize = "master/slaves_active",
+        /// Those that are registered and may not be offered: disconnected, deactivated or draining.
+        inactive: usize = "master/slaves_inactive",
+        /// Those that are remembered as unreachable.
+        unreachable: usize = "master/slaves_unreachable",
+    }
 }
 
-/// Gauges of live tasks by their latest state, and counters of those that have ended by their last one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[non_exhaustive]
-pub struct TaskMetrics {
-    /// Launched and not reported yet (`master/tasks_staging`).
-    pub staging: u64,
-    /// `master/tasks_starting`.
-    pub starting: u64,
-    /// `master/tasks_running`.
-    pub running: u64,
-    /// `master/tasks_killing`.
-    pub killing: u64,
-    /// `master/tasks_finished`.
-    pub finished: u64,
-    /// `master/tasks_failed`.
-    pub failed: u64,
-    /// `master/tasks_killed`.
-    pub killed: u64,
-    /// `master/tasks_error`.
-    pub error: u64,
-    /// `master/tasks_lost`.
-    pub lost: u64,
-    /// `master/tasks_dropped`.
-    pub dropped: u64,
-    /// Told to be unreachable, so often; a task that comes back counts as launched anew.
-    pub unreachable: u64,
-    /// `master/tasks_gone`.
-    pub gone: u64,
-    /// `master/tasks_gone_by_operator`.
-    pub gone_by_operator: u64,
+metrics! {
+    /// The frameworks by how they are.
+    pub struct FrameworkMetrics {
+        /// Those that are connected.
+        connected: usize = "master/frameworks_connected",
+        /// Those whose connection is broken.
+        disconnected: usize = "master/frameworks_disconnected",
+        /// Those that a new leader expects to subscribe.
+        recovered: usize = "apportion/frameworks/recovered",
+    }
+}
+
+metrics! {
+    /// Gauges of live tasks by their latest state, and counters of those that have ended by their last one.
+    pub struct TaskMetrics {
+        /// Launched and not reported yet.
+        staging: u64 = "master/tasks_staging",
+        /// Being started by their executors.
+        starting: u64 = "master/tasks_starting",
+        /// Running.
+        running: u64 = "master/tasks_running",
+        /// Being killed by their executors.
+        killing: u64 = "master/tasks_killing",
+        /// Ended by themselves, with success.
+        finished: u64 = "master/tasks_finished",
+        /// Ended by themselves, without success.
+        failed: u64 = "master/tasks_failed",
+        /// Ended because their frameworks wanted it.
+        killed: u64 = "master/tasks_killed",
+        /// Never started: what was asked for cannot be done.
+        error: u64 = "master/tasks_error",
+        /// Lost with their agents, as frameworks are told that are not partition-aware.
+        lost: u64 = "master/tasks_lost",
+        /// Never started: their launch did not come through.
+        dropped: u64 = "master/tasks_dropped",
+        /// Told to be unreachable, so often; a task that comes back counts as launched anew.
+        unreachable: u64 = "master/tasks_unreachable",
+        /// Ended with their agents.
+        gone: u64 = "master/tasks_gone",
+        /// Ended because an operator has given up their agents.
+        gone_by_operator: u64 = "master/tasks_gone_by_operator",
+    }
 }
 
 impl TaskMetrics {
     /// Counts a task in that state.
     pub(super) fn count(&mut self, state: TaskState) {
+        self.add(state, 1);
+    }
+
+    fn add(&mut self, state: TaskState, tasks: u64) {
         let counter = match state {
             TaskState::Staging => &mut self.staging,
             TaskState::Starting => &mut self.starting,
@@ -125,7 +216,25 @@ impl TaskMetrics {
             TaskState::GoneByOperator => &mut self.gone_by_operator,
             TaskState::Unknown => return,
         };
-        *counter += 1;
+        *counter += tasks;
+    }
+}
+
+/// The numbers of live tasks by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct StateCounts([u64; TaskState::ALL.len()]);
+
+impl StateCounts {
+    pub(super) fn add(&mut self, state: TaskState) {
+        self.0[state as usize] += 1;
+    }
+
+    pub(super) fn remove(&mut self, state: TaskState) {
+        self.0[state as usize] -= 1;
+    }
+
+    fn iter(self) -> impl Iterator<Item = (TaskState, u64)> {
+        TaskState::ALL.into_iter().zip(self.0)
     }
 }
 
@@ -134,10 +243,27 @@ impl TaskMetrics {
 pub(super) struct Counters {
     pub(super) commands: u64,
     pub(super) rejected_commands: u64,
+    calls: CallMetrics,
+    agent_messages: AgentMessageMetrics,
+    other_commands: CommandMetrics,
+    effects: EffectMetrics,
     /// The offers that were made and have ended; how many are live is not counted here.
     pub(super) offers: OfferMetrics,
     /// The tasks that have ended.
     pub(super) ended_tasks: TaskMetrics,
+}
+
+impl Counters {
+    #[inline]
+    pub(super) fn count_command(&mut self, command: &Command) {
+        self.commands += 1;
+        *self.of_kind(command) += 1;
+    }
+
+    #[inline]
+    pub(super) fn count_effect(&mut self, effect: &Effect) {
+        self.effects.count(effect);
+    }
 }
 
 impl<A: Allocator> Master<A> {
@@ -150,7 +276,7 @@ impl<A: Allocator> Master<A> {
         sum
     }
 
-    /// Returns the counters and gauges. O(agents + frameworks + tasks), without a copy of any of them.
+    /// Returns the counters and gauges. O(frameworks + inactive agents): cheap enough to be asked for every few seconds.
     ///
     /// # Examples
     ///
@@ -166,14 +292,17 @@ impl<A: Allocator> Master<A> {
     /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
+        let Counters { commands, rejected_commands, calls, agent_messages, other_commands, effects, .. } =
+            self.counters;
         let mut tasks = self.counters.ended_tasks;
-        self.tasks.iter().filter(|task| !task.is_copy).for_each(|task| tasks.count(task.state));
-        let disconnected = self.agents.keys().filter(|id| self.inactive.is_disconnected(id)).count();
-        let is_active = |id: &&_| self.allocator.agent(id).is_some_and(|account| account.active);
+        self.tasks.by_state().iter().for_each(|(state, number)| tasks.add(state, number));
+        let inactive = self.inactive_agents().count();
+        let disconnected = self.inactive.disconnected();
         let agents = AgentMetrics {
             connected: self.agents.len() - disconnected,
             disconnected,
-            active: self.agents.keys().filter(is_active).count(),
+            active: self.agents.len() - inactive,
+            inactive,
             unreachable: self.absent.unreachable(),
         };
         let recovered = self.frameworks.values().filter(|entry| entry.is_recovered).count();
@@ -181,13 +310,60 @@ impl<A: Allocator> Master<A> {
         let frameworks =
             FrameworkMetrics { connected, disconnected: self.frameworks.len() - recovered - connected, recovered };
         Metrics {
-            commands: self.counters.commands,
-            rejected_commands: self.counters.rejected_commands,
+            commands,
+            rejected_commands,
+            queued_effects: self.effects.len(),
+            calls,
+            agent_messages,
+            other_commands,
+            effects,
             offers: OfferMetrics { live: self.offers.len(), ..self.counters.offers },
             agents,
             frameworks,
             tasks,
-            queued_effects: self.effects.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::Agent;
+    use crate::allocator::Quota;
+    use crate::framework::Framework;
+    use crate::master::Config;
+    use crate::role::Role;
+    use crate::time::Time;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn each_metric_has_a_name_of_its_own() {
+        let mut master = Master::new(Config::default());
+        let role = Role::new("eng/web").unwrap();
+        let quota = Quota::new("cpus:1".parse().unwrap(), "cpus:4;gpus:2".parse().unwrap());
+        for command in [
+            Command::SetQuota(role.clone(), quota),
+            Command::AddAgent(Agent::new("a1", "cpus:8;mem:512".parse().unwrap()).into()),
+            Command::AddFramework(Framework::new("f1").role(role)),
+        ] {
+            master.handle(Time::ZERO, command).unwrap();
+        }
+        let (own, allocators) = (master.metrics(), master.allocator().metrics());
+        let named: Vec<(Cow<'_, str>, f64)> = own.named().chain(allocators.named()).collect();
+        let by_name: BTreeMap<_, _> = named.iter().cloned().collect();
+        assert_eq!(by_name.len(), named.len());
+        let known = ["master/", "allocator/mesos/", "apportion/"];
+        assert!(by_name.keys().all(|name| known.iter().any(|within| name.starts_with(within))));
+        let expected = [
+            ("cpus/guarantee", 1.0),
+            ("cpus/limit", 4.0),
+            ("cpus/offered_or_allocated", 4.0),
+            ("gpus/limit", 2.0),
+            ("mem/offered_or_allocated", 512.0),
+        ];
+        for (name, value) in expected {
+            let path = format!("allocator/mesos/quota/roles/eng/web/resources/{name}");
+            assert_eq!(by_name.get(path.as_str()), Some(&value), "{path}");
         }
     }
 }

@@ -23,10 +23,6 @@ impl<K: Clone + Eq + Hash, V> Recent<K, V> {
         self.entries.get(key).map(|(_, value)| value)
     }
 
-    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.values().map(|(_, value)| value)
-    }
-
     pub(super) fn contains(&self, key: &K) -> bool {
         self.entries.contains_key(key)
     }

@@ -1,5 +1,6 @@
 //! Tasks: their holdings and states, from launch to a terminal status.
 
+use super::metrics::StateCounts;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, Change, Holding, SnapshotError, check_count};
 use crate::framework::{Capability, Framework};
@@ -33,6 +34,9 @@ pub(super) struct Tasks {
     copies: BTreeMap<FrameworkId, BTreeMap<(TaskId, AgentId), u64>>,
     #[serde(skip)]
     by_agent: IndexMap<AgentId, BTreeSet<u64>, foldhash::fast::RandomState>,
+    /// The numbers of tasks by state, without copies.
+    #[serde(skip)]
+    by_state: StateCounts,
     added: u64,
 }
 
@@ -140,6 +144,7 @@ impl Tasks {
             copies.insert((task.id.clone(), agent.clone()), number);
         } else {
             self.by_id.entry(framework.clone()).or_default().insert(task.id.clone(), number);
+            self.by_state.add(task.state);
         }
         self.by_agent.entry(agent.clone()).or_default().insert(number);
     }
@@ -187,6 +192,7 @@ impl Tasks {
             if tasks.is_empty() {
                 self.by_id.swap_remove(framework);
             }
+            self.by_state.remove(task.state);
         }
         if let Some(tasks) = self.by_agent.get_mut(agent) {
             tasks.remove(&number);
@@ -236,9 +242,27 @@ impl Tasks {
         self.live.values()
     }
 
+    /// Returns the numbers of tasks by state, without copies.
+    pub(super) fn by_state(&self) -> StateCounts {
+        self.by_state
+    }
+
+    /// Notes what a status tells of a task that is no copy. Returns the agent of the task.
+    fn note(&mut self, number: u64, status: &TaskStatus) -> Option<&AgentId> {
+        let task = self.live.get_mut(&number)?;
+        self.by_state.remove(task.state);
+        self.by_state.add(status.state);
+        task.note(status);
+        Some(&task.holding.agent)
+    }
+
     /// Replaces the state and the executor of a task by those that its agent brought.
     pub(super) fn renew(&mut self, number: u64, state: TaskState, executor: Option<ExecutorId>) {
         if let Some(task) = self.live.get_mut(&number) {
+            if !task.is_copy {
+                self.by_state.remove(task.state);
+                self.by_state.add(state);
+            }
             task.state = state;
             task.told.executor = executor.or_else(|| task.told.executor.take());
         }
@@ -290,9 +314,8 @@ impl<A: Allocator> Master<A> {
             }
             return Ok(());
         };
-        if let Some(task) = self.tasks.live.get_mut(&number) {
-            task.note(&status);
-            status.agent = Some(task.holding.agent.clone());
+        if let Some(agent) = self.tasks.note(number, &status) {
+            status.agent = Some(agent.clone());
         }
         if status.state.is_terminal() {
             self.counters.ended_tasks.count(status.state);

@@ -11,14 +11,13 @@ mod generate;
 mod invariants;
 mod kinds;
 mod limits;
+mod metrics;
 mod reference;
 #[path = "../tier/mod.rs"]
 mod tier;
 
 use apportion::journal::{self, Replay};
-use apportion::{
-    Command, Config, Domain, Effect, Emitted, Master, OfferMetrics, OperationError, OperationStatus, Snapshot, Time,
-};
+use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, OperationStatus, Snapshot, Time};
 use generate::{Dice, Move, command, crowds, minimum, moves};
 use invariants::Watch;
 use proptest::prelude::*;
@@ -263,22 +262,8 @@ impl Run {
         if bare != expected {
             return Err(format!("found\n{}\nexpected\n{}", list(&bare), list(&expected)));
         }
-        self.check_metrics()?;
+        metrics::check(&self.master, &self.reference)?;
         self.watch.check(&found, &self.master.state(), &self.reference, &parts, at)
-    }
-
-    /// Checks that every offer that was made is live or has ended in one way, and that the gauges are those of the state.
-    fn check_metrics(&self) -> Result<(), String> {
-        let (metrics, state) = (self.master.metrics(), self.master.state());
-        let OfferMetrics { live, made, accepted, declined, rescinded, timed_out, void, .. } = metrics.offers;
-        let ended = accepted + declined + rescinded + timed_out + void;
-        let active = state.agents.iter().filter(|agent| agent.active).count();
-        let connected = state.agents.iter().filter(|agent| agent.connected).count();
-        let is_right = live == state.offers.len()
-            && made == ended + live as u64
-            && (metrics.agents.active, metrics.agents.connected) == (active, connected)
-            && metrics.frameworks.connected == state.frameworks.iter().filter(|framework| framework.active).count();
-        if is_right { Ok(()) } else { Err(format!("{metrics:?} of {state:?}")) }
     }
 
     /// Tells the copies the same.

@@ -97,11 +97,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let account = &self.ledger[ix];
         let (old, mut allocated, mut holdings) =
             (account.total().clone(), account.allocated().clone(), account.holdings().clone());
-        let mut released = Vec::new();
+        let (mut released, mut orphans) = (Vec::new(), Vec::new());
         for task in ended {
             let member = self.holder(task);
             match holdings.remove_task(member, task) {
-                Some(is_charged) => released.extend(member.filter(|_| is_charged).map(|member| (member, task))),
+                Some(true) => released.extend(member.map(|member| (member, task))),
+                Some(false) => orphans.push(task),
                 None => return Err(self.not_held(ix, member, task)),
             }
             allocated.remove(&task.resources);
@@ -120,6 +121,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         for task in ended {
             self.quotas.remove_held(self.names.weigh(&task.resources));
         }
+        orphans.into_iter().for_each(|task| self.subtract_orphan(task));
         self.adopt(held, 0);
         let mut removed = Vec::new();
         for (member, task) in released {

@@ -74,6 +74,16 @@ impl Ledger {
         self.agents.iter().map(|(_, account)| account)
     }
 
+    /// Returns the number of agents.
+    pub(in crate::allocator) fn len(&self) -> usize {
+        self.agents.len()
+    }
+
+    /// Returns the number of agents that the next batch visits for all frameworks.
+    pub(in crate::allocator) fn dirty_len(&self) -> usize {
+        if self.all_dirty { self.with_available.len() } else { self.dirty.len() }
+    }
+
     /// Opens an account for a new agent, of which tasks hold what is `allocated`.
     pub(super) fn open(&mut self, agent: &Arc<Agent>, allocated: Resources) -> Result<AgentIx, SumError> {
         agent.resources.check_types(&allocated)?;

@@ -220,6 +220,11 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         self.roles.ids()
     }
 
+    /// Returns each member with its role.
+    pub(in crate::allocator) fn roles_and_members(&self) -> impl Iterator<Item = (&Role, MemberIx)> {
+        self.members.iter().map(|(ix, member)| (self.role(member.role), ix))
+    }
+
     /// Returns the number of roles that have members.
     pub(in crate::allocator) fn roles_len(&self) -> usize {
         self.roles.len()

@@ -160,7 +160,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
                 self.ledger.holdings_mut(agent).tasks.push((member, task.resources.clone()));
             } else {
                 self.quotas.add_held(self.names.weigh(&task.resources));
-                self.ledger.holdings_mut(agent).orphans.push(task.clone());
+                self.add_orphan(agent, task);
             }
         }
         for agent in self.ledger.in_order_of_adding() {

@@ -55,6 +55,11 @@ impl<I: DenseIndex> WorkSet<I> {
         true
     }
 
+    /// Returns the number of members.
+    pub(in crate::allocator) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Returns whether an index is a member.
     pub(in crate::allocator) fn contains(&self, ix: I) -> bool {
         let (at, bit) = locate(ix);

@@ -200,6 +200,26 @@ impl QuotaAccounts {
         *sum = sum.saturating_sub(&before).saturating_add(&required);
     }
 
+    /// Returns the account of a role, if it has quota.
+    pub(in crate::allocator) fn find(&self, role: &Role) -> Option<QuotaIx> {
+        self.by_role.get(role).copied()
+    }
+
+    /// Returns what counts against a role.
+    pub(in crate::allocator) fn consumed(&self, ix: QuotaIx) -> &Amounts {
+        &self.accounts[ix].consumed
+    }
+
+    /// Returns the quota-managed amounts that are neither offered nor allocated.
+    pub(in crate::allocator) fn free(&self) -> Amounts {
+        self.total.saturating_sub(&self.held)
+    }
+
+    /// Returns the amounts that have to be kept free for guarantees.
+    pub(in crate::allocator) fn required_headroom(&self) -> &Amounts {
+        &self.required_headroom
+    }
+
     /// Returns what a role lacks of its own guarantee.
     pub(in crate::allocator) fn unsatisfied(&self, ix: QuotaIx) -> Amounts {
         self.accounts[ix].guarantee.saturating_sub(&self.accounts[ix].consumed)

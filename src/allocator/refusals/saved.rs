@@ -80,6 +80,7 @@ impl Refusals {
                     refusals.live.push(Refusal { member, until, resources });
                     self.ends.entry(until).or_default().push((member, ix));
                     (self.live, self.queued) = (self.live + 1, self.queued + 1);
+                    self.members[member].live += 1;
                 }
                 refusals.live.sort_by_key(|refusal| refusal.member); // stable
             }

@@ -10,7 +10,7 @@ use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 /// smaller number of allocations, then the smaller name in byte order.
 ///
 /// The dominant share is the largest fraction of any one resource (Ghodsi et al., NSDI'11), over
-/// the weight. Siblings are sorted at every level and the tree is walked depth first. Shares are
+/// the weight. What is offered counts as much as what tasks hold, for as long as the offer is live. Siblings are sorted at every level and the tree is walked depth first. Shares are
 /// compared as exact fractions; Mesos divides doubles, so that equal shares there may differ.
 ///
 /// The order is maintained incrementally: a sibling that was charged moves, in O(log siblings) comparisons at most, and in

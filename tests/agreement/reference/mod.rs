@@ -32,8 +32,10 @@ pub(crate) use departures::{Departed, Fate, UnreachableTask};
 pub(crate) use executors::LiveExecutor;
 pub(crate) use maintenance::{InverseRefusal, LiveInverseOffer};
 pub(crate) use operations::same;
+pub(crate) use quota::{Amounts, of_quantities, of_resources};
 pub(crate) use recovery::Recovering;
 pub(crate) use refusals::Refusal;
+pub(crate) use share::amounts;
 
 use apportion::allocator::Weight;
 use apportion::{

@@ -82,7 +82,7 @@ impl Reference {
 
     /// What counts against a role: what is reserved in the cluster to it and its descendants, used or not,
     /// and what they hold of the rest.
-    pub(super) fn consumed(&self, role: &Role) -> Amounts {
+    pub(crate) fn consumed(&self, role: &Role) -> Amounts {
         let within = |holder: &Role| holder.is_within(role);
         let reserved = self.totals(|resource| resource.role().is_some_and(within));
         let held = self.weighing().filter(|held| within(&held.role));
@@ -91,13 +91,13 @@ impl Reference {
     }
 
     /// What a role still has to get of its own guarantee.
-    pub(super) fn unsatisfied(&self, role: &Role) -> Amounts {
+    pub(crate) fn unsatisfied(&self, role: &Role) -> Amounts {
         less(&self.guarantees(role), &self.consumed(role))
     }
 
     /// What has to be kept back in the whole cluster: for each role the larger of what it misses itself, and of
     /// what is missed below it, since what a descendant gets counts for the ancestor too.
-    pub(super) fn required(&self) -> Amounts {
+    pub(crate) fn required(&self) -> Amounts {
         let parent = |role: &Role| role.ancestors().find(|above| self.quotas.contains_key(above));
         let top = self.quotas.keys().filter(|role| parent(role).is_none());
         top.fold(Amounts::new(), |sum, role| plus(&sum, &self.required_for(role)))
@@ -120,7 +120,7 @@ impl Reference {
     ///
     /// It is the same as total - held - unused reservations - unused revocable, unless more is held than
     /// there is; then the long way would count what is held of a reservation twice.
-    pub(super) fn headroom(&self) -> Amounts {
+    pub(crate) fn headroom(&self) -> Amounts {
         let held = self.holdings().flat_map(|held| held.resources.iter().map(move |resource| (&held.agent, resource)));
         less(&self.totals(is_under_quota), &amounts(held.filter(|(_, resource)| is_under_quota(resource))))
     }
