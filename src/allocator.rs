@@ -1,9 +1,38 @@
 //! Level one: decides which framework is offered which resources.
 //!
+//! ```text
+//!     roles                    frameworks of a role         agents
+//!     by share over weight     by share
+//!
+//!     eng   2/8 ---+-- web  1/8 --- marathon                a1  cpus:4  available
+//!     ops   5/8    +-- data 1/8 --- spark, hadoop           a2  cpus:4  in use
+//!
+//!     an allocation: for each agent with something available, the first framework of the first role that may have it
+//! ```
+//!
+//! ```
+//! use apportion::allocator::{Hierarchical, Allocator, Holding, Weight};
+//! use apportion::{Agent, Framework, Time};
+//! use std::sync::Arc;
+//!
+//! let mut level_one = Hierarchical::default();
+//! level_one.set_weight(&"eng".parse()?, Weight::try_from_f64(2.0)?);
+//! for (id, role) in [("marathon", "eng"), ("batch", "ops")] {
+//!     level_one.add_framework(&Arc::new(Framework::new(id).role(role.parse()?)), &[])?;
+//! }
+//! for id in ["a1", "a2", "a3", "a4", "a5", "a6"] {
+//!     level_one.add_agent(&Arc::new(Agent::new(id, "cpus:4;mem:4096".parse()?)), &[])?;
+//! }
+//! let offers: Vec<Holding> = level_one.allocate(Time::ZERO, None);
+//! let of_eng = offers.iter().filter(|offer| offer.role.as_str() == "eng").count();
+//! assert_eq!((of_eng, offers.len()), (4, 6)); // twice the weight, twice the agents
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! [`Hierarchical`] follows the hierarchical allocator of Mesos (`hierarchical.cpp`): roles in the
 //! order of one [`Sorter`], the frameworks of a role in that of another, and the first that is eligible
-//! is offered all that is available and allowed on an agent. [`Allocator`] is the seam for another one. [`Pool`] grants claims
-//! at once, for platforms without offers.
+//! is offered all that is available and allowed on an agent. [`Policy`] is the short way to an order of one's own,
+//! [`Allocator`] is the seam for another level one. [`Pool`] grants claims at once, for platforms without offers.
 //!
 //! # What one has to know of it
 //!

@@ -1,5 +1,36 @@
 //! The executor side of the protocol: the [`Executor`] trait, its [`Event`]s and its [`Call`]s.
 //!
+//! ```text
+//!     agent                                      executor
+//!       | -- subscribed ------------------------> |
+//!       | -- launch(task) ----------------------> |   reports.running, finished, failed, killed
+//!       | -- kill(task, grace) -----------------> |        |
+//!       | <---------- update(status, uuid) ------ | <------+
+//!       | -- acknowledged(task, uuid) ----------> |   until then the update is sent again after each subscription
+//! ```
+//!
+//! ```
+//! use apportion::executor::{Call, Executor, Reports};
+//! use apportion::{Task, TaskState, Time};
+//!
+//! /// Each task is done as soon as it is launched.
+//! #[derive(Debug)]
+//! struct Instant;
+//!
+//! impl Executor for Instant {
+//!     fn launch(&mut self, task: Task, reports: &mut Reports) {
+//!         reports.running(&task.id);
+//!         reports.finished(&task.id);
+//!     }
+//! }
+//!
+//! let mut reports = Reports::new(Time::ZERO);
+//! Instant.launch(Task::new("t1", "cpus:1".parse()?), &mut reports);
+//! let [Call::Update(first), Call::Update(last)] = reports.as_slice() else { panic!("two statuses") };
+//! assert_eq!((first.state, last.state), (TaskState::Running, TaskState::Finished));
+//! # Ok::<(), apportion::ResourceError>(())
+//! ```
+//!
 //! An executor runs tasks of one framework on one agent. Events come in and calls go out, as in the Mesos v1 executor API.
 //! Like a [`Scheduler`](crate::Scheduler), an executor holds no connection and reads no clock. A [`Session`] keeps the
 //! protocol state that every executor needs: status UUIDs and unacknowledged updates.

@@ -9,6 +9,28 @@
 //! | run it and see the effects, as text | [`Replay`] |
 //! | read a single line | [`parse`] |
 //!
+//! ```
+//! use apportion::{Agent, Command, Config, Framework, Master, Role, Time, journal};
+//!
+//! let mut master = Master::new(Config::default());
+//! let mut lines = vec![journal::header(&Config::default())];
+//! let commands = [
+//!     Command::AddAgent(Agent::new("a1", "cpus:4;mem:1024".parse()?).into()),
+//!     Command::AddFramework(Framework::new("f1").role(Role::default())),
+//! ];
+//! for (at, command) in commands.into_iter().enumerate().map(|(at, command)| (Time::from_secs(at as u64), command)) {
+//!     lines.push(journal::record(at, &command)); // write, then do, then tell
+//!     master.handle(at, command)?;
+//! }
+//! assert_eq!(lines[1], r#"{"at":0.0,"do":{"add_agent":{"id":"a1","resources":"cpus:4;mem:1024"}}}"#);
+//!
+//! // After a crash:
+//! let mut again = Master::new(Config::default());
+//! journal::recover(&mut again, lines.iter().map(|line| line.as_bytes()))?;
+//! assert_eq!(again.state(), master.state());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! All is deterministic: the same input gives the same bytes on every machine, so a journal that was recorded in production
 //! can be replayed for debugging.
 

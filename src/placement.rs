@@ -42,12 +42,13 @@ pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};
 pub use model::near_miss::{Change, NearMiss};
 pub use model::plan::{GroupShortage, Launch, Plan, Unplaced};
 pub use model::planner::Planner;
-pub use model::ports::{HostPort, PortRequest, PortShortage};
+pub use model::ports::{HostPort, PortHolder, PortRequest, PortShortage};
 pub use model::running::Running;
 pub use model::spread::Spread;
 pub use model::strategy::{Load, Strategy};
 pub use model::version::{Version, VersionError};
 pub use model::volume::{VolumeRequest, VolumeShortage, VolumeSource};
+pub use model::withheld::{Withheld, Withholding};
 
 use crate::offer::Offer;
 use indexmap::IndexMap;

@@ -1,5 +1,40 @@
 //! The framework side of the protocol: the [`Scheduler`] trait, its [`Event`]s and its [`Call`]s.
 //!
+//! ```text
+//!     master                                                     scheduler
+//!       | -- subscribed(framework) ---------------------------->  |
+//!       | -- offers([O1: cpus:4 on a1, O2: cpus:2 on a2]) ----->  |
+//!       | <- accept([O1], launch t1), decline([O2], for 5 s) ---  |
+//!       | -- update(t1 is running) ---------------------------->  |
+//!       | <- acknowledge -------------------------------------- deliver
+//! ```
+//!
+//! ```
+//! use apportion::{Accept, Call, Calls, Event, Offer, Role, Scheduler, Task, Time, scheduler};
+//!
+//! /// Launches one task on the first offer.
+//! struct One(Option<Task>);
+//!
+//! impl Scheduler for One {
+//!     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+//!         for offer in offers {
+//!             match self.0.take() {
+//!                 Some(task) => calls.accept(Accept::of(&offer).launch(task)),
+//!                 None => calls.decline(&offer),
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! let offer = |id: &str| Offer::new(id, "f1", Role::default(), "a1", "cpus:4".parse().unwrap());
+//! let mut calls = Calls::new(Time::ZERO);
+//! let mut one = One(Some(Task::new("t1", "cpus:1".parse()?)));
+//! scheduler::deliver(&mut one, Event::Offers(vec![offer("O1"), offer("O2")]), &mut calls);
+//! let kinds: Vec<_> = calls.as_slice().iter().map(|call| call.kind()).collect();
+//! assert_eq!(kinds, ["ACCEPT", "DECLINE"]);
+//! # Ok::<(), apportion::ResourceError>(())
+//! ```
+//!
 //! Events come in and calls go out, as in the Mesos v1 scheduler API. A scheduler holds no connection and reads no
 //! clock, so the same type runs in a test, in a simulation and behind any transport.
 //!

@@ -1,5 +1,61 @@
 //! A discrete-event simulator of a cluster: a master, schedulers and agents in one process and in virtual time.
 //!
+//! ```text
+//!     your schedulers  <--- events ---   master in a   --- messages --->  simulated agents
+//!                      ---- calls --->    Delivery     <--- statuses ---  your executors, if any
+//!                                            ^
+//!                       agenda: timers, ends of tasks, faults, commands that you schedule; time jumps from one to the next
+//! ```
+//!
+//! ```
+//! use apportion::simulation::Cluster;
+//! use apportion::{
+//!     Accept, Agent, Calls, Command, Config, Framework, Offer, Role, Scheduler, Task, TaskState, TaskStatus, Time,
+//! };
+//! use std::time::Duration;
+//!
+//! /// Runs a task of an hour, and again if its agent is lost.
+//! #[derive(Debug, Default)]
+//! struct Hour {
+//!     launched: u32,
+//!     runs: bool,
+//!     finished: bool,
+//! }
+//!
+//! impl Scheduler for Hour {
+//!     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+//!         for offer in offers {
+//!             if self.runs || self.finished {
+//!                 calls.decline(&offer);
+//!                 continue;
+//!             }
+//!             self.launched += 1;
+//!             self.runs = true;
+//!             let task = Task::new(format!("hour.{}", self.launched), "cpus:1".parse().unwrap());
+//!             calls.accept(Accept::of(&offer).launch(task.lasts(Duration::from_secs(3600))));
+//!         }
+//!     }
+//!
+//!     fn update(&mut self, status: TaskStatus, _: &mut Calls) {
+//!         self.finished |= status.state == TaskState::Finished;
+//!         self.runs &= !status.state.is_terminal();
+//!     }
+//! }
+//!
+//! let mut cluster = Cluster::new(Config::default());
+//! for host in ["a1", "a2"] {
+//!     cluster.add_agent(Agent::new(host, "cpus:1;mem:1024".parse()?))?;
+//! }
+//! cluster.add_framework(Framework::new("f1").role(Role::default()), Hour::default())?;
+//! cluster.run_until(Time::from_secs(1800));
+//! cluster.partition(&"a1".into())?; // half an hour before the end of the task, and the master notices
+//! cluster.schedule(Time::from_secs(1875), Command::AgentUnreachable("a1".into()));
+//! cluster.run_until(Time::from_secs(3 * 3600));
+//! let hour = cluster.scheduler(&"f1".into()).unwrap();
+//! assert_eq!((hour.launched, hour.finished), (2, true));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! It is meant for tests, examples and experiments. Virtual time jumps to the next event, so an idle day costs nothing, and
 //! the same input always gives the same run. [`Cluster::run_paced`] calls back before each jump, so that a caller with a
 //! clock can make the same run in real time.

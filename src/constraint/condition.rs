@@ -162,7 +162,7 @@ impl Condition {
         } else {
             location.value(&self.field).map(FieldValue::Text)
         };
-        let of_tasks = self.field.is_of_tasks().then(|| placed.values(&location.hostname, &self.field));
+        let of_tasks = self.field.is_of_tasks().then(|| placed.values(&location.hostname, &self.field, candidate.app));
         of_location
             .into_iter()
             .chain(of_tasks.into_iter().flatten().map(|value| FieldValue::Text(Cow::Borrowed(value))))
@@ -238,7 +238,7 @@ impl Constraint for Condition {
         match &self.operator {
             Operator::Unique => limit::unique(field, value, candidate.app, placed),
             Operator::MaxPer(most) => limit::max_per(field, value, *most, candidate.app, placed),
-            Operator::Exclusive => limit::exclusive(field, value, placed),
+            Operator::Exclusive => limit::exclusive(field, value, candidate.app, placed),
             Operator::Cluster(Some(operand)) => {
                 let remedy = self.remedy();
                 let differs = || RejectReason::Differs { field: field.clone(), value: value.into(), remedy };

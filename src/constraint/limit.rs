@@ -36,9 +36,9 @@ pub(super) fn cluster(field: &Field, value: &str, app: &str, placed: &Placed) ->
     })
 }
 
-/// `EXCLUSIVE`: no task of any app has the value.
-pub(super) fn exclusive(field: &Field, value: &str, placed: &Placed) -> Verdict {
-    let other = placed.first_with(field, value);
+/// `EXCLUSIVE`: no task of any app has the value, but for those of the app itself that are outdated.
+pub(super) fn exclusive(field: &Field, value: &str, app: &str, placed: &Placed) -> Verdict {
+    let other = placed.first_with(field, value, app);
     Verdict::require(other.is_none(), || taken(field, value, other))
 }
 

@@ -24,6 +24,8 @@ pub struct PlacedTask {
     pub labels: Arc<BTreeMap<Text, Text>>,
     /// The fields whose value it holds exclusively: no later task may have the same value (its required `EXCLUSIVE`).
     pub exclusive: Vec<Field>,
+    /// It is of an old version and will be replaced: its own app does not count it, other apps see it until it ends.
+    pub is_outdated: bool,
 }
 
 impl PlacedTask {
@@ -36,7 +38,14 @@ impl PlacedTask {
             image: None,
             labels: Arc::default(),
             exclusive: Vec::new(),
+            is_outdated: false,
         }
+    }
+
+    /// Returns true if an app's conditions see the task: all but the outdated tasks of the app itself.
+    #[must_use]
+    pub fn is_visible_to(&self, app: &str) -> bool {
+        !self.is_outdated || self.app != app
     }
 
     /// Returns the values of a field of tasks: an image has two if it has a tag, with the tag and without.
@@ -65,6 +74,9 @@ fn repository(image: &str) -> &str {
 
 /// The placed tasks in order of placement, indexed by app and by host.
 ///
+/// [Outdated](PlacedTask::is_outdated) tasks count for other apps only: they are no [`siblings`](Placed::siblings) and in
+/// no [`tally`](Placed::tally).
+///
 /// # Complexity
 ///
 /// The tallies of an [indexed](Placed::index_field) field are maintained incrementally; those of any other field are
@@ -92,7 +104,7 @@ pub struct Placed {
     next: Vec<Option<usize>>,
     indexed: Map<Field, FieldIndex>,
     /// By field and value, the tasks that hold the value exclusively.
-    exclusive_holders: Map<Field, Map<Text, Vec<TaskId>>>,
+    exclusive_holders: Map<Field, Map<Text, Vec<usize>>>,
     domains: Map<Field, TopologyDomains>,
 }
 
@@ -100,8 +112,10 @@ pub struct Placed {
 #[derive(Debug, Clone, Default)]
 struct FieldIndex {
     by_app: Map<Text, Tally>,
-    /// By value, the first task of any app.
+    /// By value, the first task of any app that is not outdated.
     first: Map<Text, usize>,
+    /// By value, the outdated tasks.
+    outdated: Map<Text, Vec<usize>>,
 }
 
 /// The topology domains of a field for one app: the values at which its tasks can run.
@@ -129,6 +143,7 @@ impl Placed {
         }
         for (field, domains) in &mut self.domains {
             if domains.app == task.app
+                && !task.is_outdated
                 && let Some(value) = task.location.value(field)
                 && let Some(has_task) = domains.values.get_mut(value.as_ref())
                 && !std::mem::replace(has_task, true)
@@ -139,12 +154,14 @@ impl Placed {
         for field in &task.exclusive {
             if let Some(value) = task.location.value(field) {
                 let holders = self.exclusive_holders.entry(field.clone()).or_default();
-                holders.entry(value.into()).or_default().push(task.id.clone());
+                holders.entry(value.into()).or_default().push(index);
             }
         }
-        match self.by_app.get_mut(&task.app) {
-            Some(tasks) => tasks.push(index),
-            None => drop(self.by_app.insert(task.app.clone(), vec![index])),
+        if !task.is_outdated {
+            match self.by_app.get_mut(&task.app) {
+                Some(tasks) => tasks.push(index),
+                None => drop(self.by_app.insert(task.app.clone(), vec![index])),
+            }
         }
         match self.by_host.get_mut(&task.location.hostname) {
             Some((_, last)) => self.next[std::mem::replace(last, index)] = Some(index),
@@ -171,7 +188,7 @@ impl Placed {
                 (self.next[previous], *last) = (None, previous);
             }
         }
-        if let Some(tasks) = self.by_app.get_mut(&task.app) {
+        if let Some(tasks) = self.by_app.get_mut(&task.app).filter(|_| !task.is_outdated) {
             tasks.pop();
         }
         for (field, field_index) in &mut self.indexed {
@@ -189,6 +206,7 @@ impl Placed {
         }
         for (field, domains) in &mut self.domains {
             if domains.app == task.app
+                && !task.is_outdated
                 && let Some(value) = task.location.value(field)
                 && let Some(has_task) = domains.values.get_mut(value.as_ref())
             {
@@ -246,23 +264,34 @@ impl Placed {
         self.tally(app, field).fewest_of_values()
     }
 
+    /// Returns the first value, as they sort, that has the [fewest](Self::fewest) tasks of the app.
+    pub(crate) fn value_behind(&self, app: &str, field: &Field) -> Option<Text> {
+        let domains = self.domains.get(field).filter(|domains| domains.app == app && domains.empty > 0);
+        match domains {
+            Some(domains) => {
+                domains.values.iter().filter(|(_, has_task)| !**has_task).map(|(value, _)| value.clone()).min()
+            }
+            None => self.tally(app, field).first_with_fewest(),
+        }
+    }
+
     /// Iterates over all tasks in order of placement.
     pub fn iter(&self) -> impl Iterator<Item = &PlacedTask> {
         self.tasks.iter()
     }
 
-    /// Iterates over the tasks of an app in order of placement.
+    /// Iterates over the tasks of an app in order of placement, without the outdated ones.
     pub fn siblings(&self, app: &str) -> impl Iterator<Item = &PlacedTask> {
         self.by_app.get(app).into_iter().flatten().map(|index| &self.tasks[*index])
     }
 
-    /// Returns the number of tasks of an app.
+    /// Returns the number of tasks of an app, without the outdated ones.
     #[must_use]
     pub fn count(&self, app: &str) -> usize {
         self.by_app.get(app).map_or(0, Vec::len)
     }
 
-    /// Iterates over the tasks of all apps on a host in order of placement.
+    /// Iterates over the tasks of all apps on a host in order of placement, outdated ones included.
     pub fn neighbours(&self, hostname: &str) -> impl Iterator<Item = &PlacedTask> {
         let first = self.by_host.get(hostname).map(|(first, _)| *first);
         std::iter::successors(first, |index| self.next[*index]).map(|index| &self.tasks[index])
@@ -285,21 +314,32 @@ impl Placed {
         }
     }
 
-    /// Returns the first task of any app with that value of a field.
+    /// Returns the first task of any app with that value of a field that conditions of `app` see.
     #[must_use]
-    pub fn first_with(&self, field: &Field, value: &str) -> Option<&PlacedTask> {
+    pub fn first_with(&self, field: &Field, value: &str, app: &str) -> Option<&PlacedTask> {
+        let is_visible = |task: &&PlacedTask| task.is_visible_to(app);
         match self.indexed.get(field) {
-            Some(field_index) => field_index.first.get(value).map(|index| &self.tasks[*index]),
-            None => self.tasks.iter().find(|task| task.location.value(field).as_deref() == Some(value)),
+            Some(field_index) => {
+                let outdated = field_index.outdated.get(value).into_iter().flatten();
+                let mut tasks =
+                    field_index.first.get(value).into_iter().chain(outdated).map(|index| &self.tasks[*index]);
+                tasks.find(is_visible)
+            }
+            None => {
+                let mut tasks = self.tasks.iter().filter(is_visible);
+                tasks.find(|task| task.location.value(field).as_deref() == Some(value))
+            }
         }
     }
 
-    /// Returns the field, the value and the task if a task holds a value of this location exclusively.
+    /// Returns the field, the value and the task if a task that conditions of `app` see holds a value of this location
+    /// exclusively.
     #[must_use]
-    pub fn exclusive_holder(&self, location: &Location) -> Option<(&Field, &Text, &TaskId)> {
+    pub fn exclusive_holder(&self, location: &Location, app: &str) -> Option<(&Field, &Text, &TaskId)> {
         self.exclusive_holders.iter().find_map(|(field, values)| {
-            let (value, tasks) = values.get_key_value(location.value(field)?.as_ref())?;
-            Some((field, value, tasks.last()?))
+            let (value, holders) = values.get_key_value(location.value(field)?.as_ref())?;
+            let mut tasks = holders.iter().rev().map(|index| &self.tasks[*index]);
+            Some((field, value, &tasks.find(|task| task.is_visible_to(app))?.id))
         })
     }
 
@@ -308,9 +348,15 @@ impl Placed {
         self.exclusive_holders.values().any(|values| !values.is_empty())
     }
 
-    /// Iterates over the values of a field of tasks, for all tasks on a host.
-    pub(super) fn values<'a>(&'a self, hostname: &str, field: &'a Field) -> impl Iterator<Item = &'a str> {
-        self.neighbours(hostname).flat_map(|task| task.values(field)).flatten()
+    /// Iterates over the values of a field of tasks, for all tasks on a host that conditions of `app` see.
+    pub(super) fn values<'a>(
+        &'a self,
+        hostname: &str,
+        field: &'a Field,
+        app: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        let visible = self.neighbours(hostname).filter(move |task| task.is_visible_to(app));
+        visible.flat_map(|task| task.values(field)).flatten()
     }
 }
 
@@ -318,6 +364,10 @@ impl FieldIndex {
     fn add(&mut self, index: usize, field: &Field, task: &PlacedTask) {
         let value = task.location.value(field);
         let value = value.as_deref();
+        if task.is_outdated {
+            value.into_iter().for_each(|value| self.outdated.entry(value.into()).or_default().push(index));
+            return;
+        }
         if let Some(value) = value.filter(|value| !self.first.contains_key(*value)) {
             self.first.insert(value.into(), index);
         }
@@ -330,6 +380,10 @@ impl FieldIndex {
     /// Undoes the last [`add`](Self::add).
     fn remove_last(&mut self, index: usize, field: &Field, task: &PlacedTask) {
         let value = task.location.value(field).map(Text::from);
+        if task.is_outdated {
+            value.and_then(|value| self.outdated.get_mut(&value)?.pop());
+            return;
+        }
         if let Some(value) = value.as_ref().filter(|value| self.first.get(*value) == Some(&index)) {
             self.first.shift_remove(value);
         }
@@ -368,6 +422,7 @@ mod tests {
             };
             let mut task = PlacedTask::new(["/a", "/b"][i % 5 / 3], format!("t.{i}"), location);
             task.exclusive = if i % 4 == 3 { vec![rack.clone()] } else { Vec::new() };
+            task.is_outdated = i % 7 == 3;
             task
         };
         let mut placed = Placed::new();
@@ -377,8 +432,8 @@ mod tests {
         let snapshot = |placed: &Placed| {
             let of_app = |app| (placed.tally(app, &rack).into_owned(), placed.fewest(app, &rack), placed.count(app));
             let on = |host| placed.neighbours(host).map(|task| task.id.clone()).collect::<Vec<_>>();
-            let holder = placed.exclusive_holder(&task(0).location).map(|(_, _, id)| id.clone());
-            let first = placed.first_with(&rack, "r2").map(|task| task.id.clone());
+            let holder = placed.exclusive_holder(&task(0).location, "/a").map(|(_, _, id)| id.clone());
+            let first = placed.first_with(&rack, "r2", "/a").map(|task| task.id.clone());
             (of_app("/a"), of_app("/b"), on("h0"), on("h1"), holder, first)
         };
         let mut states = Vec::new();
@@ -411,7 +466,7 @@ mod tests {
         assert_eq!(indexed.tally("/a", &rack).count("r1"), 2);
         assert_eq!(indexed.tally("/a", &rack).excess_over(1), 1);
         for value in ["r1", "r2", "r3"] {
-            let id = |placed: &Placed| placed.first_with(&rack, value).map(|task| task.id.clone());
+            let id = |placed: &Placed| placed.first_with(&rack, value, "/a").map(|task| task.id.clone());
             assert_eq!(id(&indexed), id(&plain), "{value}");
         }
     }

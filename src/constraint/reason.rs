@@ -86,7 +86,7 @@ pub enum RejectReason {
         remedy: Option<Remedy>,
     },
     /// One more task would make the distribution too uneven (`GROUP_BY` without a count, `MAX_SKEW`).
-    #[error("{field} {value} has {count}, another has {fewest}")]
+    #[error("{field} {value} has {count}, {} has {fewest}", .behind.as_deref().unwrap_or("another"))]
     Uneven {
         /// The field of the constraint.
         field: Field,
@@ -96,6 +96,8 @@ pub enum RejectReason {
         count: u64,
         /// The number of tasks of the value that has the fewest.
         fewest: u64,
+        /// The first value that has so few; none = the location without the field.
+        behind: Option<Text>,
     },
     /// No alternative of a disjunction holds; one reason for each.
     #[error("{}", Joined(.0, ", and "))]

@@ -1,6 +1,7 @@
 //! Operators that spread tasks evenly over the values of a field: `GROUP_BY`, `MAX_SKEW`.
 
 use super::{Field, Placed, RejectReason, Remedy, Tally, Verdict};
+use crate::text::Text;
 use std::num::NonZeroU64;
 
 /// `GROUP_BY` with a count: divides `instances` over so many values. Each value gets the quotient; the remainder goes
@@ -39,7 +40,9 @@ pub(super) fn group_by(field: &Field, value: &str, groups: NonZeroU64, instances
 pub(super) fn group_evenly(field: &Field, value: &str, tally: &Tally) -> Verdict {
     let count = tally.count(value);
     let fewest = tally.fewest().unwrap_or(0);
-    Verdict::require(count == 0 || count <= fewest, || uneven(field, value, count, fewest))
+    // Tasks without a value are a group too, which has no name.
+    let behind = || tally.first_with_fewest().filter(|behind| tally.count(behind) == fewest);
+    Verdict::require(count == 0 || count <= fewest, || uneven(field, value, (count, fewest), behind()))
 }
 
 /// `MAX_SKEW`: with one more task, the value has at most `most` tasks more than any topology domain.
@@ -47,9 +50,9 @@ pub(super) fn max_skew(field: &Field, value: &str, most: NonZeroU64, app: &str, 
     let count = placed.tally(app, field).count(value);
     let fewest = placed.fewest(app, field).unwrap_or(count);
     let fits = count.saturating_add(1).saturating_sub(fewest) <= most.get();
-    Verdict::require(fits, || uneven(field, value, count, fewest))
+    Verdict::require(fits, || uneven(field, value, (count, fewest), placed.value_behind(app, field)))
 }
 
-fn uneven(field: &Field, value: &str, count: u64, fewest: u64) -> RejectReason {
-    RejectReason::Uneven { field: field.clone(), value: value.into(), count, fewest }
+fn uneven(field: &Field, value: &str, (count, fewest): (u64, u64), behind: Option<Text>) -> RejectReason {
+    RejectReason::Uneven { field: field.clone(), value: value.into(), count, fewest, behind }
 }

@@ -46,6 +46,12 @@ impl Tally {
         self.histogram.iter().find(is_of_value).map(|(count, _)| *count)
     }
 
+    /// Returns the first value, as they sort, of those with the smallest count of any value other than `None`.
+    pub(super) fn first_with_fewest(&self) -> Option<Text> {
+        let fewest = self.fewest_of_values()?;
+        self.iter().filter(|(_, count)| *count == fewest).filter_map(|(value, _)| value).min().cloned()
+    }
+
     /// Returns the sum over all values of the tasks beyond `limit`. O(distinct counts).
     pub(crate) fn excess_over(&self, limit: u64) -> u64 {
         self.histogram.range(limit..).map(|(count, values)| (count - limit) * values).sum()

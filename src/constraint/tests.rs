@@ -159,7 +159,13 @@ fn a_domain_without_tasks_counts_for_the_skew() {
     let (candidate, skew) = (Candidate::new("/a", &location), rule("zone MAX_SKEW 1"));
     assert!(skew.check(&candidate, &placed).is_accept());
     placed.set_domains("/a", &skew.field, ["z1".into(), "z2".into()]);
-    let why = RejectReason::Uneven { field: skew.field.clone(), value: "z1".into(), count: 1, fewest: 0 };
+    let why = RejectReason::Uneven {
+        field: skew.field.clone(),
+        value: "z1".into(),
+        count: 1,
+        fewest: 0,
+        behind: Some("z2".into()),
+    };
     assert_eq!(skew.check(&candidate, &placed), Verdict::Reject(why));
 }
 

@@ -1,9 +1,10 @@
 //! Documents: reads apps and whole problems from JSON, with errors that say where.
 //!
-//! [`problem`] reads a document, [`marathon`] its apps with their [`volume`]s and [`spread`]s, [`grammar`] their
+//! [`problem`] reads a document, [`marathon`] its apps with their [`ports`], [`volume`]s and [`spread`]s, [`grammar`] their
 //! conditions; all of them through a [`reader::Node`], which knows its path. [`syntax`] locates syntax errors.
 
 mod marathon;
+mod ports;
 mod problem;
 mod spread;
 mod syntax;

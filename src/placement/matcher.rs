@@ -15,6 +15,7 @@ mod near_miss;
 mod offer_state;
 mod pairing;
 mod plan_state;
+mod port_holders;
 mod ports;
 mod query;
 mod score;

@@ -2,7 +2,7 @@
 //!
 //! In: [`planner`], [`app`] with its [`ports`], [`volume`], [`spread`], [`strategy`] and [`fitness`], and [`running`]
 //! tasks.
-//! Out: a [`plan`], with a [`barrier`] for each check that fails and a [`near_miss`].
+//! Out: a [`plan`], with a [`barrier`] for each check that fails, what is [`withheld`], and a [`near_miss`].
 
 pub(super) mod app;
 pub(super) mod barrier;
@@ -16,3 +16,4 @@ pub(super) mod spread;
 pub(super) mod strategy;
 pub(super) mod version;
 pub(super) mod volume;
+pub(super) mod withheld;

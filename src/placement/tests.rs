@@ -28,7 +28,7 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
 }
 
 #[test]
-fn tasks_of_an_old_version_count_only_as_load() {
+fn tasks_of_an_old_version_count_only_as_load_for_their_app() {
     let app = json!({"id": "a", "instances": 2, "constraints": [["hostname", "UNIQUE"]],
         "versionInfo": {"lastConfigChangeAt": "2026-08-01T00:00:00Z"}});
     let running = |version: &str| json!([{"app": "a", "task": "a.1", "hostname": "h1", "version": version}]);
@@ -40,6 +40,102 @@ fn tasks_of_an_old_version_count_only_as_load() {
     };
     assert_eq!(launched(&with("2026-07-31T23:59:59Z")), ["o2", "o1"]); // o1 still has the load of the old one
     assert_eq!(launched(&with("2026-08-01T00:00:00Z")), ["o2"]);
+}
+
+#[test]
+fn other_apps_see_tasks_of_an_old_version() {
+    let old = json!({"id": "old", "instances": 0, "labels": {"tier": "db"}, "container": {"docker": {"image": "redis:7"}},
+        "versionInfo": {"lastConfigChangeAt": "2026-08-01T00:00:00Z"}, "placement": {"require": [["rack", "EXCLUSIVE"]]}});
+    let running =
+        json!([{"app": "old", "task": "old.1", "hostname": "h1", "attributes": "rack:r1", "version": "2026-07-01"}]);
+    let offers = [offer("o1", PLENTY, "rack:r1"), offer("o2", PLENTY, "rack:r2")];
+    let with = |old: &Json, other: Json| {
+        launched(&plan(&json!({"apps": [old, other], "running": running, "offers": offers})))
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let mut free = old.clone();
+    free["placement"] = json!({});
+    for beside in
+        [["@app", "IS", "/old"], ["@task", "IS", "old.1"], ["@image", "IS", "redis"], ["@label.tier", "IS", "db"]]
+    {
+        let other = |require: Json| json!({"id": "other", "placement": {"require": [require]}});
+        assert_eq!(with(&free, other(json!(beside))), ["o1"], "{beside:?}");
+        assert_eq!(with(&free, other(json!({"not": beside}))), ["o2"], "{beside:?}");
+        free["instances"] = 1.into();
+        free["placement"] = json!({"require": [{"not": beside}]});
+        assert_eq!(
+            with(&free, json!({"id": "other", "instances": 0})),
+            ["o1"],
+            "its own app does not see it: {beside:?}"
+        );
+        free["instances"] = 0.into();
+        free["placement"] = json!({});
+    }
+    assert_eq!(with(&free, json!({"id": "other", "placement": {"require": [["rack", "EXCLUSIVE"]]}})), ["o2"]);
+    assert_eq!(with(&old, json!({"id": "other"})), ["o2"], "what it holds alone stays its own");
+    let mut again = old;
+    again["instances"] = 1.into();
+    assert_eq!(with(&again, json!({"id": "other", "instances": 0})), ["o1"]);
+}
+
+#[test]
+fn a_port_says_who_has_it() {
+    let app = json!({"id": "web", "instances": 2, "ports": [8080], "requirePorts": true});
+    let detail = |offers: Json, running: Json| {
+        let plan = plan(&json!({"app": app, "running": running, "offers": offers}));
+        plan.unplaced[0].reasons.iter().map(|reason| reason.barrier.to_string()).collect::<Vec<_>>()
+    };
+    let here = |ports: &str| json!([{"id": "o1", "hostname": "h1", "resources": format!("cpus:4;mem:512;{ports}")}]);
+    assert_eq!(detail(here("ports:[8080-8081]"), json!([])), ["8080 needed, which web.1 has"]);
+    let running = json!([{"app": "db", "task": "db.7", "hostname": "h1", "ports": [null, 8080]},
+        {"app": "db", "task": "db.8", "hostname": "h2", "ports": [8080]}]);
+    assert_eq!(detail(here("ports:[1-9]"), running), ["8080 needed, which db.7 has"]);
+    let running = json!([{"app": "db", "task": "db.9", "hostname": "h1", "resources": "ports:[8000-9000]"}]);
+    assert_eq!(detail(here("ports:[1-9]"), running), ["8080 needed, which db.9 has"]);
+    assert_eq!(
+        detail(here("ports:[1-9];ports(eng):[8080-8080]"), json!([])),
+        ["8080 needed, which is reserved for eng"]
+    );
+    assert_eq!(detail(here("ports:[1-9]"), json!([])), ["8080 needed, which is not left"]);
+}
+
+#[test]
+fn amounts_that_the_app_does_not_accept_are_named() {
+    let detail = |app: Json, resources: &str| {
+        let offers = json!([{"id": "o1", "hostname": "h1", "resources": resources}]);
+        let plan = plan(&json!({"app": app, "offers": offers}));
+        plan.unplaced[0].reasons.iter().map(|reason| reason.barrier.to_string()).collect::<Vec<_>>()
+    };
+    let app = json!({"id": "a", "ports": []});
+    assert_eq!(
+        detail(app.clone(), "cpus(eng):4;mem:512"),
+        ["1 needed, 0 left; 4 reserved for eng, which the app does not accept"]
+    );
+    assert_eq!(
+        detail(app, "cpus:0.5;cpus(eng):4;cpus(ops):2;mem:512"),
+        ["1 needed, 0.5 left; 4 reserved for eng and 2 reserved for ops, which the app does not accept"]
+    );
+    assert_eq!(
+        detail(json!({"id": "a", "ports": [], "acceptedResourceRoles": ["eng"]}), "cpus:4;mem(eng):512"),
+        ["1 needed, 0 left; 4 unreserved, which the app does not accept"]
+    );
+    assert_eq!(
+        detail(json!({"id": "a", "ports": [0, 0]}), "cpus:4;mem:512;ports:[1-1];ports(eng):[5-9]"),
+        ["2 dynamic needed, 1 left; 5 reserved for eng, which the app does not accept"]
+    );
+}
+
+#[test]
+fn the_nearest_miss_is_part_of_the_json() {
+    let app = json!({"id": "a", "instances": 3, "constraints": [["rack", "UNIQUE"]]});
+    let waiting =
+        plan(&json!({"app": app, "offers": [offer("o1", PLENTY, "rack:r1"), offer("o2", PLENTY, "rack:r2")]}));
+    let json = serde_json::to_value(&waiting.unplaced[0]).unwrap();
+    assert_eq!(json["near_miss"], json!({"offer": "o1", "text": "one more rack"}));
+    let none = plan(&json!({"app": app, "offers": []}));
+    assert_eq!(serde_json::to_value(&none.unplaced[0]).unwrap().get("near_miss"), None);
 }
 
 #[test]
@@ -68,7 +164,7 @@ fn max_skew_compares_offers_that_meet_the_other_conditions() {
     let skew = json!(["zone", "MAX_SKEW", 1]);
     let all = plan(&json!({"app": app(json!([skew])), "offers": offers}));
     assert_eq!(launched(&all), ["o1"]); // z2 is known, though it has no room
-    assert_eq!(all.unplaced[0].reasons[0].barrier.to_string(), "zone MAX_SKEW 1: zone z1 has 1, another has 0");
+    assert_eq!(all.unplaced[0].reasons[0].barrier.to_string(), "zone MAX_SKEW 1: zone z1 has 1, z2 has 0");
     let met = plan(&json!({"app": app(json!([skew, ["ssd", "EXISTS"]])), "offers": offers}));
     assert_eq!(launched(&met), ["o1", "o1"]);
 }

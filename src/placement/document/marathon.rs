@@ -1,10 +1,9 @@
 //! Reads the JSON of a Marathon app.
 
 use super::reader::{Node, ReadError, TextError};
-use super::{grammar, syntax};
+use super::{grammar, ports, syntax};
 use crate::constraint::Condition;
 use crate::placement::model::app::{App, GpuBehavior};
-use crate::placement::model::ports::{HostPort, PortRequest};
 use crate::placement::model::spread::Spread;
 use crate::placement::model::strategy::Strategy;
 use crate::placement::model::version::Version;
@@ -36,6 +35,9 @@ impl App {
     /// As [`App::from_json`].
     pub fn read(node: Node<'_>) -> Result<Self, ReadError> {
         node.object()?;
+        if let Some(containers) = node.get("containers") {
+            return Err(containers.wrong("an app with one container: pods are not supported"));
+        }
         let id = node.required("id", "the id of the app")?;
         if id.name()?.trim_matches('/').is_empty() {
             return Err(id.wrong("the id of the app"));
@@ -77,7 +79,7 @@ impl App {
         if let Some(changed) = node.get("versionInfo").as_ref().and_then(|info| info.get("lastConfigChangeAt")) {
             app.changed = Some(version(changed)?);
         }
-        app.ports = ports(node, container.as_ref())?;
+        app.ports = ports::read(node, container.as_ref())?;
         placement(node, &mut app)?;
         Ok(app)
     }
@@ -169,104 +171,10 @@ pub(super) fn version(node: Node<'_>) -> Result<Version, ReadError> {
     node.text()?.parse().map_err(|_| node.wrong("a time such as 2026-08-01T12:30:00.000Z"))
 }
 
-/// The network mode of an app.
-#[derive(Clone, Copy, PartialEq)]
-enum Network {
-    Host,
-    Bridge,
-    Container,
-}
-
-fn network(node: Node<'_>, docker: Option<&Node<'_>>) -> Result<Network, ReadError> {
-    const NETWORKS: &str = "networks of one mode: host, container/bridge or container";
-    let Some(networks) = node.get("networks") else {
-        return match docker.and_then(|docker| docker.get("network")) {
-            None => Ok(Network::Host),
-            Some(name) => match name.text()? {
-                "HOST" => Ok(Network::Host),
-                "BRIDGE" => Ok(Network::Bridge),
-                "USER" => Ok(Network::Container),
-                _ => Err(name.wrong("HOST, BRIDGE or USER")),
-            },
-        };
-    };
-    let mut found = None;
-    for item in networks.items(NETWORKS)? {
-        item.object()?;
-        let mode = match item.get("mode") {
-            None => Network::Container,
-            Some(mode) => match mode.text()? {
-                "host" => Network::Host,
-                "container/bridge" => Network::Bridge,
-                "container" => Network::Container,
-                _ => return Err(mode.wrong("host, container/bridge or container")),
-            },
-        };
-        if found.is_some_and(|found| found != mode) {
-            return Err(networks.wrong(NETWORKS));
-        }
-        found = Some(mode);
-    }
-    Ok(found.unwrap_or(Network::Host))
-}
-
-/// Reads the ports of an app: its port definitions on the host network, else its port mappings.
-fn ports(node: Node<'_>, container: Option<&Node<'_>>) -> Result<Vec<PortRequest>, ReadError> {
-    let docker = container.and_then(|container| container.get("docker"));
-    let network = network(node, docker.as_ref())?;
-    if network == Network::Host {
-        return definitions(node);
-    }
-    let unset = if network == Network::Bridge { HostPort::Dynamic } else { HostPort::None };
-    let mappings = container
-        .and_then(|container| container.get("portMappings"))
-        .or_else(|| docker.as_ref().and_then(|docker| docker.get("portMappings")));
-    let Some(mappings) = mappings else { return Ok(vec![PortRequest { host: unset, number: 0, name: None }]) };
-    let mapping = |mapping: Node<'_>| {
-        mapping.object()?;
-        let host = match mapping.get("hostPort").map(port).transpose()? {
-            None => unset,
-            Some(0) => HostPort::Dynamic,
-            Some(number) => HostPort::Fixed(number),
-        };
-        let number = mapping.get("containerPort").map(port).transpose()?.unwrap_or(0);
-        Ok(PortRequest { host, number, name: name(mapping)? })
-    };
-    mappings.items("a list of port mappings")?.map(mapping).collect()
-}
-
-fn definitions(node: Node<'_>) -> Result<Vec<PortRequest>, ReadError> {
-    let binding = node.get("requirePorts").map(|binding| binding.boolean()).transpose()?.unwrap_or(false);
-    let request = |number: u16, name| {
-        let host = if binding && number > 0 { HostPort::Fixed(number) } else { HostPort::Dynamic };
-        PortRequest { host, number, name }
-    };
-    if let Some(definitions) = node.get("portDefinitions") {
-        let definition = |definition: Node<'_>| {
-            definition.object()?;
-            let number = definition.get("port").map(port).transpose()?.unwrap_or(0);
-            Ok(request(number, name(definition)?))
-        };
-        return definitions.items("a list of port definitions")?.map(definition).collect();
-    }
-    match node.get("ports") {
-        Some(ports) => ports.items("a list of ports")?.map(|item| Ok(request(port(item)?, None))).collect(),
-        None => Ok(vec![PortRequest::dynamic()]),
-    }
-}
-
-fn port(node: Node<'_>) -> Result<u16, ReadError> {
-    let number = u16::try_from(node.whole(u16::MAX.into())?);
-    number.map_err(|_| node.wrong("a port"))
-}
-
-fn name(node: Node<'_>) -> Result<Option<Text>, ReadError> {
-    node.get("name").map(|name| name.text().map(Text::new)).transpose()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::placement::model::ports::PortRequest;
     use crate::resources::Scalar;
     use serde_json::json;
 
@@ -280,40 +188,7 @@ mod tests {
             (bare.id.as_str(), bare.instances, bare.cpus, bare.mem),
             ("/a/b", 1, Scalar::units(1), Scalar::units(128))
         );
-        assert_eq!((bare.disk, bare.gpus, bare.ports), (Scalar::ZERO, Scalar::ZERO, vec![PortRequest::dynamic()]));
-    }
-
-    #[test]
-    fn ports_depend_on_the_network() {
-        use HostPort::{Dynamic, Fixed, None as No};
-        let mappings = json!([{"containerPort": 80, "hostPort": 0}, {"containerPort": 81}, {"hostPort": 9000}]);
-        let cases = [
-            (json!({}), vec![(Dynamic, 0)]),
-            (json!({"ports": []}), vec![]),
-            (json!({"ports": [80, 0]}), vec![(Dynamic, 80), (Dynamic, 0)]),
-            (json!({"portDefinitions": [{"port": 80}, {}], "requirePorts": true}), vec![(Fixed(80), 80), (Dynamic, 0)]),
-            (json!({"container": {"portMappings": mappings}}), vec![(Dynamic, 0)]),
-            (json!({"container": {"docker": {"network": "BRIDGE"}}}), vec![(Dynamic, 0)]),
-            (
-                json!({"container": {"docker": {"network": "BRIDGE", "portMappings": mappings}}}),
-                vec![(Dynamic, 80), (Dynamic, 81), (Fixed(9000), 0)],
-            ),
-            (
-                json!({"container": {"portMappings": mappings}, "networks": [{"mode": "container/bridge"}]}),
-                vec![(Dynamic, 80), (Dynamic, 81), (Fixed(9000), 0)],
-            ),
-            (
-                json!({"container": {"portMappings": mappings}, "networks": [{"mode": "container", "name": "x"}]}),
-                vec![(Dynamic, 80), (No, 81), (Fixed(9000), 0)],
-            ),
-            (json!({"container": {"docker": {"network": "USER"}}}), vec![(No, 0)]),
-            (json!({"networks": [{"mode": "host"}], "ports": [7]}), vec![(Dynamic, 7)]),
-        ];
-        for (mut json, expected) in cases {
-            json["id"] = "a".into();
-            let ports = App::from_json(&json).unwrap().ports;
-            assert_eq!(ports.iter().map(|port| (port.host, port.number)).collect::<Vec<_>>(), expected, "{json}");
-        }
+        assert_eq!((bare.disk, bare.gpus, bare.ports), (Scalar::ZERO, Scalar::ZERO, vec![PortRequest::default()]));
     }
 
     #[test]
@@ -322,6 +197,10 @@ mod tests {
             (json!([]), "found [], expected an object"),
             (json!({"id": null}), "id: is not there"),
             (json!({"id": "/"}), "id: found \"/\""),
+            (
+                json!({"containers": [{}]}),
+                "containers: found [{}], expected an app with one container: pods are not supp",
+            ),
             (json!({"cpus": "a lot"}), "cpus: found \"a lot\", expected a number"),
             (json!({"cpus": -1}), "cpus: found -1, expected a number from 0"),
             (json!({"memory": []}), "memory: found []"),

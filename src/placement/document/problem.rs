@@ -128,10 +128,10 @@ fn read_running(node: Node<'_>) -> Result<Running, ReadError> {
     let task = node.required("task", "the id of the task")?.name()?;
     let mut running = Running::new(app, task, read_location(node)?);
     if let Some(ports) = node.get("ports") {
-        // Only checked: the offers lack these ports already.
         for port in ports.items("a list of ports")? {
             if !port.json().is_null() {
-                port.whole(u64::MAX)?;
+                let number = port.whole(u64::MAX)?;
+                running.ports.insert(&std::iter::once(number..=number).collect());
             }
         }
     }

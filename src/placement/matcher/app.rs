@@ -4,6 +4,7 @@ use super::domains::TopologyDomains;
 use super::near_miss::NearestMiss;
 use super::pairing::Pairing;
 use super::plan_state::PlanState;
+use super::port_holders::PortHolders;
 use super::query::{ListedApp, Query};
 use super::selector::Selector;
 use crate::placement::model::barrier::Obstacle;
@@ -66,10 +67,11 @@ pub(super) fn explain(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> Expla
     for field in &query.max_skew {
         TopologyDomains::set(&query, field, state);
     }
+    let holders = PortHolders::new(state);
     let (mut reasons, mut nearest) = (Vec::new(), None::<NearestMiss<'_>>);
     for offer in state.offers() {
         let pairing = Pairing::new(&query, state, offer);
-        let failed = pairing.failed_checks();
+        let failed = pairing.failed_checks(&holders);
         nearest = NearestMiss::of(pairing, &failed, nearest.as_ref()).or(nearest);
         let id = &pairing.slot().offer.id;
         reasons.extend(failed.reported.into_iter().map(|barrier| Obstacle { offer: id.clone(), barrier }));

@@ -105,7 +105,7 @@ impl<'a> NearestMiss<'a> {
             }
             Barrier::ExclusivelyHeld(reason) => self.remedy(reason).then_some(())?,
             Barrier::Maintenance { until, .. } => self.add(WHOLE_COST, Change::NoMaintenance { until: *until }),
-            Barrier::Insufficient { name, needed, left } => {
+            Barrier::Insufficient { name, needed, left, .. } => {
                 let amount = needed.saturating_sub(*left);
                 self.add(part(amount.as_milli(), needed.as_milli()), Change::More { name, amount });
             }
@@ -125,7 +125,7 @@ impl<'a> NearestMiss<'a> {
                 self.add(part(size.as_milli(), shortage.size.as_milli()), Change::Disk { source: shortage.disk, size });
             }
             Barrier::GpusReserved { .. } => self.add(WHOLE_COST, Change::NoGpus),
-            Barrier::Ports(PortShortage::Fixed(number)) => {
+            Barrier::Ports { shortage: PortShortage::Fixed(number), .. } => {
                 let is_new = !self.changes.contains(&Change::Port(*number));
                 let wanted = query.app.ports.iter().filter(|port| port.host == HostPort::Fixed(*number));
                 if wanted.count() > 1 {
@@ -135,7 +135,7 @@ impl<'a> NearestMiss<'a> {
                     self.add(WHOLE_COST, Change::Port(*number));
                 }
             }
-            Barrier::Ports(PortShortage::Dynamic { needed, left }) => {
+            Barrier::Ports { shortage: PortShortage::Dynamic { needed, left }, .. } => {
                 let more = needed.saturating_sub(*left);
                 self.add(part(more as u64, *needed as u64), Change::Ports(more));
             }
@@ -189,7 +189,7 @@ impl<'a> NearestMiss<'a> {
             let mut unmet: Vec<Text> = fails.map(|(_, text)| text.clone()).collect();
             let is_in_wrong_region =
                 query.home_region.zip(location.region.as_ref()).is_some_and(|(home, region)| home != region);
-            if is_in_wrong_region || state.placed.exclusive_holder(&location).is_some() {
+            if is_in_wrong_region || state.placed.exclusive_holder(&location, &query.app.id).is_some() {
                 unmet.push(Text::default());
             }
             unmet

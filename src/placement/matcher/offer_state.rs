@@ -33,13 +33,14 @@ pub(super) struct OfferState {
     pub(super) used: Usage,
 }
 
-/// A change on the host of an offer that takes nothing from the offer itself.
+/// A task of an app that is added to the host of an offer, and takes nothing from the offer itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Transition {
-    /// A task of an app is added to the host.
-    Task { app: AppIx, cpus: Scalar, mem: Scalar },
-    /// Load is added to the host that no constraint sees.
-    Load { cpus: Scalar, mem: Scalar },
+pub(super) struct Transition {
+    pub(super) app: AppIx,
+    /// Its own app does not see it.
+    pub(super) is_outdated: bool,
+    pub(super) cpus: Scalar,
+    pub(super) mem: Scalar,
 }
 
 /// The resources and host ports of a task.
@@ -92,13 +93,12 @@ impl OfferStates {
         &self.all[state.index()]
     }
 
-    /// Returns the state after a change on the host; equal changes of equal states lead to one state.
+    /// Returns the state after a task is added to the host; equal changes of equal states lead to one state.
     pub(super) fn transition(&mut self, from: StateIx, transition: Transition) -> StateIx {
         if let Some(next) = self.transitions.get(&(from, transition)) {
             return *next;
         }
-        let (Transition::Task { cpus, mem, .. } | Transition::Load { cpus, mem }) = transition;
-        let next = self.fork_unique(from, cpus, mem);
+        let next = self.fork_unique(from, transition.cpus, transition.mem);
         self.transitions.insert((from, transition), next);
         next
     }

@@ -3,6 +3,7 @@
 use super::index::OfferIx;
 use super::offer_state::{Allocation, OfferState, Slot};
 use super::plan_state::PlanState;
+use super::port_holders::PortHolders;
 use super::ports::{self, AssignedPorts};
 use super::query::Query;
 use super::volumes;
@@ -11,7 +12,7 @@ use crate::draw::{draw, mix};
 use crate::placement::model::app::GpuBehavior;
 use crate::placement::model::barrier::Barrier;
 use crate::placement::model::fitness::Prospect;
-use crate::placement::model::ports::PortShortage;
+use crate::placement::model::ports::{PortHolder, PortShortage};
 use crate::placement::model::volume::VolumeShortage;
 use crate::resources::{Resource, Resources, Scalar, Served, Shortfall};
 use crate::text::Text;
@@ -103,7 +104,7 @@ impl<'a> Pairing<'a> {
     }
 
     /// Returns every check that fails.
-    pub(super) fn failed_checks(self) -> FailedChecks {
+    pub(super) fn failed_checks(self, holders: &PortHolders<'_>) -> FailedChecks {
         let (query, Rest { left, short, .. }) = (self.query, self.rest());
         let (mut reported, mut implied) = (Vec::new(), Vec::new());
         reported.extend(self.role_mismatch());
@@ -116,13 +117,14 @@ impl<'a> Pairing<'a> {
                 visit_parts(reason, &mut |reason| reported.push(Barrier::Condition { clause: text.clone(), reason }));
             }
         }
-        reported.extend(self.state.exclusive_holder(self.offer).map(Barrier::ExclusivelyHeld));
+        reported.extend(self.state.exclusive_holder(self.offer, query.app).map(Barrier::ExclusivelyHeld));
         reported.extend(self.maintenance());
         for (name, needed) in query.amounts() {
             let available = query.available(&left, name);
             let is_short = available < needed;
             if is_short {
-                reported.push(Barrier::Insufficient { name, needed, left: available });
+                let withheld = query.withheld(&left, name);
+                reported.push(Barrier::Insufficient { name, needed, left: available, withheld });
             }
             if name == "disk" {
                 let volume = self.volumes(&left).err().map(Barrier::Volume);
@@ -133,13 +135,33 @@ impl<'a> Pairing<'a> {
         reported.extend(self.reserved_gpus());
         if let Err(first) = self.ports(&left) {
             let mut all = ports::shortages(&query.app.ports, &query.pools(&left, "ports"));
+            let barrier = |shortage| self.missing_ports(shortage, &left, holders);
             if reported.is_empty() {
-                reported.push(Barrier::Ports(first));
+                reported.push(barrier(first));
                 all.retain(|one| *one != first);
             }
-            implied.extend(all.into_iter().map(Barrier::Ports));
+            implied.extend(all.into_iter().map(barrier));
         }
         FailedChecks { reported, implied }
+    }
+
+    /// Returns the barrier of missing ports, with who has them as far as that is known.
+    fn missing_ports(self, shortage: PortShortage, left: &Resources, holders: &PortHolders<'_>) -> Barrier {
+        match shortage {
+            PortShortage::Fixed(number) => {
+                let port = u64::from(number);
+                let reserved = || {
+                    let mut pools = left.iter().filter(|pool| pool.name() == "ports" && !self.query.accepts(pool));
+                    let role = pools.find(|pool| ports::has_number(pool, port))?.role()?;
+                    Some(PortHolder::Reserved(role.clone()))
+                };
+                let task = holders.task(&self.slot().location.hostname, port);
+                Barrier::Ports { shortage, holder: task.map(PortHolder::Task).or_else(reserved), withheld: Vec::new() }
+            }
+            PortShortage::Dynamic { .. } => {
+                Barrier::Ports { shortage, holder: None, withheld: self.query.withheld(left, "ports") }
+            }
+        }
     }
 
     fn role_mismatch(self) -> Option<Barrier> {

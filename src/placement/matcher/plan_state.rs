@@ -27,6 +27,7 @@ pub(super) struct PlanState<'a> {
     /// The running and the launched tasks, as constraints see them.
     pub(super) placed: Placed,
     pub(super) launches: Vec<Launch>,
+    pub(super) running: &'a [Running],
     slots: Vec<Slot<'a>>,
     table: Table,
     states: OfferStates,
@@ -61,6 +62,7 @@ impl<'a> PlanState<'a> {
             planner,
             placed: Placed::new(),
             launches: Vec::new(),
+            running,
             slots: Vec::with_capacity(offers.len()),
             table: Table::default(),
             states: OfferStates::default(),
@@ -99,9 +101,7 @@ impl<'a> PlanState<'a> {
             if let Some(host) = hosts.get(task.location.hostname.as_str()) {
                 self.add_load(*host, task, AppIx::new(index), app);
             }
-            if !task.is_outdated(app) {
-                self.placed.push(task.placed(app));
-            }
+            self.placed.push(task.placed(app));
         }
     }
 
@@ -115,10 +115,9 @@ impl<'a> PlanState<'a> {
         let is_as_in_app = task.image.is_none() && task.labels.is_none();
         for offer in &self.hosts[host.index()] {
             let slot = &mut self.slots[offer.index()];
-            slot.state = if task.is_outdated(app) {
-                self.states.transition(slot.state, Transition::Load { cpus, mem })
-            } else if is_as_in_app {
-                self.states.transition(slot.state, Transition::Task { app: ix, cpus, mem })
+            slot.state = if is_as_in_app {
+                let is_outdated = task.is_outdated(app);
+                self.states.transition(slot.state, Transition { app: ix, is_outdated, cpus, mem })
             } else {
                 self.states.fork_unique(slot.state, cpus, mem)
             };
@@ -171,8 +170,8 @@ impl<'a> PlanState<'a> {
     }
 
     /// Returns the reason against an offer whose place a task with a required `EXCLUSIVE` holds.
-    pub(super) fn exclusive_holder(&self, offer: OfferIx) -> Option<RejectReason> {
-        let (field, value, task) = self.placed.exclusive_holder(&self.slot(offer).location)?;
+    pub(super) fn exclusive_holder(&self, offer: OfferIx, app: &App) -> Option<RejectReason> {
+        let (field, value, task) = self.placed.exclusive_holder(&self.slot(offer).location, &app.id)?;
         Some(RejectReason::ExclusivelyHeld { field: field.clone(), value: value.clone(), task: task.clone() })
     }
 
@@ -197,7 +196,7 @@ impl<'a> PlanState<'a> {
             slot.state = if *other == offer {
                 next
             } else {
-                let added = Transition::Task { app: query.ix, cpus: app.cpus, mem: app.mem };
+                let added = Transition { app: query.ix, is_outdated: false, cpus: app.cpus, mem: app.mem };
                 self.states.transition(slot.state, added)
             };
         }
@@ -214,6 +213,7 @@ impl<'a> PlanState<'a> {
             image: app.image.clone(),
             labels: Arc::clone(&app.labels),
             exclusive: query.exclusive.clone(),
+            is_outdated: false,
         });
         self.launches.push(Launch {
             offer: slot.offer.id.clone(),

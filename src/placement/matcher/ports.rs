@@ -115,8 +115,16 @@ fn fixed_numbers(wanted: &[PortRequest]) -> SmallVec<[(u64, bool); 4]> {
     fixed
 }
 
+/// Returns true if a resource has a number.
+pub(super) fn has_number(resource: &Resource, number: u64) -> bool {
+    match resource.value() {
+        Value::Ranges(ranges) => has(ranges, number),
+        Value::Scalar(_) | Value::Set(_) => false,
+    }
+}
+
 /// Returns true if a number is in the ranges; O(log ranges).
-fn has(ranges: &Ranges, number: u64) -> bool {
+pub(super) fn has(ranges: &Ranges, number: u64) -> bool {
     let ranges = ranges.as_slice();
     ranges.get(ranges.partition_point(|range| range.end < number)).is_some_and(|range| range.begin <= number)
 }

@@ -8,6 +8,7 @@ use crate::placement::model::planner::Planner;
 use crate::placement::model::ports::PortRequest;
 use crate::placement::model::spread::Spread;
 use crate::placement::model::strategy::Strategy;
+use crate::placement::model::withheld::{Withheld, Withholding};
 use crate::resources::{Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use crate::text::Text;
@@ -138,6 +139,27 @@ impl<'a> Query<'a> {
             sum = sum.checked_add(resource.scalar().unwrap_or_default()).unwrap_or(Scalar::milli(u64::MAX));
         }
         sum
+    }
+
+    /// Returns the amounts of a name that the app does not accept, of disk those of the root disk.
+    pub(super) fn withheld(&self, left: &Resources, name: &str) -> Vec<Withheld> {
+        let no_volume = |resource: &&Resource| resource.kind().is_none_or(|kind| kind.disk.is_none());
+        let others = left.iter().filter(|resource| resource.name() == name && !self.accepts(resource));
+        let mut parts: Vec<Withheld> = Vec::new();
+        for resource in others.filter(no_volume) {
+            let by = match resource.role() {
+                _ if resource.is_revocable() => Withholding::Revocable,
+                _ if resource.is_shared() => Withholding::Shared,
+                Some(role) => Withholding::Reserved(role.clone()),
+                None => Withholding::Unreserved,
+            };
+            let amount = resource.value().count();
+            match parts.iter_mut().find(|part| part.by == by) {
+                Some(part) => part.amount = part.amount.checked_add(amount).unwrap_or(part.amount),
+                None => parts.push(Withheld { amount, by }),
+            }
+        }
+        parts
     }
 
     /// Returns the resources of a name that the app takes, reserved ones first.

@@ -98,7 +98,7 @@ impl<'a> Selector<'a> {
         let has_holders = state.placed.has_exclusive_holder();
         loop {
             let offer = if self.scans { self.scan(state) } else { self.best_head(state) }?;
-            if !has_holders || state.exclusive_holder(offer).is_none() {
+            if !has_holders || state.exclusive_holder(offer, self.query.app).is_none() {
                 return Some(offer);
             }
             self.remove_candidate(offer);
@@ -238,7 +238,7 @@ impl<'a> Selector<'a> {
         if !self.of_anything.is_empty() {
             of_host.weight += self.of_anything.weight(pairing)?;
         }
-        if state.placed.has_exclusive_holder() && state.exclusive_holder(offer).is_some() {
+        if state.placed.has_exclusive_holder() && state.exclusive_holder(offer, self.query.app).is_some() {
             return None;
         }
         if self.scans {

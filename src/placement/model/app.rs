@@ -111,7 +111,7 @@ impl App {
     /// The largest number of instances that is read from JSON.
     pub const MAX_INSTANCES: u64 = 1_000_000;
 
-    /// Creates an app with Marathon's defaults: one instance of 1 cpu and 128 MB, with one dynamic port.
+    /// Creates an app with Marathon's defaults: one instance of 1 cpu and 128 MB, with one dynamic port, named `default`.
     pub fn new(id: impl AsRef<str>) -> Self {
         Self {
             id: full_id(id.as_ref()),
@@ -121,7 +121,7 @@ impl App {
             disk: Scalar::ZERO,
             gpus: Scalar::ZERO,
             ask: Resources::new(),
-            ports: vec![PortRequest::dynamic()],
+            ports: vec![PortRequest::default()],
             volumes: Vec::new(),
             role: None,
             accepted_roles: None,

@@ -1,7 +1,8 @@
 //! [`Barrier`]: a check that keeps a task off an offer.
 
-use super::ports::PortShortage;
+use super::ports::{PortHolder, PortShortage};
 use super::volume::VolumeShortage;
+use super::withheld::{Withheld, WithheldParts};
 use crate::constraint::RejectReason;
 use crate::id::OfferId;
 use crate::resources::{Scalar, Shortfall};
@@ -62,7 +63,7 @@ pub enum Barrier {
         now: Time,
     },
     /// Too little of a resource is left.
-    #[error("{needed} needed, {left} left")]
+    #[error("{needed} needed, {left} left{}", WithheldParts(.withheld))]
     Insufficient {
         /// `cpus`, `mem`, `disk` or `gpus`.
         name: &'static str,
@@ -70,6 +71,8 @@ pub enum Barrier {
         needed: Scalar,
         /// The amount that is left, of the roles that the app accepts.
         left: Scalar,
+        /// The amounts that are left besides, and that the app does not accept.
+        withheld: Vec<Withheld>,
     },
     /// Too little of another resource is left, of the roles that the app accepts.
     #[error("{0}")]
@@ -84,8 +87,15 @@ pub enum Barrier {
         gpus: Scalar,
     },
     /// The ports that the task needs are not left.
-    #[error(transparent)]
-    Ports(PortShortage),
+    #[error("{}{}", MissingPorts(.shortage, .holder), WithheldParts(.withheld))]
+    Ports {
+        /// The ports that are missing.
+        shortage: PortShortage,
+        /// The holder of the port that is missing by number, if it is known.
+        holder: Option<PortHolder>,
+        /// If there are too few ports: those that are left besides, and that the app does not accept.
+        withheld: Vec<Withheld>,
+    },
 }
 
 impl Barrier {
@@ -104,7 +114,7 @@ impl Barrier {
             Self::Short(_) => "resources",
             Self::Volume(_) => "disk",
             Self::GpusReserved { .. } => "scarce",
-            Self::Ports(_) => "ports",
+            Self::Ports { .. } => "ports",
         }
     }
 }
@@ -117,6 +127,17 @@ impl fmt::Display for Roles<'_> {
             write!(f, "{}{role}", if i == 0 { "" } else { " or " })?;
         }
         Ok(())
+    }
+}
+
+struct MissingPorts<'a>(&'a PortShortage, &'a Option<PortHolder>);
+
+impl fmt::Display for MissingPorts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (PortShortage::Fixed(number), Some(holder)) => write!(f, "{number} needed, which {holder}"),
+            (shortage, _) => shortage.fmt(f),
+        }
     }
 }
 

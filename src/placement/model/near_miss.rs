@@ -7,6 +7,8 @@ use crate::resources::{Resource, Scalar};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// The smallest change with which one more task of an app would fit: a change of one offer, or one more agent that is
@@ -139,6 +141,15 @@ impl fmt::Display for Change {
 /// Returns a field in plain words.
 fn named(field: &Field) -> String {
     if *field == Field::Hostname { "host".to_owned() } else { field.to_string().trim_start_matches('@').to_owned() }
+}
+
+impl Serialize for NearMiss {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("NearMiss", 2)?;
+        object.serialize_field("offer", &self.offer)?;
+        object.serialize_field("text", &self.to_string())?;
+        object.end()
+    }
 }
 
 impl fmt::Display for NearMiss {

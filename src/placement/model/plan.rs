@@ -129,8 +129,8 @@ pub struct Unplaced {
     /// Every check that fails, offer by offer, after all launches of the plan. For a group: at the point where the
     /// group was given up, for the app that did not find all its places.
     pub reasons: Vec<Obstacle>,
-    /// The smallest change with which one more instance would fit.
-    #[serde(skip)]
+    /// The smallest change with which one more instance would fit. In JSON: `{"offer": "o1", "text": "one more rack"}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub near_miss: Option<NearMiss>,
     /// The shortage of its group, if it is of a group: then no task of the group is launched.
     #[serde(skip)]

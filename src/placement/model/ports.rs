@@ -1,8 +1,11 @@
 //! [`PortRequest`]: the ports of an app, and the environment variables for the host ports that a task gets.
 
+use crate::id::TaskId;
+use crate::role::Role;
 use crate::text::Text;
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// A port of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,13 @@ pub enum HostPort {
     Dynamic,
     /// No host port: the container port is reached within its network.
     None,
+}
+
+impl Default for PortRequest {
+    /// The one port of an app that says nothing about its ports: any port of the host, named `default` as in Marathon.
+    fn default() -> Self {
+        Self::dynamic().named("default")
+    }
 }
 
 impl PortRequest {
@@ -64,6 +74,25 @@ pub enum PortShortage {
         /// The number of ports that are left for them.
         left: usize,
     },
+}
+
+/// The holder of a host port that another task needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PortHolder {
+    /// A task on the host has it.
+    Task(TaskId),
+    /// It is left, and reserved for a role that the app does not accept.
+    Reserved(Role),
+}
+
+impl fmt::Display for PortHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(task) => write!(f, "{task} has"),
+            Self::Reserved(role) => write!(f, "is reserved for {role}"),
+        }
+    }
 }
 
 /// Returns the environment variables for host and ports, by Marathon's names.

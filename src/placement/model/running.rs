@@ -4,7 +4,7 @@ use super::app::{App, full_id};
 use super::version::Version;
 use crate::constraint::{Location, PlacedTask};
 use crate::id::TaskId;
-use crate::resources::Resources;
+use crate::resources::{Ranges, Resources};
 use crate::text::Text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct Running {
     pub labels: Option<Arc<BTreeMap<Text, Text>>>,
     /// The version of its app that it was launched from; none = the current one.
     pub version: Option<Version>,
+    /// Its host ports; the offers lack them already. They are named to a task that needs one of them.
+    pub ports: Ranges,
 }
 
 impl Running {
@@ -40,7 +42,17 @@ impl Running {
             image: None,
             labels: None,
             version: None,
+            ports: Ranges::default(),
         }
+    }
+
+    /// Returns its host ports: those named, and those among its resources.
+    pub(in crate::placement) fn host_ports(&self) -> Ranges {
+        let mut ports = self.ports.clone();
+        if let Some(resources) = &self.resources {
+            ports.insert(&resources.ranges("ports"));
+        }
+        ports
     }
 
     /// Returns true if the task will be replaced: its version is before the app's last change.
@@ -57,6 +69,7 @@ impl Running {
         task.image = self.image.clone().or_else(|| app?.image.clone());
         task.labels = self.labels.clone().or_else(|| app.map(|app| Arc::clone(&app.labels))).unwrap_or_default();
         task.exclusive = app.map(App::exclusive).unwrap_or_default();
+        task.is_outdated = self.is_outdated(app);
         task
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a condition holds, by the table of operators.
 
-use super::{Matcher, Place, each_condition};
+use super::{Matcher, Place, Task, each_condition};
 use apportion::AttributeValue;
 use apportion::constraint::{Clause, Comparison, Condition, Field, Literal, Operator};
 use apportion::placement::App;
@@ -119,8 +119,9 @@ impl Matcher<'_> {
         }
     }
 
-    fn seen(&self, field: &Field, place: &Place) -> Vec<Seen> {
-        let there = || self.tasks.iter().filter(|task| task.place.hostname == place.hostname);
+    fn seen(&self, app: &App, field: &Field, place: &Place) -> Vec<Seen> {
+        let on_host = |task: &&Task| task.place.hostname == place.hostname && task.is_seen_by(app);
+        let there = || self.tasks.iter().filter(on_host);
         match field {
             Field::Attribute(name) => place.attribute(name).cloned().map(Seen::Attribute).into_iter().collect(),
             Field::App => there().map(|task| Seen::Text(task.app.clone())).collect(),
@@ -135,7 +136,7 @@ impl Matcher<'_> {
 
     fn condition(&self, app: &App, condition: &Condition, index: usize) -> Result<(), &'static str> {
         let (place, field) = (&self.offers[index].1, &condition.field);
-        let seen = self.seen(field, place);
+        let seen = self.seen(app, field, place);
         let any = |test: &dyn Fn(&Seen) -> bool| seen.iter().any(test);
         // Those that hold where there is no value come first.
         let holds = match &condition.operator {
@@ -175,7 +176,10 @@ impl Matcher<'_> {
                 let fewest = known.iter().map(|value| count(value)).min().unwrap_or_else(|| count(v));
                 (count(v) + 1).saturating_sub(fewest) <= most.get()
             }
-            Operator::Exclusive => !self.tasks.iter().any(|task| task.place.text(field).as_deref() == Some(v)),
+            Operator::Exclusive => {
+                let mut others = self.tasks.iter().filter(|task| task.is_seen_by(app));
+                !others.any(|task| task.place.text(field).as_deref() == Some(v))
+            }
             Operator::Is(wanted) => any(&|seen| equals(wanted, &seen.text())),
             Operator::Like(pattern) => any(&|seen| pattern.matches(&seen.text())),
             Operator::In(list) => any(&|seen| list.iter().any(|wanted| equals(wanted, &seen.text()))),

@@ -48,6 +48,14 @@ struct Task {
     image: Option<String>,
     labels: BTreeMap<String, String>,
     keeps: Vec<Field>,
+    /// To be replaced: its own app does not see it.
+    is_old: bool,
+}
+
+impl Task {
+    fn is_seen_by(&self, app: &App) -> bool {
+        !(self.is_old && self.app == app.id.as_str())
+    }
 }
 
 #[derive(Debug)]
@@ -111,7 +119,7 @@ fn place(offer: &Offer) -> Place {
 }
 
 impl Matcher<'_> {
-    /// A task that runs already: it counts for its host, and unless it is to be replaced among the tasks.
+    /// A task that runs already.
     fn runs(&mut self, task: &Running, app: Option<&App>) {
         let place = Place {
             hostname: task.location.hostname.to_string(),
@@ -126,18 +134,17 @@ impl Matcher<'_> {
         };
         self.uses(&place.hostname, amounts.0.as_f64(), amounts.1.as_f64());
         let is_old = task.version.zip(app.and_then(|app| app.changed)).is_some_and(|(version, since)| version < since);
-        if !is_old {
-            let image = task.image.as_ref().or_else(|| app.and_then(|app| app.image.as_ref()));
-            let labels = task.labels.as_ref().or_else(|| app.map(|app| &app.labels));
-            self.tasks.push(Task {
-                app: task.app.to_string(),
-                id: task.task.to_string(),
-                place,
-                image: image.map(ToString::to_string),
-                labels: labels.into_iter().flat_map(|all| all.iter()).map(text_pair).collect(),
-                keeps: app.map(exclusive).unwrap_or_default(),
-            });
-        }
+        let image = task.image.as_ref().or_else(|| app.and_then(|app| app.image.as_ref()));
+        let labels = task.labels.as_ref().or_else(|| app.map(|app| &app.labels));
+        self.tasks.push(Task {
+            app: task.app.to_string(),
+            id: task.task.to_string(),
+            place,
+            image: image.map(ToString::to_string),
+            labels: labels.into_iter().flat_map(|all| all.iter()).map(text_pair).collect(),
+            keeps: app.map(exclusive).unwrap_or_default(),
+            is_old,
+        });
     }
 
     fn uses(&mut self, hostname: &str, cpus: f64, mem: f64) {
@@ -145,9 +152,9 @@ impl Matcher<'_> {
         *used = (used.0 + cpus, used.1 + mem, used.2 + 1.0);
     }
 
-    /// The tasks of an app.
+    /// The tasks of an app, but for those that are to be replaced.
     fn own<'s>(&'s self, app: &'s App) -> impl Iterator<Item = &'s Task> {
-        self.tasks.iter().filter(|task| task.app == app.id.as_str())
+        self.tasks.iter().filter(|task| task.app == app.id.as_str() && !task.is_old)
     }
 
     /// How many tasks of the app have that value; none is a value too.
@@ -263,7 +270,7 @@ impl Matcher<'_> {
                 let value = task.place.text(field);
                 value.is_some() && value == place.text(field)
             };
-            task.keeps.iter().any(same)
+            task.is_seen_by(app) && task.keeps.iter().any(same)
         };
         if self.tasks.iter().any(kept) {
             failing.insert("constraint");
@@ -349,6 +356,7 @@ impl Matcher<'_> {
             image: app.image.as_ref().map(ToString::to_string),
             labels: app.labels.iter().map(text_pair).collect(),
             keeps: exclusive(app),
+            is_old: false,
         });
         (offer.id.to_string(), app.id.to_string(), id, taken, ports)
     }
