@@ -136,6 +136,28 @@ impl<A: Allocator> Master<A> {
             || !self.executors.of_framework(id).is_empty()
     }
 
+    /// Returns whether a framework of that id was removed, as long as [the master remembers](crate::Remembered::frameworks).
+    ///
+    /// Mesos refuses it a new subscription. [`Command::AddFramework`](crate::Command::AddFramework) and
+    /// [`Call::Subscribe`](crate::Call::Subscribe) do not: a transport that wants to, asks here first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::{Call, Command, Config, Framework, Master, Role, Time};
+    ///
+    /// let mut master = Master::new(Config::default());
+    /// master.handle(Time::ZERO, Command::AddFramework(Framework::new("f1").role(Role::default())))?;
+    /// assert!(!master.has_removed(&"f1".into()));
+    /// master.handle(Time::ZERO, Command::Call("f1".into(), Call::Teardown))?;
+    /// assert!(master.has_removed(&"f1".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_removed(&self, id: &FrameworkId) -> bool {
+        self.removed.contains(id)
+    }
+
     pub(super) fn add_framework(&mut self, framework: Framework) -> Result<(), CommandError> {
         let id = framework.id.clone();
         self.insert_framework(framework, false)?;

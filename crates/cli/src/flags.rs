@@ -1,0 +1,127 @@
+//! Where flags come from: the command line, the environment, a file; and Mesos' ways of writing them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+/// The prefix of variables of the environment that are flags.
+const PREFIX: &str = "APPORTION_";
+
+/// The switches and the flags that a subcommand has, with `-` in their names.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) switches: BTreeSet<String>,
+    pub(crate) valued: BTreeSet<String>,
+}
+
+impl Known {
+    fn has(&self, name: &str) -> bool {
+        self.switches.contains(name) || self.valued.contains(name)
+    }
+
+    /// Returns a flag as it stands on a command line.
+    fn argument(&self, name: &str, value: &str) -> OsString {
+        let name = dashed(name);
+        let value = match value {
+            "" | "1" if self.switches.contains(&name) => "true",
+            "0" if self.switches.contains(&name) => "false",
+            value => value,
+        };
+        format!("--{name}={value}").into()
+    }
+}
+
+/// Returns an argument with `-` for each `_` in the name of a flag, and `--no-NAME` of a switch as `--NAME=false`.
+pub(crate) fn normal(argument: OsString, known: &Known) -> OsString {
+    let Some(flag) = argument.to_str().and_then(|text| text.strip_prefix("--")) else { return argument };
+    match flag.split_once('=') {
+        Some((name, value)) => known.argument(name, value),
+        None => {
+            let name = dashed(flag);
+            match name.strip_prefix("no-").filter(|switch| known.switches.contains(*switch)) {
+                Some(switch) => known.argument(switch, "0"),
+                None => format!("--{name}").into(),
+            }
+        }
+    }
+}
+
+/// Returns the flags of the environment: `APPORTION_PORT` is `--port`. A variable that is no flag of this subcommand may be one of
+/// another.
+pub(crate) fn of_environment(variables: impl Iterator<Item = (String, String)>, known: &Known) -> Vec<OsString> {
+    let flags = variables.filter_map(|(name, value)| {
+        let name = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+        known.has(&dashed(&name)).then_some((name, value))
+    });
+    let mut flags: Vec<(String, String)> = flags.collect();
+    flags.sort_unstable();
+    flags.into_iter().map(|(name, value)| known.argument(&name, &value)).collect()
+}
+
+/// Returns the flags of a file: a line for each, `NAME=VALUE`; `#` begins a line for people.
+pub(crate) fn of_file(text: &str, known: &Known) -> Vec<OsString> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let flag = |line: &str| {
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        known.argument(name.trim().trim_start_matches("--"), value.trim())
+    };
+    lines.map(flag).collect()
+}
+
+/// Returns the value of `--config`, if it is given.
+pub(crate) fn config(arguments: &[OsString]) -> Option<&str> {
+    let mut arguments = arguments.iter().map(|argument| argument.to_str().unwrap_or_default());
+    let mut found = None;
+    while let Some(argument) = arguments.next() {
+        if argument == "--config" {
+            found = arguments.next();
+        } else if let Some(value) = argument.strip_prefix("--config=") {
+            found = Some(value);
+        }
+    }
+    found
+}
+
+fn dashed(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> Known {
+        Known {
+            switches: ["hostname-lookup".to_owned()].into(),
+            valued: ["work-dir".to_owned(), "port".to_owned()].into(),
+        }
+    }
+
+    #[test]
+    fn names_may_have_underscores_and_switches_values() {
+        for (given, expected) in [
+            ("--work_dir=/a_b", "--work-dir=/a_b"),
+            ("--work_dir", "--work-dir"),
+            ("a_b", "a_b"),
+            ("--no-hostname_lookup", "--hostname-lookup=false"),
+            ("--hostname_lookup=0", "--hostname-lookup=false"),
+            ("--hostname-lookup=true", "--hostname-lookup=true"),
+            ("--hostname_lookup", "--hostname-lookup"),
+            ("--no-such", "--no-such"),
+            ("--hostname-lookup=maybe", "--hostname-lookup=maybe"),
+        ] {
+            assert_eq!(normal(given.into(), &known()), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_environment_and_a_file_have_flags() {
+        let variables =
+            [("APPORTION_PORT", "1"), ("APPORTION_HOSTNAME_LOOKUP", "0"), ("PORT", "2"), ("APPORTION_X", "3")];
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(of_environment(variables, &known()), ["--hostname-lookup=false", "--port=1"]);
+        let file = "# of the master\nport = 5051\n\nhostname_lookup\nwork-dir=/a=b\nwrong=1\n";
+        assert_eq!(of_file(file, &known()), ["--port=5051", "--hostname-lookup=true", "--work-dir=/a=b", "--wrong=1"]);
+        assert_eq!(config(&["--config".into(), "a".into(), "--config=b".into()]), Some("b"));
+        assert_eq!(config(&["--port".into()]), None);
+    }
+}

@@ -1,0 +1,40 @@
+//! Whole answers, as values.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+
+/// An answer whose body is complete.
+pub(crate) type Answer = Box<Response<Bytes>>;
+
+/// An answer for people, such as the reason of a refusal.
+pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Answer {
+    typed(status, "text/plain; charset=utf-8", text.into())
+}
+
+/// The answer 400.
+pub(crate) fn bad_request(reason: impl Into<String>) -> Answer {
+    text(StatusCode::BAD_REQUEST, reason)
+}
+
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut answer = Box::new(Response::new(Bytes::new()));
+    *answer.status_mut() = status;
+    answer
+}
+
+/// The answer 405.
+pub(crate) fn only(method: &'static str) -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, format!("expected the method {method}"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
+    answer
+}
+
+/// An answer with a body of that media type.
+pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Box::new(Response::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}

@@ -1,0 +1,93 @@
+//! [`Endpoint`]: what a path names.
+
+/// An endpoint of the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// `/api/v1/scheduler`
+    Scheduler,
+    /// `/health`
+    Health,
+    /// `/version`
+    Version,
+    /// `/redirect`
+    Redirect,
+    /// `/flags`
+    Flags,
+    /// `/`
+    Root,
+}
+
+const KNOWN: [(&str, Endpoint); 5] = [
+    ("api/v1/scheduler", Endpoint::Scheduler),
+    ("flags", Endpoint::Flags),
+    ("health", Endpoint::Health),
+    ("redirect", Endpoint::Redirect),
+    ("version", Endpoint::Version),
+];
+
+impl Endpoint {
+    /// Returns the endpoint of the longest known path that the path begins with. With or without `master` in front, `.json` behind
+    /// a segment, or a slash at the end, it is the same.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        let decoded = percent_decoded(path);
+        let segments = decoded.split('/').filter(|segment| !segment.is_empty());
+        let mut segments: Vec<&str> =
+            segments.map(|segment| segment.strip_suffix(".json").unwrap_or(segment)).collect();
+        if segments.first() == Some(&"master") {
+            segments.remove(0);
+        }
+        if segments.is_empty() {
+            return Some(Self::Root);
+        }
+        (1..=segments.len()).rev().find_map(|length| {
+            let path = segments[..length].join("/");
+            KNOWN.iter().find(|(known, _)| *known == path).map(|(_, endpoint)| *endpoint)
+        })
+    }
+}
+
+/// Returns a path with `%2F` and its like decoded; what is no such code stays as it is.
+fn percent_decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.first_chunk::<2>().and_then(|digits| str::from_utf8(digits).ok());
+        match code.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_the_endpoint_of_its_longest_known_beginning() {
+        for (path, expected) in [
+            ("/api/v1/scheduler", Some(Endpoint::Scheduler)),
+            ("/master/api/v1/scheduler/", Some(Endpoint::Scheduler)),
+            ("/api/v1/scheduler/anything", Some(Endpoint::Scheduler)),
+            ("/%6Daster/api%2Fv1/scheduler", Some(Endpoint::Scheduler)),
+            ("/master/version.json", Some(Endpoint::Version)),
+            ("/master/flags/", Some(Endpoint::Flags)),
+            ("/versions", None),
+            ("/api/v1", None),
+            ("/", Some(Endpoint::Root)),
+            ("/master", Some(Endpoint::Root)),
+            ("/api", None),
+            ("/api/v2", None),
+            ("/%zz", None),
+        ] {
+            assert_eq!(Endpoint::of(path), expected, "{path}");
+        }
+    }
+}

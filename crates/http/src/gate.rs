@@ -1,0 +1,62 @@
+//! [`Gate`]: what is known of frameworks where their calls come in, before the master sees these.
+
+use crate::leadership::Leadership;
+use crate::settings::Settings;
+use apportion::{Framework, FrameworkId, Uuid};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The settings, who leads, and the sessions of all registered frameworks, shared by the connections and the master.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) settings: Settings,
+    leadership: RwLock<Leadership>,
+    sessions: RwLock<BTreeMap<FrameworkId, Session>>,
+}
+
+/// A registered framework.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// The framework as it subscribed or was updated last.
+    pub(crate) framework: Arc<Framework>,
+    /// The id of its open stream; none while it is disconnected.
+    pub(crate) stream: Option<Uuid>,
+}
+
+impl Gate {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, leadership: RwLock::new(Leadership::Leading), sessions: RwLock::new(BTreeMap::new()) }
+    }
+
+    pub(crate) fn leadership(&self) -> Leadership {
+        self.leadership.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_leadership(&self, leadership: Leadership) {
+        *self.leadership.write().unwrap_or_else(PoisonError::into_inner) = leadership;
+    }
+
+    /// Returns the session of a framework, if it is registered.
+    pub(crate) fn session(&self, framework: &FrameworkId) -> Option<Session> {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).get(framework).cloned()
+    }
+
+    /// Notes a framework that has subscribed or changed.
+    pub(crate) fn set_session(&self, session: Session) {
+        let id = session.framework.id.clone();
+        self.sessions.write().unwrap_or_else(PoisonError::into_inner).insert(id, session);
+    }
+
+    /// Notes that the stream of a framework has ended.
+    pub(crate) fn end_stream(&self, framework: &FrameworkId) {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = sessions.get_mut(framework) {
+            session.stream = None;
+        }
+    }
+
+    /// Notes that a framework was removed.
+    pub(crate) fn remove(&self, framework: &FrameworkId) {
+        self.sessions.write().unwrap_or_else(PoisonError::into_inner).remove(framework);
+    }
+}

@@ -1,0 +1,38 @@
+//! The Mesos v1 API over HTTP: a master that frameworks connect to.
+//!
+//! The [library](apportion) decides and does no I/O; this package gives it sockets and a clock. A [`Server`] is a master whose
+//! scheduler API is that of Mesos 1.11, in JSON and in protobuf, so that clients written for Mesos connect to it unchanged.
+//! Its agents live in the same program, behind [`Agents`].
+//!
+//! What comes in takes this way. The checks before the master, in Mesos' order, are pure functions of a request:
+//!
+//! ```text
+//!   socket ── hyper ── checks ── 4xx, 3xx or 202 at once
+//!                        │ call                    one task owns the master
+//!                        └────────────► Leader ──► Delivery (Master)
+//!   socket ◄── hyper ◄── stream ◄──────────┘  └──► Agents
+//! ```
+//!
+//! [`protobuf`] is the binary encoding of all messages.
+
+mod agents;
+mod answer;
+mod authentication;
+mod encoding;
+mod endpoint;
+mod gate;
+mod leader;
+mod leadership;
+pub mod protobuf;
+mod scheduler_api;
+mod server;
+mod service;
+mod settings;
+mod stream;
+
+pub use agents::{Agents, NoAgents};
+pub use authentication::{Authentication, CredentialsError, Realm};
+pub use encoding::Encoding;
+pub use leadership::Leadership;
+pub use server::{Server, ServerError};
+pub use settings::Settings;

@@ -1,0 +1,207 @@
+//! [`Server`]: the sockets, the clock and the tasks.
+
+use crate::agents::Agents;
+use crate::gate::Gate;
+use crate::leader::{Input, Leader};
+use crate::leadership::Leadership;
+use crate::service::{MAX_HEAD, Service};
+use crate::settings::Settings;
+use crate::stream::Signal;
+use apportion::{Command, CommandError, Master, Time};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// The calls that wait for the master; their senders wait for room.
+const MAX_INPUTS: usize = 1024;
+
+/// A master that frameworks connect to.
+///
+/// The master runs in one task, which owns it; connections run in a task each. A clone is another handle of the same server.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::{Agent, Command};
+/// use apportion_http::{NoAgents, Server, Settings};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::{TcpListener, TcpStream};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let server = Server::start(Settings::default(), NoAgents);
+/// server.command(Command::AddAgent(Agent::new("a1", "cpus:4;mem:1024".parse()?).into())).await?;
+/// assert_eq!(server.query(|master| master.agents().count()).await?, 1);
+///
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// tokio::spawn(server.serve(listener));
+///
+/// let mut client = TcpStream::connect(address).await?;
+/// client.write_all(b"GET /version HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").await?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.ends_with(r#"{"version":"1.11.0"}"#), "{answer}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Server {
+    service: Arc<Service>,
+}
+
+/// The reason why the master does not answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The master has rejected a command.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The task of the master has ended: the runtime shuts down.
+    #[error("the master has ended")]
+    Ended,
+}
+
+impl Server {
+    /// Starts a master in a task of the runtime that this is called in. It ends with the last handle.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn start(settings: Settings, agents: impl Agents) -> Self {
+        let gate = Arc::new(Gate::new(settings));
+        let (inputs, received) = mpsc::channel(MAX_INPUTS);
+        let (signals, signalled) = mpsc::unbounded_channel();
+        let leader = Leader::new(gate.clone(), Box::new(agents), signals, unix_time());
+        tokio::spawn(lead(leader, received, signalled));
+        Self { service: Arc::new(Service { gate, inputs }) }
+    }
+
+    /// Tells the server who leads. In the beginning it does itself.
+    pub fn set_leadership(&self, leadership: Leadership) {
+        self.service.gate.set_leadership(leadership);
+    }
+
+    /// Has the master handle a command, now.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] when the master rejects it, or has ended.
+    pub async fn command(&self, command: Command) -> Result<(), ServerError> {
+        let (reply, replied) = oneshot::channel();
+        let input = Input::Command { command: Box::new(command), reply };
+        self.service.inputs.send(input).await.map_err(|_| ServerError::Ended)?;
+        Ok(replied.await.map_err(|_| ServerError::Ended)??)
+    }
+
+    /// Asks the master something. It waits for the answer with everything else, so the question should be short.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Ended`] when the master has ended.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Master) -> T + Send + 'static,
+    ) -> Result<T, ServerError> {
+        let (reply, replied) = oneshot::channel();
+        let query = Box::new(move |master: &Master| drop(reply.send(question(master))));
+        self.service.inputs.send(Input::Query(query)).await.map_err(|_| ServerError::Ended)?;
+        replied.await.map_err(|_| ServerError::Ended)
+    }
+
+    /// Accepts connections. It never ends: when the future is dropped, all its connections are closed.
+    pub fn serve(&self, listener: TcpListener) -> impl Future<Output = Infallible> + Send + 'static {
+        let service = self.service.clone();
+        async move {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => match accepted {
+                        Ok((socket, _)) => drop(connections.spawn(connection(socket, service.clone()))),
+                        Err(error) => {
+                            tracing::warn!(%error, "a connection cannot be accepted");
+                            sleep(Duration::from_millis(100)).await; // as when too many files are open
+                        }
+                    },
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Returns the time since 1970.
+#[expect(clippy::disallowed_types, reason = "the clock is read here, once, for the times that people see")]
+fn unix_time() -> Duration {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
+
+/// Serves a connection until it ends or is cut.
+async fn connection(socket: TcpStream, service: Arc<Service>) {
+    // Answers are written whole: waiting for more only delays them.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "a connection broke off at once");
+        return;
+    }
+    let cut = Arc::new(Notify::new());
+    let idle_timeout = service.gate.settings.idle_timeout;
+    let answer = |request: Request<Incoming>| {
+        let (service, cut) = (service.clone(), cut.clone());
+        async move { Ok::<_, Infallible>(service.answer(request, cut).await) }
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_timeout)
+        .max_buf_size(2 * MAX_HEAD) // beyond it hyper itself answers 431
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(socket), service_fn(answer));
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke off");
+        },
+        () = cut.notified() => {}
+    }
+}
+
+/// The task of the master: the only one that touches it.
+async fn lead(mut leader: Leader, mut inputs: mpsc::Receiver<Input>, mut signals: mpsc::UnboundedReceiver<Signal>) {
+    const BATCH: usize = 64;
+    let start = Instant::now();
+    let mut received = Vec::with_capacity(BATCH);
+    loop {
+        let wake = leader.poll_timeout().map(|at| start + at.since(Time::ZERO));
+        let timer = async {
+            match wake {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut signal = None;
+        tokio::select! {
+            number = inputs.recv_many(&mut received, BATCH) => if number == 0 {
+                return; // the last handle has gone
+            },
+            told = signals.recv() => signal = told,
+            () = timer => {}
+        }
+        let now = Time::ZERO + start.elapsed();
+        leader.advance(now);
+        if let Some(signal) = signal {
+            leader.handle_signal(now, signal);
+        }
+        for input in received.drain(..) {
+            leader.handle(now, input);
+        }
+        leader.flush(now);
+    }
+}

@@ -1,0 +1,191 @@
+//! [`Service`]: from a request to its answer.
+
+use crate::answer::{Answer, bad_request, empty, only, text, typed};
+use crate::authentication::Realm;
+use crate::endpoint::Endpoint;
+use crate::gate::Gate;
+use crate::leader::Input;
+use crate::leadership::{Leadership, redirect};
+use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
+use crate::settings::Settings;
+use crate::stream::Stream;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Either, Full};
+use hyper::body::Incoming;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The body of an answer: whole, or a stream.
+pub(crate) type Body = Either<Full<Bytes>, Stream>;
+
+/// The largest head of a request in bytes.
+pub(crate) const MAX_HEAD: usize = 64 << 10;
+
+/// The time in which the rest of a body that is too large has to come, so that its sender reads the answer.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// Answers requests, with the help of the leader's task.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) inputs: mpsc::Sender<Input>,
+}
+
+impl Service {
+    /// Answers a request of a connection that `cut` cuts.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, cut: Arc<Notify>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if head_length(&parts) > MAX_HEAD {
+            let refusal =
+                text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, format!("a head of more than {MAX_HEAD} bytes"));
+            return (*refusal).map(|body| Either::Left(Full::new(body)));
+        }
+        let answer = match read(body, &parts.headers, self.gate.settings.max_request_body).await {
+            Ok(body) => self.answer_whole(&Request::from_parts(parts, body), cut).await,
+            Err(refusal) => Err(refusal),
+        };
+        answer.unwrap_or_else(|refusal| (*refusal).map(|body| Either::Left(Full::new(body))))
+    }
+
+    /// Answers a request that has come whole. What is not a stream is an `Err`, be it a refusal or not.
+    async fn answer_whole(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
+        let Some(endpoint) = Endpoint::of(request.uri().path()) else {
+            return Err(text(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path())));
+        };
+        if endpoint == Endpoint::Scheduler {
+            return self.scheduler(request, cut).await;
+        }
+        Err(self.open_endpoint(endpoint, request).unwrap_or_else(|refusal| refusal))
+    }
+
+    async fn scheduler(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
+        let (reply, replied) = oneshot::channel();
+        let (input, encoding) = match scheduler_api::check(&self.gate, request)? {
+            Passed::Call(id, stream, call) => {
+                self.send(Input::Call { id, stream, call }).await?;
+                return Err(queued());
+            }
+            Passed::Update(id, framework) => return Err(self.update(id, framework).await?),
+            Passed::Subscribe(framework, encoding) => (Input::Subscribe { framework, encoding, cut, reply }, encoding),
+            Passed::Refused(reason, encoding) => (Input::Refuse { reason, encoding, reply }, encoding),
+        };
+        self.send(input).await?;
+        let stream = replied.await.map_err(|_| ending())?;
+        let id = HeaderValue::from_str(&stream.id.to_string()).expect("a UUID is ASCII");
+        let mut answer = Response::new(Either::Right(stream));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
+        answer.headers_mut().insert(STREAM_ID, id);
+        Ok(answer)
+    }
+
+    async fn update(&self, id: apportion::FrameworkId, framework: Box<apportion::Framework>) -> Result<Answer, Answer> {
+        let (reply, replied) = oneshot::channel();
+        self.send(Input::Update { id, framework, reply }).await?;
+        match replied.await.map_err(|_| ending())? {
+            Ok(()) => Ok(empty(StatusCode::OK)),
+            Err(error) => Err(bad_request(error.to_string())),
+        }
+    }
+
+    async fn send(&self, input: Input) -> Result<(), Answer> {
+        self.inputs.send(input).await.map_err(|_| ending())
+    }
+
+    /// Answers at endpoints that say something of this master itself, whether it leads or not.
+    fn open_endpoint(&self, endpoint: Endpoint, request: &Request<Bytes>) -> Result<Answer, Answer> {
+        let settings = &self.gate.settings;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(only("GET"));
+        }
+        match endpoint {
+            Endpoint::Health => Ok(empty(StatusCode::OK)),
+            Endpoint::Root => Ok(text(StatusCode::OK, format!("the master {} of apportion", settings.pid()))),
+            Endpoint::Version => Ok(json_text(&json!({ "version": Settings::VERSION }))),
+            Endpoint::Flags => {
+                settings.authentication.check(Realm::ReadOnly, request.headers())?;
+                let flags: serde_json::Map<_, _> =
+                    settings.flags.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+                Ok(json_text(&json!({ "flags": flags })))
+            }
+            Endpoint::Redirect => match self.gate.leadership() {
+                Leadership::Standby(None) => Err(text(StatusCode::SERVICE_UNAVAILABLE, "no leading master is known")),
+                Leadership::Standby(Some(leader)) => Ok(redirect(&leader, &http::Uri::from_static("/"))),
+                Leadership::Leading | Leadership::Recovering => {
+                    let this = format!("{}:{}", settings.hostname, settings.port);
+                    Ok(redirect(&this, &http::Uri::from_static("/")))
+                }
+            },
+            Endpoint::Scheduler => Err(text(StatusCode::NOT_FOUND, "not here")),
+        }
+    }
+}
+
+/// Returns JSON for people and programs of v0.
+fn json_text(json: &serde_json::Value) -> Answer {
+    typed(StatusCode::OK, "application/json", json.to_string())
+}
+
+/// The answer while the master shuts down.
+fn ending() -> Answer {
+    text(StatusCode::SERVICE_UNAVAILABLE, "the master shuts down")
+}
+
+/// Returns about how long a head was on the wire.
+fn head_length(parts: &http::request::Parts) -> usize {
+    let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    parts.headers.iter().fold(path, |length, (name, value)| length + name.as_str().len() + value.len() + 4)
+}
+
+/// Reads a body of up to `most` bytes.
+async fn read(mut body: Incoming, headers: &HeaderMap, most: usize) -> Result<Bytes, Answer> {
+    let too_large = || text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body of more than {most} bytes"));
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > most as u64) {
+        if headers.contains_key(EXPECT) {
+            return Err(too_large()); // it waits for leave to send it
+        }
+        drain(body, most).await;
+        return Err(too_large());
+    }
+    let mut read = BytesMut::new();
+    let mut first = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| bad_request(format!("the body breaks off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + read.len() + data.len() > most {
+            drop((first, read));
+            drain(body, most).await;
+            return Err(too_large());
+        }
+        if first.is_empty() && read.is_empty() {
+            first = data; // most bodies come in one piece
+            continue;
+        }
+        read.extend_from_slice(&std::mem::take(&mut first));
+        read.extend_from_slice(&data);
+    }
+    Ok(if read.is_empty() { first } else { read.freeze() })
+}
+
+/// Reads on without keeping anything, as long as it does not become much.
+async fn drain(mut body: Incoming, most: usize) {
+    let drained = async {
+        let mut left = most;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+            if body.is_end_stream() {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DRAIN_TIME, drained).await;
+}

@@ -1,0 +1,185 @@
+//! [`Settings`]: all that a server is told at its start.
+
+use crate::authentication::Authentication;
+use apportion::Config;
+use serde_json::{Map, Value as Json, json};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// The settings of a [`Server`](crate::Server). The defaults are those of Mesos, on the loopback address.
+///
+/// # Examples
+///
+/// ```
+/// use apportion_http::Settings;
+/// use std::time::Duration;
+///
+/// let settings = Settings::default().heartbeat_interval(Duration::from_secs(1)).port(5051);
+/// assert_eq!(settings.pid(), "master@127.0.0.1:5051");
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The configuration of the master.
+    pub config: Config,
+    /// The id of this run of the master. Ids of frameworks and offers begin with it, unless the configuration has a
+    /// [prefix](Config::id_prefix).
+    pub id: String,
+    /// The seed of the ids of streams: drawn from the system, so that nobody guesses them.
+    pub seed: u64,
+    /// The host by which clients reach the master.
+    pub hostname: String,
+    /// The address by which clients reach the master.
+    pub ip: IpAddr,
+    /// The port by which clients reach the master.
+    pub port: u16,
+    /// The name of the cluster, for people.
+    pub cluster: Option<String>,
+    /// The interval of heartbeats on every stream.
+    pub heartbeat_interval: Duration,
+    /// The largest body of a request in bytes.
+    pub max_request_body: usize,
+    /// The largest number of bytes that wait for a client which reads slowly; about, messages are estimated.
+    pub stream_buffer: u64,
+    /// The time after which a client that reads nothing, while there is something to read, is cut.
+    pub stream_timeout: Duration,
+    /// The time after which a connection without a request is closed.
+    pub idle_timeout: Duration,
+    /// The credentials, and who is asked for them.
+    pub authentication: Authentication,
+    /// The flags of the program, for people: names and values.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            id: String::from("apportion"),
+            seed: 0,
+            hostname: String::from("localhost"),
+            ip: Ipv4Addr::LOCALHOST.into(),
+            port: 5050,
+            cluster: None,
+            heartbeat_interval: Duration::from_secs(15),
+            max_request_body: 64 << 20,
+            stream_buffer: 64 << 20,
+            stream_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(90),
+            authentication: Authentication::default(),
+            flags: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The version of Mesos whose API this is. Clients parse it as three integers.
+    pub const VERSION: &'static str = "1.11.0";
+
+    /// Sets the configuration of the master.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the id of this run of the master and the seed of the ids of streams.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>, seed: u64) -> Self {
+        (self.id, self.seed) = (id.into(), seed);
+        self
+    }
+
+    /// Sets the host by which clients reach the master.
+    #[must_use]
+    pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
+        self.hostname = hostname.into();
+        self
+    }
+
+    /// Sets the address by which clients reach the master.
+    #[must_use]
+    pub fn ip(mut self, ip: impl Into<IpAddr>) -> Self {
+        self.ip = ip.into();
+        self
+    }
+
+    /// Sets the port by which clients reach the master.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets the name of the cluster.
+    #[must_use]
+    pub fn cluster(mut self, cluster: impl Into<String>) -> Self {
+        self.cluster = Some(cluster.into());
+        self
+    }
+
+    /// Sets the interval of heartbeats.
+    #[must_use]
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
+        self
+    }
+
+    /// Sets the largest body of a request in bytes.
+    #[must_use]
+    pub fn max_request_body(mut self, bytes: usize) -> Self {
+        self.max_request_body = bytes;
+        self
+    }
+
+    /// Sets the bounds of slow readers: the bytes that may wait for one, and for how long it may read nothing.
+    #[must_use]
+    pub fn slow_readers(mut self, bytes: u64, timeout: Duration) -> Self {
+        (self.stream_buffer, self.stream_timeout) = (bytes, timeout);
+        self
+    }
+
+    /// Sets the time after which a connection without a request is closed.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets the credentials, and who is asked for them.
+    #[must_use]
+    pub fn authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = authentication;
+        self
+    }
+
+    /// Sets the flags of the program, for people.
+    #[must_use]
+    pub fn flags(mut self, flags: Vec<(String, String)>) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Returns the name of the master in Mesos' own protocol, which clients compare: `master@IP:PORT`.
+    #[must_use]
+    pub fn pid(&self) -> String {
+        format!("master@{}:{}", self.ip, self.port)
+    }
+
+    /// Returns Mesos' `MasterInfo`.
+    pub(crate) fn master_info(&self) -> Map<String, Json> {
+        let ip = match self.ip {
+            // Mesos keeps the four bytes in the order of the network, read as a number of the machine.
+            IpAddr::V4(ip) => u32::from_le_bytes(ip.octets()),
+            IpAddr::V6(_) => 0,
+        };
+        let capabilities = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"].map(|name| json!({ "type": name }));
+        let info = json!({
+            "id": self.id, "ip": ip, "port": self.port, "pid": self.pid(), "hostname": self.hostname,
+            "version": Self::VERSION,
+            "address": {"hostname": self.hostname, "ip": self.ip.to_string(), "port": self.port},
+            "capabilities": capabilities,
+        });
+        if let Json::Object(info) = info { info } else { Map::new() }
+    }
+}
