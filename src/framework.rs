@@ -188,6 +188,13 @@ impl Framework {
         self
     }
 
+    /// Returns whether the framework is treated as `MULTI_ROLE`: it has the capability, or it does not have exactly one
+    /// role.
+    #[must_use]
+    pub fn is_multi_role(&self) -> bool {
+        self.has_capability(Capability::MultiRole) || self.roles.len() != 1
+    }
+
     /// Sets a further field.
     #[must_use]
     pub fn detail(mut self, name: impl Into<Text>, value: impl Into<Json>) -> Self {

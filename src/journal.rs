@@ -34,32 +34,26 @@
 //! All is deterministic: the same input gives the same bytes on every machine, so a journal that was recorded in production
 //! can be replayed for debugging.
 
-mod decode;
 mod effect;
-mod encode;
 mod explanation;
 mod line;
 #[cfg(test)]
 mod lossless;
-mod raw;
+mod output;
 mod recover;
 mod replay;
-mod values;
 
-pub use decode::ValueError;
+pub use crate::forms::ValueError;
 pub use line::{Entry, LineError, Query, Request, parse};
 pub use recover::{RecoverError, Recovered, recover};
 pub use replay::Replay;
 
 use crate::allocator::Snapshot;
+use crate::forms::raw::{self, RawCommand};
 use crate::json;
 use crate::master::{Command, Config, Emitted};
 use crate::time::Time;
 use effect::{Emit, Line};
-use raw::RawCommand;
-
-/// The format of the journal: `configure` refuses a later one.
-const FORMAT: u64 = 1;
 
 /// The longest line in bytes, 64 MiB: JSON takes many times the memory of its text, so a longer line is refused before it is
 /// parsed.

@@ -4,7 +4,7 @@
 //! twice is an error wherever it stands, where `serde_json` keeps the last one in a map.
 
 mod compact;
-#[cfg(feature = "json")]
+#[cfg(any(feature = "json", test))]
 mod convert;
 mod error;
 mod form;
@@ -20,7 +20,9 @@ mod writer;
 
 pub use error::JsonError;
 pub(crate) use error::ReadError;
-pub(crate) use lenient::{ShapeError, read_lenient};
+#[cfg(feature = "json")]
+pub(crate) use lenient::ShapeError;
+pub(crate) use lenient::read_lenient;
 pub(crate) use number::{Number, Units};
 pub(crate) use object::Object;
 pub(crate) use reader::from_str;

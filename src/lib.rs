@@ -34,10 +34,28 @@
 //! then the delivery of its messages, then the journal and the simulation, which drive it. `ARCHITECTURE.md` has the map and the
 //! reasons.
 //!
+//! # Features
+//!
+//! | feature | has | costs |
+//! | --- | --- | --- |
+//! | `json` | [`journal`], [`v1`], [`Json`] from and to `serde_json::Value`, the documents of [`placement`] | `serde_json` |
+//! | `placement` | [`placement`], [`packing`] | |
+//! | `regex` | `LIKE` and `UNLIKE` of [`constraint`]s, `text_matches` of [`OfferConstraints`]; an error without it | `regex` |
+//! | `simulation` | [`simulation`]; it takes `json` too | |
+//!
+//! All four are on by default. Without them (`default-features = false`) there are the values, the messages of both levels, the
+//! allocator with its [`Pool`](allocator::Pool), the master with its snapshots and the delivery of its messages.
+//!
 //! # Errors and panics
 //!
 //! Errors report bad input, with the value found and what was expected; a rejected input changes
 //! nothing. No input causes a panic: a panic is a bug in this crate.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "json", feature = "placement")),
+    allow(dead_code, reason = "a room has methods that only those call which are left out")
+)]
 
 mod agent;
 pub mod allocator;
@@ -48,25 +66,38 @@ pub mod delivery;
 mod details;
 mod draw;
 pub mod executor;
+#[cfg_attr(not(feature = "json"), expect(unnameable_types, reason = "the journal has its error for callers"))]
+mod forms;
 mod framework;
 pub mod guide;
 mod id;
 mod invalid;
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub mod journal;
 mod json;
 mod master;
 mod name;
 mod offer;
+#[cfg(feature = "placement")]
+#[cfg_attr(docsrs, doc(cfg(feature = "placement")))]
 pub mod packing;
+mod pattern;
+#[cfg(feature = "placement")]
+#[cfg_attr(docsrs, doc(cfg(feature = "placement")))]
 pub mod placement;
 mod resources;
 mod role;
 pub mod scheduler;
+#[cfg(feature = "simulation")]
+#[cfg_attr(docsrs, doc(cfg(feature = "simulation")))]
 pub mod simulation;
 mod task;
 mod text;
 mod time;
 mod uuid;
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub mod v1;
 
 #[cfg(doctest)]
@@ -87,6 +118,8 @@ struct Readme;
 /// ```
 pub mod export {
     pub use indexmap;
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub use serde_json;
 }
 
@@ -116,7 +149,7 @@ pub use resources::{
 };
 pub use role::{Role, RoleError, RoleFault};
 pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Scheduler, TaskRef, Timer};
-pub use task::{ExecutorInfo, StatusSource, Task, TaskState, TaskStatus};
+pub use task::{ExecutorInfo, ExecutorInfoError, StatusSource, Task, TaskState, TaskStatus};
 pub use text::Text;
 pub use time::{Time, TimeError};
 pub use uuid::{Uuid, UuidError};

@@ -29,10 +29,13 @@
 //! Three rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`),
 //! and what makes the plan (`matcher`). The last two import from the first and not from each other.
 
+#[cfg(feature = "json")]
 mod document;
 mod matcher;
 mod model;
 
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use document::{
     MAX_DOCUMENT_BYTES, Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json,
 };
@@ -63,6 +66,7 @@ impl Planner {
     }
 }
 
+#[cfg(feature = "json")]
 impl Problem {
     /// Makes the plan.
     #[must_use]
@@ -72,4 +76,5 @@ impl Problem {
 }
 
 #[cfg(test)]
+#[cfg(feature = "json")]
 mod tests;

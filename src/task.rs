@@ -3,7 +3,9 @@
 mod executor_info;
 mod status;
 
-pub use executor_info::ExecutorInfo;
+#[cfg(feature = "json")]
+pub(crate) use executor_info::{EXECUTOR, WireExecutor};
+pub use executor_info::{ExecutorInfo, ExecutorInfoError};
 pub use status::{StatusSource, TaskState, TaskStatus};
 
 use crate::details::Details;

@@ -54,6 +54,7 @@ use crate::json::{self, Json};
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, ResourceError, Resources, ScalarError, SumError};
 use crate::role::{Role, RoleError};
+use crate::task::ExecutorInfoError;
 use crate::{Text, executor as executors, scheduler};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -152,15 +153,6 @@ impl Dialect {
             Some(role) => object.allocate_to(role),
             None => object,
         }
-    }
-}
-
-impl Framework {
-    /// Returns whether the framework is treated as `MULTI_ROLE`: it has the capability, or it does not have exactly one
-    /// role.
-    #[must_use]
-    pub fn is_multi_role(&self) -> bool {
-        self.has_capability(Capability::MultiRole) || self.roles.len() != 1
     }
 }
 
@@ -271,6 +263,17 @@ impl V1Error {
             | Self::Missing(_)
             | Self::FrameworkIdMismatch { .. }
             | Self::Task { .. } => false,
+        }
+    }
+}
+
+impl From<ExecutorInfoError> for V1Error {
+    fn from(error: ExecutorInfoError) -> Self {
+        match error {
+            ExecutorInfoError::Shape { path, what } => Self::Shape { path, what },
+            ExecutorInfoError::Resource(error) => Self::Resource(error),
+            ExecutorInfoError::Sum(error) => Self::Sum(error),
+            ExecutorInfoError::Role(error) => Self::Role(error),
         }
     }
 }

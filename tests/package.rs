@@ -78,15 +78,33 @@ const PURE: [&str; 27] = [
     "zmij",
 ];
 
-#[test]
-fn no_dependency_does_io() {
+/// What the library leaves out without its features.
+const OPTIONAL: [&str; 9] =
+    ["aho-corasick", "itoa", "memchr", "regex", "regex-automata", "regex-syntax", "ryu", "serde_json", "zmij"];
+
+/// Returns the names of the crates in the library's tree.
+fn crates_of_tree(options: &[&str]) -> BTreeSet<String> {
     let tree = ["tree", "--offline", "--package", "apportion", "--edges", "normal", "--prefix", "none"];
-    let output = Process::new(env!("CARGO")).args(tree).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = Process::new(env!("CARGO")).args(tree).args(options).current_dir(env!("CARGO_MANIFEST_DIR")).output();
     let output = output.expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = String::from_utf8_lossy(&output.stdout).into_owned();
-    let crates: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    let crates: BTreeSet<String> = tree.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
     assert!(crates.contains("apportion") && crates.contains("serde"), "{tree}");
-    let unknown: Vec<&&str> = crates.iter().filter(|name| !PURE.contains(name)).collect();
+    crates
+}
+
+#[test]
+fn no_dependency_does_io() {
+    let crates = crates_of_tree(&["--all-features"]);
+    let unknown: Vec<&String> = crates.iter().filter(|name| !PURE.contains(&name.as_str())).collect();
     assert!(unknown.is_empty(), "{unknown:?} came into the tree: see that they do no I/O");
+}
+
+#[test]
+fn without_features_there_are_neither_serde_json_nor_regexes() {
+    let crates = crates_of_tree(&["--no-default-features"]);
+    let unneeded: Vec<&String> = crates.iter().filter(|name| OPTIONAL.contains(&name.as_str())).collect();
+    assert!(unneeded.is_empty(), "{unneeded:?}");
+    assert!(crates_of_tree(&[]).contains("serde_json"));
 }

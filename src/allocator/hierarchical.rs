@@ -18,13 +18,13 @@ use super::{AgentAccount, Allocator, AllocatorError, Change, EndedOffers, Explai
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
+use crate::json::Json;
 use crate::offer::Conversion;
 use crate::resources::{Resource, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexSet;
-use serde_json::Value as Json;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;

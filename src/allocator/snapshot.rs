@@ -8,11 +8,11 @@ use super::{AllocatorError, Hierarchical, Holding, QuotaError};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::AgentId;
+use crate::json::{self, Json, ReadError};
 use crate::resources::Resources;
 use crate::text::Text;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use std::sync::Arc;
 
 /// The version of snapshots that this release writes and reads.
@@ -64,8 +64,13 @@ pub enum SnapshotError {
         found: u64,
     },
     /// The value is not a snapshot, or not one of this kind: a field is missing, unknown, or of the wrong type.
-    #[error("not a snapshot: {0}")]
-    Shape(#[from] serde_json::Error),
+    #[error("not a snapshot: {what} at byte {at}")]
+    Shape {
+        /// The byte up to which the part that is wrong was read, from 0.
+        at: usize,
+        /// The value found and the value expected.
+        what: String,
+    },
     /// The same thing is there twice.
     #[error("{kind} {id} is there twice")]
     Repeated {
@@ -110,6 +115,15 @@ pub enum SnapshotError {
     Quota(#[from] QuotaError),
 }
 
+impl From<ReadError> for SnapshotError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Syntax(error) => Self::Shape { at: error.position(), what: error.to_string() },
+            ReadError::Shape { at, what } => Self::Shape { at, what },
+        }
+    }
+}
+
 impl SnapshotError {
     pub(crate) fn repeated(kind: &'static str, id: impl Into<Text>) -> Self {
         Self::Repeated { kind, id: id.into() }
@@ -147,40 +161,38 @@ pub(crate) fn is_identical(one: &Resources, other: &Resources) -> bool {
     let has_disk = |resources: &Resources| {
         resources.iter().any(|resource| resource.kind().is_some_and(|kind| kind.disk.is_some()))
     };
-    one == other && (!has_disk(one) || serde_json::to_value(one).ok() == serde_json::to_value(other).ok())
+    one == other && (!has_disk(one) || json::to_string(one) == json::to_string(other))
 }
 
 impl Snapshot {
     /// Makes a snapshot of a kind of thing.
     pub(crate) fn of(kind: &str, state: impl Serialize) -> Self {
-        let state = serde_json::to_value(state).expect("keys are text, and numbers are finite");
-        Self(Json::Object(Map::from_iter([("version".to_owned(), VERSION.into()), (kind.to_owned(), state)])))
+        Self(Json::object([("version", Json::from(VERSION)), (kind, Json::of(&state))]))
     }
 
     /// Adds a part.
-    pub(crate) fn with(mut self, part: &str, state: Json) -> Self {
-        self.0[part] = state;
-        self
+    pub(crate) fn with(self, part: &str, state: Json) -> Self {
+        let parts = self.0.fields().map(|(name, state)| (Text::new(name), state.into()));
+        Self(Json::object(parts.chain([(part.into(), state)])))
     }
 
-    /// Removes a part, and returns it if there is one.
-    pub(crate) fn take(&mut self, part: &str) -> Option<Json> {
-        self.0.get_mut(part).map(Json::take)
+    /// Returns a part, if there is one.
+    pub(crate) fn part(&self, part: &str) -> Option<Json> {
+        self.0.get(part).map(Json::from)
     }
 
     /// Returns the state in a snapshot of a kind of thing.
-    pub(crate) fn state<T: DeserializeOwned>(self, kind: &'static str) -> Result<T, SnapshotError> {
+    pub(crate) fn state<T: DeserializeOwned>(&self, kind: &'static str) -> Result<T, SnapshotError> {
         #[derive(Deserialize)]
         struct Version {
             version: u64,
         }
-        let Version { version } = Version::deserialize(&self.0)?;
+        let Version { version } = self.0.read()?;
         if version != VERSION {
             return Err(SnapshotError::Version { found: version });
         }
-        let mut parts = self;
-        let state = parts.take(kind).ok_or_else(|| SnapshotError::unknown("the part", kind))?;
-        Ok(serde_json::from_value(state)?)
+        let state = self.0.get(kind).ok_or_else(|| SnapshotError::unknown("the part", kind))?;
+        Ok(json::from_str(state.text())?)
     }
 }
 
@@ -261,12 +273,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
 
     /// See [`Allocator::save`](super::Allocator::save).
     pub(super) fn save_state(&self) -> Json {
-        serde_json::to_value(self.saved()).expect("keys are text, and numbers are finite")
+        Json::of(&self.saved())
     }
 
     /// See [`Allocator::load`](super::Allocator::load).
     pub(super) fn load_state(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
-        self.load_saved(serde_json::from_value(saved)?, contents)
+        self.load_saved(saved.read()?, contents)
     }
 
     fn saved(&self) -> SavedState {

@@ -57,6 +57,12 @@ pub enum ConditionError {
         /// The expected type of the value.
         expected: &'static str,
     },
+    /// This build of the crate has no regular expressions.
+    #[error("{found:?}: expected no pattern, which takes the feature `regex` of apportion")]
+    NoPatterns {
+        /// The pattern.
+        found: String,
+    },
     /// The pattern is not a valid regular expression.
     #[error("{found:?} is not a regular expression: {why}")]
     Pattern {

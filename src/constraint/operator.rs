@@ -2,8 +2,8 @@
 
 use super::{ConditionError, rounded};
 use crate::attributes::AttributeValue;
+use crate::pattern::{Regex, RegexError};
 use crate::text::Text;
-use regex::{Regex, RegexBuilder};
 use std::fmt;
 use std::num::NonZeroU64;
 
@@ -186,10 +186,11 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// [`ConditionError::Pattern`] for invalid syntax, or an expression that is too large.
+    /// [`ConditionError::Pattern`] for invalid syntax, or an expression that is too large; [`ConditionError::NoPatterns`] in a
+    /// build without the feature `regex`.
     pub fn new(text: impl Into<Text>) -> Result<Self, ConditionError> {
         let text = text.into();
-        let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
+        let compile = |pattern: &str| Regex::new(pattern, MAX_PATTERN_BYTES);
         // Compile the text by itself first: `a)(b` is invalid, though it is valid in parentheses.
         let whole = compile(&text).and_then(|_| {
             // The line break ends a comment at the end of a pattern in verbose mode.
@@ -197,8 +198,10 @@ impl Pattern {
         });
         match whole {
             Ok(regex) => Ok(Self { text, regex }),
-            Err(error) => {
-                let message = error.to_string();
+            #[cfg(not(feature = "regex"))]
+            Err(RegexError::Disabled) => Err(ConditionError::NoPatterns { found: text.into() }),
+            #[cfg(feature = "regex")]
+            Err(RegexError::Invalid(message)) => {
                 let why = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 Err(ConditionError::Pattern { found: text.into(), why })
             }

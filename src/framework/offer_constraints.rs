@@ -3,10 +3,10 @@
 use crate::agent::Agent;
 use crate::attributes::AttributeValue;
 use crate::json::Json;
+use crate::pattern::{Regex, RegexError};
 use crate::role::{Role, RoleError};
 use crate::text::Text;
 use indexmap::IndexMap;
-use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 /// The largest size of a compiled pattern, in bytes.
@@ -59,6 +59,12 @@ pub enum OfferConstraintError {
         "a predicate: expected one of exists, not_exists, text_equals, text_not_equals, text_matches, text_not_matches"
     )]
     Predicate,
+    /// This build of the crate has no regular expressions.
+    #[error("{pattern:?}: expected no pattern, which takes the feature `regex` of apportion")]
+    NoPatterns {
+        /// The pattern.
+        pattern: String,
+    },
     /// The pattern does not compile, or is too large.
     #[error("bad pattern {pattern:?}: {why}")]
     Pattern {
@@ -98,7 +104,8 @@ impl OfferConstraints {
     ///
     /// # Errors
     ///
-    /// [`OfferConstraintError`] if it is not such an object, has an empty group, or has an invalid pattern.
+    /// [`OfferConstraintError`] if it is not such an object, has an empty group, or has an invalid pattern; in a build without the
+    /// feature `regex`, if it has a pattern (`text_matches`, `text_not_matches`) at all.
     pub fn from_v1(v1: impl Into<Json>) -> Result<Self, OfferConstraintError> {
         let v1 = v1.into();
         let object: V1 = v1.read().map_err(|error| OfferConstraintError::Schema(error.to_string()))?;
@@ -271,11 +278,15 @@ impl V1Predicate {
 impl V1Pattern {
     /// Compiles the pattern so that it matches the whole text.
     fn compile(self) -> Result<Regex, OfferConstraintError> {
-        let invalid =
-            |error: regex::Error| OfferConstraintError::Pattern { pattern: self.regex.clone(), why: error.to_string() };
+        let compile = |pattern: &str| Regex::new(pattern, MAX_PATTERN_BYTES);
         // Compile the text by itself first: `a)(b` is invalid, though it is valid in parentheses.
-        Regex::new(&self.regex).map_err(invalid)?;
-        RegexBuilder::new(&format!("^(?:{})$", self.regex)).size_limit(MAX_PATTERN_BYTES).build().map_err(invalid)
+        let whole = compile(&self.regex).and_then(|_| compile(&format!("^(?:{})$", self.regex)));
+        whole.map_err(|error| match error {
+            #[cfg(not(feature = "regex"))]
+            RegexError::Disabled => OfferConstraintError::NoPatterns { pattern: self.regex },
+            #[cfg(feature = "regex")]
+            RegexError::Invalid(why) => OfferConstraintError::Pattern { pattern: self.regex, why },
+        })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The serde types of journal output: effects, errors, explanations and states.
 
 use super::explanation::ExplanationLine;
-use super::raw::RawOperation;
 use crate::agent::{Domain, Unavailability};
 use crate::allocator::Snapshot;
 use crate::attributes::Attributes;
 use crate::bytes::Bytes;
 use crate::details::Details;
+use crate::forms::raw::RawOperation;
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::master::{Effect, State};
 use crate::offer::{InverseOffer, Offer, OperationState};

@@ -1,9 +1,9 @@
 //! [`parse`]: a line of a journal to what it asks for.
 
 use super::MAX_LINE_BYTES;
-use super::decode::ValueError;
-use super::raw::{Explain, RawCommand, RawLine, Restore};
 use crate::allocator::{Snapshot, SnapshotError};
+use crate::forms::ValueError;
+use crate::forms::raw::{Explain, RawCommand, RawLine, Restore};
 use crate::id::{AgentId, FrameworkId};
 use crate::json::{self, JsonError, ReadError};
 use crate::master::{Command, Config};

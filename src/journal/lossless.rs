@@ -1,14 +1,15 @@
 //! The property that a recorded command, read again, is an equal command.
 
-use super::{json, raw::RawLine, record};
+use super::record;
 use crate::agent::{Agent, Domain, Unavailability};
 use crate::allocator::{Quota, Weight};
 use crate::attributes::{AttributeValue, Attributes};
 use crate::details::Details;
+use crate::forms::raw::RawLine;
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::invalid::InvalidForm;
-use crate::json::Json;
+use crate::json::{self, Json};
 use crate::master::{AgentUpdate, Command, Drain, ExecutorRef, Recovery, Registration, RunningExecutor, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::{Limits, Quantities, Resource, Resources, Scalar};

@@ -1,10 +1,10 @@
 //! [`Replay`]: a master that is driven by the lines of a journal.
 
-use super::decode::ValueError;
 use super::effect::Emit;
 use super::line::{HEADER, Line, LineError, Query, Request, read};
 use super::{header, print};
 use crate::allocator::{Allocator, Hierarchical, Snapshot, SnapshotError, SorterChoice};
+use crate::forms::ValueError;
 use crate::master::{CommandError, Config, Emitted, Explanation, Master, State};
 use crate::time::Time;
 

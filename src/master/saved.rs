@@ -18,11 +18,11 @@ use crate::allocator::{
 };
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
+use crate::json::Json;
 use crate::time::Time;
 use effect::SavedEffect;
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -113,7 +113,7 @@ impl<A: Allocator> Master<A> {
     ///
     /// [`SnapshotError`] for a snapshot of another version, one that is malformed, and one whose parts contradict each other.
     pub fn restore_with(snapshot: Snapshot, make: impl FnOnce(&Config) -> A) -> Result<Self, SnapshotError> {
-        let (saved, of_allocator) = read(snapshot)?;
+        let (saved, of_allocator) = read(&snapshot)?;
         let mut master = Self::with_allocator(saved.config.clone(), make);
         master.load_saved(saved, of_allocator)?;
         Ok(master)
@@ -125,7 +125,7 @@ impl<A: Allocator> Master<A> {
         if !is_new {
             return Err(SnapshotError::NotNew);
         }
-        let (saved, of_allocator) = read(snapshot)?;
+        let (saved, of_allocator) = read(&snapshot)?;
         self.load_saved(saved, of_allocator)
     }
 
@@ -187,10 +187,9 @@ impl<A: Allocator> Master<A> {
 }
 
 /// Reads a snapshot: the master, and what its allocator has saved.
-fn read(mut snapshot: Snapshot) -> Result<(SavedMaster, Json), SnapshotError> {
-    let of_allocator = snapshot.take(ALLOCATOR);
+fn read(snapshot: &Snapshot) -> Result<(SavedMaster, Json), SnapshotError> {
     let saved = snapshot.state(MASTER)?;
-    Ok((saved, of_allocator.ok_or_else(|| SnapshotError::unknown("the part", ALLOCATOR))?))
+    Ok((saved, snapshot.part(ALLOCATOR).ok_or_else(|| SnapshotError::unknown("the part", ALLOCATOR))?))
 }
 
 /// Serializes a map in the order of its keys: its own order depends on what was removed.

@@ -1,11 +1,14 @@
 //! [`ExecutorInfo`]: the description of an executor.
 
-use crate::details::Details;
+use super::Task;
+use crate::details::{Details, read_with_details};
 use crate::id::ExecutorId;
-use crate::json::Json;
-use crate::resources::Resources;
-use crate::role::Role;
+use crate::json::{Json, read_lenient};
+use crate::resources::v1::V1Resource;
+use crate::resources::{Resource, ResourceError, Resources, SumError};
+use crate::role::{Role, RoleError};
 use crate::text::Text;
+use serde::{Deserialize, Serialize};
 
 /// The description of an executor by a framework: an id, its own resources, and how to start it.
 ///
@@ -47,5 +50,92 @@ impl ExecutorInfo {
     pub fn detail(mut self, name: impl Into<Text>, value: impl Into<Json>) -> Self {
         self.details.insert(name, value);
         self
+    }
+}
+
+/// The detail of a task with its `ExecutorInfo`.
+pub(crate) const EXECUTOR: &str = "executor";
+
+impl ExecutorInfo {
+    /// Returns the executor of a task; `None` for a command task, which its agent runs without a custom executor.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecutorInfoError`] when the task's detail `executor` is not Mesos' v1 `ExecutorInfo`.
+    pub fn of(task: &Task) -> Result<Option<Self>, ExecutorInfoError> {
+        let Some(json) = task.details.get(EXECUTOR).filter(|json| !json.is_null()) else { return Ok(None) };
+        let wire: WireExecutor = read_lenient(json.view())
+            .map_err(|error| ExecutorInfoError::Shape { path: error.path(), what: error.what() })?;
+        Ok(Some(wire.read()?))
+    }
+}
+
+impl From<ExecutorInfo> for Json {
+    /// Writes Mesos' v1 `ExecutorInfo`, as a framework with all capabilities does.
+    fn from(info: ExecutorInfo) -> Self {
+        let allocated = |object: V1Resource| match &info.role {
+            Some(role) => object.allocate_to(role),
+            None => object,
+        };
+        let resources = V1Resource::all(&info.resources).map(|object| allocated(object).without_star()).collect();
+        Self::of(&WireExecutor::write(&info, resources))
+    }
+}
+
+/// The reason why JSON is not Mesos' v1 `ExecutorInfo`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecutorInfoError {
+    /// A field has the wrong type, or a required one is missing.
+    #[error("{path}: {what}", path = if path.is_empty() { "the executor" } else { path })]
+    Shape {
+        /// The path of the field; empty for the whole.
+        path: String,
+        /// The value found and the type expected.
+        what: String,
+    },
+    /// A resource is invalid.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// Resources cannot be added up.
+    #[error(transparent)]
+    Sum(#[from] SumError),
+    /// The role that the resources are allocated to is invalid.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+}
+
+/// Mesos' v1 `ExecutorInfo`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct WireExecutor {
+    executor_id: WireId,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<V1Resource>,
+    #[serde(flatten)]
+    details: Details,
+}
+
+read_with_details!(WireExecutor { executor_id: WireId ; ; resources: V1Resource ; details });
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+struct WireId {
+    value: ExecutorId,
+}
+
+impl WireExecutor {
+    pub(crate) fn write(info: &ExecutorInfo, resources: Vec<V1Resource>) -> Self {
+        Self { executor_id: WireId { value: info.id.clone() }, resources, details: info.details.clone() }
+    }
+
+    pub(crate) fn read(self) -> Result<ExecutorInfo, ExecutorInfoError> {
+        let mut role = None;
+        let mut resources = Vec::with_capacity(self.resources.len());
+        for object in self.resources {
+            role = role.or(object.allocated_to().map(Role::new).transpose()?);
+            resources.push(Resource::try_from(object)?);
+        }
+        let resources = Resources::try_from_iter(resources)?;
+        Ok(ExecutorInfo { resources, role, details: self.details, ..ExecutorInfo::new(self.executor_id.value) })
     }
 }

@@ -1,7 +1,7 @@
 //! Events and calls of the executor API in v1 JSON.
 
 use super::call::KillPolicy;
-use super::task::{TaskInfo, WireExecutor, WireStatus};
+use super::task::{TaskInfo, WireStatus};
 use super::wire::{Wrapped, required, wire};
 use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
@@ -9,7 +9,7 @@ use crate::details::Details;
 use crate::executor::{Call, Event, Subscribed};
 use crate::id::{ExecutorId, FrameworkId, TaskId};
 use crate::json::Json;
-use crate::task::Task;
+use crate::task::{Task, WireExecutor};
 use crate::text::Text;
 use crate::uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Accepts, their operations and the status of operations in v1 JSON.
 
-use super::task::{EXECUTOR, TaskInfo};
+use super::task::TaskInfo;
 use super::wire::{Wrapped, read_resource, read_resources, unwrapped, wire, wrapped};
 use super::{Dialect, V1Error};
 use crate::details::Details;
@@ -11,7 +11,7 @@ use crate::offer::{Accept, Filters, Operation, OperationState, OperationStatus};
 use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, Resources, Scalar};
 use crate::role::Role;
-use crate::task::Task;
+use crate::task::{EXECUTOR, Task};
 use crate::text::Text;
 use crate::uuid::Uuid;
 use std::collections::BTreeMap;

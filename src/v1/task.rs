@@ -1,19 +1,16 @@
-//! `TaskInfo`, `TaskStatus` and `ExecutorInfo` in v1 JSON.
+//! `TaskInfo` and `TaskStatus` in v1 JSON.
 
+use super::V1Error;
 use super::wire::{Wrapped, read_resources, unwrapped, wire, wrapped};
-use super::{Dialect, V1Error};
 use crate::bytes::Bytes;
 use crate::id::{AgentId, ExecutorId, TaskId};
 use crate::invalid::InvalidForm;
-use crate::json::{self, Json};
+use crate::json::Json;
 use crate::resources::Resources;
 use crate::resources::v1::V1Resource;
-use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
+use crate::task::{Task, TaskState, TaskStatus};
 use crate::text::Text;
 use crate::uuid::Uuid;
-
-/// The detail of a task with its `ExecutorInfo`.
-pub(super) const EXECUTOR: &str = "executor";
 
 wire!(TaskInfo {
     task_id: Wrapped<TaskId> ; name: Text, agent_id: Wrapped<AgentId> ; resources: V1Resource ; .. details
@@ -104,39 +101,5 @@ impl From<WireStatus> for TaskStatus {
             details: wire.details,
             ..Self::new(wire.task_id.value, wire.state)
         }
-    }
-}
-
-wire!(WireExecutor { executor_id: Wrapped<ExecutorId> ; ; resources: V1Resource ; .. details });
-
-impl WireExecutor {
-    pub(super) fn write(info: &ExecutorInfo, resources: Vec<V1Resource>) -> Self {
-        Self { executor_id: info.id.clone().into(), resources, details: info.details.clone() }
-    }
-
-    pub(super) fn read(self) -> Result<ExecutorInfo, V1Error> {
-        let (resources, role) = read_resources(self.resources)?;
-        Ok(ExecutorInfo { resources, role, details: self.details, ..ExecutorInfo::new(self.executor_id.value) })
-    }
-}
-
-impl ExecutorInfo {
-    /// Returns the executor of a task; `None` for a command task, which its agent runs without a custom executor.
-    ///
-    /// # Errors
-    ///
-    /// [`V1Error`] when the task's detail `executor` is not an `ExecutorInfo`.
-    pub fn of(task: &Task) -> Result<Option<Self>, V1Error> {
-        let Some(json) = task.details.get(EXECUTOR).filter(|json| !json.is_null()) else { return Ok(None) };
-        json::read_lenient::<WireExecutor>(json.view())?.read().map(Some)
-    }
-}
-
-impl From<ExecutorInfo> for Json {
-    /// Writes Mesos' v1 `ExecutorInfo`, in the default [`Dialect`].
-    fn from(info: ExecutorInfo) -> Self {
-        let dialect = Dialect::default();
-        let resources = dialect.framework_resources(&info.resources, info.role.as_ref());
-        Self::of(&WireExecutor::write(&info, resources))
     }
 }

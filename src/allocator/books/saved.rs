@@ -11,6 +11,7 @@ use crate::allocator::snapshot::{Contents, SnapshotError};
 use crate::allocator::sorter::Sorter;
 use crate::allocator::{AllocatorError, Holding};
 use crate::id::{AgentId, FrameworkId};
+use crate::json;
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::text::Text;
@@ -57,8 +58,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             let offers: Vec<Holding> = offers.into_iter().filter_map(holding).collect();
             let tasks: Vec<Holding> = tasks.into_iter().filter_map(holding).chain(orphans).collect();
             for (list, mut more) in all.iter_mut().zip([offers, tasks]) {
-                let printed = |resources: &Resources| serde_json::to_string(resources).unwrap_or_default();
-                more.sort_by_cached_key(|it| (it.framework.clone(), it.role.clone(), printed(&it.resources)));
+                more.sort_by_cached_key(|it| (it.framework.clone(), it.role.clone(), json::to_string(&it.resources)));
                 list.append(&mut more);
             }
         }

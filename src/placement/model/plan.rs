@@ -6,6 +6,7 @@ use super::ports::{self, PortRequest};
 use super::running::Running;
 use crate::constraint::Location;
 use crate::id::{AgentId, OfferId, TaskId};
+use crate::json::Json;
 use crate::offer::{Accept, Filters, Operation};
 use crate::resources::Resources;
 use crate::scheduler::{Call, Calls};
@@ -14,7 +15,6 @@ use crate::text::Text;
 use indexmap::IndexMap;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use std::sync::Arc;
 
 /// The answer of a planner: tasks to launch, offers to decline, and apps that have to wait.
@@ -88,12 +88,12 @@ impl Launch {
     /// Returns the task for a master: its name is the app, its command has the environment.
     #[must_use]
     pub fn task(&self) -> Task {
-        let variable = |(name, value): (String, String)| json!({"name": name, "value": value});
+        let variable = |(name, value): (String, String)| Json::object([("name", name), ("value", value)]);
         let variables: Vec<_> = self.env().into_iter().map(variable).collect();
         let task = Task::new(self.id.clone(), self.resources.clone());
         Task { agent: Some(self.agent.clone()), ..task }
             .detail("name", self.app.as_str())
-            .detail("command", json!({"environment": {"variables": variables}}))
+            .detail("command", Json::object([("environment", Json::object([("variables", Json::array(variables))]))]))
     }
 
     /// Returns the task as it runs after the launch.

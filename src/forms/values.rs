@@ -1,19 +1,16 @@
-//! serde for public values, in the forms of the journal.
+//! serde for what a master is given, in the forms of the journal.
 
 use super::decode::{ValueError, add_agent, one_resource, read_operation, read_task, span};
-use super::effect::{Emit, Line, StateLine};
 use super::encode::{write_accept, write_status, write_task, write_window};
-use super::explanation::{ExplanationLine, details};
 use super::raw::{
     AddAgent, Configure, LoneAccept, LoneStatus, RawCommand, RawDrain, RawFramework, RawOperation, RawTask,
     RawUnavailability, own,
 };
 use crate::agent::{Agent, Unavailability};
-use crate::allocator::Reason;
 use crate::framework::Framework;
 use crate::id::FrameworkId;
 use crate::json::Number;
-use crate::master::{Command, Config, Drain, Effect, Emitted, Explanation, Registration, State};
+use crate::master::{Command, Config, Drain, Registration};
 use crate::offer::{Accept, Operation};
 use crate::resources::{Resource, Written};
 use crate::task::{Task, TaskStatus};
@@ -94,35 +91,5 @@ impl Serialize for Framework {
 impl<'de> Deserialize<'de> for Framework {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         own(deserializer).and_then(|form| Self::try_from(*form).map_err(D::Error::custom))
-    }
-}
-
-impl Serialize for Effect {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Emit::from(self).serialize(serializer)
-    }
-}
-
-impl Serialize for Emitted {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Line { at: self.at, emit: (&self.effect).into() }.serialize(serializer)
-    }
-}
-
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        StateLine::from(self).serialize(serializer)
-    }
-}
-
-impl Serialize for Explanation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        ExplanationLine::from(self).serialize(serializer)
-    }
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        details(self).serialize(serializer)
     }
 }
