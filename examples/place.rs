@@ -44,8 +44,10 @@ enum Failure {
 fn run(file: &str) -> Result<(), Failure> {
     let text = read(file).map_err(|error| Failure::Input(format!("{file}: {error}")))?;
     let problem = Problem::from_slice(&text).map_err(|error| Failure::Input(error.in_file(file).to_string()))?;
+    let mut plan = problem.solve();
+    problem.expand(&mut plan);
     let mut out = BufWriter::new(io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, &problem.solve()).map_err(|error| Failure::Output(error.into()))?;
+    serde_json::to_writer_pretty(&mut out, &plan).map_err(|error| Failure::Output(error.into()))?;
     out.write_all(b"\n").and_then(|()| out.flush()).map_err(Failure::Output)
 }
 

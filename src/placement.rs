@@ -26,11 +26,13 @@
 //! Apps and the rules of placement are Marathon's: constraints, ports, roles, volumes, maintenance, reserved gpus.
 //! Preferences, spreads and strategies come from Fenzo, Swarm and Nomad.
 //!
-//! Three rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`),
-//! and what makes the plan (`matcher`). The last two import from the first and not from each other.
+//! Four rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`), what
+//! makes the plan (`matcher`), and what asks for more plans to find what would have to be added (`expansion`). The others
+//! import from the first and not from each other.
 
 #[cfg(feature = "json")]
 mod document;
+mod expansion;
 mod matcher;
 mod model;
 
@@ -41,6 +43,7 @@ pub use document::{
 };
 pub use model::app::{App, GpuBehavior};
 pub use model::barrier::{Barrier, Obstacle};
+pub use model::expansion::{Addition, Expansion};
 pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};
 pub use model::near_miss::{Change, NearMiss};
 pub use model::plan::{GroupShortage, Launch, Plan, Unplaced};
@@ -72,6 +75,15 @@ impl Problem {
     #[must_use]
     pub fn solve(&self) -> Plan {
         self.planner.plan(&self.apps, &self.running, &self.offers)
+    }
+
+    /// Finds for each app that waits in its plan what would have to be added for all its instances, see [`Expansion`].
+    ///
+    /// # Complexity
+    ///
+    /// A few plans, each of one app, for each app that waits: more, but not many more, than there are kinds of additions.
+    pub fn expand(&self, plan: &mut Plan) {
+        expansion::expand(&self.planner, &self.apps, &self.running, &self.offers, plan);
     }
 }
 

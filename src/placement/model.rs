@@ -2,10 +2,11 @@
 //!
 //! In: [`planner`], [`app`] with its [`ports`], [`volume`], [`spread`], [`strategy`] and [`fitness`], and [`running`]
 //! tasks.
-//! Out: a [`plan`], with a [`barrier`] for each check that fails, what is [`withheld`], and a [`near_miss`].
+//! Out: a [`plan`], with a [`barrier`] for each check that fails, what is [`withheld`], and a [`near_miss`]; an [`expansion`] if it is asked for.
 
 pub(super) mod app;
 pub(super) mod barrier;
+pub(super) mod expansion;
 pub(super) mod fitness;
 pub(super) mod near_miss;
 pub(super) mod plan;

@@ -1,7 +1,8 @@
 //! Exponential backoff: [`LaunchDelay`] is how long an app that fails is not launched again.
 //!
-//! As in Marathon's class `RateLimiter`: each failure lengthens the delay by a factor, and an app that has not failed for
-//! `maxLaunchDelaySeconds` starts again at `backoffSeconds`.
+//! As in Marathon's class `RateLimiter`: each failure lengthens the delay by a factor. The delay is forgotten
+//! `maxLaunchDelaySeconds` after the last launch: a task that fails later than that starts again at `backoffSeconds`, and an
+//! app whose tasks fail soon stays at the longest delay once it has reached it.
 
 use apportion::placement::{JsonNode, ReadError};
 use apportion::{TaskState, Time};
@@ -50,6 +51,8 @@ impl BackoffStrategy {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct LaunchDelay {
     last: Option<LastFailure>,
+    /// The time of the last launch.
+    launched: Time,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,9 +62,15 @@ struct LastFailure {
 }
 
 impl LaunchDelay {
+    /// Records a launch.
+    pub(crate) fn record_launch(&mut self, at: Time) {
+        self.launched = at;
+    }
+
     /// Records a failure. Returns the time before which nothing is launched.
     pub(crate) fn record_failure(&mut self, strategy: &BackoffStrategy, at: Time) -> Time {
-        let delay = match self.last.filter(|last| at <= last.at + strategy.max) {
+        let is_remembered = at <= self.launched + strategy.max;
+        let delay = match self.last.filter(|_| is_remembered) {
             Some(last) => strategy.next(last.delay),
             None => strategy.initial.min(strategy.max),
         };
@@ -91,17 +100,33 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_up_to_the_longest_and_are_forgotten() {
+    fn waits_grow_up_to_the_longest_and_are_forgotten_after_a_launch_that_lasts() {
         let backoff = backoff(json!({"backoffSeconds": 2, "backoffFactor": 2, "maxLaunchDelaySeconds": "9"}));
         let mut delay_state = LaunchDelay::default();
         assert_eq!(delay_state.until(Time::ZERO), None);
+        delay_state.record_launch(Time::from_secs(9));
         let waits: Vec<_> =
             (0..5).map(|_| delay_state.record_failure(&backoff, Time::from_secs(10)).as_secs_f64() - 10.0).collect();
         assert_eq!(waits, [2.0, 4.0, 8.0, 9.0, 9.0]);
         assert_eq!(delay_state.until(Time::from_secs(18)), Some(Time::from_secs(19)));
         assert_eq!(delay_state.until(Time::from_secs(19)), None);
-        assert_eq!(delay_state.record_failure(&backoff, Time::from_secs(19)), Time::from_secs(28)); // 9 seconds later, not longer
-        assert_eq!(delay_state.record_failure(&backoff, Time::from_secs(29)), Time::from_secs(31));
+        delay_state.record_launch(Time::from_secs(19));
+        assert_eq!(delay_state.record_failure(&backoff, Time::from_secs(28)), Time::from_secs(37)); // 9 seconds later, not longer
+        delay_state.record_launch(Time::from_secs(37));
+        assert_eq!(delay_state.record_failure(&backoff, Time::from_secs(47)), Time::from_secs(49)); // it ran for 10
+    }
+
+    #[test]
+    fn an_app_that_fails_at_once_stays_at_its_longest_delay() {
+        let backoff = backoff(json!({"backoffSeconds": 1, "backoffFactor": 2, "maxLaunchDelaySeconds": 2}));
+        let (mut delay_state, mut now, mut waits) = (LaunchDelay::default(), Time::ZERO, Vec::new());
+        for _ in 0..4 {
+            delay_state.record_launch(now);
+            let failed = now + Duration::from_millis(300);
+            now = delay_state.record_failure(&backoff, failed);
+            waits.push(now.since(failed).as_secs());
+        }
+        assert_eq!(waits, [1, 2, 2, 2]);
     }
 
     #[test]

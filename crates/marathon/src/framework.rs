@@ -6,12 +6,14 @@ use crate::definition::AppDefinition;
 use crate::deployment::{Action, ActionKind, Deployment, DeploymentState};
 use crate::phases::Phase;
 use crate::root_group::RootGroup;
+use crate::round::{PlannedApp, Round};
 use crate::running_app::RunningApp;
 use crate::tracker::{Instance, InstanceTracker, StatusOutcome, version_text};
-use apportion::placement::{App, Load, Obstacle, Plan, Planner, Strategy};
+use apportion::placement::{App, Load, NearMiss, Obstacle, Plan, Planner, Running, Strategy};
 use apportion::scheduler::Rejected;
 use apportion::{
-    Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskStatus, Text, Time,
+    Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskState, TaskStatus,
+    Text, Time,
 };
 use indexmap::{IndexMap, IndexSet};
 use std::collections::VecDeque;
@@ -33,7 +35,7 @@ const REFUSAL: Duration = Duration::from_secs(120);
 /// use apportion_marathon::{Document, Marathon, RootGroup, SimulatedExecutor};
 /// use std::sync::Arc;
 ///
-/// let json = serde_json::json!({"id": "/web", "instances": 2, "cpus": 1});
+/// let json = serde_json::json!({"id": "/web", "cmd": "serve", "instances": 2, "cpus": 1});
 /// let document = Document::read(JsonNode::root(&json), "web.json")?;
 /// let apps = document.apps.into_iter().map(|app| (app.app.id.clone(), Arc::new(app))).collect();
 /// let target = Arc::new(RootGroup::new(apps).map_err(|mut errors| errors.remove(0))?);
@@ -64,6 +66,8 @@ pub struct Marathon {
     dirty: VecDeque<Text>,
     /// By app and agent, why the last offer of that agent did not fit.
     obstacles: IndexMap<Text, IndexMap<AgentId, Vec<Obstacle>>>,
+    /// By app, the smallest change of the last offers with which one more instance would fit.
+    near_misses: IndexMap<Text, NearMiss>,
     notices: Vec<Notice>,
 }
 
@@ -91,6 +95,10 @@ pub struct QueueItem<'a> {
     pub until: Option<Time>,
     /// Per agent, why its last offer did not fit.
     pub reasons: Vec<(&'a AgentId, &'a Obstacle)>,
+    /// The number of agents that were offered since.
+    pub agents: usize,
+    /// The smallest change with which one more instance would fit.
+    pub near_miss: Option<&'a NearMiss>,
 }
 
 impl Marathon {
@@ -195,9 +203,13 @@ impl Marathon {
         while let Some(id) = self.dirty.pop_front() {
             if let Some(app) = self.running.get_mut(&id) {
                 let step = app.next_step(now);
+                let mut is_gone = false;
                 for number in step.kill {
-                    app.instances.set(number, Phase::Killed);
-                    self.tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
+                    is_gone |= kill(app, &mut self.tasks, number, calls);
+                }
+                if is_gone {
+                    self.dirty.push_front(id); // there may be room for others now
+                    continue;
                 }
                 wants_more |= step.launch > app.requested;
                 app.requested = step.launch;
@@ -208,6 +220,7 @@ impl Marathon {
                 if app.is_stopping {
                     self.running.shift_remove(&id);
                     self.obstacles.shift_remove(&id);
+                    self.near_misses.shift_remove(&id);
                 }
             }
             self.deployments.iter_mut().for_each(|deployment| deployment.complete(&id));
@@ -221,6 +234,7 @@ impl Marathon {
     /// Revives all offers, so that [`queue`](Self::queue) has a current reason for each agent.
     pub fn revive_offers(&mut self, calls: &mut Calls) {
         self.obstacles.clear();
+        self.near_misses.clear();
         calls.revive();
     }
 
@@ -257,15 +271,23 @@ impl Marathon {
 
     /// Returns the launch queue: the apps with launches that are due, and why they wait.
     pub fn queue(&self, now: Time) -> Vec<QueueItem<'_>> {
-        let item = |running: &'_ RunningApp| {
-            let app = &running.definition.app;
-            let agents = self.obstacles.get(&app.id).into_iter().flatten();
-            let reasons = agents.flat_map(|(agent, reasons)| reasons.iter().map(move |reason| (agent, reason)));
-            (running.required().launch, running.launch_delay.until(now), reasons.collect())
-        };
-        let all = self.running.values().map(|running| (&running.definition.app, item(running)));
-        let all = all.map(|(app, (instances, until, reasons))| QueueItem { app, instances, until, reasons });
-        all.filter(|item| item.instances > 0).collect()
+        let items = self.running.values().map(|running| self.queue_item(running, now));
+        items.filter(|item| item.instances > 0).collect()
+    }
+
+    fn queue_item<'a>(&'a self, running: &'a RunningApp, now: Time) -> QueueItem<'a> {
+        let app = &running.definition.app;
+        let by_agent = self.obstacles.get(&app.id);
+        let agents = by_agent.into_iter().flatten();
+        let reasons = agents.flat_map(|(agent, reasons)| reasons.iter().map(move |reason| (agent, reason)));
+        QueueItem {
+            app,
+            instances: running.required().launch,
+            until: running.launch_delay.until(now),
+            reasons: reasons.collect(),
+            agents: by_agent.map_or(0, IndexMap::len),
+            near_miss: self.near_misses.get(&app.id),
+        }
     }
 
     /// Returns the notices since the last call, and forgets them.
@@ -273,9 +295,18 @@ impl Marathon {
         std::mem::take(&mut self.notices)
     }
 
+    /// Returns the next time at which a task on an agent that cannot be reached is replaced or given up.
+    pub fn next_deadline(&self, now: Time) -> Option<Time> {
+        self.tasks.next_deadline(now)
+    }
+
     fn record_obstacles(&mut self, plan: &Plan, offers: &[Offer]) {
         let agents: IndexMap<&OfferId, &AgentId> = offers.iter().map(|offer| (&offer.id, &offer.agent)).collect();
         for unplaced in &plan.unplaced {
+            match &unplaced.near_miss {
+                Some(near_miss) => drop(self.near_misses.insert(unplaced.app.clone(), near_miss.clone())),
+                None => drop(self.near_misses.shift_remove(&unplaced.app)),
+            }
             let by_agent = self.obstacles.entry(unplaced.app.clone()).or_default();
             for agent in agents.values() {
                 by_agent.insert((*agent).clone(), Vec::new());
@@ -289,7 +320,7 @@ impl Marathon {
     }
 
     /// Returns the apps as the planner needs them now.
-    fn planned_apps(&self, now: Time) -> Vec<App> {
+    fn planned_apps(&self, now: Time) -> Vec<PlannedApp> {
         let mut present: IndexMap<&str, u64> = IndexMap::new();
         for task in self.tasks.iter() {
             let app = self.running.get(&task.launch.app);
@@ -298,10 +329,54 @@ impl Marathon {
             }
         }
         let planned = |(id, app): (&Text, &RunningApp)| {
-            app.planned(app.next_step(now).launch, present.get(id.as_str()).copied().unwrap_or(0))
+            let (present, launch) = (present.get(id.as_str()).copied().unwrap_or(0), app.next_step(now).launch);
+            PlannedApp { app: app.planned(launch, present), present, launch }
         };
         self.running.iter().map(planned).collect()
     }
+
+    /// Returns the instances as the planner needs them.
+    fn running_tasks(&self) -> Vec<Running> {
+        self.tasks.running(|app| self.running.get(app).map(|app| app.generation))
+    }
+
+    /// Lets others take the places of instances that could not be reached for too long, and gives up those that are no
+    /// longer expected.
+    fn check_unreachable(&mut self, now: Time) {
+        for number in self.tasks.expired(now) {
+            let Some(task) = self.tasks.give_up(number) else { continue };
+            if let Some(app) = self.running.get_mut(&task.launch.app) {
+                app.instances.remove(number);
+                app.volumes.discard(number);
+            }
+            let text = format!("{} is no longer expected: its agent could not be reached for too long", task.launch.id);
+            self.notices.push(Notice { at: now, topic: "lost", text });
+        }
+        for number in self.tasks.unreachable() {
+            let Some(task) = self.tasks.get(number) else { continue };
+            if let Some(app) = self.running.get_mut(&task.launch.app) {
+                app.instances.set(number, app.phase(task, now));
+            }
+        }
+    }
+}
+
+/// Tells an instance to end. One on an agent that cannot be reached is given up at once; then it returns `true`.
+fn kill(app: &mut RunningApp, tasks: &mut InstanceTracker, number: u64, calls: &mut Calls) -> bool {
+    if tasks.get(number).is_some_and(|task| task.state == TaskState::Unreachable) {
+        app.instances.remove(number);
+        app.volumes.discard(number);
+        tasks.give_up(number).into_iter().for_each(|task| calls.kill(task.launch.id));
+        return true;
+    }
+    app.instances.set(number, Phase::Killed);
+    tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
+    false
+}
+
+/// Returns whether a task in that state will never run again, nor will its agent have its volumes.
+fn is_gone(state: TaskState) -> bool {
+    matches!(state, TaskState::Gone | TaskState::GoneByOperator)
 }
 
 /// Starts an action.
@@ -322,17 +397,31 @@ fn apply(action: &Action, running: &mut IndexMap<Text, RunningApp>, versions: &m
 
 impl Scheduler for Marathon {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
-        let apps = self.planned_apps(calls.at());
-        let mut planner = Planner::new().at(calls.at()).strategy(Strategy::Spread(Load::Both));
+        let now = calls.at();
+        let mut planner = Planner::new().at(now).strategy(Strategy::Spread(Load::Both));
         planner.taken.clone_from(self.tasks.ended());
-        let plan = planner.plan(&apps, &self.tasks.running(), &offers);
+        let mut apps = self.planned_apps(now);
+        let mut round = Round::new(&planner, self.running_tasks(), &offers);
+        // Tasks whose volumes wait on an agent go there; only the others may go anywhere.
+        for (planned, running) in apps.iter_mut().zip(self.running.values()) {
+            if !planned.app.volumes.is_empty() {
+                let counts = (running.definition.app.instances, running.instances.count(Phase::Inactive));
+                planned.place_by_volume(&running.volumes, counts, &mut round);
+            }
+        }
+        let apps: Vec<App> = apps.into_iter().map(|planned| planned.app).collect();
+        let (plan, is_waiting) = round.plan(&apps);
+
         let mut launches: IndexMap<OfferId, Vec<Task>> = IndexMap::new();
         for launch in &plan.launches {
             let Some(app) = self.running.get_mut(&launch.app) else { continue };
-            let task = app.definition.task(launch, &version_text(app.generation));
-            launches.entry(launch.offer.clone()).or_default().push(task);
             let number = self.tasks.launch(launch.clone(), Arc::clone(&app.definition), app.generation);
+            let has_volumes = !app.definition.app.volumes.is_empty();
+            let slot = has_volumes.then(|| app.volumes.bind(number, &launch.agent));
+            let task = app.definition.task(launch, &version_text(app.generation), slot);
+            launches.entry(launch.offer.clone()).or_default().push(task);
             app.instances.set(number, Phase::Starting);
+            app.launch_delay.record_launch(now);
             app.requested = app.requested.saturating_sub(1);
         }
         self.record_obstacles(&plan, &offers);
@@ -340,10 +429,11 @@ impl Scheduler for Marathon {
             let accept = Accept::to([offer]).then(Operation::Launch(tasks));
             calls.accept(accept.refuse_rest_for(REFUSAL));
         }
+        let are_all_placed = plan.unplaced.is_empty() && !is_waiting;
         if !plan.declines.is_empty() {
             calls.push(Call::Decline { offers: plan.declines, filters: Filters::refuse_for(REFUSAL), each: false });
         }
-        if plan.unplaced.is_empty() {
+        if are_all_placed {
             calls.suppress();
         }
     }
@@ -355,6 +445,7 @@ impl Scheduler for Marathon {
             // No app owns the task, so it would run for ever.
             StatusOutcome::Unknown => calls.kill(status.task),
             StatusOutcome::Changed(number) => {
+                self.tasks.next_deadline(now).into_iter().for_each(|at| calls.wake_at(at));
                 let Some(task) = self.tasks.get(number) else { return };
                 let Some(app) = self.running.get_mut(&task.launch.app) else { return };
                 self.dirty.push_back(task.launch.app.clone());
@@ -364,13 +455,18 @@ impl Scheduler for Marathon {
                     app.instances.set(number, Phase::Killed);
                     self.tasks.kill(number).into_iter().for_each(|task| calls.kill(task));
                 } else {
-                    app.instances.set(number, app.phase(task));
+                    app.instances.set(number, app.phase(task, now));
                 }
                 self.process_dirty(false, calls);
             }
             StatusOutcome::Ended(number, task) => {
                 let Some(app) = self.running.get_mut(&task.launch.app) else { return };
                 app.instances.remove(number);
+                if task.state == TaskState::Unreachable || is_gone(status.state) {
+                    app.volumes.discard(number);
+                } else {
+                    app.volumes.release(number);
+                }
                 if !task.is_killed && task.generation == app.generation && is_failure(status.state) {
                     let until = app.launch_delay.record_failure(&app.definition.backoff, now);
                     let text = format!("{} is not launched before {until}s", task.launch.app);
@@ -384,6 +480,8 @@ impl Scheduler for Marathon {
     }
 
     fn woken(&mut self, calls: &mut Calls) {
+        self.check_unreachable(calls.at());
+        self.tasks.next_deadline(calls.at()).into_iter().for_each(|at| calls.wake_at(at));
         self.dirty.extend(self.running.keys().cloned());
         self.process_dirty(false, calls);
     }

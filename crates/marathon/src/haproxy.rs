@@ -4,7 +4,7 @@
 //! number are assigned from 10,000 on (Marathon's `local_port_min`), in the order of the apps, and never change.
 
 use crate::service_port::{ProxyMode, ServicePort};
-use apportion::TaskId;
+use apportion::{TaskId, Text};
 use indexmap::IndexSet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -38,11 +38,23 @@ listen stats
   stats enable
 ";
 
+/// The port at which services are told apart by the name of the host that is asked for, as in marathon-lb.
+const HTTP_PORT: u16 = 80;
+const HOSTS: &str = "
+frontend marathon_http_in
+  bind 0.0.0.0:80
+  mode http
+";
+
 /// The configuration: the assigned ports, and the text for the tasks that are up at some moment.
 #[derive(Debug)]
 pub struct HaproxyConfig {
     /// Whether the statistics page has its port: no app names the same one.
     has_stats: bool,
+    /// Whether services have names at the port of HTTP: no app names the same port.
+    has_hosts: bool,
+    /// The group of this proxy: it serves the service ports of the group alone. None: all.
+    group: Option<Text>,
     /// The assigned ports, by app and index.
     assigned: BTreeMap<(String, usize), u16>,
 }
@@ -128,24 +140,43 @@ impl HaproxyConfig {
             wrong.insert(ServicePortError::TooMany { found: unnamed.len(), most: assigned.len() });
         }
         let has_stats = !numbers.contains(&STATS_PORT);
-        let this = Self { has_stats, assigned };
+        let has_hosts = !numbers.contains(&HTTP_PORT);
+        let this = Self { has_stats, has_hosts, group: None, assigned };
         if wrong.is_empty() { Ok(this) } else { Err(wrong.into_iter().collect()) }
+    }
+
+    /// Serves the service ports of a group alone, as marathon-lb does with its `--group`.
+    #[must_use]
+    pub fn for_group(mut self, group: Option<Text>) -> Self {
+        self.group = group;
+        self
     }
 
     /// Returns the text of the configuration file for these apps.
     pub fn text<'a>(&self, entries: impl IntoIterator<Item = AppBackend<'a>>) -> String {
         let mut text = format!("{HEAD}{}", if self.has_stats { STATS } else { "" });
-        let mut taken = BTreeSet::new();
+        let (mut taken, mut hosts) = (BTreeSet::new(), String::new());
         for entry in entries {
-            for (index, service) in entry.services.iter().enumerate() {
+            let is_served = |service: &ServicePort| self.group.as_ref().is_none_or(|group| service.is_of_group(group));
+            for (index, service) in entry.services.iter().enumerate().filter(|(_, service)| is_served(service)) {
                 // Writing to a String cannot fail.
                 let _ = match self.port(entry.app, index, service) {
                     None => writeln!(text, "\n# {}: port {index} is left out, as it is of UDP", name(entry.app)),
-                    Some(port) if taken.insert(port) => listen(&entry, (index, port, service.mode), &mut text),
+                    Some(port) if taken.insert(port) => {
+                        let backend = format!("{}-{port}", name(entry.app));
+                        for host in &service.hosts {
+                            let _ = writeln!(hosts, "  use_backend {backend} if {{ hdr(host) -i {host} }}");
+                        }
+                        listen(&entry, (index, port, service), &mut text)
+                    }
                     // The app that has it is about to stop.
                     Some(port) => writeln!(text, "\n# {}: port {index} waits for {port}", name(entry.app)),
                 };
             }
+        }
+        if !hosts.is_empty() && self.has_hosts {
+            text.push_str(HOSTS);
+            text.push_str(&hosts);
         }
         text
     }
@@ -163,9 +194,14 @@ fn tcp<'a>((app, services): (&'a str, &'a [ServicePort])) -> impl Iterator<Item 
     all.filter(|(_, _, service)| service.tcp)
 }
 
-fn listen(entry: &AppBackend<'_>, (index, port, mode): (usize, u16, ProxyMode), text: &mut String) -> fmt::Result {
+fn listen(
+    entry: &AppBackend<'_>,
+    (index, port, service): (usize, u16, &ServicePort),
+    text: &mut String,
+) -> fmt::Result {
+    let (mode, balance) = (service.mode, service.balance.as_deref().unwrap_or("leastconn"));
     writeln!(text, "\nlisten {}-{port}\n  bind 0.0.0.0:{port}\n  mode {}", name(entry.app), mode.as_str())?;
-    writeln!(text, "  option {}\n  balance leastconn", if mode == ProxyMode::Http { "httplog" } else { "tcplog" })?;
+    writeln!(text, "  option {}\n  balance {balance}", if mode == ProxyMode::Http { "httplog" } else { "tcplog" })?;
     for server in &entry.servers {
         if let Some(port) = server.ports.get(index).copied().flatten() {
             writeln!(text, "  server {} {}:{port} check", word(server.task.as_str()), word(server.host))?;
@@ -194,7 +230,8 @@ mod tests {
     }
 
     fn service(port: Option<u16>) -> ServicePort {
-        ServicePort { port, tcp: true, mode: ProxyMode::Tcp }
+        let (balance, hosts, groups) = (None, Vec::new(), Vec::new());
+        ServicePort { port, tcp: true, mode: ProxyMode::Tcp, balance, hosts, groups }
     }
 
     #[test]
@@ -221,6 +258,28 @@ mod tests {
         let many = vec![service(None); 60_000];
         let wrong = texts(&HaproxyConfig::new([[("/a", &many[..])]]).unwrap_err());
         assert_eq!(wrong, ["found 60000 service ports without a number, expected at most 55536"]);
+    }
+
+    #[test]
+    fn labels_choose_the_port_the_balance_the_hosts_and_the_group() {
+        let mut service = service(Some(18081));
+        (service.mode, service.hosts) = (ProxyMode::Http, vec!["shop.example".into()]);
+        (service.balance, service.groups) = (Some("source".into()), vec!["external".into()]);
+        let services = [service];
+        let text = |group: Option<&str>| {
+            let haproxy = HaproxyConfig::new([[("/web", &services[..])]]).unwrap().for_group(group.map(Text::new));
+            haproxy.text([AppBackend { app: "/web", services: &services, servers: Vec::new() }])
+        };
+        for group in [None, Some("external"), Some("*")] {
+            let text = text(group);
+            assert!(text.contains("listen web-18081\n  bind 0.0.0.0:18081\n  mode http\n"), "{text}");
+            assert!(text.contains("  balance source\n"), "{text}");
+            assert!(
+                text.ends_with("  mode http\n  use_backend web-18081 if { hdr(host) -i shop.example }\n"),
+                "{text}"
+            );
+        }
+        assert!(!text(Some("internal")).contains("18081"));
     }
 
     #[test]

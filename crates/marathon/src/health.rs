@@ -7,6 +7,7 @@
 use apportion::placement::{JsonNode, ReadError};
 use apportion::{TaskId, TaskState, TaskStatus, Time};
 use serde_json::json;
+use std::fmt;
 use std::time::Duration;
 
 /// The longest duration that may be written, in seconds: a year.
@@ -14,6 +15,9 @@ const MAX_SECONDS: u64 = 365 * 86_400;
 
 /// The longest time from the start of a task to its first check (Marathon's `FirstHealthCheckTime`).
 const FIRST_CHECK: Duration = Duration::from_secs(1);
+
+/// The shortest interval and timeout.
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The label of a status update that has the index of the check whose result it reports.
 const LABEL: &str = "health-check";
@@ -32,13 +36,16 @@ pub struct HealthCheck {
     pub timeout: Duration,
     /// `maxConsecutiveFailures`: with that many failures in a row the task is killed; 0 = never.
     pub max_failures: u64,
+    /// `delaySeconds`: the time from the start of a task to its first check, if it is given. (Marathon's default of 15 holds
+    /// for checks that Mesos makes; here the first check comes soon.)
+    pub delay: Option<Duration>,
 }
 
 /// The kind of a health check (Marathon's `protocol`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "an executor has to handle all of them")]
 pub enum Probe {
-    /// A GET request must be answered with a status from 200 to 399.
+    /// A GET request must be answered with a good status.
     Http {
         /// Whether the request is HTTPS.
         tls: bool,
@@ -48,6 +55,8 @@ pub enum Probe {
         port: PortRef,
         /// Whether a status from 100 to 199 is no result (`ignoreHttp1xx`) instead of a failure.
         ignore_1xx: bool,
+        /// The statuses that are good.
+        statuses: Statuses,
     },
     /// A connection must be accepted.
     Tcp {
@@ -56,6 +65,38 @@ pub enum Probe {
     },
     /// A shell command must exit with status 0.
     Command(String),
+}
+
+/// The statuses of an answer that are good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "an executor has to handle all of them")]
+pub enum Statuses {
+    /// From 200 to 399.
+    Success,
+    /// These.
+    OneOf(Vec<u16>),
+}
+
+impl Statuses {
+    /// Returns whether a status is good.
+    pub fn contains(&self, status: u16) -> bool {
+        match self {
+            Self::Success => (200..=399).contains(&status),
+            Self::OneOf(statuses) => statuses.contains(&status),
+        }
+    }
+}
+
+impl fmt::Display for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Success => f.write_str("one from 200 to 399"),
+            Self::OneOf(statuses) => {
+                let statuses: Vec<String> = statuses.iter().map(u16::to_string).collect();
+                f.write_str(&statuses.join(" or "))
+            }
+        }
+    }
 }
 
 /// The port of a health check (`port` or `portIndex`).
@@ -71,6 +112,8 @@ pub enum PortRef {
 impl HealthCheck {
     /// Reads the `healthChecks` of an app that has `ports` ports. `MESOS_HTTP`, `MESOS_HTTPS` and `MESOS_TCP`, which Mesos
     /// makes for Marathon, are read as `HTTP`, `HTTPS` and `TCP`.
+    ///
+    /// Like Marathon it passes over what a check of the protocol does not use. An interval or a timeout of 0 is the shortest.
     pub(crate) fn read_all(app: JsonNode<'_>, ports: usize) -> Result<Vec<Self>, ReadError> {
         let Some(checks) = app.get("healthChecks") else { return Ok(Vec::new()) };
         checks.items("a list of health checks")?.map(|check| Self::read(check, ports)).collect()
@@ -78,26 +121,26 @@ impl HealthCheck {
 
     fn read(check: JsonNode<'_>, ports: usize) -> Result<Self, ReadError> {
         check.object()?;
-        let seconds = |key: &str, least: u64, default: u64| {
-            let given = check.get(key).map(|given| match given.whole(MAX_SECONDS) {
-                Ok(seconds) if seconds >= least => Ok(seconds),
-                _ => Err(given.wrong(format!("a whole number of seconds from {least} to {MAX_SECONDS}"))),
-            });
-            given.transpose().map(|given| Duration::from_secs(given.unwrap_or(default)))
+        let seconds = |key: &str| {
+            let expected =
+                |given: JsonNode<'_>| given.wrong(format!("a whole number of seconds from 0 to {MAX_SECONDS}"));
+            let given = check.get(key).map(|given| given.whole(MAX_SECONDS).map_err(|_| expected(given)));
+            given.transpose().map(|given| given.map(Duration::from_secs))
         };
         let failures = check.get("maxConsecutiveFailures").map(|failures| failures.whole(1_000_000)).transpose()?;
         Ok(Self {
             probe: Probe::read(check, ports)?,
-            grace: seconds("gracePeriodSeconds", 0, 300)?,
-            interval: seconds("intervalSeconds", 1, 60)?,
-            timeout: seconds("timeoutSeconds", 1, 20)?,
+            grace: seconds("gracePeriodSeconds")?.unwrap_or(Duration::from_secs(300)),
+            interval: seconds("intervalSeconds")?.unwrap_or(Duration::from_secs(60)).max(SHORTEST),
+            timeout: seconds("timeoutSeconds")?.unwrap_or(Duration::from_secs(20)).max(SHORTEST),
             max_failures: failures.unwrap_or(3),
+            delay: seconds("delaySeconds")?,
         })
     }
 
     /// Returns the time from the start of a task to its first check.
     pub fn first(&self) -> Duration {
-        self.interval.min(FIRST_CHECK)
+        self.delay.unwrap_or_else(|| self.interval.min(FIRST_CHECK))
     }
 }
 
@@ -106,35 +149,20 @@ impl Probe {
         const PROTOCOLS: &str = "HTTP, HTTPS, TCP, COMMAND, MESOS_HTTP, MESOS_HTTPS or MESOS_TCP";
         let protocol = check.get("protocol");
         let name = protocol.map(|protocol| protocol.text()).transpose()?.unwrap_or("HTTP");
-        let unused = |keys: &[&str]| match keys.iter().find_map(|key| check.get(key)) {
-            Some(given) => Err(given.wrong(format!("nothing: a check of {name} has none"))),
-            None => Ok(()),
-        };
         match name {
             "HTTP" | "HTTPS" | "MESOS_HTTP" | "MESOS_HTTPS" => {
-                unused(&["command"])?;
-                let path = match check.get("path") {
-                    None => "/",
-                    Some(path) => {
-                        let text = path.text()?;
-                        let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
-                        if is_path { text } else { return Err(path.wrong("a path such as /health")) }
-                    }
-                };
+                let path = read_path(check)?;
                 let ignore_1xx = check.get("ignoreHttp1xx").map(|ignore| ignore.boolean()).transpose()?;
                 Ok(Self::Http {
                     tls: name.ends_with('S'),
-                    path: path.to_owned(),
+                    path,
                     port: PortRef::read(check, ports)?,
                     ignore_1xx: ignore_1xx.unwrap_or(false),
+                    statuses: Statuses::Success,
                 })
             }
-            "TCP" | "MESOS_TCP" => {
-                unused(&["command", "path"])?;
-                Ok(Self::Tcp { port: PortRef::read(check, ports)? })
-            }
+            "TCP" | "MESOS_TCP" => Ok(Self::Tcp { port: PortRef::read(check, ports)? }),
             "COMMAND" => {
-                unused(&["path", "port"])?;
                 let command = check.required("command", "an object with the command as its value")?;
                 command.object()?;
                 Ok(Self::Command(command.required("value", "a shell command")?.name()?.to_owned()))
@@ -142,6 +170,16 @@ impl Probe {
             _ => Err(protocol.unwrap_or(check).wrong(PROTOCOLS)),
         }
     }
+}
+
+/// Reads the `path` of a request; it may lack its first slash.
+pub(crate) fn read_path(check: JsonNode<'_>) -> Result<String, ReadError> {
+    let Some(path) = check.get("path") else { return Ok("/".to_owned()) };
+    let text = path.text()?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(path.wrong("a path such as /health"));
+    }
+    Ok(if text.starts_with('/') { text.to_owned() } else { format!("/{text}") })
 }
 
 impl PortRef {
@@ -188,10 +226,14 @@ pub fn result_status(task: &TaskId, check: usize, result: Result<(), String>) ->
 
 /// Returns the index of the check whose result a status update reports; 0 if it does not say.
 fn check_index(status: &TaskStatus) -> usize {
-    let labels = status.details.get("labels").and_then(|labels| labels.get("labels"));
-    let mut labels = labels.into_iter().flat_map(|labels| labels.elements());
-    let label = labels.find(|label| label.get("key").is_some_and(|key| key == LABEL));
-    label.and_then(|label| label.get("value")?.as_str()?.parse().ok()).unwrap_or(0)
+    label(status, LABEL).and_then(|index| index.parse().ok()).unwrap_or(0)
+}
+
+/// Returns the value of a label of a status update.
+pub(crate) fn label(status: &TaskStatus, name: &str) -> Option<String> {
+    let labels = status.details.get("labels")?.get("labels")?;
+    let label = labels.elements().find(|label| label.get("key").is_some_and(|key| key == name))?;
+    Some(label.get("value")?.as_str()?.into_owned())
 }
 
 /// The health of a running task, by all checks of its app.
@@ -301,7 +343,13 @@ mod tests {
             "command": {"value": "true"}, "intervalSeconds": 5, "timeoutSeconds": 4, "gracePeriodSeconds": 0,
             "maxConsecutiveFailures": 0}]));
         let checks = checks.unwrap();
-        let http = Probe::Http { tls: false, path: "/".to_owned(), port: PortRef::Index(0), ignore_1xx: false };
+        let http = Probe::Http {
+            tls: false,
+            path: "/".to_owned(),
+            port: PortRef::Index(0),
+            ignore_1xx: false,
+            statuses: Statuses::Success,
+        };
         let times = |check: &HealthCheck| [check.grace, check.interval, check.timeout].map(|time| time.as_secs());
         assert_eq!((&checks[0].probe, times(&checks[0]), checks[0].max_failures), (&http, [300, 60, 20], 3));
         assert_eq!(checks[1].probe, Probe::Tcp { port: PortRef::Number(80) });
@@ -316,21 +364,15 @@ mod tests {
             (json!({}), "healthChecks: found {}, expected a list of health checks"),
             (json!([1]), "healthChecks[0]: found 1, expected an object"),
             (json!([{}, {"protocol": "UDP"}]), "healthChecks[1].protocol: found \"UDP\", expected HTTP, HTTPS, TCP"),
-            (json!([{"path": "health"}]), "healthChecks[0].path: found \"health\", expected a path such as /health"),
+            (json!([{"path": "/a b"}]), "healthChecks[0].path: found \"/a b\", expected a path such as /health"),
             (json!([{"portIndex": 2}]), "healthChecks[0].portIndex: found 2, expected the index of one of the app's 2"),
             (json!([{"portIndex": 0, "port": 80}]), "healthChecks[0].portIndex: found 0, expected nothing beside"),
             (json!([{"port": 0}]), "healthChecks[0].port: found 0, expected a port from 1 to 65535"),
-            (json!([{"intervalSeconds": 0}]), "healthChecks[0].intervalSeconds: found 0, expected a whole number of"),
             (json!([{"timeoutSeconds": -1}]), "healthChecks[0].timeoutSeconds: found -1, expected a whole number"),
             (json!([{"gracePeriodSeconds": 1e18}]), "healthChecks[0].gracePeriodSeconds: found 1e+18, expected"),
             (json!([{"maxConsecutiveFailures": 0.5}]), "healthChecks[0].maxConsecutiveFailures: found 0.5, expected"),
             (json!([{"protocol": "COMMAND"}]), "healthChecks[0].command: is not there: expected an object"),
             (json!([{"protocol": "COMMAND", "command": {}}]), "healthChecks[0].command.value: is not there"),
-            (json!([{"protocol": "COMMAND", "command": {"value": "x"}, "path": "/"}]), "expected nothing: a check of"),
-            (
-                json!([{"protocol": "TCP", "command": {"value": "x"}}]),
-                "healthChecks[0].command: found {\"value\":\"x\"}",
-            ),
         ];
         for (checks, message) in cases {
             let error = read(checks.clone()).unwrap_err();
@@ -339,6 +381,21 @@ mod tests {
         let app = json!({"healthChecks": [{}]});
         let error = HealthCheck::read_all(JsonNode::root(&app), 0).unwrap_err().to_string();
         assert_eq!(error, "healthChecks[0]: found {}, expected a port, as the app has none of its own");
+    }
+
+    #[test]
+    fn what_a_check_does_not_use_is_passed_over_and_the_shortest_time_is_a_second() {
+        let checks = read(json!([
+            {"protocol": "TCP", "path": "/", "command": {"value": "x"}, "intervalSeconds": 0, "timeoutSeconds": 0},
+            {"protocol": "COMMAND", "command": {"value": "x"}, "path": "/", "port": 80, "portIndex": 9, "delaySeconds": 7},
+            {"path": "health", "command": {"value": "x"}},
+        ]));
+        let checks = checks.unwrap();
+        assert_eq!(checks[0].probe, Probe::Tcp { port: PortRef::Index(0) });
+        assert_eq!((checks[0].interval, checks[0].timeout), (SHORTEST, SHORTEST));
+        assert_eq!(checks[1].probe, Probe::Command("x".to_owned()));
+        assert_eq!(checks.iter().map(|check| check.first().as_secs()).collect::<Vec<_>>(), [1, 7, 1]);
+        assert!(matches!(&checks[2].probe, Probe::Http { path, .. } if path == "/health"));
     }
 
     #[test]

@@ -13,10 +13,12 @@
 //! | module | purpose |
 //! | --- | --- |
 //! | `group` `definition` `root_group` | documents; apps; all wanted apps and their dependency graph |
-//! | `framework` `running_app` | the scheduler; an app that runs, at its present version |
+//! | `known_keys` | the keys of documents that have no effect |
+//! | `framework` `running_app` `round` | the scheduler; an app that runs, at its present version; a plan in parts |
 //! | `deployment` | a change of apps, in steps |
 //! | `rollout` `phases` | which instances are killed and launched; the instances of an app by phase |
-//! | `tracker` `health` `backoff` | instances and their status updates; health checks; launch delays |
+//! | `tracker` `health` `readiness` `unreachable` | instances and their status updates; their checks; agents that cannot be reached |
+//! | `backoff` `volumes` | launch delays; the volumes of an app's instances |
 //! | `program` `simulated` | the command of a task; an executor that runs nothing |
 //! | `service_port` `haproxy` | ports at which clients reach apps; the text of HAProxy's configuration |
 
@@ -27,25 +29,33 @@ mod framework;
 mod group;
 mod haproxy;
 mod health;
+mod known_keys;
 mod phases;
 mod program;
+mod readiness;
 mod rollout;
 mod root_group;
+mod round;
 mod running_app;
 mod service_port;
 mod simulated;
 mod tracker;
+mod unreachable;
 mod upgrade_strategy;
+mod volumes;
 
 pub use definition::{AppDefinition, Apps, Dependency, canonical_path};
 pub use deployment::{Deployment, DeploymentState};
 pub use framework::{Marathon, Notice, QueueItem};
 pub use group::{Document, is_within};
 pub use haproxy::{AppBackend, HaproxyConfig, Server, ServicePortError};
-pub use health::{HealthCheck, PortRef, Probe, result_status};
-pub use program::TaskCommand;
+pub use health::{HealthCheck, PortRef, Probe, Statuses, result_status};
+pub use known_keys::PassedOver;
+pub use program::{TaskCommand, TaskVolume};
+pub use readiness::{ReadinessCheck, ready_status};
 pub use root_group::{DependencyError, RootGroup};
 pub use running_app::RunningApp;
 pub use service_port::{ProxyMode, ServicePort};
 pub use simulated::{FAIL_CHECKS, SimulatedExecutor};
 pub use tracker::Instance;
+pub use unreachable::UnreachableStrategy;

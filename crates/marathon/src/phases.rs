@@ -17,6 +17,8 @@ pub(crate) enum Phase {
     OldUp,
     /// Told to end, and not ended yet.
     Killed,
+    /// On an agent that could not be reached for so long that another instance takes its place.
+    Inactive,
 }
 
 /// A partition of an app's instances by phase: a map from instance to phase, and its inverse, an ordered set per phase. An
@@ -57,9 +59,9 @@ impl InstancesByPhase {
         self.instances.get(&phase).map_or(0, |instances| instances.len() as u64)
     }
 
-    /// Returns the number of all instances.
+    /// Returns the number of all instances but those whose place another one takes.
     pub(crate) fn total(&self) -> u64 {
-        self.phases.len() as u64
+        self.phases.len() as u64 - self.count(Phase::Inactive)
     }
 
     /// Returns up to `count` instances of a phase, in the order in which they are killed.

@@ -1,18 +1,22 @@
 //! [`Program`]: the command of an app; [`TaskCommand`]: the same for one task, as its executor reads it.
 //!
-//! Tasks run without a container: the user and the limits of an app are ignored, its image is only a variable, and a task
+//! Tasks run without a container: the limits of an app are ignored, its image is only a variable, and a task
 //! listens on `$PORT0`, not on a port of a container. Keys and variables are those of Marathon's class `AppDefinition` and of
 //! its page *Task Environment Variables*.
 
 use crate::health::HealthCheck;
-use apportion::Task;
+use crate::readiness::ReadinessCheck;
 use apportion::placement::{App, JsonNode, Launch, ReadError};
+use apportion::{Scalar, Task};
 use indexmap::IndexMap;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
 /// The time from SIGTERM to SIGKILL, unless the app has its own (Mesos' `KillPolicy`).
 const DEFAULT_GRACE: Duration = Duration::from_secs(3);
+
+/// Amounts of cpus, mem, disk and gpus.
+pub(crate) type Amounts = [Scalar; 4];
 
 /// The command of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +36,14 @@ impl Program {
     /// Reads `cmd`, `args`, `env` and `taskKillGracePeriodSeconds` of an app.
     pub(crate) fn read(app: JsonNode<'_>) -> Result<Self, ReadError> {
         let shell = app.get("cmd").map(|cmd| Ok::<_, ReadError>(c_string(cmd)?.to_owned())).transpose()?;
+        let shell = shell.filter(|shell| !shell.is_empty());
         let mut args = Vec::new();
         if let Some(given) = app.get("args") {
-            if shell.is_some() {
-                return Err(given.wrong("nothing beside a cmd"));
-            }
             for arg in given.items("a list of texts")? {
                 args.push(c_string(arg)?.to_owned());
+            }
+            if shell.is_some() && !args.is_empty() {
+                return Err(given.wrong("nothing beside a cmd"));
             }
         }
         let (mut env, mut secret) = (IndexMap::new(), None);
@@ -71,15 +76,20 @@ impl Program {
         self.shell.is_none() && self.args.is_empty()
     }
 
+    /// Returns whether there are only arguments, which an image gives to its entrypoint.
+    pub(crate) fn is_args(&self) -> bool {
+        self.shell.is_none() && !self.args.is_empty()
+    }
+
     /// Returns the name of a variable that is a secret, if there is one.
     pub(crate) fn secret(&self) -> Option<&str> {
         self.secret.as_deref()
     }
 
-    /// Returns the task of a launch. Its details have the command and the kill policy in Mesos' form, the ports, and the health
-    /// checks.
-    pub(crate) fn task(&self, launch: &Launch, app: &App, version: &str, checks: Option<&Json>) -> Task {
-        let mut variables = metadata(app, version);
+    /// Returns the task of a launch. Its details have the command and the kill policy in Mesos' form, and the ports; `amounts` are
+    /// those that the app asks for itself.
+    pub(crate) fn task(&self, launch: &Launch, app: &App, amounts: Amounts, version: &str) -> Task {
+        let mut variables = metadata(app, amounts, version);
         variables.insert("MESOS_TASK_ID".to_owned(), launch.id.to_string());
         variables.extend(launch.env());
         variables.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -94,15 +104,11 @@ impl Program {
             }
         }
         let nanoseconds = u64::try_from(self.grace.as_nanos()).unwrap_or(u64::MAX);
-        let task = launch
+        launch
             .task()
             .detail("command", command)
             .detail("kill_policy", json!({"grace_period": {"nanoseconds": nanoseconds}}))
-            .detail("ports", json!(launch.ports));
-        match checks {
-            Some(checks) => task.detail("healthChecks", checks.clone()),
-            None => task,
-        }
+            .detail("ports", json!(launch.ports))
     }
 }
 
@@ -113,7 +119,7 @@ fn c_string(node: JsonNode<'_>) -> Result<&'_ str, ReadError> {
 }
 
 /// Returns the variables about the app in the environment of a task (`TaskBuilder.taskContextEnv`).
-fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
+fn metadata(app: &App, [cpus, mem, disk, gpus]: Amounts, version: &str) -> IndexMap<String, String> {
     let mut variables = IndexMap::new();
     let mut add = |name: &str, value: String| drop(variables.insert(format!("MARATHON_APP_{name}"), value));
     add("ID", app.id.to_string());
@@ -121,7 +127,7 @@ fn metadata(app: &App, version: &str) -> IndexMap<String, String> {
     if let Some(image) = &app.image {
         add("DOCKER_IMAGE", image.to_string());
     }
-    let amounts = [("CPUS", app.cpus), ("MEM", app.mem), ("DISK", app.disk), ("GPUS", app.gpus)];
+    let amounts = [("CPUS", cpus), ("MEM", mem), ("DISK", disk), ("GPUS", gpus)];
     for (name, amount) in amounts {
         add(&format!("RESOURCE_{name}"), amount.to_string());
     }
@@ -149,6 +155,16 @@ fn variable(label: &str) -> String {
     name.replace('\u{0}', "_")
 }
 
+/// A persistent volume of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskVolume {
+    /// Its path in the working directory of the task (`containerPath`).
+    pub path: String,
+    /// The name of what outlives the task: tasks with the same name have the same volume.
+    pub name: String,
+}
+
 /// The command of one task: argument vector, environment, health checks, ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskCommand {
@@ -159,6 +175,10 @@ pub struct TaskCommand {
     pub grace: Duration,
     /// The health checks that the executor has to make.
     pub health_checks: Vec<HealthCheck>,
+    /// The readiness checks that the executor has to make, each until it passes.
+    pub readiness_checks: Vec<ReadinessCheck>,
+    /// The volumes of the task.
+    pub volumes: Vec<TaskVolume>,
     /// The host ports of the task, in the order of the app's ports; `None` where a port is not on the host.
     pub ports: Vec<Option<u64>>,
 }
@@ -191,11 +211,18 @@ impl TaskCommand {
         let ports: Vec<_> = whole["ports"].as_array().into_iter().flatten().map(Json::as_u64).collect();
         let health_checks =
             HealthCheck::read_all(JsonNode::root(&whole), ports.len()).map_err(|error| error.to_string())?;
+        let readiness_checks = ReadinessCheck::of_task(JsonNode::root(&whole)).map_err(|error| error.to_string())?;
+        let volume = |volume: &Json| {
+            let text = |key: &str| volume[key].as_str().map(str::to_owned);
+            Some(TaskVolume { path: text("containerPath")?, name: text("name")? })
+        };
         Ok(Self {
             argv,
             env: variables.into_iter().flatten().filter_map(variable).collect(),
             grace: nanoseconds.map_or(DEFAULT_GRACE, Duration::from_nanos),
             health_checks,
+            readiness_checks,
+            volumes: whole["volumes"].as_array().into_iter().flatten().filter_map(volume).collect(),
             ports,
         })
     }
@@ -233,13 +260,10 @@ mod tests {
         let offer = Offer::new("o1", "f1", Role::default(), "a1", all);
         let plan = Planner::new().plan([&app], &[], &[offer]);
         let program = Program::read(JsonNode::root(json)).unwrap();
-        TaskCommand::from_task(&program.task(
-            &plan.launches[0],
-            &app,
-            "2015-04-02T09:37:00.596Z",
-            json.get("healthChecks"),
-        ))
-        .unwrap()
+        let amounts = [app.cpus, app.mem, app.disk, app.gpus];
+        let task = program.task(&plan.launches[0], &app, amounts, "2015-04-02T09:37:00.596Z");
+        let checks = json.get("healthChecks").cloned().unwrap_or_default();
+        TaskCommand::from_task(&task.detail("healthChecks", checks)).unwrap()
     }
 
     #[test]
@@ -302,6 +326,8 @@ mod tests {
             assert!(error.starts_with(message), "{error}");
         }
         assert!(read(json!({"cmd": null, "args": []})).unwrap().is_empty());
+        assert!(read(json!({"cmd": ""})).unwrap().is_empty());
+        assert!(!read(json!({"cmd": "true", "args": []})).unwrap().is_empty());
         let secret = read(json!({"cmd": "true", "env": {"A": "b", "C": {"secret": "s"}}})).unwrap();
         assert_eq!((secret.is_empty(), secret.secret()), (false, Some("C")));
         assert_eq!(

@@ -71,23 +71,24 @@ pub(crate) struct RolloutStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::Scope;
     use apportion::placement::JsonNode;
     use serde_json::json;
 
     fn bounds(instances: u64, healthy: f64, over: f64) -> (u64, u64) {
         let strategy = json!({"minimumHealthCapacity": healthy, "maximumOverCapacity": over});
-        of(&json!({"id": "a", "instances": instances, "upgradeStrategy": strategy}))
+        of(&json!({"id": "a", "cmd": "true", "instances": instances, "upgradeStrategy": strategy}))
     }
 
     fn of(app: &serde_json::Value) -> (u64, u64) {
-        let definition = AppDefinition::read(JsonNode::root(app), ("a.json", "/a".into(), "/"), &[]).unwrap();
+        let definition = AppDefinition::read(JsonNode::root(app), ("a.json", "/a".into(), Scope::Root), &[]).unwrap();
         let bounds = Bounds::rolling(&definition);
         (bounds.min_up, bounds.max_total)
     }
 
     #[test]
     fn capacities_are_exact_shares_of_the_instances() {
-        assert_eq!(of(&json!({"id": "a", "instances": 3})), (3, 6)); // both 1.0 if nothing is written
+        assert_eq!(of(&json!({"id": "a", "cmd": "true", "instances": 3})), (3, 6)); // both 1.0 if nothing is written
         assert_eq!(bounds(100, 0.07, 0.29), (7, 129)); // 0.07 * 100 > 7 and 1.29 * 100 < 129 in doubles
         assert_eq!(bounds(3, 0.5, 0.5), (2, 4));
         assert_eq!(bounds(10, 0.0, 0.0), (0, 10));

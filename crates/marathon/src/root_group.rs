@@ -17,6 +17,7 @@ pub struct RootGroup {
     dependents: Edges,
     /// The length of the longest path from an app along its dependencies: 0 if it has none.
     levels: IndexMap<Text, usize>,
+    missing: Vec<DependencyError>,
 }
 
 /// Why apps are no [`RootGroup`].
@@ -47,19 +48,20 @@ pub enum DependencyError {
 type Edges = IndexMap<Text, IndexSet<Text>>;
 
 impl RootGroup {
-    /// Returns the group of these apps. A dependency on a group is one on all apps within it.
+    /// Returns the group of these apps. A dependency on a group is one on all apps within it. One that does not exist and
+    /// [need not](crate::Dependency::is_required) is passed over; see [`missing`](Self::missing).
     ///
     /// # Errors
     ///
     /// All [`DependencyError::Unknown`], or else one [`DependencyError::Cycle`].
     pub fn new(apps: Apps) -> Result<Self, Vec<DependencyError>> {
-        let dependencies = resolve(&apps)?;
+        let (dependencies, missing) = resolve(&apps)?;
         let mut dependents = Edges::new();
         for (id, needed) in dependencies.iter().flat_map(|(id, all)| all.iter().map(move |needed| (id, needed))) {
             dependents.entry(needed.clone()).or_default().insert(id.clone());
         }
         match levels(&dependencies, &dependents) {
-            Ok(levels) => Ok(Self { apps, dependencies, dependents, levels }),
+            Ok(levels) => Ok(Self { apps, dependencies, dependents, levels, missing }),
             Err(cycle) => {
                 let file = cycle.first().and_then(|id| apps.get(id)).map(|app| app.file.clone()).unwrap_or_default();
                 Err(vec![DependencyError::Cycle { file, cycle }])
@@ -77,6 +79,11 @@ impl RootGroup {
         self.apps.get(id)
     }
 
+    /// Returns the dependencies that do not exist and need not.
+    pub fn missing(&self) -> &[DependencyError] {
+        &self.missing
+    }
+
     /// Returns the length of the longest path from an app along its dependencies. An app is of a higher level than any of
     /// its dependencies.
     pub(crate) fn level(&self, id: &str) -> usize {
@@ -91,9 +98,9 @@ impl RootGroup {
     }
 }
 
-/// Returns the direct dependencies of each app.
-fn resolve(apps: &Apps) -> Result<Edges, Vec<DependencyError>> {
-    let mut wrong = Vec::new();
+/// Returns the direct dependencies of each app, and those that do not exist and need not.
+fn resolve(apps: &Apps) -> Result<(Edges, Vec<DependencyError>), Vec<DependencyError>> {
+    let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     let mut edges = Edges::new();
     for (id, app) in apps {
         let needed = edges.entry(id.clone()).or_default();
@@ -106,15 +113,16 @@ fn resolve(apps: &Apps) -> Result<Edges, Vec<DependencyError>> {
             }
             let is_known = needed.len() > before || needed.iter().any(|other| is_within(other, &dependency.id));
             if !is_known {
+                let list = if dependency.is_required { &mut wrong } else { &mut missing };
                 let (file, dependency) = (app.file.clone(), dependency.source.clone());
                 let error = DependencyError::Unknown { file, dependency, known: known_ids(apps) };
-                if !wrong.contains(&error) {
-                    wrong.push(error); // once for a group, not for each of its apps
+                if !list.contains(&error) {
+                    list.push(error); // once for a group, not for each of its apps
                 }
             }
         }
     }
-    if wrong.is_empty() { Ok(edges) } else { Err(wrong) }
+    if wrong.is_empty() { Ok((edges, missing)) } else { Err(wrong) }
 }
 
 /// Returns everything that can be reached from these apps, by a depth-first search.
@@ -191,9 +199,10 @@ mod tests {
 
     #[test]
     fn what_is_needed_comes_first_however_far() {
-        let target =
-            target(&json!({"id": "/", "apps": [{"id": "web", "dependencies": ["shop", "mail"]}, {"id": "mail"}],
-            "groups": [{"id": "shop", "apps": [{"id": "api", "dependencies": ["db"]}, {"id": "db"}]}]}));
+        let target = target(
+            &json!({"id": "/", "apps": [{"id": "web", "cmd": "x", "dependencies": ["shop", "mail"]}, {"id": "mail", "cmd": "x"}],
+            "groups": [{"id": "shop", "apps": [{"id": "api", "cmd": "x", "dependencies": ["db"]}, {"id": "db", "cmd": "x"}]}]}),
+        );
         let target = target.unwrap();
         let levels = ["/web", "/mail", "/shop/api", "/shop/db"].map(|id| target.level(id));
         assert_eq!(levels, [2, 0, 1, 0]);
@@ -205,18 +214,19 @@ mod tests {
 
     #[test]
     fn a_circle_is_named() {
-        let apps = json!([{"id": "a", "dependencies": ["b"]}, {"id": "b", "dependencies": ["c"]}, {"id": "free"},
-            {"id": "c", "dependencies": ["free", "b"]}]);
+        let apps = json!([{"id": "a", "cmd": "x", "dependencies": ["b"]}, {"id": "b", "cmd": "x", "dependencies": ["c"]}, {"id": "free", "cmd": "x"},
+            {"id": "c", "cmd": "x", "dependencies": ["free", "b"]}]);
         let wrong = target(&json!({"id": "/", "apps": apps})).unwrap_err();
         assert_eq!(wrong, ["shop.json: found dependencies in a circle, /b needs /c needs /b: expected an order"]);
-        let own = target(&json!({"id": "/shop", "dependencies": ["/shop"], "apps": [{"id": "a"}]})).unwrap_err();
+        let own =
+            target(&json!({"id": "/shop", "dependencies": ["/shop"], "apps": [{"id": "a", "cmd": "x"}]})).unwrap_err();
         assert_eq!(own, ["shop.json: found dependencies in a circle, /shop/a needs /shop/a: expected an order"]);
     }
 
     #[test]
     fn what_is_not_there_is_told_once_with_what_is() {
-        let wrong = target(&json!({"id": "/shop", "dependencies": ["../mail"], "apps": [{"id": "a"},
-            {"id": "b", "dependencies": ["c"]}]}));
+        let wrong = target(&json!({"id": "/shop", "dependencies": ["../mail"], "apps": [{"id": "a", "cmd": "x"},
+            {"id": "b", "cmd": "x", "dependencies": ["c"]}]}));
         let expected = "expected an app or a group: one of /shop/a, /shop, /shop/b";
         assert_eq!(
             wrong.unwrap_err(),
@@ -228,10 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_app_alone_needs_may_be_elsewhere() {
+        let target = target(&json!({"id": "web", "cmd": "x", "dependencies": ["db", "/mail"]})).unwrap();
+        assert_eq!(target.level("/web"), 0);
+        let told: Vec<String> = target.missing().iter().map(ToString::to_string).collect();
+        let expected = "expected an app or a group: one of /web";
+        let missing = |index, id| format!("shop.json: dependencies[{index}]: found \"{id}\", {expected}");
+        assert_eq!(told, [missing(0, "db"), missing(1, "/mail")]);
+    }
+
+    #[test]
     fn a_chain_of_many_apps_is_no_trouble() {
         let app = |n: u32| match n {
-            0 => json!({"id": "a0"}),
-            _ => json!({"id": format!("a{n}"), "dependencies": [format!("a{}", n - 1)]}),
+            0 => json!({"id": "a0", "cmd": "x"}),
+            _ => json!({"id": format!("a{n}"), "cmd": "x", "dependencies": [format!("a{}", n - 1)]}),
         };
         let target = target(&json!({"id": "/", "apps": (0..20_000).map(app).collect::<Vec<_>>()})).unwrap();
         assert_eq!(target.level("/a19999"), 19_999);

@@ -5,6 +5,7 @@ use crate::definition::AppDefinition;
 use crate::phases::{InstancesByPhase, Phase};
 use crate::rollout::{Bounds, RolloutStep};
 use crate::tracker::{Instance, version};
+use crate::volumes::VolumeSlots;
 use apportion::Time;
 use apportion::placement::App;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct RunningApp {
     pub(crate) launch_delay: LaunchDelay,
     /// The number of launches for which offers were requested.
     pub(crate) requested: u64,
+    /// The volumes of its instances, if it has persistent volumes.
+    pub(crate) volumes: VolumeSlots,
     /// Whether instances of an older version are being replaced.
     is_rolling: bool,
     /// Whether all its instances are to end.
@@ -36,6 +39,7 @@ impl RunningApp {
             instances: InstancesByPhase::default(),
             launch_delay: LaunchDelay::default(),
             requested: 0,
+            volumes: VolumeSlots::default(),
             is_rolling: false,
             is_stopping: false,
         }
@@ -61,8 +65,9 @@ impl RunningApp {
     }
 
     /// Returns the phase of one of its instances.
-    pub(crate) fn phase(&self, instance: &Instance) -> Phase {
+    pub(crate) fn phase(&self, instance: &Instance, now: Time) -> Phase {
         match (instance.is_killed, instance.generation < self.generation, instance.is_up()) {
+            _ if instance.is_inactive(now) => Phase::Inactive,
             (true, ..) => Phase::Killed,
             (false, true, true) => Phase::OldUp,
             (false, true, false) => Phase::OldDown,
@@ -87,7 +92,11 @@ impl RunningApp {
             (false, true) => Bounds::rolling(&self.definition),
             (false, false) => Bounds::steady(self.definition.app.instances),
         };
-        bounds.step(&self.instances, self.definition.kill_selection)
+        let mut step = bounds.step(&self.instances, self.definition.kill_selection);
+        if self.is_stopping {
+            step.kill.extend(self.instances.select(Phase::Inactive, u64::MAX, self.definition.kill_selection));
+        }
+        step
     }
 
     /// Returns whether exactly the wanted instances exist, and all of them are up.

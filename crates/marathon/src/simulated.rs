@@ -1,7 +1,8 @@
 //! [`SimulatedExecutor`]: an executor that runs nothing, and sends the updates that a task would. Its health checks succeed
 //! until it is told to fail them.
 
-use crate::health::{HealthCheck, result_status};
+use crate::health::{HealthCheck, SHORTEST, result_status};
+use crate::readiness::{ReadinessCheck, ready_status};
 use apportion::executor::{Executor, Reports};
 use apportion::placement::JsonNode;
 use apportion::{Task, TaskId, Time};
@@ -17,6 +18,8 @@ pub const FAIL_CHECKS: &[u8] = b"sick";
 pub struct SimulatedExecutor {
     task: Option<TaskId>,
     checks: Vec<HealthCheck>,
+    /// The readiness checks, all of which pass at the first attempt.
+    readiness: Option<(Time, usize)>,
     /// The checks to make, by time. A check that succeeded is not made again, because nothing would change.
     due: BTreeMap<Time, Vec<usize>>,
     checks_fail: bool,
@@ -38,6 +41,14 @@ impl Executor for SimulatedExecutor {
         let app = json!({"healthChecks": task.details.get("healthChecks").map(Json::from)});
         // The app was read with its own number of ports before, so any number will do here.
         self.checks = HealthCheck::read_all(JsonNode::root(&app), usize::MAX).unwrap_or_default();
+        let readiness = ReadinessCheck::of_task(JsonNode::root(&json!({
+            "readinessChecks": task.details.get("readinessChecks").map(Json::from)
+        })));
+        let count = readiness.map_or(0, |checks| checks.len());
+        if count > 0 {
+            self.readiness = Some((reports.at() + SHORTEST, count));
+            reports.wake_at(reports.at() + SHORTEST);
+        }
         self.task = Some(task.id);
         for (check, first) in self.checks.iter().map(HealthCheck::first).enumerate().collect::<Vec<_>>() {
             self.schedule(check, reports.at() + first, reports);
@@ -62,6 +73,9 @@ impl Executor for SimulatedExecutor {
         let later = self.due.split_off(&(reports.at() + Duration::from_micros(1)));
         let due = std::mem::replace(&mut self.due, later);
         let Some(task) = self.task.clone() else { return };
+        if let Some((_, count)) = self.readiness.take_if(|(at, _)| *at <= reports.at()) {
+            (0..count).for_each(|check| reports.update(ready_status(&task, check)));
+        }
         for check in due.into_values().flatten() {
             let result = if self.checks_fail { Err("sick".to_owned()) } else { Ok(()) };
             reports.update(result_status(&task, check, result));
@@ -75,6 +89,7 @@ impl Executor for SimulatedExecutor {
 
     fn kill(&mut self, task: TaskId, _: Option<Duration>, reports: &mut Reports) {
         self.due.clear();
+        self.readiness = None;
         self.task = None;
         reports.killed(&task);
     }

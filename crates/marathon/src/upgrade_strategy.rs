@@ -15,13 +15,20 @@ pub(crate) struct UpgradeStrategy {
 pub(crate) const ONE: u64 = 1_000_000;
 
 impl UpgradeStrategy {
-    /// Reads the upgrade strategy of an app; both shares default to 1.
+    /// The default: all stay up, and as many may be added.
+    pub(crate) const FULL: Self = Self { minimum_health: ONE, maximum_over: ONE };
+
+    /// The default of apps whose tasks have volumes: half of them stay up, and none is added.
+    pub(crate) const RESIDENT: Self = Self { minimum_health: ONE / 2, maximum_over: 0 };
+
+    /// The strategy of an app that never has two tasks.
+    pub(crate) const SINGLE: Self = Self { minimum_health: 0, maximum_over: 0 };
+
+    /// Reads the upgrade strategy of an app; both shares default to 1, and `default` holds where none is written.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a million")]
-    pub(crate) fn read(app: JsonNode<'_>) -> Result<Self, ReadError> {
-        let Some(strategy) = app.get("upgradeStrategy") else {
-            return Ok(Self { minimum_health: ONE, maximum_over: ONE });
-        };
-        strategy.only(&["minimumHealthCapacity", "maximumOverCapacity"])?;
+    pub(crate) fn read(app: JsonNode<'_>, default: Self) -> Result<Self, ReadError> {
+        let Some(strategy) = app.get("upgradeStrategy") else { return Ok(default) };
+        strategy.object()?;
         let share = |key: &str| match strategy.get(key) {
             None => Ok(ONE),
             Some(given) => match given.number() {

@@ -84,6 +84,7 @@ impl Waiting<'_> {
     pub(super) fn explained(self, state: &mut PlanState<'_>) -> Unplaced {
         let Explanation { reasons, near_miss } = self.explanation.unwrap_or_else(|| explain(state, self.app));
         let app = self.app.app.id.clone();
-        Unplaced { app, instances: self.instances, reasons, near_miss, group: self.group }
+        let (instances, group) = (self.instances, self.group);
+        Unplaced { app, instances, reasons, near_miss, expansion: None, group }
     }
 }

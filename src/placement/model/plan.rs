@@ -1,6 +1,7 @@
 //! [`Plan`]: the answer of a planner.
 
 use super::barrier::Obstacle;
+use super::expansion::Expansion;
 use super::near_miss::NearMiss;
 use super::ports::{self, PortRequest};
 use super::running::Running;
@@ -132,6 +133,10 @@ pub struct Unplaced {
     /// The smallest change with which one more instance would fit. In JSON: `{"offer": "o1", "text": "one more rack"}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub near_miss: Option<NearMiss>,
+    /// What would have to be added for all instances that wait, if that was [asked](crate::placement::Problem::expand) and
+    /// found. In JSON: `add`, a list of texts.
+    #[serde(rename = "add", skip_serializing_if = "Option::is_none")]
+    pub expansion: Option<Expansion>,
     /// The shortage of its group, if it is of a group: then no task of the group is launched.
     #[serde(skip)]
     pub group: Option<GroupShortage>,

@@ -43,9 +43,9 @@ fn listens(file: &Path) -> String {
 }
 
 const SHOP: &str = r#"{"id": "/shop", "apps": [
-    {"id": "db", "cpus": 0.5, "ports": [5432, 0]},
-    {"id": "dns", "cpus": 0.5, "dependencies": ["db"], "portDefinitions": [{"protocol": "udp"}, {"protocol": "udp,tcp"}]},
-    {"id": "web", "cpus": 0.5, "instances": 2, "dependencies": ["db"], "labels": {"HAPROXY_0_MODE": "http"},
+    {"id": "db", "cmd": "serve", "cpus": 0.5, "ports": [5432, 0]},
+    {"id": "dns", "cmd": "serve", "cpus": 0.5, "dependencies": ["db"], "portDefinitions": [{"protocol": "udp"}, {"protocol": "udp,tcp"}]},
+    {"id": "web", "cmd": "serve", "cpus": 0.5, "instances": 2, "dependencies": ["db"], "labels": {"HAPROXY_0_MODE": "http"},
      "healthChecks": [{"path": "/"}]}]}"#;
 
 #[test]
@@ -120,7 +120,7 @@ fn only_tasks_that_are_up_are_led_to() {
     let scaled = servers(&["--scale", "shop/web=1", "--sick", "shop_web.1"]);
     assert_eq!(scaled, ["shop_db.1", "shop_db.1", "shop_dns.1", "shop_web.3"]); // another one has taken its place
     assert_eq!(servers(&["--stop", "/shop"]), [""; 0]);
-    let never = r#"{"id": "a", "cpus": 99}"#;
+    let never = r#"{"id": "a", "cmd": "serve", "cpus": 99}"#;
     fs::write(&shop, never).unwrap();
     assert_eq!(servers(&[]), [""; 0]);
     assert!(listens(&file).contains("listen a-10000\n"));
@@ -133,9 +133,9 @@ fn what_cannot_be_written_is_refused_before_anything_happens() {
         fs::write(folder.path().join(name), text).unwrap();
         folder.path().join(name).to_str().unwrap().to_owned()
     };
-    let one = write("one.json", r#"{"id": "a", "ports": [80]}"#);
-    let two = write("two.json", r#"{"id": "b", "ports": [80]}"#);
-    let mode = write("mode.json", r#"{"id": "c", "labels": {"HAPROXY_0_MODE": "ftp"}}"#);
+    let one = write("one.json", r#"{"id": "a", "cmd": "serve", "ports": [80]}"#);
+    let two = write("two.json", r#"{"id": "b", "cmd": "serve", "ports": [80]}"#);
+    let mode = write("mode.json", r#"{"id": "c", "cmd": "serve", "labels": {"HAPROXY_0_MODE": "ftp"}}"#);
     let nowhere = folder.path().join("no/such/folder/haproxy.cfg");
     let file = folder.path().join("haproxy.cfg");
     let cases: [(&Path, &[&str], &str); 5] = [

@@ -82,7 +82,12 @@ fn the_seventh_of_seven_unique_instances_waits() {
     }
     let output = marathon(&["apps/redis-unique-app.json", "--scale", "redis=7"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("/redis: 1 of 7 could not be placed\n  agent-1: constraint: hostname UNIQUE: "), "{text}");
+    assert!(
+        text.contains(
+            "/redis: 1 of 7 could not be placed\n  1 waits: one more host\n  agent-1: constraint: hostname UNIQUE: "
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -117,7 +122,11 @@ fn scaling_down_ends_the_newest() {
 #[test]
 fn what_fits_nowhere_ends_with_its_reasons() {
     let folder = tempfile::tempdir().unwrap();
-    let app = file(&folder, "big.json", r#"{"id": "big", "cpus": 99, "constraints": [["floor", "IS", "3"]]}"#);
+    let app = file(
+        &folder,
+        "big.json",
+        r#"{"id": "big", "cmd": "serve", "cpus": 99, "constraints": [["floor", "IS", "3"]]}"#,
+    );
     let document = json(&[&app, "--agents", "1"]);
     let kinds: Vec<_> =
         document["unplaced"][0]["reasons"].as_array().unwrap().iter().map(|reason| &reason["kind"]).collect();
@@ -139,12 +148,12 @@ fn a_cluster_of_ones_own_may_have_roles_gpus_and_zones() {
     let eng = file(
         &folder,
         "eng.json",
-        r#"{"id": "eng", "instances": 3, "role": "eng", "mem": 100, "constraints": [["rack", "LIKE", "r."]]}"#,
+        r#"{"id": "eng", "cmd": "serve", "instances": 3, "role": "eng", "mem": 100, "constraints": [["rack", "LIKE", "r."]]}"#,
     );
     let gpu = file(
         &folder,
         "gpu.json",
-        r#"{"id": "gpu", "gpus": 1, "cpus": 0.5, "ports": [], "constraints": [["@zone", "IS", "z"]]}"#,
+        r#"{"id": "gpu", "cmd": "serve", "gpus": 1, "cpus": 0.5, "ports": [], "constraints": [["@zone", "IS", "z"]]}"#,
     );
     let document = json(&["--cluster", &cluster, &eng, &gpu]);
     assert_eq!(each(&document, "/eng", "/hostname"), ["ha"; 3]);
@@ -168,12 +177,17 @@ fn wrong_input_ends_before_anything_is_launched() {
         r#"{"agents": [{"id": "a", "resources": "cpus:1"}, {"id": "a", "resources": "cpus:1"}]}"#,
     );
     let nobody = file(&folder, "nobody.json", r#"{"agents": []}"#);
-    let group = r#"{"id": "a", "groups": [{"id": "b", "apps": [{"id": "c"}, {"id": "d", "cpus": "many"}]}]}"#;
+    let group =
+        r#"{"id": "a", "groups": [{"id": "b", "apps": [{"id": "c", "cmd": "serve"}, {"id": "d", "cpus": "many"}]}]}"#;
     let group = file(&folder, "group.json", group);
-    let circle = r#"{"id": "a", "apps": [{"id": "b", "dependencies": ["c"]}, {"id": "c", "dependencies": ["/a/b"]}]}"#;
+    let circle = r#"{"id": "a", "apps": [{"id": "b", "cmd": "b", "dependencies": ["c"]}, {"id": "c", "cmd": "c", "dependencies": ["/a/b"]}]}"#;
     let circle = file(&folder, "circle.json", circle);
-    let unknown = file(&folder, "unknown.json", r#"{"id": "/lone/app", "dependencies": ["../nope"]}"#);
-    let health = file(&folder, "health.json", r#"{"id": "a", "healthChecks": [{"protocol": "UDP"}]}"#);
+    let unknown = file(
+        &folder,
+        "unknown.json",
+        r#"{"id": "/lone", "apps": [{"id": "app", "cmd": "x", "dependencies": ["../nope"]}]}"#,
+    );
+    let health = file(&folder, "health.json", r#"{"id": "a", "cmd": "x", "healthChecks": [{"protocol": "UDP"}]}"#);
     let redis = ["apps/redis-app.json", "apps/redis-unique-app.json"];
     let cases: &[(&[&str], &[&str])] = &[
         (&[&comma], &["redis-app.json:4:3: found '\"', expected `,` or `}`"]),
@@ -208,14 +222,17 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--what"], &["--what"]),
         (&[&group], &["group.json: groups[0].apps[1].cpus: found \"many\", expected a number"]),
         (&[&circle], &["circle.json: found dependencies in a circle, /a/b needs /a/c needs /a/b: expected an order"]),
-        (&[&unknown], &["unknown.json: dependencies[0]: found \"../nope\", expected an app or a group: one of /lone"]),
+        (
+            &[&unknown],
+            &["unknown.json: apps[0].dependencies[0]: found \"../nope\", expected an app or a group: one of /lone/app"],
+        ),
         (&[&health], &["health.json: healthChecks[0].protocol: found \"UDP\", expected HTTP"]),
         (
             &[&group, &comma, &path, "--update", &health],
             &["group.json: ", "redis-app.json:4", "path.json: ", "health.json: "],
         ),
         (&["--update", "no/such.json"], &["no/such.json: "]),
-        (&["--update", &unknown], &["unknown.json: dependencies[0]: ", "one of /ubuntu, /redis, /nginx"]),
+        (&["--update", &unknown], &["unknown.json: apps[0].dependencies[0]: ", "one of /ubuntu, /redis, /nginx"]),
         (
             &["--stop", "/", "--restart", "/redis"],
             &["--restart: there is no app /redis, expected nothing, as there are none"],
@@ -348,7 +365,8 @@ fn a_restart_replaces_all_tasks_and_what_is_stopped_ends() {
 #[test]
 fn a_group_that_is_updated_loses_what_it_no_longer_has() {
     let folder = tempfile::tempdir().unwrap();
-    let only = file(&folder, "only.json", r#"{"id": "/shop", "apps": [{"id": "mail", "instances": 2}]}"#);
+    let only =
+        file(&folder, "only.json", r#"{"id": "/shop", "apps": [{"id": "mail", "cmd": "serve", "instances": 2}]}"#);
     let document = json(&[SHOP, "apps/redis-app.json", "--update", &only]);
     let apps: BTreeSet<&str> =
         different(&document["tasks"].as_array().unwrap().iter().map(|task| &task["app"]).collect::<Vec<_>>());
@@ -382,8 +400,8 @@ fn steps_are_played_in_the_order_in_which_they_stand() {
 fn what_needs_an_app_that_does_not_come_up_waits_until_that_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let shop = |cpus: &str| {
-        let db = format!(r#"{{"id": "db", "cpus": {cpus}}}"#);
-        format!(r#"{{"id": "shop", "apps": [{db}, {{"id": "web", "dependencies": ["db"]}}]}}"#)
+        let db = format!(r#"{{"id": "db", "cmd": "db", "cpus": {cpus}}}"#);
+        format!(r#"{{"id": "shop", "apps": [{db}, {{"id": "web", "cmd": "web", "dependencies": ["db"]}}]}}"#)
     };
     let big = file(&folder, "big.json", &shop("99"));
     let document = json(&[&big]);
@@ -406,7 +424,7 @@ fn what_needs_an_app_that_does_not_come_up_waits_until_that_is_changed() {
 #[test]
 fn a_restart_that_has_to_wait_is_not_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let shop = r#"{"id": "shop", "apps": [{"id": "db", "cpus": 1}, {"id": "web", "dependencies": ["db"]}]}"#;
+    let shop = r#"{"id": "shop", "apps": [{"id": "db", "cmd": "db", "cpus": 1}, {"id": "web", "cmd": "web", "dependencies": ["db"]}]}"#;
     let shop = file(&folder, "shop.json", shop);
     // There is no place for so many: the restart waits, and is then done by the deployment after the next.
     let waits = [&shop, "--scale", "/shop/db=99", "--restart", "/shop/web"];

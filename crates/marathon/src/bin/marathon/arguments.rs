@@ -42,6 +42,12 @@ pub(crate) struct Arguments {
     /// Writes the configuration of a HAProxy that leads to all tasks that are up, anew whenever it changes.
     #[arg(long, value_name = "FILE")]
     pub(crate) haproxy: Option<PathBuf>,
+    /// Serves the apps of that group alone (the label HAPROXY_GROUP); unless given, all.
+    #[arg(long, value_name = "GROUP", requires = "haproxy")]
+    pub(crate) haproxy_group: Option<Text>,
+    /// Tells at the end why instances of an app do not run: the offers seen, the nearest miss, and what the master says.
+    #[arg(long, value_name = "APP", value_parser = id)]
+    pub(crate) why: Vec<Text>,
     #[command(flatten)]
     pub(crate) exec: Exec,
     /// Prints one JSON document at the end, and nothing else.
@@ -64,6 +70,9 @@ pub(crate) struct Exec {
     /// Where each task has a folder of its own, with its output; unless named, one that is removed at the end.
     #[arg(long, value_name = "FOLDER", requires = "is_enabled")]
     pub(crate) sandbox: Option<PathBuf>,
+    /// How many folders of ended tasks are kept, for each app.
+    #[arg(long, value_name = "N", requires = "is_enabled", default_value_t = 5)]
+    pub(crate) keep: usize,
     /// Shows what a task writes, or all tasks of an app.
     #[arg(long, value_name = "APP|TASK", requires = "is_enabled", conflicts_with = "json")]
     pub(crate) follow: Vec<Text>,

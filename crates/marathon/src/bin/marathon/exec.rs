@@ -68,7 +68,7 @@ impl Machine {
             is_interrupted: false,
             sender,
             signals,
-            sandboxes: SandboxRoot::new(folder, processes),
+            sandboxes: SandboxRoot::new(folder, processes, exec.keep),
             follower: Follower::new(follow.iter().cloned()),
             _folder: temporary,
         })
@@ -84,6 +84,14 @@ impl Machine {
 
     /// The host of all tasks, whichever agent they are on.
     pub(crate) const HOST: &str = HOST;
+
+    /// Returns whether that is the user that this program runs as, by name or number.
+    pub(crate) fn runs_as(user: &str) -> bool {
+        let number = rustix::process::getuid().as_raw().to_string();
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        user == number || lines.any(|fields| fields.first() == Some(&user) && fields.get(2) == Some(&number.as_str()))
+    }
 
     /// Returns the time since the start of the program, in whole milliseconds.
     pub(crate) fn now(&self) -> Time {

@@ -1,5 +1,6 @@
 //! [`HaproxyFile`]: the file of a HAProxy configuration, which is replaced whenever it changes.
 
+use apportion::Text;
 use apportion_marathon::{AppBackend, HaproxyConfig, ServicePort};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -23,6 +24,13 @@ impl HaproxyFile {
         let config =
             config.map_err(|wrong| wrong.iter().map(|wrong| format!("--haproxy: {wrong}")).collect::<Vec<_>>())?;
         Ok(Self { file: file.to_owned(), config, written: None })
+    }
+
+    /// Serves the apps of a group alone.
+    #[must_use]
+    pub(crate) fn for_group(mut self, group: Option<Text>) -> Self {
+        self.config = self.config.for_group(group);
+        self
     }
 
     /// Returns the path of the file.
@@ -64,7 +72,7 @@ mod tests {
     fn the_file_is_written_when_it_changes() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("haproxy.cfg");
-        let app = json!({"id": "/a", "ports": [0]});
+        let app = json!({"id": "/a", "cmd": "serve", "ports": [0]});
         let document = Document::read(JsonNode::root(&app), "a.json").unwrap();
         let services = &document.apps[0].service_ports;
         let mut haproxy = HaproxyFile::new(&file, [[("/a", &services[..])]]).unwrap();

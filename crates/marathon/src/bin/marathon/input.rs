@@ -2,9 +2,11 @@
 
 use crate::arguments::{Amount, Arguments, Change};
 use crate::cluster;
+use crate::exec::Machine;
+use crate::warnings::Warnings;
 use apportion::placement::{App, JsonNode, TextError, read_json};
 use apportion::{Agent, AgentId, Role, TaskId, Text};
-use apportion_marathon::{AppDefinition, Apps, Document, RootGroup, canonical_path, is_within};
+use apportion_marathon::{AppDefinition, Apps, DependencyError, Document, RootGroup, canonical_path, is_within};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,6 +29,8 @@ pub(crate) struct Input {
     pub(crate) steps: Vec<Step>,
     /// The ids of the apps and tasks whose output is shown.
     pub(crate) follow: Vec<Text>,
+    /// What is passed over, a line each.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// An action, with its heading in the log.
@@ -56,9 +60,13 @@ impl Input {
         let own = APPS.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
         let own = own.take(if arguments.exec.is_enabled { 1 } else { APPS.len() }); // the others are images
         let files: Vec<_> = if arguments.files.is_empty() { own.collect() } else { files.collect() };
+        let mut warnings = Warnings::default();
         for (file, text) in files {
             match text.and_then(|text| read(&file, &text)) {
-                Ok(written) => wrong.extend(add(&mut apps, written)),
+                Ok(written) => {
+                    warnings.add(&written);
+                    wrong.extend(add(&mut apps, written));
+                }
                 Err(message) => wrong.push(message),
             }
         }
@@ -74,7 +82,10 @@ impl Input {
             if let Change::Update(file) = change {
                 let name = file.display().to_string();
                 match text(file).and_then(|text| read(&name, &text)) {
-                    Ok(written) => updates.push(written),
+                    Ok(written) => {
+                        warnings.add(&written);
+                        updates.push(written);
+                    }
                     Err(message) => wrong.push(message),
                 }
             }
@@ -88,9 +99,12 @@ impl Input {
         let mut updates = updates.into_iter();
         steps.extend(arguments.changes.iter().filter_map(|change| builder.step(change, &mut updates)));
         let mut wrong = builder.wrong;
-        let mut input = Self { agents, steps, follow: Vec::new() };
+        let mut input = Self { agents, steps, follow: Vec::new(), warnings: Vec::new() };
+        input.targets_missing().for_each(|missing| warnings.add_line(missing.to_string()));
+        input.warnings = warnings.into_lines();
         if arguments.exec.is_enabled {
             wrong.extend(input.definitions().filter_map(AppDefinition::exec_obstacle));
+            wrong.extend(input.definitions().filter_map(user_obstacle));
             wrong.extend(arguments.cluster.iter().flat_map(|file| cluster::port_clashes(file, &input.agents)));
             for name in &arguments.exec.follow {
                 match input.followed(name) {
@@ -99,9 +113,24 @@ impl Input {
                 }
             }
         }
+        for app in &arguments.why {
+            if !input.definitions().any(|definition| definition.app.id == *app) {
+                let known = one_of(&mut input.definitions().map(|definition| definition.app.id.as_str()));
+                wrong.push(format!("--why: there is no app {app}, expected {known}"));
+            }
+        }
         let mut once = BTreeSet::new();
         wrong.retain(|message| once.insert(message.clone())); // several versions of an app have the same message
         if wrong.is_empty() { Ok(input) } else { Err(wrong) }
+    }
+
+    /// Returns the dependencies of apps given alone that no target has.
+    fn targets_missing(&self) -> impl Iterator<Item = &DependencyError> {
+        let targets = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Deploy { target, .. } => Some(target),
+            Action::Lose(_) | Action::FailChecks(_) => None,
+        });
+        targets.flat_map(|target| target.missing())
     }
 
     /// Returns the id of the app or task of that name, if there may be one.
@@ -182,6 +211,9 @@ impl StepBuilder<'_> {
                 for app in self.scalable(id, *amount)? {
                     let before = self.app("--scale", &app)?;
                     let instances = amount.of(before.app.instances);
+                    if before.is_single_instance && instances > 1 {
+                        return Err(vec![format!("--scale: {app} never has two tasks at once, expected 0 or 1")]);
+                    }
                     if instances > App::MAX_INSTANCES {
                         let most = App::MAX_INSTANCES;
                         return Err(vec![format!(
@@ -257,7 +289,8 @@ impl StepBuilder<'_> {
         }
         let mut needed = Vec::new();
         for (app, definition) in left {
-            let lacks = |id: &str| !left.keys().any(|other| is_within(other, id));
+            let has = |apps: &Apps, id: &str| apps.keys().any(|other| is_within(other, id));
+            let lacks = |id: &str| has(self.target.apps(), id) && !has(left, id);
             if let Some(lacking) = definition.dependencies.iter().find(|dependency| lacks(&dependency.id)) {
                 needed.push(format!("--stop: {} is needed by {app}, expected {app} to end before", lacking.id));
             }
@@ -291,6 +324,13 @@ impl StepBuilder<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns why a task cannot run as the user that its app names, unless it can.
+fn user_obstacle(definition: &AppDefinition) -> Option<String> {
+    let user = definition.user.as_ref().filter(|user| !Machine::runs_as(user))?;
+    let (file, id) = (&definition.file, &definition.app.id);
+    Some(format!("{file}: user: found {user:?} of {id}, expected the user of this program, as whom tasks run"))
 }
 
 /// Returns whether that is a task id of the app.

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p apportion-marathon -- [FILE.json ...] [--cluster FILE.json | --agents N] [--json]
 //!     [--scale /redis=5] [--update FILE.json] [--restart APP] [--stop APP|GROUP] [--lose agent-2] [--sick TASK]
-//!     [--haproxy FILE] [--exec [--follow APP|TASK] [--for SECONDS] [--sandbox FOLDER]]
+//!     [--haproxy FILE [--haproxy-group GROUP]] [--why APP] [--exec [--follow APP|TASK] [--for SECONDS] [--sandbox FOLDER]]
 //! ```
 //!
 //! A file is an app or a group of apps. Without one it runs `simple`, `redis-unique` and `nginx-bridge-port` of
@@ -27,6 +27,8 @@ mod input;
 mod log;
 mod report;
 mod session;
+mod warnings;
+mod why;
 
 use arguments::Arguments;
 use input::{Action, Input};
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
+    input.warnings.iter().for_each(|warning| eprintln!("{warning}"));
     // Whether a task exists whose checks are to fail shows only after the steps before: so there is a dry run before any output.
     let has_output = !arguments.json || arguments.haproxy.is_some();
     if has_output && input.steps.iter().any(|step| matches!(step.action, Action::FailChecks(_))) {

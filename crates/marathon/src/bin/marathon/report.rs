@@ -58,7 +58,7 @@ pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Resul
 
 /// Writes the launch queue: per app, why instances could not be placed, or the end of its launch delay.
 pub(crate) fn queue(queue: &[QueueItem<'_>], out: &mut impl Write) -> io::Result<()> {
-    for QueueItem { app, instances, until, reasons, .. } in queue {
+    for QueueItem { app, instances, until, reasons, near_miss, .. } in queue {
         writeln!(out)?;
         let of = app.instances;
         if let Some(until) = until {
@@ -70,6 +70,10 @@ pub(crate) fn queue(queue: &[QueueItem<'_>], out: &mut impl Write) -> io::Result
             continue;
         }
         writeln!(out, "{BAD}{}{BAD:#}: {instances} of {of} could not be placed", app.id)?;
+        if let Some(near_miss) = near_miss {
+            let verb = if *instances == 1 { "waits" } else { "wait" };
+            writeln!(out, "  {instances} {verb}: {near_miss}")?;
+        }
         if reasons.is_empty() {
             writeln!(out, "  no agent has anything left to offer")?;
         }
@@ -107,6 +111,9 @@ pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
     let unplaced = |waiting: QueueItem<'_>| {
         let reasons: Vec<_> = waiting.reasons.iter().map(|(_, reason)| reason).collect();
         let mut unplaced = json!({"app": waiting.app.id, "instances": waiting.instances, "reasons": reasons});
+        if let Some(near_miss) = waiting.near_miss {
+            unplaced["near_miss"] = json!(near_miss);
+        }
         if let Some(until) = waiting.until {
             unplaced["until"] = json!(until);
         }

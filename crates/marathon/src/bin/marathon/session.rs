@@ -6,10 +6,12 @@ use crate::haproxy::HaproxyFile;
 use crate::input::{Action, Input, Step};
 use crate::log::Log;
 use crate::report;
+use crate::why;
 use apportion::executor::{Executor, Reports};
 use apportion::simulation::Cluster;
 use apportion::{
-    Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Time,
+    Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Text,
+    Time,
 };
 use apportion_marathon::{AppBackend, FAIL_CHECKS, Instance, Marathon, Server, SimulatedExecutor};
 use indexmap::IndexMap;
@@ -60,6 +62,8 @@ pub(crate) struct Resources {
     machine: Option<Machine>,
     /// With `--haproxy`: the configuration file.
     haproxy: Option<HaproxyFile>,
+    /// With `--why`: the apps to explain.
+    why: Vec<Text>,
 }
 
 impl Resources {
@@ -67,8 +71,10 @@ impl Resources {
     pub(crate) fn new(arguments: &Arguments, input: &Input) -> Result<Self, Vec<String>> {
         let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.service_ports.as_slice())));
         let haproxy = arguments.haproxy.as_ref().map(|file| HaproxyFile::new(file, wanted)).transpose()?;
+        let haproxy = haproxy.map(|haproxy| haproxy.for_group(arguments.haproxy_group.clone()));
         let machine = arguments.exec.is_enabled.then(|| Machine::new(&arguments.exec, &input.follow));
-        Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy })
+        let why = arguments.why.clone();
+        Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy, why })
     }
 }
 
@@ -166,10 +172,17 @@ impl<W: Write> Session<W> {
             });
         }
         let mut until = self.cluster.now() + rest;
-        while let Some(last) = self.process_until(until)? {
-            until = until.max(last + rest);
+        loop {
+            while let Some(last) = self.process_until(until)? {
+                until = until.max(last + rest);
+            }
+            // Tasks on an agent that is lost are replaced only after a while.
+            let marathon = self.cluster.scheduler(&self.framework);
+            match marathon.and_then(|marathon| marathon.next_deadline(until)) {
+                Some(deadline) => until = deadline + rest,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Runs the cluster up to that time, and logs its events. Returns the time of the last event of a task.
@@ -282,11 +295,21 @@ impl<W: Write> Session<W> {
                 report::table(marathon, out)?;
                 report::unfinished(marathon, out)?;
                 report::queue(&marathon.queue(now), out)?;
+                for app in &self.resources.why {
+                    writeln!(out)?;
+                    let lines = why::lines(marathon, self.cluster.master(), &self.framework, app, now);
+                    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+                }
                 out.flush()
             }
             None => {
                 let mut out = io::stdout().lock();
-                serde_json::to_writer_pretty(&mut out, &report::json(marathon, now))?;
+                let mut document = report::json(marathon, now);
+                for app in &self.resources.why {
+                    let lines = why::lines(marathon, self.cluster.master(), &self.framework, app, now);
+                    document["why"][app.as_str()] = lines.into();
+                }
+                serde_json::to_writer_pretty(&mut out, &document)?;
                 writeln!(out)?;
                 out.flush()
             }

@@ -32,7 +32,8 @@ fn names(cluster: &Cluster<Marathon>, id: &FrameworkId) -> Vec<String> {
 
 #[test]
 fn an_executor_dies_and_its_task_is_launched_again_after_a_while() {
-    let (mut cluster, id) = running(json!([{"id": "web", "instances": 2, "backoffSeconds": 5, "backoffFactor": 2}]));
+    let (mut cluster, id) =
+        running(json!([{"id": "web", "cmd": "serve", "instances": 2, "backoffSeconds": 5, "backoffFactor": 2}]));
     let dead = executor_of(&cluster, &"web.1".into());
     cluster.end_executor(&dead, 9).unwrap();
     run_for(&mut cluster, 4.0);
@@ -50,12 +51,17 @@ fn an_executor_dies_and_its_task_is_launched_again_after_a_while() {
 
 #[test]
 fn a_task_that_ends_is_launched_again_and_what_others_run_does_not_wait() {
-    let (mut cluster, id) = running(json!([{"id": "job", "backoffSeconds": 100}, {"id": "web"}]));
+    let (mut cluster, id) =
+        running(json!([{"id": "job", "cmd": "serve", "backoffSeconds": 100}, {"id": "web", "cmd": "serve"}]));
     let executor = executor_of(&cluster, &"job.1".into());
     cluster.act(&executor, |_, reports| reports.finished(&"job.1".into())).unwrap();
     run_for(&mut cluster, 50.0);
     assert_eq!(names(&cluster, &id), ["web.1"]);
-    deploy(&mut cluster, &id, json!([{"id": "job", "backoffSeconds": 100}, {"id": "web", "instances": 2}]));
+    deploy(
+        &mut cluster,
+        &id,
+        json!([{"id": "job", "cmd": "serve", "backoffSeconds": 100}, {"id": "web", "cmd": "serve", "instances": 2}]),
+    );
     run_for(&mut cluster, 10.0);
     assert_eq!(names(&cluster, &id), ["web.1", "web.2"]);
     run_for(&mut cluster, 50.0);
@@ -66,7 +72,7 @@ fn a_task_that_ends_is_launched_again_and_what_others_run_does_not_wait() {
 fn an_agent_is_lost_in_mid_deployment() {
     let app = |cpus: f64| {
         let strategy = json!({"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0.5});
-        json!([{"id": "web", "instances": 4, "cpus": cpus, "upgradeStrategy": strategy, "healthChecks": [{}]}])
+        json!([{"id": "web", "cmd": "serve", "instances": 4, "cpus": cpus, "upgradeStrategy": strategy, "healthChecks": [{}]}])
     };
     let (mut cluster, id) = running(app(1.0));
     deploy(&mut cluster, &id, app(2.0));
@@ -82,7 +88,7 @@ fn an_agent_is_lost_in_mid_deployment() {
 
 #[test]
 fn a_status_may_come_twice_or_late() {
-    let app = json!([{"id": "web", "instances": 2, "healthChecks": [{"gracePeriodSeconds": 0, "intervalSeconds": 10,
+    let app = json!([{"id": "web", "cmd": "serve", "instances": 2, "healthChecks": [{"gracePeriodSeconds": 0, "intervalSeconds": 10,
         "maxConsecutiveFailures": 3}]}]);
     let (mut cluster, id) = running(app);
     let executor = executor_of(&cluster, &"web.1".into());
@@ -128,7 +134,7 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
     // The agent is lost while its offer is under way, so the accept comes too late.
     let offer_of = |effect| if let Effect::Offer(offer) = effect { Some(offer) } else { None };
     let offer = std::iter::from_fn(|| cluster.step(Time::from_secs(1))).find_map(|emitted| offer_of(emitted.effect));
-    deploy(&mut cluster, &id, json!([{"id": "web"}]));
+    deploy(&mut cluster, &id, json!([{"id": "web", "cmd": "serve"}]));
     cluster.command(Command::RemoveAgent(AgentId::from("agent-1"))).unwrap();
     cluster.deliver(&id, Event::Offers(vec![offer.unwrap()])).unwrap();
     run_for(&mut cluster, 5.0);
@@ -143,7 +149,7 @@ fn an_offer_is_rescinded_as_it_is_accepted() {
 fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
     let app = |cpus: f64| {
         let strategy = json!({"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0});
-        json!([{"id": "web", "instances": 4, "cpus": cpus, "upgradeStrategy": strategy, "maxLaunchDelaySeconds": 2,
+        json!([{"id": "web", "cmd": "serve", "instances": 4, "cpus": cpus, "upgradeStrategy": strategy, "maxLaunchDelaySeconds": 2,
             "healthChecks": [{}]}])
     };
     let (mut cluster, id) = running(app(1.0));
@@ -169,8 +175,7 @@ fn a_version_that_never_comes_up_leaves_enough_of_the_old_one() {
 
 #[test]
 fn it_is_the_same_through_the_messages_of_mesos() {
-    let app =
-        |greeting: &str| json!([{"id": "web", "instances": 3, "env": {"GREETING": greeting}, "healthChecks": [{}]}]);
+    let app = |greeting: &str| json!([{"id": "web", "cmd": "serve", "instances": 3, "env": {"GREETING": greeting}, "healthChecks": [{}]}]);
     let run = |mut cluster: Cluster<Marathon>, id: FrameworkId| {
         deploy(&mut cluster, &id, app("hello"));
         run_for(&mut cluster, 10.0);

@@ -84,7 +84,7 @@ fn group(apps: &[Option<Wanted>]) -> Json {
         let needs: Vec<String> = app.needs.iter().filter(is_there).map(|needed| format!("app-{needed}")).collect();
         let check = json!({"gracePeriodSeconds": 0, "intervalSeconds": 3, "maxConsecutiveFailures": 2});
         Some(json!({
-            "id": format!("app-{number}"), "instances": app.instances, "cpus": f64::from(app.cpus) / 10.0, "mem": 32,
+            "id": format!("app-{number}"), "cmd": "serve", "instances": app.instances, "cpus": f64::from(app.cpus) / 10.0, "mem": 32,
             "dependencies": needs, "maxLaunchDelaySeconds": 20, "healthChecks": if app.has_checks { json!([check]) } else { json!([]) },
             "upgradeStrategy": {"minimumHealthCapacity": f64::from(app.healthy) / 100.0, "maximumOverCapacity": f64::from(app.over) / 100.0},
         }))

@@ -3,7 +3,7 @@
 use super::HOST;
 use super::command::of_shell;
 use super::process::{Process, Processes, exit_text};
-use apportion_marathon::{Probe, TaskCommand};
+use apportion_marathon::{Probe, Statuses, TaskCommand};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -39,14 +39,18 @@ impl Attempt {
                 return Ok(Self { _process: Some(process) });
             }
             Probe::Tcp { port } => (port, None),
-            Probe::Http { tls: _, path, port, ignore_1xx } => (port, Some((path.clone(), *ignore_1xx))),
+            Probe::Http { tls: _, path, port, ignore_1xx, statuses } => {
+                (port, Some((path.clone(), statuses.clone(), *ignore_1xx)))
+            }
         };
         let port = port.of(&command.ports);
         Builder::new().name("health check".to_owned()).spawn(move || {
             done(match (port, request) {
                 (None, _) => Some(Err("its port is not on the host".to_owned())),
                 (Some(port), None) => Some(connect(port, timeout)),
-                (Some(port), Some((path, ignore_1xx))) => request_path(port, &path, timeout, ignore_1xx),
+                (Some(port), Some((path, statuses, ignore_1xx))) => {
+                    request_path(port, &path, timeout, (&statuses, ignore_1xx))
+                }
             });
         })?;
         Ok(Self { _process: None })
@@ -58,7 +62,7 @@ fn connect(port: u16, timeout: Duration) -> Result<(), String> {
     TcpStream::connect_timeout(&address, timeout).map(drop).map_err(|error| error.to_string())
 }
 
-fn request_path(port: u16, path: &str, timeout: Duration, ignore_1xx: bool) -> Outcome {
+fn request_path(port: u16, path: &str, timeout: Duration, (good, ignore_1xx): (&Statuses, bool)) -> Outcome {
     let config = Agent::config_builder()
         .timeout_global(Some(timeout))
         .http_status_as_error(false)
@@ -67,9 +71,9 @@ fn request_path(port: u16, path: &str, timeout: Duration, ignore_1xx: bool) -> O
         .proxy(None);
     let agent = Agent::new_with_config(config.build());
     match agent.get(format!("http://{HOST}:{port}{path}")).call().map(|response| response.status().as_u16()) {
-        Ok(200..=399) => Some(Ok(())),
+        Ok(status) if good.contains(status) => Some(Ok(())),
         Ok(100..=199) if ignore_1xx => None,
-        Ok(status) => Some(Err(format!("found HTTP status {status}, expected one from 200 to 399"))),
+        Ok(status) => Some(Err(format!("found HTTP status {status}, expected {good}"))),
         Err(error) => Some(Err(error.to_string())),
     }
 }
@@ -120,8 +124,10 @@ mod tests {
 
     #[test]
     fn http_is_healthy_from_200_to_399() {
-        let http =
-            |ignore_1xx| Probe::Http { tls: false, path: "/up?x".to_owned(), port: PortRef::Index(1), ignore_1xx };
+        let http = |ignore_1xx| {
+            let (path, port) = ("/up?x".to_owned(), PortRef::Index(1));
+            Probe::Http { tls: false, path, port, ignore_1xx, statuses: Statuses::Success }
+        };
         let cases = [
             ("HTTP/1.1 204 No Content\r\n\r\n", Some(Ok(()))),
             ("HTTP/1.1 302 Found\r\nlocation: /nowhere\r\ncontent-length: 0\r\n\r\n", Some(Ok(()))),

@@ -2,6 +2,7 @@
 
 use super::HOST;
 use apportion_marathon::TaskCommand;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,8 +18,18 @@ pub(crate) fn of_shell(script: &str, task: &TaskCommand, sandbox: &Path) -> Comm
 
 fn prepare<'a>(task: &TaskCommand, mut argv: impl Iterator<Item = &'a str>, sandbox: &Path) -> Command {
     let mut command = Command::new(argv.next().unwrap_or_default());
-    command.args(argv).current_dir(sandbox).env("MESOS_SANDBOX", sandbox).envs(task.env()).env("HOST", HOST);
+    command.args(argv).current_dir(sandbox).env_clear().envs(inherited());
+    command.env("MESOS_SANDBOX", sandbox).envs(task.env()).env("HOST", HOST);
     command
+}
+
+/// Returns the variables of this program that a task gets too: without them few programs are found, or say much.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment of a process is that of its parent, but for what is cut"
+)]
+fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    ["PATH", "HOME", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 #[cfg(test)]
@@ -37,5 +48,9 @@ mod tests {
         assert_eq!(of_task(&task, &folder).output().unwrap().stdout, b"$HOME");
         let output = of_shell("printf $MESOS_TASK_ID@$HOST; exit 3", &task, &folder).output().unwrap();
         assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"a.1@127.0.0.1"[..], Some(3)));
+        let output = of_shell("env | cut -d= -f1 | sort", &task, &folder).output().unwrap();
+        let allowed = ["HOME", "HOST", "LANG", "MESOS_SANDBOX", "MESOS_TASK_ID", "PATH", "PWD", "OLDPWD", "SHLVL", "_"];
+        let names = String::from_utf8(output.stdout).unwrap();
+        assert!(names.lines().all(|name| allowed.contains(&name)), "{names}");
     }
 }

@@ -6,25 +6,61 @@ use super::process::{Process, Processes, exit_text};
 use super::signal::Waker;
 use apportion::executor::{Executor, Reports};
 use apportion::{Task, TaskId, TaskState, TaskStatus, Time};
-use apportion_marathon::{TaskCommand, result_status};
+use apportion_marathon::{Probe, TaskCommand, TaskVolume, ready_status, result_status};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The folder of all sandboxes, and the processes in them.
+/// The folder of all sandboxes, and the processes in them. Clones share what is kept.
 #[derive(Debug, Clone)]
 pub(crate) struct SandboxRoot {
     folder: PathBuf,
     processes: Processes,
+    /// How many sandboxes of ended tasks are kept, for each app.
+    kept: usize,
+    /// By app, the sandboxes of its ended tasks, the oldest first.
+    ended: Arc<Mutex<BTreeMap<String, VecDeque<PathBuf>>>>,
 }
 
 impl SandboxRoot {
-    /// Returns the root of sandboxes in that folder.
-    pub(crate) fn new(folder: PathBuf, processes: Processes) -> Self {
-        Self { folder, processes }
+    /// Returns the root of sandboxes in that folder, where so many sandboxes of ended tasks are kept for each app.
+    pub(crate) fn new(folder: PathBuf, processes: Processes, kept: usize) -> Self {
+        Self { folder, processes, kept, ended: Arc::default() }
+    }
+
+    /// Removes the oldest sandboxes of the app of a task that has ended, as far as there are more than are kept.
+    fn ended(&self, app: &str, sandbox: PathBuf) {
+        let mut all = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_app = all.entry(app.to_owned()).or_default();
+        of_app.push_back(sandbox);
+        while of_app.len() > self.kept {
+            if let Some(oldest) = of_app.pop_front() {
+                let _ = fs::remove_dir_all(oldest); // the user may have removed it
+            }
+        }
+    }
+
+    /// Makes the volumes of a task: folders that outlive it, with links to them in its sandbox.
+    fn mount(&self, sandbox: &Path, volumes: &[TaskVolume]) -> io::Result<()> {
+        for volume in volumes {
+            let plain =
+                Path::new(&volume.path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !plain {
+                return Err(io::Error::other(format!("a volume at {}, expected a path in the sandbox", volume.path)));
+            }
+            let folder = self.folder.join("volumes").join(&volume.name).join(&volume.path);
+            let link = sandbox.join(&volume.path);
+            fs::create_dir_all(&folder)?;
+            link.parent().map_or(Ok(()), fs::create_dir_all)?;
+            symlink(folder, link)?;
+        }
+        Ok(())
     }
 
     /// Returns the sandbox of a task: its working directory, with its output in the files `stdout` and `stderr`.
@@ -58,6 +94,7 @@ enum Message {
 #[derive(Debug)]
 struct Running {
     id: TaskId,
+    app: String,
     command: TaskCommand,
     sandbox: PathBuf,
     process: Process,
@@ -66,9 +103,21 @@ struct Running {
     until: Option<Time>,
 }
 
-/// The state of one health check.
-#[derive(Debug, Default)]
+/// The kind of a check, with its index among those of the app.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Health(usize),
+    /// It is made until it succeeds.
+    Readiness(usize),
+}
+
+/// The state of one check.
+#[derive(Debug)]
 struct CheckState {
+    kind: Kind,
+    probe: Probe,
+    interval: Duration,
+    timeout: Duration,
     /// The time of the next attempt.
     due: Time,
     /// The attempt under way, and its number.
@@ -91,6 +140,7 @@ impl ProcessExecutor {
         let sandbox = self.sandboxes.sandbox(&task.id);
         let text = |error: io::Error| format!("{}: {error}", sandbox.display());
         let (stdout, stderr) = output(&sandbox).map_err(text)?;
+        self.sandboxes.mount(&sandbox, &command.volumes).map_err(text)?;
         let mut process = of_task(&command, &sandbox);
         process.stdout(stdout).stderr(stderr);
         let (messages, waker) = (self.sender.clone(), self.waker.clone());
@@ -99,27 +149,24 @@ impl ProcessExecutor {
             waker.wake();
         });
         let process = process.map_err(|error| format!("{}: {error}", command.program()))?;
-        let checks = command
-            .health_checks
-            .iter()
-            .map(|check| CheckState { due: at + check.first(), ..CheckState::default() })
-            .collect();
-        Ok(Running { id: task.id.clone(), command, sandbox, process, checks, until: None })
+        let checks = checks(&command, at);
+        let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default().into_owned();
+        Ok(Running { id: task.id.clone(), app, command, sandbox, process, checks, until: None })
     }
 
     /// Starts all checks that are due, and fails those that have timed out.
     fn check(&mut self, reports: &mut Reports) {
         let Some(running) = self.running.as_mut().filter(|running| running.until.is_none()) else { return };
         let now = reports.at();
-        for (index, (state, check)) in running.checks.iter_mut().zip(&running.command.health_checks).enumerate() {
+        for (index, state) in running.checks.iter_mut().enumerate() {
             if state.attempt.is_some() && state.deadline <= now {
-                let why = format!("it took longer than {} s", check.timeout.as_secs());
-                state.take(Some(Err(why)), (&running.id, index), reports);
+                let why = format!("it took longer than {} s", state.timeout.as_secs());
+                state.take(Some(Err(why)), &running.id, reports);
             }
-            if state.attempt.is_some() || state.due > now {
+            if state.attempt.is_some() || state.due > now || state.is_over() {
                 continue;
             }
-            (state.due, state.deadline) = (now + check.interval, now + check.timeout);
+            (state.due, state.deadline) = (now + state.interval, now + state.timeout);
             reports.wake_at(state.due);
             reports.wake_at(state.deadline);
             state.number += 1;
@@ -128,10 +175,10 @@ impl ProcessExecutor {
                 let _ = messages.send(Message::Checked { index, number, outcome });
                 waker.wake();
             };
-            let (what, on) = ((&check.probe, check.timeout), (&running.command, running.sandbox.as_path()));
+            let (what, on) = ((&state.probe, state.timeout), (&running.command, running.sandbox.as_path()));
             match Attempt::begin(what, on, &self.sandboxes.processes, done) {
                 Ok(attempt) => state.attempt = Some(attempt),
-                Err(error) => state.take(Some(Err(error.to_string())), (&running.id, index), reports),
+                Err(error) => state.take(Some(Err(error.to_string())), &running.id, reports),
             }
         }
     }
@@ -165,13 +212,14 @@ impl Executor for ProcessExecutor {
                 Message::Ended(status) => {
                     if let Some(running) = self.running.take() {
                         reports.update(running.ended(status));
+                        self.sandboxes.ended(&running.app, running.sandbox);
                     }
                 }
                 Message::Checked { index, number, outcome } => {
                     let Some(running) = &mut self.running else { continue };
                     let state = running.checks.get_mut(index).filter(|state| state.number == number);
                     if let Some(state) = state.filter(|state| state.attempt.is_some()) {
-                        state.take(outcome, (&running.id, index), reports);
+                        state.take(outcome, &running.id, reports);
                     }
                 }
             }
@@ -198,16 +246,40 @@ impl Running {
 }
 
 impl CheckState {
+    fn new(kind: Kind, probe: &Probe, (interval, timeout): (Duration, Duration), due: Time) -> Self {
+        let (probe, attempt, number, deadline, is_good) = (probe.clone(), None, 0, Time::ZERO, false);
+        Self { kind, probe, interval, timeout, due, attempt, number, deadline, is_good }
+    }
+
+    /// Returns whether the check is not made any more.
+    fn is_over(&self) -> bool {
+        self.is_good && matches!(self.kind, Kind::Readiness(_))
+    }
+
     /// Completes the attempt under way. Like Mesos' health checker, it reports each failure, and a success only if the last
-    /// result was none.
-    fn take(&mut self, outcome: Outcome, (task, index): (&TaskId, usize), reports: &mut Reports) {
+    /// result was none; of a readiness check, only the success.
+    fn take(&mut self, outcome: Outcome, task: &TaskId, reports: &mut Reports) {
         self.attempt = None;
         let Some(result) = outcome else { return };
         let was_good = std::mem::replace(&mut self.is_good, result.is_ok());
-        if !(was_good && self.is_good) {
-            reports.update(result_status(task, index, result));
+        match self.kind {
+            Kind::Health(index) if !(was_good && self.is_good) => reports.update(result_status(task, index, result)),
+            Kind::Readiness(index) if self.is_good => reports.update(ready_status(task, index)),
+            Kind::Health(_) | Kind::Readiness(_) => {}
         }
     }
+}
+
+/// Returns the checks of a task that starts at that time.
+fn checks(command: &TaskCommand, at: Time) -> Vec<CheckState> {
+    let health = command.health_checks.iter().enumerate().map(|(index, check)| {
+        CheckState::new(Kind::Health(index), &check.probe, (check.interval, check.timeout), at + check.first())
+    });
+    let readiness = command.readiness_checks.iter().enumerate().map(|(index, check)| {
+        let due = at + check.interval.min(Duration::from_secs(1));
+        CheckState::new(Kind::Readiness(index), &check.probe, (check.interval, check.timeout), due)
+    });
+    health.chain(readiness).collect()
 }
 
 /// Creates the files for the output of a task, both empty.
@@ -238,7 +310,8 @@ mod tests {
             let (folder, processes) = (tempfile::tempdir().unwrap(), Processes::default());
             let (sender, signals) = mpsc::channel();
             let waker = Waker::new(sender, ExecutorRef::new("f", "a", "e"));
-            let executor = ProcessExecutor::new(SandboxRoot::new(folder.path().to_owned(), processes.clone()), waker);
+            let executor =
+                ProcessExecutor::new(SandboxRoot::new(folder.path().to_owned(), processes.clone(), 5), waker);
             let mut harness = Self { executor, signals, folder, processes, steps: 0 };
             let task = Task::new("t.1", "cpus:1".parse().unwrap());
             let task = task.detail("command", json!({"value": script})).detail("healthChecks", checks);
