@@ -234,7 +234,7 @@ fn visit(object: &Map<String, Json>, known: &[Known], path: &str, add: &mut dyn 
             Some(Value::Plain) => {}
             Some(Value::Ignored(why)) => add(path, Some(why)),
             Some(Value::Objects(known)) => {
-                let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+                let items = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
                 items.iter().filter_map(Json::as_object).for_each(|item| visit(item, known, &path, add));
             }
         }

@@ -85,7 +85,7 @@ fn waiting(item: &QueueItem<'_>) -> Vec<String> {
 
 /// Returns what the master says about the app's role.
 fn by_master(running: &RunningApp, master: &Master, framework: &FrameworkId) -> Vec<String> {
-    let role = running.definition.app.role.clone().unwrap_or_else(Role::default);
+    let role = running.definition.app.role.clone().unwrap_or_default();
     let explanations = master.explain(framework, Some(&role), None).unwrap_or_default();
     let reasons = explanations.iter().flat_map(|explanation| &explanation.reasons).take(MAX_SHOWN);
     reasons.map(|(reason, agents)| format!("the master, of role {role}: {reason} ({agents} agents)")).collect()
