@@ -1,7 +1,6 @@
 //! `--why APP`: the whole chain of reasons why instances of an app do not run, for a person.
 
-use apportion::{FrameworkId, Role, Time};
-use apportion::{Master, Text};
+use apportion::{FrameworkId, Master, Text, Time};
 use apportion_marathon::{DeploymentState, Marathon, QueueItem, RunningApp};
 use indexmap::IndexMap;
 

@@ -24,10 +24,6 @@ fn prepare<'a>(task: &TaskCommand, mut argv: impl Iterator<Item = &'a str>, sand
 }
 
 /// Returns the variables of this program that a task gets too: without them few programs are found, or say much.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the environment of a process is that of its parent, but for what is cut"
-)]
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     ["PATH", "HOME", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
