@@ -122,6 +122,9 @@ pub(crate) struct MasterFlags {
     /// Asks frameworks for credentials.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) authenticate_http_frameworks: bool,
+    /// Asks operators for credentials.
+    #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) authenticate_http_readwrite: bool,
     /// Asks for credentials at endpoints that only tell something.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) authenticate_http_readonly: bool,

@@ -92,13 +92,16 @@ fn settings(flags: &MasterFlags, bound: SocketAddr) -> Result<Settings, NodeErro
             let text = text.map_err(|error| NodeError::File { path: path.clone(), error })?;
             Authentication::from_json(&text).map_err(|error| NodeError::Credentials { path: path.clone(), error })?
         }
-        None if flags.authenticate_http_frameworks || flags.authenticate_http_readonly => {
-            return Err(NodeError::NoCredentials);
-        }
         None => Authentication::default(),
     };
-    let asked =
-        [(flags.authenticate_http_frameworks, Realm::Scheduler), (flags.authenticate_http_readonly, Realm::ReadOnly)];
+    let asked = [
+        (flags.authenticate_http_frameworks, Realm::Scheduler),
+        (flags.authenticate_http_readwrite, Realm::ReadWrite),
+        (flags.authenticate_http_readonly, Realm::ReadOnly),
+    ];
+    if flags.credentials.is_none() && asked.iter().any(|(is_asked, _)| *is_asked) {
+        return Err(NodeError::NoCredentials);
+    }
     for (_, realm) in asked.into_iter().filter(|(is_asked, _)| *is_asked) {
         authentication = authentication.asking(realm);
     }

@@ -5,6 +5,8 @@
 pub(crate) enum Endpoint {
     /// `/api/v1/scheduler`
     Scheduler,
+    /// `/api/v1`, the API of operators
+    Operator,
     /// `/health`
     Health,
     /// `/version`
@@ -17,8 +19,9 @@ pub(crate) enum Endpoint {
     Root,
 }
 
-const KNOWN: [(&str, Endpoint); 5] = [
+const KNOWN: [(&str, Endpoint); 6] = [
     ("api/v1/scheduler", Endpoint::Scheduler),
+    ("api/v1", Endpoint::Operator),
     ("flags", Endpoint::Flags),
     ("health", Endpoint::Health),
     ("redirect", Endpoint::Redirect),
@@ -80,7 +83,8 @@ mod tests {
             ("/master/version.json", Some(Endpoint::Version)),
             ("/master/flags/", Some(Endpoint::Flags)),
             ("/versions", None),
-            ("/api/v1", None),
+            ("/api/v1", Some(Endpoint::Operator)),
+            ("/api/v1/operator", Some(Endpoint::Operator)),
             ("/", Some(Endpoint::Root)),
             ("/master", Some(Endpoint::Root)),
             ("/api", None),

@@ -5,11 +5,14 @@ use crate::settings::Settings;
 use apportion::{Framework, FrameworkId, Uuid};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// The settings, who leads, and the sessions of all registered frameworks, shared by the connections and the master.
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) settings: Settings,
+    /// The time of the start, since 1970.
+    pub(crate) started: Duration,
     leadership: RwLock<Leadership>,
     sessions: RwLock<BTreeMap<FrameworkId, Session>>,
 }
@@ -24,8 +27,8 @@ pub(crate) struct Session {
 }
 
 impl Gate {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, leadership: RwLock::new(Leadership::Leading), sessions: RwLock::new(BTreeMap::new()) }
+    pub(crate) fn new(settings: Settings, started: Duration) -> Self {
+        Self { settings, started, leadership: RwLock::new(Leadership::Leading), sessions: RwLock::new(BTreeMap::new()) }
     }
 
     pub(crate) fn leadership(&self) -> Leadership {

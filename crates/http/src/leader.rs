@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -61,8 +60,6 @@ pub(crate) struct Leader {
     /// The number of streams that were opened.
     opened: u64,
     signals: mpsc::UnboundedSender<Signal>,
-    /// The time of the world at [`Time::ZERO`], since 1970.
-    epoch: Duration,
 }
 
 /// An open stream.
@@ -78,19 +75,14 @@ struct Open {
 }
 
 impl Leader {
-    pub(crate) fn new(
-        gate: Arc<Gate>,
-        agents: Box<dyn Agents>,
-        signals: mpsc::UnboundedSender<Signal>,
-        epoch: Duration,
-    ) -> Self {
+    pub(crate) fn new(gate: Arc<Gate>, agents: Box<dyn Agents>, signals: mpsc::UnboundedSender<Signal>) -> Self {
         let mut config = gate.settings.config.clone();
         if config.id_prefix.is_empty() {
             config.id_prefix = format!("{}-", gate.settings.id).into();
         }
         let master = Master::new(config);
         let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes);
-        Self { delivery, gate, agents, streams: BTreeMap::new(), opened: 0, signals, epoch }
+        Self { delivery, gate, agents, streams: BTreeMap::new(), opened: 0, signals }
     }
 
     /// Handles what has come in. Call [`Self::flush`] afterwards.
@@ -338,7 +330,7 @@ impl Leader {
                 Event::Subscribed(subscribed)
             }
             Event::Update(mut status) => {
-                let time = self.epoch + self.delivery.now().since(Time::ZERO);
+                let time = self.gate.started + self.delivery.now().since(Time::ZERO);
                 status.timestamp.get_or_insert(time.as_secs_f64());
                 Event::Update(status)
             }

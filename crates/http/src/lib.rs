@@ -1,4 +1,4 @@
-//! The Mesos v1 API over HTTP: a master that frameworks connect to.
+//! The Mesos v1 API over HTTP, both ends: a master that frameworks connect to, and a client that runs a scheduler.
 //!
 //! The [library](apportion) decides and does no I/O; this package gives it sockets and a clock. A [`Server`] is a master whose
 //! scheduler API is that of Mesos 1.11, in JSON and in protobuf, so that clients written for Mesos connect to it unchanged.
@@ -13,16 +13,20 @@
 //!   socket ◄── hyper ◄── stream ◄──────────┘  └──► Agents
 //! ```
 //!
+//! The other end is [`Client`]: a [`Scheduler`](apportion::Scheduler) over HTTP, to this master or to a Mesos.
+//!
 //! [`protobuf`] is the binary encoding of all messages.
 
 mod agents;
 mod answer;
 mod authentication;
+mod client;
 mod encoding;
 mod endpoint;
 mod gate;
 mod leader;
 mod leadership;
+mod operator_api;
 pub mod protobuf;
 mod scheduler_api;
 mod server;
@@ -32,6 +36,7 @@ mod stream;
 
 pub use agents::{Agents, NoAgents};
 pub use authentication::{Authentication, CredentialsError, Realm};
+pub use client::Client;
 pub use encoding::Encoding;
 pub use leadership::Leadership;
 pub use server::{Server, ServerError};

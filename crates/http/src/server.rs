@@ -79,10 +79,10 @@ impl Server {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(settings: Settings, agents: impl Agents) -> Self {
-        let gate = Arc::new(Gate::new(settings));
+        let gate = Arc::new(Gate::new(settings, unix_time()));
         let (inputs, received) = mpsc::channel(MAX_INPUTS);
         let (signals, signalled) = mpsc::unbounded_channel();
-        let leader = Leader::new(gate.clone(), Box::new(agents), signals, unix_time());
+        let leader = Leader::new(gate.clone(), Box::new(agents), signals);
         tokio::spawn(lead(leader, received, signalled));
         Self { service: Arc::new(Service { gate, inputs }) }
     }

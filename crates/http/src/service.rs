@@ -6,9 +6,11 @@ use crate::endpoint::Endpoint;
 use crate::gate::Gate;
 use crate::leader::Input;
 use crate::leadership::{Leadership, redirect};
+use crate::operator_api::{self, Asked};
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
 use crate::stream::Stream;
+use apportion::Master;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -60,6 +62,9 @@ impl Service {
         if endpoint == Endpoint::Scheduler {
             return self.scheduler(request, cut).await;
         }
+        if endpoint == Endpoint::Operator {
+            return Err(self.operator(request).await?);
+        }
         Err(self.open_endpoint(endpoint, request).unwrap_or_else(|refusal| refusal))
     }
 
@@ -92,6 +97,30 @@ impl Service {
         }
     }
 
+    async fn operator(&self, request: &Request<Bytes>) -> Result<Answer, Answer> {
+        let (asked, encoding) = operator_api::check(&self.gate, request)?;
+        match asked {
+            Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
+            Asked::Question(question) => {
+                let (reply, replied) = oneshot::channel();
+                let query = Box::new(move |master: &Master| drop(reply.send(question(master))));
+                self.send(Input::Query(query)).await?;
+                Ok(operator_api::answer(&replied.await.map_err(|_| ending())?, encoding))
+            }
+            Asked::Commands(commands) => {
+                for command in commands {
+                    let (reply, replied) = oneshot::channel();
+                    self.send(Input::Command { command: Box::new(command.clone()), reply }).await?;
+                    let answer = operator_api::outcome(replied.await.map_err(|_| ending())?, &command);
+                    if !answer.status().is_success() {
+                        return Err(answer);
+                    }
+                }
+                Ok(empty(StatusCode::OK))
+            }
+        }
+    }
+
     async fn send(&self, input: Input) -> Result<(), Answer> {
         self.inputs.send(input).await.map_err(|_| ending())
     }
@@ -120,7 +149,7 @@ impl Service {
                     Ok(redirect(&this, &http::Uri::from_static("/")))
                 }
             },
-            Endpoint::Scheduler => Err(text(StatusCode::NOT_FOUND, "not here")),
+            Endpoint::Scheduler | Endpoint::Operator => Err(text(StatusCode::NOT_FOUND, "not here")),
         }
     }
 }

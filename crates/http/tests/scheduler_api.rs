@@ -261,3 +261,19 @@ async fn a_standby_redirects_and_says_who_it_is() {
     client.post("", &subscribe(None, 0.0)).await;
     assert_eq!(client.answer().await.unwrap().status, 503);
 }
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed_and_a_stream_is_not() {
+    let settings = Settings::default().idle_timeout(Duration::from_millis(100));
+    let (_server, address) = start(settings.heartbeat_interval(Duration::from_millis(20))).await;
+    let mut idle = Client::connect(address).await;
+    let mut framework = subscribed(address, None, 0.0).await;
+    let mut partial = Client::connect(address).await;
+    partial.send("POST /api/v1/scheduler HTTP/1.1\r\nHo").await;
+    for _ in 0..20 {
+        framework.stream.event_of("HEARTBEAT").await;
+    }
+    assert_eq!(idle.answer().await, None);
+    assert!(partial.answer().await.is_none_or(|answer| answer.status == 408));
+    framework.stream.event_of("HEARTBEAT").await;
+}

@@ -21,7 +21,7 @@ fn at(seconds: u64) -> Time {
 
 fn rig(settings: Settings) -> Rig {
     let (sender, signals) = mpsc::unbounded_channel();
-    let mut leader = Leader::new(Arc::new(Gate::new(settings)), Box::new(NoAgents), sender, Duration::ZERO);
+    let mut leader = Leader::new(Arc::new(Gate::new(settings, Duration::ZERO)), Box::new(NoAgents), sender);
     leader.command(at(0), Command::AddAgent(Agent::new("a1", "cpus:4;mem:1024".parse().unwrap()).into())).unwrap();
     Rig { leader, signals }
 }

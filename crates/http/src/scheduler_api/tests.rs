@@ -7,6 +7,7 @@ use http::header::{ALLOW, LOCATION, WWW_AUTHENTICATE};
 use serde_json::{Value as Json, json};
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 const STREAM: &str = "97664105-0505-41c3-b23d-b77b452435d9";
 
@@ -19,7 +20,7 @@ fn uuid(text: &str) -> Option<Uuid> {
 
 /// A gate that knows the framework `f1`, and `gone`, which has no open stream.
 fn gate(settings: Settings) -> Gate {
-    let gate = Gate::new(settings);
+    let gate = Gate::new(settings, Duration::ZERO);
     for (id, stream) in [("f1", uuid(STREAM)), ("gone", None)] {
         let mut framework = Framework::new(id).role(Role::default());
         framework.principal = Some("me".into());
@@ -152,7 +153,7 @@ fn details_of_a_wrong_type_are_refused_with_their_place() {
 fn recorded_calls_are_answered_as_mesos_answered_them() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/recordings/errors.jsonl");
     let lines = fs::read_to_string(path).unwrap();
-    let gate = Gate::new(Settings::default());
+    let gate = Gate::new(Settings::default(), Duration::ZERO);
     let (mut asked, mut seen) = (None::<Json>, 0);
     for line in lines.split('\n').filter(|line| !line.is_empty()) {
         let line: Json = serde_json::from_str(line).unwrap();
