@@ -1,5 +1,7 @@
 //! The API of operators, `/api/v1`: the checks of a call, what it asks for, and the form of the answers.
 
+mod quota;
+
 use crate::answer::{Answer, bad_request, empty, only, text, typed};
 use crate::authentication::Realm;
 use crate::encoding::Encoding;
@@ -24,6 +26,8 @@ pub(crate) enum Asked {
     Question(fn(&Master) -> Json),
     /// Commands, done in this order.
     Commands(Vec<Command>),
+    /// Quotas to set: which commands that takes depends on the state of the master.
+    Quota(quota::Update),
 }
 
 /// Checks a call. Returns what it asks for, and the encoding of its answer.
@@ -92,6 +96,8 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
         }
         "GET_ROLES" => Asked::Question(|master| roles(&master.state())),
         "GET_WEIGHTS" => Asked::Question(|master| weights(&master.state())),
+        "GET_QUOTA" => Asked::Question(|master| quota::get(&master.state())),
+        "UPDATE_QUOTA" => Asked::Quota(quota::Update::read(body()?)?),
         "UPDATE_WEIGHTS" => Asked::Commands(set_weights(body()?)?),
         "TEARDOWN" => Asked::Commands(vec![Command::Call(FrameworkId::from(id("framework_id")?), Call::Teardown)]),
         "MARK_AGENT_GONE" => Asked::Commands(vec![Command::AgentGone(agent()?)]),

@@ -10,7 +10,7 @@ use crate::operator_api::{self, Asked};
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
 use crate::stream::Stream;
-use apportion::Master;
+use apportion::{Command, Master};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -101,24 +101,33 @@ impl Service {
         let (asked, encoding) = operator_api::check(&self.gate, request)?;
         match asked {
             Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
-            Asked::Question(question) => {
-                let (reply, replied) = oneshot::channel();
-                let query = Box::new(move |master: &Master| drop(reply.send(question(master))));
-                self.send(Input::Query(query)).await?;
-                Ok(operator_api::answer(&replied.await.map_err(|_| ending())?, encoding))
-            }
-            Asked::Commands(commands) => {
-                for command in commands {
-                    let (reply, replied) = oneshot::channel();
-                    self.send(Input::Command { command: Box::new(command.clone()), reply }).await?;
-                    let answer = operator_api::outcome(replied.await.map_err(|_| ending())?, &command);
-                    if !answer.status().is_success() {
-                        return Err(answer);
-                    }
-                }
-                Ok(empty(StatusCode::OK))
+            Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
+            Asked::Commands(commands) => self.operate(commands).await,
+            Asked::Quota(update) => {
+                let commands = self.ask(move |master| update.plan(master)).await?;
+                self.operate(commands.map_err(bad_request)?).await
             }
         }
+    }
+
+    /// Has the master do commands one by one, up to one that it rejects.
+    async fn operate(&self, commands: Vec<Command>) -> Result<Answer, Answer> {
+        for command in commands {
+            let (reply, replied) = oneshot::channel();
+            self.send(Input::Command { command: Box::new(command.clone()), reply }).await?;
+            let answer = operator_api::outcome(replied.await.map_err(|_| ending())?, &command);
+            if !answer.status().is_success() {
+                return Err(answer);
+            }
+        }
+        Ok(empty(StatusCode::OK))
+    }
+
+    /// Asks the master.
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Master) -> T + Send + 'static) -> Result<T, Answer> {
+        let (reply, replied) = oneshot::channel();
+        self.send(Input::Query(Box::new(move |master: &Master| drop(reply.send(question(master)))))).await?;
+        replied.await.map_err(|_| ending())
     }
 
     async fn send(&self, input: Input) -> Result<(), Answer> {

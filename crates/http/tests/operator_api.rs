@@ -66,3 +66,15 @@ async fn an_operator_ends_a_framework_and_drains_an_agent() {
     assert_eq!((status, &master["get_master"]["master_info"]["port"]), (200, &json!(5050)));
     assert!(master["get_master"]["start_time"].as_f64().unwrap() > 1.7e9);
 }
+
+#[tokio::test]
+async fn quotas_are_set_all_or_none() {
+    let (_server, address) = start(Settings::default()).await;
+    let update = |configs: Json| json!({"type": "UPDATE_QUOTA", "update_quota": {"quota_configs": configs}});
+    let config = |role: &str, cpus: f64| json!({"role": role, "guarantees": {"cpus": {"value": cpus}}});
+    assert_eq!(ask(address, update(json!([config("a", 1.0), config("b", 100.0)]))).await.0, 400);
+    assert_eq!(ask(address, json!({"type": "GET_QUOTA"})).await.1["get_quota"], json!({"status": {}}));
+    assert_eq!(ask(address, update(json!([config("a", 1.0), config("b", 3.0)]))).await, (200, Json::Null));
+    let (_, quota) = ask(address, json!({"type": "GET_QUOTA"})).await;
+    assert_eq!(quota["get_quota"]["status"]["configs"], json!([config("a", 1.0), config("b", 3.0)]));
+}

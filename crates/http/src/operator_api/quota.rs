@@ -1,0 +1,159 @@
+//! Quota in the API of operators.
+
+use super::{response, without_empty};
+use crate::answer::{Answer, bad_request};
+use apportion::allocator::Quota;
+use apportion::{Command, Master, Quantities, Role, RoleState, Scalar, State};
+use serde_json::{Map, Value as Json, json};
+
+/// Quotas to set: all of them, or none.
+#[derive(Debug)]
+pub(crate) struct Update {
+    quotas: Vec<(Role, Quota)>,
+    /// True to set them although a role consumes more, or the cluster is smaller.
+    force: bool,
+}
+
+impl Update {
+    pub(super) fn read(body: &Json) -> Result<Self, Answer> {
+        let configs = body["quota_configs"].as_array().into_iter().flatten();
+        let quotas = configs.map(read_config).collect::<Result<_, _>>()?;
+        Ok(Self { quotas, force: body["force"].as_bool().unwrap_or(false) })
+    }
+
+    /// Returns the commands that set the quotas, or why they are not to be set.
+    pub(crate) fn plan(self, master: &Master) -> Result<Vec<Command>, String> {
+        let commands: Vec<Command> =
+            self.quotas.iter().map(|(role, quota)| Command::SetQuota(role.clone(), quota.clone())).collect();
+        // One that is invalid shows on a copy, before any is set.
+        let mut trial = master.clone();
+        for command in &commands {
+            trial.handle(trial.now(), command.clone()).map_err(|error| error.to_string())?;
+        }
+        if !self.force {
+            let state = trial.state();
+            self.quotas.iter().try_for_each(|(role, quota)| check_consumption(&state, role, quota))?;
+            check_guarantees(&state)?;
+        }
+        Ok(commands)
+    }
+}
+
+/// Reads a config; one that says nothing removes the quota.
+fn read_config(config: &Json) -> Result<(Role, Quota), Answer> {
+    let role =
+        Role::new(config["role"].as_str().unwrap_or_default()).map_err(|error| bad_request(error.to_string()))?;
+    let amounts = |name: &str| {
+        let amounts = config[name].as_object().into_iter().flatten();
+        let amounts = amounts.map(|(resource, amount)| {
+            let amount = Scalar::try_from_f64(amount["value"].as_f64().unwrap_or(0.0));
+            let amount = amount.map_err(|error| bad_request(format!("{name} of {resource}: {error}")))?;
+            Ok((resource.clone(), amount))
+        });
+        amounts.collect::<Result<Vec<_>, Answer>>()
+    };
+    let mut quota = Quota::default();
+    for (resource, amount) in amounts("guarantees")? {
+        quota = quota.guarantee(&resource, amount);
+    }
+    for (resource, amount) in amounts("limits")? {
+        quota = quota.limit(resource, amount);
+    }
+    Ok((role, quota))
+}
+
+fn check_consumption(state: &State, role: &Role, quota: &Quota) -> Result<(), String> {
+    let consumed = state.roles.iter().find(|known| known.role == *role).map(|known| &known.allocated);
+    let beyond = |(name, limit): (&str, Scalar)| {
+        let consumed = consumed?.amount(name);
+        (consumed > limit).then(|| format!("role {role} consumes {name}:{consumed}, more than the limit of {limit}"))
+    };
+    quota.limits.iter().find_map(beyond).map_or(Ok(()), Err)
+}
+
+/// The guarantees of a role include those of its descendants, so the roles at the top count.
+fn check_guarantees(state: &State) -> Result<(), String> {
+    let mut total = Quantities::new();
+    state.agents.iter().for_each(|agent| total += &agent.total.quantities());
+    let mut guaranteed = Quantities::new();
+    let at_top = |role: &&RoleState| role.role.ancestors().next().is_none();
+    state.roles.iter().filter(at_top).for_each(|role| guaranteed += &role.quota.guarantees);
+    let beyond = guaranteed.iter().find(|(name, amount)| *amount > total.amount(name));
+    beyond.map_or(Ok(()), |(name, amount)| {
+        Err(format!("all guarantees together are {name}:{amount}, more than the {} of the cluster", total.amount(name)))
+    })
+}
+
+pub(super) fn get(state: &State) -> Json {
+    let scalars = |amounts: &mut dyn Iterator<Item = (&str, Scalar)>| -> Map<String, Json> {
+        amounts.map(|(name, amount)| (name.to_owned(), json!({"value": amount.as_f64()}))).collect()
+    };
+    let (mut infos, mut configs) = (Vec::new(), Vec::new());
+    for RoleState { role, quota, .. } in state.roles.iter().filter(|role| !role.quota.is_empty()) {
+        let resource = |(name, amount): (&str, Scalar)| json!({"name": name, "type": "SCALAR", "scalar": {"value": amount.as_f64()}});
+        let guarantee: Vec<Json> = quota.guarantees.iter().map(resource).collect();
+        infos.push(without_empty(json!({"role": role.as_str(), "guarantee": guarantee})));
+        let mut config = json!({"role": role.as_str()});
+        for (name, amounts) in
+            [("guarantees", scalars(&mut quota.guarantees.iter())), ("limits", scalars(&mut quota.limits.iter()))]
+        {
+            if !amounts.is_empty() {
+                config[name] = amounts.into();
+            }
+        }
+        configs.push(config);
+    }
+    let status = without_empty(json!({"infos": infos, "configs": configs}));
+    response("GET_QUOTA", &json!({ "status": status }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apportion::{Accept, Agent, Call, Config, Effect, Framework, Task, Time};
+
+    /// A master of 8 cpus, of which role `a` consumes 2.
+    fn master() -> Master {
+        let mut master = Master::new(Config::default());
+        let mut handle = |command| master.handle(Time::ZERO, command).unwrap();
+        handle(Command::AddAgent(Agent::new("a1", "cpus:8;mem:1024".parse().unwrap()).into()));
+        handle(Command::AddFramework(Framework::new("f1").role("a".parse().unwrap())));
+        let mut effects = std::iter::from_fn(|| master.poll_effect());
+        let offer =
+            effects.find_map(|emitted| if let Effect::Offer(offer) = emitted.effect { Some(offer) } else { None });
+        let accept = Accept::of(&offer.unwrap()).launch(Task::new("t", "cpus:2;mem:32".parse().unwrap()));
+        master.handle(Time::ZERO, Command::Call("f1".into(), Call::Accept(accept))).unwrap();
+        master
+    }
+
+    fn plan(configs: Json, force: bool) -> Result<usize, String> {
+        let update = Update::read(&json!({"quota_configs": configs, "force": force})).map_err(|_| "400".to_owned())?;
+        update.plan(&master()).map(|commands| commands.len())
+    }
+
+    #[test]
+    fn quotas_are_set_all_or_none() {
+        let config = |role: &str, guarantee: f64, limit: f64| json!({"role": role, "guarantees": {"cpus": {"value": guarantee}}, "limits": {"cpus": {"value": limit}}});
+        assert_eq!(plan(json!([config("a", 1.0, 2.0), config("b", 7.0, 7.0)]), false), Ok(2));
+        assert!(plan(json!([config("a", 1.0, 2.0), config("b", 2.0, 1.0)]), true).is_err(), "beyond its own limit");
+        let error = plan(json!([config("a", 1.0, 1.5)]), false).unwrap_err();
+        assert_eq!(error, "role a consumes cpus:2, more than the limit of 1.5");
+        assert_eq!(plan(json!([config("a", 1.0, 1.5)]), true), Ok(1));
+        let error = plan(json!([config("a", 4.0, 8.0), config("b", 4.5, 8.0)]), false).unwrap_err();
+        assert_eq!(error, "all guarantees together are cpus:8.5, more than the 8 of the cluster");
+        assert!(plan(json!([{"role": "a b"}]), true).is_err());
+        assert!(plan(json!([config("a", -1.0, 1.0)]), true).is_err());
+    }
+
+    #[test]
+    fn quotas_are_told_in_the_old_and_in_the_new_form() {
+        let mut master = master();
+        assert_eq!(get(&master.state()), json!({"type": "GET_QUOTA", "get_quota": {"status": {}}}), "as recorded");
+        let quota = Quota::default().guarantee("cpus", Scalar::from(1)).limit("cpus", Scalar::from(5));
+        master.handle(Time::ZERO, Command::SetQuota("a".parse().unwrap(), quota)).unwrap();
+        let guarantee = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}}]);
+        let config = json!({"role": "a", "guarantees": {"cpus": {"value": 1.0}}, "limits": {"cpus": {"value": 5.0}}});
+        let status = json!({"infos": [{"role": "a", "guarantee": guarantee}], "configs": [config]});
+        assert_eq!(get(&master.state()), json!({"type": "GET_QUOTA", "get_quota": {"status": status}}));
+    }
+}
