@@ -278,6 +278,10 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
     let secret = file("secret.json", r#"{"id": "a", "cmd": "true", "env": {"KEY": {"secret": "s"}}}"#);
     let files = file("files.json", r#"{"id": "a", "cmd": "true", "uris": ["http://localhost/a.tar.gz"]}"#);
     let both = file("both.json", r#"{"id": "a", "cmd": "true", "args": ["true"]}"#);
+    let image = file("image.json", r#"{"id": "a", "args": ["--x"], "container": {"docker": {"image": "web:1"}}}"#);
+    let user = file("user.json", r#"{"id": "a", "cmd": "true", "user": "nobody-here"}"#);
+    let volume = r#"{"volumes": [{"containerPath": "/data", "persistent": {"size": 1}}]}"#;
+    let volume = file("volume.json", &format!(r#"{{"id": "a", "cmd": "true", "container": {volume}}}"#));
     let not_a_folder = Path::new(&both).join("x");
     let redis = "apps/redis-app.json";
     let cases: &[(&[&str], &str)] = &[
@@ -288,6 +292,9 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
             "https.json: /a has a health check [1] of HTTPS, which is not made here, expected HTTP\n",
         ),
         (&["--exec", &secret], "secret.json: /a has a secret as its KEY; there are no secrets here\n"),
+        (&["--exec", &image], "image.json: /a has args for the entrypoint of its image web:1, which is not run here\n"),
+        (&["--exec", &user], "user.json: user: found \"nobody-here\" of /a, expected the user of this program"),
+        (&["--exec", &volume], "volume.json: /a has a volume at /data, expected a path in the sandbox of a task\n"),
         (&["--exec", &files], "files.json: /a has uris; nothing is fetched here\n"),
         (&["--exec", "--sandbox", folder.path().to_str().unwrap()], ".json, expected an empty folder\n"),
         (&[&both], "both.json: args: found [\"true\"], expected nothing beside a cmd\n"),
@@ -311,4 +318,29 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
         assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn what_is_in_a_volume_outlives_its_task() {
+    let app = r#"{"id": "store", "cpus": 0.1, "ports": [], "cmd": "echo $MESOS_TASK_ID >> data/log; exec sleep 1000",
+        "container": {"volumes": [{"containerPath": "data", "persistent": {"size": 1}}]}}"#;
+    let mut run = Run::begin(&[app], &["--restart", "/store"]);
+    run.until("store.2 TASK_RUNNING");
+    let log = run.file("volumes", "store-1").join("data/log");
+    while fs::read_to_string(&log).unwrap().lines().count() < 2 {
+        std::thread::yield_now();
+    }
+    assert_eq!(fs::read_to_string(&log).unwrap(), "store.1\nstore.2\n");
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
+}
+
+#[test]
+fn only_the_newest_sandboxes_of_ended_tasks_are_kept() {
+    let app = r#"{"id": "job", "cpus": 0.1, "ports": [], "cmd": "exit 1", "backoffSeconds": 0}"#;
+    let mut run = Run::begin(&[app], &["--keep", "2"]);
+    run.until("job.5 TASK_FAILED");
+    assert!(!run.file("job.1", "stdout").exists() && !run.file("job.2", "stdout").exists());
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
 }

@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// Runs the program in the folder of the package.
-fn marathon(arguments: &[&str]) -> Output {
+pub(crate) fn marathon(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_marathon");
     Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
 }
 
 /// Returns the document that it prints with `--json`.
-fn json(arguments: &[&str]) -> Json {
+pub(crate) fn json(arguments: &[&str]) -> Json {
     let output = marathon(&[arguments, &["--json"]].concat());
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Returns one field of all tasks of an app.
-fn each<'a>(document: &'a Json, app: &str, field: &str) -> Vec<&'a Json> {
+pub(crate) fn each<'a>(document: &'a Json, app: &str, field: &str) -> Vec<&'a Json> {
     let tasks = document["tasks"].as_array().unwrap().iter();
     tasks.filter(|task| task["app"] == app).map(|task| task.pointer(field).unwrap()).collect()
 }
@@ -29,7 +29,7 @@ fn different<'a>(values: &[&'a Json]) -> BTreeSet<&'a str> {
 }
 
 /// Writes a file into the folder. Returns its path.
-fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
+pub(crate) fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> String {
     let path: PathBuf = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
@@ -266,7 +266,7 @@ const SHOP: &str = "groups/shop.json";
 const SHOP_2: &str = "groups/shop-2.json";
 
 /// Returns the log without the offers.
-fn log(arguments: &[&str]) -> Vec<String> {
+pub(crate) fn log(arguments: &[&str]) -> Vec<String> {
     let output = marathon(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -274,7 +274,7 @@ fn log(arguments: &[&str]) -> Vec<String> {
 }
 
 /// Returns the position of the only line with all of these words.
-fn line(log: &[String], words: &[&str]) -> usize {
+pub(crate) fn line(log: &[String], words: &[&str]) -> usize {
     let has_all = |line: &String| words.iter().all(|word| line.contains(word));
     let found: Vec<usize> = log.iter().enumerate().filter(|(_, line)| has_all(line)).map(|(place, _)| place).collect();
     assert_eq!(found.len(), 1, "{words:?}: {log:#?}");

@@ -295,6 +295,9 @@ mod tests {
     use apportion::ExecutorRef;
     use apportion::executor::Call;
     use serde_json::{Value as Json, json};
+    use std::io::{Read, Write};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread::Builder;
 
     /// An executor of one task, in a folder of its own.
     struct Harness {
@@ -307,14 +310,17 @@ mod tests {
 
     impl Harness {
         fn new(script: &str, checks: Json) -> (Self, Vec<TaskStatus>) {
+            let task = Task::new("t.1", "cpus:1".parse().unwrap());
+            Self::of(task.detail("command", json!({"value": script})).detail("healthChecks", checks))
+        }
+
+        fn of(task: Task) -> (Self, Vec<TaskStatus>) {
             let (folder, processes) = (tempfile::tempdir().unwrap(), Processes::default());
             let (sender, signals) = mpsc::channel();
             let waker = Waker::new(sender, ExecutorRef::new("f", "a", "e"));
             let executor =
                 ProcessExecutor::new(SandboxRoot::new(folder.path().to_owned(), processes.clone(), 5), waker);
             let mut harness = Self { executor, signals, folder, processes, steps: 0 };
-            let task = Task::new("t.1", "cpus:1".parse().unwrap());
-            let task = task.detail("command", json!({"value": script})).detail("healthChecks", checks);
             let said = harness.act(|executor, reports| executor.launch(task, reports));
             (harness, said)
         }
@@ -416,6 +422,26 @@ mod tests {
         }
         fs::remove_file(harness.folder.path().join("t.1/bad")).unwrap();
         assert_eq!(short(&harness.next()), [(TaskState::Running, None, Some(true))]);
+    }
+
+    #[test]
+    fn a_task_is_ready_once_its_check_is_answered_as_asked_for() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serve = Builder::new().spawn(move || {
+            for status in ["503 Not Yet", "200 OK"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 1024];
+                assert!(stream.read(&mut asked).unwrap() > 0);
+                write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
+            }
+        });
+        let task = Task::new("t.1", "cpus:1".parse().unwrap()).detail("command", json!({"value": "exec sleep 1000"}));
+        let checks = json!([{"path": "/ready", "portIndex": 0, "intervalSeconds": 1}]);
+        let task = task.detail("ports", json!([port])).detail("readinessChecks", checks);
+        let (mut harness, _) = Harness::of(task);
+        assert_eq!(short(&harness.next()), [(TaskState::Running, Some("ready"), None)]);
+        serve.unwrap().join().unwrap();
     }
 
     #[test]
