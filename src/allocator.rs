@@ -47,12 +47,14 @@
 //! - **[Requests](crate::Call::Request) change nothing**, here as in Mesos.
 //! - [`Hierarchical::metrics`] tells operators what it counts, under the names of Mesos' metrics.
 
+mod accounts;
 mod amounts;
 mod books;
 mod cycle;
 mod demand;
 mod demand_snapshot;
 mod eligibility;
+mod error;
 mod explain;
 mod hierarchical;
 mod index;
@@ -68,7 +70,9 @@ mod snapshot;
 mod sorter;
 mod tree;
 
+pub use accounts::Accounts;
 pub use demand::Demand;
+pub use error::AllocatorError;
 pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
 pub use metrics::{AllocatorMetrics, RoleMetrics};
@@ -89,7 +93,7 @@ use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
 use crate::json::Json;
 use crate::offer::Conversion;
-use crate::resources::{Quantities, Resource, Resources, Shortfall, SumError};
+use crate::resources::{Quantities, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
@@ -199,134 +203,6 @@ impl RoleAccount {
     pub fn new(role: Role) -> Self {
         Self { role, weight: Weight::ONE, share: 0.0, held: Quantities::new(), quota: Quota::default() }
     }
-}
-
-/// The reason why an allocator rejects a call; nothing has changed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AllocatorError {
-    /// An agent of that id exists already.
-    #[error("agent {0} is already there")]
-    AgentExists(AgentId),
-    /// There is no such agent.
-    #[error("no agent {0}")]
-    UnknownAgent(AgentId),
-    /// A framework of that id exists already.
-    #[error("framework {0} is already there")]
-    FrameworkExists(FrameworkId),
-    /// There is no such framework.
-    #[error("no framework {0}")]
-    UnknownFramework(FrameworkId),
-    /// The framework is not subscribed to that role.
-    #[error("framework {framework} does not have the role {role}")]
-    RoleNotSubscribed {
-        /// The framework.
-        framework: FrameworkId,
-        /// The role that it is not subscribed to.
-        role: Role,
-    },
-    /// The cluster would have more of a resource than can be counted.
-    #[error("with agent {agent} the cluster would have more {name} than {max} units", max = u64::MAX / 1000)]
-    ClusterTooLarge {
-        /// The agent whose total would be too much.
-        agent: AgentId,
-        /// The resource's name.
-        name: Text,
-    },
-    /// Two tasks of an agent hold the same port, or the same member of a set.
-    #[error("two tasks of agent {agent} hold some of {resource}")]
-    ConflictingHoldings {
-        /// The agent.
-        agent: AgentId,
-        /// The resource that the second of them holds.
-        resource: Box<Resource>,
-    },
-    /// The resources that the tasks of an agent hold cannot be added up.
-    #[error("the tasks of agent {agent} cannot be added up: {source}")]
-    Held {
-        /// The agent.
-        agent: AgentId,
-        /// The resource that cannot be added.
-        source: SumError,
-    },
-    /// A framework without an id: two of them would be one.
-    #[error("a framework has no id")]
-    FrameworkWithoutId,
-    /// A task of an agent is said to be on another one.
-    #[error("a task of agent {agent} is said to be on agent {found}")]
-    OnOtherAgent {
-        /// The agent whose tasks were given.
-        agent: AgentId,
-        /// The agent that the task names.
-        found: AgentId,
-    },
-    /// No task holds just these resources: it was never launched, or has ended.
-    #[error("framework {} has no task that holds {} of agent {} under role {}; in all its tasks hold {}",
-        task.framework, quoted(&task.resources), task.agent, task.role, quoted(held))]
-    NotHeld {
-        /// The task as it was given.
-        task: Box<Holding>,
-        /// The resources that tasks of the framework hold of the agent under that role.
-        held: Resources,
-    },
-    /// No live offer is of just these resources: it was never made, or has ended.
-    #[error("framework {} has no offer of {} of agent {} under role {}; it is offered {}",
-        offer.framework, quoted(&offer.resources), offer.agent, offer.role, quoted(offered))]
-    NotOffered {
-        /// The offer as it was given.
-        offer: Box<Holding>,
-        /// The resources of the agent that are offered to the framework under that role.
-        offered: Resources,
-    },
-    /// The tasks launched on offers hold more than was offered.
-    #[error("tasks on agent {agent} do not fit their offers: {shortfall}")]
-    TaskTooLarge {
-        /// The agent.
-        agent: AgentId,
-        /// The resource of which there is too little.
-        shortfall: Box<Shortfall>,
-    },
-    /// An agent has not available, or not in the offers that end, what a conversion consumes.
-    #[error("agent {agent} cannot be converted: {shortfall}")]
-    NotAvailable {
-        /// The agent.
-        agent: AgentId,
-        /// The resource of which there is too little.
-        shortfall: Box<Shortfall>,
-    },
-    /// The resources of an agent cannot be added up after a conversion.
-    #[error("the resources of agent {agent} cannot be added up: {source}")]
-    Uncountable {
-        /// The agent.
-        agent: AgentId,
-        /// The resource that cannot be added.
-        source: SumError,
-    },
-    /// An agent is to be removed of which something is offered or in use.
-    #[error("agent {agent} is in use: {} are offered, {} are allocated", quoted(offered), quoted(allocated))]
-    AgentInUse {
-        /// The agent.
-        agent: AgentId,
-        /// The resources in live offers.
-        offered: Resources,
-        /// The resources that tasks hold.
-        allocated: Resources,
-    },
-    /// A framework is to be removed that has live offers or tasks.
-    #[error("framework {framework} has {holdings} offers and tasks under role {role}")]
-    FrameworkInUse {
-        /// The framework.
-        framework: FrameworkId,
-        /// The first of its roles under which it holds something.
-        role: Role,
-        /// The number of its live offers and tasks under that role.
-        holdings: u64,
-    },
-}
-
-/// Returns resources as text for a message, where none are "nothing".
-fn quoted(resources: &Resources) -> String {
-    if resources.is_empty() { "nothing".to_owned() } else { resources.to_string() }
 }
 
 /// Offers of one agent to one framework under one role that end together, and what becomes of them.
@@ -453,15 +329,15 @@ pub enum Change<'a> {
 /// It holds no protocol state: offers and tasks are the master's, which reports their ends. The batch interval, too, is the
 /// master's, which calls for each allocation. What an allocator is told comes as a [`Change`].
 ///
-/// [`Hierarchical`] is the one of Mesos. One's own needs three things: what there is of each agent, who wants offers, and an
-/// order; `examples/fcfs.rs` in the repository is a whole one, first come, first served.
+/// [`Hierarchical`] is the one of Mesos. One's own needs three things: what there is of each agent, who may be offered it, and an
+/// order. [`Accounts`] are the first two; `examples/fcfs.rs` in the repository is a whole one, first come, first served.
 ///
 /// # Contract
 ///
 /// - A change that is refused changes nothing.
 /// - What is offered is held until the offer ends; nothing that is held is offered, except shared resources.
 /// - The same changes lead to the same offers: no clock, no order of a hash.
-pub trait Allocator: fmt::Debug + Send {
+pub trait Allocator: fmt::Debug + Send + Sync {
     /// Takes note of a change.
     ///
     /// # Errors
@@ -511,28 +387,31 @@ pub trait Allocator: fmt::Debug + Send {
         Vec::new()
     }
 
-    /// Returns what decisions depend on besides the [`Contents`], for a [`Snapshot`]: what is refused, suppressed, counted,
-    /// reserved since. None, the default, means that the allocator cannot be saved.
-    ///
-    /// [`Hierarchical`] saves all but its options and its sorters.
-    fn save(&self) -> Option<Json> {
+    /// Returns the part of the allocator that explains its decisions, if it has one.
+    fn explainer(&self) -> Option<&dyn Explain> {
         None
     }
+}
+
+/// An allocator that can be saved: [`Master::snapshot`](crate::Master::snapshot) and
+/// [`Master::restore_with`](crate::Master::restore_with) ask for it, and so does the [journal](crate::journal), which may begin
+/// with a snapshot.
+///
+/// # Contract
+///
+/// What has loaded what another one saved goes on as that one does, and saves the same.
+pub trait Persist {
+    /// Returns what decisions depend on besides the [`Contents`]: what is refused, suppressed, counted, reserved since.
+    ///
+    /// [`Hierarchical`] saves all but its options and its sorters.
+    fn save(&self) -> Json;
 
     /// Takes over what [`Self::save`] returned, on a new allocator: afterwards it knows just what is in `contents`.
     ///
     /// # Errors
     ///
     /// [`SnapshotError`] for what is malformed; the allocator is of no use then.
-    fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
-        let _ = (saved, contents);
-        Err(SnapshotError::NotSaved)
-    }
-
-    /// Returns the part of the allocator that explains its decisions, if it has one.
-    fn explainer(&self) -> Option<&dyn Explain> {
-        None
-    }
+    fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError>;
 }
 
 /// The reasons of an allocator's decisions.

@@ -99,7 +99,7 @@ pub fn header(config: &Config) -> String {
 ///
 /// let mut master = Master::new(Config::default());
 /// master.advance(Time::from_secs(9))?;
-/// let line = journal::restore(&master.snapshot()?);
+/// let line = journal::restore(&master.snapshot());
 ///
 /// let mut restored = Master::new(Config::default());
 /// assert_eq!(journal::recover(&mut restored, [line])?.lines, 1);
@@ -201,7 +201,7 @@ mod tests {
         lines.iter().for_each(|line| replay.feed(line, |effect| output.push(effect.to_owned())).unwrap());
         assert!(matches!(output.as_slice(), [only] if only.contains("snapshot")), "{output:?}");
 
-        let snapshot = replay.master().snapshot().unwrap();
+        let snapshot = replay.master().snapshot();
         assert!(Master::restore(snapshot.clone()).is_err());
         let make = |_: &Config| Hierarchical::new(config.options.clone(), config.sorter.clone(), config.sorter.clone());
         assert!(Master::restore_with(snapshot, make).is_ok());

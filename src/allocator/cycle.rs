@@ -10,7 +10,7 @@ use super::demand_snapshot::DemandSnapshot;
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
 use super::index::{AgentIx, MemberIx, RoleIx};
 use super::refusals::Refusals;
-use super::rules::{AgentOrder, Rules};
+use super::rules::Rules;
 use super::sorter::Sorter;
 use super::tree::ClientId;
 use crate::draw::{draw, draw_for};
@@ -88,10 +88,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         self.books.update_quotas(&self.rules.options.min_allocatable);
         let held_headroom = self.books.quotas().accounts().holds_headroom();
         // 2. Bring the agents in order.
-        if let AgentOrder::Shuffle(seed) = self.rules.options.agent_order {
-            let ledger = self.books.ledger();
-            agents.sort_by_cached_key(|agent| draw(draw(seed, self.at.as_micros()), ledger[*agent].order()));
-        }
+        self.rules.arrange(agents, self.at, self.books.ledger());
         // 3. Compute the demand, if the sorter asks for it.
         if self.books.asks_for_demand() {
             self.demand = Some(self.demand_snapshot().of_all_agents());

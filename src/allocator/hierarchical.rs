@@ -14,7 +14,7 @@ use super::rules::{Options, Rules};
 use super::share::Weight;
 use super::snapshot::{Contents, SnapshotError};
 use super::sorter::{Sorter, SorterChoice};
-use super::{AgentAccount, Allocator, AllocatorError, Change, EndedOffers, Explain, Holding, RoleAccount};
+use super::{AgentAccount, Allocator, AllocatorError, Change, EndedOffers, Explain, Holding, Persist, RoleAccount};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
@@ -120,6 +120,35 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         Ok(Explanation::new(&self.rules, &self.books, &self.refusals, &self.orders, member, at))
     }
 
+    /// Takes an agent, if there is such a one, from those that the next allocation of all agents visits.
+    pub(super) fn take_one(&mut self, agent: &AgentId) -> Option<AgentIx> {
+        let agent = self.books.ledger().find(agent)?;
+        self.books.unmark(agent);
+        Some(agent)
+    }
+
+    /// Takes the agents that an allocation of all agents visits; see [`Books::take_dirty`].
+    pub(super) fn take_changed(&mut self) -> (Vec<AgentIx>, Option<Newcomers>) {
+        self.update_quotas();
+        if self.books.quotas().accounts().holds_headroom() {
+            // An offer of one agent may satisfy a guarantee, and so make headroom available on another.
+            self.books.mark_all_dirty();
+        }
+        self.books.take_dirty()
+    }
+
+    /// Checks that resources of an agent are available to a role.
+    pub(super) fn check_available(&self, agent: AgentIx, offer: &Holding) -> Result<(), AllocatorError> {
+        let available = self.books.ledger()[agent].available().for_role(&offer.role);
+        match available.shortfall(&offer.resources) {
+            Some(shortfall) => {
+                let (agent, shortfall) = (offer.agent.clone(), Box::new(shortfall));
+                Err(AllocatorError::NotAvailable { agent, shortfall })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn run_cycle(
         &mut self,
         at: Time,
@@ -145,18 +174,18 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 }
 
+impl<R: Sorter + Default, F: Sorter + Clone + Default> Default for Hierarchical<R, F> {
+    /// Starts with an empty cluster, Mesos' options, and the default sorters: DRF for roles and frameworks.
+    fn default() -> Self {
+        Self::new(Options::default(), R::default(), F::default())
+    }
+}
+
 impl Hierarchical {
     /// Starts with an empty cluster, and DRF for roles and frameworks.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
         Self::new(options, SorterChoice::default(), SorterChoice::default())
-    }
-}
-
-impl Default for Hierarchical {
-    /// Starts with an empty cluster, Mesos' options, and DRF for roles and frameworks.
-    fn default() -> Self {
-        Self::with_options(Options::default())
     }
 }
 
@@ -438,17 +467,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
     fn allocate_into(&mut self, at: Time, agent: Option<&AgentId>, offers: &mut Vec<Holding>) {
         match agent {
             Some(id) => {
-                let Some(agent) = self.books.ledger().find(id) else { return };
-                self.books.unmark(agent);
+                let Some(agent) = self.take_one(id) else { return };
                 self.run_cycle(at, &mut [agent], None, offers);
             }
             None => {
-                self.books.update_quotas(&self.rules.options.min_allocatable);
-                if self.books.quotas().accounts().holds_headroom() {
-                    // An offer of one agent may satisfy a guarantee, and so make headroom available on another.
-                    self.books.mark_all_dirty();
-                }
-                let (mut agents, newcomers) = self.books.take_dirty();
+                let (mut agents, newcomers) = self.take_changed();
                 self.run_cycle(at, &mut agents, newcomers.as_ref(), offers);
             }
         }
@@ -490,16 +513,18 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
         roles.into_iter().map(|role| self.role_account(role)).collect()
     }
 
-    fn save(&self) -> Option<Json> {
-        Some(self.save_state())
+    fn explainer(&self) -> Option<&dyn Explain> {
+        Some(self)
+    }
+}
+
+impl<R: Sorter, F: Sorter + Clone> Persist for Hierarchical<R, F> {
+    fn save(&self) -> Json {
+        self.save_state()
     }
 
     fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
         self.load_state(saved, contents)
-    }
-
-    fn explainer(&self) -> Option<&dyn Explain> {
-        Some(self)
     }
 }
 

@@ -28,13 +28,14 @@ impl<S> Ranking<S> {
 }
 
 impl<S: Sorter> Ranking<S> {
-    /// Adds a client that is inactive; `weight` returns that of each node that is created, by depth.
+    /// Adds a client that is inactive; see [`ShareTree::add`].
     pub(super) fn add<'p>(
         &mut self,
         path: impl Iterator<Item = &'p str>,
+        arrival: u64,
         weight: impl FnMut(usize) -> Weight,
     ) -> ClientId {
-        self.tree.add(path, weight)
+        self.tree.add(path, arrival, weight)
     }
 
     pub(super) fn remove(&mut self, client: ClientId) {
@@ -79,6 +80,11 @@ impl<S: Sorter> Ranking<S> {
     /// Sets the number of allocations of the node at a path, before any order is asked for.
     pub(super) fn set_count(&mut self, path: &str, count: u64) -> Result<(), SnapshotError> {
         self.tree.set_count(path, count)
+    }
+
+    /// Sets the order of arrival of the node at a path, before any order is asked for.
+    pub(super) fn set_arrival(&mut self, path: &str, arrival: u64) -> Result<(), SnapshotError> {
+        self.tree.set_arrival(path, arrival)
     }
 
     /// Subtracts from the number of allocations of a client.

@@ -1,9 +1,12 @@
 //! [`Options`]: what holds for all frameworks and agents.
 
-use super::books::Account;
+use super::books::{Account, Ledger};
+use super::index::AgentIx;
 use crate::agent::Domain;
+use crate::draw::draw;
 use crate::resources::{Quantities, Scalar};
 use crate::text::Text;
+use crate::time::Time;
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
@@ -119,5 +122,12 @@ impl Rules {
     pub(super) fn allow(&self, account: &Account) -> bool {
         let hosts = self.whitelist.as_ref();
         account.is_active() && hosts.is_none_or(|hosts| hosts.contains(&account.agent().hostname))
+    }
+
+    /// Brings agents, in the order of adding, into the order in which they are allocated at a moment.
+    pub(super) fn arrange(&self, agents: &mut [AgentIx], at: Time, ledger: &Ledger) {
+        if let AgentOrder::Shuffle(seed) = self.options.agent_order {
+            agents.sort_by_cached_key(|agent| draw(draw(seed, at.as_micros()), ledger[*agent].order()));
+        }
     }
 }

@@ -32,7 +32,7 @@ const VERSION: u64 = 1;
 /// let mut master = Master::new(Config::default());
 /// master.handle(Time::ZERO, Command::AddAgent(Agent::new("a1", "cpus:8;mem:4096".parse()?).into()))?;
 ///
-/// let stored = serde_json::to_string(&master.snapshot()?)?;
+/// let stored = serde_json::to_string(&master.snapshot())?;
 /// let snapshot: Snapshot = serde_json::from_str(&stored)?;
 /// let mut restored = Master::restore(snapshot)?;
 ///
@@ -40,20 +40,17 @@ const VERSION: u64 = 1;
 ///     master.handle(Time::from_secs(1), Command::AddFramework(Framework::new("f1").role(Role::default())))?;
 /// }
 /// assert_eq!(restored.poll_effect(), master.poll_effect());
-/// assert_eq!(restored.snapshot()?, master.snapshot()?);
+/// assert_eq!(restored.snapshot(), master.snapshot());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Snapshot(Json);
 
-/// The reason why a snapshot is not taken, or nothing is restored from it.
+/// The reason why nothing is restored from a snapshot.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// The allocator does not say how it is saved: see [`Allocator::save`](super::Allocator::save).
-    #[error("the allocator does not say how it is saved")]
-    NotSaved,
     /// The master into which a journal restores is not new.
     #[error("a master that has begun: expected a new one")]
     NotNew,
@@ -271,12 +268,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         Ok(allocator)
     }
 
-    /// See [`Allocator::save`](super::Allocator::save).
+    /// See [`Persist::save`](super::Persist::save).
     pub(super) fn save_state(&self) -> Json {
         Json::of(&self.saved())
     }
 
-    /// See [`Allocator::load`](super::Allocator::load).
+    /// See [`Persist::load`](super::Persist::load).
     pub(super) fn load_state(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
         self.load_saved(saved.read()?, contents)
     }

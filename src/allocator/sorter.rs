@@ -6,12 +6,14 @@ mod hdrf;
 mod policy;
 mod random;
 mod sibling_queue;
+mod unordered;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;
 pub use hdrf::Hdrf;
 pub use policy::{Node, Ordered, Policy};
 pub use random::Random;
+pub(super) use unordered::Unordered;
 
 use super::demand::Demand;
 use super::share::Totals;

@@ -77,6 +77,8 @@ struct Node {
     shared: Option<Box<Shared>>,
     /// The number of allocations.
     count: u64,
+    /// The order of its coming.
+    arrival: u64,
     /// Kept if the sorter asks for them.
     times: Option<Box<Times>>,
     client: Option<ClientId>,
@@ -111,7 +113,7 @@ pub(super) struct Standing<'a> {
 type Shared = IndexMap<(u64, Text), Vec<(Resource, u64)>>;
 
 impl Node {
-    fn new(name: &str, parent: NodeId, weight: Weight) -> Self {
+    fn new(name: &str, parent: NodeId, weight: Weight, arrival: u64) -> Self {
         Self {
             name: name.into(),
             parent,
@@ -122,6 +124,7 @@ impl Node {
             held: Amounts::default(),
             shared: None,
             count: 0,
+            arrival,
             times: None,
             client: None,
             active: false,
@@ -181,7 +184,7 @@ impl Node {
 impl Default for ShareTree {
     fn default() -> Self {
         Self {
-            nodes: IndexVec::from_iter([Node::new("", ROOT, Weight::ONE)]),
+            nodes: IndexVec::from_iter([Node::new("", ROOT, Weight::ONE, 0)]),
             free: Vec::new(),
             by_name: BTreeMap::new(),
             clients: Slab::default(),
@@ -248,6 +251,13 @@ impl ShareTree {
     #[must_use]
     pub fn count(&self, node: NodeId) -> u64 {
         self.node(node).count
+    }
+
+    /// Returns the order in which `node` came to be in the tree: a smaller number for one that came earlier. It comes with the
+    /// first client at or below it, and keeps its number until the last one has gone.
+    #[must_use]
+    pub fn arrival(&self, node: NodeId) -> u64 {
+        self.node(node).arrival
     }
 
     /// Returns when anything at or below `node` was last offered; none if never, or if no [`Sorter`](super::Sorter) keeps times.
@@ -334,10 +344,12 @@ impl ShareTree {
         &self.node(node).held
     }
 
-    /// Adds a client at the end of a path of names; `weight` returns that of each node that is created, by depth.
+    /// Adds a client at the end of a path of names; `weight` returns that of each node that is created, by depth. `arrival` is
+    /// the order of its coming.
     pub(super) fn add<'p>(
         &mut self,
         path: impl Iterator<Item = &'p str>,
+        arrival: u64,
         mut weight: impl FnMut(usize) -> Weight,
     ) -> ClientId {
         let mut node = ROOT;
@@ -345,10 +357,10 @@ impl ShareTree {
             if self.node(node).client.is_some() {
                 self.split(node);
             }
-            node = self.child(node, name).unwrap_or_else(|| self.attach(node, name, weight(depth)));
+            node = self.child(node, name).unwrap_or_else(|| self.attach(node, name, weight(depth), arrival));
         }
         if !self.node(node).children.is_empty() {
-            node = self.attach(node, VIRTUAL, Weight::ONE);
+            node = self.attach(node, VIRTUAL, Weight::ONE, arrival);
         }
         let client = self.clients.insert(node);
         self.node_mut(node).client = Some(client);
@@ -461,8 +473,8 @@ impl ShareTree {
         self.by_name.get(&(node, Text::new(name))).copied()
     }
 
-    fn attach(&mut self, parent: NodeId, name: &str, weight: Weight) -> NodeId {
-        let mut fresh = Node::new(name, parent, weight);
+    fn attach(&mut self, parent: NodeId, name: &str, weight: Weight, arrival: u64) -> NodeId {
+        let mut fresh = Node::new(name, parent, weight, arrival);
         fresh.slot = SlotIx::new(self.node(parent).children.len());
         let node = match self.free.pop() {
             Some(node) => {
@@ -518,7 +530,7 @@ impl ShareTree {
 
     /// Makes an inner node of a leaf: its client moves into a virtual leaf, which takes over holdings and count.
     fn split(&mut self, node: NodeId) {
-        let own = self.attach(node, VIRTUAL, Weight::ONE);
+        let own = self.attach(node, VIRTUAL, Weight::ONE, self.arrival(node));
         let (client, active) = (self.node(node).client, self.node(node).active);
         let (held, shared, count, times, active_descendants) = {
             let node = self.node(node);

@@ -3,7 +3,7 @@
 use super::MAX_LINE_BYTES;
 use super::line::{Line, LineError, Query, Request, read};
 use super::replay::run_line;
-use crate::allocator::Allocator;
+use crate::allocator::{Allocator, Persist};
 use crate::json::Json;
 use crate::master::Master;
 
@@ -38,7 +38,7 @@ pub struct RecoverError {
 
 /// Runs the lines of a journal on a master, so that it is as the one that wrote them.
 ///
-/// The master is a new one, or one as of which the lines go on. Its allocator is any: give it the sorters that decided when
+/// The master is a new one, or one as of which the lines go on. Its allocator is any that can be [saved](Persist): give it the sorters that decided when
 /// the journal was written. If the first line is a [`header`](super::header), it must be that of the master; if it is a
 /// snapshot, as of a rotated journal, the master must be new, and takes it over.
 ///
@@ -74,7 +74,7 @@ pub struct RecoverError {
 /// assert_eq!(master.now(), Time::from_secs(2));
 /// # Ok::<(), apportion::journal::RecoverError>(())
 /// ```
-pub fn recover<A: Allocator>(
+pub fn recover<A: Allocator + Persist>(
     master: &mut Master<A>,
     lines: impl IntoIterator<Item = impl AsRef<[u8]>>,
 ) -> Result<Recovered, RecoverError> {

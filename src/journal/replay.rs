@@ -3,7 +3,7 @@
 use super::effect::Emit;
 use super::line::{HEADER, Line, LineError, Query, Request, read};
 use super::{header, print};
-use crate::allocator::{Allocator, Hierarchical, Snapshot, SnapshotError, SorterChoice};
+use crate::allocator::{Allocator, Hierarchical, Persist, Snapshot, SnapshotError, SorterChoice};
 use crate::forms::ValueError;
 use crate::master::{CommandError, Config, Emitted, Explanation, Master, State};
 use crate::time::Time;
@@ -85,7 +85,7 @@ impl Replay {
     }
 }
 
-impl<A: Allocator> Replay<A> {
+impl<A: Allocator + Persist> Replay<A> {
     /// Returns a replay that goes on from where a master is. If the first line is a header, it must be that of the master; if
     /// it is a snapshot, the master must be new, and takes it over.
     #[must_use]
@@ -158,8 +158,6 @@ pub(super) enum Rejection {
     Value(#[from] ValueError),
     #[error(transparent)]
     Command(#[from] CommandError),
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
 }
 
 /// What a line makes a master say.
@@ -182,7 +180,7 @@ fn printing(emit: &mut impl FnMut(&str)) -> impl FnMut(Output<'_>) {
 /// Runs a line: all timers due up to its time, which is returned, and what it asks for, unless that is rejected.
 /// `start` makes the master that the first line tells of. Without it, a header must be that of the master, and a snapshot is
 /// loaded into it, which must be new.
-pub(super) fn run_line<A: Allocator>(
+pub(super) fn run_line<A: Allocator + Persist>(
     line: Line,
     is_first: bool,
     master: &mut Master<A>,
@@ -237,7 +235,7 @@ fn check_configuration(found: &Config, expected: &Config) -> Result<(), LineErro
     if found == expected { Ok(()) } else { Err(LineError::OtherConfiguration { found, expected }) }
 }
 
-fn run<A: Allocator>(
+fn run<A: Allocator + Persist>(
     master: &mut Master<A>,
     at: Time,
     request: Result<Request, ValueError>,
@@ -247,7 +245,7 @@ fn run<A: Allocator>(
     match request? {
         Request::Query(Query::Advance) | Request::Configure(_) | Request::Restore(_) => {}
         Request::Query(Query::State) => output(Output::State(at, &master.state())),
-        Request::Query(Query::Snapshot) => output(Output::Snapshot(at, &master.snapshot()?)),
+        Request::Query(Query::Snapshot) => output(Output::Snapshot(at, &master.snapshot())),
         Request::Query(Query::Explain { framework, role, agent }) => {
             for explanation in master.explain(&framework, role.as_ref(), agent.as_ref())? {
                 output(Output::Explanation(at, &explanation));

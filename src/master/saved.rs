@@ -14,7 +14,7 @@ use super::tasks::Tasks;
 use super::{Config, Master};
 use crate::agent::Agent;
 use crate::allocator::{
-    Allocator, Contents, Hierarchical, Holding, Snapshot, SnapshotError, SorterChoice, check_count,
+    Allocator, Contents, Hierarchical, Holding, Persist, Snapshot, SnapshotError, SorterChoice, check_count,
 };
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
@@ -72,17 +72,14 @@ impl Master {
     }
 }
 
-impl<A: Allocator> Master<A> {
+impl<A: Allocator + Persist> Master<A> {
     /// Takes a snapshot: all that decisions depend on, and the effects that were not polled yet.
     ///
     /// # Complexity
     ///
     /// O(cluster): a tenth of a second for 1,000 agents and 8,000 tasks.
-    ///
-    /// # Errors
-    ///
-    /// [`SnapshotError::NotSaved`] if the allocator does not say how it is saved; [`Hierarchical`] does, whatever its sorters.
-    pub fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
         let saved = SavedMaster {
             config: self.config.clone(),
             now: self.now,
@@ -102,8 +99,7 @@ impl<A: Allocator> Master<A> {
             next_batch: self.next_batch,
             effects: self.effects.iter().map(SavedEffect::from).collect(),
         };
-        let allocator = self.allocator.save().ok_or(SnapshotError::NotSaved)?;
-        Ok(Snapshot::of(MASTER, saved).with(ALLOCATOR, allocator))
+        Snapshot::of(MASTER, saved).with(ALLOCATOR, self.allocator.save())
     }
 
     /// Restores a master from a snapshot, with the new allocator that `make` returns for its configuration: of the same options

@@ -7,10 +7,6 @@ use apportion::{Agent, Command, Config, Framework, Master, Role, Snapshot, Snaps
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
-fn snapshot(master: &Master) -> Snapshot {
-    master.snapshot().expect("it can be saved")
-}
-
 /// What lines print, without the numbers of lines in errors.
 fn printed<'a>(replay: &mut Replay, lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut out = Vec::new();
@@ -33,20 +29,20 @@ fn a_journal_cut_anywhere_goes_on_from_its_snapshot() {
         let mut first = Replay::new();
         let mut out = printed(&mut first, lines[..cut].iter().copied());
         let taken = printed(&mut first, [r#"{"do":{"snapshot":{}}}"#]).pop().expect("a snapshot");
-        let stored = snapshot(first.master());
+        let stored = first.master().snapshot();
         let line = journal::restore(&stored);
         let body = taken.split_once(r#""emit":{"snapshot":"#).expect("the effect `snapshot`").1;
         assert_eq!(line, format!(r#"{{"do":{{"restore":{body}"#), "what is printed is what is restored");
         let mut second = Replay::new();
         out.extend(printed(&mut second, [line.as_str()].into_iter().chain(lines[cut..].iter().copied())));
         assert_eq!(out, all, "cut at {cut}");
-        assert_eq!(snapshot(second.master()), snapshot(whole.master()), "cut at {cut}");
+        assert_eq!(second.master().snapshot(), whole.master().snapshot(), "cut at {cut}");
 
         let mut recovered = Master::new(Config::default());
         let tail = [line.as_str()].into_iter().chain(lines[cut..].iter().copied());
         let read = journal::recover(&mut recovered, tail).expect("a journal");
         assert_eq!(usize::try_from(read.lines), Ok(lines.len() - cut + 1));
-        assert_eq!(snapshot(&recovered), snapshot(whole.master()), "cut at {cut}");
+        assert_eq!(recovered.snapshot(), whole.master().snapshot(), "cut at {cut}");
     }
 }
 
@@ -70,7 +66,7 @@ fn all_that_a_snapshot_has_happens_in_a_life() {
     let (mut replay, mut found) = (Replay::new(), BTreeSet::new());
     for line in LIFE.lines() {
         printed(&mut replay, [line]);
-        fields(&serde_json::to_value(snapshot(replay.master())).expect("JSON"), &mut found);
+        fields(&serde_json::to_value(replay.master().snapshot()).expect("JSON"), &mut found);
     }
     let all = "accounts all_dirty allocations container_status deactivated dirty disconnected drains executors grace groups \
         healthy inactive info is_copy left live members newcomers next_batch offered_at quotas recovered refusals refused \
@@ -84,7 +80,7 @@ fn all_that_a_snapshot_has_happens_in_a_life() {
 fn restore_is_the_first_line_and_time_does_not_go_back() {
     let mut replay = Replay::new();
     printed(&mut replay, LIFE.lines());
-    let line = journal::restore(&snapshot(replay.master()));
+    let line = journal::restore(&replay.master().snapshot());
     let refused = printed(&mut replay, [line.as_str()]);
     assert!(refused.len() == 1 && refused[0].contains("`restore` must be the first command"), "{refused:?}");
     let early = line.replacen('{', r#"{"at":98,"#, 1);
@@ -111,7 +107,7 @@ fn sorters_of_ones_own_are_passed_to_restore() {
         original.handle(Time::ZERO, add(id)).expect("a new framework");
     }
     original.handle(Time::ZERO, agent(0)).expect("a new agent");
-    let stored = original.snapshot().expect("it can be saved");
+    let stored = original.snapshot();
     let mut restored = Master::restore_with(stored, |_| allocator()).expect("a snapshot");
     for n in 1..40 {
         for master in [&mut original, &mut restored] {
@@ -120,7 +116,7 @@ fn sorters_of_ones_own_are_passed_to_restore() {
     }
     let effects = |master: &mut Master<_>| std::iter::from_fn(|| master.poll_effect()).collect::<Vec<_>>();
     assert_eq!(effects(&mut restored), effects(&mut original), "effects that waited, too");
-    assert_eq!(restored.snapshot().expect("it can be saved"), original.snapshot().expect("it can be saved"));
+    assert_eq!(restored.snapshot(), original.snapshot());
 }
 
 #[test]
@@ -133,7 +129,7 @@ fn what_has_gone_takes_no_room() {
         master.handle(Time::ZERO, command).expect("a command");
         while master.poll_effect().is_some() {}
     };
-    let size = |master: &Master| serde_json::to_string(&snapshot(master)).expect("JSON").len();
+    let size = |master: &Master| serde_json::to_string(&master.snapshot()).expect("JSON").len();
     let empty = size(&master);
     for n in 0..300 {
         let id = format!("n{n}");
@@ -150,6 +146,6 @@ fn what_has_gone_takes_no_room() {
         handle(&mut master, Command::AgentGone(format!("n{n}").into()));
     }
     assert!(size(&master) < empty + 100, "{empty} bytes before, {} after, {full} between", size(&master));
-    let restored = Master::restore(snapshot(&master)).expect("a snapshot");
-    assert_eq!(snapshot(&restored), snapshot(&master));
+    let restored = Master::restore(master.snapshot()).expect("a snapshot");
+    assert_eq!(restored.snapshot(), master.snapshot());
 }

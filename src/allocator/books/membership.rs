@@ -37,6 +37,8 @@ pub(in crate::allocator) struct Membership<R, F> {
     member_sorter: F,
     /// The number of frameworks that have offer filters.
     with_offer_filters: usize,
+    /// The number of members that have ever come.
+    arrivals: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -73,6 +75,8 @@ pub(in crate::allocator) struct Member {
     pub(in crate::allocator) role: RoleIx,
     /// The member in the ranking of the role.
     client: ClientId,
+    /// The number of members that had come by then, this one included.
+    arrival: u64,
     /// Whether the framework has the role, or only still holds something under it.
     pub(in crate::allocator) is_subscribed: bool,
     pub(in crate::allocator) is_suppressed: bool,
@@ -143,6 +147,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             weights: IndexMap::new(),
             member_sorter,
             with_offer_filters: 0,
+            arrivals: 0,
         }
     }
 
@@ -208,6 +213,13 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     /// Returns all members that may be offered something.
     pub(in crate::allocator) fn active(&self) -> &BitSet<MemberIx> {
         &self.active
+    }
+
+    /// Returns all members, in the order in which they came.
+    pub(in crate::allocator) fn in_order_of_coming(&self) -> Vec<MemberIx> {
+        let mut members: Vec<MemberIx> = self.members.iter().map(|(member, _)| member).collect();
+        members.sort_by_key(|member| self.members[*member].arrival);
+        members
     }
 
     /// The roles that have members.
@@ -399,14 +411,16 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         if let Some(member) = self.find_member(framework, role) {
             return member;
         }
+        self.arrivals += 1;
         let role = self.roles.find(role).unwrap_or_else(|| self.add_role(role, quotas));
         let entry = &mut self.roles[role];
         let id = self.frameworks.id(framework);
-        let client = entry.ranking.add(std::iter::once(id.as_str()), |_| Weight::ONE);
+        let client = entry.ranking.add(std::iter::once(id.as_str()), self.arrivals, |_| Weight::ONE);
         let member = self.members.insert(Member {
             framework,
             role,
             client,
+            arrival: self.arrivals,
             is_subscribed: false,
             is_suppressed: false,
             holdings: 0,
@@ -425,7 +439,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         let ends: Vec<usize> = path.match_indices('/').map(|(end, _)| end).chain([path.len()]).collect();
         let weights = &self.weights;
         let weight = |depth: usize| weights.get(&path[..ends[depth]]).copied().unwrap_or_default();
-        let client = self.ranking.add(role.components(), weight);
+        let client = self.ranking.add(role.components(), self.arrivals, weight);
         self.ranking.set_active(client, true);
         let entry = RoleEntry {
             client,

@@ -93,7 +93,7 @@ mod tests {
     fn tree(roles: &[(&str, f64)]) -> (ShareTree, Vec<ClientId>) {
         let mut tree = ShareTree::default();
         let clients = roles.iter().map(|(path, weight)| {
-            let client = tree.add(path.split('/'), |_| Weight::try_from_f64(*weight).unwrap());
+            let client = tree.add(path.split('/'), 0, |_| Weight::try_from_f64(*weight).unwrap());
             tree.set_active(client, true);
             client
         });

@@ -372,7 +372,7 @@ mod tests {
         let totals = Totals::default();
         let mut tree = ShareTree::default();
         for sibling in 0..siblings {
-            let client = tree.add(std::iter::once(format!("{sibling:03}").as_str()), |_| Weight::ONE);
+            let client = tree.add(std::iter::once(format!("{sibling:03}").as_str()), 0, |_| Weight::ONE);
             tree.set_active(client, true);
         }
         let mut queue = SiblingQueue::default();

@@ -26,6 +26,12 @@ pub(in crate::allocator) struct SavedMembership {
     /// By node of the tree of roles: its number of allocations. It counts those to members that are gone, too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     allocations: BTreeMap<String, u64>,
+    /// By node of the tree of roles: the number of the member that it came with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    came: BTreeMap<String, u64>,
+    /// The number of members that have ever come.
+    #[serde(default)]
+    members_came: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,6 +56,9 @@ struct SavedMember {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     useful_offer_at: Option<Time>,
     allocations: u64,
+    /// The number of members that had come by then, this one included.
+    #[serde(default)]
+    came: u64,
 }
 
 impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
@@ -82,6 +91,8 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             weights: self.weights.iter().map(|(role, weight)| (role.clone(), *weight)).collect(),
             frameworks,
             allocations: self.ranking.tree().counts(),
+            came: self.ranking.tree().arrivals(),
+            members_came: self.arrivals,
         }
     }
 
@@ -95,6 +106,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             offered_at: Some(member.offered_at).filter(|at| *at > Time::ZERO),
             useful_offer_at: member.useful_offer_at,
             allocations: tree.leaf(member.client).map_or(0, |leaf| tree.count(leaf)),
+            came: member.arrival,
         }
     }
 
@@ -130,6 +142,10 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         for (path, count) in saved.allocations {
             self.ranking.set_count(&path, check_count("allocations", count)?)?;
         }
+        for (path, arrival) in saved.came {
+            self.ranking.set_arrival(&path, check_count("members", arrival)?)?;
+        }
+        self.arrivals = check_count("members", saved.members_came)?;
         Ok(())
     }
 
@@ -151,6 +167,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         if self.find_member(framework, &saved.role).is_some() {
             return Err(SnapshotError::repeated("role", saved.role.as_str()));
         }
+        self.arrivals = check_count("members", saved.came)?.saturating_sub(1); // one more is added
         let ix = self.get_or_insert_member(framework, &saved.role, quotas);
         let member = &mut self.members[ix];
         member.is_subscribed = !saved.left;
