@@ -1,8 +1,8 @@
-//! A sorter of one's own beside the crate's: asset fairness against dominant resource fairness.
+//! An order of one's own beside the crate's: asset fairness against dominant resource fairness.
 //!
 //! Asset fairness (Ghodsi et al., *Dominant Resource Fairness*, NSDI'11, section 5.1) equalises the sums
 //! of the users' fractions of all resources; DRF equalises their dominant shares. The paper shows with
-//! small clusters why the first is not fair. This program plugs asset fairness in as a [`Sorter`] of a
+//! small clusters why the first is not fair. This program plugs asset fairness in as a [`Policy`] of a
 //! few lines, fills those clusters under both, and prints the number of tasks of each user:
 //!
 //! - section 4.1: the running example;
@@ -16,7 +16,7 @@
 //! `cargo run --release --example asset_fairness`
 #![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
-use apportion::allocator::{ClientId, Drf, Hierarchical, NodeId, Options, ShareTree, Sorter, Totals, depth_first};
+use apportion::allocator::{Drf, Hierarchical, Node, Options, Ordered, Policy, Sorter};
 use apportion::simulation::Cluster;
 use apportion::{
     Accept, Agent, Calls, Config, Filters, Framework, FrameworkId, Master, Offer, Resources, Role, Scheduler, Task,
@@ -26,23 +26,16 @@ use comfy_table::Table;
 use std::error::Error;
 use std::time::Duration;
 
-/// Orders clients by the sum of their fractions of all resources, then by the number of allocations, then by name.
-#[derive(Debug, Clone, Default)]
+/// Orders clients by the sum of their fractions of all resources, then by the number of allocations.
+#[derive(Debug, Clone)]
 struct AssetFairness;
 
-impl AssetFairness {
-    #[expect(clippy::cast_precision_loss, reason = "a sum of doubles is no more exact than its terms")]
-    fn assets(tree: &ShareTree, totals: &Totals, node: NodeId) -> f64 {
-        tree.holdings(node, totals).map(|(_, held, total)| held as f64 / total as f64).sum()
-    }
-}
+impl Policy for AssetFairness {
+    type Key = (u128, u64);
 
-impl Sorter for AssetFairness {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        depth_first(tree, order, |a, b| {
-            let assets = Self::assets(tree, totals, a).total_cmp(&Self::assets(tree, totals, b));
-            assets.then(tree.count(a).cmp(&tree.count(b))).then_with(|| tree.name(a).cmp(tree.name(b)))
-        });
+    fn key(&self, node: &Node<'_>) -> (u128, u64) {
+        let fractions = node.holdings().map(|(_, held, total)| (u128::from(held) << 60) / u128::from(total));
+        (fractions.sum(), node.count())
     }
 }
 
@@ -114,7 +107,7 @@ impl Instance {
             self.source.to_owned(),
             pair(self.capacity),
             self.demands.map(pair).join(", "),
-            tasks(self.filled(AssetFairness)?),
+            tasks(self.filled(Ordered::new(AssetFairness))?),
             tasks(self.filled(Drf::default())?),
         ])
     }

@@ -20,20 +20,12 @@ use indexmap::IndexMap;
 /// After so many clients that were not offered anything, the orders are asked only for those that may accept.
 const MAX_SKIPS: usize = 4;
 
-/// The orders of roles and members, as far as they were asked for; kept between cycles, so that none allocates memory.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Orders {
-    roles: Vec<ClientId>,
-    members: Vec<ClientId>,
-}
-
 /// One allocation of some agents.
 #[derive(Debug)]
 pub(super) struct Cycle<'a, R, F> {
     rules: &'a Rules,
     books: &'a mut Books<R, F>,
     refusals: &'a mut Refusals,
-    orders: &'a mut Orders,
     /// The moment of the allocation, which random draws are a function of.
     at: Time,
     /// The offers made are appended here.
@@ -58,7 +50,6 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         rules: &'a Rules,
         books: &'a mut Books<R, F>,
         refusals: &'a mut Refusals,
-        orders: &'a mut Orders,
         at: Time,
         newcomers: Option<&'a Newcomers>,
         offers: &'a mut Vec<Holding>,
@@ -67,7 +58,6 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             rules,
             books,
             refusals,
-            orders,
             at,
             offers,
             merged: None,
@@ -162,13 +152,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         if let Some(demand) = &self.demand {
             self.books.set_demand(demand);
         }
-        self.orders.roles.clear();
-        for next in 0.. {
-            if next == self.orders.roles.len() {
-                self.more_roles(stage, agent, is_quota_managed);
-            }
-            let Some(client) = self.orders.roles.get(next) else { break };
-            let role = self.books.membership().role_at(*client);
+        for passed in 0.. {
+            let Some(client) = self.next_role(stage, agent, is_quota_managed, passed) else { break };
+            let role = self.books.membership().role_at(client);
             if stage == Stage::FairShares || self.eligibility().is_below_guarantee(role) {
                 self.visit_role(stage, agent, role);
                 if self.books.ledger()[agent].available().is_empty() {
@@ -194,12 +180,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             let number = draw_for(number, self.books.membership().role(role).as_str());
             self.books.set_member_draw(role, number);
         }
-        self.orders.members.clear();
-        for next in 0.. {
-            if next == self.orders.members.len() {
-                self.more_members(role, agent);
-            }
-            let Some(&client) = self.orders.members.get(next) else { break };
+        for passed in 0.. {
+            let Some(client) = self.next_member(role, agent, passed) else { break };
             let member = self.books.membership().member_at(role, client);
             if let Some(portion) = self.eligibility().portion(stage, agent, member, &share) {
                 self.offer(agent, member, portion);
@@ -214,43 +196,49 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         }
     }
 
-    /// Asks for the next role in order.
-    fn more_roles(&mut self, stage: Stage, agent: AgentIx, is_quota_managed: bool) {
-        let order = &mut self.orders.roles;
-        let (membership, available) = (self.books.membership(), self.books.ledger()[agent].available());
-        if let Some((only, is_active)) = membership.tree().only_client() {
-            order.extend((order.is_empty() && is_active).then_some(only));
-        } else if self.is_for_newcomers
+    /// Returns the next role in order, after so many that were passed over or did not take all; the first begins it.
+    fn next_role(&mut self, stage: Stage, agent: AgentIx, is_quota_managed: bool, passed: usize) -> Option<ClientId> {
+        if let Some((only, is_active)) = self.books.membership().tree().only_client() {
+            return (passed == 0 && is_active).then_some(only);
+        }
+        if passed == 0 {
+            self.books.begin_roles();
+        }
+        let available = self.books.ledger()[agent].available();
+        if self.is_for_newcomers
             && let Some(newcomers) = self.newcomers
         {
-            self.books.more_roles_within(&newcomers.roles, order);
-        } else if order.len() < MAX_SKIPS && self.refusals.cached_refused_all(agent, available).is_none() {
-            self.books.more_roles(order);
+            self.books.next_role_within(&newcomers.roles)
+        } else if passed < MAX_SKIPS && self.refusals.cached_refused_all(agent, available).is_none() {
+            self.books.next_role()
         } else if stage == Stage::Guarantees {
-            self.books.more_roles_below_guarantee(order);
+            self.books.next_role_below_guarantee()
         } else {
-            let within_limits = is_quota_managed && !membership.any_offer_filters();
+            let within_limits = is_quota_managed && !self.books.membership().any_offer_filters();
             let refused_all = self.refusals.refused_all(agent, available);
-            self.books.more_roles_that_may_accept(refused_all, within_limits, order);
+            self.books.next_role_that_may_accept(refused_all, within_limits)
         }
     }
 
-    /// Asks for the next member of a role in order.
-    fn more_members(&mut self, role: RoleIx, agent: AgentIx) {
-        let order = &mut self.orders.members;
-        let (membership, available) = (self.books.membership(), self.books.ledger()[agent].available());
-        if let Some((only, is_active)) = membership.member_tree(role).only_client() {
-            order.extend((order.is_empty() && is_active).then_some(only));
-        } else if self.is_for_newcomers
+    /// Returns the next member of a role in order, after so many; the first begins it.
+    fn next_member(&mut self, role: RoleIx, agent: AgentIx, passed: usize) -> Option<ClientId> {
+        if let Some((only, is_active)) = self.books.membership().member_tree(role).only_client() {
+            return (passed == 0 && is_active).then_some(only);
+        }
+        if passed == 0 {
+            self.books.begin_members(role);
+        }
+        let available = self.books.ledger()[agent].available();
+        if self.is_for_newcomers
             && let Some(newcomers) = self.newcomers
         {
-            self.books.more_members_within(role, &newcomers.members, order);
-        } else if (order.len() >= MAX_SKIPS || self.refusals.cached_refused_all(agent, available).is_some())
+            self.books.next_member_within(role, &newcomers.members)
+        } else if (passed >= MAX_SKIPS || self.refusals.cached_refused_all(agent, available).is_some())
             && let Some(refused_all) = self.refusals.refused_all(agent, available)
         {
-            self.books.more_members_except(role, refused_all, order);
+            self.books.next_member_except(role, refused_all)
         } else {
-            self.books.more_members(role, order);
+            self.books.next_member(role)
         }
     }
 

@@ -11,7 +11,7 @@ pub use reason::{AmountSummary, Extent, Holder, Reason};
 
 use super::Holding;
 use super::books::Books;
-use super::cycle::{Cycle, Orders};
+use super::cycle::Cycle;
 use super::eligibility::{Eligibility, Stage, is_usable, reaches};
 use super::index::{AgentIx, MemberIx};
 use super::refusals::Refusals;
@@ -35,7 +35,6 @@ pub(super) struct Explanation<R, F> {
     rules: Rules,
     books: Books<R, F>,
     refusals: Refusals,
-    orders: Orders,
     member: MemberIx,
     at: Time,
 }
@@ -53,16 +52,9 @@ struct Trial {
 
 impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     /// Copies all that decisions about a member depend on.
-    pub(super) fn new(
-        rules: &Rules,
-        books: &Books<R, F>,
-        refusals: &Refusals,
-        orders: &Orders,
-        member: MemberIx,
-        at: Time,
-    ) -> Self {
+    pub(super) fn new(rules: &Rules, books: &Books<R, F>, refusals: &Refusals, member: MemberIx, at: Time) -> Self {
         let (rules, books, refusals) = (rules.clone(), books.clone(), refusals.clone());
-        Self { rules, books, refusals, orders: orders.clone(), member, at }
+        Self { rules, books, refusals, member, at }
     }
 
     /// Returns all that prevents an offer of an agent, in the order of the checks; [`Reason::Starved`] if nothing does.
@@ -283,8 +275,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     /// Returns the offers of an agent that the next allocation would make: makes them, and takes them back.
     fn trial(&mut self, agent: AgentIx) -> Vec<Holding> {
         let mut offers = Vec::new();
-        let Self { rules, books, refusals, orders, at, .. } = self;
-        let extended = Cycle::new(rules, books, refusals, orders, *at, None, &mut offers).run(&mut [agent]);
+        let Self { rules, books, refusals, at, .. } = self;
+        let extended = Cycle::new(rules, books, refusals, *at, None, &mut offers).run(&mut [agent]);
         for offer in &offers {
             self.books.take_back(agent, offer, &extended);
         }

@@ -4,7 +4,7 @@
 //! `explain` tells why a framework is not.
 
 use super::books::{Books, Newcomers};
-use super::cycle::{Cycle, Orders};
+use super::cycle::Cycle;
 use super::eligibility::Eligibility;
 use super::explain::{Explanation, Reason};
 use super::index::{AgentIx, FrameworkIx, MemberIx};
@@ -55,7 +55,6 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) rules: Rules,
     pub(super) books: Books<R, F>,
     pub(super) refusals: Refusals,
-    orders: Orders,
     /// Counters for [`metrics`](Self::metrics).
     pub(super) allocation_runs: u64,
     pub(super) offers_made: u64,
@@ -69,7 +68,6 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             books: Books::new(roles, frameworks, &options.fair_sharing_excluded),
             rules: Rules { options, whitelist: None },
             refusals: Refusals::default(),
-            orders: Orders::default(),
             allocation_runs: 0,
             offers_made: 0,
         }
@@ -117,7 +115,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         R: Clone,
     {
         let member = self.find_subscribed(framework, role)?;
-        Ok(Explanation::new(&self.rules, &self.books, &self.refusals, &self.orders, member, at))
+        Ok(Explanation::new(&self.rules, &self.books, &self.refusals, member, at))
     }
 
     /// Takes an agent, if there is such a one, from those that the next allocation of all agents visits.
@@ -157,8 +155,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         offers: &mut Vec<Holding>,
     ) {
         let before = offers.len();
-        let Self { rules, books, refusals, orders, .. } = self;
-        Cycle::new(rules, books, refusals, orders, at, newcomers, offers).run(agents);
+        let Self { rules, books, refusals, .. } = self;
+        Cycle::new(rules, books, refusals, at, newcomers, offers).run(agents);
         self.allocation_runs += 1;
         self.offers_made += (offers.len() - before) as u64;
     }

@@ -93,15 +93,21 @@ impl<S: Sorter> Ranking<S> {
         self.sorter.charged(&self.tree, client);
     }
 
-    /// See [`Sorter::more`].
+    /// See [`Sorter::begin`].
     #[inline]
-    pub(super) fn more(&mut self, totals: &Totals, order: &mut Vec<ClientId>) {
-        self.sorter.more(&self.tree, totals, order);
+    pub(super) fn begin(&mut self, totals: &Totals) {
+        self.sorter.begin(&self.tree, totals);
     }
 
-    /// See [`Sorter::more_of`].
-    pub(super) fn more_of(&mut self, wanted: &dyn Fn(ClientId) -> bool, totals: &Totals, order: &mut Vec<ClientId>) {
-        self.sorter.more_of(wanted, &self.tree, totals, order);
+    /// See [`Sorter::next`].
+    #[inline]
+    pub(super) fn next(&mut self, totals: &Totals) -> Option<ClientId> {
+        self.sorter.next(&self.tree, totals)
+    }
+
+    /// See [`Sorter::next_wanted`].
+    pub(super) fn next_wanted(&mut self, wanted: &dyn Fn(ClientId) -> bool, totals: &Totals) -> Option<ClientId> {
+        self.sorter.next_wanted(wanted, &self.tree, totals)
     }
 
     /// See [`Sorter::asks_for_demand`].

@@ -25,9 +25,9 @@ use std::fmt;
 ///
 /// One sorter orders the roles, and one per role the frameworks in it. The tree and the totals are
 /// the allocator's; a sorter only reads them, so the smallest one is a comparison of two siblings,
-/// passed to [`depth_first`]. One that maintains its order between calls learns from
-/// [`Sorter::charged`] which clients may have moved, and from [`ShareTree::shape`] and
-/// [`Totals::version`] when every client may have.
+/// passed to [`depth_first`]. An order is [begun](Sorter::begin) and then asked for client by client, mostly for the first one
+/// alone. A sorter that maintains its order between calls learns from [`Sorter::charged`] which clients may have moved, and from
+/// [`ShareTree::shape`] and [`Totals::version`] when every client may have.
 ///
 /// An order must be a function of the tree and the totals (and of a seed): the same state must
 /// result in the same order, however often it was asked for in between.
@@ -37,15 +37,22 @@ use std::fmt;
 /// Asset fairness (DRF paper, section 5.1): the sum of all fractions counts, not the largest.
 ///
 /// ```
-/// use apportion::allocator::{ClientId, Share, ShareTree, Sorter, Totals, depth_first};
+/// use apportion::allocator::{ClientId, ShareTree, Sorter, Totals, depth_first};
 ///
 /// #[derive(Debug, Clone, Default)]
-/// struct AssetFairness;
+/// struct AssetFairness {
+///     rest: std::vec::IntoIter<ClientId>,
+/// }
 ///
 /// impl Sorter for AssetFairness {
-///     fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+///     fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
 ///         let assets = |node| tree.holdings(node, totals).map(|(_, held, total)| held as f64 / total as f64).sum::<f64>();
-///         depth_first(tree, order, |a, b| assets(a).total_cmp(&assets(b)).then_with(|| tree.name(a).cmp(tree.name(b))));
+///         let by_assets = |a, b| assets(a).total_cmp(&assets(b)).then_with(|| tree.name(a).cmp(tree.name(b)));
+///         self.rest = depth_first(tree, by_assets).into_iter();
+///     }
+///
+///     fn next(&mut self, _: &ShareTree, _: &Totals) -> Option<ClientId> {
+///         self.rest.next()
 ///     }
 /// }
 /// ```
@@ -53,32 +60,26 @@ use std::fmt;
 /// A sorter can be cloned: each role gets a copy of the one for frameworks, and explanations are found in copies. So a boxed
 /// one can be, too: `Box<dyn Sorter>` is a sorter like any other, for a choice at run time.
 ///
-/// Most orders are simpler as a [`Policy`].
+/// Most orders are simpler, and faster, as a [`Policy`].
 pub trait Sorter: fmt::Debug + Send + Sync + CloneSorter {
-    /// Appends all active clients to `order`, the first one first.
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>);
+    /// Begins an order of all active clients, whether or not the last one has come to its end.
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals);
 
-    /// Appends the next active clients, at least one if there are any left, to what this has written to `order` before;
-    /// an empty `order` starts anew. What is charged in between counts from the next start on.
+    /// Returns the next client of the order that was begun; none at its end, and before any was begun. It must be active.
+    /// Neither the shape of the tree nor the totals have changed since; what was charged since counts from the next beginning
+    /// on.
+    fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId>;
+
+    /// Returns the next client that is wanted, as [`Sorter::next`] does, and passes over those before it.
     ///
-    /// Often the first client is offered all that is available. A sorter that finds it without sorting the others overrides
-    /// this.
-    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        if order.is_empty() {
-            self.order(tree, totals, order);
-        }
-    }
-
-    /// Appends the next active clients like [`Sorter::more`]; it may leave out those that are not `wanted`.
-    fn more_of(
+    /// Often many clients at the head want nothing. A sorter that can pass over them faster than one by one overrides this.
+    fn next_wanted(
         &mut self,
         wanted: &dyn Fn(ClientId) -> bool,
         tree: &ShareTree,
         totals: &Totals,
-        order: &mut Vec<ClientId>,
-    ) {
-        let _ = wanted;
-        self.more(tree, totals, order);
+    ) -> Option<ClientId> {
+        std::iter::from_fn(|| self.next(tree, totals)).find(|client| wanted(*client))
     }
 
     /// Is called after a change of what `client` holds, of its number of allocations, or of whether it is active, which are
@@ -93,7 +94,7 @@ pub trait Sorter: fmt::Debug + Send + Sync + CloneSorter {
         false
     }
 
-    /// Is called before each order with the clients that could still be offered something, if it
+    /// Is called before each beginning with the clients that could still be offered something, if it
     /// [asks for that](Sorter::asks_for_demand). Sorters of frameworks within a role are not called.
     fn demand(&mut self, demand: &Demand) {
         let _ = demand;
@@ -109,7 +110,7 @@ pub trait Sorter: fmt::Debug + Send + Sync + CloneSorter {
         false
     }
 
-    /// Is called before each order with a random number, a function of moment and agent, if it [draws](Sorter::draws). The
+    /// Is called before each beginning with a random number, a function of moment and agent, if it [draws](Sorter::draws). The
     /// order may depend on nothing else that changes.
     fn draw(&mut self, number: u64) {
         let _ = number;
@@ -138,22 +139,21 @@ impl<S: Sorter + ?Sized> Sorter for Box<S>
 where
     Self: Clone + 'static,
 {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        (**self).order(tree, totals, order);
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
+        (**self).begin(tree, totals);
     }
 
-    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        (**self).more(tree, totals, order);
+    fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId> {
+        (**self).next(tree, totals)
     }
 
-    fn more_of(
+    fn next_wanted(
         &mut self,
         wanted: &dyn Fn(ClientId) -> bool,
         tree: &ShareTree,
         totals: &Totals,
-        order: &mut Vec<ClientId>,
-    ) {
-        (**self).more_of(wanted, tree, totals, order);
+    ) -> Option<ClientId> {
+        (**self).next_wanted(wanted, tree, totals)
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
@@ -181,15 +181,17 @@ where
     }
 }
 
-/// Appends the active clients of a tree depth first: siblings sorted by `compare`, all of a subtree before the next sibling.
+/// Returns the active clients of a tree depth first: siblings sorted by `compare`, all of a subtree before the next sibling.
 ///
 /// O(n log n) comparisons for n nodes.
-pub fn depth_first(tree: &ShareTree, order: &mut Vec<ClientId>, mut compare: impl FnMut(NodeId, NodeId) -> Ordering) {
-    let mut stack = vec![tree.root()];
+#[must_use]
+pub fn depth_first(tree: &ShareTree, mut compare: impl FnMut(NodeId, NodeId) -> Ordering) -> Vec<ClientId> {
+    let (mut order, mut stack) = (Vec::new(), vec![tree.root()]);
     while let Some(node) = stack.pop() {
         order.extend(tree.active_client(node));
         let start = stack.len();
         stack.extend_from_slice(tree.children(node));
         stack[start..].sort_by(|a, b| compare(*b, *a)); // the first is popped first
     }
+    order
 }

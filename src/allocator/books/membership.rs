@@ -308,8 +308,8 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         &mut self.roles[role].ranking
     }
 
-    /// Appends the next role in order that the filter lets pass; see [`Sorter::more_of`].
-    pub(super) fn more_roles_of(&mut self, filter: RoleFilter<'_>, totals: &Totals, order: &mut Vec<ClientId>) {
+    /// Returns the next role in order that the filter lets pass; see [`Sorter::next_wanted`].
+    pub(super) fn next_role_of(&mut self, filter: RoleFilter<'_>, totals: &Totals) -> Option<ClientId> {
         let (roles, role_of, active) = (&self.roles, &self.role_of, &self.active);
         let may_accept = |client: ClientId, refused_all: &BitSet<MemberIx>| {
             let role = role_of[client].expect("a client of the ranking is a role");
@@ -323,20 +323,19 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
                     && refused_all.is_none_or(|refused_all| may_accept(client, refused_all))
             }
         };
-        self.ranking.more_of(&wanted, totals, order);
+        self.ranking.next_wanted(&wanted, totals)
     }
 
-    /// Appends the next member in order that is wanted; see [`Sorter::more_of`].
-    pub(super) fn more_members_of(
+    /// Returns the next member in order that is wanted; see [`Sorter::next_wanted`].
+    pub(super) fn next_member_of(
         &mut self,
         role: RoleIx,
         is_wanted: &dyn Fn(MemberIx) -> bool,
         totals: &Totals,
-        order: &mut Vec<ClientId>,
-    ) {
+    ) -> Option<ClientId> {
         let RoleEntry { ranking, members, .. } = &mut self.roles[role];
         let wanted = |client: ClientId| members[client].is_some_and(is_wanted);
-        ranking.more_of(&wanted, totals, order);
+        ranking.next_wanted(&wanted, totals)
     }
 
     pub(super) fn add_framework(&mut self, framework: &Arc<Framework>) -> FrameworkIx {

@@ -41,58 +41,67 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.member_ranking_mut(role).set_draw(number);
     }
 
-    /// Appends the next role in order.
+    /// Begins the order of roles.
     #[inline]
-    pub(in crate::allocator) fn more_roles(&mut self, order: &mut Vec<ClientId>) {
-        self.membership.ranking_mut().more(&self.totals, order);
+    pub(in crate::allocator) fn begin_roles(&mut self) {
+        self.membership.ranking_mut().begin(&self.totals);
     }
 
-    /// Appends the next role in order that is below its guarantee.
-    pub(in crate::allocator) fn more_roles_below_guarantee(&mut self, order: &mut Vec<ClientId>) {
+    /// Returns the next role in order.
+    #[inline]
+    pub(in crate::allocator) fn next_role(&mut self) -> Option<ClientId> {
+        self.membership.ranking_mut().next(&self.totals)
+    }
+
+    /// Returns the next role in order that is below its guarantee.
+    pub(in crate::allocator) fn next_role_below_guarantee(&mut self) -> Option<ClientId> {
         let filter = RoleFilter::Within(self.quotas.accounts().below_guarantee());
-        self.membership.more_roles_of(filter, &self.totals, order);
+        self.membership.next_role_of(filter, &self.totals)
     }
 
-    /// Appends the next of these roles in order.
-    pub(in crate::allocator) fn more_roles_within(&mut self, roles: &BitSet<ClientId>, order: &mut Vec<ClientId>) {
-        self.membership.more_roles_of(RoleFilter::Within(roles), &self.totals, order);
+    /// Returns the next of these roles in order.
+    pub(in crate::allocator) fn next_role_within(&mut self, roles: &BitSet<ClientId>) -> Option<ClientId> {
+        self.membership.next_role_of(RoleFilter::Within(roles), &self.totals)
     }
 
-    /// Appends the next role in order with a member that is active and not in `refused_all`; if `within_limits`, one that is
+    /// Returns the next role in order with a member that is active and not in `refused_all`; if `within_limits`, one that is
     /// not at its limit.
-    pub(in crate::allocator) fn more_roles_that_may_accept(
+    pub(in crate::allocator) fn next_role_that_may_accept(
         &mut self,
         refused_all: Option<&BitSet<MemberIx>>,
         within_limits: bool,
-        order: &mut Vec<ClientId>,
-    ) {
+    ) -> Option<ClientId> {
         let at_limit = within_limits.then(|| self.quotas.accounts().at_limit());
-        self.membership.more_roles_of(RoleFilter::MayAccept { refused_all, at_limit }, &self.totals, order);
+        self.membership.next_role_of(RoleFilter::MayAccept { refused_all, at_limit }, &self.totals)
     }
 
-    /// Appends the next member of a role in order.
+    /// Begins the order of the members of a role.
     #[inline]
-    pub(in crate::allocator) fn more_members(&mut self, role: RoleIx, order: &mut Vec<ClientId>) {
-        self.membership.member_ranking_mut(role).more(&self.totals, order);
+    pub(in crate::allocator) fn begin_members(&mut self, role: RoleIx) {
+        self.membership.member_ranking_mut(role).begin(&self.totals);
     }
 
-    /// Appends the next member of a role in order that is not one of these.
-    pub(in crate::allocator) fn more_members_except(
+    /// Returns the next member of a role in order.
+    #[inline]
+    pub(in crate::allocator) fn next_member(&mut self, role: RoleIx) -> Option<ClientId> {
+        self.membership.member_ranking_mut(role).next(&self.totals)
+    }
+
+    /// Returns the next member of a role in order that is not one of these.
+    pub(in crate::allocator) fn next_member_except(
         &mut self,
         role: RoleIx,
         except: &BitSet<MemberIx>,
-        order: &mut Vec<ClientId>,
-    ) {
-        self.membership.more_members_of(role, &|member| !except.contains(member), &self.totals, order);
+    ) -> Option<ClientId> {
+        self.membership.next_member_of(role, &|member| !except.contains(member), &self.totals)
     }
 
-    /// Appends the next of these members of a role in order.
-    pub(in crate::allocator) fn more_members_within(
+    /// Returns the next of these members of a role in order.
+    pub(in crate::allocator) fn next_member_within(
         &mut self,
         role: RoleIx,
         within: &BitSet<MemberIx>,
-        order: &mut Vec<ClientId>,
-    ) {
-        self.membership.more_members_of(role, &|member| within.contains(member), &self.totals, order);
+    ) -> Option<ClientId> {
+        self.membership.next_member_of(role, &|member| within.contains(member), &self.totals)
     }
 }

@@ -59,29 +59,16 @@ pub(super) fn in_order<R: Sorter + Clone, F: Sorter + Clone>(
         roles.insert(books.membership().client_of(books.membership().member(member).role));
     }
     let mut order = Vec::with_capacity(wanted.len());
-    for client in all(|clients| books.more_roles_within(&roles, clients)) {
-        if !roles.contains(client) {
-            continue; // a sorter may append others too
-        }
+    books.begin_roles();
+    while let Some(client) = books.next_role_within(&roles) {
         let role = books.membership().role_at(client);
         draw_members(books, role, at);
-        let members = all(|clients| books.more_members_within(role, &wanted, clients));
-        let members = members.into_iter().map(|client| books.membership().member_at(role, client));
-        order.extend(members.filter(|member| wanted.contains(*member)));
-    }
-    order
-}
-
-/// Asks a sorter for all clients.
-fn all(mut more: impl FnMut(&mut Vec<ClientId>)) -> Vec<ClientId> {
-    let mut clients = Vec::new();
-    loop {
-        let before = clients.len();
-        more(&mut clients);
-        if clients.len() == before {
-            return clients;
+        books.begin_members(role);
+        while let Some(client) = books.next_member_within(role, &wanted) {
+            order.push(books.membership().member_at(role, client));
         }
     }
+    order
 }
 
 /// Tells sorters that ask what the order of roles depends on besides shares.

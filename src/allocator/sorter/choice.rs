@@ -82,22 +82,21 @@ impl SorterChoice {
 }
 
 impl Sorter for SorterChoice {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        self.chosen().order(tree, totals, order);
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
+        self.chosen().begin(tree, totals);
     }
 
-    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        self.chosen().more(tree, totals, order);
+    fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId> {
+        self.chosen().next(tree, totals)
     }
 
-    fn more_of(
+    fn next_wanted(
         &mut self,
         wanted: &dyn Fn(ClientId) -> bool,
         tree: &ShareTree,
         totals: &Totals,
-        order: &mut Vec<ClientId>,
-    ) {
-        self.chosen().more_of(wanted, tree, totals, order);
+    ) -> Option<ClientId> {
+        self.chosen().next_wanted(wanted, tree, totals)
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {

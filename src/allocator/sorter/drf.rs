@@ -36,7 +36,7 @@ pub struct Drf {
 }
 
 impl Drf {
-    /// Starts a walk: pushes back what the last walk has popped, and updates the keys of the clients that were charged.
+    /// Begins a walk: pushes back what the last walk has popped, and updates the keys of the clients that were charged.
     /// What is charged from here on counts from the next start.
     fn start(&mut self, tree: &ShareTree, totals: &Totals) {
         if self.totals.version() != totals.version() {
@@ -87,7 +87,7 @@ impl Drf {
     }
 
     /// Returns the next client of the walk that is wanted.
-    fn next(&mut self, tree: &ShareTree, wanted: Option<&dyn Fn(ClientId) -> bool>) -> Option<ClientId> {
+    fn walk_on(&mut self, tree: &ShareTree, wanted: Option<&dyn Fn(ClientId) -> bool>) -> Option<ClientId> {
         if let Some(leaf) = self.current.take() {
             self.pop(tree, leaf);
         }
@@ -134,30 +134,18 @@ fn up_to_date<'q>(
 }
 
 impl Sorter for Drf {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+    #[inline]
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
         self.start(tree, totals);
-        order.extend(std::iter::from_fn(|| self.next(tree, None)));
     }
 
     #[inline]
-    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        if order.is_empty() {
-            self.start(tree, totals);
-        }
-        order.extend(self.next(tree, None));
+    fn next(&mut self, tree: &ShareTree, _: &Totals) -> Option<ClientId> {
+        self.walk_on(tree, None)
     }
 
-    fn more_of(
-        &mut self,
-        wanted: &dyn Fn(ClientId) -> bool,
-        tree: &ShareTree,
-        totals: &Totals,
-        order: &mut Vec<ClientId>,
-    ) {
-        if order.is_empty() {
-            self.start(tree, totals);
-        }
-        order.extend(self.next(tree, Some(wanted)));
+    fn next_wanted(&mut self, wanted: &dyn Fn(ClientId) -> bool, tree: &ShareTree, _: &Totals) -> Option<ClientId> {
+        self.walk_on(tree, Some(wanted))
     }
 
     #[inline]

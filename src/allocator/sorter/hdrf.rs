@@ -25,6 +25,8 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, Default)]
 pub struct Hdrf {
     demand: Demand,
+    /// The rest of the order that was begun.
+    rest: std::vec::IntoIter<ClientId>,
 }
 
 /// What counts of a node in its parent's share.
@@ -98,17 +100,22 @@ fn fractions(tree: &ShareTree, totals: &Totals, node: NodeId) -> Vec<f64> {
 }
 
 impl Sorter for Hdrf {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
         let scaled_nodes = self.scaled_nodes(tree, totals);
         let key = |node: NodeId| {
             let scaled = &scaled_nodes[node.index()];
             (scaled.blocked, (scaled.share / tree.weight(node).as_f64() * 1e12).round())
         };
-        depth_first(tree, order, |a, b| {
+        let order = depth_first(tree, |a, b| {
             let ((blocked_a, share_a), (blocked_b, share_b)) = (key(a), key(b));
             let by_share: Ordering = blocked_a.cmp(&blocked_b).then(share_a.total_cmp(&share_b));
             by_share.then(tree.count(a).cmp(&tree.count(b))).then_with(|| tree.name(a).cmp(tree.name(b)))
         });
+        self.rest = order.into_iter();
+    }
+
+    fn next(&mut self, _: &ShareTree, _: &Totals) -> Option<ClientId> {
+        self.rest.next()
     }
 
     fn asks_for_demand(&self) -> bool {

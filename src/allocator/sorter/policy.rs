@@ -205,7 +205,7 @@ impl<P: Policy> Ordered<P> {
     }
 
     /// Returns the next client of the walk that is wanted.
-    fn next(
+    fn walk_on(
         &mut self,
         tree: &ShareTree,
         totals: &Totals,
@@ -235,29 +235,21 @@ impl<P: Policy> Ordered<P> {
 }
 
 impl<P: Policy> Sorter for Ordered<P> {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
         self.start(tree, totals);
-        order.extend(std::iter::from_fn(|| self.next(tree, totals, None)));
     }
 
-    fn more(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        if order.is_empty() {
-            self.start(tree, totals);
-        }
-        order.extend(self.next(tree, totals, None));
+    fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId> {
+        self.walk_on(tree, totals, None)
     }
 
-    fn more_of(
+    fn next_wanted(
         &mut self,
         wanted: &dyn Fn(ClientId) -> bool,
         tree: &ShareTree,
         totals: &Totals,
-        order: &mut Vec<ClientId>,
-    ) {
-        if order.is_empty() {
-            self.start(tree, totals);
-        }
-        order.extend(self.next(tree, totals, Some(wanted)));
+    ) -> Option<ClientId> {
+        self.walk_on(tree, totals, Some(wanted))
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {

@@ -15,13 +15,15 @@ use crate::draw::{draw, draw_for};
 pub struct Random {
     seed: u64,
     draw: u64,
+    /// The rest of the order that was begun.
+    rest: std::vec::IntoIter<ClientId>,
 }
 
 impl Random {
     /// Creates a sorter that draws from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, draw: 0 }
+        Self { seed, ..Self::default() }
     }
 
     /// Returns the seed.
@@ -39,7 +41,7 @@ impl Random {
 }
 
 impl Sorter for Random {
-    fn order(&mut self, tree: &ShareTree, _: &Totals, order: &mut Vec<ClientId>) {
+    fn begin(&mut self, tree: &ShareTree, _: &Totals) {
         let mut keys: Vec<(f64, u64, ClientId)> = Vec::new();
         let is_active = active_subtrees(tree);
         let mut stack = vec![(tree.root(), 1.0, 0)];
@@ -57,7 +59,12 @@ impl Sorter for Random {
             );
         }
         keys.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        order.extend(keys.into_iter().map(|(_, _, client)| client));
+        let order: Vec<ClientId> = keys.into_iter().map(|(_, _, client)| client).collect();
+        self.rest = order.into_iter();
+    }
+
+    fn next(&mut self, _: &ShareTree, _: &Totals) -> Option<ClientId> {
+        self.rest.next()
     }
 
     fn draws(&self) -> bool {
@@ -106,9 +113,9 @@ mod tests {
         let mut random = Random::new(7);
         let mut firsts = vec![0; clients.len()];
         for number in 0..draws {
-            let mut order = Vec::new();
             random.draw(number);
-            random.order(tree, &Totals::default(), &mut order);
+            random.begin(tree, &Totals::default());
+            let order: Vec<ClientId> = std::iter::from_fn(|| random.next(tree, &Totals::default())).collect();
             assert_eq!(order.len(), clients.len());
             firsts[clients.iter().position(|client| *client == order[0]).unwrap()] += 1;
         }

@@ -9,5 +9,9 @@ use crate::allocator::tree::{ClientId, ShareTree};
 pub(in crate::allocator) struct Unordered;
 
 impl Sorter for Unordered {
-    fn order(&mut self, _: &ShareTree, _: &Totals, _: &mut Vec<ClientId>) {}
+    fn begin(&mut self, _: &ShareTree, _: &Totals) {}
+
+    fn next(&mut self, _: &ShareTree, _: &Totals) -> Option<ClientId> {
+        None
+    }
 }

@@ -14,10 +14,16 @@ struct Watched {
 }
 
 impl Sorter for Watched {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
-        self.drf.order(tree, totals, order);
-        let names = || order.iter().map(|client| tree.name(tree.leaf(*client).unwrap()).to_owned()).collect();
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
+        self.drf.begin(tree, totals);
+        let mut drf = self.drf.clone();
+        let order = std::iter::from_fn(|| drf.next(tree, totals));
+        let names = || order.map(|client| tree.name(tree.leaf(client).unwrap()).to_owned()).collect();
         self.first.lock().unwrap().get_or_insert_with(names);
+    }
+
+    fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId> {
+        self.drf.next(tree, totals)
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {

@@ -18,16 +18,27 @@ struct Sorted {
 
 /// A sorter that has [`Drf`] sort from scratch, and then once more with nothing changed.
 #[derive(Debug, Clone, Default)]
-struct Watched(Arc<Mutex<Vec<Sorted>>>);
+struct Watched {
+    sorted: Arc<Mutex<Vec<Sorted>>>,
+    rest: std::vec::IntoIter<ClientId>,
+}
 
 impl Sorter for Watched {
-    fn order(&mut self, tree: &ShareTree, totals: &Totals, order: &mut Vec<ClientId>) {
+    fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
         let mut drf = Drf::default();
-        let ((), full) = timed(|| drf.order(tree, totals, order));
-        let mut once_more = Vec::with_capacity(order.len());
-        let ((), again) = timed(|| drf.order(tree, totals, &mut once_more));
-        let clients = if once_more == *order { order.len() } else { 0 };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Sorted { clients, full, again });
+        let mut sort = || {
+            drf.begin(tree, totals);
+            std::iter::from_fn(|| drf.next(tree, totals)).collect::<Vec<_>>()
+        };
+        let (order, full) = timed(&mut sort);
+        let (once_more, again) = timed(&mut sort);
+        let clients = if once_more == order { order.len() } else { 0 };
+        self.sorted.lock().unwrap_or_else(PoisonError::into_inner).push(Sorted { clients, full, again });
+        self.rest = order.into_iter();
+    }
+
+    fn next(&mut self, _: &ShareTree, _: &Totals) -> Option<ClientId> {
+        self.rest.next()
     }
 }
 
@@ -56,7 +67,7 @@ pub(crate) fn sort(arguments: &Arguments, report: &Report) -> Result<(), Failure
     for (round, agent) in agents.iter().enumerate().take(arguments.rounds(3)) {
         let offers = allocator.allocate(Time::ZERO, Some(&agent.id)).len();
         expect("sort", "offers", offers as u64, 1)?;
-        let last = watched.0.lock().unwrap_or_else(PoisonError::into_inner).last().copied();
+        let last = watched.sorted.lock().unwrap_or_else(PoisonError::into_inner).last().copied();
         let sorted = last.unwrap_or(Sorted { clients: 0, full: 0.0, again: 0.0 });
         expect("sort", "clients in order", sorted.clients as u64, clients as u64)?;
         report.step(&Step { step: "full sort", round: Some(round), seconds: sorted.full, ..Step::default() })?;
