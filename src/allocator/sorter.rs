@@ -7,6 +7,7 @@ mod policy;
 mod random;
 mod sibling_queue;
 mod unordered;
+mod walk;
 
 pub use choice::SorterChoice;
 pub use drf::Drf;

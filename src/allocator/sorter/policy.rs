@@ -1,13 +1,13 @@
 //! [`Policy`]: a sorter as a key of each node; [`Ordered`] keeps the order.
 
 use super::Sorter;
-use crate::allocator::index::{IndexVec, SlotIx};
+use super::sibling_queue::SiblingKey;
+use super::walk::Walk;
 use crate::allocator::share::{Share, Totals, Weight};
 use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use crate::time::Time;
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
 use std::fmt;
-use std::ops::Bound;
 
 /// An order of siblings, as a key: the node with the smallest one is served first. Equal keys go by name.
 ///
@@ -18,20 +18,51 @@ use std::ops::Bound;
 ///
 /// # Examples
 ///
-/// The one that waits longest first:
+/// First come, first served (FIFO):
 ///
 /// ```
-/// use apportion::allocator::{Drf, Hierarchical, Node, Options, Ordered, Policy};
-/// use apportion::{Config, Master, Time};
+/// use apportion::allocator::{Node, Policy};
 ///
+/// #[derive(Debug, Clone)]
+/// struct FirstCome;
+///
+/// impl Policy for FirstCome {
+///     type Key = u64;
+///
+///     fn key(&self, node: &Node<'_>) -> u64 {
+///         node.arrival()
+///     }
+/// }
+/// # use apportion::allocator::{Allocator, Drf, Hierarchical, Options, Ordered};
+/// # use apportion::{Agent, Framework, Role, Time};
+/// # use std::sync::Arc;
+///
+/// let mut allocator = Hierarchical::new(Options::default(), Ordered::new(FirstCome), Ordered::new(FirstCome));
+/// for role in ["z", "a"] {
+///     allocator.add_framework(&Arc::new(Framework::new(role).role(Role::new(role)?)), &[])?;
+/// }
+/// for id in ["n1", "n2"] {
+///     allocator.add_agent(&Arc::new(Agent::new(id, "cpus:1;mem:64".parse()?)), &[])?;
+/// }
+/// let offers = allocator.allocate(Time::ZERO, None);
+/// assert!(offers.iter().all(|offer| offer.framework == "z"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The one that waits longest first, since it was last offered something that it used; of those that never were, the one that
+/// came first:
+///
+/// ```
+/// # use apportion::allocator::{Drf, Hierarchical, Node, Ordered, Policy};
+/// # use apportion::{Config, Master, Time};
 /// #[derive(Debug, Clone)]
 /// struct LongestWaiting;
 ///
 /// impl Policy for LongestWaiting {
-///     type Key = Option<Time>;
+///     type Key = (Option<Time>, u64); // none comes before all times
 ///
-///     fn key(&self, node: &Node<'_>) -> Option<Time> {
-///         node.last_offer() // none comes before all times
+///     fn key(&self, node: &Node<'_>) -> Self::Key {
+///         (node.waiting_since(), node.arrival())
 ///     }
 /// }
 ///
@@ -42,7 +73,8 @@ use std::ops::Bound;
 /// # let _ = master;
 /// ```
 ///
-/// DRF itself: `type Key = (Share, u64)` and `(node.share(), node.count())`.
+/// DRF itself: `type Key = (Share, u64)` and `(node.share(), node.count())`. That costs up to twice as much as
+/// [`Drf`](super::Drf), which compares shares without dividing them first.
 pub trait Policy: fmt::Debug + Clone + Send + Sync + 'static {
     /// The key of a node.
     type Key: Ord + Clone + fmt::Debug + Send + Sync;
@@ -101,6 +133,13 @@ impl<'a> Node<'a> {
         self.tree.count(self.node)
     }
 
+    /// Returns the order in which the node came: a smaller number for one that came earlier. A framework comes to a role when it
+    /// subscribes to it; a role comes with its first framework, or that of a role below it, and goes with the last one.
+    #[must_use]
+    pub fn arrival(&self) -> u64 {
+        self.tree.arrival(self.node)
+    }
+
     /// Returns when anything at or below the node was last offered, if ever.
     #[must_use]
     pub fn last_offer(&self) -> Option<Time> {
@@ -114,133 +153,74 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The sorter of a [`Policy`]: a balanced search tree of the children of each node, by key.
+/// The sorter of a [`Policy`].
 ///
-/// O(log siblings) for a client that was charged, and for each one that is asked for. When siblings come or go, or the
-/// totals change, the siblings concerned are ordered anew when they are next asked for.
+/// It keeps the order as [`Drf`](super::Drf) does: O(log siblings) for a client that was charged, and for each one that is asked
+/// for. When siblings come or go, or the totals change, the siblings concerned are sorted anew when they are next asked for.
 #[derive(Debug, Clone)]
 pub struct Ordered<P: Policy> {
     policy: P,
-    levels: IndexVec<NodeId, Option<Level<P::Key>>>,
+    walk: Walk<PolicyKey<P::Key>>,
     /// The version of the totals that the keys are of.
     totals: u64,
-    /// A version that increases when all keys are outdated.
-    basis: u64,
-    /// The clients whose keys may have changed since the last start.
-    charged: Vec<ClientId>,
-    /// The nodes from the root to the position of the walk, each with the child that it came to last.
-    path: Vec<(NodeId, Option<Entry<P::Key>>)>,
 }
 
-/// A child: its key, the rank of its name, its position.
-type Entry<K> = (K, u64, SlotIx);
+/// The place of a node among its siblings.
+#[derive(Debug, Clone, PartialEq)]
+struct PolicyKey<K> {
+    /// None if there is no active client at or below the node.
+    key: Option<K>,
+    name_rank: u64,
+}
 
-/// The active children of a node, in order.
-#[derive(Debug, Clone)]
-struct Level<K> {
-    version: (u64, u64),
-    entries: BTreeSet<Entry<K>>,
-    /// By position, the entry of each active child.
-    by_slot: IndexVec<SlotIx, Option<Entry<K>>>,
+impl<K: Ord> SiblingKey for PolicyKey<K> {
+    type Context = ();
+
+    fn is_active(&self) -> bool {
+        self.key.is_some()
+    }
+
+    fn is_before(&self, other: &Self, (): &()) -> bool {
+        match self.key.cmp(&other.key) {
+            Ordering::Equal => self.name_rank < other.name_rank,
+            Ordering::Less => true,
+            Ordering::Greater => false,
+        }
+    }
+
+    fn compare(&self, other: &Self, (): &()) -> Ordering {
+        self.key.cmp(&other.key).then(self.name_rank.cmp(&other.name_rank))
+    }
 }
 
 impl<P: Policy> Ordered<P> {
     /// Makes a sorter of a policy.
     #[must_use]
     pub fn new(policy: P) -> Self {
-        let (levels, charged, path) = (IndexVec::default(), Vec::new(), Vec::new());
-        Self { policy, levels, totals: 0, basis: 0, charged, path }
+        Self { policy, walk: Walk::default(), totals: 0 }
     }
+}
 
-    fn entry(&self, tree: &ShareTree, totals: &Totals, node: NodeId) -> Option<Entry<P::Key>> {
-        let standing = tree.standing(node);
-        let key = || self.policy.key(&Node { tree, totals, node });
-        standing.is_active.then(|| (key(), standing.name_rank, tree.slot(node)))
-    }
-
-    fn start(&mut self, tree: &ShareTree, totals: &Totals) {
-        if self.totals != totals.version() {
-            (self.totals, self.basis) = (totals.version(), self.basis + 1);
-        }
-        self.levels.grow_to_len(tree.capacity(), || None);
-        let mut charged = std::mem::take(&mut self.charged);
-        for client in charged.drain(..) {
-            let mut node = tree.leaf(client).unwrap_or_else(|| tree.root());
-            while node != tree.root() {
-                self.refresh(tree, totals, node);
-                node = tree.parent(node);
-            }
-        }
-        self.charged = charged;
-        self.path.clear();
-        self.path.push((tree.root(), None));
-    }
-
-    /// Updates the key of a node, unless its siblings are to be ordered anew anyway.
-    fn refresh(&mut self, tree: &ShareTree, totals: &Totals, node: NodeId) {
-        let (parent, slot) = (tree.parent(node), tree.slot(node));
-        let version = (tree.layout(parent), self.basis);
-        if self.levels[parent].as_ref().is_none_or(|level| level.version != version) {
-            return;
-        }
-        let entry = self.entry(tree, totals, node);
-        let Some(level) = &mut self.levels[parent] else { return };
-        if level.by_slot[slot] != entry {
-            if let Some(old) = std::mem::replace(&mut level.by_slot[slot], entry.clone()) {
-                level.entries.remove(&old);
-            }
-            level.entries.extend(entry);
-        }
-    }
-
-    /// Orders the children of a node anew if they have changed other than one by one.
-    fn update(&mut self, tree: &ShareTree, totals: &Totals, node: NodeId) {
-        let version = (tree.layout(node), self.basis);
-        if self.levels[node].as_ref().is_none_or(|level| level.version != version) {
-            let by_slot: IndexVec<SlotIx, Option<Entry<P::Key>>> =
-                tree.children(node).iter().map(|child| self.entry(tree, totals, *child)).collect();
-            let entries = by_slot.values().flatten().cloned().collect();
-            self.levels[node] = Some(Level { version, entries, by_slot });
-        }
-    }
-
-    /// Returns the next client of the walk that is wanted.
-    fn walk_on(
-        &mut self,
-        tree: &ShareTree,
-        totals: &Totals,
-        wanted: Option<&dyn Fn(ClientId) -> bool>,
-    ) -> Option<ClientId> {
-        loop {
-            let node = self.path.last()?.0;
-            self.update(tree, totals, node);
-            let (Some(level), Some((_, cursor))) = (&self.levels[node], self.path.last_mut()) else { return None };
-            let after = cursor.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let is_wanted = |entry: &&Entry<P::Key>| {
-                let client = tree.active_client(tree.child_at(node, entry.2));
-                client.zip(wanted).is_none_or(|(client, wanted)| wanted(client))
-            };
-            let Some(entry) = level.entries.range((after, Bound::Unbounded)).find(is_wanted).cloned() else {
-                self.path.pop();
-                continue;
-            };
-            let child = tree.child_at(node, entry.2);
-            *cursor = Some(entry);
-            match tree.active_client(child) {
-                Some(client) => return Some(client),
-                None => self.path.push((child, None)),
-            }
-        }
-    }
+/// Returns the key of a node among its siblings.
+fn key_of<P: Policy>(policy: &P, tree: &ShareTree, totals: &Totals, node: NodeId) -> PolicyKey<P::Key> {
+    let standing = tree.standing(node);
+    let key = standing.is_active.then(|| policy.key(&Node { tree, totals, node }));
+    PolicyKey { key, name_rank: standing.name_rank }
 }
 
 impl<P: Policy> Sorter for Ordered<P> {
     fn begin(&mut self, tree: &ShareTree, totals: &Totals) {
-        self.start(tree, totals);
+        if self.totals != totals.version() {
+            self.totals = totals.version();
+            self.walk.outdate_keys();
+        }
+        let policy = &self.policy;
+        self.walk.begin(tree, |node| key_of(policy, tree, totals, node), &());
     }
 
     fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId> {
-        self.walk_on(tree, totals, None)
+        let policy = &self.policy;
+        self.walk.next(tree, |node| key_of(policy, tree, totals, node), &(), None)
     }
 
     fn next_wanted(
@@ -249,19 +229,12 @@ impl<P: Policy> Sorter for Ordered<P> {
         tree: &ShareTree,
         totals: &Totals,
     ) -> Option<ClientId> {
-        self.walk_on(tree, totals, Some(wanted))
+        let policy = &self.policy;
+        self.walk.next(tree, |node| key_of(policy, tree, totals, node), &(), Some(wanted))
     }
 
     fn charged(&mut self, tree: &ShareTree, client: ClientId) {
-        if self.charged.last() == Some(&client) {
-            return;
-        }
-        // Beyond this, ordering anew is cheaper, and the list must not grow without bound.
-        if self.charged.len() > tree.capacity() {
-            self.charged.clear();
-            self.basis += 1;
-        }
-        self.charged.push(client);
+        self.walk.charged(tree, client);
     }
 
     fn keeps_times(&self) -> bool {

@@ -1,62 +1,27 @@
 //! [`SiblingQueue`]: a priority queue over the children of one node, made of a sorted run and a min-heap of re-keyed entries.
 
-use crate::allocator::index::{IndexVec, NameIx, SlotIx};
-use crate::allocator::share::{Share, Totals, Weight};
-use crate::allocator::tree::{ClientId, NodeId, ShareTree, Standing};
+use crate::allocator::index::{IndexVec, SlotIx};
+use crate::allocator::tree::{ClientId, NodeId, ShareTree};
 use std::cmp::Ordering;
 
-/// The key that siblings are ordered by: smaller share, then fewer allocations, then smaller name.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Key {
-    /// The share as a double, for a first comparison that almost always decides.
-    approx: f64,
-    /// The amount held of the dominant resource, in thousandths; 0 of the first resource if nothing is held.
-    held: u64,
-    count: u64,
-    name_rank: u64,
-    weight: Weight,
-    resource: NameIx,
-    /// Whether there is an active client at or below the sibling.
-    is_active: bool,
-}
+/// What siblings are ordered by: a total order, in which no two siblings are equal.
+pub(super) trait SiblingKey: PartialEq {
+    /// What a comparison needs besides both keys.
+    type Context;
 
-impl Key {
-    #[inline]
-    pub(super) fn of(standing: Standing<'_>, totals: &Totals) -> Self {
-        let Standing { held, weight, count, name_rank, is_active } = standing;
-        let (resource, held, of) = totals.dominant(held);
-        Self { approx: Share::quotient(held, of, weight), held, count, name_rank, weight, resource, is_active }
-    }
+    /// Returns whether there is an active client at or below the sibling: others are not in the queue.
+    fn is_active(&self) -> bool;
 
-    fn cmp(&self, other: &Self, totals: &Totals) -> Ordering {
-        match (self.name_rank == other.name_rank, self.is_before(other, totals)) {
-            (true, _) => Ordering::Equal, // no two siblings have the same name
-            (false, true) => Ordering::Less,
-            (false, false) => Ordering::Greater,
+    /// Returns whether this sibling comes before another one. In the hot loop.
+    fn is_before(&self, other: &Self, context: &Self::Context) -> bool;
+
+    /// Compares the keys of two active siblings.
+    fn compare(&self, other: &Self, context: &Self::Context) -> Ordering {
+        match (self.is_before(other, context), other.is_before(self, context)) {
+            (true, _) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => Ordering::Equal, // the same sibling
         }
-    }
-
-    /// In the hot loop: compares one component after the other, until one decides.
-    #[inline]
-    fn is_before(&self, other: &Self, totals: &Totals) -> bool {
-        if Share::clearly_differ(self.approx, other.approx) {
-            return self.approx < other.approx;
-        }
-        if self.resource == other.resource && self.weight == other.weight {
-            return (self.held, self.count, self.name_rank) < (other.held, other.count, other.name_rank);
-        }
-        self.is_exactly_before(other, totals)
-    }
-
-    /// Compares exact fractions: the shares are of different resources or weights, and may be equal.
-    #[cold]
-    fn is_exactly_before(&self, other: &Self, totals: &Totals) -> bool {
-        let by_share = self.share(totals).cmp(&other.share(totals));
-        by_share.then_with(|| (self.count, self.name_rank).cmp(&(other.count, other.name_rank))) == Ordering::Less
-    }
-
-    fn share(&self, totals: &Totals) -> Share {
-        Share::new(self.held, totals.fair(self.resource), self.weight)
     }
 }
 
@@ -80,11 +45,11 @@ enum State {
 /// Once the whole run was re-keyed, the heap is sorted to be the next run; if the siblings were served in turn, it is sorted
 /// already. So a change costs a few comparisons, amortised, while shares grow alike, and O(log siblings) in any case. To look
 /// past the minimum, pop it and push it back when the walk ends.
-#[derive(Debug, Clone, Default)]
-pub(super) struct SiblingQueue {
+#[derive(Debug, Clone)]
+pub(super) struct SiblingQueue<K> {
     /// The versions of the tree and the totals that it was built for.
     version: Option<(u64, u64)>,
-    keys: IndexVec<SlotIx, Key>,
+    keys: IndexVec<SlotIx, K>,
     /// The clients of those children that are leaves.
     clients: IndexVec<SlotIx, Option<ClientId>>,
     states: IndexVec<SlotIx, State>,
@@ -107,18 +72,45 @@ pub(super) struct SiblingQueue {
     frontier: Vec<usize>,
 }
 
-impl SiblingQueue {
+impl<K> Default for SiblingQueue<K> {
+    fn default() -> Self {
+        Self {
+            version: None,
+            keys: IndexVec::default(),
+            clients: IndexVec::default(),
+            states: IndexVec::default(),
+            run: Vec::new(),
+            head: 0,
+            popped: 0,
+            first_popped: 0,
+            heap: Vec::new(),
+            changes: 0,
+            wasted_probes: 0,
+            merged: Vec::new(),
+            frontier: Vec::new(),
+        }
+    }
+}
+
+impl<K: SiblingKey> SiblingQueue<K> {
     pub(super) fn is_of(&self, version: (u64, u64)) -> bool {
         self.version == Some(version)
     }
 
     /// Builds the queue anew from the children of a node. O(children · log children), and O(children) if the order is
     /// nearly the same as before.
-    pub(super) fn rebuild(&mut self, version: (u64, u64), tree: &ShareTree, totals: &Totals, node: NodeId) {
+    pub(super) fn rebuild(
+        &mut self,
+        version: (u64, u64),
+        tree: &ShareTree,
+        node: NodeId,
+        key: impl Fn(NodeId) -> K,
+        context: &K::Context,
+    ) {
         let children = tree.children(node);
         self.version = Some(version);
         self.keys.clear();
-        self.keys.extend(children.iter().map(|child| Key::of(tree.standing(*child), totals)));
+        self.keys.extend(children.iter().map(|child| key(*child)));
         self.clients.clear();
         self.clients.extend(children.iter().map(|child| tree.client(*child)));
         self.states.clear();
@@ -127,28 +119,28 @@ impl SiblingQueue {
         // The old run is the best guess at the new one.
         let (keys, states) = (&self.keys, &mut self.states);
         let mut is_new = |slot: &SlotIx| {
-            let key = keys.get(*slot).filter(|key| key.is_active);
+            let key = keys.get(*slot).filter(|key| key.is_active());
             key.is_some() && std::mem::replace(&mut states[*slot], State::InRun) == State::Out
         };
         self.run.retain(&mut is_new);
         self.run.extend(keys.indices().filter(is_new));
-        self.run.sort_by(|a, b| keys[*a].cmp(&keys[*b], totals));
+        self.run.sort_by(|a, b| keys[*a].compare(&keys[*b], context));
         (self.head, self.popped, self.changes, self.wasted_probes) = (0, 0, 0, 0);
     }
 
     /// Returns the minimum.
     #[inline]
-    pub(super) fn first(&mut self, totals: &Totals) -> Option<SlotIx> {
-        self.rebuild_run_if_wasteful(totals);
+    pub(super) fn first(&mut self, context: &K::Context) -> Option<SlotIx> {
+        self.rebuild_run_if_wasteful(context);
         let slot = self.first_in_run().or_else(|| {
             // As many changes as siblings pay for a new run.
             if self.heap.len() > 1 && self.changes >= self.keys.len() {
-                self.rebuild_run(totals);
+                self.rebuild_run(context);
             }
             self.first_in_run()
         });
         match (slot, self.heap.first().copied()) {
-            (Some(one), Some(other)) if self.is_before(other, one, totals) => Some(other),
+            (Some(one), Some(other)) if self.is_before(other, one, context) => Some(other),
             (one, other) => one.or(other),
         }
     }
@@ -166,86 +158,87 @@ impl SiblingQueue {
     }
 
     #[inline]
-    fn is_before(&self, one: SlotIx, other: SlotIx, totals: &Totals) -> bool {
-        self.keys[one].is_before(&self.keys[other], totals)
+    fn is_before(&self, one: SlotIx, other: SlotIx, context: &K::Context) -> bool {
+        self.keys[one].is_before(&self.keys[other], context)
     }
 
     /// Removes a sibling until it is [pushed back](Self::push_back).
-    pub(super) fn pop(&mut self, slot: SlotIx, totals: &Totals) {
+    pub(super) fn pop(&mut self, slot: SlotIx, context: &K::Context) {
         match self.states[slot] {
             State::InRun => {
                 self.states[slot] = State::PoppedFromRun;
                 self.first_popped = if self.popped == 0 { self.head } else { self.first_popped.min(self.head) };
                 self.popped += 1;
             }
-            State::InHeap(at) => self.remove_from_heap(at, totals),
+            State::InHeap(at) => self.remove_from_heap(at, context),
             State::PoppedFromRun | State::Out => {}
         }
     }
 
     /// Adds a sibling again that was popped.
-    pub(super) fn push_back(&mut self, slot: SlotIx, totals: &Totals) {
+    pub(super) fn push_back(&mut self, slot: SlotIx, context: &K::Context) {
         match self.states[slot] {
             State::PoppedFromRun => {
                 self.states[slot] = State::InRun;
                 self.head = self.head.min(self.first_popped);
                 self.popped -= 1;
             }
-            State::Out if self.keys[slot].is_active => self.push_to_heap(slot, totals),
+            State::Out if self.keys[slot].is_active() => self.push_to_heap(slot, context),
             State::Out | State::InRun | State::InHeap(_) => {}
         }
     }
 
     /// Changes the key of a sibling.
     #[inline]
-    pub(super) fn set_key(&mut self, slot: SlotIx, key: Key, totals: &Totals) {
+    pub(super) fn set_key(&mut self, slot: SlotIx, key: K, context: &K::Context) {
         if self.keys[slot] == key {
             return;
         }
+        let is_active = key.is_active();
         self.keys[slot] = key;
         self.changes += 1;
         self.popped -= usize::from(self.states[slot] == State::PoppedFromRun);
-        match (self.states[slot], key.is_active) {
-            (State::InHeap(at), true) => self.sift(at as usize, totals),
-            (State::InHeap(at), false) => self.remove_from_heap(at, totals),
-            (_, true) => self.push_to_heap(slot, totals),
+        match (self.states[slot], is_active) {
+            (State::InHeap(at), true) => self.sift(at as usize, context),
+            (State::InHeap(at), false) => self.remove_from_heap(at, context),
+            (_, true) => self.push_to_heap(slot, context),
             (_, false) => self.states[slot] = State::Out,
         }
     }
 
     #[inline]
-    fn push_to_heap(&mut self, slot: SlotIx, totals: &Totals) {
+    fn push_to_heap(&mut self, slot: SlotIx, context: &K::Context) {
         let at = self.heap.len();
         self.heap.push(slot);
         // Most come after all others.
-        if at > 0 && self.is_before(slot, self.heap[(at - 1) / 2], totals) {
-            self.sift_up(at, totals);
+        if at > 0 && self.is_before(slot, self.heap[(at - 1) / 2], context) {
+            self.sift_up(at, context);
         } else {
             self.states[slot] = State::InHeap(small(at));
         }
     }
 
-    fn remove_from_heap(&mut self, at: u32, totals: &Totals) {
+    fn remove_from_heap(&mut self, at: u32, context: &K::Context) {
         let at = at as usize;
         let slot = self.heap.swap_remove(at);
         self.states[slot] = State::Out;
         if at < self.heap.len() {
-            self.sift(at, totals);
+            self.sift(at, context);
         }
     }
 
     /// Restores the heap's invariant for an entry that may be too far up or down.
-    fn sift(&mut self, at: usize, totals: &Totals) {
-        self.sift_up(at, totals);
-        self.sift_down(at, totals);
+    fn sift(&mut self, at: usize, context: &K::Context) {
+        self.sift_up(at, context);
+        self.sift_down(at, context);
     }
 
-    fn sift_up(&mut self, mut at: usize, totals: &Totals) {
+    fn sift_up(&mut self, mut at: usize, context: &K::Context) {
         let slot = self.heap[at];
         while at > 0 {
             let parent = (at - 1) / 2;
             let other = self.heap[parent];
-            if !self.is_before(slot, other, totals) {
+            if !self.is_before(slot, other, context) {
                 break;
             }
             self.put(other, at);
@@ -254,18 +247,18 @@ impl SiblingQueue {
         self.put(slot, at);
     }
 
-    fn sift_down(&mut self, mut at: usize, totals: &Totals) {
+    fn sift_down(&mut self, mut at: usize, context: &K::Context) {
         let slot = self.heap[at];
         loop {
             let mut child = 2 * at + 1;
             let Some(&one) = self.heap.get(child) else { break };
             let mut first = one;
             if let Some(&other) = self.heap.get(child + 1)
-                && self.is_before(other, one, totals)
+                && self.is_before(other, one, context)
             {
                 (first, child) = (other, child + 1);
             }
-            if !self.is_before(first, slot, totals) {
+            if !self.is_before(first, slot, context) {
                 break;
             }
             self.put(first, at);
@@ -281,8 +274,8 @@ impl SiblingQueue {
     }
 
     /// Returns the first sibling that is an inner node, or whose client is wanted. O(siblings before it).
-    pub(super) fn first_wanted(&mut self, totals: &Totals, wanted: &dyn Fn(ClientId) -> bool) -> Option<SlotIx> {
-        self.rebuild_run_if_wasteful(totals);
+    pub(super) fn first_wanted(&mut self, context: &K::Context, wanted: &dyn Fn(ClientId) -> bool) -> Option<SlotIx> {
+        self.rebuild_run_if_wasteful(context);
         let is_wanted = |client: Option<ClientId>| client.is_none_or(wanted);
         let mut first = None;
         for &slot in &self.run[self.head..] {
@@ -298,7 +291,7 @@ impl SiblingQueue {
         while let Some(at) = self.frontier.pop() {
             self.wasted_probes += 1;
             let slot = self.heap[at];
-            if first.is_some_and(|first| self.is_before(first, slot, totals)) {
+            if first.is_some_and(|first| self.is_before(first, slot, context)) {
                 continue;
             }
             if is_wanted(self.clients[slot]) {
@@ -313,23 +306,23 @@ impl SiblingQueue {
     /// Rebuilds the run after n wasted probes, so that an ineligible minimum, which is popped and pushed back again and
     /// again, cannot make every lookup rescan what is behind it.
     #[inline]
-    fn rebuild_run_if_wasteful(&mut self, totals: &Totals) {
+    fn rebuild_run_if_wasteful(&mut self, context: &K::Context) {
         if self.wasted_probes > self.keys.len() {
-            self.rebuild_run(totals);
+            self.rebuild_run(context);
         }
     }
 
     /// Merges the heap into the run.
-    fn rebuild_run(&mut self, totals: &Totals) {
+    fn rebuild_run(&mut self, context: &K::Context) {
         let (keys, states) = (&self.keys, &self.states);
         self.run.retain(|slot| matches!(states[*slot], State::InRun | State::PoppedFromRun));
-        if !self.heap.is_sorted_by(|a, b| keys[*a].is_before(&keys[*b], totals)) {
-            self.heap.sort_by(|a, b| keys[*a].cmp(&keys[*b], totals));
+        if !self.heap.is_sorted_by(|a, b| keys[*a].is_before(&keys[*b], context)) {
+            self.heap.sort_by(|a, b| keys[*a].compare(&keys[*b], context));
         }
         let mut rest = self.run.as_slice();
         self.merged.clear();
         for &slot in &self.heap {
-            let before = rest.partition_point(|other| keys[*other].is_before(&keys[slot], totals));
+            let before = rest.partition_point(|other| keys[*other].is_before(&keys[slot], context));
             self.merged.extend_from_slice(&rest[..before]);
             self.merged.push(slot);
             rest = &rest[before..];
@@ -349,38 +342,44 @@ fn small(at: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::allocator::index::DenseIndex;
+    use crate::allocator::share::Weight;
     use proptest::prelude::*;
 
     fn slot(position: usize) -> SlotIx {
         SlotIx::new(position)
     }
 
-    fn key(held: u32, position: usize, is_active: bool) -> Key {
-        Key {
-            approx: f64::from(held),
-            held: held.into(),
-            count: 0,
-            name_rank: position as u64,
-            weight: Weight::ONE,
-            resource: NameIx::new(0),
-            is_active,
+    /// What is held, and the position among the siblings.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Key(u32, usize, bool);
+
+    impl SiblingKey for Key {
+        type Context = ();
+
+        fn is_active(&self) -> bool {
+            self.2
+        }
+
+        fn is_before(&self, other: &Self, (): &()) -> bool {
+            (self.0, self.1) < (other.0, other.1)
         }
     }
 
+    fn key(held: u32, position: usize, is_active: bool) -> Key {
+        Key(held, position, is_active)
+    }
+
     /// So many siblings that hold nothing, in the order of their slots.
-    fn queue(siblings: usize) -> (SiblingQueue, Totals) {
-        let totals = Totals::default();
+    fn queue(siblings: usize) -> SiblingQueue<Key> {
         let mut tree = ShareTree::default();
         for sibling in 0..siblings {
             let client = tree.add(std::iter::once(format!("{sibling:03}").as_str()), 0, |_| Weight::ONE);
             tree.set_active(client, true);
         }
         let mut queue = SiblingQueue::default();
-        queue.rebuild((0, 0), &tree, &totals, tree.root());
-        for position in 0..siblings {
-            queue.set_key(slot(position), key(0, position, true), &totals);
-        }
-        (queue, totals)
+        let position = |node: NodeId| tree.slot(node).position();
+        queue.rebuild((0, 0), &tree, tree.root(), |node| key(0, position(node), true), &());
+        queue
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -403,31 +402,31 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_a_plain_list(events in prop::collection::vec((event(), 0..40_usize, 0..40_usize), 1..300)) {
-            let (mut queue, totals) = queue(40);
+            let mut queue = queue(40);
             let mut plain: Vec<(u32, bool, bool)> = vec![(0, true, false); 40]; // held, active, popped
             for (event, position, unwanted) in events {
                 let at = slot(position);
                 let (held, active, popped) = &mut plain[position];
                 match event {
                     Event::IsPopped if *active => {
-                        queue.pop(at, &totals);
+                        queue.pop(at, &());
                         *popped = true;
                     }
                     Event::IsPopped => {}
                     Event::IsPushedBack => {
-                        queue.push_back(at, &totals);
+                        queue.push_back(at, &());
                         *popped = false;
                     }
                     // As the sorter does it: a popped sibling is pushed back before its key changes.
                     Event::Holds(_) | Event::Deactivates => {
-                        queue.push_back(at, &totals);
+                        queue.push_back(at, &());
                         *popped = false;
                         if let Event::Holds(amount) = event {
                             (*held, *active) = (amount, true);
                         } else {
                             *active = false;
                         }
-                        queue.set_key(at, key(*held, position, *active), &totals);
+                        queue.set_key(at, key(*held, position, *active), &());
                     }
                 }
                 let is_queued = |position: &usize| plain[*position].1 && !plain[*position].2;
@@ -435,38 +434,38 @@ mod tests {
                     let queued = (0..40).filter(is_queued).filter(|position| wanted(*position));
                     queued.min_by_key(|position| (plain[*position].0, *position)).map(slot)
                 };
-                prop_assert_eq!(queue.first(&totals), first(&|_| true));
+                prop_assert_eq!(queue.first(&()), first(&|_| true));
                 let wanted = |client: ClientId| client.index() >= unwanted;
-                prop_assert_eq!(queue.first_wanted(&totals, &wanted), first(&|position| position >= unwanted));
+                prop_assert_eq!(queue.first_wanted(&(), &wanted), first(&|position| position >= unwanted));
             }
         }
     }
 
     #[test]
     fn an_ineligible_minimum_wastes_few_probes() {
-        let (mut queue, totals) = queue(400);
+        let mut queue = queue(400);
         let mut probes = 0;
         for allocation in 1..400_usize {
-            assert_eq!(queue.first(&totals), Some(slot(0)));
+            assert_eq!(queue.first(&()), Some(slot(0)));
             // A new run probes all.
             probes += if queue.heap.is_empty() { 400 } else { 0 };
-            queue.pop(slot(0), &totals);
+            queue.pop(slot(0), &());
             let before = queue.head;
-            assert_eq!(queue.first(&totals), Some(slot(allocation)));
+            assert_eq!(queue.first(&()), Some(slot(allocation)));
             probes += if queue.heap.is_empty() { 400 } else { queue.head - before };
-            queue.push_back(slot(0), &totals);
-            queue.set_key(slot(allocation), key(1, allocation, true), &totals);
+            queue.push_back(slot(0), &());
+            queue.set_key(slot(allocation), key(1, allocation, true), &());
         }
         assert!(probes < 4 * 400 * 20, "{probes}"); // 79,800 if each lookup probed all between
     }
 
     #[test]
     fn siblings_that_are_served_in_turn_stay_in_order() {
-        let (mut queue, totals) = queue(100);
+        let mut queue = queue(100);
         for allocation in 0..1_000_usize {
             let position = allocation % 100;
-            assert_eq!(queue.first(&totals), Some(slot(position)));
-            queue.set_key(slot(position), key(u32::try_from(allocation / 100).unwrap() + 1, position, true), &totals);
+            assert_eq!(queue.first(&()), Some(slot(position)));
+            queue.set_key(slot(position), key(u32::try_from(allocation / 100).unwrap() + 1, position, true), &());
         }
     }
 }
