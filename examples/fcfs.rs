@@ -12,7 +12,7 @@ use apportion::{Accept, Agent, AgentId, Call, Command, Config, Effect, Framework
 use std::error::Error;
 
 #[derive(Debug, Clone, Default)]
-struct FirstCome {
+pub(crate) struct FirstCome {
     accounts: Accounts,
 }
 
@@ -24,9 +24,10 @@ impl Allocator for FirstCome {
     fn allocate_into(&mut self, at: Time, only: Option<&AgentId>, offers: &mut Vec<Holding>) {
         for agent in self.accounts.take_changed(at, only) {
             // Candidates are in the order of coming: the first one is served.
-            while let Some(first) = self.accounts.candidates(&agent).next() {
-                self.accounts.offer(at, &first).expect("a candidate may be offered");
-                offers.push(first);
+            let first = |accounts: &Accounts| accounts.candidates(&agent).next();
+            while let Some(offer) = first(&self.accounts) {
+                self.accounts.offer(at, &offer).expect("a candidate may be offered");
+                offers.push(offer);
             }
         }
     }

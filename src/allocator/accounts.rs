@@ -49,7 +49,7 @@ use serde_json::Value as Json;
 /// assert_eq!(accounts.candidates(&agent.id).count(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Accounts {
     /// The books, rules and refusals of an allocator that is never asked to allocate.
     kept: Hierarchical<Unordered, Unordered>,
@@ -173,6 +173,13 @@ impl Accounts {
         let ineffective = self.kept.set_quota(role, quota)?;
         self.kept.update_quotas();
         Ok(ineffective)
+    }
+}
+
+impl Default for Accounts {
+    /// Starts with an empty cluster, and Mesos' options.
+    fn default() -> Self {
+        Self::new(Options::default())
     }
 }
 

@@ -172,18 +172,18 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 }
 
-impl<R: Sorter + Default, F: Sorter + Clone + Default> Default for Hierarchical<R, F> {
-    /// Starts with an empty cluster, Mesos' options, and the default sorters: DRF for roles and frameworks.
-    fn default() -> Self {
-        Self::new(Options::default(), R::default(), F::default())
-    }
-}
-
 impl Hierarchical {
     /// Starts with an empty cluster, and DRF for roles and frameworks.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
         Self::new(options, SorterChoice::default(), SorterChoice::default())
+    }
+}
+
+impl Default for Hierarchical {
+    /// Starts with an empty cluster, Mesos' options, and DRF for roles and frameworks.
+    fn default() -> Self {
+        Self::with_options(Options::default())
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::LIFE;
 use apportion::allocator::{Drf, Hierarchical, Random};
 use apportion::journal::{self, Replay};
-use apportion::{Agent, Command, Config, Framework, Master, Role, Snapshot, SnapshotError, Task, Time};
+use apportion::{Agent, Command, Config, Framework, Master, Role, SnapshotError, Task, Time};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
