@@ -93,6 +93,8 @@ pub mod scheduler;
 #[cfg_attr(docsrs, doc(cfg(feature = "simulation")))]
 pub mod simulation;
 mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 mod time;
 mod uuid;

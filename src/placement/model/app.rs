@@ -1,12 +1,16 @@
 //! [`App`]: a number of like tasks to run, and where they may run.
 
 use super::fitness::TaskRequest;
+#[cfg(feature = "testing")]
+use super::fitness::{Prospect, Usage};
 use super::ports::PortRequest;
 use super::spread::Spread;
 use super::strategy::Strategy;
 use super::version::Version;
 use super::volume::VolumeRequest;
 use crate::constraint::{Clause, Condition, Field, Operator, Preference};
+#[cfg(feature = "testing")]
+use crate::offer::Offer;
 use crate::resources::{Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use crate::text::Text;
@@ -271,6 +275,23 @@ impl App {
             labels: &self.labels,
             group: self.group.as_deref(),
         }
+    }
+
+    /// Calls `score` with a prospect of one of its tasks: on a host with so many tasks of a cpu and 64 MB each.
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_prospect<T>(
+        &self,
+        offer: &Offer,
+        left: &Resources,
+        tasks: u32,
+        draw: f64,
+        score: impl FnOnce(&Prospect<'_>) -> T,
+    ) -> T {
+        let mut used = Usage::default();
+        for _ in 0..tasks {
+            used.add(Scalar::units(1), Scalar::units(64));
+        }
+        score(&Prospect { app: &self.task_request(), offer, left, used, draw })
     }
 
     /// Returns true if its tasks use gpus: an amount, or anything of that name.
