@@ -4,11 +4,13 @@
 //! refuses. [`Accounts`] know who may be offered what; the order is all that is left to decide.
 
 use apportion::allocator::{
-    Accounts, AgentAccount, Allocator, AllocatorError, Change, Contents, Holding, IneffectiveLimit, Persist, Quota,
-    QuotaError, RoleAccount, SnapshotError,
+    Accounts, AgentAccount, Allocator, AllocatorError, Change, Claim, Claimable, Contents, DenialReason, Holding,
+    IneffectiveLimit, Persist, Quota, QuotaError, RoleAccount, SnapshotError,
 };
 use apportion::export::serde_json::Value as Json;
-use apportion::{Accept, Agent, AgentId, Call, Command, Config, Effect, Framework, Master, Role, Task, Time};
+use apportion::{
+    Accept, Agent, AgentId, Call, Command, Config, Effect, Framework, Master, Resources, Role, Task, Time,
+};
 use std::error::Error;
 
 #[derive(Debug, Clone, Default)]
@@ -61,6 +63,17 @@ impl Persist for FirstCome {
 
     fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {
         self.accounts.load(saved, contents)
+    }
+}
+
+/// So that a pool can grant claims of it, in the order in which they come.
+impl Claimable for FirstCome {
+    fn quote(&self, claim: &Claim, agent: &AgentId) -> Result<Resources, DenialReason> {
+        self.accounts.quote(claim, agent)
+    }
+
+    fn offer(&mut self, at: Time, offer: &Holding) -> Result<(), AllocatorError> {
+        self.accounts.offer(at, offer)
     }
 }
 

@@ -77,8 +77,8 @@ pub use explain::{AmountSummary, Extent, Holder, Reason};
 pub use hierarchical::Hierarchical;
 pub use metrics::{AllocatorMetrics, RoleMetrics};
 pub use pool::{
-    AgentChoice, Claim, ClaimId, DenialReason, Denied, DeniedAll, Grants, Lease, LeaseId, Pool, PoolError, PoolMetrics,
-    PoolTotals, Spot,
+    AgentChoice, Claim, ClaimId, Claimable, DenialReason, Denied, DeniedAll, Grants, Lease, LeaseId, Pool, PoolError,
+    PoolMetrics, PoolTotals, Spot,
 };
 pub use quota::{IneffectiveLimit, Quota, QuotaError};
 pub use rules::{AgentOrder, Options};

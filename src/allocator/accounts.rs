@@ -1,15 +1,16 @@
 //! [`Accounts`]: what an allocator of one's own builds on, so that all it has to decide is the order.
 
-use super::books::Portion;
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
 use super::hierarchical::Hierarchical;
 use super::index::{AgentIx, MemberIx};
+use super::pool::{Claim, Claimable, DenialReason};
 use super::quota::{IneffectiveLimit, Quota, QuotaError};
 use super::rules::Options;
 use super::snapshot::{Contents, SnapshotError};
 use super::sorter::Unordered;
 use super::{AgentAccount, Allocator, AllocatorError, Change, Holding, Persist, RoleAccount};
 use crate::id::AgentId;
+use crate::resources::Resources;
 use crate::role::Role;
 use crate::time::Time;
 use serde_json::Value as Json;
@@ -133,17 +134,29 @@ impl Accounts {
     /// [`AllocatorError`] if the agent or the framework is unknown, the framework does not have the role, or the resources are
     /// not available to it.
     pub fn offer(&mut self, at: Time, offer: &Holding) -> Result<(), AllocatorError> {
-        let (agent, member) =
-            (self.kept.find_agent(&offer.agent)?, self.kept.find_subscribed(&offer.framework, &offer.role)?);
-        self.kept.check_available(agent, offer)?;
-        self.kept.books.offer(agent, member, Portion::Part(offer.resources.clone()), at, None);
+        self.kept.offer(at, offer)?;
         let shared = offer.resources.iter().filter(|resource| resource.is_shared()).cloned();
         let mut shared = shared.peekable();
         if shared.peek().is_some() {
+            let agent = self.kept.find_agent(&offer.agent)?;
             self.offered_shared.entry(agent).or_default().extend(shared);
             self.kept.books.mark_dirty(agent); // what is shared can be offered again in the next allocation
         }
         Ok(())
+    }
+
+    /// Takes an offer back that was made last, as if it had not been made.
+    pub fn take_back(&mut self, offer: &Holding) {
+        self.kept.take_back(offer);
+    }
+
+    /// Returns what a claim would get of an agent, or the first check that it fails; see [`Claimable::quote`].
+    ///
+    /// # Errors
+    ///
+    /// [`DenialReason`] with that check.
+    pub fn quote(&self, claim: &Claim, agent: &AgentId) -> Result<Resources, DenialReason> {
+        self.kept.quote(claim, agent)
     }
 
     /// Returns when the next refusal ends.

@@ -2,20 +2,20 @@
 
 mod agent_choice;
 mod claim;
+mod claimable;
 mod order;
 mod quote;
+mod room;
 mod saved;
 
 pub use agent_choice::{AgentChoice, Spot};
 pub use claim::{Claim, ClaimId, DenialReason, Denied, DeniedAll, Lease, LeaseId, PoolError};
+pub use claimable::Claimable;
 
-use super::books::Portion;
 use super::hierarchical::Hierarchical;
-use super::index::{AgentIx, MemberIx};
 use super::quota::{IneffectiveLimit, Quota, QuotaError};
 use super::share::Weight;
-use super::sorter::{Sorter, SorterChoice};
-use super::{AgentAccount, Allocator, AllocatorError, Holding, RoleAccount};
+use super::{AgentAccount, AllocatorError, Change, EndedOffers, Holding, RoleAccount};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
@@ -23,13 +23,15 @@ use crate::resources::{Quantities, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
-use order::{Queues, in_order};
-use quote::{Quote, Quotes};
+use indexmap::IndexMap;
+use room::{Queues, Quote, Room};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Agents whose resources are granted to frameworks on request: the accounts and rules of [`Hierarchical`] without offers.
+/// Agents whose resources are granted to frameworks on request: the accounts and rules of an allocator without offers.
+///
+/// The allocator is [`Hierarchical`], or another one that is [`Claimable`].
 ///
 /// A [claim](Claim) asks for resources of one agent. It is granted at once as a [`Lease`] if some agent passes all checks that
 /// an offer of it would have to pass (active, on the whitelist, capabilities, region, reservations, minimum, limits, headroom of
@@ -65,8 +67,11 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Pool<R = SorterChoice, F = SorterChoice> {
-    allocator: Hierarchical<R, F>,
+pub struct Pool<A = Hierarchical> {
+    allocator: A,
+    /// In the order of adding.
+    agents: IndexMap<AgentId, Arc<Agent>>,
+    frameworks: BTreeMap<FrameworkId, Arc<Framework>>,
     choice: AgentChoice,
     now: Time,
     leases: BTreeMap<LeaseId, Lease>,
@@ -128,18 +133,19 @@ pub struct PoolMetrics {
 /// A claim that has its resources, as an offer that is not accepted yet.
 #[derive(Debug)]
 struct Placed {
-    agent: AgentIx,
     holding: Holding,
     /// The end of its lease.
     until: Option<Time>,
 }
 
-impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
+impl<A: Claimable> Pool<A> {
     /// Makes a pool of an allocator without agents and frameworks; it chooses the first agent that has room.
     #[must_use]
-    pub fn new(allocator: Hierarchical<R, F>) -> Self {
+    pub fn new(allocator: A) -> Self {
         Self {
             allocator,
+            agents: IndexMap::new(),
+            frameworks: BTreeMap::new(),
             choice: AgentChoice::first(),
             now: Time::ZERO,
             leases: BTreeMap::new(),
@@ -165,7 +171,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the agent is known, or the cluster would have more than can be counted.
     pub fn add_agent(&mut self, agent: Agent) -> Result<(), AllocatorError> {
-        self.allocator.add_agent(&Arc::new(agent), &[])
+        let agent = Arc::new(agent);
+        self.allocator.apply(Change::AddAgent { agent: &agent, held: &[] })?;
+        self.agents.insert(agent.id.clone(), agent);
+        Ok(())
     }
 
     /// Replaces the metadata and the total of an agent. Leases stay as they are; where they hold more than the new total, nothing
@@ -175,7 +184,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the agent is unknown, or the cluster would have more than can be counted.
     pub fn update_agent(&mut self, agent: Agent) -> Result<(), AllocatorError> {
-        self.allocator.update_agent(&Arc::new(agent))
+        let agent = Arc::new(agent);
+        self.allocator.apply(Change::UpdateAgent(&agent))?;
+        self.agents.insert(agent.id.clone(), agent);
+        Ok(())
     }
 
     /// Removes an agent, and returns the leases that end with it.
@@ -184,9 +196,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the agent is unknown.
     pub fn remove_agent(&mut self, agent: &AgentId) -> Result<Vec<Lease>, AllocatorError> {
-        self.allocator.find_agent(agent)?;
+        self.find_agent(agent)?;
         let ended = self.lose(|lease| lease.agent == *agent);
-        self.allocator.remove_agent(agent)?;
+        self.allocator.apply(Change::RemoveAgent(agent))?;
+        self.agents.shift_remove(agent);
         Ok(ended)
     }
 
@@ -196,12 +209,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the agent is unknown.
     pub fn set_agent_active(&mut self, agent: &AgentId, active: bool) -> Result<(), AllocatorError> {
-        self.allocator.set_agent_active(agent, active)
+        self.allocator.apply(Change::SetAgentActive { agent, active })
     }
 
     /// Sets the hosts of which anything is granted; none = all.
     pub fn set_whitelist(&mut self, hostnames: Option<Vec<Text>>) {
-        self.allocator.set_whitelist(hostnames);
+        let _no_use_for_it = self.allocator.apply(Change::SetWhitelist(hostnames.as_deref()));
     }
 
     // Frameworks and roles.
@@ -212,12 +225,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the framework is known.
     pub fn add_framework(&mut self, framework: Framework) -> Result<(), AllocatorError> {
-        let id = framework.id.clone();
-        self.allocator.add_framework(&Arc::new(framework), &[])?;
-        // A claim says what a framework wants: suppression means nothing here, and no cycle visits newcomers.
-        self.allocator.revive(&id, &[])?;
-        self.allocator.books.take_dirty();
-        Ok(())
+        let framework = Arc::new(framework);
+        self.allocator.apply(Change::AddFramework { framework: &framework, held: &[] })?;
+        self.register(framework)
     }
 
     /// Replaces the metadata and the roles of a framework. Its leases stay; its claims that wait under a role that it has no
@@ -228,9 +238,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     /// [`AllocatorError`] if the framework is unknown.
     pub fn update_framework(&mut self, framework: Framework) -> Result<Vec<(ClaimId, Claim)>, AllocatorError> {
         let framework = Arc::new(framework);
-        self.allocator.update_framework(&framework)?;
-        self.allocator.revive(&framework.id, &[])?;
-        self.allocator.books.take_dirty();
+        self.allocator.apply(Change::UpdateFramework(&framework))?;
+        self.register(Arc::clone(&framework))?;
         Ok(self.forget(|claim| claim.framework == framework.id && !framework.roles.contains(&claim.role)))
     }
 
@@ -240,10 +249,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the framework is unknown.
     pub fn remove_framework(&mut self, framework: &FrameworkId) -> Result<Vec<Lease>, AllocatorError> {
-        self.allocator.find_framework(framework)?;
+        self.find_framework(framework)?;
         let ended = self.lose(|lease| lease.framework == *framework);
         self.forget(|claim| claim.framework == *framework);
-        self.allocator.remove_framework(framework)?;
+        self.allocator.apply(Change::RemoveFramework(framework))?;
+        self.frameworks.remove(framework);
         Ok(ended)
     }
 
@@ -253,16 +263,16 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     ///
     /// [`AllocatorError`] if the framework is unknown.
     pub fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
-        self.allocator.set_framework_active(framework, active)
+        self.allocator.apply(Change::SetFrameworkActive { framework, active })
     }
 
     /// Sets the weight of a role.
     pub fn set_weight(&mut self, role: &Role, weight: Weight) {
-        self.allocator.set_weight(role, weight);
+        let _no_use_for_it = self.allocator.apply(Change::SetWeight { role, weight });
     }
 
     /// Sets the guarantees and limits of a role; an empty quota removes them. Leases above a new limit stay. Returns the limits
-    /// that have no effect; see [`Allocator::set_quota`].
+    /// that have no effect; see [`Allocator::set_quota`](super::Allocator::set_quota).
     ///
     /// # Errors
     ///
@@ -310,7 +320,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
                 Err(denied) => {
                     self.metrics.count(&denied);
                     for one in placed.iter().rev() {
-                        self.allocator.books.take_back(one.agent, &one.holding, &[]);
+                        self.allocator.take_back(&one.holding);
                     }
                     return Err(DeniedAll { index, of: claims.len(), denied });
                 }
@@ -354,11 +364,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
         let now = self.now;
         allocation.lapsed = self.forget(|claim| claim.until.is_some_and(|until| until <= now));
         // Without quota no grant makes room for another claim.
+        let has_quota = self.allocator.roles().iter().any(|role| role.quota != Quota::default());
         let mut passed_over = BTreeSet::new();
         while let Some((id, placed)) = self.place_next(&mut passed_over) {
             self.waiting.remove(&id);
             allocation.granted.push((id, self.settle(placed)));
-            if !self.allocator.books.quotas().is_empty() {
+            if has_quota {
                 passed_over.clear();
             }
         }
@@ -386,17 +397,19 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
         if self.leases.contains_key(&lease.id) {
             return Err(PoolError::LeaseExists(lease.id));
         }
-        let member = self.allocator.find_subscribed(&lease.framework, &lease.role)?;
-        let agent = self.allocator.find_agent(&lease.agent)?;
-        let available = self.allocator.books.ledger()[agent].available().for_role(&lease.role);
+        self.find_role(&lease.framework, &lease.role)?;
+        self.find_agent(&lease.agent)?;
+        let account = self.allocator.agent(&lease.agent);
+        let available = account.map_or_else(Resources::new, |account| account.available.for_role(&lease.role));
         if let Some(shortfall) = available.shortfall(&lease.resources) {
             let (lease, agent) = (lease.id, lease.agent);
             return Err(PoolError::NotAvailable { lease, agent, shortfall: Box::new(shortfall) });
         }
-        let taken = lease.resources.clone();
-        let placed = hold(&mut self.allocator, member, Quote { agent, taken }, lease.until, self.now);
+        let Lease { framework, role, agent, resources, .. } = lease.clone();
+        let holding = Holding { framework, role, agent, resources };
+        self.allocator.offer(self.now, &holding)?;
         self.last_id = self.last_id.max(lease.id.0);
-        self.settle_as(lease.id, placed);
+        self.settle_as(lease.id, Placed { holding, until: lease.until });
         Ok(())
     }
 
@@ -415,7 +428,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     /// assert_eq!((room, pool.leases().count()), (4, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn what_if<T>(&self, ask: impl FnOnce(&mut Self) -> T) -> T {
+    pub fn what_if<T>(&self, ask: impl FnOnce(&mut Self) -> T) -> T
+    where
+        A: Clone,
+    {
         ask(&mut self.clone())
     }
 
@@ -445,14 +461,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
 
     /// Iterates over the agents in the order of adding, with their accounts. Leases are what is allocated.
     pub fn agents(&self) -> impl Iterator<Item = (&Agent, AgentAccount<'_>)> {
-        let ledger = self.allocator.books.ledger();
-        ledger.in_order_of_adding().into_iter().filter_map(move |agent| {
-            let agent: &Agent = ledger[agent].agent();
-            Some((agent, self.allocator.agent(&agent.id)?))
-        })
+        self.agents.values().filter_map(|agent| Some((&**agent, self.allocator.agent(&agent.id)?)))
     }
 
-    /// Returns the accounts of all roles; see [`Allocator::roles`].
+    /// Returns the accounts of all roles; see [`Allocator::roles`](super::Allocator::roles).
     #[must_use]
     pub fn roles(&self) -> Vec<RoleAccount> {
         self.allocator.roles()
@@ -480,72 +492,85 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
 
     /// Returns the accounts behind the pool.
     #[must_use]
-    pub fn allocator(&self) -> &Hierarchical<R, F> {
+    pub fn allocator(&self) -> &A {
         &self.allocator
     }
 }
 
-impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
+impl<A: Claimable> Pool<A> {
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
     }
 
-    /// Checks all of a claim that is not about agents, and returns the member that claims.
-    fn check(&self, claim: &Claim) -> Result<MemberIx, Denied> {
-        let member = self.allocator.find_subscribed(&claim.framework, &claim.role)?;
+    fn find_agent(&self, id: &AgentId) -> Result<&Arc<Agent>, AllocatorError> {
+        self.agents.get(id).ok_or_else(|| AllocatorError::UnknownAgent(id.clone()))
+    }
+
+    fn find_framework(&self, id: &FrameworkId) -> Result<&Arc<Framework>, AllocatorError> {
+        self.frameworks.get(id).ok_or_else(|| AllocatorError::UnknownFramework(id.clone()))
+    }
+
+    /// Checks that a framework is there and has a role.
+    fn find_role(&self, framework: &FrameworkId, role: &Role) -> Result<(), AllocatorError> {
+        if self.find_framework(framework)?.roles.contains(role) {
+            return Ok(());
+        }
+        Err(AllocatorError::RoleNotSubscribed { framework: framework.clone(), role: role.clone() })
+    }
+
+    /// Takes note of a framework that has come or changed. A claim says what it wants: suppression means nothing here.
+    fn register(&mut self, framework: Arc<Framework>) -> Result<(), AllocatorError> {
+        let change = Change::Revive { framework: &framework.id, roles: &[] };
+        let revived = self.allocator.apply(change);
+        self.frameworks.insert(framework.id.clone(), framework);
+        revived
+    }
+
+    /// Checks all of a claim that is not about agents.
+    fn check(&self, claim: &Claim) -> Result<(), Denied> {
+        self.find_role(&claim.framework, &claim.role)?;
         match claim.until {
             _ if claim.ask.is_empty() => Err(Denied::Nothing),
             Some(until) if until <= self.now => Err(Denied::Over { until, now: self.now }),
-            _ => Ok(member),
+            _ => Ok(()),
         }
     }
 
     /// Finds room for a claim that has not waited, and takes it.
     fn place(&mut self, claim: &Claim) -> Result<Placed, Denied> {
-        let member = self.check(claim)?;
-        self.allocator.update_quotas();
-        let queues = Queues::new(&self.allocator, self.waiting.iter().map(|(id, claim)| (*id, claim)));
-        let ahead: Vec<(ClaimId, &Claim, MemberIx)> = if queues.is_empty() {
-            Vec::new()
-        } else {
-            let members = queues.members().chain([member]);
-            let before = in_order(&mut self.allocator, members, self.now).into_iter().take_while(|one| *one != member);
-            before.flat_map(|one| queues.of(one).iter().map(move |(id, claim)| (*id, *claim, one))).collect()
-        };
-        let quotes = quotes(&self.allocator);
-        let first_ahead = |quote: &Quote| {
-            ahead.iter().find(|(_, other, member)| quotes.of_agent(quote.agent, *member, &other.ask).is_ok())
-        };
-        let with_room = quotes.of_all(member, &claim.ask, &self.choice, |quote| first_ahead(quote).is_none());
-        let mut with_room = with_room.map_err(Denied::NoRoom)?;
+        self.check(claim)?;
+        self.allocator.prepare(self.now);
+        let queues = Queues::new(self.waiting.iter());
+        let ahead = queues.ahead_of(claim, &mut self.allocator, self.now);
+        let room = Room { allocator: &self.allocator, agents: &self.agents, choice: &self.choice };
+        let first_ahead =
+            |quote: &Quote| ahead.iter().find(|(_, other)| room.allocator.quote(other, &quote.agent).is_ok());
+        let mut with_room = room.of(claim, |quote| first_ahead(quote).is_none()).map_err(Denied::NoRoom)?;
         let first = first_ahead(&with_room[0]);
         let Some(best) = with_room.iter().position(|quote| first_ahead(quote).is_none()) else {
-            let (claim, other, _) = first.expect("no agent is free of those that come first");
+            let (id, other) = first.expect("no agent is free of those that come first");
             let (framework, role) = (other.framework.clone(), other.role.clone());
-            return Err(Denied::Outranked { claim: *claim, framework, role });
+            return Err(Denied::Outranked { claim: *id, framework, role });
         };
-        Ok(hold(&mut self.allocator, member, with_room.swap_remove(best), claim.until, self.now))
+        Ok(hold(&mut self.allocator, claim, with_room.swap_remove(best), self.now)?)
     }
 
     /// Finds room for the first waiting claim in order that fits anywhere, and takes it.
     fn place_next(&mut self, passed_over: &mut BTreeSet<ClaimId>) -> Option<(ClaimId, Placed)> {
-        let waiting = self.waiting.iter().filter(|(id, _)| !passed_over.contains(id));
-        let queues = Queues::new(&self.allocator, waiting.map(|(id, claim)| (*id, claim)));
+        let queues = Queues::new(self.waiting.iter().filter(|(id, _)| !passed_over.contains(id)));
         if queues.is_empty() {
             return None;
         }
-        self.allocator.update_quotas();
-        for member in in_order(&mut self.allocator, queues.members(), self.now) {
-            for (id, claim) in queues.of(member) {
-                match quotes(&self.allocator).of_all(member, &claim.ask, &self.choice, |_| true) {
-                    Ok(mut with_room) => {
-                        let best = with_room.swap_remove(0);
-                        return Some((*id, hold(&mut self.allocator, member, best, claim.until, self.now)));
-                    }
-                    Err(_) => passed_over.insert(*id),
-                };
+        self.allocator.prepare(self.now);
+        for (id, claim) in queues.in_order(&mut self.allocator, self.now) {
+            let room = Room { allocator: &self.allocator, agents: &self.agents, choice: &self.choice };
+            if let Ok(mut with_room) = room.of(claim, |_| true)
+                && let Ok(placed) = hold(&mut self.allocator, claim, with_room.swap_remove(0), self.now)
+            {
+                return Some((id, placed));
             }
+            passed_over.insert(id);
         }
         None
     }
@@ -558,9 +583,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     }
 
     fn settle_as(&mut self, id: LeaseId, placed: Placed) -> Lease {
-        let Placed { holding, until, .. } = placed;
-        self.allocator.end_offer(&holding, &[&holding.resources]).expect("the offer was made just now");
-        let Holding { framework, role, agent, resources } = holding;
+        let Placed { holding: Holding { framework, role, agent, resources }, until } = placed;
+        let (offers, tasks): (&[&Resources], &[&Resources]) = (&[&resources], &[&resources]);
+        let ended = EndedOffers { framework: &framework, role: &role, agent: &agent, offers, conversions: &[], tasks };
+        self.allocator.apply(Change::EndOffers(ended)).expect("the offer was made just now");
         let lease = Lease { id, framework, role, agent, resources, until };
         self.ends.extend(until.map(|until| (until, id)));
         self.leases.insert(id, lease.clone());
@@ -575,7 +601,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
         }
         let Lease { framework, role, agent, resources, .. } = lease.clone();
         let task = Holding { framework, role, agent, resources };
-        self.allocator.end_task(&task).expect("a lease is held");
+        self.allocator.apply(Change::EndTask(&task)).expect("a lease is held");
         Some(lease)
     }
 
@@ -603,30 +629,12 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
     }
 }
 
-/// Returns the reader of an allocator's books.
-fn quotes<R, F>(allocator: &Hierarchical<R, F>) -> Quotes<'_, R, F> {
-    Quotes { rules: &allocator.rules, books: &allocator.books, refusals: &allocator.refusals }
-}
-
-/// Takes the resources of a quote for a member.
-fn hold<R: Sorter + Clone, F: Sorter + Clone>(
-    allocator: &mut Hierarchical<R, F>,
-    member: MemberIx,
-    quote: Quote,
-    until: Option<Time>,
-    at: Time,
-) -> Placed {
-    let Quote { agent, taken } = quote;
-    let resources = allocator.books.offer(agent, member, Portion::Part(taken), at, None);
-    let membership = allocator.books.membership();
-    let holder = membership.member(member);
-    let holding = Holding {
-        framework: membership.framework_id(holder.framework).clone(),
-        role: membership.role(holder.role).clone(),
-        agent: allocator.books.ledger().id(agent).clone(),
-        resources,
-    };
-    Placed { agent, holding, until }
+/// Takes the resources of a quote for a claim.
+fn hold<A: Claimable>(allocator: &mut A, claim: &Claim, quote: Quote, at: Time) -> Result<Placed, AllocatorError> {
+    let Claim { framework, role, until, .. } = claim.clone();
+    let holding = Holding { framework, role, agent: quote.agent, resources: quote.taken };
+    allocator.offer(at, &holding)?;
+    Ok(Placed { holding, until })
 }
 
 impl PoolMetrics {

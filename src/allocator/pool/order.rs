@@ -1,6 +1,5 @@
 //! The order in which claims are served: that of the sorters, roles first and then the frameworks of a role.
 
-use super::claim::{Claim, ClaimId};
 use crate::allocator::books::Books;
 use crate::allocator::demand_snapshot::DemandSnapshot;
 use crate::allocator::eligibility::{Availability, Eligibility, OfferedShared};
@@ -10,40 +9,6 @@ use crate::allocator::sorter::Sorter;
 use crate::allocator::tree::ClientId;
 use crate::draw::{draw, draw_for};
 use crate::time::Time;
-use std::collections::BTreeMap;
-
-/// The claims that wait, by member, each member's as they came.
-#[derive(Debug, Default)]
-pub(super) struct Queues<'a>(BTreeMap<MemberIx, Vec<(ClaimId, &'a Claim)>>);
-
-impl<'a> Queues<'a> {
-    /// Sorts claims by member; those whose framework does not have the role any more are left out.
-    pub(super) fn new<R: Sorter + Clone, F: Sorter + Clone>(
-        allocator: &Hierarchical<R, F>,
-        waiting: impl Iterator<Item = (ClaimId, &'a Claim)>,
-    ) -> Self {
-        let mut queues = Self::default();
-        for (id, claim) in waiting {
-            if let Ok(member) = allocator.find_subscribed(&claim.framework, &claim.role) {
-                queues.0.entry(member).or_default().push((id, claim));
-            }
-        }
-        queues
-    }
-
-    /// Returns the claims of a member.
-    pub(super) fn of(&self, member: MemberIx) -> &[(ClaimId, &'a Claim)] {
-        self.0.get(&member).map_or(&[], Vec::as_slice)
-    }
-
-    pub(super) fn members(&self) -> impl Iterator<Item = MemberIx> {
-        self.0.keys().copied()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 /// Returns those of these members that are active, the one to be served first first.
 pub(super) fn in_order<R: Sorter + Clone, F: Sorter + Clone>(

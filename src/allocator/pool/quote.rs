@@ -1,7 +1,7 @@
-//! [`Quotes`]: which agents have room for a claim. It reads the books and decides; it changes nothing.
+//! [`Quotes`]: what a claim would get of an agent. It reads the books and decides; it changes nothing.
 
-use super::agent_choice::{AgentChoice, Spot};
 use super::claim::DenialReason;
+use super::claimable::serve;
 use crate::allocator::amounts::Amounts;
 use crate::allocator::books::{Account, Books};
 use crate::allocator::eligibility::{Eligibility, is_usable, reaches};
@@ -12,7 +12,7 @@ use crate::allocator::resource_names::is_quota_managed;
 use crate::allocator::rules::Rules;
 use crate::allocator::sorter::Sorter;
 use crate::framework::{Capability, Framework};
-use crate::resources::{Resources, Served};
+use crate::resources::Resources;
 
 /// A reader of the books, whose accounts of quota are up to date.
 #[derive(Debug)]
@@ -22,58 +22,7 @@ pub(super) struct Quotes<'a, R, F> {
     pub(super) refusals: &'a Refusals,
 }
 
-/// The resources that a claim gets of an agent.
-#[derive(Debug)]
-pub(super) struct Quote {
-    pub(super) agent: AgentIx,
-    pub(super) taken: Resources,
-}
-
-/// The checks that a claim fails, each with the number of agents.
-pub(super) type Reasons = Vec<(DenialReason, usize)>;
-
 impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
-    /// Returns the agents that have room for what a member asks for, the best first; or why there are none. With
-    /// [`AgentChoice::first`] the first one alone, unless it is not `wanted`.
-    pub(super) fn of_all(
-        &self,
-        member: MemberIx,
-        ask: &Resources,
-        choice: &AgentChoice,
-        mut is_wanted: impl FnMut(&Quote) -> bool,
-    ) -> Result<Vec<Quote>, Reasons> {
-        let (mut quotes, mut reasons) = (Vec::new(), Reasons::new());
-        for agent in self.books.ledger().in_order_of_adding() {
-            match self.of_agent(agent, member, ask) {
-                Ok(taken) => {
-                    let quote = Quote { agent, taken };
-                    let score = self.score(&quote, choice);
-                    let is_last = choice.is_first() && is_wanted(&quote);
-                    quotes.push((score, quote));
-                    if is_last {
-                        break;
-                    }
-                }
-                Err(reason) => add(&mut reasons, reason),
-            }
-        }
-        if quotes.is_empty() {
-            reasons.sort_by_key(|(_, agents)| std::cmp::Reverse(*agents));
-            return Err(reasons);
-        }
-        quotes.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        Ok(quotes.into_iter().map(|(_, quote)| quote).collect())
-    }
-
-    fn score(&self, quote: &Quote, choice: &AgentChoice) -> f64 {
-        if choice.is_first() {
-            return 0.0;
-        }
-        let account = &self.books.ledger()[quote.agent];
-        let left = account.available().saturating_sub(&quote.taken);
-        choice.score(&Spot { agent: account.agent(), taken: &quote.taken, left: &left })
-    }
-
     /// Returns what a member that asks for resources gets of an agent, or the first check that fails: those of an offer, in
     /// their order.
     pub(super) fn of_agent(
@@ -103,10 +52,7 @@ impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
         // All that the role may have of the agent, as it would be offered; of it the claim takes a part.
         let left = account.available().for_role(role);
         let usable = left.filter(|resource| is_usable(framework, resource));
-        let Served { taken, mut short, .. } = usable.serve(ask, |_| true);
-        if !short.is_empty() {
-            return Err(DenialReason::Short(Box::new(short.swap_remove(0))));
-        }
+        let taken = serve(&usable, ask)?;
         let eligibility = Eligibility { rules: self.rules, books: self.books, refusals: self.refusals };
         let minimum = eligibility.minimum(framework, role);
         if !reaches(&usable, minimum) {
@@ -152,22 +98,4 @@ impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
 
 fn refuse<T>(reason: Reason) -> Result<T, DenialReason> {
     Err(DenialReason::Check(Box::new(reason)))
-}
-
-/// Adds a reason of one more agent: all shortages are one, reasons are grouped as those of offers.
-fn add(reasons: &mut Reasons, reason: DenialReason) {
-    let alike = reasons.iter_mut().find(|(known, _)| match (known, &reason) {
-        (DenialReason::Short(_), DenialReason::Short(_)) => true,
-        (DenialReason::Check(known), DenialReason::Check(reason)) => known.group() == reason.group(),
-        (DenialReason::Short(_) | DenialReason::Check(_), _) => false,
-    });
-    match alike {
-        None => reasons.push((reason, 1)),
-        Some((known, agents)) => {
-            *agents += 1;
-            if let (DenialReason::Check(known), DenialReason::Check(reason)) = (known, reason) {
-                known.merge(*reason);
-            }
-        }
-    }
 }

@@ -13,6 +13,7 @@ use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +31,7 @@ const POOL: &str = "pool";
 /// What a lease, or a task of the allocator, holds.
 type Held = (FrameworkId, Role, AgentId, Vec<Resource>);
 
-impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
+impl<R: Sorter + Clone, F: Sorter + Clone> Pool<Hierarchical<R, F>> {
     /// Takes a snapshot: all but the sorters and the choice of agents. What is restored from it decides as this pool does.
     ///
     /// # Examples
@@ -95,8 +96,13 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Pool<R, F> {
             }
         }
         let ends = leases.values().filter_map(|lease| Some((lease.until?, lease.id))).collect();
+        let ledger = allocator.books.ledger();
+        let agents = ledger.in_order_of_adding().into_iter().map(|agent| Arc::clone(ledger[agent].agent()));
+        let agents = agents.map(|agent| (agent.id.clone(), agent)).collect();
+        let frameworks = allocator.books.membership().all_frameworks().into_iter();
+        let frameworks = frameworks.map(|framework| (framework.id.clone(), Arc::new(framework.clone()))).collect();
         let (choice, now, metrics) = (AgentChoice::first(), saved.now, saved.metrics);
-        Ok(Self { allocator, choice, now, leases, ends, waiting, last_id, metrics })
+        Ok(Self { allocator, agents, frameworks, choice, now, leases, ends, waiting, last_id, metrics })
     }
 }
 
