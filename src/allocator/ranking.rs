@@ -5,7 +5,7 @@ use super::resource_names::Weighed;
 use super::share::{Totals, Weight};
 use super::snapshot::SnapshotError;
 use super::sorter::Sorter;
-use super::tree::{ClientId, ShareTree};
+use super::tree::{ClientId, ShareTree, Times};
 use crate::time::Time;
 
 /// A [`ShareTree`] and its [`Sorter`]. The tree only changes through the ranking, so that the sorter learns of every change.
@@ -85,6 +85,11 @@ impl<S: Sorter> Ranking<S> {
     /// Sets the order of arrival of the node at a path, before any order is asked for.
     pub(super) fn set_arrival(&mut self, path: &str, arrival: u64) -> Result<(), SnapshotError> {
         self.tree.set_arrival(path, arrival)
+    }
+
+    /// Sets the times of the last offers of the node at a path, before any order is asked for, if the sorter keeps times.
+    pub(super) fn set_times(&mut self, path: &str, times: Times) -> Result<(), SnapshotError> {
+        if self.sorter.keeps_times() { self.tree.set_times(path, times) } else { Ok(()) }
     }
 
     /// Subtracts from the number of allocations of a client.

@@ -253,6 +253,7 @@ impl Totals {
 
     /// Returns the dominant resource, which is the one with the largest fraction held, the amount held of it, and its total.
     /// Of several it is the first; if nothing is held that counts, it is 0 of 1 of the first.
+    #[inline]
     pub(super) fn dominant(&self, held: &Amounts) -> (NameIx, u64, u64) {
         let (mut resource, mut most, mut of) = (0, 0, 1);
         for (position, (mine, total)) in held.as_slice().iter().zip(self.fair.as_slice()).enumerate() {

@@ -71,7 +71,8 @@ pub trait Sorter: fmt::Debug + Send + Sync + CloneSorter {
     /// on.
     fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId>;
 
-    /// Returns the next client that is wanted, as [`Sorter::next`] does, and passes over those before it.
+    /// Returns the next client that is wanted, as [`Sorter::next`] does, and passes over those before it. These may come later,
+    /// if they are wanted then.
     ///
     /// Often many clients at the head want nothing. A sorter that can pass over them faster than one by one overrides this.
     fn next_wanted(

@@ -15,6 +15,7 @@ use crate::resources::Resource;
 use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -90,9 +91,12 @@ struct Node {
 }
 
 /// The times of a node's last offers.
-#[derive(Debug, Clone, Copy, Default)]
-struct Times {
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Times {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     offer: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     useful_offer: Option<Time>,
 }
 

@@ -72,9 +72,9 @@ fn role(text: &str) -> Role {
     text.parse().expect("the steps have roles")
 }
 
-fn framework(id: &str, roles: &[&str]) -> Arc<Framework> {
+fn framework(id: &str, roles: &str) -> Arc<Framework> {
     let framework = Framework::new(id).capability(Capability::GpuResources);
-    Arc::new(roles.iter().fold(framework, |framework, name| framework.role(role(name))))
+    Arc::new(roles.split(',').fold(framework, |framework, name| framework.role(role(name))))
 }
 
 impl<'s, A: Allocator> World<'s, A> {
@@ -243,7 +243,10 @@ impl<'s, A: Allocator> World<'s, A> {
                 let Some(position) = of_offer(position) else { return Ok(()) };
                 let offer = &self.model.offers[position];
                 let reserve = Conversion::new(resources("cpus:1"), resources(&format!("cpus({}):1", offer.role)));
-                let fits = offer.resources.contains(&reserve.consumed);
+                // An agent that has become smaller may not have a cpu any more.
+                let has_cpu =
+                    |known: &ModelAgent| known.agent.id == offer.agent && known.total.contains(&reserve.consumed);
+                let fits = offer.resources.contains(&reserve.consumed) && self.model.agents.iter().any(has_cpu);
                 self.end_offer(position, &[reserve], &[], fits)?;
             }
             Step::EndTask(position) => {

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 ///
 /// If a text in a step is not of resources, a role or a weight.
 pub fn check_sorter<S: Sorter + Clone + 'static>(make: &impl Fn() -> S, steps: &[Step]) -> Result<(), Broken> {
-    let watched = || Watched { sorter: make(), new: make(), order: Vec::new(), next: 0 };
+    let watched = || Watched { sorter: make(), new: make(), order: Vec::new(), returned: BTreeSet::new(), next: 0 };
     let make = || Hierarchical::new(Options::default().min_allocatable([]), watched(), watched());
     check_saved_allocator(&make, steps)
 }
@@ -27,7 +27,9 @@ struct Watched<S> {
     sorter: S,
     /// One that never learns of a change, and is never asked.
     new: S,
+    /// The order that was begun, the positions that were returned, and the one after the last of these.
     order: Vec<ClientId>,
+    returned: BTreeSet<usize>,
     next: usize,
 }
 
@@ -38,13 +40,23 @@ fn order<S: Sorter>(sorter: &mut S, tree: &ShareTree, totals: &Totals) -> Vec<Cl
 }
 
 impl<S: Sorter + Clone> Watched<S> {
-    /// Returns the next client of the order, which must be the one that the sorter has returned.
+    /// Returns the next client of the order, which must be the one that the sorter has returned. One that was passed over may
+    /// come later, once it is wanted.
     fn checked(&mut self, found: Option<ClientId>, wanted: &dyn Fn(ClientId) -> bool) -> Option<ClientId> {
-        let rest = self.order.get(self.next..).unwrap_or_default();
-        let passed = rest.iter().position(|client| wanted(*client));
-        let expected = passed.map(|passed| rest[passed]);
-        self.next = passed.map_or(self.order.len(), |passed| self.next + passed + 1);
-        assert!(found == expected, "of the order {:?} it goes on with {found:?}, not {expected:?}", self.order);
+        let first = |from: usize| {
+            let mut rest = self.order.iter().copied().enumerate().skip(from);
+            rest.find(|(position, client)| !self.returned.contains(position) && wanted(*client))
+        };
+        let (after, of_all) = (first(self.next), first(0));
+        let found_at = [after, of_all].into_iter().find(|one| one.map(|(_, client)| client) == found);
+        match found_at {
+            Some(Some((position, _))) => {
+                self.returned.insert(position);
+                self.next = self.next.max(position + 1);
+            }
+            Some(None) => self.next = self.order.len(),
+            None => panic!("of the order {:?} it goes on with {found:?}, and {after:?} comes next", self.order),
+        }
         found
     }
 }
@@ -72,6 +84,7 @@ impl<S: Sorter + Clone + 'static> Sorter for Watched<S> {
         assert!(wanted == expected, "of the order {whole:?} {expected:?} are wanted, and it returns {wanted:?}");
         self.sorter.begin(tree, totals);
         (self.order, self.next) = (whole, 0);
+        self.returned.clear();
     }
 
     fn next(&mut self, tree: &ShareTree, totals: &Totals) -> Option<ClientId> {

@@ -17,10 +17,10 @@ pub enum Step {
     RemoveAgent(&'static str),
     /// An agent may be offered, or may not.
     SetAgentActive(&'static str, bool),
-    /// A framework of that id comes, with these roles.
-    AddFramework(&'static str, &'static [&'static str]),
+    /// A framework of that id comes, with these roles, which commas separate.
+    AddFramework(&'static str, &'static str),
     /// A framework has other roles.
-    UpdateFramework(&'static str, &'static [&'static str]),
+    UpdateFramework(&'static str, &'static str),
     /// A framework goes. If it holds anything, the allocator must refuse that.
     RemoveFramework(&'static str),
     /// A framework may be offered something, or may not.
@@ -66,8 +66,7 @@ const RESOURCES: [&str; 6] = [
 ];
 const FRAMEWORKS: [&str; 4] = ["f1", "f2", "f3", "f4"];
 const ROLES: [&str; 5] = ["eng", "eng/web", "eng/db", "ops", "x/y"];
-const ROLE_SETS: [&[&str]; 6] =
-    [&["eng"], &["eng/web"], &["ops"], &["eng", "ops"], &["eng/db", "x/y"], &["eng/web", "eng/db", "ops"]];
+const ROLE_SETS: [&str; 6] = ["eng", "eng/web", "ops", "eng,ops", "eng/db,x/y", "eng/web,eng/db,ops"];
 const TASKS: [&str; 5] = ["cpus:1;mem:32", "cpus:0.5", "mem:64", "cpus:2;mem:128", "ports:[31000-31001]"];
 
 impl Draws {

@@ -59,6 +59,7 @@ impl<K: SiblingKey> Walk<K> {
 
     /// Begins a walk: pushes back what the last walk has popped, and updates the keys of the clients that were charged.
     /// What is charged from here on counts from the next beginning.
+    #[inline]
     pub(super) fn begin(&mut self, tree: &ShareTree, key: impl Fn(NodeId) -> K, context: &K::Context) {
         self.queues.grow_to_len(tree.capacity(), || None);
         while let Some(node) = self.popped.pop() {
@@ -101,6 +102,7 @@ impl<K: SiblingKey> Walk<K> {
     }
 
     /// Returns the next client of the walk that is wanted, or the next one of all.
+    #[inline]
     pub(super) fn next(
         &mut self,
         tree: &ShareTree,

@@ -1,37 +1,39 @@
-//! A tree in a snapshot: the numbers of allocations, where those of inner nodes count clients that are gone, too; and who came
-//! when.
+//! A tree in a snapshot: who came when; the numbers of allocations and the times of the last offers, where those of inner nodes
+//! are of clients that are gone, too.
 
-use super::{NodeId, ROOT, ShareTree};
+use super::{NodeId, ROOT, ShareTree, Times};
 use crate::allocator::snapshot::SnapshotError;
 use std::collections::BTreeMap;
 
 impl ShareTree {
     /// Returns the number of allocations of each node that has any, by path.
     pub(in crate::allocator) fn counts(&self) -> BTreeMap<String, u64> {
-        self.by_path(Self::count)
+        self.by_path(|tree, node| Some(tree.count(node)).filter(|count| *count > 0))
     }
 
     /// Returns the order of arrival of each node, by path.
     pub(in crate::allocator) fn arrivals(&self) -> BTreeMap<String, u64> {
-        self.by_path(Self::arrival)
+        self.by_path(|tree, node| Some(tree.arrival(node)))
     }
 
-    /// Returns a number of each node of which it is not 0, by path.
-    fn by_path(&self, number: impl Fn(&Self, NodeId) -> u64) -> BTreeMap<String, u64> {
-        let mut numbers = BTreeMap::new();
+    /// Returns the times of the last offers of each node that has any, by path.
+    pub(in crate::allocator) fn times(&self) -> BTreeMap<String, Times> {
+        self.by_path(|tree, node| tree.node(node).times.as_deref().copied())
+    }
+
+    /// Returns what is told of each node, by path.
+    fn by_path<T>(&self, told: impl Fn(&Self, NodeId) -> Option<T>) -> BTreeMap<String, T> {
+        let mut by_path = BTreeMap::new();
         let mut stack: Vec<(NodeId, String)> = vec![(ROOT, String::new())];
         while let Some((node, path)) = stack.pop() {
             for &child in self.children(node) {
                 let name = self.name(child);
                 let path = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-                match number(self, child) {
-                    0 => {}
-                    number => drop(numbers.insert(path.clone(), number)),
-                }
+                by_path.extend(told(self, child).map(|told| (path.clone(), told)));
                 stack.push((child, path));
             }
         }
-        numbers
+        by_path
     }
 
     /// Sets the number of allocations of the node at a path.
@@ -45,6 +47,13 @@ impl ShareTree {
     pub(in crate::allocator) fn set_arrival(&mut self, path: &str, arrival: u64) -> Result<(), SnapshotError> {
         let node = self.saved_node(path)?;
         self.node_mut(node).arrival = arrival;
+        Ok(())
+    }
+
+    /// Sets the times of the last offers of the node at a path.
+    pub(in crate::allocator) fn set_times(&mut self, path: &str, times: Times) -> Result<(), SnapshotError> {
+        let node = self.saved_node(path)?;
+        self.node_mut(node).times = Some(Box::new(times));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::allocator::resource_names::Weighed;
 use crate::allocator::share::Weight;
 use crate::allocator::snapshot::{SnapshotError, check_count};
 use crate::allocator::sorter::Sorter;
+use crate::allocator::tree::Times;
 use crate::framework::Framework;
 use crate::id::FrameworkId;
 use crate::role::Role;
@@ -29,6 +30,9 @@ pub(in crate::allocator) struct SavedMembership {
     /// By node of the tree of roles: the number of the member that it came with.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     came: BTreeMap<String, u64>,
+    /// By node of the tree of roles: the times of its last offers, if the sorter keeps them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    times: BTreeMap<String, Times>,
     /// The number of members that have ever come.
     #[serde(default)]
     members_came: u64,
@@ -92,6 +96,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             frameworks,
             allocations: self.ranking.tree().counts(),
             came: self.ranking.tree().arrivals(),
+            times: self.ranking.tree().times(),
             members_came: self.arrivals,
         }
     }
@@ -99,13 +104,15 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     fn save_member(&self, member: MemberIx) -> SavedMember {
         let member = &self.members[member];
         let tree = self.member_tree(member.role);
+        let leaf = tree.leaf(member.client);
+        let last_offer = leaf.and_then(|leaf| tree.last_offer(leaf));
         SavedMember {
             role: self.role(member.role).clone(),
             left: !member.is_subscribed,
             suppressed: member.is_suppressed,
-            offered_at: Some(member.offered_at).filter(|at| *at > Time::ZERO),
+            offered_at: last_offer.or(Some(member.offered_at).filter(|at| *at > Time::ZERO)),
             useful_offer_at: member.useful_offer_at,
-            allocations: tree.leaf(member.client).map_or(0, |leaf| tree.count(leaf)),
+            allocations: leaf.map_or(0, |leaf| tree.count(leaf)),
             came: member.arrival,
         }
     }
@@ -126,7 +133,8 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
                 return Err(SnapshotError::repeated("framework", framework.id.as_str()));
             }
         }
-        for framework in saved.frameworks {
+        for mut framework in saved.frameworks {
+            framework.members.sort_by_key(|member| member.came);
             let unknown = || SnapshotError::unknown("framework", framework.id.as_str());
             let info = infos.remove(&framework.id).ok_or_else(unknown)?;
             let entry = FrameworkEntry { is_active: !framework.inactive, ..FrameworkEntry::new(Arc::clone(info)) };
@@ -144,6 +152,9 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         }
         for (path, arrival) in saved.came {
             self.ranking.set_arrival(&path, check_count("members", arrival)?)?;
+        }
+        for (path, times) in saved.times {
+            self.ranking.set_times(&path, times)?;
         }
         self.arrivals = check_count("members", saved.members_came)?;
         Ok(())
