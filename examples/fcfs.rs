@@ -7,9 +7,8 @@ use apportion::allocator::{
     Accounts, AgentAccount, Allocator, AllocatorError, Change, Claim, Claimable, Contents, DenialReason, Holding,
     IneffectiveLimit, Persist, Quota, QuotaError, RoleAccount, SnapshotError,
 };
-use apportion::export::serde_json::Value as Json;
 use apportion::{
-    Accept, Agent, AgentId, Call, Command, Config, Effect, Framework, Master, Resources, Role, Task, Time,
+    Accept, Agent, AgentId, Call, Command, Config, Effect, Framework, Json, Master, Resources, Role, Task, Time,
 };
 use std::error::Error;
 

@@ -42,8 +42,9 @@
 //! | `placement` | [`placement`], [`packing`] | |
 //! | `regex` | `LIKE` and `UNLIKE` of [`constraint`]s, `text_matches` of [`OfferConstraints`]; an error without it | `regex` |
 //! | `simulation` | [`simulation`]; it takes `json` too | |
+//! | `testing` | `testing`: suites that implementations of the seams must pass, and clusters of a seed | |
 //!
-//! All four are on by default. Without them (`default-features = false`) there are the values, the messages of both levels, the
+//! The first four are on by default. Without them (`default-features = false`) there are the values, the messages of both levels, the
 //! allocator with its [`Pool`](allocator::Pool), the master with its snapshots and the delivery of its messages.
 //!
 //! # Errors and panics
@@ -94,6 +95,7 @@ pub mod scheduler;
 pub mod simulation;
 mod task;
 #[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 mod text;
 mod time;

@@ -1,11 +1,11 @@
 //! Suites that implementations of the seams must pass, and clusters of a seed to try them on.
 //!
-//! Whoever writes an [`Allocator`], a [`Sorter`], a [`Constraint`] or a [`Fitness`] of their own finds out here whether it keeps
+//! Whoever writes an [`Allocator`], a [`Sorter`], a [`Constraint`] or a `Fitness` of their own finds out here whether it keeps
 //! what its trait promises. A [`Suite`] puts it through random sequences, each of a seed, and checks it after every step. If it
 //! fails, the suite panics with the seed and with the shortest sequence that it found to fail, in a form that can be pasted into
 //! a test. The crate's own implementations pass them.
 //!
-//! The module needs the feature `testing`. It has no dependencies of its own.
+//! The module needs the feature `testing`, which has no dependencies of its own; the suite of a `Fitness` needs `placement` too.
 //!
 //! # Examples
 //!
@@ -33,6 +33,7 @@ mod allocator;
 mod cluster_maker;
 mod constraint;
 mod draws;
+#[cfg(feature = "placement")]
 mod fitness;
 mod model;
 mod shrink;
@@ -42,6 +43,7 @@ mod step;
 pub use allocator::{check_allocator, check_saved_allocator};
 pub use cluster_maker::ClusterMaker;
 pub use constraint::{Visit, check_constraint};
+#[cfg(feature = "placement")]
 pub use fitness::{Sample, check_fitness};
 pub use shrink::Broken;
 pub use sorter::check_sorter;
@@ -49,6 +51,7 @@ pub use step::Step;
 
 use crate::allocator::{Allocator, Persist, Sorter};
 use crate::constraint::Constraint;
+#[cfg(feature = "placement")]
 use crate::placement::Fitness;
 use draws::Draws;
 use shrink::Search;
@@ -137,15 +140,16 @@ impl Suite {
         self.run(&search, Draws::visit, |visits| check_constraint(&make, visits));
     }
 
-    /// Checks a fitness.
+    /// Checks a fitness; with the feature `placement`.
     ///
     /// For each sample: score and tie break are finite, and the same when asked again, after other questions, and of a new
-    /// fitness; if they are said to [depend on the load alone](Fitness::depends_on_load_only), the same for another offer of that
-    /// load; a score above one that is [good enough](Fitness::is_good_enough) is good enough too.
+    /// fitness; if they are said to [depend on the load alone](crate::placement::Fitness::depends_on_load_only), the same for another offer of that
+    /// load; a score above one that is [good enough](crate::placement::Fitness::is_good_enough) is good enough too.
     ///
     /// # Panics
     ///
     /// If one of these does not hold, with the seed and the shortest sequence that was found.
+    #[cfg(feature = "placement")]
     pub fn fitness<F: Fitness>(&self, make: impl Fn() -> F) {
         let search = Search { what: "fitness", check: "check_fitness" };
         self.run(&search, Draws::sample, |samples| check_fitness(&make, samples));

@@ -6,10 +6,10 @@ use apportion::allocator::{
     depth_first,
 };
 use apportion::constraint::{Candidate, Clause, Condition, Constraint, Placed, RejectReason, Scope, Verdict};
-use apportion::export::serde_json::Value as Json;
+use apportion::export::serde_json::Value;
 use apportion::placement::{Fitness, Prospect, Strategy};
 use apportion::testing::{Broken, Step, Suite, check_allocator};
-use apportion::{AgentId, Time};
+use apportion::{AgentId, Json, Time};
 use fcfs::FirstCome;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,11 +115,11 @@ impl Allocator for Forgetful {
 
 impl Persist for Forgetful {
     fn save(&self) -> Json {
-        let mut saved = self.0.save();
+        let mut saved = Value::from(self.0.save());
         if let Some(saved) = saved.as_object_mut() {
             saved.remove("refusals");
         }
-        saved
+        saved.into()
     }
 
     fn load(&mut self, saved: Json, contents: &Contents<'_>) -> Result<(), SnapshotError> {

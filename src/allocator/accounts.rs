@@ -10,10 +10,10 @@ use super::snapshot::{Contents, SnapshotError};
 use super::sorter::Unordered;
 use super::{AgentAccount, Allocator, AllocatorError, Change, Holding, Persist, RoleAccount};
 use crate::id::AgentId;
+use crate::json::Json;
 use crate::resources::Resources;
 use crate::role::Role;
 use crate::time::Time;
-use serde_json::Value as Json;
 
 /// The accounts of a cluster, for an [`Allocator`] of one's own: who is there, who holds what, who has refused what, and what
 /// may be offered to whom. They decide nothing.

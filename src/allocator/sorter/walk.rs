@@ -69,7 +69,10 @@ impl<K: SiblingKey> Walk<K> {
         for client in charged.drain(..) {
             let mut node = tree.leaf(client).unwrap_or_else(|| tree.root());
             while node != tree.root() {
-                self.refresh(tree, node, &key, context);
+                // Unless its siblings are to be sorted anew anyway.
+                if let Some(queue) = up_to_date(&mut self.queues, tree, tree.parent(node), self.basis) {
+                    queue.set_key(tree.slot(node), key(node), context);
+                }
                 node = tree.parent(node);
             }
         }
@@ -77,14 +80,6 @@ impl<K: SiblingKey> Walk<K> {
         self.current = None;
         self.path.clear();
         self.path.push(tree.root());
-    }
-
-    /// Updates the key of a node, unless its siblings are to be sorted anew anyway.
-    #[inline]
-    fn refresh(&mut self, tree: &ShareTree, node: NodeId, key: impl Fn(NodeId) -> K, context: &K::Context) {
-        if let Some(queue) = up_to_date(&mut self.queues, tree, tree.parent(node), self.basis) {
-            queue.set_key(tree.slot(node), key(node), context);
-        }
     }
 
     /// Pushes a node back that was popped, unless its siblings are to be sorted anew anyway.

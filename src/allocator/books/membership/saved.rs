@@ -110,7 +110,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             role: self.role(member.role).clone(),
             left: !member.is_subscribed,
             suppressed: member.is_suppressed,
-            offered_at: last_offer.or(Some(member.offered_at).filter(|at| *at > Time::ZERO)),
+            offered_at: last_offer.or_else(|| Some(member.offered_at).filter(|at| *at > Time::ZERO)),
             useful_offer_at: member.useful_offer_at,
             allocations: leaf.map_or(0, |leaf| tree.count(leaf)),
             came: member.arrival,
