@@ -655,6 +655,7 @@ fn a_snapshot_that_contradicts_itself_is_an_error() {
         (&|it| drop(it["pool"].as_object_mut().unwrap().remove("now")), "not a snapshot: missing field `now`"),
     ];
     for (change, error) in cases {
-        assert_eq!(restore(change), Err(error.to_owned()));
+        let found = restore(change).unwrap_err();
+        assert!(found.starts_with(error), "{found}"); // what cannot be read has its position too
     }
 }
