@@ -3,7 +3,7 @@
 use super::model::app::App;
 use super::model::expansion::{Addition, Expansion};
 use super::model::near_miss::{Change, NearMiss};
-use super::model::plan::{Launch, Plan};
+use super::model::plan::{Launch, Plan, Unplaced};
 use super::model::planner::Planner;
 use super::model::ports::HostPort;
 use super::model::running::Running;
@@ -18,6 +18,12 @@ use crate::text::Text;
 /// The number of times that a nearest miss is granted before the search is given up.
 const MAX_ROUNDS: usize = 32;
 
+/// The most instances and hosts of one app: beyond, nothing is tried.
+const MAX_TRIED: u64 = 10_000;
+
+/// The number of offers that may be looked at, over all apps: later apps have no expansion.
+const MAX_OFFERS: usize = 1_000_000;
+
 /// Finds the expansion for each app that waits in a plan. An app of a group has none: its tasks wait for one another.
 pub(super) fn expand(planner: &Planner, apps: &[App], running: &[Running], offers: &[Offer], plan: &mut Plan) {
     let mut running = running.to_vec();
@@ -25,7 +31,9 @@ pub(super) fn expand(planner: &Planner, apps: &[App], running: &[Running], offer
     for launch in &plan.launches {
         adopt(launch, &mut left, &mut running);
     }
-    for unplaced in plan.unplaced.iter_mut().filter(|unplaced| unplaced.group.is_none()) {
+    let is_small = |unplaced: &&mut Unplaced| unplaced.group.is_none() && unplaced.instances <= MAX_TRIED;
+    let most = MAX_OFFERS / offers.len().max(1);
+    for unplaced in plan.unplaced.iter_mut().filter(is_small).take(most) {
         let Some(app) = apps.iter().find(|app| app.id == unplaced.app) else { continue };
         let search = Search {
             planner,
@@ -105,6 +113,9 @@ impl Search<'_> {
 
     /// Adds hosts like the one of a near miss, but for its changes.
     fn add_hosts(&mut self, near: &NearMiss, count: u64) -> Option<Added> {
+        if self.hosts + count > MAX_TRIED {
+            return None;
+        }
         let template = self.templates.iter().find(|offer| offer.id == near.offer)?.clone();
         let mut with = Vec::new();
         for change in &near.changes {
@@ -387,6 +398,7 @@ mod tests {
         );
         assert_eq!(expansion(&app(4, r#"["rack", "MAX_PER", "1"]"#), &one).unwrap(), "3 more hosts with another rack");
         assert_eq!(expansion(&app(1, r#"["rack", "LIKE", "x.*"]"#), &one), None, "no number of hosts would do");
+        assert_eq!(expansion(&app(20_001, r#"["hostname", "UNIQUE"]"#), &one), None, "too many to try");
         let port = r#"{"id": "a", "instances": 3, "ports": [5], "requirePorts": true}"#;
         assert_eq!(expansion(port, &one).unwrap(), "2 more hosts with port 5");
     }

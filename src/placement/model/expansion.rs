@@ -8,7 +8,7 @@ use std::fmt;
 /// What would have to be added for all instances of an app that wait: the question of an autoscaler.
 ///
 /// It is found by trying: the nearest miss is granted, as often as the next instances need it, until all of them fit. So it
-/// is enough, and by kind there is no smaller number; another choice of kinds may be cheaper.
+/// is enough; another choice of kinds may be cheaper. None is looked for where more than 10,000 instances wait.
 ///
 /// In JSON: a list of texts, `["3 more hosts with rack:r2", "12 cpus"]`.
 ///
