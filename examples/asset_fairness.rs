@@ -14,7 +14,6 @@
 //! fractions are whole numbers.
 //!
 //! `cargo run --release --example asset_fairness`
-#![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
 use apportion::allocator::{Drf, Hierarchical, Node, Options, Ordered, Policy, Sorter};
 use apportion::simulation::Cluster;
@@ -24,6 +23,7 @@ use apportion::{
 };
 use comfy_table::Table;
 use std::error::Error;
+use std::io::Write;
 use std::time::Duration;
 
 /// Orders clients by the sum of their fractions of all resources, then by the number of allocations.
@@ -113,14 +113,18 @@ impl Instance {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> std::process::ExitCode {
+    apportion_console::example("Compares asset fairness with DRF on the instances of the DRF paper.", print)
+}
+
+fn print(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["INSTANCE", "CAPACITY", "TASKS OF USER 1, USER 2", "ASSET FAIRNESS", "DRF"]);
     for instance in INSTANCES {
         table.add_row(instance.row()?);
     }
-    println!("{table}");
+    writeln!(out, "{table}")?;
     Ok(())
 }
 

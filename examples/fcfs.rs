@@ -100,12 +100,13 @@ fn run() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     Ok(offered)
 }
 
-#[expect(clippy::print_stdout, reason = "the example shows who gets what")]
-fn main() -> Result<(), Box<dyn Error>> {
-    for (framework, resources) in run()? {
-        println!("{framework} is offered {resources}");
-    }
-    Ok(())
+fn main() -> std::process::ExitCode {
+    apportion_console::example("Shows who is offered what, first come, first served.", |out| {
+        run()?
+            .into_iter()
+            .try_for_each(|(framework, resources)| writeln!(out, "{framework} is offered {resources}"))?;
+        Ok(())
+    })
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! A constraint and a fitness of one's own: licences for a number of hosts, and the cheapest machines first.
 //!
 //!     cargo run --release --example own_rules
-#![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
 use apportion::constraint::{Candidate, Clause, Constraint, Placed, RejectReason, Verdict};
 use apportion::placement::{App, Fitness, Planner, Prospect, Strategy};
 use apportion::{AttributeValue, Offer, Role, Scalar};
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
 
 /// Accepts at most that many distinct hosts: there is a licence for each.
 #[derive(Debug)]
@@ -47,7 +48,11 @@ fn offer(agent: &str, cpus: u64, attributes: &str) -> Result<Offer, Box<dyn Erro
     Ok(offer)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    apportion_console::example("Plugs in a constraint and a fitness of its own.", plan)
+}
+
+fn plan(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let offers = [
         offer("on-demand", 8, "price:0.4")?,
         offer("spot-1", 4, "price:0.1")?,
@@ -60,15 +65,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let plan = planner.plan([&solver, &web], &[], &offers);
     for launch in &plan.launches {
-        println!("{:10} on {}", launch.id.as_str(), launch.agent);
+        writeln!(out, "{:10} on {}", launch.id.as_str(), launch.agent)?;
     }
     for waiting in &plan.unplaced {
-        println!("{} more of {} have to wait:", waiting.instances, waiting.app);
+        writeln!(out, "{} more of {} have to wait:", waiting.instances, waiting.app)?;
         for reason in &waiting.reasons {
-            println!("    {}: {}", reason.offer, reason.barrier);
+            writeln!(out, "    {}: {}", reason.offer, reason.barrier)?;
         }
         if let Some(near_miss) = &waiting.near_miss {
-            println!("    the smallest change: {near_miss}");
+            writeln!(out, "    the smallest change: {near_miss}")?;
         }
     }
     Ok(())

@@ -2,61 +2,50 @@
 //!
 //!     cargo run --release --example place -- FILE        (or `-` for standard input)
 //!
-//! Exit status 0, also when nothing fits. Wrong input: exit status 2, nothing on standard output,
-//! and `FILE:LINE:COLUMN: ...` or `FILE: PATH: ...` on standard error.
-#![expect(clippy::print_stderr, reason = "a program talks to people here")]
+//! Wrong input: nothing on standard output, and `FILE:LINE:COLUMN: ...` on standard error.
 
 use apportion::placement::Problem;
+use apportion_console::{Failure, Stdout};
 use clap::Parser;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Says which task goes into which offer, and why the rest has to wait.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = STATUSES)]
 struct Arguments {
     /// The problem, as JSON; `-` for standard input.
-    file: String,
+    file: PathBuf,
+    /// Refuses a longer document.
+    #[arg(long, value_name = "N", default_value_t = apportion_console::MAX_DOCUMENT_BYTES)]
+    max_bytes: usize,
+    /// Exits with status 3 if something could not be placed.
+    #[arg(long)]
+    strict: bool,
 }
+
+const STATUSES: &str = "\
+Exit status: 0, also when something could not be placed; 1 when the output cannot be written; 2 for wrong arguments or
+input; 3 with --strict when something could not be placed. A closed pipe ends it with 0.";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments.file) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Input(message)) => {
-            eprintln!("{message}");
-            ExitCode::from(2)
-        }
-        // The reader of our output has closed it.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Failure::Output(error)) => {
-            eprintln!("standard output: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    apportion_console::main(run)
 }
 
-enum Failure {
-    Input(String),
-    Output(io::Error),
-}
-
-fn run(file: &str) -> Result<(), Failure> {
-    let text = read(file).map_err(|error| Failure::Input(format!("{file}: {error}")))?;
-    let problem = Problem::from_slice(&text).map_err(|error| Failure::Input(error.in_file(file).to_string()))?;
+fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
+    let text = apportion_console::read(&arguments.file, arguments.max_bytes)?;
+    let problem = Problem::from_slice_up_to(&text, arguments.max_bytes)
+        .map_err(|error| Failure::input(error.in_file(&arguments.file.display().to_string()).to_string()))?;
     let mut plan = problem.solve();
     problem.expand(&mut plan);
-    let mut out = BufWriter::new(io::stdout().lock());
-    serde_json::to_writer_pretty(&mut out, &plan).map_err(|error| Failure::Output(error.into()))?;
-    out.write_all(b"\n").and_then(|()| out.flush()).map_err(Failure::Output)
-}
-
-fn read(file: &str) -> io::Result<Vec<u8>> {
-    if file == "-" {
-        let mut text = Vec::new();
-        io::stdin().read_to_end(&mut text)?;
-        Ok(text)
-    } else {
-        std::fs::read(file)
+    let mut out = BufWriter::new(out);
+    serde_json::to_writer_pretty(&mut out, &plan).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    let waiting: u64 = plan.unplaced.iter().map(|waiting| waiting.instances).sum();
+    if arguments.strict && waiting > 0 {
+        return Err(Failure::Unplaced(format!("{waiting} could not be placed")));
     }
+    Ok(())
 }

@@ -1,53 +1,53 @@
 //! Replays a journal: commands in, effects out, one JSON object a line.
 //!
-//! `cargo run --release --example replay -- [--strict] FILE` (or `-` for standard input). With `--strict` the first refused
-//! command ends the run, with status 1.
-#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
+//!     cargo run --release --example replay -- [--strict] FILE        (or `-` for standard input)
 
-use apportion::journal::{MAX_LINE_BYTES, Replay};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use apportion::journal::{MAX_LINE_BYTES, MAX_RESTORE_BYTES, Replay, is_restore};
+use apportion_console::{Failure, Stdout};
+use clap::Parser;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let strict = arguments.iter().any(|argument| argument == "--strict");
-    arguments.retain(|argument| argument != "--strict");
-    let [file] = arguments.as_slice() else {
-        eprintln!("expected [--strict] and one argument: the journal FILE, or - for standard input");
-        return ExitCode::from(2);
-    };
-    match replay(file, strict) {
-        Ok(status) => status,
-        // The reader of our output has closed it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+/// Replays a journal: commands in, effects out, one JSON object a line.
+#[derive(Debug, Parser)]
+#[command(version, after_help = STATUSES)]
+struct Arguments {
+    /// The journal; `-` for standard input.
+    file: PathBuf,
+    /// Ends at the first refused command, with status 1.
+    #[arg(long)]
+    strict: bool,
+    /// Refuses a longer line. One that restores a snapshot may have 1 GiB all the same.
+    #[arg(long, value_name = "N", default_value_t = MAX_LINE_BYTES)]
+    max_line_bytes: usize,
 }
 
-fn replay(file: &str, strict: bool) -> io::Result<ExitCode> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{file}: {error}"));
-    let input: Box<dyn Read> = match file {
-        "-" => Box::new(io::stdin()),
-        _ => Box::new(File::open(file).map_err(named)?),
-    };
-    let mut input = BufReader::new(input);
-    let mut output = BufWriter::new(io::stdout().lock());
-    let mut replay = Replay::new();
+const STATUSES: &str = "\
+Exit status: 0; 1 when the output cannot be written, and with --strict at a refused command; 2 for wrong arguments or a line
+that cannot be read. A closed pipe ends it with 0.";
+
+fn main() -> ExitCode {
+    apportion_console::main(run)
+}
+
+fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
+    let file = arguments.file.display();
+    let mut input = BufReader::new(apportion_console::open(&arguments.file)?);
+    let mut output = BufWriter::new(out);
+    let mut replay = Replay::new().with_max_line_bytes(arguments.max_line_bytes);
     let mut line = Vec::new();
     loop {
         // A peer that sends line by line waits for the effects of its last line.
         if !input.buffer().contains(&b'\n') {
             output.flush()?;
         }
-        line.clear();
-        // One byte more than the longest line: what is too long need not be read to its end.
-        if input.by_ref().take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line).map_err(named)? == 0 {
+        let number = replay.line() + 1;
+        let at_line = |why: &dyn std::fmt::Display| Failure::input(format!("{file}:{number}: {why}"));
+        let is_read = read_line(&mut input, &mut line, arguments.max_line_bytes).map_err(|error| at_line(&error))?;
+        if !is_read {
             output.flush()?;
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         let mut printed = Ok(());
         let print = |effect: &str| {
@@ -55,20 +55,36 @@ fn replay(file: &str, strict: bool) -> io::Result<ExitCode> {
                 printed = writeln!(output, "{effect}");
             }
         };
-        let number = replay.line() + 1;
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
         let fed = match std::str::from_utf8(&line) {
             Ok(text) => replay.feed(text, print).map_err(|error| error.to_string()),
-            Err(error) => Err(format!("not UTF-8: {error}")),
+            Err(_) if line.len() > arguments.max_line_bytes => {
+                Err(format!("a line of more than {0} bytes: expected at most {0}", arguments.max_line_bytes))
+            }
+            Err(_) => Err("found bytes that are no UTF-8, expected text".to_owned()),
         };
         printed?;
-        if let Err(error) = fed {
+        fed.map_err(|error| at_line(&error))?;
+        if arguments.strict && replay.refused() > 0 {
             output.flush()?;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{file}:{number}: {error}")));
-        }
-        if strict && replay.refused() > 0 {
-            output.flush()?;
-            eprintln!("{file}:{number}: refused");
-            return Ok(ExitCode::FAILURE);
+            return Err(Failure::Run(format!("{file}:{number}: refused")));
         }
     }
+}
+
+/// Reads a line. One that is too long is read no further than shows that it is.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>, max_bytes: usize) -> std::io::Result<bool> {
+    line.clear();
+    let mut read_up_to = |line: &mut Vec<u8>, most: usize| {
+        let more = most.saturating_add(1).saturating_sub(line.len());
+        input.by_ref().take(more as u64).read_until(b'\n', line)
+    };
+    let is_read = read_up_to(line, max_bytes)? > 0;
+    let begin = line.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    if line.len() > max_bytes && line.last() != Some(&b'\n') && is_restore(begin) {
+        read_up_to(line, MAX_RESTORE_BYTES.max(max_bytes))?;
+    }
+    Ok(is_read)
 }

@@ -11,7 +11,7 @@ use apportion::{
     TaskId, TaskState, TaskStatus, Time, journal,
 };
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,8 +72,9 @@ fn run_tasks(id: AgentId, inbox: Receiver<AgentMessage>, master: Sender<Command>
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    run(&mut io::stdout().lock())
+fn main() -> std::process::ExitCode {
+    let about = "A master with frameworks and agents in threads of their own; prints its journal.";
+    apportion_console::example(about, |mut out| run(&mut out))
 }
 
 /// The master's thread.

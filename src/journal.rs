@@ -44,7 +44,7 @@ mod recover;
 mod replay;
 
 pub use crate::forms::ValueError;
-pub use line::{Entry, LineError, Query, Request, parse};
+pub use line::{Entry, LineError, Query, Request, is_restore, parse};
 pub use recover::{RecoverError, Recovered, recover};
 pub use replay::Replay;
 
@@ -55,9 +55,12 @@ use crate::master::{Command, Config, Emitted};
 use crate::time::Time;
 use effect::{Emit, Line};
 
-/// The longest line in bytes, 64 MiB: JSON takes many times the memory of its text, so a longer line is refused before it is
-/// parsed.
-pub const MAX_LINE_BYTES: usize = 64 << 20;
+/// The longest line in bytes, 16 MiB, unless a [`Replay`] is given [another limit](Replay::with_max_line_bytes): JSON takes several
+/// times the memory of its text, so a longer line is refused before it is parsed.
+pub const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// The longest line in bytes that restores a snapshot, 1 GiB: it has a whole cluster in it.
+pub const MAX_RESTORE_BYTES: usize = 1 << 30;
 
 fn print(at: Time, emit: Emit<'_>, to: &mut impl FnMut(&str)) {
     to(&json::to_string(&Line { at, emit }));
@@ -299,9 +302,39 @@ mod tests {
     fn a_line_that_is_too_long_is_refused_before_it_is_parsed() {
         let numbers = "[1,".repeat(MAX_LINE_BYTES / 3 + 1);
         let refused = Replay::new().feed(&numbers, |_| panic!("an effect"));
-        assert!(matches!(refused, Err(LineError::TooLong { found }) if found == numbers.len()), "{refused:?}");
+        assert!(matches!(refused, Err(LineError::TooLong { found, .. }) if found == numbers.len()), "{refused:?}");
         let comment = "//".repeat(MAX_LINE_BYTES / 2);
         assert!(Replay::new().feed(&comment, |_| panic!("an effect")).is_ok());
+        let mut short = Replay::new().with_max_line_bytes(10);
+        let refused = short.feed("// 12345678", |_| panic!("an effect")).unwrap_err();
+        assert_eq!(refused.to_string(), "a line of 11 bytes: expected at most 10");
+        assert!(short.feed("// 1234567", |_| panic!("an effect")).is_ok());
+    }
+
+    #[test]
+    fn a_snapshot_may_be_a_longer_line() {
+        let mut replay = Replay::new();
+        let mut snapshot = String::new();
+        replay.feed(r#"{"at":1,"do":{"snapshot":{}}}"#, |line| line.clone_into(&mut snapshot)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&snapshot).unwrap();
+        let restore = format!("{{ \"at\": 1.0,\n\"do\": {{ \"restore\" : {} }}}}", json["emit"]["snapshot"]);
+        let mut short = Replay::new().with_max_line_bytes(10);
+        short.feed(&restore, |_| panic!("an effect")).unwrap();
+        assert_eq!(short.master().now(), Time::from_secs(1));
+        assert!(is_restore(r#"{"do":{"restore":"#) && is_restore("\u{feff} {\"at\" : 5e3 ,\"do\": {\"restore\" :{"));
+        for other in
+            ["", "{", r#"{"do":{"restored":"#, r#"{"at":1,"do":{"advance":"#, r#"{"id":"restore","do":{"restore":"#]
+        {
+            assert!(!is_restore(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let mut replay = Replay::new();
+        replay.feed("\u{feff}{\"do\":{\"configure\":{}}}", |_| panic!("an effect")).unwrap();
+        replay.feed("\u{feff}// and of a file that was appended", |_| panic!("an effect")).unwrap();
+        assert!(replay.feed("{\u{feff}}", |_| panic!("an effect")).is_err());
     }
 
     #[test]

@@ -7,10 +7,10 @@
 //!
 //! # Example
 //!
-//! Two frameworks share two agents. This is all of `examples/quickstart.rs`:
+//! Two frameworks share two agents. This is all of the program `examples/quickstart.rs`:
 //!
 //! ```
-#![doc = include_str!("../examples/quickstart.rs")]
+#![doc = include_str!("../docs/quickstart.rs")]
 //! ```
 //!
 //! # The map

@@ -39,7 +39,8 @@ mod model;
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use document::{
-    MAX_DOCUMENT_BYTES, Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError, read_json,
+    MAX_DOCUMENT_BYTES, Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError,
+    read_json, read_json_up_to,
 };
 pub use model::app::{App, GpuBehavior};
 pub use model::barrier::{Barrier, Obstacle};

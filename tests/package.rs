@@ -8,8 +8,10 @@ use apportion::placement::Fitness;
 use apportion::{
     Accept, Command, CommandError, Effect, Framework, Master, Offer, Resource, Resources, Scheduler, Task,
 };
+use apportion_console::testing::check_endings;
 use std::collections::BTreeSet;
-use std::process::Command as Process;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Output};
 
 #[test]
 fn values_and_machines_go_to_other_threads() {
@@ -35,7 +37,102 @@ fn seams_can_be_kept_behind_a_pointer() {
 
 #[test]
 fn the_readme_shows_the_quickstart_as_it_is() {
-    assert!(include_str!("../README.md").contains(include_str!("../examples/quickstart.rs")));
+    assert!(include_str!("../README.md").contains(include_str!("../docs/quickstart.rs")));
+}
+
+/// The commands that the README shows.
+fn commands() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("../README.md").lines();
+    lines.filter_map(|line| line.strip_prefix("$ cargo ").or_else(|| line.strip_prefix("| `cargo ")?.split('`').next()))
+}
+
+#[test]
+fn the_commands_of_the_readme_name_files_that_are_here() {
+    const WRITTEN: [&str; 5] = ["--haproxy", "--svg", "--journal", "--effects", "--out"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(commands().filter(|command| command.starts_with("run ")).count() > 8);
+    for command in commands() {
+        let mut words = command.split_whitespace();
+        while let Some(word) = words.next() {
+            assert!(word.chars().any(char::is_lowercase) || !word.contains(char::is_uppercase), "{word} in {command}");
+            if WRITTEN.contains(&word) {
+                let file = words.next().expect("a file to write");
+                let ignored = include_str!("../.gitignore").lines().any(|line| line == format!("/{file}"));
+                assert!(ignored, "{file} in .gitignore, for {command}");
+            } else if !word.starts_with(['-', '/'])
+                && [".json", ".jsonl", ".csv", "site"].iter().any(|end| word.ends_with(end))
+            {
+                assert!(root.join(word).exists(), "{word} in {command}");
+            }
+        }
+    }
+}
+
+/// The path of an example, which cargo builds beside the tests.
+fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of this test");
+    let folder = tests.ancestors().nth(2).expect("the folder of what is built").join("examples");
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn run(name: &str, arguments: &[&str]) -> (Output, String) {
+    let mut command = Process::new(example(name));
+    let output = command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("the example starts");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output, told)
+}
+
+const RACKS: &str = "examples/inputs/racks.json";
+const TWO_FRAMEWORKS: &str = "examples/inputs/two-frameworks.jsonl";
+
+#[test]
+fn examples_end_quietly_on_a_closed_pipe_and_with_a_line_on_a_full_device() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = std::fs::read_dir(&folder).expect("the examples").map(|file| file.expect("an example").path());
+    let names = files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let inputs = [("place", RACKS), ("replay", TWO_FRAMEWORKS)];
+    for name in names.filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned())) {
+        let input = inputs.iter().find(|(of, _)| *of == name).map(|(_, input)| *input);
+        check_endings(&example(&name), &input.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn place_answers_the_sample_and_says_with_strict_that_something_waits() {
+    let (output, told) = run("place", &[RACKS]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("an answer");
+    assert_eq!((output.status.code(), told.as_str()), (Some(0), ""));
+    assert_eq!(
+        (answer["launch"].as_array().map(Vec::len), &answer["unplaced"][0]["app"]),
+        (Some(3), &"/shop/web".into())
+    );
+    let (strict, told) = run("place", &["--strict", RACKS]);
+    assert_eq!((strict.status.code(), told.as_str()), (Some(3), "1 could not be placed\n"));
+    assert_eq!(strict.stdout, output.stdout);
+    let (short, told) = run("place", &["--max-bytes", "100", RACKS]);
+    assert_eq!(short.status.code(), Some(2));
+    assert!(told.starts_with(&format!("{RACKS}: found more than 100 bytes, expected at most these")), "{told}");
+}
+
+#[test]
+fn replay_reads_the_sample_and_no_line_without_end() {
+    let (output, told) = run("replay", &["--strict", TWO_FRAMEWORKS]);
+    assert_eq!((output.status.code(), told.as_str()), (Some(0), ""));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches(r#""emit":{"launch""#).count(), 2);
+    let (short, told) = run("replay", &["--max-line-bytes", "100", TWO_FRAMEWORKS]);
+    assert_eq!(short.status.code(), Some(2));
+    assert_eq!(told, format!("{TWO_FRAMEWORKS}:1: a line of 101 bytes: expected at most 100\n"));
+    let (bytes, told) = run("replay", &["Cargo.lock.not"]);
+    assert_eq!(bytes.status.code(), Some(2));
+    assert!(told.starts_with("Cargo.lock.not: No such file"), "{told}");
+    if Path::new("/dev/zero").exists() {
+        let (endless, told) = run("replay", &["/dev/zero"]);
+        assert_eq!(endless.status.code(), Some(2));
+        assert_eq!(told, "/dev/zero:1: a line of 16777217 bytes: expected at most 16777216\n");
+        let (endless, told) = run("place", &["/dev/zero"]);
+        assert_eq!(endless.status.code(), Some(2));
+        assert!(told.starts_with("/dev/zero: found more than 16777216 bytes"), "{told}");
+    }
 }
 
 #[test]

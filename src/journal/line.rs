@@ -1,6 +1,6 @@
 //! [`parse`]: a line of a journal to what it asks for.
 
-use super::MAX_LINE_BYTES;
+use super::{MAX_LINE_BYTES, MAX_RESTORE_BYTES};
 use crate::allocator::{Snapshot, SnapshotError};
 use crate::forms::ValueError;
 use crate::forms::raw::{Explain, RawCommand, RawLine, Restore};
@@ -71,13 +71,15 @@ pub enum LineError {
         what: String,
     },
     /// The line is not UTF-8.
-    #[error("not UTF-8: {0}")]
+    #[error("found bytes that are no UTF-8, expected text")]
     Text(#[from] std::str::Utf8Error),
     /// The line is too long to be parsed.
-    #[error("a line of {found} bytes: expected at most {MAX_LINE_BYTES}")]
+    #[error("a line of {found} bytes: expected at most {limit}")]
     TooLong {
         /// The length of the line.
         found: usize,
+        /// The longest line.
+        limit: usize,
     },
     /// The time is invalid.
     #[error(transparent)]
@@ -152,12 +154,42 @@ pub(super) const HEADER: &str = "configure";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn parse(line: &str) -> Result<Option<Entry>, LineError> {
-    let Some(Line { at, command, request }) = read(line)? else { return Ok(None) };
+    let Some(Line { at, command, request }) = read(line, MAX_LINE_BYTES)? else { return Ok(None) };
     let request = request.map_err(|error| match command {
         HEADER => LineError::Configuration(error),
         _ => LineError::Value { command, error },
     })?;
     Ok(Some(Entry { at, request }))
+}
+
+/// Returns whether a line that begins so restores a snapshot, and so may have [`MAX_RESTORE_BYTES`]. What reads lines from a
+/// stream asks this when a line grows longer than others may be.
+///
+/// ```
+/// use apportion::journal::is_restore;
+///
+/// assert!(is_restore(r#"{"at":12.5,"do":{"restore":{"format"#));
+/// assert!(!is_restore(r#"{"at":12.5,"do":{"add_agent":{"id"#));
+/// ```
+#[must_use]
+pub fn is_restore(start: &str) -> bool {
+    let is_of_number = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+    let Some(rest) = after(without_mark(start), &["{"]) else { return false };
+    let command = match after(rest, &["\"at\"", ":"]) {
+        Some(time) => after(time.trim_start().trim_start_matches(is_of_number), &[","]),
+        None => Some(rest),
+    };
+    command.and_then(|command| after(command, &["\"do\"", ":", "{", "\"restore\""])).is_some()
+}
+
+/// Returns the text after these tokens, between which there may be white space, if it begins with them.
+fn after<'t>(text: &'t str, tokens: &[&str]) -> Option<&'t str> {
+    tokens.iter().try_fold(text, |text, token| text.trim_start().strip_prefix(token))
+}
+
+/// Returns the text after the byte order mark with which some editors begin a file.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// A line, of which a value may be invalid.
@@ -168,11 +200,17 @@ pub(super) struct Line {
     pub(super) request: Result<Request, ValueError>,
 }
 
-pub(super) fn read(line: &str) -> Result<Option<Line>, LineError> {
-    if line.len() > MAX_LINE_BYTES {
-        return Err(LineError::TooLong { found: line.len() });
+/// Returns the longest line that may begin so, if others than a snapshot have that limit.
+pub(super) fn limit(line: &str, limit: usize) -> usize {
+    if is_restore(line) { limit.max(MAX_RESTORE_BYTES) } else { limit }
+}
+
+/// Reads a line of at most `max_bytes`, or [`MAX_RESTORE_BYTES`] for a snapshot.
+pub(super) fn read(line: &str, max_bytes: usize) -> Result<Option<Line>, LineError> {
+    if line.len() > max_bytes && line.len() > limit(line, max_bytes) {
+        return Err(LineError::TooLong { found: line.len(), limit: limit(line, max_bytes) });
     }
-    let text = line.trim();
+    let text = without_mark(line).trim();
     if text.is_empty() || text.starts_with("//") {
         return Ok(None);
     }

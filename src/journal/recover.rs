@@ -1,7 +1,7 @@
 //! [`recover`]: a master comes back from its journal.
 
 use super::MAX_LINE_BYTES;
-use super::line::{Line, LineError, Query, Request, read};
+use super::line::{Line, LineError, Query, Request, limit, read};
 use super::replay::run_line;
 use crate::allocator::{Allocator, Persist};
 use crate::json::Json;
@@ -107,7 +107,7 @@ pub fn recover<A: Allocator + Persist>(
 }
 
 fn read_bytes(line: &[u8]) -> Result<Option<Line>, LineError> {
-    read(std::str::from_utf8(line)?)
+    read(std::str::from_utf8(line)?, MAX_LINE_BYTES)
 }
 
 /// Returns whether a line that cannot be read is the beginning of one that could be.
@@ -119,7 +119,7 @@ fn is_cut_off(line: &[u8]) -> bool {
     };
     let is_begun = |text: &str| Json::parse(text).is_err_and(|error| error.is_cut_off());
     // What ends in a number may lack its next digit, which is another error.
-    text.trim() == "/" || line.len() <= MAX_LINE_BYTES && (is_begun(text) || is_begun(&format!("{text}0")))
+    text.trim() == "/" || line.len() <= limit(text, MAX_LINE_BYTES) && (is_begun(text) || is_begun(&format!("{text}0")))
 }
 
 /// Drops what only prints something.

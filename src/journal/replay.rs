@@ -2,7 +2,7 @@
 
 use super::effect::Emit;
 use super::line::{HEADER, Line, LineError, Query, Request, read};
-use super::{header, print};
+use super::{MAX_LINE_BYTES, header, print};
 use crate::allocator::{Allocator, Hierarchical, Persist, Snapshot, SnapshotError, SorterChoice};
 use crate::forms::ValueError;
 use crate::master::{CommandError, Config, Emitted, Explanation, Master, State};
@@ -52,6 +52,7 @@ pub struct Replay<A = Hierarchical> {
     has_begun: bool,
     line: u64,
     refused: u64,
+    max_line_bytes: usize,
 }
 
 /// How the first line of a journal makes a master.
@@ -90,7 +91,14 @@ impl<A: Allocator + Persist> Replay<A> {
     /// it is a snapshot, the master must be new, and takes it over.
     #[must_use]
     pub fn with_master(master: Master<A>) -> Self {
-        Self { master, start: None, has_begun: false, line: 0, refused: 0 }
+        Self { master, start: None, has_begun: false, line: 0, refused: 0, max_line_bytes: MAX_LINE_BYTES }
+    }
+
+    /// Refuses lines that are longer, in bytes, in place of [`MAX_LINE_BYTES`]. A snapshot may have
+    /// [`MAX_RESTORE_BYTES`](super::MAX_RESTORE_BYTES) all the same.
+    #[must_use]
+    pub fn with_max_line_bytes(self, max_line_bytes: usize) -> Self {
+        Self { max_line_bytes, ..self }
     }
 
     /// Returns the number of lines read.
@@ -128,7 +136,7 @@ impl<A: Allocator + Persist> Replay<A> {
     /// before. (A master that was given, and cannot be restored from the first line, is of no use then.)
     pub fn feed(&mut self, line: &str, mut emit: impl FnMut(&str)) -> Result<(), LineError> {
         self.line += 1;
-        let Some(line) = read(line)? else { return Ok(()) };
+        let Some(line) = read(line, self.max_line_bytes)? else { return Ok(()) };
         let command = line.command;
         let (is_first, start) = (!self.has_begun, self.start);
         let (at, result) = run_line(line, is_first, &mut self.master, start, &mut printing(&mut emit))?;

@@ -8,10 +8,6 @@
 //! SITE is a folder of HTML, a page in one, or `http://` on this machine. What comes out is `graph.html`, to open, move
 //! and zoom; `graph.dot`, for Graphviz; and the pictures of the pages. Pictures are screenshots where a Chromium is
 //! installed, else text cards. Ctrl-C ends what runs and draws what there is; a second one ends at once.
-//!
-//! Exit status: 0; 1 when the first page cannot be had or the output cannot be written; 2 for wrong input; 130 after
-//! Ctrl-C.
-#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 
 mod crawler;
 mod drawing;
@@ -28,6 +24,7 @@ mod task_threads;
 #[cfg(test)]
 mod tests;
 
+use apportion_console::{Failure, Stdout, create};
 use clap::Parser;
 use drawing::Drawing;
 use graph::{Graph, State};
@@ -47,6 +44,7 @@ use std::sync::mpsc::{self, Sender};
 
 /// Crawls a site, renders its pages, and draws the graph of both.
 #[derive(Debug, Parser)]
+#[command(version, after_help = STATUSES)]
 struct Arguments {
     /// A folder of HTML, a page in one, or http:// on this machine.
     site: String,
@@ -73,53 +71,28 @@ struct Arguments {
     cards: bool,
 }
 
-/// Why the program exits with another status than 0.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Input(String),
-    #[error("{file}: {source}")]
-    Output { file: String, source: io::Error },
-    #[error("{site}: {why}")]
-    FirstPage { site: String, why: String },
-    #[error("interrupted; what had been done by then is drawn")]
-    Interrupted,
-}
-
-impl Failure {
-    fn status(&self) -> ExitCode {
-        match self {
-            Self::Input(_) => ExitCode::from(2),
-            Self::Output { .. } | Self::FirstPage { .. } => ExitCode::FAILURE,
-            Self::Interrupted => ExitCode::from(130),
-        }
-    }
-}
+const STATUSES: &str = "\
+Exit status: 0; 1 when the first page cannot be had or the output cannot be written; 2 for wrong arguments or input; 130 after
+Ctrl-C. A closed pipe ends it with 0.";
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // The reader of our output has closed it.
-        Err(Failure::Output { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.status()
-        }
-    }
+    apportion_console::main(run)
 }
 
-fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let site = Arc::new(Site::open(&arguments.site).map_err(|error| Failure::Input(error.to_string()))?);
+fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
+    let site = Arc::new(Site::open(&arguments.site).map_err(|error| Failure::input(error.to_string()))?);
     let browser = browser(arguments)?;
     let pictures = arguments.out.join("pictures");
-    fs::create_dir_all(&pictures).map_err(|error| Failure::Input(format!("{}: {error}", pictures.display())))?;
+    fs::create_dir_all(&pictures).map_err(|error| Failure::input(format!("{}: {error}", pictures.display())))?;
+    let files = ["graph.html", "graph.dot"].map(|name| arguments.out.join(name));
+    files.iter().try_for_each(|file| check_writable(file))?;
     let limits =
         Limits { pages: arguments.pages as usize, renders: arguments.renders as usize, retries: arguments.retries };
     let (sender, signals) = mpsc::channel();
     let interrupted = handle_ctrl_c(sender.clone())?;
     let painter = Painter::new(Arc::clone(&site), pictures.clone(), browser);
     let started = Run::start(painter, arguments.agents, limits, (sender, signals));
-    let mut run = started.map_err(|error| Failure::Input(error.to_string()))?;
+    let mut run = started.map_err(|error| Failure::input(error.to_string()))?;
     let bar = bar();
     while run.step() {
         update(&bar, run.rendler(), limits);
@@ -135,13 +108,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         start: site.start(),
         pictures: &pictures,
     };
-    let html = drawing.html().map_err(|source| Failure::Output { file: "pictures".to_owned(), source })?;
-    write(&arguments.out.join("graph.html"), &html)?;
-    write(&arguments.out.join("graph.dot"), &rendler.graph().dot().to_string())?;
-    let printed = print_report(rendler, &summary, &arguments.out);
-    printed.map_err(|source| Failure::Output { file: "standard output".to_owned(), source })?;
+    let texts = [drawing.html().map_err(|error| Failure::Run(error.to_string()))?, rendler.graph().dot().to_string()];
+    for (path, text) in files.iter().zip(texts) {
+        let mut file = create(path)?;
+        file.write_all(text.as_bytes())?;
+        file.flush()?;
+    }
+    print_report(rendler, &summary, &arguments.out, out)?;
     if interrupted.load(Ordering::Relaxed) {
-        return Err(Failure::Interrupted);
+        return Err(Failure::Interrupted("interrupted; what had been done by then is drawn".to_owned()));
     }
     first_page(&site, rendler.graph())
 }
@@ -149,7 +124,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// Returns the browser to use; `None` for text cards.
 fn browser(arguments: &Arguments) -> Result<Option<PathBuf>, Failure> {
     match &arguments.browser {
-        Some(file) if !file.is_file() => Err(Failure::Input(format!("--browser {}: no such file", file.display()))),
+        Some(file) if !file.is_file() => Err(Failure::input(format!("--browser {}: no such file", file.display()))),
         Some(file) => Ok(Some(file.clone())),
         None => Ok(if arguments.cards || arguments.renders == 0 { None } else { painter::installed() }),
     }
@@ -165,7 +140,7 @@ fn handle_ctrl_c(sender: Sender<Signal>) -> Result<Arc<AtomicBool>, Failure> {
         }
         let _ = sender.send(Signal::Stop); // the receiver is gone at the end
     });
-    set.map_err(|error| Failure::Input(format!("Ctrl-C cannot be listened to: {error}")))?;
+    set.map_err(|error| Failure::input(format!("Ctrl-C cannot be listened to: {error}")))?;
     Ok(interrupted)
 }
 
@@ -224,8 +199,7 @@ fn summary(rendler: &Rendler) -> String {
 }
 
 /// Prints the problems, the missing pages with the pages that link to them, and the summary.
-fn print_report(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> {
-    let mut to = io::stdout().lock();
+fn print_report(rendler: &Rendler, summary: &str, out: &Path, to: &mut Stdout) -> io::Result<()> {
     for note in rendler.notes() {
         writeln!(to, "{note}")?;
     }
@@ -233,7 +207,8 @@ fn print_report(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> 
     for (page, node) in graph.nodes() {
         if let State::Missing(_) | State::Failed(_) = &node.state {
             let from: Vec<&str> = graph.linked_from(page).collect();
-            writeln!(to, "{page}: {}; linked from {}", node.caption(), from.join(", "))?;
+            let from = if from.is_empty() { String::new() } else { format!("; linked from {}", from.join(", ")) };
+            writeln!(to, "{page}: {}{from}", node.caption())?;
         }
     }
     if rendler.retried() > 0 {
@@ -250,13 +225,13 @@ fn print_report(rendler: &Rendler, summary: &str, out: &Path) -> io::Result<()> 
 /// Fails if the first page could not be fetched.
 fn first_page(site: &Site, graph: &Graph) -> Result<(), Failure> {
     match graph.nodes().get(site.start()).map(|node| &node.state) {
-        Some(State::Missing(why) | State::Failed(why)) => {
-            Err(Failure::FirstPage { site: site.to_string(), why: why.clone() })
-        }
+        Some(State::Missing(why) | State::Failed(why)) => Err(Failure::Run(format!("{site}: {why}"))),
         _ => Ok(()),
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|source| Failure::Output { file: path.display().to_string(), source })
+/// Fails if a file cannot be written, before there is anything to write. What is in it stays for now.
+fn check_writable(path: &Path) -> Result<(), Failure> {
+    let opened = fs::OpenOptions::new().create(true).append(true).open(path);
+    opened.map(drop).map_err(|error| Failure::input(format!("{}: {error}", path.display())))
 }

@@ -89,7 +89,7 @@ impl FromStr for App {
     type Err = TextError;
 
     fn from_str(text: &str) -> Result<Self, TextError> {
-        Ok(Self::from_json(&syntax::read_json(text.as_bytes())?)?)
+        Self::from_json(&syntax::read_json(text.as_bytes())?).map_err(|error| error.locate(text.as_bytes()))
     }
 }
 

@@ -1,7 +1,8 @@
 //! [`Problem`]: apps, running tasks, offers and options as one JSON document.
 
+use super::marathon;
 use super::reader::{Node, ReadError, ReadFault, TextError};
-use super::{marathon, syntax};
+use super::syntax::{MAX_DOCUMENT_BYTES, read_json_up_to};
 use crate::agent::{Domain, Unavailability};
 use crate::attributes::{Attributes, WrittenAttributes};
 use crate::constraint::Location;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 /// The whole input of a plan, as it can be written down and replayed.
 ///
-/// Keys: `apps` (or `app` for one), `running`, `offers`, `options`; an unknown one is an error.
+/// Keys: `apps` (or `app` for one), `running`, `offers`, `options`, and `about`, a text for people; an unknown one is an error.
 ///
 /// # Examples
 ///
@@ -55,9 +56,18 @@ impl Problem {
     ///
     /// # Errors
     ///
-    /// [`TextError`], with line and column of a syntax error, or with the path of a wrong value.
+    /// [`TextError`], with line and column of a syntax error or of a wrong value; for text above [`MAX_DOCUMENT_BYTES`].
     pub fn from_slice(text: &[u8]) -> Result<Self, TextError> {
-        Ok(Self::from_json(&syntax::read_json(text)?)?)
+        Self::from_slice_up_to(text, MAX_DOCUMENT_BYTES)
+    }
+
+    /// Reads JSON text of at most `max_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Problem::from_slice`], with another limit.
+    pub fn from_slice_up_to(text: &[u8], max_bytes: usize) -> Result<Self, TextError> {
+        Self::from_json(&read_json_up_to(text, max_bytes)?).map_err(|error| error.locate(text))
     }
 
     /// Reads a JSON value.
@@ -67,11 +77,13 @@ impl Problem {
     /// [`ReadError`], with the path of the value that is wrong.
     pub fn from_json(json: &Json) -> Result<Self, ReadError> {
         let root = Node::root(json);
-        root.only(&["apps", "app", "running", "offers", "options"])?;
+        root.only(&["about", "apps", "app", "running", "offers", "options"])?;
+        root.get("about").map_or(Ok(""), |about| about.text())?;
         let mut problem = Self::default();
         let mut ids = IndexSet::new();
         let mut add = |node: Node<'_>| {
-            let app = App::read(node)?;
+            let mut app = App::read(node)?;
+            app.id = read_app_id(node.required("id", "the id of the app")?)?;
             if !ids.insert(app.id.clone()) {
                 return Err(node.error(ReadFault::Duplicate(app.id.into())));
             }
@@ -124,7 +136,7 @@ fn read_running(node: Node<'_>) -> Result<Running, ReadError> {
         "image",
         "labels",
     ])?;
-    let app = full_id(node.required("app", "the id of its app")?.name()?);
+    let app = read_app_id(node.required("app", "the id of its app")?)?;
     let task = node.required("task", "the id of the task")?.name()?;
     let mut running = Running::new(app, task, read_location(node)?);
     if let Some(ports) = node.get("ports") {
@@ -140,6 +152,25 @@ fn read_running(node: Node<'_>) -> Result<Running, ReadError> {
     running.image = node.get("image").map(|image| image.text().map(Text::new)).transpose()?;
     running.labels = node.get("labels").map(marathon::read_labels).transpose()?.map(Arc::new);
     Ok(running)
+}
+
+/// Reads the id of an app, as Marathon takes it: of small letters, digits, hyphens and dots, and from the root.
+fn read_app_id(node: Node<'_>) -> Result<Text, ReadError> {
+    let is_plain = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"-./".contains(&letter);
+    let id = node.name()?;
+    if !id.bytes().all(is_plain) {
+        return Err(node.wrong("an id of small letters, digits, hyphens and dots"));
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in id.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.pop().is_none() => return Err(node.wrong("an id within the root, such as /shop/db")),
+            ".." => {}
+            _ => parts.push(part),
+        }
+    }
+    if parts.is_empty() { Err(node.wrong("the id of the app")) } else { Ok(full_id(&parts.join("/"))) }
 }
 
 fn read_location(node: Node<'_>) -> Result<Location, ReadError> {

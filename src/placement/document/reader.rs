@@ -1,9 +1,10 @@
 //! [`Node`]: a JSON value with its path, for errors that say where.
 
-use super::syntax::SyntaxError;
+use super::position;
+use super::syntax::{SyntaxError, without_mark};
 use crate::attributes::AttributeError;
 use crate::constraint::{ConditionError, PreferenceWeightError};
-use crate::resources::{ResourceError, Scalar};
+use crate::resources::{ResourceError, Scalar, ScalarError};
 use crate::role::RoleError;
 use serde_json::{Map, Value as Json};
 use std::fmt;
@@ -15,14 +16,20 @@ pub enum TextError {
     /// The text is no JSON.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
-    /// The JSON has a wrong value.
-    #[error(transparent)]
-    Content(#[from] ReadError),
+    /// The JSON has a wrong value. The text of the error is `LINE:COLUMN: PATH: ...`.
+    #[error("{line}:{column}: {error}")]
+    Content {
+        /// The line, from 1.
+        line: usize,
+        /// The character of the line, from 1.
+        column: usize,
+        /// The error, which has the path.
+        error: ReadError,
+    },
 }
 
 impl TextError {
-    /// Returns the error after the name of a file, as compilers print it: `FILE:LINE:COLUMN: ...`, or `FILE: PATH:
-    /// ...`.
+    /// Returns the error after the name of a file, as compilers print it: `FILE:LINE:COLUMN: ...`.
     #[must_use]
     pub fn in_file<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
         InFile { error: self, file }
@@ -36,8 +43,7 @@ struct InFile<'a> {
 
 impl fmt::Display for InFile<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = if matches!(self.error, TextError::Syntax(_)) { "" } else { " " };
-        write!(f, "{}:{space}{}", self.file, self.error)
+        write!(f, "{}:{}", self.file, self.error)
     }
 }
 
@@ -50,6 +56,20 @@ pub struct ReadError {
     pub path: String,
     /// The fault of the value.
     pub fault: ReadFault,
+}
+
+impl ReadError {
+    /// Returns the error with its line and column in the text that was read.
+    #[must_use]
+    pub fn locate(self, text: &[u8]) -> TextError {
+        let key = match &self.fault {
+            ReadFault::UnknownKey { found, .. } => Some(found.as_str()),
+            _ => None,
+        };
+        let text = std::str::from_utf8(without_mark(text)).unwrap_or_default();
+        let (line, column) = position::locate(text, &self.path, key);
+        TextError::Content { line, column, error: self }
+    }
 }
 
 /// The fault of a value.
@@ -75,6 +95,9 @@ pub enum ReadFault {
         /// The known keys.
         known: Vec<&'static str>,
     },
+    /// The amount is out of range, or too small to count.
+    #[error(transparent)]
+    Amount(#[from] ScalarError),
     /// The id was used before.
     #[error("found {0:?} for the second time, expected ids that differ")]
     Duplicate(String),
@@ -309,12 +332,18 @@ impl<'a> Node<'a> {
     ///
     /// [`ReadError`] if the value is none.
     pub fn scalar(&self) -> Result<Scalar, ReadError> {
-        let amount = match self.json {
-            Json::Number(number) => number.to_string().parse().ok(),
-            Json::String(text) => text.parse().ok(),
+        let amount: Option<Result<Scalar, ScalarError>> = match self.json {
+            Json::Number(number) => Some(number.to_string().parse()),
+            Json::String(text) => Some(text.parse()),
             Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
         };
-        amount.ok_or_else(|| self.wrong(format!("a number from 0 to {} in thousandths", Scalar::MAX)))
+        match amount {
+            Some(Ok(amount)) => Ok(amount),
+            Some(Err(error @ (ScalarError::TooSmall(_) | ScalarError::TooLarge(_) | ScalarError::Negative(_)))) => {
+                Err(self.error(error))
+            }
+            _ => Err(self.wrong(format!("a number from 0 to {} in thousandths", Scalar::MAX))),
+        }
     }
 }
 
@@ -335,6 +364,21 @@ mod tests {
         let leaf = any.items("a list").unwrap().next().unwrap();
         assert_eq!(leaf.wrong("a list").to_string(), "apps[0].placement.require[0].any[0]: found 1, expected a list");
         assert_eq!(root.required("id", "a text").unwrap_err().to_string(), "id: is not there: expected a text");
+    }
+
+    #[test]
+    fn errors_have_line_and_column() {
+        let located = |text: &str, error: ReadError| error.locate(text.as_bytes()).in_file("f.json").to_string();
+        let text = "\u{feff}{\n  \"app\": {\"id\": \"a\", \"cpus\": 0.0001, \"oops\": 1}}";
+        let json = super::super::syntax::read_json(text.as_bytes()).unwrap();
+        let root = Node::root(&json);
+        let app = root.get("app").unwrap();
+        let told = "f.json:2:30: app.cpus: 0.0001 is too small to count: the smallest amount is 0.001";
+        assert_eq!(located(text, app.get("cpus").unwrap().scalar().unwrap_err()), told);
+        let told = "f.json:2:38: app: unknown key \"oops\", expected one of id, cpus";
+        assert_eq!(located(text, app.only(&["id", "cpus"]).unwrap_err()), told);
+        let told = "f.json:2:10: app.mem: is not there: expected an amount";
+        assert_eq!(located(text, app.required("mem", "an amount").unwrap_err()), told);
     }
 
     #[test]

@@ -6,9 +6,9 @@
 use crate::json::{self, JsonError, ReadError};
 use serde_json::Value as Json;
 
-/// The longest document in bytes, 64 MiB: JSON takes many times the memory of its text, so longer text is refused before it
-/// is parsed.
-pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+/// The longest document in bytes, 16 MiB, unless [another limit](read_json_up_to) is set: JSON takes several times the memory
+/// of its text, so longer text is refused before it is parsed.
+pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
 
 /// The error of text that is no JSON.
 ///
@@ -47,8 +47,13 @@ pub enum SyntaxFault {
     #[error("found the key {0:?} for the second time, expected keys that differ")]
     DuplicateKey(String),
     /// The text is too long to be parsed.
-    #[error("found {0} bytes, expected at most {MAX_DOCUMENT_BYTES}")]
-    TooLong(usize),
+    #[error("found {found} bytes, expected at most {limit}")]
+    TooLong {
+        /// The length of the text.
+        found: usize,
+        /// The longest text.
+        limit: usize,
+    },
     /// Text that the grammar allows but that cannot be read: too large a number, too deep a nesting, half of a
     /// surrogate pair.
     #[error("{0}")]
@@ -59,8 +64,8 @@ pub enum SyntaxFault {
 ///
 /// # Errors
 ///
-/// [`SyntaxError`] for text above [`MAX_DOCUMENT_BYTES`], at the first character that breaks the grammar, at the first byte that is no UTF-8, or at the first key
-/// that an object names twice.
+/// [`SyntaxError`] for text above [`MAX_DOCUMENT_BYTES`], at the first character that breaks the grammar, at the first byte
+/// that is no UTF-8, or at the first key that an object names twice. A byte order mark at the beginning is passed over.
 ///
 /// # Examples
 ///
@@ -71,13 +76,23 @@ pub enum SyntaxFault {
 /// assert_eq!(error.to_string(), "3:3: found '\"', expected `,` or `}`");
 /// ```
 pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
-    if text.len() > MAX_DOCUMENT_BYTES {
-        return Err(SyntaxError { line: 1, column: 1, fault: SyntaxFault::TooLong(text.len()) });
+    read_json_up_to(text, MAX_DOCUMENT_BYTES)
+}
+
+/// Reads JSON text of at most `max_bytes`.
+///
+/// # Errors
+///
+/// As [`read_json`], with another limit.
+pub fn read_json_up_to(text: &[u8], max_bytes: usize) -> Result<Json, SyntaxError> {
+    if text.len() > max_bytes {
+        let fault = SyntaxFault::TooLong { found: text.len(), limit: max_bytes };
+        return Err(SyntaxError { line: 1, column: 1, fault });
     }
-    let text = match std::str::from_utf8(text) {
+    let text = match std::str::from_utf8(without_mark(text)) {
         Ok(text) => text,
         Err(error) => {
-            let good = String::from_utf8_lossy(&text[..error.valid_up_to()]);
+            let good = String::from_utf8_lossy(&without_mark(text)[..error.valid_up_to()]);
             // The text before it may have a fault already.
             let before = first_fault(&good).filter(|(at, _)| *at < good.len());
             return Err(
@@ -95,10 +110,21 @@ pub fn read_json(text: &[u8]) -> Result<Json, SyntaxError> {
     })
 }
 
-fn at(text: &str, offset: usize, fault: SyntaxFault) -> SyntaxError {
+/// Returns text without the byte order mark with which some editors begin a file.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
+/// Returns the line and the character of a line, from 1.
+pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    SyntaxError { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1, fault }
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+fn at(text: &str, offset: usize, fault: SyntaxFault) -> SyntaxError {
+    let (line, column) = line_and_column(text, offset);
+    SyntaxError { line, column, fault }
 }
 
 /// The token that may come next, white space aside.
@@ -114,7 +140,7 @@ enum Next {
 
 /// Returns the byte at which the grammar is first broken.
 fn first_fault(text: &str) -> Option<(usize, SyntaxFault)> {
-    let mut scan = Scan { text, at: 0 };
+    let mut scan = Scan::new(text);
     scan.document().err().map(|expected| {
         let fault = match scan.peek() {
             Some(found) => SyntaxFault::Unexpected { found, expected },
@@ -124,20 +150,53 @@ fn first_fault(text: &str) -> Option<(usize, SyntaxFault)> {
     })
 }
 
-struct Scan<'a> {
-    text: &'a str,
-    at: usize,
+/// A place in JSON text.
+pub(super) struct Scan<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
 }
 
 /// The error is what the grammar allows at the position of the scan.
-type Expected = Result<(), &'static str>;
+pub(super) type Expected = Result<(), &'static str>;
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(super) fn blanks(&mut self) {
+        self.skip(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
+    }
+
+    /// Skips a value, in text that is JSON.
+    pub(super) fn value(&mut self) {
+        let mut depth = 0;
+        loop {
+            match self.peek() {
+                Some('"') => drop(self.string()),
+                Some('{' | '[') => {
+                    depth += 1;
+                    self.bump();
+                }
+                Some('}' | ']') => {
+                    depth -= 1;
+                    self.bump();
+                }
+                Some(',' | ':' | ' ' | '\t' | '\n' | '\r') => self.bump(),
+                Some(_) => self.skip(|c| !matches!(c, '}' | ']' | ',' | ' ' | '\t' | '\n' | '\r')),
+                None => return,
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
     fn document(&mut self) -> Expected {
         let mut open: Vec<char> = Vec::new();
         let mut next = Next::Value;
         loop {
-            self.skip(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
+            self.blanks();
             let in_object = open.last() == Some(&'{');
             match (next, self.peek()) {
                 (Next::KeyOrEnd | Next::CommaOrEnd, Some('}')) if in_object => {
@@ -203,7 +262,7 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Expected {
+    pub(super) fn string(&mut self) -> Expected {
         self.bump();
         loop {
             match self.peek() {
@@ -276,11 +335,11 @@ impl Scan<'_> {
         }
     }
 
-    fn peek(&self) -> Option<char> {
+    pub(super) fn peek(&self) -> Option<char> {
         self.text[self.at..].chars().next()
     }
 
-    fn bump(&mut self) {
+    pub(super) fn bump(&mut self) {
         self.at += self.peek().map_or(0, char::len_utf8);
     }
 }
@@ -318,7 +377,8 @@ mod tests {
             ("[1e+]", 1, 5, "expected a digit"),
             ("[+1]", 1, 2, "expected a value"),
             ("[\"äöü\" \"x\"]", 1, 8, "expected `,` or `]`"),
-            ("\u{feff}{}", 1, 1, "expected a value"),
+            ("\u{feff}{} x", 1, 4, "expected the end of the text"),
+            ("\u{feff}\u{feff}{}", 1, 1, "expected a value"),
             ("[1e999]", 1, 2, "number out of range"),
             ("[\"\\ud800\"]", 1, 3, "an invalid escape"),
             ("{\"app\": {},\n \"app\": {}}", 2, 2, "found the key \"app\" for the second time"),
@@ -340,7 +400,10 @@ mod tests {
     #[test]
     fn text_that_is_too_long_is_refused() {
         let blanks = vec![b' '; MAX_DOCUMENT_BYTES + 1];
-        assert_eq!(read_json(&blanks).unwrap_err().fault, SyntaxFault::TooLong(blanks.len()));
+        let error = read_json(&blanks).unwrap_err().to_string();
+        assert_eq!(error, "1:1: found 16777217 bytes, expected at most 16777216");
+        assert_eq!(read_json_up_to(b"[1]", 2).unwrap_err().fault, SyntaxFault::TooLong { found: 3, limit: 2 });
+        assert_eq!(read_json_up_to("\u{feff}[]".as_bytes(), 5), Ok(Json::Array(Vec::new())));
     }
 
     #[test]

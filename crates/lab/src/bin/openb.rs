@@ -5,23 +5,25 @@
 //! `gpus` itself is given to tasks in whole GPUs.
 //!
 //! ```text
-//! cargo run --release -p apportion-lab --bin openb -- NODES.csv PODS.csv --journal run.jsonl --effects out.jsonl
+//! trace=crates/lab/tests/traces/openb
+//! cargo run --release -p apportion-lab --bin openb -- $trace/nodes.csv $trace/pods.csv --journal run.jsonl --effects out.jsonl
 //! cargo run --release --example replay -- run.jsonl | cmp - out.jsonl
 //! ```
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to its user")]
 
 use apportion::simulation::Cluster;
 use apportion::{
     Accept, Agent, AttributeValue, Call, Calls, Command, Config, Effect, Emitted, Filters, Framework, FrameworkId,
     Offer, OfferId, Resources, Role, Scalar, Scheduler, Task, TaskId, TaskState, TaskStatus, Time, journal,
 };
+use apportion_console::{Failure, Named, STATUSES, Stdout, create, paths};
 use clap::Parser;
 use indexmap::IndexMap;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,8 +33,9 @@ const MAX_KEPT: usize = 16;
 
 /// Runs the openb trace and records it as a journal.
 #[derive(Debug, Parser)]
+#[command(version, after_help = STATUSES)]
 struct Arguments {
-    /// The list of nodes: sn, cpu_milli, memory_mib, gpu, model.
+    /// The list of nodes, as CSV, `-` for standard input: sn, cpu_milli, memory_mib, gpu, model.
     nodes: PathBuf,
     /// The list of pods, in order of their creation_time.
     pods: PathBuf,
@@ -69,7 +72,8 @@ struct Pod {
 
 impl Node {
     fn agent(&self) -> Result<Agent, Box<dyn Error>> {
-        let agent = Agent::new(self.sn.as_str(), amounts(self.cpu_milli, self.memory_mib, self.gpu * 1000)?);
+        let agent =
+            Agent::new(self.sn.as_str(), amounts(self.cpu_milli, self.memory_mib, self.gpu.saturating_mul(1000))?);
         let model = (!self.model.is_empty()).then_some(self.model.as_str());
         Ok(model.into_iter().fold(agent, |agent, model| agent.attribute("model", model)))
     }
@@ -77,7 +81,7 @@ impl Node {
 
 impl Pod {
     fn task(&self) -> Result<Task, Box<dyn Error>> {
-        let gpus = self.num_gpu * self.gpu_milli;
+        let gpus = self.num_gpu.saturating_mul(self.gpu_milli);
         Ok(Task::new(self.name.as_str(), amounts(self.cpu_milli, self.memory_mib, gpus)?))
     }
 
@@ -182,58 +186,74 @@ impl Scheduler for Class {
 
 /// The files of the recording.
 struct Output {
-    journal: Option<BufWriter<File>>,
-    effects: Option<BufWriter<File>>,
+    journal: Option<Named<BufWriter<File>>>,
+    effects: Option<Named<BufWriter<File>>>,
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    apportion_console::main(run)
 }
 
-fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
+    let outputs = [("--journal", &arguments.journal), ("--effects", &arguments.effects)];
+    let outputs = outputs.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)));
+    paths::check([arguments.nodes.as_path(), arguments.pods.as_path()], outputs)?;
     let nodes: Vec<Node> = read(&arguments.nodes)?;
     let pods: Vec<Pod> = read(&arguments.pods)?;
     let create = |path: &Option<PathBuf>| path.as_deref().map(create).transpose();
     let mut output = Output { journal: create(&arguments.journal)?, effects: create(&arguments.effects)? };
+    let wrong =
+        |file: &Path, name: &str, error: &dyn Error| Failure::input(format!("{}: {name}: {error}", file.display()));
+    let agent = |node: &Node| node.agent().map_err(|error| wrong(&arguments.nodes, &node.sn, &*error));
+    let task = |pod: &Pod| pod.task().map_err(|error| wrong(&arguments.pods, &pod.name, &*error));
+    let role = |pod: &Pod| Role::new(pod.qos.as_str()).map_err(|error| wrong(&arguments.pods, &pod.name, &error));
+    let agents = nodes.iter().map(agent).collect::<Result<Vec<_>, _>>()?;
+    let work = pods.iter().map(|pod| Ok((pod, task(pod)?, role(pod)?))).collect::<Result<Vec<_>, Failure>>()?;
+    let counts = simulate(agents, work, &mut output)?;
+    output.finish()?;
+    for (what, count) in [
+        ("agents", nodes.len()),
+        ("pods", pods.len()),
+        ("offers", counts.offers),
+        ("launched", counts.launched),
+        ("ended", counts.ended),
+        ("never ran", pods.len() - counts.launched),
+    ] {
+        writeln!(out, "{what:<9} {count:>9}")?;
+    }
+    Ok(())
+}
+
+/// Runs all pods to their ends. Progress is shown where standard error is a terminal.
+fn simulate(agents: Vec<Agent>, work: Vec<(&Pod, Task, Role)>, output: &mut Output) -> Result<Counts, Box<dyn Error>> {
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} pods").expect("this is a template");
+    let bar = ProgressBar::new(work.len() as u64).with_style(style);
 
     let config = Config::new().offer_timeout(Duration::from_secs(24 * 60 * 60)); // no class keeps its offers for ever
     output.write_config(&config)?;
     let mut cluster = Cluster::new(config).recording();
-    for node in &nodes {
-        cluster.add_agent(node.agent()?)?;
+    for agent in agents {
+        cluster.add_agent(agent)?;
     }
-    for pod in &pods {
+    for (pod, _, role) in &work {
         let class = FrameworkId::from(pod.qos.as_str());
         if cluster.scheduler(&class).is_none() {
-            let role = Role::new(pod.qos.as_str())?;
-            let framework = Framework::new(class).role(role);
+            let framework = Framework::new(class).role(role.clone());
             cluster.add_framework(framework, Class::default())?;
         }
     }
     let mut counts = Counts::default();
-    for pod in &pods {
-        run_until(&mut cluster, Time::from_secs(pod.creation_time), &mut counts, &mut output)?;
-        let task = pod.task()?;
+    for (pod, task, _) in work {
+        run_until(&mut cluster, Time::from_secs(pod.creation_time), &mut counts, output)?;
         cluster.tell(&pod.qos.as_str().into(), |class, calls| class.submit(pod.clone(), task, calls))?;
+        bar.inc(1);
     }
     while let Some(end) = counts.last_end.take() {
-        run_until(&mut cluster, end, &mut counts, &mut output)?;
+        run_until(&mut cluster, end, &mut counts, output)?;
     }
     output.write_end(cluster.now())?;
-
-    println!("agents    {:>9}", nodes.len());
-    println!("pods      {:>9}", pods.len());
-    println!("offers    {:>9}", counts.offers);
-    println!("launched  {:>9}", counts.launched);
-    println!("ended     {:>9}", counts.ended);
-    println!("never ran {:>9}", pods.len() - counts.launched);
-    output.finish()
+    bar.finish_and_clear();
+    Ok(counts)
 }
 
 #[derive(Debug, Default)]
@@ -305,20 +325,24 @@ impl Output {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), Box<dyn Error>> {
-        for file in [self.journal, self.effects].into_iter().flatten() {
-            file.into_inner().map_err(|error| error.to_string())?.sync_all()?;
-        }
-        Ok(())
+    fn finish(self) -> io::Result<()> {
+        [self.journal, self.effects].into_iter().flatten().try_for_each(|mut file| file.flush())
     }
 }
 
-fn create(path: &Path) -> Result<BufWriter<File>, String> {
-    File::create(path).map(BufWriter::new).map_err(|error| format!("{}: {error}", path.display()))
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, Failure> {
+    let mut rows = csv::Reader::from_reader(apportion_console::open(path)?);
+    let wrong = |error: csv::Error| Failure::input(wrong_csv(path, &error));
+    rows.deserialize().map(|row| row.map_err(wrong)).collect()
 }
 
-fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, String> {
-    let wrong = |error: csv::Error| format!("{}: {error}", path.display());
-    let mut rows = csv::Reader::from_path(path).map_err(wrong)?;
-    rows.deserialize().map(|row| row.map_err(wrong)).collect()
+/// Returns the message for text that is no CSV, or has a wrong value.
+fn wrong_csv(path: &Path, error: &csv::Error) -> String {
+    let line = error.position().map_or(1, csv::Position::line);
+    let why = match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => "found bytes that are no UTF-8, expected text".to_owned(),
+        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
+        _ => return format!("{}: {error}", path.display()),
+    };
+    format!("{}:{line}: {why}", path.display())
 }

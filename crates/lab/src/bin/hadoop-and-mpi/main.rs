@@ -6,7 +6,6 @@
 //! section 6 of the Mesos paper (Hindman et al., NSDI'11). At the end its closed forms are compared with the simulator.
 //!
 //! `cargo run --release -p apportion-lab --bin hadoop-and-mpi -- --svg shares.svg`
-#![expect(clippy::print_stdout, reason = "a program talks to its user")]
 
 mod hadoop;
 mod mpi;
@@ -17,14 +16,18 @@ mod tests;
 mod theory;
 mod worker;
 
+use apportion_console::{STATUSES, Stdout, create, width};
 use clap::Parser;
 use comfy_table::Table;
-use run::{Participants, run};
+use run::{Outcome, Participants, run};
 use std::error::Error;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Hadoop and MPI on one cluster.
 #[derive(Debug, Parser)]
+#[command(version, after_help = STATUSES)]
 struct Args {
     /// How many agents of four cpus there are.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(2..=1000))]
@@ -32,7 +35,10 @@ struct Args {
     /// Seconds between two pictures; 0 = none.
     #[arg(long, default_value_t = 20)]
     every: u64,
-    /// Plots the shares into this file.
+    /// How many columns to draw to; unless given, those of the terminal, or 80.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(20..))]
+    width: Option<u16>,
+    /// Plots the shares into this file, as SVG.
     #[arg(long)]
     svg: Option<PathBuf>,
 }
@@ -45,19 +51,42 @@ fn last(times: &[f64]) -> f64 {
     times.iter().copied().fold(0.0, f64::max)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
-    let shared = run(args.agents, Participants::Both, |cluster, at| {
-        if args.every > 0 && at.as_micros() % (args.every * 1_000_000) == 0 {
-            println!("after {at} s   (m map, R reduce, = rank)\n{}\n", picture::draw(cluster));
+fn main() -> ExitCode {
+    apportion_console::main(|args: &Args, out: &mut Stdout| {
+        let mut plot = args.svg.as_deref().map(create).transpose()?;
+        let columns = usize::from(args.width.unwrap_or_else(|| u16::try_from(width()).unwrap_or(u16::MAX)));
+        let shared = watch(args, columns, out)?;
+        compare(args, &shared, out)?;
+        closed_forms(out)?;
+        if let (Some(file), Some(path)) = (&mut plot, &args.svg) {
+            file.write_all(picture::plot(&shared.samples)?.as_bytes())?;
+            file.flush()?;
+            writeln!(out, "\nplotted: {}", path.display())?;
         }
-    })?;
-    println!("dominant shares, {} s", last(&shared.mpi).max(shared.hadoop.unwrap_or_default()));
-    println!("  hadoop │{}│", picture::strip(&shared.samples, |sample| sample.hadoop));
-    println!("  mpi    │{}│\n", picture::strip(&shared.samples, |sample| sample.mpi));
+        Ok(())
+    })
+}
 
+/// Draws the shared cluster as it goes, and the shares.
+fn watch(args: &Args, columns: usize, out: &mut Stdout) -> Result<Outcome, Box<dyn Error>> {
+    let shared = run(args.agents, Participants::Both, |cluster, at| {
+        if args.every > 0 && at.as_micros().is_multiple_of(args.every.saturating_mul(1_000_000)) {
+            writeln!(out, "after {at} s   (m map, R reduce, = rank)\n{}\n", picture::draw(cluster, columns))?;
+        }
+        Ok(())
+    })?;
+    let columns = columns.saturating_sub("  hadoop ││".chars().count());
+    writeln!(out, "dominant shares, {} s", last(&shared.mpi).max(shared.hadoop.unwrap_or_default()))?;
+    writeln!(out, "  hadoop │{}│", picture::strip(&shared.samples, columns, |sample| sample.hadoop))?;
+    writeln!(out, "  mpi    │{}│\n", picture::strip(&shared.samples, columns, |sample| sample.mpi))?;
+    Ok(shared)
+}
+
+/// Runs each framework on its half of the cluster, and compares.
+fn compare(args: &Args, shared: &Outcome, out: &mut Stdout) -> Result<(), Box<dyn Error>> {
     let half = args.agents / 2;
-    let (hadoop, mpi) = (run(half, Participants::OnlyHadoop, |_, _| ())?, run(half, Participants::OnlyMpi, |_, _| ())?);
+    let hadoop = run(half, Participants::OnlyHadoop, |_, _| Ok(()))?;
+    let mpi = run(half, Participants::OnlyMpi, |_, _| Ok(()))?;
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_header(["", "SHARED", "CUT IN TWO", "FASTER"]);
@@ -68,30 +97,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     row("Hadoop is done", shared.hadoop.unwrap_or_default(), hadoop.hadoop.unwrap_or_default());
     row("MPI is done", last(&shared.mpi), last(&mpi.mpi));
     row("a gang is done, on average", mean(&shared.mpi), mean(&mpi.mpi));
-    println!("{table}");
+    writeln!(out, "{table}")?;
     let apart = f64::midpoint(hadoop.utilisation, mpi.utilisation);
-    println!("\ncpus that ran tasks: {:.0} % shared, {:.0} % cut in two", shared.utilisation * 100.0, apart * 100.0);
-    println!("maps where their data lies: {:.0} %\n", shared.local * 100.0);
+    let (whole, apart) = (shared.utilisation * 100.0, apart * 100.0);
+    writeln!(out, "\ncpus that ran tasks: {whole:.0} % shared, {apart:.0} % cut in two")?;
+    writeln!(out, "maps where their data lies: {:.0} %\n", shared.local * 100.0)?;
+    Ok(())
+}
 
-    println!("a job of k = 100 slots and work 2kT, T = 100 s (closed form → simulated)");
+/// Compares the simulator with the model of the Mesos paper.
+fn closed_forms(out: &mut Stdout) -> Result<(), Box<dyn Error>> {
+    writeln!(
+        out,
+        "The model of the Mesos paper (NSDI'11, section 6.2, table 2) and this simulator.\n\
+         A job wants 100 slots of a full cluster and has work for 200 s on all of them.\n\
+         It gets a slot when the task there ends; tasks take 100 s on average. An elastic\n\
+         job uses each slot as it comes, a rigid one waits for all. Model → simulated:\n"
+    )?;
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(["TASK TIMES", "JOB", "ALL SLOTS AFTER", "DONE AFTER", "UTILISATION"]);
     for case in theory::CASES {
         let (form, seen) = (case.closed_form(), case.simulated()?);
         let whole = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0}"));
-        println!(
-            "  {:11} {:7}  ramp-up {:>3} → {:>3} s   completion {:3.0} → {:3.0} s   utilisation {:.2} → {:.2}",
-            if case.exponential { "exponential" } else { "constant" },
-            if case.elastic { "elastic" } else { "rigid" },
-            whole(form.ramp_up),
-            whole(seen.ramp_up),
-            form.completion,
-            seen.completion,
-            form.utilisation,
-            seen.utilisation
-        );
+        table.add_row([
+            if case.exponential { "exponential" } else { "constant" }.to_owned(),
+            if case.elastic { "elastic" } else { "rigid" }.to_owned(),
+            format!("{} → {} s", whole(form.ramp_up), whole(seen.ramp_up)),
+            format!("{:.0} → {:.0} s", form.completion, seen.completion),
+            format!("{:.2} → {:.2}", form.utilisation, seen.utilisation),
+        ]);
     }
-    if let Some(file) = &args.svg {
-        picture::plot(&shared.samples, file)?;
-        println!("\nplotted: {}", file.display());
-    }
+    writeln!(out, "{table}")?;
     Ok(())
 }

@@ -4,15 +4,15 @@ use crate::run::{EitherScheduler, Sample};
 use apportion::TaskId;
 use apportion::simulation::Cluster;
 use plotters::prelude::{
-    BLUE, ChartBuilder, IntoDrawingArea, IntoFont, LineSeries, PathElement, RED, SVGBackend, WHITE,
+    ChartBuilder, Color, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor, SVGBackend, TRANSPARENT, Text,
+    WHITE,
 };
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::Path;
 
-/// Draws each agent as a box, with a box for each executor, with a mark for each task.
-pub(crate) fn draw(cluster: &Cluster<EitherScheduler>) -> String {
-    let mut lines = [String::new(), String::new(), String::new(), String::new(), String::new()];
+/// Draws each agent as a box, with a box for each executor, with a mark for each task; as many side by side as fit.
+pub(crate) fn draw(cluster: &Cluster<EitherScheduler>, columns: usize) -> String {
+    let (mut bands, mut used): (Vec<[String; 5]>, usize) = (Vec::new(), columns);
     for agent in cluster.master().state().agents {
         let mut boxes = Vec::new();
         for executor in cluster.executors().filter(|executor| executor.agent == agent.id) {
@@ -25,13 +25,20 @@ pub(crate) fn draw(cluster: &Cluster<EitherScheduler>) -> String {
         };
         let (names, tasks) = (row(|boxed| &boxed.0), row(|boxed| &boxed.1));
         let width = names.chars().count().max(agent.id.as_str().len() + 2).max(10);
-        let _ = write!(lines[0], "┌{:─<width$}┐ ", "");
-        let _ = write!(lines[1], "│{:width$}│ ", agent.id.as_str());
-        let _ = write!(lines[2], "│{names:width$}│ ");
-        let _ = write!(lines[3], "│{tasks:width$}│ ");
-        let _ = write!(lines[4], "└{:─<width$}┘ ", "");
+        if used + width + 2 > columns {
+            bands.push(Default::default());
+            used = 0;
+        }
+        used += width + 3; // two sides, and a blank
+        if let Some([top, id, first, second, bottom]) = bands.last_mut() {
+            let _ = write!(top, "┌{:─<width$}┐ ", "");
+            let _ = write!(id, "│{:width$}│ ", agent.id.as_str());
+            let _ = write!(first, "│{names:width$}│ ");
+            let _ = write!(second, "│{tasks:width$}│ ");
+            let _ = write!(bottom, "└{:─<width$}┘ ", "");
+        }
     }
-    lines.each_ref().map(|line| line.trim_end()).join("\n")
+    bands.iter().flatten().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns `m` for a map, `R` for a reduce, `=` for a rank.
@@ -43,10 +50,10 @@ fn mark(task: &TaskId) -> char {
     }
 }
 
-/// Draws the shares over time as a strip of columns, eight steps high.
-pub(crate) fn strip(samples: &[Sample], of: fn(&Sample) -> f64) -> String {
+/// Draws the shares over time as a strip of at most that many columns, eight steps high.
+pub(crate) fn strip(samples: &[Sample], columns: usize, of: fn(&Sample) -> f64) -> String {
     const STEPS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let column = samples.len().div_ceil(72).max(1);
+    let column = samples.len().div_ceil(columns.max(1)).max(1);
     let mean = |chunk: &[Sample]| {
         let count = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
         chunk.iter().map(of).sum::<f64>() / f64::from(count)
@@ -56,28 +63,42 @@ pub(crate) fn strip(samples: &[Sample], of: fn(&Sample) -> f64) -> String {
     samples.chunks(column).map(|chunk| step(mean(chunk))).collect()
 }
 
-/// Plots the dominant shares over time.
-pub(crate) fn plot(samples: &[Sample], file: &Path) -> Result<(), Box<dyn Error>> {
-    let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
-    root.fill(&WHITE)?;
-    let end = samples.last().map_or(1.0, |sample| sample.at.as_secs_f64());
-    let mut chart = ChartBuilder::on(&root)
-        .caption("Dominant shares", ("sans-serif", 20).into_font())
-        .margin(12)
-        .x_label_area_size(36)
-        .y_label_area_size(44)
-        .build_cartesian_2d(0.0..end, 0.0..1.0)?;
-    chart.configure_mesh().x_desc("seconds").y_desc("share").draw()?;
-    let line = |of: fn(&Sample) -> f64| samples.iter().map(move |sample| (sample.at.as_secs_f64(), of(sample)));
-    chart
-        .draw_series(LineSeries::new(line(|sample| sample.hadoop), &BLUE))?
-        .label("hadoop")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], BLUE));
-    chart
-        .draw_series(LineSeries::new(line(|sample| sample.mpi), &RED))?
-        .label("mpi")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], RED));
-    chart.configure_series_labels().border_style(BLUE).background_style(WHITE).draw()?;
-    root.present()?;
-    Ok(())
+/// The size of the plot, and the column from which on its legend stands.
+const SIZE: (u32, u32) = (960, 420);
+const LEGEND: i32 = 850;
+
+/// A framework of the plot: its name, its colour (two that all eyes tell apart), and its share.
+type Curve = (&'static str, RGBColor, fn(&Sample) -> f64);
+const CURVES: [Curve; 2] =
+    [("hadoop", RGBColor(0, 114, 178), |sample| sample.hadoop), ("mpi", RGBColor(213, 94, 0), |sample| sample.mpi)];
+
+/// Plots the dominant shares over time, as SVG. A share lasts until the next sample, so the curves are steps.
+pub(crate) fn plot(samples: &[Sample]) -> Result<String, Box<dyn Error>> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (left, right) = root.split_horizontally(LEGEND);
+        let end = samples.last().map_or(1.0, |sample| sample.at.as_secs_f64());
+        let mut chart = ChartBuilder::on(&left)
+            .caption("Dominant shares", ("sans-serif", 20).into_font())
+            .margin(12)
+            .x_label_area_size(36)
+            .y_label_area_size(44)
+            .build_cartesian_2d(0.0..end, 0.0..1.0)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc("seconds").y_desc("share").bold_line_style(RGBColor(232, 232, 232)).light_line_style(TRANSPARENT);
+        mesh.draw()?;
+        for (row, (name, colour, of)) in (0_i32..).zip(CURVES) {
+            let values = samples.iter().map(|sample| (sample.at.as_secs_f64(), of(sample)));
+            let ends = samples.iter().skip(1).map(|sample| sample.at.as_secs_f64()).chain([end]);
+            let steps = values.zip(ends).flat_map(|((at, share), end)| [(at, share), (end, share)]);
+            chart.draw_series(LineSeries::new(steps, colour.stroke_width(2)))?;
+            let y = 60 + 24 * row;
+            right.draw(&PathElement::new([(0, y), (24, y)], colour.stroke_width(2)))?;
+            right.draw(&Text::new(name, (30, y - 7), ("sans-serif", 15).into_font()))?;
+        }
+        root.present()?;
+    }
+    Ok(svg)
 }

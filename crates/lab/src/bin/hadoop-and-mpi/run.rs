@@ -8,6 +8,7 @@ use apportion::{
     Agent, AgentId, AgentState, Calls, Config, Event, Framework, FrameworkId, Offer, Resources, Role, Scheduler, Time,
 };
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 /// The dominant shares at some time, and the part of the cpus that runs tasks.
@@ -73,11 +74,11 @@ pub(crate) enum Participants {
 
 const RANKS: usize = 4;
 
-/// Runs the work on that many agents. `watch` is called with the cluster every second.
+/// Runs the work on that many agents. `watch` is called with the cluster every second; its error ends the run.
 pub(crate) fn run(
     agents: u16,
     participants: Participants,
-    mut watch: impl FnMut(&Cluster<EitherScheduler>, Time),
+    mut watch: impl FnMut(&Cluster<EitherScheduler>, Time) -> io::Result<()>,
 ) -> Result<Outcome, Box<dyn Error>> {
     let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::<Worker>::default()));
     let (hadoop, mpi) = (FrameworkId::from("hadoop"), FrameworkId::from("mpi"));
@@ -106,7 +107,7 @@ pub(crate) fn run(
         let sample = sample(&cluster, at);
         used += sample.used;
         outcome.samples.push(sample);
-        watch(&cluster, at);
+        watch(&cluster, at)?;
         let done = |id: &FrameworkId| match cluster.scheduler(id) {
             Some(EitherScheduler::Hadoop(hadoop)) => hadoop.done.is_some(),
             Some(EitherScheduler::Mpi(mpi)) => mpi.is_done() && second >= 100,

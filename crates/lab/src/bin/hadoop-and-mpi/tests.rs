@@ -7,9 +7,11 @@ use crate::theory::CASES;
 
 #[test]
 fn both_complete_share_alike_and_are_faster_than_apart() {
-    let shared = run(6, Participants::Both, |_, _| ()).unwrap();
-    let (hadoop, mpi) =
-        (run(3, Participants::OnlyHadoop, |_, _| ()).unwrap(), run(3, Participants::OnlyMpi, |_, _| ()).unwrap());
+    let shared = run(6, Participants::Both, |_, _| Ok(())).unwrap();
+    let (hadoop, mpi) = (
+        run(3, Participants::OnlyHadoop, |_, _| Ok(())).unwrap(),
+        run(3, Participants::OnlyMpi, |_, _| Ok(())).unwrap(),
+    );
     assert_eq!((shared.mpi.len(), mpi.mpi.len()), (21, 21));
     assert!(shared.hadoop.unwrap() < hadoop.hadoop.unwrap(), "{:?} {:?}", shared.hadoop, hadoop.hadoop);
     let last = |times: &[f64]| times.iter().copied().fold(0.0, f64::max);
@@ -43,11 +45,13 @@ fn the_simulator_agrees_with_the_papers_closed_forms() {
 
 #[test]
 fn the_picture_shows_executors_and_tasks_of_both() {
-    let mut drawn = String::new();
+    let (mut drawn, mut narrow) = (String::new(), String::new());
     let shared = run(2, Participants::Both, |cluster, at| {
         if at == apportion::Time::from_secs(5) {
-            drawn = picture::draw(cluster);
+            drawn = picture::draw(cluster, 80);
+            narrow = picture::draw(cluster, 20);
         }
+        Ok(())
     });
     assert_eq!(
         drawn.lines().collect::<Vec<_>>(),
@@ -59,9 +63,45 @@ fn the_picture_shows_executors_and_tasks_of_both() {
             "└──────────┘ └──────────┘",
         ]
     );
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("shares.svg");
-    picture::plot(&shared.unwrap().samples, &file).unwrap();
-    let svg = std::fs::read_to_string(&file).unwrap();
-    assert!(svg.starts_with("<svg") && svg.matches("<polyline").count() >= 2 && svg.contains("Dominant shares"));
+    assert_eq!(
+        narrow.lines().map(|line| line.chars().next().unwrap()).collect::<String>(),
+        "┌│││└┌│││└" // one below the other
+    );
+    for width in [40, 80, 200] {
+        let strip = picture::strip(&shared.as_ref().unwrap().samples, width, |sample| sample.mpi);
+        assert!((width / 2..=width).contains(&strip.chars().count()), "{width}: {strip}");
+    }
+}
+
+#[test]
+fn the_plot_has_steps_and_a_legend_beside_it() {
+    let shared = run(2, Participants::Both, |_, _| Ok(())).unwrap();
+    let svg = picture::plot(&shared.samples).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("Dominant shares"), "{svg}");
+    let attribute = |line: &str, name: &str| {
+        let text = line.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
+        Some(text.to_owned())
+    };
+    let lines: Vec<Vec<(i32, i32)>> = svg
+        .split('<')
+        .filter(|tag| tag.starts_with("polyline"))
+        .map(|tag| {
+            let points = attribute(tag, "points").unwrap();
+            let point =
+                |point: &str| point.split_once(',').map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).unwrap();
+            points.split_whitespace().map(point).collect()
+        })
+        .collect();
+    let longest = lines.iter().map(Vec::len).max().unwrap();
+    let curves: Vec<_> = lines.iter().filter(|line| line.len() == longest).collect();
+    assert_eq!(curves.len(), 2);
+    let right = curves.iter().flat_map(|curve| curve.iter()).map(|(x, _)| *x).max().unwrap();
+    for curve in curves {
+        assert!(curve.windows(2).all(|two| two[0].0 == two[1].0 || two[0].1 == two[1].1), "a slope in {curve:?}");
+    }
+    for name in ["hadoop", "mpi"] {
+        let end = svg.find(&format!("\n{name}\n")).unwrap();
+        let tag = svg[..end].rsplit('<').next().unwrap();
+        assert!(attribute(tag, "x").unwrap().parse::<i32>().unwrap() > right, "{tag}");
+    }
 }

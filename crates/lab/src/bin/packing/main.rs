@@ -7,7 +7,6 @@
 //! GPU-Sharing Workloads with Fragmentation Gradient Descent*, USENIX ATC'23: pods arrive in a shuffled order until
 //! they want 130 % of all GPUs, none ever ends, and one that fits nowhere is dropped. With seeds 42 to 51 the arrivals
 //! are those of the published runs, and so are the results.
-#![expect(clippy::print_stderr, reason = "a program talks to its user")]
 
 mod arrivals;
 mod go;
@@ -15,10 +14,12 @@ mod run;
 mod trace;
 
 use apportion::packing::TargetWorkload;
+use apportion_console::{Failure, STATUSES, Stdout};
 use clap::{Parser, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use run::{Outcome, Policy, capacity};
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ const TRACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/traces/openb");
 
 /// How much of a cluster's GPUs is in use when pods keep arriving, by policy.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = STATUSES)]
 struct Arguments {
     /// The list of nodes: sn, cpu_milli, memory_mib, gpu, model [default: the trace's nodes with GPUs]
     #[arg(long, value_name = "CSV")]
@@ -56,22 +57,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = if arguments.json { json(&arguments) } else { table(&arguments) };
-    let printed = result.map(|text| io::stdout().write_all(text.as_bytes()));
-    match printed {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        // The reader of our output has closed it.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Ok(Err(error)) => {
-            eprintln!("standard output: {error}");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(2)
-        }
-    }
+    apportion_console::main(|arguments: &Arguments, out: &mut Stdout| {
+        let text = if arguments.json { json(arguments) } else { table(arguments) };
+        out.write_all(text.map_err(Failure::input)?.as_bytes())?;
+        Ok(())
+    })
 }
 
 /// A list of pods, with its orders of arrival, on the nodes.
@@ -101,11 +91,22 @@ impl<'a> Workload<'a> {
         Ok(Self { nodes, pods, mix, orders })
     }
 
-    fn run(&self, policy: Policy) -> Vec<Outcome> {
+    fn run(&self, policy: Policy, progress: &ProgressBar) -> Vec<Outcome> {
         let fitness = policy.fitness(&self.mix, self.nodes);
-        let run = |(seed, order): &(u64, Order)| run::run(self.nodes, &self.pods, order, policy, &*fitness, *seed);
+        let run = |(seed, order): &(u64, Order)| {
+            progress.set_message(policy.to_string());
+            let outcome = run::run(self.nodes, &self.pods, order, policy, &*fitness, *seed);
+            progress.inc(1);
+            outcome
+        };
         self.orders.iter().map(run).collect()
     }
+}
+
+/// Returns a progress bar over that many runs, on standard error, which is hidden unless that is a terminal.
+fn progress(runs: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} runs, {msg}").expect("this is a template");
+    ProgressBar::new(runs as u64).with_style(style)
 }
 
 fn nodes(arguments: &Arguments) -> Result<Vec<Node>, String> {
@@ -122,7 +123,8 @@ fn json(arguments: &Arguments) -> Result<String, String> {
         many => return Err(format!("{} lists of pods: expected one with --json", many.len())),
     };
     let nodes = nodes(arguments)?;
-    let outcomes = Workload::read(arguments, &nodes, pods)?.run(arguments.policy.unwrap_or(Policy::Outlook));
+    let outcomes =
+        Workload::read(arguments, &nodes, pods)?.run(arguments.policy.unwrap_or(Policy::Outlook), &progress(1));
     outcomes
         .iter()
         .map(|outcome| serde_json::to_string(outcome).map(|text| text + "\n").map_err(|error| error.to_string()))
@@ -144,10 +146,12 @@ fn table(arguments: &Arguments) -> Result<String, String> {
     let name = |list: &PathBuf| list.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     table.set_header([vec!["policy".to_owned()], lists.iter().map(name).collect()].concat());
     let policies = arguments.policy.map_or_else(|| Policy::value_variants().to_vec(), |policy| vec![policy]);
+    let progress = progress(policies.len() * workloads.iter().map(|workload| workload.orders.len()).sum::<usize>());
     for policy in policies {
-        let cells = workloads.iter().map(|workload| cell(&workload.run(policy)));
+        let cells = workloads.iter().map(|workload| cell(&workload.run(policy, &progress)));
         table.add_row([vec![policy.to_string()], cells.collect()].concat());
     }
+    progress.finish_and_clear();
     (1..=lists.len())
         .filter_map(|column| table.column_mut(column).map(|column| column.set_cell_alignment(CellAlignment::Right)))
         .for_each(drop);

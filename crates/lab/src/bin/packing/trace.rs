@@ -3,7 +3,7 @@
 use apportion::Scalar;
 use apportion::packing::{DeviceDemand, DeviceRequest, Machine};
 use csv::StringRecord;
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 /// A machine of the trace.
@@ -31,6 +31,9 @@ pub(crate) struct Order {
 
 /// The largest number in a column, so that sums over any list stay exact.
 const MOST: u64 = 1_000_000_000_000;
+
+/// The longest order: a million pods on a million nodes.
+const MAX_ORDER_BYTES: usize = 16 << 20;
 
 /// Reads a list of nodes: sn, cpu_milli, memory_mib, gpu, model.
 pub(crate) fn nodes(path: &Path) -> Result<Vec<Node>, String> {
@@ -64,7 +67,8 @@ pub(crate) fn pods(path: &Path) -> Result<Vec<Pod>, String> {
 /// Reads an order: one line with the rows of the pods as they come, one with the ranks of the nodes by name.
 pub(crate) fn order(path: &Path, nodes: usize, pods: usize) -> Result<Order, String> {
     let file = path.display();
-    let text = fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+    let text = apportion_console::read(path, MAX_ORDER_BYTES).map_err(|failure| failure.to_string())?;
+    let text = String::from_utf8(text).map_err(|_| format!("{file}: found bytes that are no UTF-8, expected text"))?;
     let mut lines = text.lines();
     let mut numbers = |line: usize, what: &str, below: usize| {
         let expected = format!("expected {what}, 0 to {}", below.saturating_sub(1));
@@ -96,7 +100,7 @@ pub(crate) fn order(path: &Path, nodes: usize, pods: usize) -> Result<Order, Str
 /// A CSV file with a header.
 struct Table<'a> {
     path: &'a Path,
-    reader: csv::Reader<fs::File>,
+    reader: csv::Reader<Box<dyn Read>>,
     head: StringRecord,
 }
 
@@ -109,17 +113,16 @@ struct Row<'a> {
 
 impl<'a> Table<'a> {
     fn open(path: &'a Path) -> Result<Self, String> {
-        // Opened here, so that the error of a missing file is that of the system.
-        let file = fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file = apportion_console::open(path).map_err(|failure| failure.to_string())?;
         let mut reader = csv::Reader::from_reader(file);
-        let head = reader.headers().map_err(|error| format!("{}:1: {error}", path.display()))?.clone();
+        let head = reader.headers().map_err(|error| wrong_csv(path, &error))?.clone();
         Ok(Self { path, reader, head })
     }
 
     fn rows<T>(mut self, read: impl Fn(&Row<'_>) -> Result<T, String>) -> Result<Vec<T>, String> {
         let (mut all, mut record) = (Vec::new(), StringRecord::new());
         let (path, head) = (self.path, &self.head);
-        while self.reader.read_record(&mut record).map_err(|error| format!("{}: {error}", path.display()))? {
+        while self.reader.read_record(&mut record).map_err(|error| wrong_csv(path, &error))? {
             all.push(read(&Row { path, head, record: &record })?);
         }
         if all.is_empty() {
@@ -127,6 +130,16 @@ impl<'a> Table<'a> {
         } else {
             Ok(all)
         }
+    }
+}
+
+/// Returns the message for text that is no CSV.
+fn wrong_csv(path: &Path, error: &csv::Error) -> String {
+    match (error.kind(), error.position()) {
+        (csv::ErrorKind::Utf8 { .. }, Some(position)) => {
+            format!("{}:{}: found bytes that are no UTF-8, expected text", path.display(), position.line())
+        }
+        _ => format!("{}: {error}", path.display()),
     }
 }
 

@@ -24,7 +24,6 @@
 //! With `--json` each line is an object (`workload`, `agents`, `frameworks`, `roles`, `step`, `round`,
 //! `seconds`, `offers`, and other measures of a step); the `round` of a preparatory step is null. The last line is
 //! the peak memory of the process, if the system reports it.
-#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
 #![expect(clippy::disallowed_types, reason = "a program that measures time reads a clock")]
 
 mod arithmetic;
@@ -37,12 +36,14 @@ mod refusal;
 mod report;
 mod sort;
 
+use apportion_console::Stdout;
 use clap::{Parser, ValueEnum};
 use report::{Failure, Report};
 use std::process::ExitCode;
 
 /// Runs one workload and tells how long each of its rounds took.
 #[derive(Debug, Clone, Parser)]
+#[command(version, after_help = STATUSES)]
 struct Arguments {
     /// The workload.
     name: Workload,
@@ -123,15 +124,12 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.status()
-        }
-    }
+    apportion_console::main(|arguments: &Arguments, _: &mut Stdout| Ok(run(arguments)?))
 }
+
+const STATUSES: &str = "\
+Exit status: 0; 1 when the output cannot be written or a workload makes another number of offers than it must; 2 for wrong
+arguments. A closed pipe ends it with 0.";
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let report = Report::begin(arguments)?;

@@ -3,10 +3,10 @@
 use crate::Arguments;
 use apportion::allocator::{AllocatorError, QuotaError};
 use apportion::{ResourceError, RoleError, SumError};
+use apportion_console::stdout;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// Why a run ended early.
@@ -30,13 +30,17 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Role(#[from] RoleError),
     /// The output cannot be written.
-    #[error("cannot write: {0}")]
+    #[error("{0}")]
     Write(#[from] io::Error),
 }
 
-impl Failure {
-    pub(crate) fn status(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Self::Arguments(_)) { 2 } else { 1 })
+impl From<Failure> for apportion_console::Failure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Arguments(message) => Self::input(message),
+            Failure::Write(error) => Self::Output(error),
+            other => Self::Run(other.to_string()),
+        }
     }
 }
 
@@ -117,13 +121,13 @@ impl Report {
         let report = Self { workload: name, agents, frameworks, roles, json: arguments.json };
         if !report.json {
             let name = &report.workload;
-            writeln!(io::stdout(), "{name}: {agents} agents, {frameworks} frameworks, {roles} roles")?;
+            writeln!(stdout(), "{name}: {agents} agents, {frameworks} frameworks, {roles} roles")?;
         }
         Ok(report)
     }
 
     pub(crate) fn step(&self, step: &Step<'_>) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         if self.json {
             let Self { workload, agents, frameworks, roles, .. } = self;
             let line = Line { workload, agents: *agents, frameworks: *frameworks, roles: *roles, step };
@@ -152,7 +156,7 @@ impl Report {
 
     pub(crate) fn end(&self) -> Result<(), Failure> {
         let peak = peak_rss();
-        let mut out = io::stdout().lock();
+        let mut out = stdout();
         if self.json {
             serde_json::to_writer(&mut out, &Peak { peak_rss_bytes: peak }).map_err(io::Error::from)?;
             writeln!(out)?;
