@@ -8,7 +8,6 @@ use apportion::{AttributeValue, Offer, Role, Scalar};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::Write;
-use std::process::ExitCode;
 
 /// Accepts at most that many distinct hosts: there is a licence for each.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ fn offer(agent: &str, cpus: u64, attributes: &str) -> Result<Offer, Box<dyn Erro
     Ok(offer)
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     apportion_console::example("Plugs in a constraint and a fitness of its own.", plan)
 }
 

@@ -54,7 +54,9 @@ fn schedule(id: FrameworkId, tasks: u32, inbox: Receiver<FrameworkMessage>, mast
         }
         let done = (batch.waiting.is_empty() && batch.running == 0).then_some(Call::Teardown);
         for call in calls.into_vec().into_iter().chain(done) {
-            master.send(Command::Call(id.clone(), call)).expect("the master waits for all");
+            if master.send(Command::Call(id.clone(), call)).is_err() {
+                return; // the master could not write its journal
+            }
         }
     }
 }
@@ -67,7 +69,9 @@ fn run_tasks(id: AgentId, inbox: Receiver<AgentMessage>, master: Sender<Command>
             thread::sleep(Duration::from_millis(2));
             let mut status = TaskStatus::new(task.id.clone(), state);
             status.agent = Some(id.clone());
-            master.send(Command::TaskStatus(framework.id.clone(), status)).expect("the master waits for all");
+            if master.send(Command::TaskStatus(framework.id.clone(), status)).is_err() {
+                return;
+            }
         }
     }
 }

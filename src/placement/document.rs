@@ -2,8 +2,9 @@
 //!
 //! [`problem`] reads a document, [`marathon`] its apps with their [`ports`], [`volume`]s and [`spread`]s, [`grammar`] their
 //! conditions; all of them through a [`reader::Node`], which knows its path. [`syntax`] locates syntax errors, [`position`]
-//! wrong values.
+//! wrong values; [`density`] refuses text that would take too much memory.
 
+mod density;
 mod marathon;
 mod ports;
 mod position;

@@ -300,9 +300,10 @@ fn parts_of_a_clause_are_reported_one_by_one() {
 #[test]
 fn task_ids_are_new() {
     let running = json!([{"app": "g/web", "task": "g_web.2", "hostname": "h9"}]);
-    let apps = json!([{"id": "g/web", "instances": 3}, {"id": "g_web"}]);
+    let apps = json!([{"id": "g/web", "instances": 3}, {"id": "g-web"}]);
     let mut problem =
         Problem::from_json(&json!({"apps": apps, "running": running, "offers": [offer("o1", PLENTY, "")]})).unwrap();
+    problem.apps[1].id = "/g_web".into(); // no document has such an id, but a program may
     problem.planner.taken.insert("g_web.3".into());
     let ids: Vec<_> = problem.solve().launches.iter().map(|launch| launch.id.to_string()).collect();
     assert_eq!(ids, ["g_web.1", "g_web.4", "g_web.5"]);

@@ -282,13 +282,13 @@ fn the_program_reads_a_file_or_its_input() {
 fn the_program_refuses_what_is_wrong_and_prints_nothing() {
     let cases = [
         ("-", "{\"apps\": []\n\"offers\": []}", "-:2:1: found '\"', expected `,` or `}`\n"),
-        ("-", "{\"app\": {\"id\": \"a\", \"cpus\": \"many\"}}", "-: app.cpus: found \"many\", expected a number"),
+        ("-", "{\"app\": {\"id\": \"a\", \"cpus\": \"many\"}}", "-:1:29: app.cpus: found \"many\", expected a number"),
         (
             "-",
             "{\"apps\": [{\"id\": \"a\", \"constraints\": [[\"a\", \"LIKE\"]]}]}",
-            "-: apps[0].constraints[0]: LIKE without a value",
+            "-:1:38: apps[0].constraints[0]: LIKE without a value",
         ),
-        ("-", "{\"offer\": []}", "-: unknown key \"offer\", expected one of apps"),
+        ("-", "{\"offer\": []}", "-:1:2: unknown key \"offer\", expected one of about, apps"),
         ("/no/such/file", "", "/no/such/file: "),
     ];
     for (argument, input, message) in cases {

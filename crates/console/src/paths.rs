@@ -33,8 +33,8 @@ fn identity(path: &Path) -> Option<PathBuf> {
     match fs::canonicalize(path) {
         Ok(path) => fs::metadata(&path).is_ok_and(|data| data.is_file()).then_some(path),
         Err(_) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            Some(fs::canonicalize(folder).ok()?.join(path.file_name()?))
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            Some(fs::canonicalize(folder.unwrap_or_else(|| Path::new("."))).ok()?.join(path.file_name()?))
         }
     }
 }

@@ -469,7 +469,7 @@ impl Scheduler for Marathon {
                 }
                 if !task.is_killed && task.generation == app.generation && is_failure(status.state) {
                     let until = app.launch_delay.record_failure(&app.definition.backoff, now);
-                    let text = format!("{} is not launched before {until}s", task.launch.app);
+                    let text = format!("{} is not launched before {:.1}s", task.launch.app, until.as_secs_f64());
                     self.notices.push(Notice { at: now, topic: "backoff", text });
                     calls.wake_at(until);
                 }

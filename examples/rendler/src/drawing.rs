@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The template of the page: its style, and the script that moves and zooms.
+/// The template of the page: its style, and the script that moves, zooms, searches and lists.
 const PAGE: &str = include_str!("drawing.html");
 
 /// The size of a picture, of the box around it, and of its cell.
@@ -24,7 +24,7 @@ const MAX_CAPTION: usize = 30;
 /// The parts of a drawing.
 #[derive(Debug)]
 pub(crate) struct Drawing<'a> {
-    /// The site, for people.
+    /// The title of the first page, if it has one, and the site.
     pub(crate) title: &'a str,
     /// The summary of the crawl, for people.
     pub(crate) summary: &'a str,
@@ -182,6 +182,11 @@ mod tests {
         let count = |selector: &str| document.select(&Selector::parse(selector).unwrap()).count();
         assert_eq!((count("script"), count("svg"), count("g.node"), count("path.edge")), (1, 1, 2, 2));
         assert_eq!((count("link"), count("[src]"), count("[onclick]"), count("a")), (0, 0, 0, 0));
+        let title = document.select(&Selector::parse("title").unwrap()).next().unwrap().text().collect::<String>();
+        assert_eq!((title.as_str(), count("h1"), count("input[type=search]"), count("#fit")), ("a <b>", 1, 1, 1));
+        // The panel stands beside the drawing, so that it hides nothing of it.
+        assert_eq!(count("main > #drawing > svg, main > #drawing + aside#panel"), 2);
+        assert!(!html.contains("position: absolute"));
         assert_eq!(html.matches("href=").count(), html.matches("href=\"data:").count());
         assert_eq!(html.matches("</html>").count(), 1);
     }

@@ -102,7 +102,7 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     let rendler = run.rendler();
     let summary = summary(rendler);
     let drawing = Drawing {
-        title: &site.to_string(),
+        title: &title(&site, rendler.graph()),
         summary: &summary,
         graph: rendler.graph(),
         start: site.start(),
@@ -196,6 +196,14 @@ fn summary(rendler: &Rendler) -> String {
     add(screenshots, count(screenshots, "screenshot"));
     add(cards, count(cards, "text card"));
     parts.join(", ")
+}
+
+/// Returns the title of the drawing: that of the first page, and the site.
+fn title(site: &Site, graph: &Graph) -> String {
+    match graph.nodes().get(site.start()).map(|node| &node.state) {
+        Some(State::Page(Some(title))) => format!("{title} · {site}"),
+        _ => site.to_string(),
+    }
 }
 
 /// Prints the problems, the missing pages with the pages that link to them, and the summary.

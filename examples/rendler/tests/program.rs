@@ -44,7 +44,7 @@ fn the_shipped_site_is_drawn() {
     );
     let html = fs::read_to_string(folder.path().join("out/graph.html")).unwrap();
     assert_eq!(html.matches("data:image/svg+xml;base64,").count(), 8);
-    assert!(html.contains(summary) && html.contains("<b>file://"), "{html}");
+    assert!(html.contains(summary) && html.contains("<h1>") && html.contains(" · file://"), "{html}");
 }
 
 #[test]
@@ -95,6 +95,30 @@ fn a_first_page_that_cannot_be_had_is_status_1() {
     let (output, _folder) = rendler(&[&site, "--retries", "0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).starts_with(&format!("{site}: ")), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.starts_with("/: failed: ") && !told.contains("linked from"), "{told}");
+}
+
+#[test]
+fn it_ends_quietly_on_a_closed_pipe_and_with_a_line_on_a_full_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let arguments = [SITE, "--cards", "--out", out.to_str().unwrap()];
+    apportion_console::testing::check_endings(Path::new(env!("CARGO_BIN_EXE_rendler")), &arguments);
+}
+
+#[test]
+fn outputs_are_checked_before_the_crawl() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("out/graph.html")).unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for (out, message) in [("out", "/out/graph.html: Is a directory"), ("file", "/file/pictures: ")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
+        let output = command.args([SITE, "--cards", "--out"]).arg(folder.path().join(out)).output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+    }
+    assert_eq!(fs::read_dir(folder.path().join("out/pictures")).unwrap().count(), 0, "nothing was crawled");
 }
 
 /// Ctrl-C while a server keeps it waiting: what there is is drawn.

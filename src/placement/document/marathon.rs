@@ -242,6 +242,6 @@ mod tests {
         let error = "{\n  \"id\": \"redis\"\n  \"instances\": 2}".parse::<App>().unwrap_err();
         assert_eq!(error.in_file("redis.json").to_string(), "redis.json:3:3: found '\"', expected `,` or `}`");
         let error = r#"{"id": "redis", "cpus": "many"}"#.parse::<App>().unwrap_err();
-        assert!(error.in_file("redis.json").to_string().starts_with("redis.json: cpus: found \"many\""));
+        assert!(error.in_file("redis.json").to_string().starts_with("redis.json:1:25: cpus: found \"many\""));
     }
 }

@@ -62,10 +62,7 @@ impl ReadError {
     /// Returns the error with its line and column in the text that was read.
     #[must_use]
     pub fn locate(self, text: &[u8]) -> TextError {
-        let key = match &self.fault {
-            ReadFault::UnknownKey { found, .. } => Some(found.as_str()),
-            _ => None,
-        };
+        let key = if let ReadFault::UnknownKey { found, .. } = &self.fault { Some(found.as_str()) } else { None };
         let text = std::str::from_utf8(without_mark(text)).unwrap_or_default();
         let (line, column) = position::locate(text, &self.path, key);
         TextError::Content { line, column, error: self }
@@ -95,7 +92,7 @@ pub enum ReadFault {
         /// The known keys.
         known: Vec<&'static str>,
     },
-    /// The amount is out of range, or too small to count.
+    /// The amount is not 0, and too small to count.
     #[error(transparent)]
     Amount(#[from] ScalarError),
     /// The id was used before.
@@ -339,10 +336,8 @@ impl<'a> Node<'a> {
         };
         match amount {
             Some(Ok(amount)) => Ok(amount),
-            Some(Err(error @ (ScalarError::TooSmall(_) | ScalarError::TooLarge(_) | ScalarError::Negative(_)))) => {
-                Err(self.error(error))
-            }
-            _ => Err(self.wrong(format!("a number from 0 to {} in thousandths", Scalar::MAX))),
+            Some(Err(error @ ScalarError::TooSmall(_))) => Err(self.error(error)),
+            Some(Err(_)) | None => Err(self.wrong(format!("a number from 0 to {} in thousandths", Scalar::MAX))),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `serde_json` reads the text. The position in its errors is that of its own reading, often one token late and in
 //! bytes, so text that it rejects is scanned once more here, by the grammar alone and without recursion.
 
+use super::density::excess;
 use crate::json::{self, JsonError, ReadError};
 use serde_json::Value as Json;
 
@@ -54,6 +55,14 @@ pub enum SyntaxFault {
         /// The longest text.
         limit: usize,
     },
+    /// The text would take more than ten times its memory, and more than 256 MiB.
+    #[error("found {found} bytes of so many values that they would take {memory}, expected at most ten times as much")]
+    TooDense {
+        /// The length of the text.
+        found: usize,
+        /// The memory that its values would take.
+        memory: usize,
+    },
     /// Text that the grammar allows but that cannot be read: too large a number, too deep a nesting, half of a
     /// surrogate pair.
     #[error("{0}")]
@@ -100,6 +109,9 @@ pub fn read_json_up_to(text: &[u8], max_bytes: usize) -> Result<Json, SyntaxErro
             );
         }
     };
+    if let Some(memory) = excess(text) {
+        return Err(at(text, 0, SyntaxFault::TooDense { found: text.len(), memory }));
+    }
     json::from_str(text).map_err(|error| match (first_fault(text), error) {
         (Some((i, fault)), _) => at(text, i, fault),
         (None, ReadError::Syntax(JsonError::DuplicateKey { at: i, key })) => {
@@ -404,6 +416,13 @@ mod tests {
         assert_eq!(error, "1:1: found 16777217 bytes, expected at most 16777216");
         assert_eq!(read_json_up_to(b"[1]", 2).unwrap_err().fault, SyntaxFault::TooLong { found: 3, limit: 2 });
         assert_eq!(read_json_up_to("\u{feff}[]".as_bytes(), 5), Ok(Json::Array(Vec::new())));
+    }
+
+    #[test]
+    fn text_that_would_take_many_times_its_memory_is_refused() {
+        let numbers = format!("{{\"app\": {{\"ignored\": [{}1]}}}}", "1,".repeat(15 << 19));
+        let error = read_json(numbers.as_bytes()).unwrap_err();
+        assert!(matches!(error.fault, SyntaxFault::TooDense { memory, .. } if memory > 256 << 20), "{error}");
     }
 
     #[test]

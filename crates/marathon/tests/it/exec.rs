@@ -137,6 +137,10 @@ fn a_task_is_followed_and_its_end_is_its_status() {
         assert!(run.place(part) < failed, "{}", run.told); // all output comes before the end of the task
     }
     assert!(failed < run.place("backoff  /job is not launched before"), "{}", run.told);
+    let summary = run.place("; the last one: job.");
+    assert!(run.told[..summary].ends_with(" failure") || run.told[..summary].ends_with(" failures"), "{}", run.told);
+    assert!(run.told[summary..].contains(" TASK_FAILED (Command exited with status 3)\n  job."), "{}", run.told);
+    assert!(run.told[summary..].contains(" | bad\n"), "{}", run.told);
     assert!(!run.told.contains("job.2 |"), "{}", run.told);
     assert_eq!(fs::read_to_string(run.file("job.1", "stdout")).unwrap().lines().last(), Some("end"));
     assert_eq!(fs::read_to_string(run.file("job.1", "stderr")).unwrap(), "bad\n");

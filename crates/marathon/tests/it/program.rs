@@ -52,7 +52,7 @@ fn without_arguments_three_apps_run() {
 
 #[test]
 fn people_see_offers_launches_and_a_table() {
-    let output = marathon(&[]);
+    let output = marathon(&["--verbose"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
     for part in [
@@ -192,7 +192,7 @@ fn wrong_input_ends_before_anything_is_launched() {
     let cases: &[(&[&str], &[&str])] = &[
         (&[&comma], &["redis-app.json:4:3: found '\"', expected `,` or `}`"]),
         (&["apps/simple-app.json", &comma], &["redis-app.json:4:3: "]),
-        (&[&path], &["path.json: constraints[1]: \"EQUALS\" is not an operator"]),
+        (&[&path], &["path.json:1:47: constraints[1]: \"EQUALS\" is not an operator"]),
         (&redis, &[redis[0], redis[1], "/redis"]),
         (&["no/such.json"], &["no/such.json: "]),
         (&["--scale", "/nope=2"], &["/nope", "/ubuntu, /redis, /nginx"]),
@@ -217,19 +217,19 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--cluster", &resources], &["resources.json:1:", "cpus:many"]),
         (&["--cluster", &syntax], &["syntax.json:2:1: found '}', expected a value"]),
         (&["--cluster", &twice], &["twice.json: agents[1]: ", "\"a\""]),
-        (&["--cluster", &list], &["list.json: found [[]], expected an object"]),
+        (&["--cluster", &list], &["list.json:1:1: found [[]], expected an object"]),
         (&["--cluster", &nobody], &["nobody.json: agents: ", "at least one"]),
         (&["--what"], &["--what"]),
-        (&[&group], &["group.json: groups[0].apps[1].cpus: found \"many\", expected a number"]),
+        (&[&group], &["group.json:1:76: groups[0].apps[1].cpus: found \"many\", expected a number"]),
         (&[&circle], &["circle.json: found dependencies in a circle, /a/b needs /a/c needs /a/b: expected an order"]),
         (
             &[&unknown],
             &["unknown.json: apps[0].dependencies[0]: found \"../nope\", expected an app or a group: one of /lone/app"],
         ),
-        (&[&health], &["health.json: healthChecks[0].protocol: found \"UDP\", expected HTTP"]),
+        (&[&health], &["health.json:1:43: healthChecks[0].protocol: found \"UDP\", expected HTTP"]),
         (
             &[&group, &comma, &path, "--update", &health],
-            &["group.json: ", "redis-app.json:4", "path.json: ", "health.json: "],
+            &["group.json:1:76: ", "redis-app.json:4", "path.json:1:47: ", "health.json:1:43: "],
         ),
         (&["--update", "no/such.json"], &["no/such.json: "]),
         (&["--update", &unknown], &["unknown.json: apps[0].dependencies[0]: ", "one of /ubuntu, /redis, /nginx"]),
@@ -457,5 +457,90 @@ fn the_commands_of_the_readme_end_with_all_as_it_is_wanted() {
             assert_eq!([count("/shop/data/db"), count("/shop/data/cache"), count("/shop/front/web")], [3, 1, 4]);
             assert_eq!((deployments.len(), each(&document, "/shop/data/db", "/id")[0]), (2, &"shop_data_db.2".into()));
         }
+    }
+}
+
+#[test]
+fn it_ends_quietly_on_a_closed_pipe_and_with_a_line_on_a_full_device() {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_marathon"));
+    for arguments in [&[][..], &["--json"], &["--verbose", "--agents", "100"]] {
+        apportion_console::testing::check_endings(program, arguments);
+    }
+}
+
+#[test]
+fn strict_says_that_something_could_not_be_placed() {
+    let redis = ["apps/redis-unique-app.json", "--scale", "redis=7"];
+    assert_eq!(marathon(&redis).status.code(), Some(0));
+    for more in ["--verbose", "--json"] {
+        let output = marathon(&[&redis[..], &["--strict", more]].concat());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), told.as_str()), (Some(3), "1 could not be placed\n"));
+        assert!(!output.stdout.is_empty());
+    }
+    assert_eq!(marathon(&["--strict"]).status.code(), Some(0));
+}
+
+#[test]
+fn eighty_columns_are_enough() {
+    let long = [SHOP, "--update", SHOP_2, "--sick", "shop_data_db.1", "--scale", "/shop/data/db=99", "--width", "80"];
+    let output = marathon(&long);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let wide = marathon(&long[..long.len() - 2]);
+    assert_eq!(words(&text), words(&String::from_utf8(wide.stdout).unwrap())); // no word is broken or left out
+    let offers: Vec<&str> = text.lines().filter(|line| line.contains("  offer  ")).collect();
+    assert!(offers[0].ends_with("offer    6 offers: 36 cpus, 316476 disk, 137511 mem, 6006 ports"), "{offers:?}");
+    let time = |line: &&str| line.starts_with("   ") && line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    for line in text.lines().filter(time).filter(|line| line.contains("launch") || line.contains("status")) {
+        let at = line.split_whitespace().next().unwrap();
+        assert!(at.ends_with('s') && at.split_once('.').is_some_and(|(_, rest)| rest.len() == 2), "{line}");
+    }
+}
+
+#[test]
+fn documents_have_a_limit_a_mark_and_may_come_from_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = r#"{"id": "a", "cmd": "true"}"#;
+    let marked = file(&folder, "marked.json", &format!("\u{feff}{app}"));
+    let cluster = file(
+        &folder,
+        "cluster.json",
+        "\u{feff}{\"agents\": [{\"id\": \"a1\", \"resources\": \"cpus:4;mem:1024;ports:[1-9]\"}]}",
+    );
+    let document = json(&[&marked, "--cluster", &cluster]);
+    assert_eq!(each(&document, "/a", "/agent"), ["a1"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marathon"));
+    let piped = command
+        .args(["-", "--cluster", &cluster, "--json"])
+        .stdin(std::fs::File::open(&marked).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(serde_json::from_slice::<Json>(&piped.stdout).unwrap()["tasks"], document["tasks"]);
+
+    let bytes = folder.path().join("bytes.json");
+    std::fs::write(&bytes, b"{\"id\": \"\xff\"}").unwrap();
+    let bytes = bytes.to_str().unwrap();
+    let twice = file(&folder, "twice.json", "{\"id\": \"a\", \"env\": {\"A\": \"1\",\n\"A\": \"2\"}}");
+    let small = file(&folder, "small.json", r#"{"id": "a", "cpus": 0.0001}"#);
+    for (arguments, message) in [
+        (vec!["/dev/zero"], "/dev/zero: found more than 16777216 bytes, expected at most these".to_owned()),
+        (vec!["--cluster", "/dev/zero"], "/dev/zero: found more than 16777216 bytes".to_owned()),
+        (vec![&marked, "--max-bytes", "9"], format!("{marked}: found more than 9 bytes")),
+        (vec![bytes], format!("{bytes}:1:9: found bytes that are no UTF-8, expected text")),
+        (vec!["--cluster", bytes], format!("{bytes}:1:9: found bytes that are no UTF-8, expected text")),
+        (vec![&twice], format!("{twice}:2:1: found the key \"A\" for the second time")),
+        (vec![&small], format!("{small}:1:21: cpus: 0.0001 is too small to count")),
+        (vec![&marked, "--haproxy", &marked], format!("--haproxy {marked}: found the file of an input too")),
+        (vec![&marked, "--haproxy", folder.path().to_str().unwrap()], "--haproxy ".to_owned()),
+    ] {
+        let output = marathon(&arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true), "{arguments:?}: {told}");
+        assert!(told.starts_with(&message), "{arguments:?}: {told}");
     }
 }

@@ -2,17 +2,20 @@
 
 use apportion::placement::App;
 use apportion::{AgentId, TaskId, Text};
+use apportion_console::MAX_DOCUMENT_BYTES;
 use apportion_marathon::canonical_path;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Runs apps, written for Marathon, in an in-process cluster.
 ///
 /// What is to happen once all runs happens in the order in which it stands here, each when the one before has come to rest.
 #[derive(Debug, Parser)]
+#[command(version, after_help = STATUSES)]
 pub(crate) struct Arguments {
-    /// The apps and groups of apps, each a file of Marathon's JSON.
+    /// The apps and groups of apps, each a file of Marathon's JSON; `-` for standard input.
     #[arg(value_name = "FILE.json")]
     pub(crate) files: Vec<PathBuf>,
     /// The agents, as a file of JSON.
@@ -53,10 +56,27 @@ pub(crate) struct Arguments {
     /// Prints one JSON document at the end, and nothing else.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Shows each offer, not the sum of those that come together.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) verbose: bool,
+    /// Writes no longer lines, as far as words allow; unless given, as a terminal has columns.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(40..))]
+    width: Option<u16>,
+    /// Exits with status 3 if something could not be placed.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Refuses longer documents.
+    #[arg(long, value_name = "N", default_value_t = MAX_DOCUMENT_BYTES)]
+    pub(crate) max_bytes: usize,
     /// The changes to make once all apps run, in the order of the command line.
     #[arg(skip)]
     pub(crate) changes: Vec<Change>,
 }
+
+const STATUSES: &str = "\
+Exit status: 0, also when something could not be placed; 1 when the output or the file for HAProxy cannot be written; 2 for
+wrong arguments or input, with nothing launched; 3 with --strict when something could not be placed; 130 after Ctrl-C. A
+closed pipe ends it with 0.";
 
 /// How tasks are really run.
 #[derive(Debug, clap::Args)]
@@ -90,10 +110,10 @@ pub(crate) enum Change {
 }
 
 impl Arguments {
-    /// Returns the arguments of this program, or exits if they are wrong.
-    pub(crate) fn of_program() -> Self {
-        let matches = Self::command().get_matches();
-        let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    /// Returns the arguments of this program.
+    pub(crate) fn of_program() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
         let mut changes: Vec<(usize, Change)> = Vec::new();
         let mut add = |name: &str, all: Vec<Change>| changes.extend(indices(&matches, name).zip(all));
         add("scale", arguments.scale.drain(..).map(|(id, amount)| Change::Scale(id, amount)).collect());
@@ -104,7 +124,21 @@ impl Arguments {
         add("sick", arguments.sick.drain(..).map(Change::Sick).collect());
         changes.sort_by_key(|(index, _)| *index);
         arguments.changes = changes.into_iter().map(|(_, step)| step).collect();
-        arguments
+        Ok(arguments)
+    }
+
+    /// Returns the files that are read.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let updates = self.changes.iter().filter_map(|change| match change {
+            Change::Update(file) => Some(file),
+            Change::Scale(..) | Change::Restart(_) | Change::Stop(_) | Change::Lose(_) | Change::Sick(_) => None,
+        });
+        self.files.iter().chain(&self.cluster).chain(updates).map(PathBuf::as_path)
+    }
+
+    /// Returns the columns to write to; `None` where lines may have any length.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.width.map(usize::from).or_else(|| std::io::stdout().is_terminal().then(apportion_console::width))
     }
 }
 

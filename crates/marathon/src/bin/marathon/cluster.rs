@@ -1,6 +1,6 @@
 //! The agents of the cluster: generated, or read from a file.
 
-use apportion::placement::{JsonNode, TextError, read_json};
+use apportion::placement::{JsonNode, ReadError, read_json_up_to};
 use apportion::{Agent, AgentId, Attributes, Ranges, Resources};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -52,13 +52,14 @@ pub(crate) fn generate(count: u16, on_one_machine: bool) -> IndexMap<AgentId, Ag
 }
 
 /// Reads the agents of a file. The message of an error begins with the name of the file.
-pub(crate) fn read(file: &Path) -> Result<IndexMap<AgentId, Agent>, String> {
+pub(crate) fn read(file: &Path, max_bytes: usize) -> Result<IndexMap<AgentId, Agent>, String> {
     let name = file.display();
-    let text = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
-    let json = read_json(&text).map_err(|error| format!("{name}:{error}"))?;
-    let wrong = |error| TextError::from(error).in_file(&name.to_string()).to_string();
+    let text = apportion_console::read(file, max_bytes).map_err(|failure| failure.to_string())?;
+    let json = read_json_up_to(&text, max_bytes).map_err(|error| format!("{name}:{error}"))?;
+    let wrong = |error: ReadError| error.locate(&text).in_file(&name.to_string()).to_string();
     JsonNode::root(&json).object().map_err(wrong)?; // serde would take a list for one
-    let written: ClusterFile = serde_json::from_slice(&text).map_err(|error| at(&name.to_string(), &error))?;
+    let plain = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let written: ClusterFile = serde_json::from_slice(plain).map_err(|error| at(&name.to_string(), &error))?;
     if written.agents.is_empty() {
         return Err(format!("{name}: agents: found {}, expected at least one", json["agents"]));
     }

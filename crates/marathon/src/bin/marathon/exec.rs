@@ -14,11 +14,12 @@ pub(crate) use follow::Line;
 
 use crate::arguments::Exec;
 use apportion::executor::Executor;
-use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, Text, Time};
+use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, TaskId, Text, Time};
 use executor::{ProcessExecutor, SandboxRoot};
 use follow::Follower;
 use process::Processes;
 use signal::{Signal, Waker};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -136,10 +137,28 @@ impl Machine {
         Vec::new()
     }
 
+    /// Returns the last line that a task wrote to its standard error, or else to its standard output.
+    pub(crate) fn last_words(&self, task: &TaskId) -> Option<String> {
+        let sandbox = self.sandboxes.sandbox(task);
+        ["stderr", "stdout"].into_iter().find_map(|name| last_line(&sandbox.join(name)).ok().flatten())
+    }
+
     /// Returns the new lines of all followed tasks.
     pub(crate) fn lines(&mut self) -> Vec<Line> {
         self.follower.lines()
     }
+}
+
+/// Returns the last line of a file that is not blank, as far as it is in its last few thousand bytes.
+fn last_line(file: &Path) -> io::Result<Option<String>> {
+    const MAX_BYTES: u64 = 4096;
+    let mut file = fs::File::open(file)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MAX_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned))
 }
 
 /// Creates a folder unless it exists, and returns its absolute path. The folder must be empty: files of earlier tasks would

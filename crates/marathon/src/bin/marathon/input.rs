@@ -4,7 +4,7 @@ use crate::arguments::{Amount, Arguments, Change};
 use crate::cluster;
 use crate::exec::Machine;
 use crate::warnings::Warnings;
-use apportion::placement::{App, JsonNode, TextError, read_json};
+use apportion::placement::{App, JsonNode, TextError, read_json_up_to};
 use apportion::{Agent, AgentId, Role, TaskId, Text};
 use apportion_marathon::{AppDefinition, Apps, DependencyError, Document, RootGroup, canonical_path, is_within};
 use indexmap::IndexMap;
@@ -56,13 +56,15 @@ impl Input {
     pub(crate) fn read(arguments: &Arguments) -> Result<Self, Vec<String>> {
         let mut wrong = Vec::new();
         let mut apps = Apps::new();
+        let text =
+            |file: &Path| apportion_console::read(file, arguments.max_bytes).map_err(|failure| failure.to_string());
         let files = arguments.files.iter().map(|file| (file.display().to_string(), text(file)));
-        let own = APPS.iter().map(|(name, text)| ((*name).to_owned(), Ok((*text).to_owned())));
+        let own = APPS.iter().map(|(name, text)| ((*name).to_owned(), Ok(text.as_bytes().to_vec())));
         let own = own.take(if arguments.exec.is_enabled { 1 } else { APPS.len() }); // the others are images
         let files: Vec<_> = if arguments.files.is_empty() { own.collect() } else { files.collect() };
         let mut warnings = Warnings::default();
         for (file, text) in files {
-            match text.and_then(|text| read(&file, &text)) {
+            match text.and_then(|text| read(&file, &text, arguments.max_bytes)) {
                 Ok(written) => {
                     warnings.add(&written);
                     wrong.extend(add(&mut apps, written));
@@ -72,7 +74,7 @@ impl Input {
         }
         let agents = match &arguments.cluster {
             None => cluster::generate(arguments.agents, arguments.exec.is_enabled),
-            Some(file) => cluster::read(file).unwrap_or_else(|message| {
+            Some(file) => cluster::read(file, arguments.max_bytes).unwrap_or_else(|message| {
                 wrong.push(message);
                 Agents::new()
             }),
@@ -81,7 +83,7 @@ impl Input {
         for change in &arguments.changes {
             if let Change::Update(file) = change {
                 let name = file.display().to_string();
-                match text(file).and_then(|text| read(&name, &text)) {
+                match text(file).and_then(|text| read(&name, &text, arguments.max_bytes)) {
                     Ok(written) => {
                         warnings.add(&written);
                         updates.push(written);
@@ -356,13 +358,9 @@ fn root_group(apps: Apps) -> Result<Arc<RootGroup>, Vec<String>> {
     RootGroup::new(apps).map(Arc::new).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
-fn text(file: &Path) -> Result<String, String> {
-    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
-}
-
-fn read(file: &str, text: &str) -> Result<Document, String> {
-    let json = read_json(text.as_bytes()).map_err(|error| TextError::from(error).in_file(file).to_string())?;
-    Document::read(JsonNode::root(&json), file).map_err(|error| TextError::from(error).in_file(file).to_string())
+fn read(file: &str, text: &[u8], max_bytes: usize) -> Result<Document, String> {
+    let json = read_json_up_to(text, max_bytes).map_err(|error| TextError::from(error).in_file(file).to_string())?;
+    Document::read(JsonNode::root(&json), file).map_err(|error| error.locate(text).in_file(file).to_string())
 }
 
 /// Returns the first names, as the expectation of a message.

@@ -14,14 +14,13 @@
 //! Tasks are simulated in virtual time, or with `--exec` are processes of this machine in real time, until Ctrl-C: then all
 //! are ended, dependents before their dependencies. A second Ctrl-C kills them.
 //!
-//! Exit status: 0; 1 when the output or the file for HAProxy cannot be written; 2 for wrong input, with nothing launched and
-//! nothing on standard output; 130 after Ctrl-C.
-#![expect(clippy::print_stderr, reason = "a program tells its user what is wrong")]
+//! `--help` has all options and the exit statuses. Wrong input ends it with nothing launched and nothing on standard output.
 
 mod arguments;
 mod cluster;
 #[cfg_attr(not(unix), path = "exec/elsewhere.rs")]
 mod exec;
+mod failures;
 mod haproxy;
 mod input;
 mod log;
@@ -30,37 +29,20 @@ mod session;
 mod warnings;
 mod why;
 
+use apportion_console::{Failure, Named, STANDARD_OUTPUT, Stdout, paths};
 use arguments::Arguments;
 use input::{Action, Input};
 use log::Log;
-use session::{Failure, Resources, Session};
+use session::{Resources, Session};
 use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::of_program();
-    let input = Input::read(&arguments).map_err(Failure::Input);
-    match input.and_then(|input| run(&arguments, &input)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Input(messages)) => {
-            messages.iter().for_each(|message| eprintln!("{message}"));
-            ExitCode::from(2)
-        }
-        // The reader of our output has closed it.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Failure::Output(error)) => {
-            eprintln!("standard output: {error}");
-            ExitCode::FAILURE
-        }
-        Err(Failure::File(file, error)) => {
-            eprintln!("{}: {error}", file.display());
-            ExitCode::FAILURE
-        }
-        Err(Failure::Interrupted) => {
-            eprintln!("interrupted; all tasks have ended");
-            ExitCode::from(130)
-        }
-    }
+    apportion_console::main_with(Arguments::of_program, |arguments: &Arguments, _: &mut Stdout| {
+        let haproxy = arguments.haproxy.as_deref().map(|file| ("--haproxy", file));
+        paths::check(arguments.inputs(), haproxy)?;
+        run(arguments, &Input::read(arguments).map_err(Failure::Input)?)
+    })
 }
 
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
@@ -72,8 +54,13 @@ fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
         input.steps.iter().try_for_each(|step| dry_run.run(step))?;
     }
     let resources = Resources::new(arguments, input).map_err(Failure::Input)?;
-    let out = anstream::stdout().lock();
-    let mut session = Session::new(input, resources, (!arguments.json).then(|| Log::new(out)))?;
+    let out = Named::new(STANDARD_OUTPUT, anstream::stdout().lock());
+    let log = (!arguments.json).then(|| Log::new(out, arguments.columns(), arguments.verbose));
+    let mut session = Session::new(input, resources, log)?;
     input.steps.iter().try_for_each(|step| session.run(step))?;
-    session.finish()
+    let waiting = session.finish()?;
+    if arguments.strict && waiting > 0 {
+        return Err(Failure::Unplaced(format!("{waiting} could not be placed")));
+    }
+    Ok(())
 }

@@ -1,21 +1,21 @@
 //! The report at the end: as a table, or as one JSON document.
 
-use crate::log::{BAD, BOLD, MAX_SHOWN, ports};
+use crate::failures::{AppFailures, Failures};
+use crate::log::{BAD, BOLD, Log, MAX_SHOWN, ports, seconds};
+use anstyle::Style;
 use apportion::{Text, Time};
 use apportion_marathon::{Deployment, DeploymentState, Instance, Marathon, QueueItem};
-use comfy_table::{CellAlignment, Table};
 use serde_json::{Map, Value as Json, json};
 use std::io::{self, Write};
 
+const COLUMNS: [&str; 9] = ["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE", "HEALTH"];
+
 /// Writes all tasks, as `mesos ps` lists them.
-pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
-    let mut table = Table::new();
-    table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE", "HEALTH"]);
-    for task in marathon.tasks() {
+pub(crate) fn table<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io::Result<()> {
+    let row = |task: &Instance| {
         let rack = task.launch.location.attributes.first("rack").map_or_else(|| "-".to_owned(), ToString::to_string);
         let amount = |name: &str| task.launch.resources.amount(name).to_string();
-        table.add_row([
+        [
             task.launch.id.to_string(),
             task.launch.app.to_string(),
             task.launch.agent.to_string(),
@@ -31,64 +31,96 @@ pub(crate) fn table(marathon: &Marathon, out: &mut impl Write) -> io::Result<()>
                 None => "unknown",
             }
             .to_owned(),
-        ]);
+        ]
+    };
+    let rows: Vec<[String; 9]> = marathon.tasks().map(row).collect();
+    for (number, line) in laid_out(&rows, log.columns()).iter().enumerate() {
+        log.cut(if number == 0 { BOLD } else { Style::new() }, line)?;
     }
-    for column in [4, 5] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
+    Ok(())
+}
+
+/// Lays out a table with its heads. Where a row is too long for the columns of the terminal, it goes on in further lines, which
+/// are indented.
+fn laid_out(rows: &[[String; 9]], columns: Option<usize>) -> Vec<String> {
+    let widths: [usize; 9] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0).max(COLUMNS[column].len())
+    });
+    let is_number = |column: usize| ["CPUS", "MEM"].contains(&COLUMNS[column]);
+    let line = |cells: [&str; 9]| {
+        let (mut text, mut used) = (String::new(), 0);
+        for (column, cell) in cells.into_iter().enumerate() {
+            let width = widths[column];
+            if columns.is_some_and(|columns| used > 0 && used + width > columns) {
+                text.truncate(text.trim_end().len());
+                text.push_str("\n    ");
+                used = 4;
+            }
+            text += &if is_number(column) { format!("{cell:>width$}  ") } else { format!("{cell:<width$}  ") };
+            used += width + 2;
         }
-    }
-    let mut lines = table.lines();
-    if let Some(header) = lines.next() {
-        writeln!(out, "{BOLD}{}{BOLD:#}", header.trim_end())?;
-    }
-    lines.try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+        text.trim_end().to_owned()
+    };
+    let cells = rows.iter().map(|row| row.each_ref().map(String::as_str));
+    [COLUMNS].into_iter().chain(cells).map(line).collect()
 }
 
 /// Writes the deployments that are not finished, with the apps that they wait for.
-pub(crate) fn unfinished(marathon: &Marathon, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn unfinished<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io::Result<()> {
     for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == DeploymentState::Running) {
         let open: Vec<&str> = deployment.pending().take(MAX_SHOWN).map(Text::as_str).collect();
         let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
-        writeln!(out)?;
-        writeln!(out, "{BAD}deployment {number}{BAD:#} is not finished: {step}; it waits for {}", open.join(", "))?;
+        log.gap()?;
+        let text = format!(" is not finished: {step}; it waits for {}", open.join(", "));
+        log.styled(BAD, &format!("deployment {number}"), &text, 2)?;
     }
     Ok(())
 }
 
 /// Writes the launch queue: per app, why instances could not be placed, or the end of its launch delay.
-pub(crate) fn queue(queue: &[QueueItem<'_>], out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn queue<W: Write>(queue: &[QueueItem<'_>], log: &mut Log<W>) -> io::Result<()> {
     for QueueItem { app, instances, until, reasons, near_miss, .. } in queue {
-        writeln!(out)?;
+        log.gap()?;
         let of = app.instances;
         if let Some(until) = until {
-            writeln!(
-                out,
-                "{BAD}{}{BAD:#}: {instances} of {of} not launched again before {until}s, as they failed",
-                app.id
-            )?;
+            let text = format!(": {instances} of {of} not launched again before {}, as they failed", seconds(*until));
+            log.styled(BAD, &app.id, &text, 2)?;
             continue;
         }
-        writeln!(out, "{BAD}{}{BAD:#}: {instances} of {of} could not be placed", app.id)?;
+        log.styled(BAD, &app.id, &format!(": {instances} of {of} could not be placed"), 2)?;
         if let Some(near_miss) = near_miss {
             let verb = if *instances == 1 { "waits" } else { "wait" };
-            writeln!(out, "  {instances} {verb}: {near_miss}")?;
+            log.plain(&format!("  {instances} {verb}: {near_miss}"), 4)?;
         }
         if reasons.is_empty() {
-            writeln!(out, "  no agent has anything left to offer")?;
+            log.plain("  no agent has anything left to offer", 4)?;
         }
         for (agent, reason) in reasons.iter().take(MAX_SHOWN) {
-            writeln!(out, "  {agent}: {}: {}", reason.barrier.kind(), reason.barrier)?;
+            log.plain(&format!("  {agent}: {}: {}", reason.barrier.kind(), reason.barrier), 4)?;
         }
         if reasons.len() > MAX_SHOWN {
-            writeln!(out, "  and {} more reasons", reasons.len() - MAX_SHOWN)?;
+            log.plain(&format!("  and {} more reasons", reasons.len() - MAX_SHOWN), 4)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes how often the tasks of each app have failed, and the last words of the last one.
+pub(crate) fn failures<W: Write>(failures: &Failures, log: &mut Log<W>) -> io::Result<()> {
+    for (app, AppFailures { count, task, why, last_words }) in failures.iter() {
+        log.gap()?;
+        let times = if *count == 1 { "1 failure".to_owned() } else { format!("{count} failures") };
+        log.styled(BAD, app, &format!(": {times}; the last one: {task} {why}"), 2)?;
+        if let Some(words) = last_words {
+            log.plain(&format!("  {task} | {words}"), 4)?;
         }
     }
     Ok(())
 }
 
 /// Returns the whole report as JSON.
-pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
+pub(crate) fn json(marathon: &Marathon, now: Time, failures: &Failures) -> Json {
     let task = |task: &Instance| {
         let mut attributes = Map::new();
         for one in &task.launch.location.attributes {
@@ -119,9 +151,46 @@ pub(crate) fn json(marathon: &Marathon, now: Time) -> Json {
         }
         unplaced
     };
+    let failure = |(app, failures): (&Text, &AppFailures)| {
+        let AppFailures { count, task, why, last_words } = failures;
+        json!({"app": app, "count": count, "last": {"task": task, "why": why, "last_words": last_words}})
+    };
     json!({
+        "failures": failures.iter().map(failure).collect::<Vec<_>>(),
         "tasks": marathon.tasks().map(task).collect::<Vec<_>>(),
         "unplaced": marathon.queue(now).into_iter().map(unplaced).collect::<Vec<_>>(),
         "deployments": marathon.deployments().iter().map(Deployment::json).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_too_long_goes_on_in_the_next_line() {
+        let row = [
+            "shop_front_web.1",
+            "/shop/front/web",
+            "agent-1",
+            "rack-1",
+            "0.25",
+            "128",
+            "31000->80",
+            "TASK_RUNNING",
+            "healthy",
+        ];
+        let rows = [row.map(str::to_owned)];
+        let wide = laid_out(&rows, None);
+        assert!(wide.iter().all(|line| !line.contains('\n')), "{wide:?}");
+        for columns in [40, 60, 80, 100] {
+            let narrow = laid_out(&rows, Some(columns));
+            assert!(
+                narrow.iter().flat_map(|line| line.lines()).all(|line| line.chars().count() <= columns),
+                "{narrow:?}"
+            );
+            let words = |lines: &[String]| lines.join(" ").split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&narrow), words(&wide));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::exec::Machine;
+use crate::failures::Failures;
 use crate::haproxy::HaproxyFile;
 use crate::input::{Action, Input, Step};
 use crate::log::Log;
@@ -13,10 +14,10 @@ use apportion::{
     Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Text,
     Time,
 };
+use apportion_console::{Failure, stdout};
 use apportion_marathon::{AppBackend, FAIL_CHECKS, Instance, Marathon, Server, SimulatedExecutor};
 use indexmap::IndexMap;
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,30 +30,10 @@ const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
 /// Starts the executor of a task.
 type Start = dyn FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send;
 
-/// Why a session failed.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The input is wrong.
-    Input(Vec<String>),
-    /// The output cannot be written.
-    Output(io::Error),
-    /// A file cannot be written.
-    File(PathBuf, io::Error),
-    /// There was a Ctrl-C.
-    Interrupted,
-}
-
-impl From<CommandError> for Failure {
-    /// The cluster is made from the input, so a command that the master rejects is wrong input.
-    fn from(error: CommandError) -> Self {
-        Self::Input(vec![error.to_string()])
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
+/// The cluster is made from the input, so a command that the master rejects is wrong input.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
+fn wrong(error: CommandError) -> Failure {
+    Failure::input(error.to_string())
 }
 
 /// The resources of a session outside of the cluster.
@@ -88,6 +69,7 @@ pub(crate) struct Session<W> {
     resources: Resources,
     /// The time from which the file of HAProxy may be out of date.
     stale_since: Option<Time>,
+    failures: Failures,
 }
 
 impl<W: Write> Session<W> {
@@ -108,17 +90,25 @@ impl<W: Write> Session<W> {
         }
         let id = framework.id.clone();
         for agent in input.agents.values() {
-            cluster.add_agent(agent.clone())?;
+            cluster.add_agent(agent.clone()).map_err(wrong)?;
         }
-        cluster.add_framework(framework, Marathon::default())?;
+        cluster.add_framework(framework, Marathon::default()).map_err(wrong)?;
         if let Some(haproxy) = &mut resources.haproxy {
             let written = haproxy.write([]);
-            let wrong = |error| vec![format!("--haproxy {}: {error}", haproxy.file().display())];
-            written.map_err(|error| Failure::Input(wrong(error)))?;
+            let wrong = |error| Failure::input(format!("--haproxy {}: {error}", haproxy.file().display()));
+            written.map_err(wrong)?;
         }
         let rest_with_checks =
             input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
-        Ok(Self { cluster, framework: id, log, rest_with_checks, resources, stale_since: None })
+        Ok(Self {
+            cluster,
+            framework: id,
+            log,
+            rest_with_checks,
+            resources,
+            stale_since: None,
+            failures: Failures::default(),
+        })
     }
 
     /// Runs a step, until the cluster has settled.
@@ -133,7 +123,7 @@ impl<W: Write> Session<W> {
                 let restart: Vec<_> = restart.iter().cloned().collect();
                 self.tell(|marathon, calls| marathon.deploy(Arc::clone(target), &restart, calls));
             }
-            Action::Lose(agent) => self.cluster.remove_agent(agent)?,
+            Action::Lose(agent) => self.cluster.remove_agent(agent).map_err(wrong)?,
             Action::FailChecks(task) => {
                 let fail = |executor: &mut dyn Executor, reports: &mut Reports| {
                     executor.message(FAIL_CHECKS.to_vec(), reports);
@@ -141,7 +131,7 @@ impl<W: Write> Session<W> {
                 let executor = self.executor_of(task);
                 if executor.and_then(|executor| self.cluster.act(&executor, fail).ok()).is_none() {
                     let message = format!("--sick: {task} does not run then, expected a task that does");
-                    return Err(Failure::Input(vec![message]));
+                    return Err(Failure::input(message));
                 }
             }
         }
@@ -200,7 +190,10 @@ impl<W: Write> Session<W> {
                 (last, self.stale_since) = (now, now);
             }
             let lines = self.resources.machine.as_mut().map(|machine| machine.note(&emitted)).unwrap_or_default();
-            if let (Some(log), Some(marathon)) = (&mut self.log, self.cluster.scheduler(&self.framework)) {
+            let Some(marathon) = self.cluster.scheduler(&self.framework) else { continue };
+            let machine = self.resources.machine.as_ref();
+            self.failures.note(&emitted, marathon, |task| machine?.last_words(task));
+            if let Some(log) = &mut self.log {
                 lines.iter().try_for_each(|line| log.output(line))?;
                 log.effect(&emitted, marathon)?;
             }
@@ -250,7 +243,8 @@ impl<W: Write> Session<W> {
                 servers: servers.swap_remove(app).unwrap_or_default(),
             }
         });
-        let is_new = haproxy.write(entries).map_err(|error| Failure::File(haproxy.file().to_owned(), error))?;
+        let is_new =
+            haproxy.write(entries).map_err(|error| Failure::Run(format!("{}: {error}", haproxy.file().display())))?;
         if let Some(log) = self.log.as_mut().filter(|_| is_new) {
             log.file(self.cluster.now(), "haproxy", haproxy.file())?;
         }
@@ -263,13 +257,14 @@ impl<W: Write> Session<W> {
     }
 
     /// Collects the reasons of the launches that wait, and prints the report. Processes run until Ctrl-C or `--for`, and are
-    /// ended after the report.
-    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+    /// ended after the report. Returns the number of instances that could not be placed.
+    pub(crate) fn finish(mut self) -> Result<u64, Failure> {
         self.run_live(|_, machine, _| machine.is_over())?;
         if self.resources.machine.is_none() {
             self.tell(Marathon::revive_offers);
             self.cluster.run_until(self.cluster.now() + REST);
-            return Ok(self.print_report()?);
+            self.print_report()?;
+            return Ok(self.waiting());
         }
         let now = self.cluster.now();
         if self.cluster.scheduler(&self.framework).is_some_and(|marathon| !marathon.queue(now).is_empty()) {
@@ -277,12 +272,22 @@ impl<W: Write> Session<W> {
             self.run_live(|_, machine, _| machine.now() >= now + 2 * ALLOCATION_INTERVAL)?;
         }
         self.print_report()?;
+        let waiting = self.waiting();
         self.log.as_mut().map_or(Ok(()), Log::gap)?;
         self.heading("all is to end")?;
         self.tell(|marathon, calls| marathon.deploy(Arc::default(), &[], calls));
         self.run_live(|marathon, _, _| marathon.tasks().next().is_none())?;
         let is_interrupted = self.resources.machine.is_some_and(|machine| machine.is_interrupted());
-        if is_interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+        if is_interrupted {
+            return Err(Failure::Interrupted("interrupted; all tasks have ended".to_owned()));
+        }
+        Ok(waiting)
+    }
+
+    /// Returns the number of instances for which there is no place.
+    fn waiting(&self) -> u64 {
+        let queue = self.cluster.scheduler(&self.framework).map(|marathon| marathon.queue(self.cluster.now()));
+        queue.into_iter().flatten().filter(|item| item.until.is_none()).map(|item| item.instances).sum()
     }
 
     fn print_report(&mut self) -> io::Result<()> {
@@ -291,20 +296,20 @@ impl<W: Write> Session<W> {
         match &mut self.log {
             Some(log) => {
                 log.gap()?;
-                let out = log.out();
-                report::table(marathon, out)?;
-                report::unfinished(marathon, out)?;
-                report::queue(&marathon.queue(now), out)?;
+                report::table(marathon, log)?;
+                report::unfinished(marathon, log)?;
+                report::queue(&marathon.queue(now), log)?;
+                report::failures(&self.failures, log)?;
                 for app in &self.resources.why {
-                    writeln!(out)?;
+                    log.gap()?;
                     let lines = why::lines(marathon, self.cluster.master(), &self.framework, app, now);
-                    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+                    lines.iter().try_for_each(|line| log.plain(line, 4))?;
                 }
-                out.flush()
+                log.finish()
             }
             None => {
-                let mut out = io::stdout().lock();
-                let mut document = report::json(marathon, now);
+                let mut out = BufWriter::new(stdout());
+                let mut document = report::json(marathon, now, &self.failures);
                 for app in &self.resources.why {
                     let lines = why::lines(marathon, self.cluster.master(), &self.framework, app, now);
                     document["why"][app.as_str()] = lines.into();
