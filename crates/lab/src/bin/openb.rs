@@ -339,10 +339,11 @@ fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Vec<T>, Failure> {
 /// Returns the message for text that is no CSV, or has a wrong value.
 fn wrong_csv(path: &Path, error: &csv::Error) -> String {
     let line = error.position().map_or(1, csv::Position::line);
-    let why = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => "found bytes that are no UTF-8, expected text".to_owned(),
-        csv::ErrorKind::Deserialize { err, .. } => err.to_string(),
-        _ => return format!("{}: {error}", path.display()),
-    };
-    format!("{}:{line}: {why}", path.display())
+    if let csv::ErrorKind::Utf8 { .. } = error.kind() {
+        return format!("{}:{line}: found bytes that are no UTF-8, expected text", path.display());
+    }
+    if let csv::ErrorKind::Deserialize { err, .. } = error.kind() {
+        return format!("{}:{line}: {err}", path.display());
+    }
+    format!("{}: {error}", path.display())
 }

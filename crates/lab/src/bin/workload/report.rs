@@ -39,7 +39,12 @@ impl From<Failure> for apportion_console::Failure {
         match failure {
             Failure::Arguments(message) => Self::input(message),
             Failure::Write(error) => Self::Output(error),
-            other => Self::Run(other.to_string()),
+            failure @ (Failure::Wrong { .. }
+            | Failure::Allocator(_)
+            | Failure::Quota(_)
+            | Failure::Resources(_)
+            | Failure::Sum(_)
+            | Failure::Role(_)) => Self::Run(failure.to_string()),
         }
     }
 }
