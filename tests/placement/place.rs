@@ -286,7 +286,7 @@ fn the_program_refuses_what_is_wrong_and_prints_nothing() {
         (
             "-",
             "{\"apps\": [{\"id\": \"a\", \"constraints\": [[\"a\", \"LIKE\"]]}]}",
-            "-:1:38: apps[0].constraints[0]: LIKE without a value",
+            "-:1:39: apps[0].constraints[0]: LIKE without a value",
         ),
         ("-", "{\"offer\": []}", "-:1:2: unknown key \"offer\", expected one of about, apps"),
         ("/no/such/file", "", "/no/such/file: "),

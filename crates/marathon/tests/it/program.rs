@@ -220,7 +220,7 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&["--cluster", &list], &["list.json:1:1: found [[]], expected an object"]),
         (&["--cluster", &nobody], &["nobody.json: agents: ", "at least one"]),
         (&["--what"], &["--what"]),
-        (&[&group], &["group.json:1:76: groups[0].apps[1].cpus: found \"many\", expected a number"]),
+        (&[&group], &["group.json:1:78: groups[0].apps[1].cpus: found \"many\", expected a number"]),
         (&[&circle], &["circle.json: found dependencies in a circle, /a/b needs /a/c needs /a/b: expected an order"]),
         (
             &[&unknown],
@@ -229,7 +229,7 @@ fn wrong_input_ends_before_anything_is_launched() {
         (&[&health], &["health.json:1:43: healthChecks[0].protocol: found \"UDP\", expected HTTP"]),
         (
             &[&group, &comma, &path, "--update", &health],
-            &["group.json:1:76: ", "redis-app.json:4", "path.json:1:47: ", "health.json:1:43: "],
+            &["group.json:1:78: ", "redis-app.json:4", "path.json:1:47: ", "health.json:1:43: "],
         ),
         (&["--update", "no/such.json"], &["no/such.json: "]),
         (&["--update", &unknown], &["unknown.json: apps[0].dependencies[0]: ", "one of /ubuntu, /redis, /nginx"]),
