@@ -34,7 +34,7 @@ pub mod testing;
 
 pub use failure::{Failure, STATUSES};
 pub use input::{MAX_DOCUMENT_BYTES, STANDARD_INPUT, open, read};
-pub use output::{Named, STANDARD_OUTPUT, Stdout, create, stdout, width};
+pub use output::{Named, STANDARD_OUTPUT, Stdout, create, stdout, warn, width};
 
 use clap::{Command, FromArgMatches, Parser};
 use std::error::Error;

@@ -23,6 +23,11 @@ pub(crate) fn stderr() -> impl Write {
     anstream::stderr()
 }
 
+/// Writes a line to standard error. Where that is closed there is nobody left to warn.
+pub fn warn(message: impl fmt::Display) {
+    let _ = writeln!(stderr(), "{message}");
+}
+
 /// Returns how many columns there are to write to: those of the terminal, 80 where standard output is none.
 #[must_use]
 pub fn width() -> usize {
