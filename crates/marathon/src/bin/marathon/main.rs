@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
-    input.warnings.iter().for_each(|warning| apportion_console::warn(warning));
+    input.warnings.iter().for_each(apportion_console::warn);
     // Whether a task exists whose checks are to fail shows only after the steps before: so there is a dry run before any output.
     let has_output = !arguments.json || arguments.haproxy.is_some();
     if has_output && input.steps.iter().any(|step| matches!(step.action, Action::FailChecks(_))) {
