@@ -134,7 +134,7 @@ fn tasks_that_cannot_be_reached_are_replaced_when_their_app_says() {
         log(&[&file(&folder, "web.json", &app), "--lose", "agent-1"])
     };
     let late = with(r#", "unreachableStrategy": {"inactiveAfterSeconds": 300, "expungeAfterSeconds": 600}"#);
-    let lost = line(&late, &[" 60s  status   web.1 TASK_LOST"]);
+    let lost = line(&late, &[" 60.0s  status   web.1 TASK_LOST"]);
     assert!(lost < line(&late, &["360s  launch   web.2"]));
     line(&late, &["660s  lost     web.1 is no longer expected"]);
     line(&with(""), &[" 60s  launch   web.2"]);
