@@ -135,9 +135,9 @@ fn tasks_that_cannot_be_reached_are_replaced_when_their_app_says() {
     };
     let late = with(r#", "unreachableStrategy": {"inactiveAfterSeconds": 300, "expungeAfterSeconds": 600}"#);
     let lost = line(&late, &[" 60.0s  status   web.1 TASK_LOST"]);
-    assert!(lost < line(&late, &["360s  launch   web.2"]));
-    line(&late, &["660s  lost     web.1 is no longer expected"]);
-    line(&with(""), &[" 60s  launch   web.2"]);
+    assert!(lost < line(&late, &["360.0s  launch   web.2"]));
+    line(&late, &["660.0s  lost     web.1 is no longer expected"]);
+    line(&with(""), &[" 60.0s  launch   web.2"]);
     let never = with(r#", "unreachableStrategy": "disabled""#);
     assert!(
         !never.iter().any(|line| line.contains("web.2")) && never.iter().any(|line| line.contains("TASK_UNREACHABLE"))
