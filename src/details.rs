@@ -238,3 +238,31 @@ macro_rules! read_with_details {
     };
 }
 pub(crate) use read_with_details;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_keep_their_order_and_clones_their_own_values() {
+        let mut details: Details = [("b", 1), ("a", 2), ("b", 3)].into_iter().collect();
+        let before = details.clone();
+        assert_eq!(details.insert("a", "new"), Some(2.into()));
+        assert_eq!((details.remove("c"), details.remove("b")), (None, Some(3.into())));
+        details.insert_first("z", true);
+        assert_eq!(Json::from(before).text(), r#"{"b":3,"a":2}"#);
+        assert_eq!(format!("{details:?}"), r#"{"z": true, "a": "new"}"#);
+        details.remove("z");
+        details.remove("a");
+        assert_eq!((details.len(), details), (0, Details::new()));
+    }
+
+    #[test]
+    fn equality_is_that_of_the_values() {
+        let read = |text: &str| serde_json::from_str::<Details>(text).unwrap();
+        assert_eq!(read(r#"{"a":1.50,"b":{"c":1,"d":2}}"#), read(r#"{"b":{"d":2,"c":1},"a":1.5}"#));
+        assert_ne!(read(r#"{"a":1}"#), read(r#"{"a":2}"#));
+        let twice = serde_json::from_str::<Details>(r#"{"a":1,"a":2}"#).unwrap_err();
+        assert!(twice.to_string().starts_with("duplicate field `a`"), "{twice}");
+    }
+}

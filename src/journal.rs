@@ -44,7 +44,7 @@ mod recover;
 mod replay;
 
 pub use crate::forms::ValueError;
-pub use line::{Entry, LineError, Query, Request, is_restore, parse};
+pub use line::{Entry, Instruction, LineError, Query, is_restore, parse};
 pub use recover::{RecoverError, Recovered, recover};
 pub use replay::Replay;
 

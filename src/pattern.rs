@@ -47,3 +47,34 @@ impl Regex {
         match *self {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::constraint::{Condition, ConditionError};
+    use crate::framework::{OfferConstraintError, OfferConstraints};
+
+    /// Returns what a condition and an offer constraint say of an expression.
+    fn said(expression: &str) -> [Option<String>; 2] {
+        let condition = format!("rack LIKE {expression}").parse::<Condition>().err();
+        let constraint = serde_json::json!({"selector": {"attribute_name": "rack"},
+            "predicate": {"text_matches": {"regex": expression}}});
+        let constraints = OfferConstraints::from_v1(
+            serde_json::json!({"role_constraints": {"r": {"groups": [{"attribute_constraints": [constraint]}]}}}),
+        );
+        if cfg!(feature = "regex") {
+            assert!(!matches!(condition, Some(ConditionError::NoPatterns { .. })));
+        } else {
+            assert!(matches!(condition, Some(ConditionError::NoPatterns { .. })));
+            assert!(matches!(constraints, Err(OfferConstraintError::NoPatterns { .. })));
+        }
+        [condition.map(|error| error.to_string()), constraints.err().map(|error| error.to_string())]
+    }
+
+    #[test]
+    fn without_the_feature_an_expression_is_an_error_that_names_it() {
+        let [condition, constraints] = said("r[12]");
+        let disabled = r#""r[12]": expected no pattern, which takes the feature `regex` of apportion"#;
+        let expected = (!cfg!(feature = "regex")).then(|| disabled.to_owned());
+        assert_eq!((condition, constraints), (expected.clone(), expected));
+    }
+}

@@ -46,7 +46,7 @@ pub use model::app::{App, GpuBehavior};
 pub use model::barrier::{Barrier, Obstacle};
 pub use model::expansion::{Addition, Expansion};
 pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};
-pub use model::near_miss::{Change, NearMiss};
+pub use model::near_miss::{NearMiss, NeededChange};
 pub use model::plan::{GroupShortage, Launch, Plan, Unplaced};
 pub use model::planner::Planner;
 pub use model::ports::{HostPort, PortHolder, PortRequest, PortShortage};

@@ -16,14 +16,14 @@ use crate::time::{Time, TimeError};
 pub struct Entry {
     /// The time of the line; `None` means that of the line before, which is 0 for the first line.
     pub at: Option<Time>,
-    /// The request.
-    pub request: Request,
+    /// The instruction.
+    pub instruction: Instruction,
 }
 
-/// The request of a line of a journal.
+/// An instruction to a master: what a line of a journal holds.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Request {
+pub enum Instruction {
     /// The header: the configuration of the master. Only the first line may be one.
     Configure(Box<Config>),
     /// The state to go on from, in place of a header. Only the first line may be one.
@@ -140,13 +140,13 @@ pub(super) const HEADER: &str = "configure";
 /// # Examples
 ///
 /// ```
-/// use apportion::journal::{self, Request};
+/// use apportion::journal::{self, Instruction};
 /// use apportion::{Command, Config, Framework, Master, Role, Time};
 ///
 /// let line = journal::record(Time::from_secs(2), &Command::AddFramework(Framework::new("f1").role(Role::default())));
 /// let mut master = Master::new(Config::default());
 /// if let Some(entry) = journal::parse(&line)?
-///     && let Request::Command(command) = entry.request
+///     && let Instruction::Command(command) = entry.instruction
 /// {
 ///     master.handle(entry.at.unwrap_or(master.now()), *command)?;
 /// }
@@ -154,12 +154,12 @@ pub(super) const HEADER: &str = "configure";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn parse(line: &str) -> Result<Option<Entry>, LineError> {
-    let Some(Line { at, command, request }) = read(line, MAX_LINE_BYTES)? else { return Ok(None) };
-    let request = request.map_err(|error| match command {
+    let Some(Line { at, command, instruction }) = read(line, MAX_LINE_BYTES)? else { return Ok(None) };
+    let instruction = instruction.map_err(|error| match command {
         HEADER => LineError::Configuration(error),
         _ => LineError::Value { command, error },
     })?;
-    Ok(Some(Entry { at, request }))
+    Ok(Some(Entry { at, instruction }))
 }
 
 /// Returns whether a line that begins so restores a snapshot, and so may have [`MAX_RESTORE_BYTES`]. What reads lines from a
@@ -197,7 +197,7 @@ pub(super) struct Line {
     pub(super) at: Option<Time>,
     /// The name of the command.
     pub(super) command: &'static str,
-    pub(super) request: Result<Request, ValueError>,
+    pub(super) instruction: Result<Instruction, ValueError>,
 }
 
 /// Returns the longest line that may begin so, if others than a snapshot have that limit.
@@ -217,10 +217,10 @@ pub(super) fn read(line: &str, max_bytes: usize) -> Result<Option<Line>, LineErr
     let RawLine { at, command } = json::from_str(text)?;
     let at = at.map(Time::try_from).transpose()?;
     let name = command.name();
-    Ok(Some(Line { at, command: name, request: Request::try_from(command) }))
+    Ok(Some(Line { at, command: name, instruction: Instruction::try_from(command) }))
 }
 
-impl TryFrom<RawCommand> for Request {
+impl TryFrom<RawCommand> for Instruction {
     type Error = ValueError;
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others are commands for the master")]
@@ -249,16 +249,16 @@ mod tests {
         for (line, wanted) in [
             ("", "None"),
             (" // a comment", "None"),
-            (r#"{"do":{"state":{}}}"#, "Some(Entry { at: None, request: Query(State) })"),
+            (r#"{"do":{"state":{}}}"#, "Some(Entry { at: None, instruction: Query(State) })"),
             (
                 r#"{"at":1.5,"do":{"advance":{}}}"#,
-                "Some(Entry { at: Some(Time { micros: 1500000 }), request: Query(Advance) })",
+                "Some(Entry { at: Some(Time { micros: 1500000 }), instruction: Query(Advance) })",
             ),
         ] {
             assert_eq!(format!("{:?}", parse(line).unwrap()), wanted);
         }
         let header = parse(r#"{"do":{"configure":{"format":1}}}"#).unwrap().unwrap();
-        assert!(matches!(header.request, Request::Configure(_)));
+        assert!(matches!(header.instruction, Instruction::Configure(_)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`recover`]: a master comes back from its journal.
 
 use super::MAX_LINE_BYTES;
-use super::line::{Line, LineError, Query, Request, limit, read};
+use super::line::{Instruction, Line, LineError, Query, limit, read};
 use super::replay::run_line;
 use crate::allocator::{Allocator, Persist};
 use crate::json::Json;
@@ -124,8 +124,8 @@ fn is_cut_off(line: &[u8]) -> bool {
 
 /// Drops what only prints something.
 fn without_questions(line: Line) -> Line {
-    match line.request {
-        Ok(Request::Query(_)) => Line { request: Ok(Request::Query(Query::Advance)), ..line },
+    match line.instruction {
+        Ok(Instruction::Query(_)) => Line { instruction: Ok(Instruction::Query(Query::Advance)), ..line },
         _ => line,
     }
 }

@@ -1,7 +1,7 @@
 //! [`Replay`]: a master that is driven by the lines of a journal.
 
 use super::effect::Emit;
-use super::line::{HEADER, Line, LineError, Query, Request, read};
+use super::line::{HEADER, Instruction, Line, LineError, Query, read};
 use super::{MAX_LINE_BYTES, header, print};
 use crate::allocator::{Allocator, Hierarchical, Persist, Snapshot, SnapshotError, SorterChoice};
 use crate::forms::ValueError;
@@ -196,10 +196,10 @@ pub(super) fn run_line<A: Allocator + Persist>(
     output: &mut impl FnMut(Output<'_>),
 ) -> Result<(Time, Result<(), Rejection>), LineError> {
     let is_header = line.command == HEADER;
-    let request = match line.request {
+    let instruction = match line.instruction {
         _ if is_header && !is_first => Err(ValueError::LateConfigure),
-        Ok(Request::Restore(_)) if !is_first => Err(ValueError::LateRestore),
-        Ok(Request::Restore(snapshot)) => {
+        Ok(Instruction::Restore(_)) if !is_first => Err(ValueError::LateRestore),
+        Ok(Instruction::Restore(snapshot)) => {
             match start {
                 Some(start) => {
                     let restored = (start.restored)(*snapshot)?;
@@ -208,14 +208,14 @@ pub(super) fn run_line<A: Allocator + Persist>(
                 }
                 None => master.load(*snapshot)?,
             }
-            Ok(Request::Query(Query::Advance))
+            Ok(Instruction::Query(Query::Advance))
         }
-        request => request,
+        instruction => instruction,
     };
     let at = time_of(line.at, master.now())?;
-    let request = match request {
+    let instruction = match instruction {
         Err(error) if is_header && is_first => return Err(LineError::Configuration(error)),
-        Ok(Request::Configure(config)) => {
+        Ok(Instruction::Configure(config)) => {
             match start {
                 Some(_) if matches!(config.sorter, SorterChoice::Missing(_)) => {
                     let (kind, found) = ("a sorter", "other".into());
@@ -225,11 +225,11 @@ pub(super) fn run_line<A: Allocator + Persist>(
                 Some(start) => *master = (start.configured)(*config),
                 None => check_configuration(&config, master.config())?,
             }
-            Ok(Request::Query(Query::Advance))
+            Ok(Instruction::Query(Query::Advance))
         }
-        request => request,
+        instruction => instruction,
     };
-    Ok((at, run(master, at, request, output)))
+    Ok((at, run(master, at, instruction, output)))
 }
 
 /// Returns the time at which a line runs.
@@ -246,20 +246,20 @@ fn check_configuration(found: &Config, expected: &Config) -> Result<(), LineErro
 fn run<A: Allocator + Persist>(
     master: &mut Master<A>,
     at: Time,
-    request: Result<Request, ValueError>,
+    instruction: Result<Instruction, ValueError>,
     output: &mut impl FnMut(Output<'_>),
 ) -> Result<(), Rejection> {
     run_timers(master, at, output)?;
-    match request? {
-        Request::Query(Query::Advance) | Request::Configure(_) | Request::Restore(_) => {}
-        Request::Query(Query::State) => output(Output::State(at, &master.state())),
-        Request::Query(Query::Snapshot) => output(Output::Snapshot(at, &master.snapshot())),
-        Request::Query(Query::Explain { framework, role, agent }) => {
+    match instruction? {
+        Instruction::Query(Query::Advance) | Instruction::Configure(_) | Instruction::Restore(_) => {}
+        Instruction::Query(Query::State) => output(Output::State(at, &master.state())),
+        Instruction::Query(Query::Snapshot) => output(Output::Snapshot(at, &master.snapshot())),
+        Instruction::Query(Query::Explain { framework, role, agent }) => {
             for explanation in master.explain(&framework, role.as_ref(), agent.as_ref())? {
                 output(Output::Explanation(at, &explanation));
             }
         }
-        Request::Command(command) => {
+        Instruction::Command(command) => {
             master.handle(at, *command)?;
             drain(master, output);
         }

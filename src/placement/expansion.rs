@@ -2,7 +2,7 @@
 
 use super::model::app::App;
 use super::model::expansion::{Addition, Expansion};
-use super::model::near_miss::{Change, NearMiss};
+use super::model::near_miss::{NearMiss, NeededChange};
 use super::model::plan::{Launch, Plan, Unplaced};
 use super::model::planner::Planner;
 use super::model::ports::HostPort;
@@ -86,7 +86,7 @@ impl Search<'_> {
                 None => (near.take()?, 1),
             };
             let is_of_hosts =
-                miss.changes.iter().any(|change| change.is_elsewhere() || matches!(change, Change::Port(_)));
+                miss.changes.iter().any(|change| change.is_elsewhere() || matches!(change, NeededChange::Port(_)));
             let added = if is_of_hosts { self.add_hosts(&miss, batch)? } else { self.add_amounts(&miss, waiting)? };
             let (left, next) = self.place();
             let placed = waiting - left;
@@ -120,21 +120,21 @@ impl Search<'_> {
         let mut with = Vec::new();
         for change in &near.changes {
             match change {
-                Change::NewValue(field) if *field != Field::Hostname => {
+                NeededChange::NewValue(field) if *field != Field::Hostname => {
                     with.push(Text::from_display(format_args!("another {}", plain(field))));
                 }
-                Change::Port(number) => with.push(Text::from_display(format_args!("port {number}"))),
-                Change::More { .. } | Change::Ports(_) => with.push(Text::from_display(change)),
-                Change::Value { .. }
-                | Change::NewValue(_)
-                | Change::NoValue(_)
-                | Change::Other(_)
-                | Change::Disk { .. }
-                | Change::OfferTo(_)
-                | Change::OfRole(_)
-                | Change::NoMaintenance { .. }
-                | Change::NoGpus
-                | Change::Without { .. } => {}
+                NeededChange::Port(number) => with.push(Text::from_display(format_args!("port {number}"))),
+                NeededChange::More { .. } | NeededChange::Ports(_) => with.push(Text::from_display(change)),
+                NeededChange::Value { .. }
+                | NeededChange::NewValue(_)
+                | NeededChange::NoValue(_)
+                | NeededChange::Other(_)
+                | NeededChange::Disk { .. }
+                | NeededChange::OfferTo(_)
+                | NeededChange::OfRole(_)
+                | NeededChange::NoMaintenance { .. }
+                | NeededChange::NoGpus
+                | NeededChange::Without { .. } => {}
             }
         }
         for _ in 0..count {
@@ -155,32 +155,37 @@ impl Search<'_> {
     }
 
     /// Grants a change of one more host.
-    fn grant(&self, change: &Change, name: &str, offer: &mut Offer) -> Option<()> {
+    fn grant(&self, change: &NeededChange, name: &str, offer: &mut Offer) -> Option<()> {
         match change {
-            Change::Value { field, value } => set(offer, field, value),
-            Change::NewValue(field) => set(offer, field, name),
-            Change::Port(number) => self.add(offer, "ports", Value::Ranges(ranges((*number).into(), 1)))?,
-            Change::More { name, amount } => self.add(offer, name, Value::Scalar(*amount))?,
-            Change::Ports(count) => {
+            NeededChange::Value { field, value } => set(offer, field, value),
+            NeededChange::NewValue(field) => set(offer, field, name),
+            NeededChange::Port(number) => self.add(offer, "ports", Value::Ranges(ranges((*number).into(), 1)))?,
+            NeededChange::More { name, amount } => self.add(offer, name, Value::Scalar(*amount))?,
+            NeededChange::Ports(count) => {
                 let ports = unused(offer, *count as u64)?;
                 self.add(offer, "ports", Value::Ranges(ports))?;
             }
-            Change::NoValue(_)
-            | Change::Other(_)
-            | Change::Disk { .. }
-            | Change::OfferTo(_)
-            | Change::OfRole(_)
-            | Change::NoMaintenance { .. }
-            | Change::NoGpus
-            | Change::Without { .. } => return None,
+            NeededChange::NoValue(_)
+            | NeededChange::Other(_)
+            | NeededChange::Disk { .. }
+            | NeededChange::OfferTo(_)
+            | NeededChange::OfRole(_)
+            | NeededChange::NoMaintenance { .. }
+            | NeededChange::NoGpus
+            | NeededChange::Without { .. } => return None,
         }
         Some(())
     }
 
     /// Adds to the offer of a near miss what so many instances need.
     fn add_amounts(&mut self, near: &NearMiss, instances: u64) -> Option<Added> {
-        let is_amount = |change: &Change| {
-            matches!(change, Change::More { .. } | Change::Ports(_) | Change::Disk { source: VolumeSource::Root, .. })
+        let is_amount = |change: &NeededChange| {
+            matches!(
+                change,
+                NeededChange::More { .. }
+                    | NeededChange::Ports(_)
+                    | NeededChange::Disk { source: VolumeSource::Root, .. }
+            )
         };
         if !near.changes.iter().all(is_amount) {
             return None;

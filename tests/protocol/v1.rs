@@ -92,6 +92,18 @@ fn refused_with_the_place_of_what_is_wrong() {
 }
 
 #[test]
+fn numbers_that_are_passed_on_keep_their_digits() {
+    let dialect = Dialect::default();
+    for text in [
+        r#"{"type":"UPDATE","update":{"status":{"task_id":{"value":"t1"},"state":"TASK_RUNNING","load":[1.50,0.12345678901234567890,1E+3]}}}"#,
+        r#"{"type":"SOMETHING_NEW","something_new":{"share":0.10}}"#,
+    ] {
+        let event: Event = dialect.decode(text).unwrap();
+        assert_eq!(dialect.encode(&event), text);
+    }
+}
+
+#[test]
 fn an_unknown_event_is_kept_as_it_came() {
     let json = json!({"type": "NOVELTY", "novelty": {"a": [1, 2.5]}});
     let event: Event = serde_json::from_value(json.clone()).unwrap();

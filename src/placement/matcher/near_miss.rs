@@ -3,7 +3,7 @@
 use super::pairing::{FailedChecks, Pairing};
 use crate::constraint::{Candidate, Constraint, Field, Location, RejectReason, Remedy};
 use crate::placement::model::barrier::Barrier;
-use crate::placement::model::near_miss::{Change, NearMiss};
+use crate::placement::model::near_miss::{NearMiss, NeededChange};
 use crate::placement::model::ports::{HostPort, PortShortage};
 use crate::placement::model::volume::VolumeSource;
 use crate::resources::{Resource, Scalar, Shortfall, Value};
@@ -15,7 +15,7 @@ pub(super) struct NearestMiss<'a> {
     pairing: Pairing<'a>,
     /// The cost of all changes, in thousandths.
     cost: u64,
-    changes: Vec<Change>,
+    changes: Vec<NeededChange>,
 }
 
 /// The cost of a change that is no part of an amount: as much as all of an amount that is missing.
@@ -24,7 +24,7 @@ const WHOLE_COST: u64 = 1_000;
 /// The cost of dropping a condition that no value of a field can meet.
 const CONDITION_COST: u64 = 10 * WHOLE_COST;
 
-impl Change {
+impl NeededChange {
     /// Returns the cost of a change of a location, which another change of the location may make needless.
     fn location_cost(&self) -> Option<u64> {
         if matches!(self, Self::Without { .. }) {
@@ -46,11 +46,11 @@ impl<'a> NearestMiss<'a> {
         loop {
             (miss.cost, miss.changes) = (0, Vec::new());
             failed.all().try_for_each(|barrier| miss.lift(barrier, &dropped))?;
-            let lower_bound = miss.cost - miss.changes.iter().filter_map(Change::location_cost).sum::<u64>();
+            let lower_bound = miss.cost - miss.changes.iter().filter_map(NeededChange::location_cost).sum::<u64>();
             if lower_bound >= limit {
                 return None;
             }
-            let is_elsewhere = miss.changes.iter().any(Change::is_elsewhere);
+            let is_elsewhere = miss.changes.iter().any(NeededChange::is_elsewhere);
             let unmet = if is_elsewhere { miss.unmet() } else { Vec::new() };
             if unmet.is_empty() {
                 miss.trim();
@@ -86,16 +86,16 @@ impl<'a> NearestMiss<'a> {
     fn lift(&mut self, barrier: &Barrier, dropped: &[Text]) -> Option<()> {
         let query = self.pairing.query;
         match barrier {
-            Barrier::WrongRole { wanted, .. } => self.add(WHOLE_COST, Change::OfferTo(wanted.clone())),
+            Barrier::WrongRole { wanted, .. } => self.add(WHOLE_COST, NeededChange::OfferTo(wanted.clone())),
             Barrier::NoAcceptedRole { accepted } => {
                 let needs_amounts = query.amounts().into_iter().any(|(_, needed)| !needed.is_zero());
                 let needs_ports = query.app.ports.iter().any(|port| port.host != HostPort::None);
                 if !needs_amounts && !needs_ports && query.app.ask.is_empty() {
-                    self.add(WHOLE_COST, Change::OfRole(accepted.first()?.clone()));
+                    self.add(WHOLE_COST, NeededChange::OfRole(accepted.first()?.clone()));
                 }
             }
             Barrier::WrongRegion { home, .. } => {
-                self.add(WHOLE_COST, Change::Value { field: Field::Region, value: home.clone() });
+                self.add(WHOLE_COST, NeededChange::Value { field: Field::Region, value: home.clone() });
             }
             Barrier::Condition { clause, .. } if dropped.contains(clause) => self.drop_condition(clause),
             Barrier::Condition { clause, reason } => {
@@ -104,10 +104,10 @@ impl<'a> NearestMiss<'a> {
                 }
             }
             Barrier::ExclusivelyHeld(reason) => self.remedy(reason).then_some(())?,
-            Barrier::Maintenance { until, .. } => self.add(WHOLE_COST, Change::NoMaintenance { until: *until }),
+            Barrier::Maintenance { until, .. } => self.add(WHOLE_COST, NeededChange::NoMaintenance { until: *until }),
             Barrier::Insufficient { name, needed, left, .. } => {
                 let amount = needed.saturating_sub(*left);
-                self.add(part(amount.as_milli(), needed.as_milli()), Change::More { name, amount });
+                self.add(part(amount.as_milli(), needed.as_milli()), NeededChange::More { name, amount });
             }
             Barrier::Short(shortfall) => {
                 let asked = &shortfall.asked;
@@ -117,39 +117,42 @@ impl<'a> NearestMiss<'a> {
                 }
                 let missing = missing(shortfall)?;
                 let of = |resource: &Resource| resource.value().count().as_milli();
-                self.add(part(of(&missing), of(asked)), Change::Other(Box::new(missing)));
+                self.add(part(of(&missing), of(asked)), NeededChange::Other(Box::new(missing)));
             }
             Barrier::Volume(shortage) => {
                 let there = shortage.largest.filter(|_| shortage.disk == VolumeSource::Root).unwrap_or_default();
                 let size = shortage.size.saturating_sub(there);
-                self.add(part(size.as_milli(), shortage.size.as_milli()), Change::Disk { source: shortage.disk, size });
+                self.add(
+                    part(size.as_milli(), shortage.size.as_milli()),
+                    NeededChange::Disk { source: shortage.disk, size },
+                );
             }
-            Barrier::GpusReserved { .. } => self.add(WHOLE_COST, Change::NoGpus),
+            Barrier::GpusReserved { .. } => self.add(WHOLE_COST, NeededChange::NoGpus),
             Barrier::Ports { shortage: PortShortage::Fixed(number), .. } => {
-                let is_new = !self.changes.contains(&Change::Port(*number));
+                let is_new = !self.changes.contains(&NeededChange::Port(*number));
                 let wanted = query.app.ports.iter().filter(|port| port.host == HostPort::Fixed(*number));
                 if wanted.count() > 1 {
                     return None; // asked for twice: no offer has that
                 }
                 if is_new {
-                    self.add(WHOLE_COST, Change::Port(*number));
+                    self.add(WHOLE_COST, NeededChange::Port(*number));
                 }
             }
             Barrier::Ports { shortage: PortShortage::Dynamic { needed, left }, .. } => {
                 let more = needed.saturating_sub(*left);
-                self.add(part(more as u64, *needed as u64), Change::Ports(more));
+                self.add(part(more as u64, *needed as u64), NeededChange::Ports(more));
             }
         }
         Some(())
     }
 
-    fn add(&mut self, cost: u64, change: Change) {
+    fn add(&mut self, cost: u64, change: NeededChange) {
         self.cost = self.cost.saturating_add(cost);
         self.changes.push(change);
     }
 
     fn drop_condition(&mut self, clause: &Text) {
-        let change = Change::Without { clause: clause.clone() };
+        let change = NeededChange::Without { clause: clause.clone() };
         if !self.changes.contains(&change) {
             self.add(CONDITION_COST, change);
         }
@@ -159,11 +162,11 @@ impl<'a> NearestMiss<'a> {
     fn remedy(&mut self, reason: &RejectReason) -> bool {
         let Some(remedies) = reason.remedies() else { return false };
         let changes = remedies.into_iter().map(|(field, remedy)| match remedy {
-            Remedy::Value(value) => Change::Value { field: field.clone(), value },
-            Remedy::NewValue => Change::NewValue(field.clone()),
-            Remedy::NoValue => Change::NoValue(field.clone()),
+            Remedy::Value(value) => NeededChange::Value { field: field.clone(), value },
+            Remedy::NewValue => NeededChange::NewValue(field.clone()),
+            Remedy::NoValue => NeededChange::NoValue(field.clone()),
         });
-        let new: Vec<Change> = changes.filter(|change| !self.changes.contains(change)).collect();
+        let new: Vec<NeededChange> = changes.filter(|change| !self.changes.contains(change)).collect();
         let clashes = new
             .iter()
             .any(|change| self.changes.iter().any(|other| field(other).is_some_and(|one| Some(one) == field(change))));
@@ -182,7 +185,7 @@ impl<'a> NearestMiss<'a> {
             let location = self.location(new);
             let candidate = Candidate::new(&query.app.id, &location).instances(query.app.instances);
             let is_dropped = |text: &Text| {
-                self.changes.iter().any(|change| matches!(change, Change::Without { clause } if clause == text))
+                self.changes.iter().any(|change| matches!(change, NeededChange::Without { clause } if clause == text))
             };
             let clauses = query.app.require.iter().zip(&query.clause_texts).filter(|(_, text)| !is_dropped(text));
             let fails = clauses.filter(|(clause, _)| !clause.holds(&candidate, &state.placed));
@@ -202,8 +205,8 @@ impl<'a> NearestMiss<'a> {
         let mut location = Location::clone(&self.pairing.slot().location);
         for change in &self.changes {
             let Some(field) = field(change) else { continue };
-            let value = if let Change::Value { value, .. } = change { Some(value.clone()) } else { None };
-            let value = value.or_else(|| matches!(change, Change::NewValue(_)).then(|| new.into()));
+            let value = if let NeededChange::Value { value, .. } = change { Some(value.clone()) } else { None };
+            let value = value.or_else(|| matches!(change, NeededChange::NewValue(_)).then(|| new.into()));
             match field {
                 Field::Hostname => location.hostname = value.unwrap_or_default(),
                 Field::Region => location.region = value,
@@ -247,8 +250,11 @@ fn missing(shortfall: &Shortfall) -> Option<Resource> {
     (!value.is_empty()).then(|| asked.clone().with_value(value))
 }
 
-fn field(change: &Change) -> Option<&Field> {
-    let (Change::Value { field, .. } | Change::NewValue(field) | Change::NoValue(field)) = change else { return None };
+fn field(change: &NeededChange) -> Option<&Field> {
+    let (NeededChange::Value { field, .. } | NeededChange::NewValue(field) | NeededChange::NoValue(field)) = change
+    else {
+        return None;
+    };
     Some(field)
 }
 

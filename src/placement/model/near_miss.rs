@@ -47,13 +47,13 @@ pub struct NearMiss {
     /// The host of the agent.
     pub hostname: Text,
     /// The changes, all of which are needed.
-    pub changes: Vec<Change>,
+    pub changes: Vec<NeededChange>,
 }
 
 /// One part of a near miss.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Change {
+pub enum NeededChange {
     /// More of an amount, of a role that the app accepts.
     More {
         /// `cpus`, `mem`, `disk` or `gpus`.
@@ -105,14 +105,14 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl NeededChange {
     /// Returns true for a change that takes another agent, rather than more on this one.
     pub(in crate::placement) fn is_elsewhere(&self) -> bool {
         matches!(self, Self::Value { .. } | Self::NewValue(_) | Self::NoValue(_))
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for NeededChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::More { name, amount } => write!(f, "{amount} more {name}"),
@@ -154,10 +154,10 @@ impl Serialize for NearMiss {
 
 impl fmt::Display for NearMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let [Change::NewValue(field)] = self.changes.as_slice() {
+        if let [NeededChange::NewValue(field)] = self.changes.as_slice() {
             return write!(f, "one more {}", named(field));
         }
-        let is_elsewhere = self.changes.iter().any(Change::is_elsewhere);
+        let is_elsewhere = self.changes.iter().any(NeededChange::is_elsewhere);
         if is_elsewhere {
             write!(f, "one more agent like {} with ", self.hostname)?;
         }

@@ -3,7 +3,7 @@
 use super::{CASES, problem, read};
 use crate::tier::tier;
 use apportion::constraint::{Clause, Condition, Field};
-use apportion::placement::{Change, Launch, NearMiss, Plan, Problem, Unplaced, VolumeSource};
+use apportion::placement::{Launch, NearMiss, NeededChange, Plan, Problem, Unplaced, VolumeSource};
 use apportion::{Attributes, DiskType, Domain, Offer, Resource, Resources, Role, Scalar, Value};
 use proptest::prelude::*;
 
@@ -20,12 +20,13 @@ fn rest(problem: &Problem, plan: &Plan, waiting: &Unplaced) -> Problem {
 }
 
 /// The problem with these changes: to the offer, or to one more that is like it.
-fn changed(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str, new: &str) -> Problem {
+fn changed(problem: &Problem, near: &NearMiss, changes: &[NeededChange], app: &str, new: &str) -> Problem {
     let mut problem = problem.clone();
     let app = problem.apps.iter_mut().find(|one| one.id == app).unwrap();
     let at = problem.offers.iter().position(|offer| offer.id == near.offer).unwrap();
-    let is_elsewhere =
-        |change: &Change| matches!(change, Change::Value { .. } | Change::NewValue(_) | Change::NoValue(_));
+    let is_elsewhere = |change: &NeededChange| {
+        matches!(change, NeededChange::Value { .. } | NeededChange::NewValue(_) | NeededChange::NoValue(_))
+    };
     let at = if changes.iter().any(is_elsewhere) {
         let mut more = problem.offers[at].clone();
         more.id = "near".into();
@@ -41,20 +42,20 @@ fn changed(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str, ne
     let role = roles.iter().find(|role| role.is_default()).unwrap_or(&roles[0]);
     for change in changes {
         match change {
-            Change::More { name, amount } => add(offer, &format!("{name}({role}):{amount}")),
-            Change::Other(missing) => add(offer, &other(missing, role)),
-            Change::Ports(count) => add(offer, &format!("ports({role}):[40000-{}]", 39_999 + count)),
-            Change::Port(number) => add(offer, &format!("ports({role}):[{number}-{number}]")),
-            Change::Disk { source: VolumeSource::Root, size } => add(offer, &format!("disk:{size}")),
-            Change::Disk { source, size } => offer.resources = with_disk(&offer.resources, *source, *size),
-            Change::Value { field, value } => set(offer, field, Some(value)),
-            Change::NewValue(field) => set(offer, field, Some(new)),
-            Change::NoValue(field) => set(offer, field, None),
-            Change::OfferTo(role) => offer.role = role.clone(),
-            Change::OfRole(role) => add(offer, &format!("x({role}):1")),
-            Change::NoMaintenance { .. } => offer.unavailability = None,
-            Change::NoGpus => offer.resources = offer.resources.filter(|resource| resource.name() != "gpus"),
-            Change::Without { clause } => {
+            NeededChange::More { name, amount } => add(offer, &format!("{name}({role}):{amount}")),
+            NeededChange::Other(missing) => add(offer, &other(missing, role)),
+            NeededChange::Ports(count) => add(offer, &format!("ports({role}):[40000-{}]", 39_999 + count)),
+            NeededChange::Port(number) => add(offer, &format!("ports({role}):[{number}-{number}]")),
+            NeededChange::Disk { source: VolumeSource::Root, size } => add(offer, &format!("disk:{size}")),
+            NeededChange::Disk { source, size } => offer.resources = with_disk(&offer.resources, *source, *size),
+            NeededChange::Value { field, value } => set(offer, field, Some(value)),
+            NeededChange::NewValue(field) => set(offer, field, Some(new)),
+            NeededChange::NoValue(field) => set(offer, field, None),
+            NeededChange::OfferTo(role) => offer.role = role.clone(),
+            NeededChange::OfRole(role) => add(offer, &format!("x({role}):1")),
+            NeededChange::NoMaintenance { .. } => offer.unavailability = None,
+            NeededChange::NoGpus => offer.resources = offer.resources.filter(|resource| resource.name() != "gpus"),
+            NeededChange::Without { clause } => {
                 // Whoever asks for a zone may go anywhere: that is not to change.
                 let condition = |text: &str| Clause::from(text.parse::<Condition>().unwrap());
                 let of_places = clause.contains("@zone") || clause.contains("@region");
@@ -116,25 +117,27 @@ fn set(offer: &mut Offer, field: &Field, value: Option<&str>) {
     offer.domain = Some(domain);
 }
 
-fn places(problem: &Problem, near: &NearMiss, changes: &[Change], app: &str) -> bool {
+fn places(problem: &Problem, near: &NearMiss, changes: &[NeededChange], app: &str) -> bool {
     let solved = |new: &&str| changed(problem, near, changes, app, new).solve();
     ["new", "1000000"].iter().any(|new| solved(new).launches.iter().any(|launch| launch.app == app))
 }
 
 /// The changes with less of one of them.
-fn smaller(changes: &[Change]) -> Vec<Vec<Change>> {
+fn smaller(changes: &[NeededChange]) -> Vec<Vec<NeededChange>> {
     let mut all = Vec::new();
     for at in 0..changes.len() {
         let mut less = changes.to_vec();
         match &mut less[at] {
-            Change::More { amount, .. } if *amount > Scalar::milli(1) => {
+            NeededChange::More { amount, .. } if *amount > Scalar::milli(1) => {
                 *amount = amount.saturating_sub(Scalar::milli(1))
             }
-            Change::Other(missing) if missing.name() == "licenses" && missing.scalar() > Some(Scalar::milli(1)) => {
+            NeededChange::Other(missing)
+                if missing.name() == "licenses" && missing.scalar() > Some(Scalar::milli(1)) =>
+            {
                 let less = missing.scalar().unwrap_or_default() - Scalar::milli(1);
                 **missing = missing.as_ref().clone().with_value(Value::Scalar(less));
             }
-            Change::Ports(count) if *count > 1 => *count -= 1,
+            NeededChange::Ports(count) if *count > 1 => *count -= 1,
             _ => drop(less.remove(at)),
         }
         all.push(less);
@@ -146,16 +149,16 @@ fn smaller(changes: &[Change]) -> Vec<Vec<Change>> {
 /// without a condition `MAX_SKEW` may know more values.
 fn can_be_tried(problem: &Problem, near: &NearMiss, app: &str) -> bool {
     let app = problem.apps.iter().find(|one| one.id == app).unwrap();
-    let disks = near.changes.iter().any(|change| matches!(change, Change::Disk { .. }));
-    let without = near.changes.iter().any(|change| matches!(change, Change::Without { .. }));
+    let disks = near.changes.iter().any(|change| matches!(change, NeededChange::Disk { .. }));
+    let without = near.changes.iter().any(|change| matches!(change, NeededChange::Without { .. }));
     let skews = app.require.iter().any(|clause| clause.to_string().contains("MAX_SKEW"));
     let offer = problem.offers.iter().find(|offer| offer.id == near.offer).unwrap();
     let has_gpus =
         |is_amount: bool| offer.resources.iter().any(|one| one.name() == "gpus" && one.scalar().is_some() == is_amount);
     // A name has one type: gpus are an amount there, or a set.
     let clashes = near.changes.iter().any(|change| match change {
-        Change::More { name, .. } => *name == "gpus" && has_gpus(false),
-        Change::Other(missing) => missing.name() == "gpus" && has_gpus(true),
+        NeededChange::More { name, .. } => *name == "gpus" && has_gpus(false),
+        NeededChange::Other(missing) => missing.name() == "gpus" && has_gpus(true),
         _ => false,
     });
     let clashes = clashes || (!app.gpus.is_zero() && !app.ask.amount("gpus").is_zero());
