@@ -1,15 +1,15 @@
 //! The suites for implementations of the seams: those of the crate and of its examples pass, and broken ones are caught.
 
 use apportion::allocator::{
-    AgentAccount, Allocator, AllocatorError, Change, ClientId, Contents, Drf, Hdrf, Hierarchical, Holding, Node,
-    Options, Ordered, Persist, Policy, Random, Share, ShareTree, SnapshotError, Sorter, SorterChoice, Totals,
+    AgentAccount, Allocator, AllocatorError, Change, Claim, ClientId, Contents, Drf, Hdrf, Hierarchical, Holding, Node,
+    Options, Ordered, Persist, Policy, Pool, Random, Share, ShareTree, SnapshotError, Sorter, SorterChoice, Totals,
     depth_first,
 };
 use apportion::constraint::{Candidate, Clause, Condition, Constraint, Placed, RejectReason, Scope, Verdict};
 use apportion::export::serde_json::Value;
 use apportion::placement::{Fitness, Prospect, Strategy};
 use apportion::testing::{Broken, Step, Suite, check_allocator};
-use apportion::{AgentId, Json, Time};
+use apportion::{Agent, AgentId, Framework, Json, Time};
 use fcfs::FirstCome;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,6 +44,35 @@ fn allocators_of_the_crate_pass() {
 #[test]
 fn the_example_of_an_allocator_passes() {
     Suite::new().seeds(0..200).saved_allocator(FirstCome::default);
+}
+
+#[test]
+fn a_pool_grants_claims_of_the_example_first_come_first_served() {
+    let mut pool = Pool::new(FirstCome::default());
+    pool.add_agent(Agent::new("n1", "cpus:4;mem:64".parse().expect("resources"))).expect("a new agent");
+    for tenant in ["zoo", "ant"] {
+        pool.add_framework(Framework::new(tenant).role(tenant.parse().expect("a role"))).expect("a new framework");
+    }
+    let claim =
+        |tenant: &str| Claim::new(tenant, tenant.parse().expect("a role"), "cpus:3".parse().expect("resources"));
+    let held = pool.grant(&claim("zoo")).expect("there is room");
+    let denied = pool.grant(&claim("ant")).expect_err("a cpu is left");
+    assert_eq!(denied.to_string(), "no agent has room: cpus:3 was asked for, cpus:1 is available (1 agent)");
+    let waiting = [pool.wait(claim("zoo")), pool.wait(claim("ant"))].map(|claim| claim.expect("it can wait"));
+    for (at, next) in (1..).zip(waiting) {
+        let lease = pool.leases().next().expect("a lease").id;
+        pool.release(lease).expect("it is held");
+        let granted = pool.allocate(Time::from_secs(at)).granted;
+        assert_eq!(granted.iter().map(|(claim, _)| *claim).collect::<Vec<_>>(), [next]);
+    }
+    assert!(pool.release(held.id).is_err(), "it was released");
+    // All or none, and what is taken back leaves nothing behind.
+    assert_eq!(
+        pool.claim_all(&[Claim::new("zoo", held.role, "cpus:1".parse().expect("resources")), claim("ant")])
+            .map_err(|denied| denied.index),
+        Err(1)
+    );
+    assert_eq!(pool.totals().available.to_string(), "cpus:1;mem:64");
 }
 
 /// An allocator that takes note of no refusal.
