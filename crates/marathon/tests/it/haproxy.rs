@@ -147,7 +147,7 @@ fn what_cannot_be_written_is_refused_before_anything_happens() {
             "--haproxy: 80 is the service port of /nginx [0] and of /a [0]\n",
         ),
         (&file, &["groups/shop.json", "--json", "--sick", "shop_data_db.9"], "--sick: shop_data_db.9 does not"),
-        (&file, &[&mode], "mode.json:1:42: labels.HAPROXY_0_MODE: found \"ftp\", expected tcp or http\n"),
+        (&file, &[&mode], "mode.json:1:58: labels.HAPROXY_0_MODE: found \"ftp\", expected tcp or http\n"),
     ];
     for (file, arguments, message) in cases {
         let output = marathon(file, arguments);
