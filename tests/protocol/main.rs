@@ -5,6 +5,7 @@ mod connected;
 mod connection;
 mod delivery;
 mod driver;
+mod guide;
 mod recordings;
 mod v1;
 
