@@ -68,6 +68,15 @@ impl Planner {
         let apps: IndexMap<&str, &App> = apps.into_iter().map(|app| (app.id.as_str(), app)).collect();
         matcher::plan(self, &apps, running, offers)
     }
+
+    /// Finds for each app that waits in a plan of these what would have to be added for all its instances, see [`Expansion`].
+    ///
+    /// # Complexity
+    ///
+    /// A few plans, each of one app, for each app that waits: more, but not many more, than there are kinds of additions.
+    pub fn expand(&self, plan: &mut Plan, apps: &[App], running: &[Running], offers: &[Offer]) {
+        expansion::expand(self, apps, running, offers, plan);
+    }
 }
 
 #[cfg(feature = "json")]
@@ -78,13 +87,10 @@ impl Problem {
         self.planner.plan(&self.apps, &self.running, &self.offers)
     }
 
-    /// Finds for each app that waits in its plan what would have to be added for all its instances, see [`Expansion`].
-    ///
-    /// # Complexity
-    ///
-    /// A few plans, each of one app, for each app that waits: more, but not many more, than there are kinds of additions.
+    /// Finds for each app that waits in its plan what would have to be added for all its instances, see
+    /// [`Planner::expand`].
     pub fn expand(&self, plan: &mut Plan) {
-        expansion::expand(&self.planner, &self.apps, &self.running, &self.offers, plan);
+        self.planner.expand(plan, &self.apps, &self.running, &self.offers);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::root_group::RootGroup;
 use crate::round::{PlannedApp, Round};
 use crate::running_app::RunningApp;
 use crate::tracker::{Instance, InstanceTracker, StatusOutcome, version_text};
-use apportion::placement::{App, Load, NearMiss, Obstacle, Plan, Planner, Running, Strategy};
+use apportion::placement::{App, Expansion, Load, NearMiss, Obstacle, Plan, Planner, Running, Strategy};
 use apportion::scheduler::Rejected;
 use apportion::{
     Accept, AgentId, Call, Calls, Filters, Offer, OfferId, Operation, Scheduler, Task, TaskId, TaskState, TaskStatus,
@@ -68,6 +68,10 @@ pub struct Marathon {
     obstacles: IndexMap<Text, IndexMap<AgentId, Vec<Obstacle>>>,
     /// By app, the smallest change of the last offers with which one more instance would fit.
     near_misses: IndexMap<Text, NearMiss>,
+    /// By app, what would have to be added for all instances that wait, from the last offers that were revived for that.
+    expansions: IndexMap<Text, Expansion>,
+    /// The next offers are to be explained.
+    explains: bool,
     notices: Vec<Notice>,
 }
 
@@ -99,6 +103,9 @@ pub struct QueueItem<'a> {
     pub agents: usize,
     /// The smallest change with which one more instance would fit.
     pub near_miss: Option<&'a NearMiss>,
+    /// What would have to be added for all instances that wait, if offers were
+    /// [revived](Marathon::revive_offers) for the queue.
+    pub expansion: Option<&'a Expansion>,
 }
 
 impl Marathon {
@@ -235,6 +242,8 @@ impl Marathon {
     pub fn revive_offers(&mut self, calls: &mut Calls) {
         self.obstacles.clear();
         self.near_misses.clear();
+        self.expansions.clear();
+        self.explains = true;
         calls.revive();
     }
 
@@ -287,6 +296,7 @@ impl Marathon {
             reasons: reasons.collect(),
             agents: by_agent.map_or(0, IndexMap::len),
             near_miss: self.near_misses.get(&app.id),
+            expansion: self.expansions.get(&app.id),
         }
     }
 
@@ -410,7 +420,12 @@ impl Scheduler for Marathon {
             }
         }
         let apps: Vec<App> = apps.into_iter().map(|planned| planned.app).collect();
-        let (plan, is_waiting) = round.plan(&apps);
+        let (mut plan, is_waiting) = round.plan(&apps);
+        if std::mem::take(&mut self.explains) {
+            planner.expand(&mut plan, &apps, &self.running_tasks(), &offers);
+            let found = plan.unplaced.iter().filter_map(|one| Some((one.app.clone(), one.expansion.clone()?)));
+            self.expansions = found.collect();
+        }
 
         let mut launches: IndexMap<OfferId, Vec<Task>> = IndexMap::new();
         for launch in &plan.launches {

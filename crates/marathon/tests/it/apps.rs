@@ -173,7 +173,7 @@ fn why_tells_the_whole_chain() {
     let text = String::from_utf8(output.stdout).unwrap();
     for part in [
         "\n/redis wants 8: 6 are up, 0 are not\n",
-        "\n2 wait: one more host\n",
+        "\n2 wait: one more host\nto be added for all of them: 2 more hosts\n",
         "\nthe offers of 6 agents did not fit:\n  6 of constraint: hostname UNIQUE: hostname agent-1 has redis.1 (agent-1), and the like\n",
         "\nthe master, of role *: ",
     ] {
@@ -181,6 +181,7 @@ fn why_tells_the_whole_chain() {
     }
     let document = json(&redis);
     assert_eq!(document["unplaced"][0]["near_miss"]["text"], "one more host");
+    assert_eq!(document["unplaced"][0]["add"], serde_json::json!(["2 more hosts"]));
     assert_eq!(document["why"]["/redis"][1], "2 wait: one more host");
     let (code, told) = told(&["--why", "/nope"]);
     assert_eq!((code, told.trim()), (Some(2), "--why: there is no app /nope, expected one of /ubuntu, /redis, /nginx"));

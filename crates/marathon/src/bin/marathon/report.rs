@@ -146,6 +146,9 @@ pub(crate) fn json(marathon: &Marathon, now: Time, failures: &Failures) -> Json 
         if let Some(near_miss) = waiting.near_miss {
             unplaced["near_miss"] = json!(near_miss);
         }
+        if let Some(expansion) = waiting.expansion {
+            unplaced["add"] = json!(expansion);
+        }
         if let Some(until) = waiting.until {
             unplaced["until"] = json!(until);
         }

@@ -57,13 +57,16 @@ fn unfinished(marathon: &Marathon) -> Vec<String> {
 
 /// Returns why launches wait.
 fn waiting(item: &QueueItem<'_>) -> Vec<String> {
-    let QueueItem { instances, until, reasons, agents, near_miss, .. } = item;
+    let QueueItem { instances, until, reasons, agents, near_miss, expansion, .. } = item;
     let mut lines = Vec::new();
     let verb = if *instances == 1 { "waits" } else { "wait" };
     match (until, near_miss) {
         (Some(until), _) => lines.push(format!("{instances} {verb} for the back-off, which ends at {until}s")),
         (None, Some(near_miss)) => lines.push(format!("{instances} {verb}: {near_miss}")),
         (None, None) => lines.push(format!("{instances} {verb}")),
+    }
+    if let Some(expansion) = expansion {
+        lines.push(format!("to be added for all of them: {expansion}"));
     }
     let mut by_kind: IndexMap<&str, Vec<String>> = IndexMap::new();
     for (agent, reason) in reasons {
