@@ -89,7 +89,7 @@ pub fn effect_line(emitted: &Emitted) -> String {
 /// ```
 #[must_use]
 pub fn header(config: &Config) -> String {
-    json::to_string(&raw::RawLine { at: None, command: RawCommand::Configure(config.into()) })
+    json::to_string(&raw::RawLine { at: None, command: RawCommand::Configure(Box::new(config.into())) })
 }
 
 /// Encodes a snapshot as the first line of a journal, without a newline, in place of a [`header`]: so a journal that is
@@ -180,7 +180,7 @@ mod tests {
                 }
                 let line: raw::RawLine = json::from_str(&header(&config)).unwrap();
                 let RawCommand::Configure(configure) = line.command else { panic!("no configure") };
-                assert_eq!(format!("{:?}", Config::try_from(configure).unwrap()), format!("{config:?}"));
+                assert_eq!(format!("{:?}", Config::try_from(*configure).unwrap()), format!("{config:?}"));
             }
         }
     }

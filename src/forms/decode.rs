@@ -174,7 +174,7 @@ impl TryFrom<RawCommand> for Command {
                 Self::Call(framework, Call::Suppress(read_roles(roles)?))
             }
             R::Revive(FrameworkRoles { framework, roles }) => Self::Call(framework, Call::Revive(read_roles(roles)?)),
-            R::Accept(raw) => Self::Call(raw.framework.clone(), Call::Accept(Accept::try_from(raw)?)),
+            R::Accept(raw) => Self::Call(raw.framework.clone(), Call::Accept(Accept::try_from(*raw)?)),
             R::Decline(answer) => read_answer(answer, |offers, filters, each| Call::Decline { offers, filters, each }),
             R::TaskStatus(raw) => Self::TaskStatus(raw.framework.clone(), TaskStatus::try_from(*raw)?),
             R::Kill(Kill { framework, task, grace, agent }) => {
@@ -218,7 +218,8 @@ impl TryFrom<RawCommand> for Command {
             R::Operate(Operate { agent, operations }) => {
                 Self::Operate(agent, operations.into_iter().map(Operation::try_from).collect::<Result<_, _>>()?)
             }
-            R::SetQuota(SetQuota { role, guarantees, limits }) => {
+            R::SetQuota(raw) => {
+                let SetQuota { role, guarantees, limits } = *raw;
                 let guarantees = quantities(guarantees.unwrap_or_default())?;
                 Self::SetQuota(Role::new(role)?, Quota::new(guarantees, limits.unwrap_or_default().try_into()?))
             }

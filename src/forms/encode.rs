@@ -96,11 +96,11 @@ impl From<&Command> for RawCommand {
             Command::SetWeight(role, weight) => {
                 Self::SetWeight(SetWeight { role: role.as_str().into(), weight: weight.as_f64() })
             }
-            Command::SetQuota(role, quota) => Self::SetQuota(SetQuota {
+            Command::SetQuota(role, quota) => Self::SetQuota(Box::new(SetQuota {
                 role: role.as_str().into(),
                 guarantees: Some(write_amounts(&quota.guarantees)),
                 limits: Some(quota.limits.iter().map(|(name, limit)| (name.into(), limit.into())).collect()),
-            }),
+            })),
             Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
             Command::Operate(agent, operations) => Self::Operate(Operate {
                 agent: agent.clone(),
@@ -272,7 +272,7 @@ pub(super) fn write_accept(framework: FrameworkId, accept: &Accept) -> RawAccept
 fn write_call(framework: &FrameworkId, call: &Call) -> RawCommand {
     let framework = framework.clone();
     match call {
-        Call::Accept(accept) => RawCommand::Accept(write_accept(framework, accept)),
+        Call::Accept(accept) => RawCommand::Accept(Box::new(write_accept(framework, accept))),
         Call::Decline { offers, filters, each } => {
             RawCommand::Decline(write_answer(framework, offers, *filters, *each))
         }

@@ -197,11 +197,11 @@ pub(crate) enum RawOperation {
     ShrinkVolume(Shrink),
 }
 
-/// A command of a journal, tagged with its name.
+/// A command of a journal, tagged with its name. It is moved a few times while it is read, so what is large is boxed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RawCommand {
-    Configure(Configure),
+    Configure(Box<Configure>),
     AddAgent(Box<AddAgent>),
     UpdateAgent(Box<UpdateAgent>),
     RemoveAgent(Id),
@@ -223,11 +223,11 @@ pub(crate) enum RawCommand {
     DeactivateFramework(Id),
     ActivateFramework(Id),
     SetWeight(SetWeight),
-    SetQuota(SetQuota),
+    SetQuota(Box<SetQuota>),
     SetWhitelist(SetWhitelist),
     Suppress(FrameworkRoles),
     Revive(FrameworkRoles),
-    Accept(RawAccept),
+    Accept(Box<RawAccept>),
     Decline(OfferAnswer),
     TaskStatus(Box<RawStatus>),
     Kill(Kill),

@@ -226,7 +226,7 @@ impl TryFrom<RawCommand> for Instruction {
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others are commands for the master")]
     fn try_from(raw: RawCommand) -> Result<Self, ValueError> {
         Ok(match raw {
-            RawCommand::Configure(configure) => Self::Configure(Box::new(Config::try_from(configure)?)),
+            RawCommand::Configure(configure) => Self::Configure(Box::new(Config::try_from(*configure)?)),
             RawCommand::Advance(_) => Self::Query(Query::Advance),
             RawCommand::State(_) => Self::Query(Query::State),
             RawCommand::Snapshot(_) => Self::Query(Query::Snapshot),

@@ -15,6 +15,18 @@ const MAX_LISTED_KEYS: usize = 16;
 /// The length of a number without an exponent up to which it is finite for sure.
 const MAX_FINITE_DIGITS: usize = 300;
 
+/// The bytes at which a part of a string ends that is text as it stands: quotes, backslashes and control characters.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        ends[byte] = true;
+        byte += 1;
+    }
+    (ends[b'"' as usize], ends[b'\\' as usize]) = (true, true);
+    ends
+};
+
 /// A place in JSON text. Between two calls it is at the end of a token or in the blanks after it.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
@@ -30,7 +42,15 @@ impl<'a> Lexer<'a> {
     }
 
     /// Skips white space, and returns the byte after it.
+    #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte), // compact text has no white space
+            _ => self.peek_after_blanks(),
+        }
+    }
+
+    fn peek_after_blanks(&mut self) -> Option<u8> {
         let rest = &self.text.as_bytes()[self.at..];
         let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
         self.at += blank;
@@ -41,6 +61,7 @@ impl<'a> Lexer<'a> {
         JsonError::Unexpected { at: self.at, found: self.text[self.at..].chars().next(), expected }
     }
 
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8, expected: &'static str) -> Result<(), JsonError> {
         if self.peek() == Some(byte) {
             self.at += 1;
@@ -64,13 +85,12 @@ impl<'a> Lexer<'a> {
 
     /// Reads a string, of which the opening quote is next.
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
-        let (start, bytes) = (self.at + 1, self.text.as_bytes());
-        let mut end = start;
-        while !matches!(bytes.get(end), Some(b'"' | b'\\' | 0..0x20) | None) {
-            end += 1;
-        }
+        let start = self.at + 1;
+        let rest = &self.text.as_bytes()[start..];
+        let length = rest.iter().position(|byte| ENDS_PLAIN[usize::from(*byte)]).unwrap_or(rest.len());
+        let end = start + length;
         self.at = end;
-        if bytes.get(end) == Some(&b'"') {
+        if rest.get(length) == Some(&b'"') {
             self.at += 1;
             return Ok(Cow::Borrowed(&self.text[start..end]));
         }
@@ -197,6 +217,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads up to the next item of an array or object; false if there is none.
+    #[inline]
     pub(super) fn next_item(&mut self, is_first: &mut bool, close: u8) -> Result<bool, JsonError> {
         let next = self.peek();
         if std::mem::take(is_first) {

@@ -36,7 +36,7 @@ impl<'de> Reader<'de> {
 }
 
 fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, ReadError> {
-    if !text.contains(['.', 'e', 'E']) {
+    if !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
         if let Ok(number) = text.parse() {
             return visitor.visit_u64(number);
         }

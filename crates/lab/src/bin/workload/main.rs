@@ -14,6 +14,7 @@
 //! | `quota` | allocations that meet quotas of half an agent and of two |
 //! | `add-and-update` | agents that come with tasks, and then get revocable resources |
 //! | `launch-loop` | allocations until 19,500 tasks of three sizes run |
+//! | `recover` | a master that comes back from the text of as many commands as rounds, and from a snapshot |
 //! | `sort` | the DRF sorter alone |
 //! | `resources` | the arithmetic of resources |
 //!
@@ -32,6 +33,7 @@ mod cycle;
 mod join;
 mod launch;
 mod quota;
+mod recover;
 mod refusal;
 mod report;
 mod sort;
@@ -83,6 +85,7 @@ enum Workload {
     Quota,
     AddAndUpdate,
     LaunchLoop,
+    Recover,
     Sort,
     Resources,
 }
@@ -142,6 +145,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Workload::Quota => quota::quota(arguments, &report),
         Workload::AddAndUpdate => join::add_and_update(arguments, &report),
         Workload::LaunchLoop => launch::launch_loop(arguments, &report),
+        Workload::Recover => recover::recover(arguments, &report),
         Workload::Sort => sort::sort(arguments, &report),
         Workload::Resources => arithmetic::resources(arguments, &report),
     }?;

@@ -2,7 +2,8 @@
 
 use crate::Arguments;
 use apportion::allocator::{AllocatorError, QuotaError};
-use apportion::{ResourceError, RoleError, SumError};
+use apportion::journal::RecoverError;
+use apportion::{CommandError, ResourceError, RoleError, SnapshotError, SumError};
 use apportion_console::stdout;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -29,6 +30,16 @@ pub(crate) enum Failure {
     Sum(#[from] SumError),
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// A command was rejected.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A snapshot cannot be written or read.
+    #[error("a snapshot as JSON: {0}")]
+    Json(serde_json::Error),
     /// The output cannot be written.
     #[error("{0}")]
     Write(#[from] io::Error),
@@ -44,7 +55,11 @@ impl From<Failure> for apportion_console::Failure {
             | Failure::Quota(_)
             | Failure::Resources(_)
             | Failure::Sum(_)
-            | Failure::Role(_)) => Self::Run(failure.to_string()),
+            | Failure::Role(_)
+            | Failure::Command(_)
+            | Failure::Recover(_)
+            | Failure::Snapshot(_)
+            | Failure::Json(_)) => Self::Run(failure.to_string()),
         }
     }
 }
