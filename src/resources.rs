@@ -18,6 +18,7 @@ mod sorted;
 mod take;
 mod text;
 pub(crate) mod v1;
+mod value_form;
 
 pub use error::{ItemFault, ResourceError};
 pub use limits::Limits;

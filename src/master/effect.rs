@@ -10,6 +10,9 @@ use crate::uuid::Uuid;
 use std::time::Duration;
 
 /// An output of the master: a message that the transport delivers to a framework, an agent or an executor.
+///
+/// Its serde form is the journal's, which is only written (feature `json`): effects follow from commands, so a recording has the
+/// commands, and a [`Snapshot`](crate::Snapshot) keeps the effects that were not polled.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {

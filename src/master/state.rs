@@ -8,7 +8,10 @@ use crate::role::Role;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// A snapshot of a master.
+/// All of a master at one moment, for people and programs that look at it.
+///
+/// Its serde form is the journal's, which is only written (feature `json`); a master comes back from a
+/// [`Snapshot`](crate::Snapshot).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct State {

@@ -294,6 +294,8 @@ impl Ord for Disk {
 }
 
 /// The identity of a resource besides its name: resources of equal name and kind merge.
+///
+/// It has no serde form of its own: it is written as part of its [`Resource`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub struct Kind {

@@ -50,7 +50,7 @@ pub(super) fn parse_amounts(text: &str) -> impl Iterator<Item = Result<(&str, Sc
     items.map(move |item| amount(item).map_err(|fault| fault.of(item)))
 }
 
-fn parse_value(text: &str) -> Result<Value, ItemFault> {
+pub(super) fn parse_value(text: &str) -> Result<Value, ItemFault> {
     if let Some(inner) = text.strip_prefix('[') {
         inner.strip_suffix(']').ok_or(ItemFault::Ranges).and_then(parse_ranges).map(Value::Ranges)
     } else if let Some(inner) = text.strip_prefix('{') {
@@ -79,7 +79,7 @@ pub(crate) fn parse_set(inner: &str) -> Result<Set, ItemFault> {
     Ok(parse_names(inner)?.into_iter().collect())
 }
 
-fn parse_names(inner: &str) -> Result<Vec<Text>, ItemFault> {
+pub(super) fn parse_names(inner: &str) -> Result<Vec<Text>, ItemFault> {
     let name = |text: &str| match text.trim() {
         name if name.is_empty() || name.contains(['{', '}']) => Err(ItemFault::Set),
         name => Ok(Text::new(name)),

@@ -8,7 +8,8 @@ use crate::resources::v1::V1Resource;
 use crate::resources::{Resource, ResourceError, Resources, SumError};
 use crate::role::{Role, RoleError};
 use crate::text::Text;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The description of an executor by a framework: an id, its own resources, and how to start it.
 ///
@@ -64,9 +65,13 @@ impl ExecutorInfo {
     /// [`ExecutorInfoError`] when the task's detail `executor` is not Mesos' v1 `ExecutorInfo`.
     pub fn of(task: &Task) -> Result<Option<Self>, ExecutorInfoError> {
         let Some(json) = task.details.get(EXECUTOR).filter(|json| !json.is_null()) else { return Ok(None) };
+        Self::read(json).map(Some)
+    }
+
+    fn read(json: &Json) -> Result<Self, ExecutorInfoError> {
         let wire: WireExecutor = read_lenient(json.view())
             .map_err(|error| ExecutorInfoError::Shape { path: error.path(), what: error.what() })?;
-        Ok(Some(wire.read()?))
+        wire.read()
     }
 }
 
@@ -79,6 +84,19 @@ impl From<ExecutorInfo> for Json {
         };
         let resources = V1Resource::all(&info.resources).map(|object| allocated(object).without_star()).collect();
         Self::of(&WireExecutor::write(&info, resources))
+    }
+}
+
+impl Serialize for ExecutorInfo {
+    /// Writes Mesos' v1 `ExecutorInfo`, as the conversion into [`Json`] does.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Json::from(self.clone()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExecutorInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(&Json::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -137,5 +155,23 @@ impl WireExecutor {
         }
         let resources = Resources::try_from_iter(resources)?;
         Ok(ExecutorInfo { resources, role, details: self.details, ..ExecutorInfo::new(self.executor_id.value) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut info = ExecutorInfo::new("e1").detail("command", Json::object([("value", "./run")]));
+        info.resources = "cpus:0.5;mem:32".parse().unwrap();
+        info.role = Some("web".parse().unwrap());
+        let text = json::to_string(&info);
+        assert!(text.starts_with(r#"{"executor_id":{"value":"e1"},"resources":[{"#), "{text}");
+        assert_eq!(json::from_str::<ExecutorInfo>(&text).unwrap(), info);
+        let error = json::from_str::<ExecutorInfo>(r#"{"resources":[]}"#).unwrap_err();
+        assert!(error.to_string().contains("executor_id"), "{error}");
     }
 }

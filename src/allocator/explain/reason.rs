@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// One reason why a framework is not offered an agent under a role, with the numbers; or the same reason for several agents,
 /// with numbers that hold for all of them.
+///
+/// Its serde form is the journal's, which is only written (feature `json`).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Reason {
