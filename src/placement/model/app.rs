@@ -38,7 +38,7 @@ use std::sync::Arc;
 /// assert_eq!(built.require[0].to_string(), written.require[0].to_string());
 ///
 /// let error = r#"{"id": "redis", "constraints": [["hostname", "UNIQE"]]}"#.parse::<App>().unwrap_err();
-/// assert!(error.to_string().starts_with("constraints[0]: \"UNIQE\" is not an operator: expected one of UNIQUE"));
+/// assert!(error.to_string().starts_with("1:33: constraints[0]: \"UNIQE\" is not an operator: expected one of UNIQUE"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Returns the program, in the folder of the package.
@@ -326,14 +328,19 @@ fn what_cannot_really_run_is_refused_before_anything_does() {
 
 #[test]
 fn what_is_in_a_volume_outlives_its_task() {
-    let app = r#"{"id": "store", "cpus": 0.1, "ports": [], "cmd": "echo $MESOS_TASK_ID >> data/log; exec sleep 1000",
+    let app = r#"{"id": "store", "cpus": 0.1, "ports": [], "backoffSeconds": 0,
+        "cmd": "echo $MESOS_TASK_ID >> data/log; test $(wc -l < data/log) -lt 2 || exec sleep 1000; exit 1",
         "container": {"volumes": [{"containerPath": "data", "persistent": {"size": 1}}]}}"#;
-    let mut run = Run::begin(&[app], &["--restart", "/store"]);
+    let mut run = Run::begin(&[app], &[]);
+    run.until("store.1 TASK_FAILED");
     run.until("store.2 TASK_RUNNING");
     let log = run.file("volumes", "store-1").join("data/log");
-    while fs::read_to_string(&log).unwrap().lines().count() < 2 {
-        std::thread::yield_now();
-    }
+    // The shell of the second may not have written yet.
+    let written = (0..3000).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        fs::read_to_string(&log).unwrap().lines().count() == 2
+    });
+    assert!(written, "{:?}", fs::read_to_string(&log));
     assert_eq!(fs::read_to_string(&log).unwrap(), "store.1\nstore.2\n");
     run.interrupt();
     assert_eq!(run.end(), Some(130));
