@@ -111,11 +111,11 @@ mod tests {
         #[test]
         fn what_is_written_is_read(value in value()) {
             let text = json::to_string(&value);
-            prop_assert_eq!(json::from_str::<Value>(&text).unwrap(), value.clone());
+            prop_assert_eq!(&json::from_str::<Value>(&text).unwrap(), &value);
             match value {
                 Value::Scalar(amount) => prop_assert_eq!(json::from_str::<crate::Scalar>(&text).unwrap(), amount),
                 Value::Ranges(ranges) => {
-                    prop_assert_eq!(json::from_str::<Ranges>(&text).unwrap(), ranges.clone());
+                    prop_assert_eq!(&json::from_str::<Ranges>(&text).unwrap(), &ranges);
                     prop_assert_eq!(ranges.to_string().parse::<Ranges>().unwrap(), ranges);
                 }
                 Value::Set(set) => prop_assert_eq!(json::from_str::<Set>(&text).unwrap(), set),
