@@ -20,6 +20,7 @@ mod writer;
 
 pub use error::JsonError;
 pub(crate) use error::ReadError;
+pub(crate) use form::Exact;
 #[cfg(feature = "json")]
 pub(crate) use lenient::ShapeError;
 pub(crate) use lenient::read_lenient;

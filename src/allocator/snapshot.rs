@@ -8,11 +8,11 @@ use super::{AllocatorError, Hierarchical, Holding, QuotaError};
 use crate::agent::Agent;
 use crate::framework::Framework;
 use crate::id::AgentId;
-use crate::json::{self, Json, ReadError};
+use crate::json::{self, Exact, Json, ReadError};
 use crate::resources::Resources;
 use crate::text::Text;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
 
 /// The version of snapshots that this release writes and reads.
@@ -21,7 +21,7 @@ const VERSION: u64 = 1;
 /// The state of a [`Master`](crate::Master), or of a [`Hierarchical`] allocator alone, at a moment: what was restored from it
 /// goes on as the original does, effect by effect and byte by byte.
 ///
-/// It is a serde value, to be stored in JSON. What is in it is private to its version: only restore it. Its size is in
+/// It is a serde value, to be stored in JSON or any other format; no number in it loses a digit there. What is in it is private to its version: only restore it. Its size is in
 /// proportion to the state, whatever has come and gone before.
 ///
 /// # Examples
@@ -43,9 +43,20 @@ const VERSION: u64 = 1;
 /// assert_eq!(restored.snapshot(), master.snapshot());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot(Json);
+
+impl Serialize for Snapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Exact(&self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Snapshot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Exact::deserialize(deserializer).map(|Exact(json)| Self(json))
+    }
+}
 
 /// The reason why nothing is restored from a snapshot.
 #[derive(Debug, thiserror::Error)]

@@ -33,12 +33,36 @@ pub(super) fn write_display(out: &mut String, value: impl Display) {
     write!(out, "{value}").expect("a string takes all text");
 }
 
-/// Writes the shortest text that is read as the same double; null for what is no number.
+/// Writes the shortest text that is read as the same double, the even one of two that are equally near; null for what is no
+/// number.
 pub(super) fn write_f64(out: &mut String, number: f64) {
     if !number.is_finite() {
         return out.push_str("null");
     }
-    write_shortest(out, &format!("{number:e}"));
+    let shortest = format!("{number:e}");
+    write_shortest(out, even_neighbour(number, &shortest).as_ref().unwrap_or(&shortest));
+}
+
+/// The number of significant digits up to which different decimals are different doubles.
+const DISTINCT_DIGITS: usize = 15;
+
+/// More digits than a double has that is halfway between two decimals of 16 or 17 digits.
+const ALL_DIGITS: usize = 40;
+
+/// Returns the text below an odd one if the number is halfway between the two and is read from both: the standard library
+/// rounds up there.
+fn even_neighbour(number: f64, shortest: &str) -> Option<String> {
+    let (mantissa, exponent) = shortest.split_once('e')?;
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let last = mantissa.chars().last()?.to_digit(10)?;
+    if digits <= DISTINCT_DIGITS || last % 2 == 0 {
+        return None;
+    }
+    let exact = format!("{number:.ALL_DIGITS$e}");
+    let (below, rest) = exact.split_once('e')?.0.split_at(mantissa.len());
+    let is_halfway = rest.strip_prefix('5').is_some_and(|zeros| zeros.bytes().all(|digit| digit == b'0'));
+    let below = format!("{below}e{exponent}");
+    (is_halfway && below.parse() == Ok(number)).then_some(below)
 }
 
 /// The same for a number of single precision.

@@ -400,8 +400,14 @@ mod tests {
         }
 
         #[test]
-        fn numbers_and_strings_are_written_as_serde_json_does(number: f64, small in -1e5..1e5, text: String) {
-            for number in [number, small, (small * 1000.0).round() / 1000.0, small.round()] {
+        fn numbers_and_strings_are_written_as_serde_json_does(
+            number: f64,
+            small in -1e5..1e5,
+            quarters in 1_u64 << 50..1 << 53, // some are halfway between two decimals of as many digits
+            text: String,
+        ) {
+            let halves = quarters as f64 / 4.0;
+            for number in [number, small, (small * 1000.0).round() / 1000.0, small.round(), halves, halves * 2.0_f64.powi(-40)] {
                 let (own, other) = (Json::from(number), serde_json::json!(number).to_string());
                 prop_assert_eq!(own.text(), other);
             }

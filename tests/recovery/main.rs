@@ -1,5 +1,6 @@
 //! What comes back from a journal or a snapshot is as the original and goes on as it does.
 
+mod digits;
 mod hostile;
 mod rotation;
 #[path = "../tier/mod.rs"]
