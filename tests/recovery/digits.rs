@@ -13,10 +13,8 @@ fn what_a_double_cannot_hold_comes_back_from_a_snapshot() {
     master.handle(Time::ZERO, Command::AddFramework(Framework::new("f1").role(Role::default()))).unwrap();
     let task = Task::new("t1", "cpus:1".parse().unwrap())
         .detail("labels", Json::parse("[1.50, 12345678901234567.25]").unwrap());
-    let offer = std::iter::from_fn(|| master.poll_effect()).find_map(|emitted| match emitted.effect {
-        Effect::Offer(offer) => Some(offer),
-        _ => None,
-    });
+    let offer = std::iter::from_fn(|| master.poll_effect())
+        .find_map(|emitted| if let Effect::Offer(offer) = emitted.effect { Some(offer) } else { None });
     let accept = Accept::of(&offer.unwrap()).launch(task);
     master.handle(Time::ZERO, Command::Call("f1".into(), Call::Accept(accept))).unwrap();
 
