@@ -10,6 +10,7 @@ mod effect;
 mod executors;
 mod explain;
 mod frameworks;
+mod held;
 mod maintenance;
 mod metrics;
 mod offer_watch;
@@ -28,6 +29,7 @@ pub use command::{Command, Drain, ExecutorRef, Recovery};
 pub use command_error::CommandError;
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
+pub use held::{Held, Holds};
 pub use metrics::{
     AgentMessageMetrics, AgentMetrics, CallMetrics, CommandMetrics, EffectMetrics, FrameworkMetrics, Metrics,
     OfferMetrics, TaskMetrics,
