@@ -123,6 +123,12 @@ pub trait Scheduler: Send {
         let _ = (offer, calls);
     }
 
+    /// Handles the loss of the connection to the master, once for each [`Scheduler::subscribed`] at most. Outstanding offers are void,
+    /// without a rescind, and calls are dropped until the framework is subscribed again. Timers go on.
+    fn disconnected(&mut self, calls: &mut Calls) {
+        let _ = calls;
+    }
+
     /// Handles the registration of the framework with a master, the first one or one after a failover.
     fn subscribed(&mut self, framework: FrameworkId, calls: &mut Calls) {
         let _ = (framework, calls);
@@ -255,6 +261,10 @@ impl<S: Scheduler + ?Sized> Scheduler for Box<S> {
 
     fn inverse_rescinded(&mut self, offer: OfferId, calls: &mut Calls) {
         (**self).inverse_rescinded(offer, calls);
+    }
+
+    fn disconnected(&mut self, calls: &mut Calls) {
+        (**self).disconnected(calls);
     }
 
     fn subscribed(&mut self, framework: FrameworkId, calls: &mut Calls) {

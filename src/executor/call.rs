@@ -20,3 +20,16 @@ pub enum Call {
     /// The connection is alive.
     Heartbeat,
 }
+
+impl Call {
+    /// Returns the type of the call as the v1 API names it (`UPDATE`, ...).
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Subscribe { .. } => "SUBSCRIBE",
+            Self::Update(_) => "UPDATE",
+            Self::Message(_) => "MESSAGE",
+            Self::Heartbeat => "HEARTBEAT",
+        }
+    }
+}

@@ -42,6 +42,25 @@ pub enum Event {
     Unknown(Details),
 }
 
+impl Event {
+    /// Returns the type of the event as the v1 API names it (`LAUNCH`, ...); `UNKNOWN` if this crate does not know it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Subscribed(_) => "SUBSCRIBED",
+            Self::Launch(_) => "LAUNCH",
+            Self::LaunchGroup(_) => "LAUNCH_GROUP",
+            Self::Kill { .. } => "KILL",
+            Self::Acknowledged { .. } => "ACKNOWLEDGED",
+            Self::Message(_) => "MESSAGE",
+            Self::Shutdown => "SHUTDOWN",
+            Self::Error(_) => "ERROR",
+            Self::Heartbeat => "HEARTBEAT",
+            Self::Unknown(_) => "UNKNOWN",
+        }
+    }
+}
+
 /// The registration of an executor.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

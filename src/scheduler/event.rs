@@ -44,6 +44,27 @@ pub enum Event {
     Unknown(Details),
 }
 
+impl Event {
+    /// Returns the type of the event as the v1 API names it (`OFFERS`, ...); `UNKNOWN` if this crate does not know it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Subscribed(_) => "SUBSCRIBED",
+            Self::Offers(_) => "OFFERS",
+            Self::InverseOffers(_) => "INVERSE_OFFERS",
+            Self::Rescind(_) => "RESCIND",
+            Self::RescindInverseOffer(_) => "RESCIND_INVERSE_OFFER",
+            Self::Update(_) => "UPDATE",
+            Self::UpdateOperation(_) => "UPDATE_OPERATION_STATUS",
+            Self::Message { .. } => "MESSAGE",
+            Self::Failure(_) => "FAILURE",
+            Self::Error(_) => "ERROR",
+            Self::Heartbeat => "HEARTBEAT",
+            Self::Unknown(_) => "UNKNOWN",
+        }
+    }
+}
+
 /// The registration of a framework.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

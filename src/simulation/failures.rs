@@ -6,7 +6,7 @@ use crate::allocator::Allocator;
 use crate::delivery::Delivery;
 use crate::id::{AgentId, FrameworkId};
 use crate::master::{Command, CommandError, Master};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Calls, Scheduler};
 
 impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     /// Returns the delivery of a master. Schedulers take their messages in the same process, so queues need no bound.
@@ -72,8 +72,9 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     }
 
     /// Replaces the master by another one that knows nothing but what it was given: a new leader. All agents register with
-    /// it, in order, and then the frameworks subscribe; messages between the old one and schedulers are lost. The clock goes
-    /// on. Returns the old master.
+    /// it, in order, and then the frameworks subscribe, which are told that they were
+    /// [disconnected](Scheduler::disconnected); messages between the old one and schedulers are lost. The clock goes on.
+    /// Returns the old master.
     ///
     /// A successor with an [`id_prefix`](crate::Config::id_prefix) of its own never gives an id that the old one gave, and
     /// one that was given [`Command::Recover`] waits for its agents.
@@ -100,8 +101,14 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         }
         let frameworks: Vec<FrameworkId> = self.members.keys().filter(|id| old.is_connected(id)).cloned().collect();
         for framework in frameworks {
-            if let Some(member) = self.members.get(&framework) {
-                let _ = self.delivery.subscribe(self.now(), member.framework.clone());
+            let mut calls = Calls::new(self.now());
+            if let Some(member) = self.members.get_mut(&framework) {
+                member.scheduler.disconnected(&mut calls);
+                let info = member.framework.clone();
+                let _ = self.delivery.subscribe(self.now(), info);
+            }
+            for timer in calls.wakes() {
+                self.wake(timer.at, Scheduled::WakeScheduler(framework.clone(), timer.token)); // its calls are lost
             }
         }
         Ok(old)

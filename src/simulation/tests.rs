@@ -35,6 +35,11 @@ impl Scheduler for Recorder {
         self.recorded.push(format!("{offer} rescinded"));
     }
 
+    fn disconnected(&mut self, calls: &mut Calls) {
+        self.recorded.push("disconnected".to_owned());
+        calls.push(Call::Teardown); // nobody is there to hear it
+    }
+
     fn rejected(&mut self, rejected: Rejected, _: &mut Calls) {
         self.recorded.push(rejected.to_string());
     }
@@ -201,6 +206,17 @@ fn one_task(network: impl FnMut(Crossing<'_>) -> Fate + Send + 'static) -> Clust
     let framework = Framework::new("f").role(Role::default()).capability(Capability::PartitionAware);
     cluster.add_framework(framework, One::new(task)).unwrap();
     cluster
+}
+
+#[test]
+fn a_scheduler_hears_that_its_master_has_gone() {
+    let mut cluster = cluster();
+    cluster.run_until(Time::from_secs(5));
+    let before = recorded(&cluster).len();
+    cluster.fail_master(Master::new(Config::default())).unwrap();
+    assert_eq!(recorded(&cluster)[before..], ["disconnected"]);
+    cluster.run_until(Time::from_secs(10));
+    assert_eq!(cluster.master().connected_frameworks().count(), 1);
 }
 
 #[test]

@@ -55,13 +55,15 @@ mod driver;
 mod endpoint;
 mod executor;
 mod link;
+mod metrics;
 mod reconciliation;
 mod scheduler;
 
 pub use answer::Answer;
 pub use driver::{ExecutorDriver, SchedulerDriver, Step};
 pub use endpoint::EndpointError;
-pub use executor::{EnvironmentError, ExecutorConnection, ExecutorEnvironment};
+pub use executor::{AuthenticationToken, EnvironmentError, ExecutorConnection, ExecutorEnvironment};
+pub use metrics::{CallCounts, ConnectionMetrics};
 pub use scheduler::Connection;
 
 use super::{Dialect, Message, RecordError};
@@ -220,7 +222,8 @@ pub enum Output<C, E> {
         /// The time of the next attempt.
         retry_at: Time,
     },
-    /// The subscription is lost; there will be another. A scheduler's offers are void, without a rescind.
+    /// The subscription is lost; there will be another. A scheduler's offers are void, without a rescind: it is for
+    /// [`Scheduler::disconnected`](crate::Scheduler::disconnected).
     Disconnected {
         /// The reason.
         why: DisconnectReason,
@@ -306,6 +309,9 @@ pub enum StopReason {
     /// The framework's own TEARDOWN is done.
     #[error("the framework is torn down")]
     TornDown,
+    /// Its own program has [stopped](Connection::stop) it. The framework stays registered for its failover timeout.
+    #[error("stopped by its own program")]
+    Left,
     /// The agent has shut the executor down.
     #[error("the agent has shut the executor down")]
     ShutDown,

@@ -48,6 +48,11 @@ impl Scheduler for Sleeper {
         calls.push(Call::Teardown);
     }
 
+    fn disconnected(&mut self, calls: &mut Calls) {
+        self.told.push(format!("disconnected at {}", calls.at()));
+        calls.revive();
+    }
+
     fn rejected(&mut self, rejected: Rejected, _: &mut Calls) {
         self.told.push(format!("{} rejected: {}", rejected.call.kind(), rejected.why));
     }
@@ -112,8 +117,16 @@ fn a_call_that_is_rejected_is_told_and_logged() {
     assert_eq!(driver.scheduler().told, ["REVIVE rejected: no such role"]);
     driver.handle(Time::ZERO, subscribe.id, Answer::failed("broken"));
     let Step::Log(Output::Disconnected { retry_at, .. }) = driver.next(Time::ZERO) else { panic!("it is logged") };
+    let Step::Log(Output::Dropped(Call::Revive(_))) = driver.next(Time::ZERO) else {
+        panic!("there is no subscription")
+    };
+    assert_eq!(driver.scheduler().told[1..], ["disconnected at 0"]);
     assert_eq!(driver.next(Time::ZERO), Step::Wait(retry_at - Time::ZERO));
-    assert!(request(driver.next(retry_at)).is_stream, "it subscribes again");
+    let again = request(driver.next(retry_at));
+    assert!(again.is_stream, "it subscribes again");
+    driver.handle(retry_at, again.id, Answer::failed("no such host"));
+    let Step::Log(Output::AttemptFailed { .. }) = driver.next(retry_at) else { panic!("it is logged") };
+    assert_eq!(driver.scheduler().told.len(), 2, "that it is disconnected is told once");
 }
 
 #[derive(Debug)]

@@ -579,6 +579,76 @@ fn a_teardown_is_an_end() {
 /// The tasks that a reconciliation asks for, and their agents; `None` for all.
 type Asked = Option<Vec<(String, Option<AgentId>)>>;
 
+// ---- an end of one's own
+
+#[test]
+fn a_stop_sends_what_waits_and_leaves_the_framework_registered() {
+    let (mut connection, _) = subscribed();
+    ["O1", "O2"].into_iter().for_each(|offer| connection.send(decline(offer)));
+    connection.stop();
+    for _ in 0..2 {
+        assert!(!connection.is_stopped());
+        let request = connection.poll_request(Time::ZERO).unwrap();
+        answer(&mut connection, Time::ZERO, &request, 202, "");
+    }
+    assert_eq!(outputs(&mut connection), [Output::Stopped(StopReason::Left)]);
+    assert_eq!(connection.poll_request(secs(900)), None);
+    assert_eq!(connection.metrics().calls["DECLINE"].accepted, 2);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_subscription() {
+    let mut connection = connection();
+    let request = connection.poll_request(Time::ZERO).unwrap();
+    connection.stop();
+    assert!(connection.is_stopped() && !connection.is_open(request.id));
+    let (mut connection, stream) = subscribed();
+    connection.send(decline("O1"));
+    connection.stop();
+    connection.handle_failure(Time::ZERO, stream, "broken");
+    assert_eq!(outputs(&mut connection).last(), Some(&Output::Stopped(StopReason::Left)));
+}
+
+#[test]
+fn a_teardown_waits_for_a_subscription_and_is_repeated_when_that_is_lost() {
+    let mut connection = connection();
+    connection.teardown();
+    let stream = subscribe(&mut connection, Time::ZERO);
+    let teardown = connection.poll_request(Time::ZERO).unwrap();
+    assert!(String::from_utf8_lossy(&teardown.body).contains("TEARDOWN"));
+    connection.handle_failure(Time::ZERO, stream, "broken"); // before the answer
+    let due = connection.poll_timeout().unwrap();
+    subscribe(&mut connection, due);
+    let teardown = connection.poll_request(due).unwrap();
+    answer(&mut connection, due, &teardown, 202, "");
+    outputs(&mut connection);
+    connection.handle_timeout(due + Duration::from_secs(75)); // the stream is silent
+    assert_eq!(outputs(&mut connection), [Output::Stopped(StopReason::TornDown)]);
+    assert_eq!(connection.metrics().calls["TEARDOWN"].accepted, 1);
+    assert_eq!((connection.metrics().connects, connection.metrics().disconnects), (2, 1));
+}
+
+#[test]
+fn a_teardown_of_which_the_answer_was_lost_is_done() {
+    let (mut connection, stream) = subscribed();
+    connection.teardown();
+    let _ = connection.poll_request(Time::ZERO).unwrap();
+    connection.handle_end(Time::ZERO, stream);
+    let due = connection.poll_timeout().unwrap();
+    let request = connection.poll_request(due).unwrap();
+    connection.handle_response(due, request.id, 200, []);
+    let removed = records(&[r#"{"type":"ERROR","error":{"message":"Framework has been removed"}}"#]);
+    connection.handle_bytes(due, request.id, &removed);
+    assert_eq!(outputs(&mut connection).last(), Some(&Output::Stopped(StopReason::TornDown)));
+}
+
+#[test]
+fn headers_are_not_shown() {
+    let connection = connection().header("Authorization", "Basic czNjcmV0");
+    let shown = format!("{connection:?}");
+    assert!(shown.contains("Authorization") && !shown.contains("czNjcmV0"), "{shown}");
+}
+
 fn reconciled(connection: &mut Connection, at: Time) -> Vec<Asked> {
     let mut found = Vec::new();
     while let Some(request) = connection.poll_request(at) {

@@ -83,10 +83,13 @@ impl<S: Scheduler, K: Codec<SchedulerCall, Event>> SchedulerDriver<S, K> {
                     self.act(at, |scheduler, calls| scheduler.rejected(rejected, calls));
                     return Step::Log(Output::Rejected { call, status, why });
                 }
-                output @ (Output::Unreadable { .. }
-                | Output::Dropped(_)
-                | Output::AttemptFailed { .. }
-                | Output::Disconnected { .. }) => return Step::Log(output),
+                Output::Disconnected { why, retry_at } => {
+                    self.act(at, Scheduler::disconnected);
+                    return Step::Log(Output::Disconnected { why, retry_at });
+                }
+                output @ (Output::Unreadable { .. } | Output::Dropped(_) | Output::AttemptFailed { .. }) => {
+                    return Step::Log(output);
+                }
             }
         }
         if let Some(request) = self.connection.poll_request(at) {
@@ -125,7 +128,7 @@ impl<S: Scheduler, K: Codec<SchedulerCall, Event>> SchedulerDriver<S, K> {
         &self.connection
     }
 
-    /// Returns the connection, to replace the list of masters for example.
+    /// Returns the connection, to replace the list of masters or to stop, for example.
     pub fn connection_mut(&mut self) -> &mut Connection<K> {
         &mut self.connection
     }

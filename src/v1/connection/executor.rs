@@ -2,11 +2,13 @@
 
 use super::endpoint::Endpoint;
 use super::link::Link;
+use super::metrics::ConnectionMetrics;
 use super::{Answer, Codec, DisconnectReason, EndpointError, HttpRequest, Output, RequestId, StopReason};
 use crate::executor::{Call, Event};
 use crate::id::{ExecutorId, FrameworkId};
 use crate::time::Time;
 use crate::v1::{Dialect, ExecutorCall};
+use std::fmt;
 use std::time::Duration;
 
 /// What an agent tells an executor in the environment of its process.
@@ -55,6 +57,32 @@ pub struct ExecutorEnvironment {
     /// The time that the executor has after SHUTDOWN: `MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD`, 5 s if it is not set. Its program
     /// has to keep it.
     pub shutdown_grace: Duration,
+    /// The token that the agent asks for, if it does: `MESOS_EXECUTOR_AUTHENTICATION_TOKEN`. It goes into each request.
+    pub token: Option<AuthenticationToken>,
+}
+
+/// A secret by which an agent knows its executor. Its [`Debug`](fmt::Debug) form does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthenticationToken(String);
+
+impl AuthenticationToken {
+    /// Returns the token of that text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the value of the header `Authorization`.
+    #[must_use]
+    pub fn header(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for AuthenticationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthenticationToken(..)")
+    }
 }
 
 /// The reason why an environment is not that of an executor.
@@ -89,6 +117,7 @@ impl ExecutorEnvironment {
             recovery_timeout: Duration::from_secs(15 * 60),
             max_backoff: Duration::from_secs(2),
             shutdown_grace: Duration::from_secs(5),
+            token: None,
         }
     }
 
@@ -117,6 +146,9 @@ impl ExecutorEnvironment {
             recovery_timeout: time("MESOS_RECOVERY_TIMEOUT", default.recovery_timeout)?,
             max_backoff: time("MESOS_SUBSCRIPTION_BACKOFF_MAX", default.max_backoff)?,
             shutdown_grace: time("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", default.shutdown_grace)?,
+            token: variable("MESOS_EXECUTOR_AUTHENTICATION_TOKEN")
+                .filter(|token| !token.is_empty())
+                .map(AuthenticationToken::new),
             ..default
         })
     }
@@ -223,14 +255,17 @@ impl<K: Codec<ExecutorCall, Event>> ExecutorConnection<K> {
     pub fn with_codec(codec: K, environment: ExecutorEnvironment, seed: u64) -> Result<Self, EndpointError> {
         let agent: Endpoint = environment.agent.parse()?;
         let backoff = (environment.max_backoff, environment.max_backoff);
-        let link = Link::new(vec![agent], environment.path.clone(), codec.content_type(), backoff, seed);
+        let mut link = Link::new(vec![agent], environment.path.clone(), codec.content_type(), backoff, seed);
+        if let Some(token) = &environment.token {
+            link.headers.push("Authorization", token.header());
+        }
         Ok(Self { codec, environment, link })
     }
 
     /// Adds a header to all requests, such as `Authorization`.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.link.headers.push((name.into(), value.into()));
+        self.link.headers.push(name, value);
         self
     }
 
@@ -299,7 +334,9 @@ impl<K: Codec<ExecutorCall, Event>> ExecutorConnection<K> {
 
     /// Takes the end of an answer: all of its body has come.
     pub fn handle_end(&mut self, at: Time, id: RequestId) {
-        self.link.handle_end(at, id);
+        if let Some(call) = self.link.handle_end(at, id) {
+            self.link.metrics.calls_of(call.kind()).accepted += 1;
+        }
         self.settle(at);
     }
 
@@ -325,7 +362,15 @@ impl<K: Codec<ExecutorCall, Event>> ExecutorConnection<K> {
     /// Returns the next output, if there is one.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<Call, Event>> {
-        self.link.poll_output()
+        let output = self.link.poll_output()?;
+        self.link.metrics.count(&output, |call| call.kind(), Event::kind);
+        Some(output)
+    }
+
+    /// Returns what the connection has done so far. An executor does not reconcile.
+    #[must_use]
+    pub fn metrics(&self) -> &ConnectionMetrics {
+        &self.link.metrics
     }
 
     /// Returns whether anything is still awaited of a request. An HTTP client closes what is not open.
@@ -416,6 +461,10 @@ mod tests {
             ExecutorEnvironment::read(read),
             Err(EnvironmentError::Duration { variable: "MESOS_RECOVERY_TIMEOUT", found: "soon".into() })
         );
+        let token = |name: &str| Some(if name.ends_with("TOKEN") { "s3cret" } else { "1secs" }.to_owned());
+        let environment = ExecutorEnvironment::read(token).unwrap();
+        assert!(!format!("{environment:?}").contains("s3cret"), "{environment:?}");
+        assert_eq!(environment.token.unwrap().header(), "Bearer s3cret");
         let missing = Err(EnvironmentError::Missing("MESOS_FRAMEWORK_ID"));
         assert_eq!(ExecutorEnvironment::read(|_| None), missing);
     }

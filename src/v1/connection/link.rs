@@ -1,11 +1,13 @@
 //! [`Link`]: what the connections of schedulers and executors share: one subscription at a time, and the calls beside it.
 
 use super::endpoint::Endpoint;
+use super::metrics::ConnectionMetrics;
 use super::{DisconnectReason, HttpRequest, Output, RequestId, StopReason};
 use crate::draw::draw;
 use crate::time::Time;
 use crate::v1::RecordReader;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 /// The state machine below both connections. It knows requests, answers, records and times, and no message.
@@ -20,7 +22,7 @@ pub(super) struct Link<C, E> {
     redirects: u32,
     pub(super) path: String,
     content_type: String,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Headers,
     pub(super) max_record: usize,
     backoff: Backoff,
     last_id: u64,
@@ -35,7 +37,26 @@ pub(super) struct Link<C, E> {
     has_subscribed: bool,
     /// The reason to stop when the subscription is lost, if that is expected.
     stop_after: Option<StopReason>,
+    /// True if it stops as soon as no call waits or is on its way.
+    is_leaving: bool,
+    pub(super) metrics: ConnectionMetrics,
     outputs: VecDeque<Output<C, E>>,
+}
+
+/// Headers of all requests. Their values may be secrets, so they are not shown.
+#[derive(Default)]
+pub(super) struct Headers(Vec<(String, String)>);
+
+impl Headers {
+    pub(super) fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.push((name.into(), value.into()));
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 #[derive(Debug)]
@@ -151,7 +172,7 @@ impl<C, E> Link<C, E> {
             redirects: 0,
             path,
             content_type: content_type.to_owned(),
-            headers: Vec::new(),
+            headers: Headers::default(),
             max_record: RecordReader::MAX_RECORD,
             backoff: Backoff { seed, drawn: 0, first, most, next: first },
             last_id: 0,
@@ -163,6 +184,8 @@ impl<C, E> Link<C, E> {
             unsubscribed_since: None,
             has_subscribed: false,
             stop_after: None,
+            is_leaving: false,
+            metrics: ConnectionMetrics::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -192,6 +215,7 @@ impl<C, E> Link<C, E> {
             return None;
         }
         self.unsubscribed_since.get_or_insert(at);
+        self.metrics.attempts += 1;
         let request = self.request(body(), true);
         self.phase = Phase::Asked { id: request.id, due: at + Self::ANSWER_TIMEOUT, answer: Answer::Nothing };
         Some(request)
@@ -217,7 +241,7 @@ impl<C, E> Link<C, E> {
             ("Content-Type".to_owned(), self.content_type.clone()),
             ("Accept".to_owned(), self.content_type.clone()),
         ];
-        headers.extend(self.headers.iter().cloned());
+        headers.extend(self.headers.0.iter().cloned());
         if let Some(id) = self.stream_id.as_ref().filter(|_| !is_stream) {
             headers.push(("Mesos-Stream-Id".to_owned(), id.clone()));
         }
@@ -299,6 +323,7 @@ impl<C, E> Link<C, E> {
         }
         if !self.is_stopped() {
             self.redirects += 1;
+            self.metrics.redirects += 1;
             self.leader = Some(leader);
             self.phase = Phase::Idle { due: at };
         }
@@ -331,6 +356,9 @@ impl<C, E> Link<C, E> {
                 Ok(None)
             }
         };
+        if matches!(record, Ok(Some(_))) {
+            self.metrics.last_record = Some(at);
+        }
         record.unwrap_or_else(|error| {
             self.lose(at, DisconnectReason::Records(error));
             None
@@ -429,11 +457,27 @@ impl<C, E> Link<C, E> {
         let reader = std::mem::take(reader);
         self.phase = Phase::Subscribed { id: *id, since: at, reader, quiet, due };
         (self.redirects, self.unsubscribed_since, self.has_subscribed) = (0, None, true);
+        self.metrics.connects += 1;
     }
 
     /// Sets what a lost subscription means: an end, or `None` for another attempt.
     pub(super) fn stop_after(&mut self, reason: Option<StopReason>) {
         self.stop_after = reason;
+    }
+
+    /// Ends as soon as the calls that wait are answered; at once if there is no subscription.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+        self.stop_after.get_or_insert(StopReason::Left);
+        self.leave_if_idle();
+    }
+
+    pub(super) fn leave_if_idle(&mut self) {
+        let is_idle = self.calls.is_empty() && self.in_flight.is_none();
+        if self.is_leaving && !self.is_stopped() && (is_idle || !self.is_subscribed()) {
+            let reason = self.stop_after.take();
+            self.stop(reason.unwrap_or(StopReason::Left));
+        }
     }
 
     /// Ends a subscription, or the attempt at one, and backs off before the next attempt.
@@ -466,8 +510,11 @@ impl<C, E> Link<C, E> {
         });
     }
 
-    /// Ends everything.
+    /// Ends everything, unless it has ended before.
     pub(super) fn stop(&mut self, reason: StopReason) {
+        if self.is_stopped() {
+            return;
+        }
         self.drop_calls();
         self.phase = Phase::Stopped;
         self.outputs.push_back(Output::Stopped(reason));

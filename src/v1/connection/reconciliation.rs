@@ -14,6 +14,7 @@ pub(super) struct Reconciliation {
     /// The time between two runs; `None` for no runs at all.
     pub(super) interval: Option<Duration>,
     run: Option<Reconciler>,
+    runs: u64,
     /// The next run or, in a run, its next request.
     due: Option<Time>,
 }
@@ -22,7 +23,12 @@ impl Reconciliation {
     pub(super) const INTERVAL: Duration = Duration::from_secs(15 * 60);
 
     pub(super) fn new() -> Self {
-        Self { tasks: BTreeMap::new(), interval: Some(Self::INTERVAL), run: None, due: None }
+        Self { tasks: BTreeMap::new(), interval: Some(Self::INTERVAL), run: None, runs: 0, due: None }
+    }
+
+    /// Returns the number of runs that have begun.
+    pub(super) fn runs(&self) -> u64 {
+        self.runs
     }
 
     pub(super) fn know(&mut self, task: TaskRef) {
@@ -77,6 +83,7 @@ impl Reconciliation {
         self.due = calls.wakes().last().map(|timer| timer.at);
         let is_done = run.is_done();
         self.run = Some(run);
+        self.runs += 1;
         let mut calls = calls.into_vec();
         if is_done {
             calls.push(self.end_run(at));

@@ -2,6 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::link::Link;
+use super::metrics::ConnectionMetrics;
 use super::reconciliation::Reconciliation;
 use super::{Answer, Codec, DisconnectReason, EndpointError, HttpRequest, Output, RequestId, StopReason};
 use crate::framework::Framework;
@@ -28,7 +29,8 @@ use std::time::Duration;
 ///   answered; then for all that the master knows. The answers are events as any others. A program that starts anew names the tasks
 ///   it knows to [`Connection::task`], or reconciles in [`Scheduler::subscribed`](crate::Scheduler::subscribed) by itself.
 /// - **It ends** ([`Output::Stopped`]) when the subscription is refused, when another instance of the framework has taken over
-///   (`Framework failed over`), when the framework has been removed, and after its own [`Call::Teardown`]. Any other ERROR event is
+///   (`Framework failed over`), when the framework has been removed, after its own [`Call::Teardown`] or
+///   [`Connection::teardown`], and after [`Connection::stop`], which leaves the framework registered. Any other ERROR event is
 ///   followed by a new attempt.
 ///
 /// See the [module](super) for the order of polling.
@@ -77,6 +79,8 @@ pub struct Connection<K = Dialect> {
     framework: Framework,
     link: Link<Call, Event>,
     reconciliation: Reconciliation,
+    /// True from [`Connection::teardown`] on.
+    is_ending: bool,
 }
 
 impl Connection {
@@ -116,13 +120,13 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
         framework.name.get_or_insert_with(|| framework.id.as_str().into());
         let masters = endpoints(masters)?;
         let link = Link::new(masters, Self::PATH.to_owned(), codec.content_type(), Self::BACKOFF, seed);
-        Ok(Self { codec, framework, link, reconciliation: Reconciliation::new() })
+        Ok(Self { codec, framework, link, reconciliation: Reconciliation::new(), is_ending: false })
     }
 
     /// Adds a header to all requests, such as `Authorization`.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.link.headers.push((name.into(), value.into()));
+        self.link.headers.push(name, value);
         self
     }
 
@@ -170,6 +174,22 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
         self.reconciliation.observe_call(&call);
         let body = if self.link.is_subscribed() { self.encode(call.clone()) } else { Vec::new() };
         self.link.send(call, body);
+    }
+
+    /// Stops without a teardown: calls that wait are still sent, for as long as the subscription lasts, and then the connection
+    /// [ends](StopReason::Left). The framework stays registered for its failover timeout, with its tasks, and another connection
+    /// with its id goes on with it.
+    pub fn stop(&mut self) {
+        self.link.leave();
+        self.settle();
+    }
+
+    /// Removes the framework with all its tasks, as soon as there is a subscription: unlike with a [`Call::Teardown`] that is sent,
+    /// a lost subscription only delays it.
+    pub fn teardown(&mut self) {
+        if !std::mem::replace(&mut self.is_ending, true) && self.link.is_subscribed() {
+            self.send(Call::Teardown);
+        }
     }
 
     fn encode(&self, call: Call) -> Vec<u8> {
@@ -223,14 +243,20 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
     /// Takes the end of an answer: all of its body has come.
     pub fn handle_end(&mut self, at: Time, id: RequestId) {
         match self.link.handle_end(at, id) {
-            Some(Call::UpdateFramework(update)) => {
-                let id = self.framework.id.clone(); // the next SUBSCRIBE says what the master knows
-                self.framework = Framework { id, ..*update };
-            }
-            Some(Call::Teardown) => self.link.stop_after(Some(StopReason::TornDown)),
-            Some(_) | None => {}
+            None => {}
+            Some(call) => self.accepted(call),
         }
         self.settle();
+    }
+
+    fn accepted(&mut self, call: Call) {
+        self.link.metrics.calls_of(call.kind()).accepted += 1;
+        if let Call::UpdateFramework(update) = call {
+            let id = self.framework.id.clone(); // the next SUBSCRIBE says what the master knows
+            self.framework = Framework { id, ..*update };
+        } else if matches!(call, Call::Teardown) {
+            self.link.stop_after(Some(StopReason::TornDown));
+        }
     }
 
     /// Takes the failure of a request: it could not be sent, or its answer broke off. The reason is for people.
@@ -250,13 +276,26 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
         self.link.handle_timeout(at);
         self.settle();
         let calls = self.reconciliation.handle_timeout(at);
+        self.reconcile(calls);
+    }
+
+    fn reconcile(&mut self, calls: Vec<Call>) {
+        self.link.metrics.reconciliations = self.reconciliation.runs();
         calls.into_iter().for_each(|call| self.send(call));
     }
 
     /// Returns the next output, if there is one.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<Call, Event>> {
-        self.link.poll_output()
+        let output = self.link.poll_output()?;
+        self.link.metrics.count(&output, Call::kind, Event::kind);
+        Some(output)
+    }
+
+    /// Returns what the connection has done so far. Events and calls that are dropped or rejected count when they are handed out.
+    #[must_use]
+    pub fn metrics(&self) -> &ConnectionMetrics {
+        &self.link.metrics
     }
 
     /// Returns whether anything is still awaited of a request. An HTTP client closes what is not open.
@@ -301,8 +340,11 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
                 self.framework.id = subscribed.framework.clone();
                 self.link.subscribed(at, subscribed.heartbeat);
                 self.link.push(Output::Event(event));
+                if self.is_ending {
+                    return self.send(Call::Teardown); // the tasks end: there is nothing to reconcile
+                }
                 let calls = self.reconciliation.subscribed(at, is_first);
-                calls.into_iter().for_each(|call| self.send(call));
+                self.reconcile(calls);
             }
             Event::Update(status) => {
                 let last = self.reconciliation.observe_status(status, at);
@@ -333,7 +375,8 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
         if message.contains("failed over") {
             self.link.stop(StopReason::FailedOver);
         } else if message.contains("has been removed") {
-            self.link.stop(StopReason::Removed);
+            // A teardown whose answer was lost has been done.
+            self.link.stop(if self.is_ending { StopReason::TornDown } else { StopReason::Removed });
         } else if is_refusal {
             self.link.stop(StopReason::Refused { status: 200, why: message });
         } else {
@@ -343,6 +386,7 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
 
     /// Ends with a lost subscription what belongs to it.
     fn settle(&mut self) {
+        self.link.leave_if_idle();
         if !self.link.is_subscribed() {
             self.reconciliation.disconnected();
         }
