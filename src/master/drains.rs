@@ -33,6 +33,31 @@ impl Drains {
 }
 
 impl<A: Allocator> Master<A> {
+    /// Returns how an agent drains, or has drained; none if it does neither.
+    #[must_use]
+    pub fn drain(&self, agent: &AgentId) -> Option<Drain> {
+        self.drains.get(agent)
+    }
+
+    /// Returns whether an agent has drained: it was to drain, and no task is left on it. Its executors may not have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::{Agent, Command, Config, Drain, Master, Time};
+    ///
+    /// let mut master = Master::new(Config::default());
+    /// master.handle(Time::ZERO, Command::AddAgent(Agent::new("a1", "cpus:8".parse()?).into()))?;
+    /// assert!(!master.has_drained(&"a1".into()));
+    /// master.handle(Time::ZERO, Command::DrainAgent("a1".into(), Drain::default()))?;
+    /// assert!(master.has_drained(&"a1".into())); // nothing runs on it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_drained(&self, agent: &AgentId) -> bool {
+        self.drains.get(agent).is_some() && self.agents.contains_key(agent) && !self.tasks.any_on(agent)
+    }
+
     pub(super) fn drain_agent(&mut self, agent: &AgentId, drain: Drain) -> Result<(), CommandError> {
         self.check_known(agent)?;
         if self.drains.get(agent).is_some() {

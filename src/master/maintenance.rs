@@ -254,6 +254,13 @@ impl<A: Allocator> Master<A> {
         holders
     }
 
+    /// Returns the framework that a live inverse offer was made to, and the agent whose resources it asks for.
+    #[must_use]
+    pub fn inverse_offer(&self, id: &OfferId) -> Option<(&FrameworkId, &AgentId)> {
+        let number = number_of(&self.config.id_prefix, 'I', id)?;
+        self.maintenance.live.get(&number).map(|offer| (&offer.framework, &offer.agent))
+    }
+
     fn inverse_id(&self, number: u64) -> OfferId {
         offer_id(&self.config.id_prefix, 'I', number)
     }
