@@ -1,5 +1,7 @@
 //! [`Endpoint`]: what a path names.
 
+use crate::v0::V0;
+
 /// An endpoint of the master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
@@ -15,17 +17,31 @@ pub(crate) enum Endpoint {
     Redirect,
     /// `/flags`
     Flags,
+    /// What operators set, without `/api/v1`
+    V0(V0),
     /// `/`
     Root,
 }
 
-const KNOWN: [(&str, Endpoint); 6] = [
+const KNOWN: &[(&str, Endpoint)] = &[
     ("api/v1/scheduler", Endpoint::Scheduler),
     ("api/v1", Endpoint::Operator),
     ("flags", Endpoint::Flags),
     ("health", Endpoint::Health),
     ("redirect", Endpoint::Redirect),
     ("version", Endpoint::Version),
+    ("create-volumes", Endpoint::V0(V0::CreateVolumes)),
+    ("destroy-volumes", Endpoint::V0(V0::DestroyVolumes)),
+    ("machine/down", Endpoint::V0(V0::MachineDown)),
+    ("machine/up", Endpoint::V0(V0::MachineUp)),
+    ("maintenance/schedule", Endpoint::V0(V0::MaintenanceSchedule)),
+    ("maintenance/status", Endpoint::V0(V0::MaintenanceStatus)),
+    ("quota", Endpoint::V0(V0::Quota)),
+    ("reserve", Endpoint::V0(V0::Reserve)),
+    ("roles", Endpoint::V0(V0::Roles)),
+    ("teardown", Endpoint::V0(V0::Teardown)),
+    ("unreserve", Endpoint::V0(V0::Unreserve)),
+    ("weights", Endpoint::V0(V0::Weights)),
 ];
 
 impl Endpoint {
@@ -33,20 +49,37 @@ impl Endpoint {
     /// a segment, or a slash at the end, it is the same.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let decoded = percent_decoded(path);
-        let segments = decoded.split('/').filter(|segment| !segment.is_empty());
-        let mut segments: Vec<&str> =
-            segments.map(|segment| segment.strip_suffix(".json").unwrap_or(segment)).collect();
-        if segments.first() == Some(&"master") {
-            segments.remove(0);
-        }
+        let segments = segments(&decoded);
         if segments.is_empty() {
             return Some(Self::Root);
         }
-        (1..=segments.len()).rev().find_map(|length| {
-            let path = segments[..length].join("/");
-            KNOWN.iter().find(|(known, _)| *known == path).map(|(_, endpoint)| *endpoint)
-        })
+        longest_known(&segments).map(|(_, endpoint)| endpoint)
     }
+}
+
+/// Returns what follows in a path after that which names the endpoint, decoded: the role of `/quota/ROLE`.
+pub(crate) fn tail(path: &str) -> String {
+    let decoded = percent_decoded(path);
+    let segments = segments(&decoded);
+    let known = longest_known(&segments).map_or(0, |(length, _)| length);
+    segments[known..].join("/")
+}
+
+fn segments(path: &str) -> Vec<&str> {
+    let mut segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    if segments.first() == Some(&"master") {
+        segments.remove(0);
+    }
+    segments
+}
+
+/// Returns how many segments name an endpoint, and which.
+fn longest_known(segments: &[&str]) -> Option<(usize, Endpoint)> {
+    let plain: Vec<&str> = segments.iter().map(|segment| segment.strip_suffix(".json").unwrap_or(segment)).collect();
+    (1..=plain.len()).rev().find_map(|length| {
+        let path = plain[..length].join("/");
+        KNOWN.iter().find(|(known, _)| *known == path).map(|(_, endpoint)| (length, *endpoint))
+    })
 }
 
 /// Returns a path with `%2F` and its like decoded; what is no such code stays as it is.
@@ -85,6 +118,9 @@ mod tests {
             ("/versions", None),
             ("/api/v1", Some(Endpoint::Operator)),
             ("/api/v1/operator", Some(Endpoint::Operator)),
+            ("/master/maintenance/schedule", Some(Endpoint::V0(V0::MaintenanceSchedule))),
+            ("/quota/a/b", Some(Endpoint::V0(V0::Quota))),
+            ("/maintenance", None),
             ("/", Some(Endpoint::Root)),
             ("/master", Some(Endpoint::Root)),
             ("/api", None),
@@ -93,5 +129,11 @@ mod tests {
         ] {
             assert_eq!(Endpoint::of(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn what_follows_is_kept() {
+        assert_eq!(tail("/master/quota/eng/web%2Fa.json"), "eng/web/a.json");
+        assert_eq!(tail("/quota"), "");
     }
 }

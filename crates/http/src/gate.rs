@@ -2,7 +2,7 @@
 
 use crate::leadership::Leadership;
 use crate::settings::Settings;
-use apportion::{Framework, FrameworkId, Uuid};
+use apportion::{Framework, FrameworkId, Time, Uuid};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -29,6 +29,11 @@ pub(crate) struct Session {
 impl Gate {
     pub(crate) fn new(settings: Settings, started: Duration) -> Self {
         Self { settings, started, leadership: RwLock::new(Leadership::Leading), sessions: RwLock::new(BTreeMap::new()) }
+    }
+
+    /// Returns what the clock of people shows at a time of the master: the time since 1970.
+    pub(crate) fn unix_time(&self, at: Time) -> Duration {
+        self.started + at.since(Time::ZERO)
     }
 
     pub(crate) fn leadership(&self) -> Leadership {

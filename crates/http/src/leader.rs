@@ -3,15 +3,22 @@
 use crate::agents::Agents;
 use crate::encoding::Encoding;
 use crate::gate::{Gate, Session};
+use crate::machines::Machines;
+use crate::operator_api::maintenance;
 use crate::stream::{Encoder, Signal, Source, Stream, stream};
 use apportion::delivery::{Closed, Delivery, FrameworkMessage, Notice, Part, Recipient};
 use apportion::v1::Dialect;
-use apportion::{AgentId, Call, Command, CommandError, Event, Framework, FrameworkId, Master, Offer, Time, Uuid};
+use apportion::{
+    AgentId, Call, Command, CommandError, Event, Framework, FrameworkId, Master, Offer, Operation, OperationError,
+    Registration, Time, Unavailability, Uuid,
+};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -35,7 +42,12 @@ pub(crate) enum Input {
     Command { command: Box<Command>, reply: oneshot::Sender<Result<(), CommandError>> },
     /// A question.
     Query(Box<dyn FnOnce(&Master) + Send>),
+    /// Something that takes several commands, or what the master itself does not know.
+    Act(Step),
 }
+
+/// What a leader is to do.
+pub(crate) type Step = Box<dyn FnOnce(&mut Leader, Time) + Send>;
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,6 +58,7 @@ impl fmt::Debug for Input {
             Self::Call { .. } => "Call",
             Self::Command { .. } => "Command",
             Self::Query(_) => "Query",
+            Self::Act(_) => "Act",
         })
     }
 }
@@ -59,6 +72,7 @@ pub(crate) struct Leader {
     streams: BTreeMap<FrameworkId, Open>,
     /// The number of streams that were opened.
     opened: u64,
+    pub(crate) machines: Machines,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
@@ -82,7 +96,7 @@ impl Leader {
         }
         let master = Master::new(config);
         let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes);
-        Self { delivery, gate, agents, streams: BTreeMap::new(), opened: 0, signals }
+        Self { delivery, gate, agents, streams: BTreeMap::new(), opened: 0, machines: Machines::default(), signals }
     }
 
     /// Handles what has come in. Call [`Self::flush`] afterwards.
@@ -109,6 +123,10 @@ impl Leader {
             Input::Query(query) => {
                 self.delivery.advance(at);
                 query(self.delivery.master());
+            }
+            Input::Act(act) => {
+                self.delivery.advance(at);
+                act(self, at);
             }
         }
         self.note();
@@ -165,7 +183,7 @@ impl Leader {
             let Some(command) = self.agents.poll_command() else { break };
             let mut next = Some(command);
             while let Some(command) = next {
-                if let Err(error) = self.delivery.handle(at, command) {
+                if let Err(error) = self.command(at, command) {
                     tracing::warn!(%error, "the master rejects what an agent tells");
                 }
                 next = self.agents.poll_command();
@@ -232,6 +250,7 @@ impl Leader {
 
     fn call(&mut self, at: Time, id: &FrameworkId, call: Call) {
         let is_teardown = matches!(call, Call::Teardown);
+        maintenance::note_answers(self, id, &call);
         match self.delivery.call(at, id, call) {
             Ok(()) if is_teardown => self.removed(id),
             Ok(()) => {}
@@ -239,7 +258,11 @@ impl Leader {
         }
     }
 
-    fn command(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
+    /// Has the master handle a command.
+    pub(crate) fn command(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
+        if let Command::AddAgent(registration) = command {
+            return maintenance::admit(self, at, registration);
+        }
         if let Command::Call(id, call) = command {
             let is_teardown = matches!(call, Call::Teardown);
             self.delivery.call(at, &id, call)?;
@@ -249,6 +272,36 @@ impl Leader {
             return Ok(());
         }
         self.delivery.handle(at, command)
+    }
+
+    /// Has the master register an agent as it is.
+    pub(crate) fn register(&mut self, at: Time, registration: Registration) -> Result<(), CommandError> {
+        self.delivery.handle(at, Command::AddAgent(registration))
+    }
+
+    /// Runs an operation of an operator. Returns the reason why it has failed, if it has.
+    pub(crate) fn operate(
+        &mut self,
+        at: Time,
+        agent: AgentId,
+        operation: Operation,
+    ) -> Result<Option<OperationError>, CommandError> {
+        self.note(); // what was told before is about others
+        self.delivery.handle(at, Command::Operate(agent, vec![operation]))?;
+        Ok(self.note())
+    }
+
+    pub(crate) fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Returns the address of an agent.
+    pub(crate) fn address(&self, agent: &AgentId) -> IpAddr {
+        self.agents.address(agent).0
     }
 
     /// Breaks the connection of a framework.
@@ -266,13 +319,15 @@ impl Leader {
     /// Notes that a framework was removed: its stream ends.
     fn removed(&mut self, framework: &FrameworkId) {
         self.gate.remove(framework);
+        self.machines.forget(framework);
         if let Some(open) = self.streams.remove(framework) {
             open.end(None);
         }
     }
 
-    /// Reads what the master has to tell to operators.
-    fn note(&mut self) {
+    /// Reads what the master has to tell to operators. Returns the reason why an operation has failed, if one has.
+    fn note(&mut self) -> Option<OperationError> {
+        let mut failed = None;
         while let Some(envelope) = self.delivery.poll_notice() {
             match envelope.message {
                 Notice::FrameworkRemoved { framework } => {
@@ -290,11 +345,15 @@ impl Leader {
                 Notice::TaskConflict { agent, framework, task } => {
                     tracing::warn!(%agent, %framework, %task, "an agent came with a task that runs elsewhere");
                 }
-                Notice::OperationFailed { operation, error } => tracing::warn!(operation, %error),
+                Notice::OperationFailed { operation, error } => {
+                    tracing::info!(operation, %error, "an operation is not done");
+                    failed = Some(error);
+                }
                 Notice::TooSlow(recipient) => tracing::warn!(?recipient, "too much waits for an agent"),
                 notice => tracing::info!(?notice),
             }
         }
+        failed
     }
 
     /// Passes messages to the stream of a framework as long as it takes some.
@@ -330,7 +389,7 @@ impl Leader {
                 Event::Subscribed(subscribed)
             }
             Event::Update(mut status) => {
-                let time = self.gate.started + self.delivery.now().since(Time::ZERO);
+                let time = self.gate.unix_time(self.delivery.now());
                 status.timestamp.get_or_insert(time.as_secs_f64());
                 Event::Update(status)
             }
@@ -339,6 +398,7 @@ impl Leader {
                 for offer in &mut offers {
                     let url = self.url(&offer.agent, None);
                     offer.details.insert("url", url);
+                    offer.unavailability = self.unix_window(&offer.agent, offer.unavailability);
                 }
                 Event::InverseOffers(offers)
             }
@@ -356,7 +416,18 @@ impl Leader {
     fn addressed(&self, mut offer: Offer) -> Offer {
         let url = self.url(&offer.agent, Some(&offer.hostname));
         offer.details.insert("url", url);
+        offer.unavailability = offer.unavailability.map(|window| self.unix_window(&offer.agent, window));
         offer
+    }
+
+    /// Returns the maintenance window of an agent on the clock of people: as the schedule has it, also if it began before the
+    /// clock of the master.
+    fn unix_window(&self, agent: &AgentId, window: Unavailability) -> Unavailability {
+        let hostname = self.delivery.master().agent(agent).map(|agent| &agent.hostname);
+        let scheduled = hostname.and_then(|hostname| self.machines.unavailability(hostname, self.address(agent)));
+        let unix_time = self.gate.unix_time(window.start);
+        let start = scheduled.map_or(unix_time, |span| Duration::from_nanos(span.start.not_negative()));
+        Unavailability { start: Time::ZERO + start, ..window }
     }
 
     fn url(&self, agent: &AgentId, hostname: Option<&str>) -> Json {

@@ -143,7 +143,8 @@ impl Server {
 /// Returns the time since 1970.
 #[expect(clippy::disallowed_types, reason = "the clock is read here, once, for the times that people see")]
 fn unix_time() -> Duration {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    Duration::from_micros(u64::try_from(now.as_micros()).unwrap_or(0)) // as exact as the time of the master
 }
 
 /// Serves a connection until it ends or is cut.

@@ -4,13 +4,15 @@ use crate::answer::{Answer, bad_request, empty, only, text, typed};
 use crate::authentication::Realm;
 use crate::endpoint::Endpoint;
 use crate::gate::Gate;
-use crate::leader::Input;
+use crate::jsonp;
+use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
-use crate::operator_api::{self, Asked};
+use crate::operator_api::{self, Act, Asked};
+use crate::origin;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
 use crate::stream::Stream;
-use apportion::{Command, Master};
+use crate::v0::V0;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -59,13 +61,27 @@ impl Service {
         let Some(endpoint) = Endpoint::of(request.uri().path()) else {
             return Err(text(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path())));
         };
+        origin::check(&self.gate.settings, request)?;
         if endpoint == Endpoint::Scheduler {
             return self.scheduler(request, cut).await;
         }
         if endpoint == Endpoint::Operator {
             return Err(self.operator(request).await?);
         }
-        Err(self.open_endpoint(endpoint, request).unwrap_or_else(|refusal| refusal))
+        let answer = if let Endpoint::V0(place) = endpoint {
+            self.v0(place, request).await
+        } else {
+            self.open_endpoint(endpoint, request)
+        };
+        Err(jsonp::wrapped(request.uri(), answer.unwrap_or_else(|refusal| refusal)))
+    }
+
+    async fn v0(&self, place: V0, request: &Request<Bytes>) -> Result<Answer, Answer> {
+        match place.check(&self.gate, request)? {
+            Asked::Known(json) => Ok(json_text(&json)),
+            Asked::Question(question) => Ok(json_text(&self.ask(question).await?)),
+            Asked::Change(act) => Ok(empty(self.change(act).await?)),
+        }
     }
 
     async fn scheduler(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
@@ -102,31 +118,21 @@ impl Service {
         match asked {
             Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
             Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
-            Asked::Commands(commands) => self.operate(commands).await,
-            Asked::Quota(update) => {
-                let commands = self.ask(move |master| update.plan(master)).await?;
-                self.operate(commands.map_err(bad_request)?).await
-            }
+            Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
     }
 
-    /// Has the master do commands one by one, up to one that it rejects.
-    async fn operate(&self, commands: Vec<Command>) -> Result<Answer, Answer> {
-        for command in commands {
-            let (reply, replied) = oneshot::channel();
-            self.send(Input::Command { command: Box::new(command.clone()), reply }).await?;
-            let answer = operator_api::outcome(replied.await.map_err(|_| ending())?, &command);
-            if !answer.status().is_success() {
-                return Err(answer);
-            }
-        }
-        Ok(empty(StatusCode::OK))
-    }
-
-    /// Asks the master.
-    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Master) -> T + Send + 'static) -> Result<T, Answer> {
+    /// Has the master make a change that an operator asks for.
+    async fn change(&self, act: Act) -> Result<StatusCode, Answer> {
         let (reply, replied) = oneshot::channel();
-        self.send(Input::Query(Box::new(move |master: &Master| drop(reply.send(question(master)))))).await?;
+        self.send(Input::Act(Box::new(move |leader, at| drop(reply.send(act(leader, at)))))).await?;
+        replied.await.map_err(|_| ending())?
+    }
+
+    /// Asks the leader.
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Leader) -> T + Send + 'static) -> Result<T, Answer> {
+        let (reply, replied) = oneshot::channel();
+        self.send(Input::Act(Box::new(move |leader, _| drop(reply.send(question(leader)))))).await?;
         replied.await.map_err(|_| ending())
     }
 
@@ -158,7 +164,7 @@ impl Service {
                     Ok(redirect(&this, &http::Uri::from_static("/")))
                 }
             },
-            Endpoint::Scheduler | Endpoint::Operator => Err(text(StatusCode::NOT_FOUND, "not here")),
+            Endpoint::Scheduler | Endpoint::Operator | Endpoint::V0(_) => Err(text(StatusCode::NOT_FOUND, "not here")),
         }
     }
 }

@@ -78,3 +78,159 @@ async fn quotas_are_set_all_or_none() {
     let (_, quota) = ask(address, json!({"type": "GET_QUOTA"})).await;
     assert_eq!(quota["get_quota"]["status"]["configs"], json!([config("a", 1.0), config("b", 3.0)]));
 }
+
+/// Sends a call, in JSON and as protobuf, and returns the statuses and the answers as JSON, which are equal but for what the
+/// first of them has changed.
+async fn ask_twice(address: SocketAddr, body: &Json) -> [(u16, Json); 2] {
+    let call = MessageType::MASTER_CALL.from_json(&body.to_string()).unwrap();
+    let first = ask(address, body.clone()).await;
+    let answer = post(address, "application/x-protobuf", &call).await;
+    let is_message = answer.header("content-type") == Some("application/x-protobuf");
+    let json = is_message.then(|| MessageType::MASTER_RESPONSE.to_json(&answer.body).unwrap());
+    [first, (answer.status, json.map(|json| serde_json::from_str(&json).unwrap()).unwrap_or_default())]
+}
+
+fn call(kind: &str, body: Json) -> Json {
+    json!({"type": kind, kind.to_lowercase(): body})
+}
+
+#[tokio::test]
+async fn an_operator_reserves_and_makes_volumes() {
+    let (server, address) = start(Settings::default()).await;
+    let agent = apportion::Agent::new("a2", "cpus:4;mem:1024;disk:1000".parse().unwrap());
+    server.command(apportion::Command::AddAgent(agent.into())).await.unwrap();
+    let reservations = json!([{"type": "DYNAMIC", "role": "web", "principal": "ops"}]);
+    let disk = |amount: f64| json!({"name": "disk", "type": "SCALAR", "scalar": {"value": amount}, "reservations": reservations});
+    let volume = |amount: f64| {
+        let mut volume = disk(amount);
+        volume["disk"] = json!({"persistence": {"id": "v"}, "volume": {"container_path": "p", "mode": "RW"}});
+        volume
+    };
+    let on = |agent: &str, key: &str, value: Json| json!({"agent_id": {"value": agent}, key: value});
+    let mut framework = subscribed(address, None, 100.0).await;
+    framework.stream.event_of("OFFERS").await;
+
+    let reserve = call("RESERVE_RESOURCES", on("a2", "resources", json!([disk(200.0)])));
+    assert_eq!(ask(address, reserve).await, (202, Json::Null));
+    framework.stream.event_of("RESCIND").await;
+    for (kind, body, expected) in [
+        ("RESERVE_RESOURCES", on("nobody", "resources", json!([disk(1.0)])), 400),
+        ("RESERVE_RESOURCES", on("a2", "resources", json!([])), 400),
+        (
+            "RESERVE_RESOURCES",
+            on("a2", "resources", json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}])),
+            400,
+        ),
+        ("RESERVE_RESOURCES", on("a2", "resources", json!([disk(900.0)])), 409),
+        ("CREATE_VOLUMES", on("a2", "volumes", json!([disk(1.0)])), 400),
+        ("CREATE_VOLUMES", on("a2", "volumes", json!([volume(300.0)])), 409),
+        ("UNRESERVE_RESOURCES", on("a2", "resources", json!([disk(201.0)])), 409),
+        ("DESTROY_VOLUMES", on("a2", "volumes", json!([volume(50.0)])), 409),
+    ] {
+        for (status, _) in ask_twice(address, &call(kind, body.clone())).await {
+            assert_eq!(status, expected, "{kind} {body}");
+        }
+    }
+    let create = call("CREATE_VOLUMES", on("a2", "volumes", json!([volume(50.0)])));
+    let [first, second] = ask_twice(address, &create).await;
+    assert_eq!((first.0, second.0), (202, 400), "there is one of that id");
+    let mut grow = on("a2", "volume", volume(50.0));
+    grow["addition"] = disk(10.0);
+    let [first, second] = ask_twice(address, &call("GROW_VOLUME", grow)).await;
+    assert_eq!((first.0, second.0), (202, 409), "it has grown");
+    let mut shrink = on("a2", "volume", volume(60.0));
+    shrink["subtract"] = json!({"value": 100});
+    assert_eq!(ask(address, call("SHRINK_VOLUME", shrink.clone())).await.0, 400, "more than it has");
+    shrink["subtract"] = json!({"value": 20});
+    let [first, second] = ask_twice(address, &call("SHRINK_VOLUME", shrink)).await;
+    assert_eq!((first.0, second.0), (202, 409), "it has shrunk");
+    assert_eq!(ask(address, call("DESTROY_VOLUMES", on("a2", "volumes", json!([volume(40.0)])))).await.0, 202);
+    assert_eq!(ask(address, call("UNRESERVE_RESOURCES", on("a2", "resources", json!([disk(200.0)])))).await.0, 202);
+    let total = server.query(|master| master.agent(&"a2".into()).unwrap().resources.to_string()).await.unwrap();
+    assert_eq!(total, "cpus:4;disk:1000;mem:1024");
+}
+
+#[tokio::test]
+async fn maintenance_goes_as_recorded() {
+    let (server, address) = start(Settings::default()).await;
+    let mut framework = subscribed(address, None, 100.0).await;
+    framework.stream.event_of("OFFERS").await;
+    for [first, second] in [
+        ask_twice(address, &json!({"type": "GET_MAINTENANCE_SCHEDULE"})).await,
+        ask_twice(address, &json!({"type": "GET_MAINTENANCE_STATUS"})).await,
+    ] {
+        assert_eq!(first, second);
+        assert_eq!(first.1.as_object().unwrap().len(), 2, "{first:?}");
+    }
+    let machine = json!({"hostname": "a1", "ip": "127.0.0.1"});
+    let window = json!({"machine_ids": [machine], "unavailability": {
+        "start": {"nanoseconds": 1_795_368_624_695_889_000_i64}, "duration": {"nanoseconds": 600_000_000_000_i64}}});
+    let schedule = json!({"windows": [window]});
+    let update = |windows: Json| call("UPDATE_MAINTENANCE_SCHEDULE", json!({"schedule": {"windows": windows}}));
+    let [first, second] = ask_twice(address, &update(json!([window]))).await;
+    assert_eq!((first, second), ((200, Json::Null), (200, Json::Null)));
+    framework.stream.event_of("RESCIND").await;
+    let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
+    assert_eq!(offer["unavailability"], window["unavailability"], "on the clock of people");
+    let inverse = framework.stream.event_of("INVERSE_OFFERS").await["inverse_offers"]["inverse_offers"][0].clone();
+    assert_eq!(inverse["unavailability"], window["unavailability"]);
+    for (status, told) in ask_twice(address, &json!({"type": "GET_MAINTENANCE_SCHEDULE"})).await {
+        assert_eq!((status, &told["get_maintenance_schedule"]["schedule"]), (200, &schedule));
+    }
+
+    let decline = json!({"inverse_offer_ids": [inverse["id"]]});
+    assert_eq!(framework.call(address, call("DECLINE_INVERSE_OFFERS", decline)).await.status, 202);
+    let [first, second] = ask_twice(address, &json!({"type": "GET_MAINTENANCE_STATUS"})).await;
+    assert_eq!(first, second);
+    let draining = &first.1["get_maintenance_status"]["status"]["draining_machines"][0];
+    assert_eq!(draining["id"], machine);
+    let status = &draining["statuses"][0];
+    assert_eq!((&status["status"], &status["framework_id"]["value"]), (&json!("DECLINE"), &json!(framework.id)));
+    assert!(status["timestamp"]["nanoseconds"].as_u64().unwrap() > 1_700_000_000_000_000_000);
+
+    let named = |machines: Json| json!({ "machines": machines });
+    for (wrong, reason) in [
+        (update(json!([{"machine_ids": [], "unavailability": {"start": {"nanoseconds": 1}}}])), "empty window"),
+        (update(json!([window, window])), "machine twice"),
+        (call("START_MAINTENANCE", named(json!([{"hostname": "nobody"}]))), "not scheduled"),
+        (call("START_MAINTENANCE", named(json!([machine, machine]))), "machine twice"),
+        (call("START_MAINTENANCE", named(json!([]))), "no machine"),
+        (call("STOP_MAINTENANCE", named(json!([machine]))), "not down"),
+    ] {
+        for (status, _) in ask_twice(address, &wrong).await {
+            assert_eq!(status, 400, "{reason}");
+        }
+    }
+    assert_eq!(ask(address, call("START_MAINTENANCE", named(json!([machine])))).await, (200, Json::Null));
+    framework.stream.event_of("RESCIND").await;
+    framework.stream.event_of("FAILURE").await;
+    assert_eq!(server.query(|master| master.agents().count()).await.unwrap(), 0);
+    for (status, told) in ask_twice(address, &json!({"type": "GET_MAINTENANCE_STATUS"})).await {
+        assert_eq!((status, &told["get_maintenance_status"]["status"]), (200, &json!({"down_machines": [machine]})));
+    }
+    assert_eq!(ask(address, update(json!([]))).await.0, 400, "a machine that is down stays scheduled");
+    let [first, second] = ask_twice(address, &call("STOP_MAINTENANCE", named(json!([machine])))).await;
+    assert_eq!((first.0, second.0), (200, 400), "it is up");
+    assert_eq!(ask(address, update(json!([]))).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_agent_that_drains_is_not_activated() {
+    let (_server, address) = start(Settings::default()).await;
+    let mut framework = subscribed(address, None, 100.0).await;
+    let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
+    let resources = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}}]);
+    let task = json!({"name": "t", "task_id": {"value": "t"}, "agent_id": {"value": "a1"}, "resources": resources, "command": {"value": "true"}});
+    let operations = json!([{"type": "LAUNCH", "launch": {"task_infos": [task]}}]);
+    let accept = call("ACCEPT", json!({"offer_ids": [offer["id"]], "operations": operations}));
+    assert_eq!(framework.call(address, accept).await.status, 202);
+    let about = |kind: &str, agent: &str| call(kind, json!({"agent_id": {"value": agent}}));
+    assert_eq!(ask(address, about("DRAIN_AGENT", "a1")).await.0, 200);
+    assert_eq!(ask(address, about("REACTIVATE_AGENT", "a1")).await.0, 400, "its task runs still");
+    for kind in ["DRAIN_AGENT", "DEACTIVATE_AGENT", "REACTIVATE_AGENT"] {
+        assert_eq!(ask(address, about(kind, "nobody")).await.0, 400, "{kind}");
+    }
+    let teardown = call("TEARDOWN", json!({"framework_id": {"value": framework.id}}));
+    assert_eq!(ask(address, teardown).await.0, 200);
+    assert_eq!(ask(address, about("REACTIVATE_AGENT", "a1")).await.0, 200, "it has drained");
+}

@@ -1,10 +1,13 @@
 //! Quota in the API of operators.
 
-use super::{response, without_empty};
-use crate::answer::{Answer, bad_request};
+use super::operations::resources;
+use super::{Act, without_empty};
+use crate::answer::{Answer, bad_request, text};
 use apportion::allocator::Quota;
 use apportion::{Command, Master, Quantities, Role, RoleState, Scalar, State};
+use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
 
 /// Quotas to set: all of them, or none.
 #[derive(Debug)]
@@ -21,14 +24,25 @@ impl Update {
         Ok(Self { quotas, force: body["force"].as_bool().unwrap_or(false) })
     }
 
+    /// Sets the quotas.
+    pub(super) fn act(self) -> Act {
+        Box::new(move |leader, at| {
+            let commands = self.plan(leader.delivery().master()).map_err(|error| bad_request(error.to_string()))?;
+            for command in commands {
+                leader.command(at, command).map_err(|error| bad_request(error.to_string()))?;
+            }
+            Ok(StatusCode::OK)
+        })
+    }
+
     /// Returns the commands that set the quotas, or why they are not to be set.
-    pub(crate) fn plan(self, master: &Master) -> Result<Vec<Command>, String> {
+    fn plan(&self, master: &Master) -> Result<Vec<Command>, Refusal> {
         let commands: Vec<Command> =
             self.quotas.iter().map(|(role, quota)| Command::SetQuota(role.clone(), quota.clone())).collect();
         // One that is invalid shows on a copy, before any is set.
         let mut trial = master.clone();
         for command in &commands {
-            trial.handle(trial.now(), command.clone()).map_err(|error| error.to_string())?;
+            trial.handle(trial.now(), command.clone()).map_err(|error| Refusal::Invalid(error.to_string()))?;
         }
         if !self.force {
             let state = trial.state();
@@ -39,10 +53,74 @@ impl Update {
     }
 }
 
+/// The reason why quotas are not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Invalid(String),
+    #[error("role {role} consumes {name}:{consumed}, more than the limit of {limit}")]
+    Consumed { role: Role, name: String, consumed: Scalar, limit: Scalar },
+    #[error("all guarantees together are {name}:{guaranteed}, more than the {total} of the cluster")]
+    ClusterTooSmall { name: String, guaranteed: Scalar, total: Scalar },
+}
+
+/// Sets the quota of one role in Mesos' older form, `{role, guarantee, force}`: the guarantee is the limit, too.
+pub(crate) fn set(request: &Json) -> Result<Act, Answer> {
+    let role = read_role(request["role"].as_str().unwrap_or_default())?;
+    let guarantee = resources(&request["guarantee"])?;
+    if guarantee.is_empty() {
+        return Err(bad_request("expected a guarantee of at least one resource"));
+    }
+    if let Some(other) =
+        guarantee.iter().find(|resource| !resource.reservations().is_empty() || resource.is_revocable())
+    {
+        return Err(bad_request(format!("{other}: expected amounts without a reservation")));
+    }
+    let quota = guarantee
+        .quantities()
+        .iter()
+        .fold(Quota::default(), |quota, (name, amount)| quota.guarantee(name, amount).limit(name.to_owned(), amount));
+    let update = Update { quotas: vec![(role.clone(), quota)], force: request["force"].as_bool().unwrap_or(false) };
+    Ok(Box::new(move |leader, at| {
+        let master = leader.delivery().master();
+        if has_quota(&master.state(), &role) {
+            return Err(bad_request(format!("role {role} has a quota already: expected it to be removed first")));
+        }
+        let commands = update.plan(master).map_err(|error| {
+            let is_too_small = matches!(error, Refusal::ClusterTooSmall { .. });
+            text(if is_too_small { StatusCode::CONFLICT } else { StatusCode::BAD_REQUEST }, error.to_string())
+        })?;
+        for command in commands {
+            leader.command(at, command).map_err(|error| bad_request(error.to_string()))?;
+        }
+        Ok(StatusCode::OK)
+    }))
+}
+
+/// Removes the quota of a role.
+pub(crate) fn remove(role: &str) -> Result<Act, Answer> {
+    let role = read_role(role)?;
+    Ok(Box::new(move |leader, at| {
+        if !has_quota(&leader.delivery().master().state(), &role) {
+            return Err(bad_request(format!("role {role} has no quota")));
+        }
+        let remove = Command::SetQuota(role, Quota::default());
+        leader.command(at, remove).map_err(|error| bad_request(error.to_string()))?;
+        Ok(StatusCode::OK)
+    }))
+}
+
+fn has_quota(state: &State, role: &Role) -> bool {
+    state.roles.iter().any(|known| known.role == *role && !known.quota.is_empty())
+}
+
+fn read_role(role: &str) -> Result<Role, Answer> {
+    Role::new(role).map_err(|error| bad_request(error.to_string()))
+}
+
 /// Reads a config; one that says nothing removes the quota.
 fn read_config(config: &Json) -> Result<(Role, Quota), Answer> {
-    let role =
-        Role::new(config["role"].as_str().unwrap_or_default()).map_err(|error| bad_request(error.to_string()))?;
+    let role = read_role(config["role"].as_str().unwrap_or_default())?;
     let amounts = |name: &str| {
         let amounts = config[name].as_object().into_iter().flatten();
         let amounts = amounts.map(|(resource, amount)| {
@@ -62,29 +140,37 @@ fn read_config(config: &Json) -> Result<(Role, Quota), Answer> {
     Ok((role, quota))
 }
 
-fn check_consumption(state: &State, role: &Role, quota: &Quota) -> Result<(), String> {
+fn check_consumption(state: &State, role: &Role, quota: &Quota) -> Result<(), Refusal> {
     let consumed = state.roles.iter().find(|known| known.role == *role).map(|known| &known.allocated);
     let beyond = |(name, limit): (&str, Scalar)| {
         let consumed = consumed?.amount(name);
-        (consumed > limit).then(|| format!("role {role} consumes {name}:{consumed}, more than the limit of {limit}"))
+        let refusal = || Refusal::Consumed { role: role.clone(), name: name.to_owned(), consumed, limit };
+        (consumed > limit).then(refusal)
     };
     quota.limits.iter().find_map(beyond).map_or(Ok(()), Err)
 }
 
-/// The guarantees of a role include those of its descendants, so the roles at the top count.
-fn check_guarantees(state: &State) -> Result<(), String> {
+/// A guarantee includes those of the role's descendants, so the topmost ones count.
+fn check_guarantees(state: &State) -> Result<(), Refusal> {
     let mut total = Quantities::new();
     state.agents.iter().for_each(|agent| total += &agent.total.quantities());
+    let guarantees = state.roles.iter().filter(|role| !role.quota.guarantees.is_empty());
+    let guarantees: BTreeMap<&Role, &Quantities> =
+        guarantees.map(|role| (&role.role, &role.quota.guarantees)).collect();
     let mut guaranteed = Quantities::new();
-    let at_top = |role: &&RoleState| role.role.ancestors().next().is_none();
-    state.roles.iter().filter(at_top).for_each(|role| guaranteed += &role.quota.guarantees);
+    for (role, guarantee) in &guarantees {
+        if !role.ancestors().any(|ancestor| guarantees.contains_key(&ancestor)) {
+            guaranteed += guarantee;
+        }
+    }
     let beyond = guaranteed.iter().find(|(name, amount)| *amount > total.amount(name));
-    beyond.map_or(Ok(()), |(name, amount)| {
-        Err(format!("all guarantees together are {name}:{amount}, more than the {} of the cluster", total.amount(name)))
+    beyond.map_or(Ok(()), |(name, guaranteed)| {
+        Err(Refusal::ClusterTooSmall { name: name.to_owned(), guaranteed, total: total.amount(name) })
     })
 }
 
-pub(super) fn get(state: &State) -> Json {
+/// Returns Mesos' `quota::QuotaStatus`, with the quotas in the older and in the newer form.
+pub(crate) fn status(state: &State) -> Json {
     let scalars = |amounts: &mut dyn Iterator<Item = (&str, Scalar)>| -> Map<String, Json> {
         amounts.map(|(name, amount)| (name.to_owned(), json!({"value": amount.as_f64()}))).collect()
     };
@@ -103,8 +189,7 @@ pub(super) fn get(state: &State) -> Json {
         }
         configs.push(config);
     }
-    let status = without_empty(json!({"infos": infos, "configs": configs}));
-    response("GET_QUOTA", &json!({ "status": status }))
+    without_empty(json!({"infos": infos, "configs": configs}))
 }
 
 #[cfg(test)]
@@ -128,7 +213,7 @@ mod tests {
 
     fn plan(configs: Json, force: bool) -> Result<usize, String> {
         let update = Update::read(&json!({"quota_configs": configs, "force": force})).map_err(|_| "400".to_owned())?;
-        update.plan(&master()).map(|commands| commands.len())
+        update.plan(&master()).map(|commands| commands.len()).map_err(|refusal| refusal.to_string())
     }
 
     #[test]
@@ -141,6 +226,9 @@ mod tests {
         assert_eq!(plan(json!([config("a", 1.0, 1.5)]), true), Ok(1));
         let error = plan(json!([config("a", 4.0, 8.0), config("b", 4.5, 8.0)]), false).unwrap_err();
         assert_eq!(error, "all guarantees together are cpus:8.5, more than the 8 of the cluster");
+        let error = plan(json!([config("eng/web", 8.5, 9.0)]), false).unwrap_err();
+        assert_eq!(error, "all guarantees together are cpus:8.5, more than the 8 of the cluster", "of a nested role");
+        assert_eq!(plan(json!([config("eng", 8.0, 9.0), config("eng/web", 8.0, 9.0)]), false), Ok(2));
         assert!(plan(json!([{"role": "a b"}]), true).is_err());
         assert!(plan(json!([config("a", -1.0, 1.0)]), true).is_err());
     }
@@ -148,12 +236,12 @@ mod tests {
     #[test]
     fn quotas_are_told_in_the_old_and_in_the_new_form() {
         let mut master = master();
-        assert_eq!(get(&master.state()), json!({"type": "GET_QUOTA", "get_quota": {"status": {}}}), "as recorded");
+        assert_eq!(status(&master.state()), json!({}), "as recorded");
         let quota = Quota::default().guarantee("cpus", Scalar::from(1)).limit("cpus", Scalar::from(5));
         master.handle(Time::ZERO, Command::SetQuota("a".parse().unwrap(), quota)).unwrap();
         let guarantee = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}}]);
         let config = json!({"role": "a", "guarantees": {"cpus": {"value": 1.0}}, "limits": {"cpus": {"value": 5.0}}});
-        let status = json!({"infos": [{"role": "a", "guarantee": guarantee}], "configs": [config]});
-        assert_eq!(get(&master.state()), json!({"type": "GET_QUOTA", "get_quota": {"status": status}}));
+        let expected = json!({"infos": [{"role": "a", "guarantee": guarantee}], "configs": [config]});
+        assert_eq!(status(&master.state()), expected);
     }
 }
