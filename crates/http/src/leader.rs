@@ -5,6 +5,7 @@ use crate::encoding::Encoding;
 use crate::gate::{Gate, Session};
 use crate::machines::Machines;
 use crate::operator_api::maintenance;
+use crate::recorder::Recorder;
 use crate::stream::{Encoder, Signal, Source, Stream, stream};
 use apportion::delivery::{Closed, Delivery, FrameworkMessage, Notice, Part, Recipient};
 use apportion::v1::Dialect;
@@ -73,6 +74,7 @@ pub(crate) struct Leader {
     /// The number of streams that were opened.
     opened: u64,
     pub(crate) machines: Machines,
+    recorder: Option<Recorder>,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
@@ -96,7 +98,20 @@ impl Leader {
         }
         let master = Master::new(config);
         let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes);
-        Self { delivery, gate, agents, streams: BTreeMap::new(), opened: 0, machines: Machines::default(), signals }
+        let record = gate.settings.record.clone();
+        let delivery = if record.is_some() { delivery.recording() } else { delivery };
+        let master = || delivery.master().clone();
+        let recorder = record.map(|file| Recorder::start(file, gate.settings.record_size, master()));
+        Self {
+            delivery,
+            gate,
+            agents,
+            streams: BTreeMap::new(),
+            opened: 0,
+            machines: Machines::default(),
+            recorder,
+            signals,
+        }
     }
 
     /// Handles what has come in. Call [`Self::flush`] afterwards.
@@ -153,7 +168,12 @@ impl Leader {
 
     /// Runs the timers that are due by then.
     pub(crate) fn advance(&mut self, at: Time) {
+        let is_due = self.delivery.poll_timeout().is_some_and(|wake| wake.at <= at);
         self.delivery.advance(at);
+        if is_due && self.recorder.is_some() {
+            self.record();
+            self.recorder.iter_mut().for_each(|recorder| recorder.advance(at));
+        }
         self.agents.advance(at);
         let timeout = self.gate.settings.stream_timeout;
         let is_stuck = |open: &Open| open.full_since.is_some_and(|since| since + timeout <= at);
@@ -190,6 +210,16 @@ impl Leader {
             }
         }
         self.note();
+        self.record();
+    }
+
+    /// Passes on to the journal what the master was told.
+    fn record(&mut self) {
+        let Some(recorder) = &mut self.recorder else { return };
+        while let Some(recorded) = self.delivery.poll_command() {
+            recorder.command(recorded);
+        }
+        recorder.rotate_if_due(self.delivery.master());
     }
 
     /// Returns the time of the next timer, if there is one.

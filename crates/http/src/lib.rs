@@ -31,6 +31,7 @@ mod machines;
 mod operator_api;
 mod origin;
 pub mod protobuf;
+mod recorder;
 mod scheduler_api;
 mod server;
 mod service;

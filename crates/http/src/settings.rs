@@ -4,6 +4,7 @@ use crate::authentication::Authentication;
 use apportion::Config;
 use serde_json::{Map, Value as Json, json};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The settings of a [`Server`](crate::Server). The defaults are those of Mesos, on the loopback address.
@@ -49,6 +50,10 @@ pub struct Settings {
     pub authentication: Authentication,
     /// The flags of the program, for people: names and values.
     pub flags: Vec<(String, String)>,
+    /// The file in which the journal of the master is recorded.
+    pub record: Option<PathBuf>,
+    /// The size in bytes from which on the recording goes on in a new file.
+    pub record_size: u64,
 }
 
 impl Default for Settings {
@@ -68,6 +73,8 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(90),
             authentication: Authentication::default(),
             flags: Vec::new(),
+            record: None,
+            record_size: 64 << 20,
         }
     }
 }
@@ -157,6 +164,51 @@ impl Settings {
     #[must_use]
     pub fn flags(mut self, flags: Vec<(String, String)>) -> Self {
         self.flags = flags;
+        self
+    }
+
+    /// Records the [journal](apportion::journal) of the master in a file while it runs.
+    ///
+    /// The file begins with a snapshot, so it is replayed alone. When it has [that size](Self::record_size), it is kept as
+    /// `FILE.1`, `FILE.2`, ... in this order, and a new one begins. A file of an earlier run is kept in the same way. What
+    /// cannot be written, as when the disk is full, is told in the log and ends the recording; the master goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::{Agent, Command, journal::Replay};
+    /// use apportion_http::{NoAgents, Server, Settings};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let file = folder.path().join("journal.jsonl");
+    /// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// runtime.block_on(async {
+    ///     let server = Server::start(Settings::default().record(&file), NoAgents);
+    ///     server.command(Command::AddAgent(Agent::new("a1", "cpus:4".parse()?).into())).await?;
+    /// #   Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # /*
+    /// })?;
+    /// # */
+    /// drop(runtime); // all is written when it has ended
+    ///
+    /// let mut replay = Replay::new();
+    /// for line in std::fs::read_to_string(&file)?.lines() {
+    ///     replay.feed(line, |_effect| {})?;
+    /// }
+    /// assert_eq!(replay.master().agents().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn record(mut self, file: impl Into<PathBuf>) -> Self {
+        self.record = Some(file.into());
+        self
+    }
+
+    /// Sets the size in bytes from which on the recording goes on in a new file. The snapshot at its begin does not count.
+    #[must_use]
+    pub fn record_size(mut self, bytes: u64) -> Self {
+        self.record_size = bytes;
         self
     }
 
