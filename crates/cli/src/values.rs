@@ -22,20 +22,7 @@ pub(crate) enum ValueError {
 
 /// Reads a duration: `100ms`, `1secs`, `1.5mins`.
 pub(crate) fn duration(text: &str) -> Result<Duration, ValueError> {
-    let seconds = scaled(text, |unit| {
-        Some(match unit {
-            "ns" => 1e-9,
-            "us" => 1e-6,
-            "ms" => 1e-3,
-            "s" | "secs" => 1.0,
-            "mins" => 60.0,
-            "hrs" => 3_600.0,
-            "days" => 86_400.0,
-            "weeks" => 604_800.0,
-            _ => return None,
-        })
-    });
-    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or(ValueError::Duration)
+    apportion_http::parse_duration(text).ok_or(ValueError::Duration)
 }
 
 /// Reads a size in bytes: `64MB` is 64 · 2^20.

@@ -17,6 +17,10 @@ pub(crate) enum Endpoint {
     Redirect,
     /// `/flags`
     Flags,
+    /// `/metrics/snapshot`
+    MetricsSnapshot,
+    /// `/metrics`, as Prometheus reads it
+    Metrics,
     /// What operators set, without `/api/v1`
     V0(V0),
     /// `/`
@@ -29,6 +33,8 @@ const KNOWN: &[(&str, Endpoint)] = &[
     ("flags", Endpoint::Flags),
     ("health", Endpoint::Health),
     ("redirect", Endpoint::Redirect),
+    ("metrics", Endpoint::Metrics),
+    ("metrics/snapshot", Endpoint::MetricsSnapshot),
     ("version", Endpoint::Version),
     ("create-volumes", Endpoint::V0(V0::CreateVolumes)),
     ("destroy-volumes", Endpoint::V0(V0::DestroyVolumes)),
@@ -54,6 +60,11 @@ impl Endpoint {
             return Some(Self::Root);
         }
         longest_known(&segments).map(|(_, endpoint)| endpoint)
+    }
+
+    /// Returns the path, without a slash in front.
+    pub(crate) fn name(self) -> &'static str {
+        KNOWN.iter().find(|(_, endpoint)| *endpoint == self).map_or("", |(path, _)| path)
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Gate`]: what is known of frameworks where their calls come in, before the master sees these.
 
 use crate::leadership::Leadership;
+use crate::metrics::Traffic;
 use crate::settings::Settings;
 use apportion::{Framework, FrameworkId, Time, Uuid};
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ pub(crate) struct Gate {
     pub(crate) settings: Settings,
     /// The time of the start, since 1970.
     pub(crate) started: Duration,
+    pub(crate) traffic: Arc<Traffic>,
     leadership: RwLock<Leadership>,
     sessions: RwLock<BTreeMap<FrameworkId, Session>>,
 }
@@ -28,7 +30,14 @@ pub(crate) struct Session {
 
 impl Gate {
     pub(crate) fn new(settings: Settings, started: Duration) -> Self {
-        Self { settings, started, leadership: RwLock::new(Leadership::Leading), sessions: RwLock::new(BTreeMap::new()) }
+        let traffic = Arc::default();
+        Self {
+            settings,
+            started,
+            traffic,
+            leadership: RwLock::new(Leadership::Leading),
+            sessions: RwLock::new(BTreeMap::new()),
+        }
     }
 
     /// Returns what the clock of people shows at a time of the master: the time since 1970.

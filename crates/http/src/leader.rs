@@ -329,6 +329,15 @@ impl Leader {
         &self.gate
     }
 
+    /// Returns the frameworks with an open stream.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &FrameworkId> {
+        self.streams.keys()
+    }
+
+    pub(crate) fn is_recording(&self) -> bool {
+        self.recorder.as_ref().is_some_and(Recorder::is_open)
+    }
+
     /// Returns the address of an agent.
     pub(crate) fn address(&self, agent: &AgentId) -> IpAddr {
         self.agents.address(agent).0

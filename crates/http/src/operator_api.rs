@@ -17,11 +17,15 @@ use apportion::{AgentId, Call, Command, FrameworkId, Time};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a call asks for.
 pub(crate) enum Asked {
     /// An answer that needs no master.
     Known(Json),
+    /// The metrics, of the master only if it tells them in that time.
+    Metrics(Option<Duration>),
     /// A question to the master.
     Question(fn(&Leader) -> Json),
     /// A change.
@@ -42,7 +46,9 @@ pub(crate) fn check(gate: &Gate, request: &Request<Bytes>) -> Result<(Asked, Enc
     let body = Encoding::of_body(headers)?.to_json(MessageType::MASTER_CALL, request.body())?;
     let call = canonical_text(MessageType::MASTER_CALL, &body)?;
     let asked = asked(gate, &call)?;
-    Ok((asked, Encoding::of_answer(headers)?))
+    let encoding = Encoding::of_answer(headers)?;
+    gate.traffic.called("operator", call["type"].as_str().unwrap_or_default());
+    Ok((asked, encoding))
 }
 
 /// Returns a message that has the types of the API, and no others: once to protobuf and back.
@@ -91,6 +97,15 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
             let (info, start) = (gate.settings.master_info(), gate.started.as_secs_f64());
             Asked::Known(response(kind, &json!({"master_info": info, "start_time": start, "elected_time": start})))
         }
+        "GET_METRICS" => {
+            let timeout = body()?["timeout"].get("nanoseconds");
+            let timeout = timeout.map(|given| {
+                let nanoseconds =
+                    given.as_u64().ok_or_else(|| bad_request("timeout: expected a duration from 0 on"))?;
+                Ok::<_, Answer>(Duration::from_nanos(nanoseconds))
+            });
+            Asked::Metrics(timeout.transpose()?)
+        }
         "GET_ROLES" => {
             Asked::Question(|leader| response("GET_ROLES", &roles::list(&leader.delivery().master().state())))
         }
@@ -133,6 +148,12 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
     })
 }
 
+/// Returns the response to GET_METRICS.
+pub(crate) fn metrics(metrics: &BTreeMap<String, f64>) -> Json {
+    let metrics: Vec<Json> = metrics.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    response("GET_METRICS", &json!({ "metrics": metrics }))
+}
+
 /// Returns a response of that type. A body without anything is left out.
 fn response(kind: &str, body: &Json) -> Json {
     let mut response = json!({ "type": kind });
@@ -162,7 +183,6 @@ pub(crate) fn teardown(framework: String) -> Act {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn calls_that_lack_something_are_refused() {
@@ -181,6 +201,9 @@ mod tests {
             (json!({"type": "TEARDOWN", "teardown": {"framework_id": {"value": "f1"}}}), None),
             (json!({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {}}), Some(400)),
             (json!({"type": "PRUNE_IMAGES"}), Some(400)),
+            (json!({"type": "GET_METRICS"}), Some(400)),
+            (json!({"type": "GET_METRICS", "get_metrics": {}}), None),
+            (json!({"type": "GET_METRICS", "get_metrics": {"timeout": {"nanoseconds": -1}}}), Some(400)),
             (json!({"type": "GET_STATE"}), Some(501)),
         ] {
             assert_eq!(ask(&body), expected, "{body}");

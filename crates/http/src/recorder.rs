@@ -47,6 +47,11 @@ impl Recorder {
         Self { entries: Some(sender), is_due }
     }
 
+    /// Returns whether the recording goes on.
+    pub(crate) fn is_open(&self) -> bool {
+        self.entries.as_ref().is_some_and(|entries| !entries.is_closed())
+    }
+
     /// Notes a command.
     pub(crate) fn command(&mut self, recorded: Recorded) {
         self.push(|| Entry::Command(Box::new(recorded)));

@@ -149,6 +149,7 @@ fn unix_time() -> Duration {
 
 /// Serves a connection until it ends or is cut.
 async fn connection(socket: TcpStream, service: Arc<Service>) {
+    let _connected = service.gate.traffic.connect();
     // Answers are written whole: waiting for more only delays them.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection broke off at once");

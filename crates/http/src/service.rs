@@ -2,11 +2,13 @@
 
 use crate::answer::{Answer, bad_request, empty, only, text, typed};
 use crate::authentication::Realm;
+use crate::duration::parse_duration;
 use crate::endpoint::Endpoint;
 use crate::gate::Gate;
 use crate::jsonp;
 use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
+use crate::metrics::{self, Figures};
 use crate::operator_api::{self, Act, Asked};
 use crate::origin;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
@@ -20,6 +22,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -43,6 +46,18 @@ pub(crate) struct Service {
 impl Service {
     /// Answers a request of a connection that `cut` cuts.
     pub(crate) async fn answer(&self, request: Request<Incoming>, cut: Arc<Notify>) -> Response<Body> {
+        let endpoint = Endpoint::of(request.uri().path());
+        let answer = self.answer_at(endpoint, request, cut).await;
+        self.gate.traffic.answered(endpoint.map_or("other", Endpoint::name), answer.status().as_u16());
+        answer
+    }
+
+    async fn answer_at(
+        &self,
+        endpoint: Option<Endpoint>,
+        request: Request<Incoming>,
+        cut: Arc<Notify>,
+    ) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if head_length(&parts) > MAX_HEAD {
             let refusal =
@@ -50,15 +65,20 @@ impl Service {
             return (*refusal).map(|body| Either::Left(Full::new(body)));
         }
         let answer = match read(body, &parts.headers, self.gate.settings.max_request_body).await {
-            Ok(body) => self.answer_whole(&Request::from_parts(parts, body), cut).await,
+            Ok(body) => self.answer_whole(endpoint, &Request::from_parts(parts, body), cut).await,
             Err(refusal) => Err(refusal),
         };
         answer.unwrap_or_else(|refusal| (*refusal).map(|body| Either::Left(Full::new(body))))
     }
 
     /// Answers a request that has come whole. What is not a stream is an `Err`, be it a refusal or not.
-    async fn answer_whole(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
-        let Some(endpoint) = Endpoint::of(request.uri().path()) else {
+    async fn answer_whole(
+        &self,
+        endpoint: Option<Endpoint>,
+        request: &Request<Bytes>,
+        cut: Arc<Notify>,
+    ) -> Result<Response<Body>, Answer> {
+        let Some(endpoint) = endpoint else {
             return Err(text(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path())));
         };
         origin::check(&self.gate.settings, request)?;
@@ -70,6 +90,8 @@ impl Service {
         }
         let answer = if let Endpoint::V0(place) = endpoint {
             self.v0(place, request).await
+        } else if matches!(endpoint, Endpoint::Metrics | Endpoint::MetricsSnapshot) {
+            self.metrics(endpoint, request).await
         } else {
             self.open_endpoint(endpoint, request)
         };
@@ -79,6 +101,7 @@ impl Service {
     async fn v0(&self, place: V0, request: &Request<Bytes>) -> Result<Answer, Answer> {
         match place.check(&self.gate, request)? {
             Asked::Known(json) => Ok(json_text(&json)),
+            Asked::Metrics(timeout) => Ok(json_text(&json!(self.snapshot(timeout).await?))),
             Asked::Question(question) => Ok(json_text(&self.ask(question).await?)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
@@ -88,11 +111,18 @@ impl Service {
         let (reply, replied) = oneshot::channel();
         let (input, encoding) = match scheduler_api::check(&self.gate, request)? {
             Passed::Call(id, stream, call) => {
+                self.gate.traffic.called("scheduler", call.kind());
                 self.send(Input::Call { id, stream, call }).await?;
                 return Err(queued());
             }
-            Passed::Update(id, framework) => return Err(self.update(id, framework).await?),
-            Passed::Subscribe(framework, encoding) => (Input::Subscribe { framework, encoding, cut, reply }, encoding),
+            Passed::Update(id, framework) => {
+                self.gate.traffic.called("scheduler", "UPDATE_FRAMEWORK");
+                return Err(self.update(id, framework).await?);
+            }
+            Passed::Subscribe(framework, encoding) => {
+                self.gate.traffic.called("scheduler", "SUBSCRIBE");
+                (Input::Subscribe { framework, encoding, cut, reply }, encoding)
+            }
             Passed::Refused(reason, encoding) => (Input::Refuse { reason, encoding, reply }, encoding),
         };
         self.send(input).await?;
@@ -117,9 +147,59 @@ impl Service {
         let (asked, encoding) = operator_api::check(&self.gate, request)?;
         match asked {
             Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
+            Asked::Metrics(timeout) => {
+                let response = operator_api::metrics(&self.snapshot(timeout).await?);
+                Ok(operator_api::answer(&response, encoding))
+            }
             Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
+    }
+
+    /// Answers with the metrics, whether this master leads or not.
+    async fn metrics(&self, endpoint: Endpoint, request: &Request<Bytes>) -> Result<Answer, Answer> {
+        let settings = &self.gate.settings;
+        settings.authentication.check(Realm::ReadOnly, request.headers())?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(only("GET"));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let timeout = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "timeout");
+        let timeout = timeout.map(|(_, given)| {
+            let expected = || bad_request(format!("timeout: expected a duration such as 100ms, found {given:?}"));
+            parse_duration(&given).ok_or_else(expected)
+        });
+        let timeout = timeout.transpose()?;
+        if endpoint == Endpoint::MetricsSnapshot {
+            return Ok(json_text(&json!(self.snapshot(timeout).await?)));
+        }
+        let figures = self.figures(timeout).await?;
+        let text = metrics::exposition(figures.as_ref(), &self.gate.traffic, self.is_leading(), self.waiting());
+        Ok(typed(StatusCode::OK, metrics::CONTENT_TYPE, text))
+    }
+
+    /// Returns all metrics by name.
+    async fn snapshot(&self, timeout: Option<Duration>) -> Result<BTreeMap<String, f64>, Answer> {
+        let figures = self.figures(timeout).await?;
+        Ok(metrics::snapshot(figures.as_ref(), &self.gate.traffic, self.is_leading(), self.waiting()))
+    }
+
+    /// Asks the master for its figures; none if it takes longer than that.
+    async fn figures(&self, timeout: Option<Duration>) -> Result<Option<Figures>, Answer> {
+        let figures = self.ask(Figures::of);
+        match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, figures).await.ok().transpose(),
+            None => figures.await.map(Some),
+        }
+    }
+
+    fn is_leading(&self) -> bool {
+        self.gate.leadership() == Leadership::Leading
+    }
+
+    /// Returns how many inputs wait for the master.
+    fn waiting(&self) -> usize {
+        self.inputs.max_capacity() - self.inputs.capacity()
     }
 
     /// Has the master make a change that an operator asks for.
@@ -164,7 +244,11 @@ impl Service {
                     Ok(redirect(&this, &http::Uri::from_static("/")))
                 }
             },
-            Endpoint::Scheduler | Endpoint::Operator | Endpoint::V0(_) => Err(text(StatusCode::NOT_FOUND, "not here")),
+            Endpoint::Scheduler
+            | Endpoint::Operator
+            | Endpoint::V0(_)
+            | Endpoint::Metrics
+            | Endpoint::MetricsSnapshot => Err(text(StatusCode::NOT_FOUND, "not here")),
         }
     }
 }

@@ -1,0 +1,184 @@
+//! Metrics through sockets: as Mesos names them, and as Prometheus reads them.
+
+#![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
+
+mod wire;
+
+use apportion_http::protobuf::MessageType;
+use apportion_http::{Leadership, Settings};
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use wire::{Answer, Client, start, subscribed};
+
+async fn get(address: SocketAddr, path: &str) -> Answer {
+    let mut client = Client::connect(address).await;
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: m\r\n\r\n")).await;
+    client.answer().await.unwrap()
+}
+
+async fn snapshot(address: SocketAddr) -> Map<String, Json> {
+    let answer = get(address, "/metrics/snapshot").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+async fn post(address: SocketAddr, content_type: &str, body: &[u8]) -> Answer {
+    let mut client = Client::connect(address).await;
+    let head = format!(
+        "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: {content_type}\r\nAccept: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    client.send([head.as_bytes(), body].concat()).await;
+    client.answer().await.unwrap()
+}
+
+/// Returns the metrics that were recorded of a Mesos.
+fn recorded() -> Map<String, Json> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/recordings/operator.jsonl");
+    let lines = std::fs::read_to_string(path).unwrap();
+    let bodies = lines.split('\n').filter_map(|line| serde_json::from_str::<Json>(line).ok()?.get("body").cloned());
+    let mut objects = bodies.filter_map(|body| body.as_object().cloned());
+    objects.find(|body| body.contains_key("master/elected")).expect("one was recorded")
+}
+
+#[tokio::test]
+async fn every_recorded_name_is_there_from_the_first_answer_on() {
+    let (server, address) = start(Settings::default()).await;
+    let told = snapshot(address).await;
+    let recorded = recorded();
+    let is_general = |name: &&String| !name.contains("/roles/") && !name.starts_with("master/frameworks/");
+    let missing: Vec<&String> = recorded.keys().filter(is_general).filter(|name| !told.contains_key(*name)).collect();
+    assert!(missing.is_empty() && recorded.len() > 200, "{missing:?}");
+    for name in ["registrar/log/recovered", "overlay/log/ensemble_size"] {
+        assert_eq!(told[name], 0.0);
+    }
+    let raw = get(address, "/metrics/snapshot").await;
+    assert!(raw.text().contains(r#""master/slaves_active":1.0,"#), "numbers have a point");
+    assert_eq!((&told["master/elected"], &told["master/cpus_total"]), (&json!(1.0), &json!(4.0)));
+
+    server.set_leadership(Leadership::Standby(Some("other:5050".into())));
+    let standby = snapshot(address).await;
+    assert_eq!(standby["master/elected"], 0.0);
+    assert!(told.keys().all(|name| standby.contains_key(name)));
+}
+
+#[tokio::test]
+async fn metrics_tell_what_happens() {
+    let (_server, address) = start(Settings::default()).await;
+    let mut framework = subscribed(address, None, 100.0).await;
+    let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
+    let resources = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}}]);
+    let task = json!({"name": "t", "task_id": {"value": "t"}, "agent_id": {"value": "a1"}, "resources": resources, "command": {"value": "true"}});
+    let operations = json!([{"type": "LAUNCH", "launch": {"task_infos": [task]}}]);
+    let accept = json!({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": operations}});
+    assert_eq!(framework.call(address, accept).await.status, 202);
+    assert_eq!(framework.call(address, json!({"type": "ACKNOWLEDGE"})).await.status, 400);
+
+    let told = snapshot(address).await;
+    for (name, value) in [
+        ("master/tasks_staging", 1.0),
+        ("master/cpus_used", 1.0),
+        ("master/cpus_percent", 0.25),
+        ("master/frameworks_active", 1.0),
+        ("master/frameworks_inactive", 0.0),
+        ("master/messages_launch_tasks", 1.0),
+        ("master/operations/total", 0.0),
+        ("allocator/mesos/resources/cpus/total", 4.0),
+        ("apportion/http/streams", 1.0),
+        ("apportion/http/answers/api/v1/scheduler/202", 1.0),
+        ("apportion/http/answers/api/v1/scheduler/400", 1.0),
+        ("apportion/http/calls/scheduler/accept", 1.0),
+        ("apportion/http/calls/scheduler/subscribe", 1.0),
+        ("apportion/recording", 0.0),
+    ] {
+        assert_eq!(told.get(name), Some(&json!(value)), "{name}");
+    }
+    assert!(
+        told["master/uptime_secs"].as_f64().unwrap() > 0.0
+            && told["apportion/http/connections"].as_f64().unwrap() >= 2.0
+    );
+    assert!(told["system/cpus_total"].as_f64().unwrap() >= 1.0);
+}
+
+#[tokio::test]
+async fn an_operator_asks_for_metrics_in_json_and_protobuf() {
+    let (_server, address) = start(Settings::default()).await;
+    let call = json!({"type": "GET_METRICS", "get_metrics": {"timeout": {"nanoseconds": 5_000_000_000_i64}}});
+    let named = |metrics: &Json| -> BTreeMap<String, Json> {
+        let metrics = metrics["get_metrics"]["metrics"].as_array().unwrap();
+        metrics.iter().map(|metric| (metric["name"].as_str().unwrap().to_owned(), metric["value"].clone())).collect()
+    };
+    let answer = post(address, "application/json", call.to_string().as_bytes()).await;
+    let in_json = named(&serde_json::from_slice(&answer.body).unwrap());
+    let bytes = MessageType::MASTER_CALL.from_json(&call.to_string()).unwrap();
+    let answer = post(address, "application/x-protobuf", &bytes).await;
+    let json = MessageType::MASTER_RESPONSE.to_json(&answer.body).unwrap();
+    let in_protobuf = named(&serde_json::from_str(&json).unwrap());
+    assert_eq!((in_json["master/elected"].clone(), in_protobuf["master/elected"].clone()), (json!(1.0), json!(1.0)));
+    assert!(in_json.keys().all(|name| in_protobuf.contains_key(name)));
+    assert_eq!(post(address, "application/json", br#"{"type":"GET_METRICS"}"#).await.status, 400, "no body");
+}
+
+#[tokio::test]
+async fn a_timeout_is_a_duration() {
+    let (_server, address) = start(Settings::default()).await;
+    assert_eq!(get(address, "/metrics/snapshot?timeout=5secs").await.status, 200);
+    for wrong in ["5", "5parsecs", "-1secs", ""] {
+        assert_eq!(get(address, &format!("/metrics/snapshot?timeout={wrong}")).await.status, 400, "{wrong}");
+        assert_eq!(get(address, &format!("/metrics?timeout={wrong}")).await.status, 400, "{wrong}");
+    }
+}
+
+/// Reads the text form of Prometheus: samples by name, of families that have been announced.
+fn parsed(text: &str) -> BTreeMap<String, f64> {
+    let (mut samples, mut family) = (BTreeMap::new(), String::new());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let kind = lines.next().and_then(|line| line.strip_prefix("# TYPE ")).expect("a type follows the help");
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(help.starts_with(&format!("{name} ")) && matches!(kind, "counter" | "gauge"), "{help} {kind}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+            assert!(!samples.keys().any(|sample: &String| sample.split('{').next() == Some(name)), "{name} twice");
+            name.clone_into(&mut family);
+            continue;
+        }
+        let (sample, value) = line.rsplit_once(' ').unwrap();
+        assert_eq!(sample.split('{').next(), Some(family.as_str()), "{line}");
+        assert!(samples.insert(sample.to_owned(), value.parse().unwrap()).is_none(), "{line}");
+    }
+    samples
+}
+
+#[tokio::test]
+async fn prometheus_reads_families_with_labels() {
+    let (_server, address) = start(Settings::default()).await;
+    let mut framework = subscribed(address, None, 100.0).await;
+    framework.stream.event_of("OFFERS").await;
+    let quota = json!({"type": "UPDATE_QUOTA", "update_quota": {"quota_configs": [{"role": "web", "limits": {"cpus": {"value": 8}}}]}});
+    assert_eq!(post(address, "application/json", quota.to_string().as_bytes()).await.status, 200);
+    let answer = get(address, "/metrics").await;
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let samples = parsed(answer.text());
+    for (sample, value) in [
+        ("apportion_leading", 1.0),
+        (r#"apportion_agents{is="active"}"#, 1.0),
+        (r#"apportion_frameworks{is="connected"}"#, 1.0),
+        (r#"apportion_calls_total{type="subscribe"}"#, 1.0),
+        ("apportion_offers", 1.0),
+        (r#"apportion_tasks{state="running"}"#, 0.0),
+        (r#"apportion_tasks_ended_total{state="finished"}"#, 0.0),
+        (r#"apportion_resources{resource="cpus",what="total",revocable="no"}"#, 4.0),
+        (r#"apportion_role_share{role="web"}"#, 1.0),
+        (r#"apportion_role_held{role="web",resource="mem"}"#, 1024.0),
+        (r#"apportion_role_quota{role="web",resource="cpus",what="limit"}"#, 8.0),
+        ("apportion_http_streams", 1.0),
+        (r#"apportion_http_calls_total{api="operator",type="UPDATE_QUOTA"}"#, 1.0),
+        (r#"apportion_http_answers_total{endpoint="api/v1",status="200"}"#, 1.0),
+    ] {
+        assert_eq!(samples.get(sample), Some(&value), "{sample}");
+    }
+    let queued = format!(r#"apportion_framework_bytes_queued{{framework="{}"}}"#, framework.id);
+    assert_eq!(samples.get(&queued), Some(&0.0));
+}
