@@ -658,7 +658,7 @@ fn a_snapshot_that_contradicts_itself_is_an_error() {
     }
     let mut lacking = stored.clone();
     lacking["pool"].as_object_mut().unwrap().remove("now");
-    let end = lacking.to_string().len() - 1; // where the pool ends, before the end of the snapshot
+    let end = lacking["pool"].to_string().len() - 1; // where the fields of the pool end
     let found = restore(&|it| *it = lacking.clone()).unwrap_err();
     assert_eq!(found, format!("not a snapshot: missing field `now` at byte {end}"));
 }
