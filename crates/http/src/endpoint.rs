@@ -17,6 +17,8 @@ pub(crate) enum Endpoint {
     Redirect,
     /// `/flags`
     Flags,
+    /// `/files/...`
+    Files(FileCall),
     /// `/metrics/snapshot`
     MetricsSnapshot,
     /// `/metrics`, as Prometheus reads it
@@ -27,12 +29,29 @@ pub(crate) enum Endpoint {
     Root,
 }
 
+/// What is asked of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileCall {
+    /// `/files/browse`
+    Browse,
+    /// `/files/debug`
+    Debug,
+    /// `/files/download`
+    Download,
+    /// `/files/read`
+    Read,
+}
+
 const KNOWN: &[(&str, Endpoint)] = &[
     ("api/v1/scheduler", Endpoint::Scheduler),
     ("api/v1", Endpoint::Operator),
     ("flags", Endpoint::Flags),
     ("health", Endpoint::Health),
     ("redirect", Endpoint::Redirect),
+    ("files/browse", Endpoint::Files(FileCall::Browse)),
+    ("files/debug", Endpoint::Files(FileCall::Debug)),
+    ("files/download", Endpoint::Files(FileCall::Download)),
+    ("files/read", Endpoint::Files(FileCall::Read)),
     ("metrics", Endpoint::Metrics),
     ("metrics/snapshot", Endpoint::MetricsSnapshot),
     ("version", Endpoint::Version),

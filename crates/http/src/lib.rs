@@ -24,6 +24,7 @@ mod client;
 mod duration;
 mod encoding;
 mod endpoint;
+mod files;
 mod gate;
 mod jsonp;
 mod leader;

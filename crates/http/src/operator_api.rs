@@ -9,11 +9,14 @@ pub(crate) mod roles;
 use crate::answer::{Answer, bad_request, only, text, typed};
 use crate::authentication::Realm;
 use crate::encoding::Encoding;
+use crate::files::Shown;
 use crate::gate::Gate;
 use crate::leader::Leader;
 use crate::protobuf::MessageType;
 use crate::settings::Settings;
 use apportion::{AgentId, Call, Command, FrameworkId, Time};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value as Json, json};
@@ -26,6 +29,8 @@ pub(crate) enum Asked {
     Known(Json),
     /// The metrics, of the master only if it tells them in that time.
     Metrics(Option<Duration>),
+    /// Something that is read from a disk.
+    Read(Box<dyn FnOnce() -> Result<Json, Answer> + Send>),
     /// A question to the master.
     Question(fn(&Leader) -> Json),
     /// A change.
@@ -96,6 +101,19 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
         "GET_MASTER" => {
             let (info, start) = (gate.settings.master_info(), gate.started.as_secs_f64());
             Asked::Known(response(kind, &json!({"master_info": info, "start_time": start, "elected_time": start})))
+        }
+        "LIST_FILES" => {
+            let shown = Shown::find(&gate.settings, body()?["path"].as_str().unwrap_or_default())?;
+            Asked::Read(Box::new(move || Ok(response("LIST_FILES", &json!({"file_infos": [shown.info()?.v1()]})))))
+        }
+        "READ_FILE" => {
+            let shown = Shown::find(&gate.settings, body()?["path"].as_str().unwrap_or_default())?;
+            let offset = body()?["offset"].as_u64().ok_or_else(|| bad_request("expected 'offset' to be present"))?;
+            let length = body()?["length"].as_u64();
+            Asked::Read(Box::new(move || {
+                let piece = shown.read(Some(offset), length)?;
+                Ok(response("READ_FILE", &json!({"size": piece.size, "data": STANDARD.encode(piece.data)})))
+            }))
         }
         "GET_METRICS" => {
             let timeout = body()?["timeout"].get("nanoseconds");

@@ -3,7 +3,8 @@
 use crate::answer::{Answer, bad_request, empty, only, text, typed};
 use crate::authentication::Realm;
 use crate::duration::parse_duration;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, FileCall};
+use crate::files::{self, Shown};
 use crate::gate::Gate;
 use crate::jsonp;
 use crate::leader::{Input, Leader};
@@ -13,22 +14,23 @@ use crate::operator_api::{self, Act, Asked};
 use crate::origin;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
-use crate::stream::Stream;
 use crate::v0::V0;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
+use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The body of an answer: whole, or a stream.
-pub(crate) type Body = Either<Full<Bytes>, Stream>;
+pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
 /// The largest head of a request in bytes.
 pub(crate) const MAX_HEAD: usize = 64 << 10;
@@ -88,6 +90,9 @@ impl Service {
         if endpoint == Endpoint::Operator {
             return Err(self.operator(request).await?);
         }
+        if let Endpoint::Files(call) = endpoint {
+            return self.files(call, request).await;
+        }
         let answer = if let Endpoint::V0(place) = endpoint {
             self.v0(place, request).await
         } else if matches!(endpoint, Endpoint::Metrics | Endpoint::MetricsSnapshot) {
@@ -101,6 +106,7 @@ impl Service {
     async fn v0(&self, place: V0, request: &Request<Bytes>) -> Result<Answer, Answer> {
         match place.check(&self.gate, request)? {
             Asked::Known(json) => Ok(json_text(&json)),
+            Asked::Read(read) => Ok(json_text(&blocking(read).await?)),
             Asked::Metrics(timeout) => Ok(json_text(&json!(self.snapshot(timeout).await?))),
             Asked::Question(question) => Ok(json_text(&self.ask(question).await?)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
@@ -128,7 +134,7 @@ impl Service {
         self.send(input).await?;
         let stream = replied.await.map_err(|_| ending())?;
         let id = HeaderValue::from_str(&stream.id.to_string()).expect("a UUID is ASCII");
-        let mut answer = Response::new(Either::Right(stream));
+        let mut answer = Response::new(Either::Right(stream.boxed_unsync()));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
         answer.headers_mut().insert(STREAM_ID, id);
         Ok(answer)
@@ -147,6 +153,7 @@ impl Service {
         let (asked, encoding) = operator_api::check(&self.gate, request)?;
         match asked {
             Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
+            Asked::Read(read) => Ok(operator_api::answer(&blocking(read).await?, encoding)),
             Asked::Metrics(timeout) => {
                 let response = operator_api::metrics(&self.snapshot(timeout).await?);
                 Ok(operator_api::answer(&response, encoding))
@@ -154,6 +161,47 @@ impl Service {
             Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
+    }
+
+    /// Answers with a file, whether this master leads or not.
+    async fn files(&self, call: FileCall, request: &Request<Bytes>) -> Result<Response<Body>, Answer> {
+        let settings = &self.gate.settings;
+        settings.authentication.check(Realm::ReadOnly, request.headers())?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(only("GET"));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let parameter = |name: &str| {
+            form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        };
+        let shown = || {
+            let path = parameter("path").ok_or_else(|| bad_request("expected a parameter 'path'"))?;
+            Shown::find(settings, &path)
+        };
+        let json = match call {
+            FileCall::Debug => files::all(settings),
+            FileCall::Browse => {
+                let shown = shown()?;
+                blocking(move || Ok(json!([shown.info()?.v0()]))).await?
+            }
+            FileCall::Read => {
+                let offset = files::number("offset", parameter("offset").as_deref())?;
+                let length = files::number("length", parameter("length").as_deref())?;
+                let shown = shown()?;
+                blocking(move || Ok(shown.read(offset, length)?.v0())).await?
+            }
+            FileCall::Download => {
+                let shown = shown()?;
+                let name = format!("attachment; filename={}", shown.name());
+                let download = blocking(move || shown.download()).await?;
+                let mut answer = Response::new(Either::Right(download.boxed_unsync()));
+                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+                let name = HeaderValue::from_str(&name).expect("names of shown files are ASCII");
+                answer.headers_mut().insert(CONTENT_DISPOSITION, name);
+                return Ok(answer);
+            }
+        };
+        Err(jsonp::wrapped(request.uri(), json_text(&json)))
     }
 
     /// Answers with the metrics, whether this master leads or not.
@@ -247,10 +295,16 @@ impl Service {
             Endpoint::Scheduler
             | Endpoint::Operator
             | Endpoint::V0(_)
+            | Endpoint::Files(_)
             | Endpoint::Metrics
             | Endpoint::MetricsSnapshot => Err(text(StatusCode::NOT_FOUND, "not here")),
         }
     }
+}
+
+/// Reads from a disk, in a thread where that delays nobody.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Answer> + Send + 'static) -> Result<T, Answer> {
+    tokio::task::spawn_blocking(read).await.map_err(|_| ending())?
 }
 
 /// Returns JSON for people and programs of v0.

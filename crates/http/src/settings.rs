@@ -50,6 +50,8 @@ pub struct Settings {
     pub authentication: Authentication,
     /// The flags of the program, for people: names and values.
     pub flags: Vec<(String, String)>,
+    /// The file that the log of the program is written to, which operators may read.
+    pub log: Option<PathBuf>,
     /// The file in which the journal of the master is recorded.
     pub record: Option<PathBuf>,
     /// The size in bytes from which on the recording goes on in a new file.
@@ -73,6 +75,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_secs(90),
             authentication: Authentication::default(),
             flags: Vec::new(),
+            log: None,
             record: None,
             record_size: 64 << 20,
         }
@@ -164,6 +167,13 @@ impl Settings {
     #[must_use]
     pub fn flags(mut self, flags: Vec<(String, String)>) -> Self {
         self.flags = flags;
+        self
+    }
+
+    /// Sets the file that the log of the program is written to. Operators may read it as `/master/log`.
+    #[must_use]
+    pub fn log(mut self, file: impl Into<PathBuf>) -> Self {
+        self.log = Some(file.into());
         self
     }
 

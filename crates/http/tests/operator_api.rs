@@ -234,3 +234,31 @@ async fn an_agent_that_drains_is_not_activated() {
     assert_eq!(ask(address, teardown).await.0, 200);
     assert_eq!(ask(address, about("REACTIVATE_AGENT", "a1")).await.0, 200, "it has drained");
 }
+
+#[tokio::test]
+async fn an_operator_reads_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    std::fs::write(&file, "one\ntwo\n").unwrap();
+    let (_server, address) = start(Settings::default().log(&file)).await;
+    let path = |path: &str| json!({ "path": path });
+    for (status, told) in ask_twice(address, &call("LIST_FILES", path("/master/log"))).await {
+        let listed = &told["list_files"]["file_infos"][0];
+        assert_eq!((status, &listed["path"], &listed["size"]), (200, &json!("/master/log"), &json!(8)));
+        assert!(listed["mtime"]["nanoseconds"].as_u64().unwrap() > 1_700_000_000_000_000_000);
+    }
+    let mut read = path("/master/log");
+    (read["offset"], read["length"]) = (json!(4), json!(3));
+    for (status, told) in ask_twice(address, &call("READ_FILE", read)).await {
+        assert_eq!((status, &told["read_file"]), (200, &json!({"size": 8, "data": "dHdv"})));
+    }
+    for (kind, body, expected) in [
+        ("LIST_FILES", path("/master"), 404),
+        ("READ_FILE", json!({"path": "/etc/passwd", "offset": 0}), 404),
+        ("READ_FILE", path("/master/log"), 400),
+    ] {
+        for (status, _) in ask_twice(address, &call(kind, body.clone())).await {
+            assert_eq!(status, expected, "{kind} {body}");
+        }
+    }
+}

@@ -158,3 +158,36 @@ async fn a_page_of_others_changes_nothing_and_scripts_get_calls() {
     assert_eq!(script.text(), r#"show([{"weight":2.0,"role":"a"}]);"#);
     assert_eq!(send(address, "GET", "/version?jsonp=alert(1)", "", "").await.status, 400);
 }
+
+#[tokio::test]
+async fn the_log_is_listed_read_and_downloaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let content = "line\n".repeat(50_000);
+    std::fs::write(&file, &content).unwrap();
+    let (server, address) = start(Settings::default().log(&file)).await;
+    server.set_leadership(apportion_http::Leadership::Standby(None)); // a standby shows its own
+    let listed = get(address, "/files/browse?path=/master/log").await;
+    assert_eq!((&listed[0]["path"], &listed[0]["size"]), (&json!("/master/log"), &json!(content.len())));
+    assert_eq!(get(address, "/files/debug").await, json!({"/master/log": file.to_str().unwrap()}));
+    assert_eq!(get(address, "/files/read?path=/master/log").await, json!({"data": "", "offset": 250_000}));
+    let piece = get(address, "/files/read.json?path=%2Fmaster%2Flog&offset=5&length=10").await;
+    assert_eq!(piece, json!({"data": "line\nline\n", "offset": 5}));
+    let capped = get(address, "/files/read?path=/master/log&offset=0&length=-1").await;
+    assert_eq!(capped["data"].as_str().unwrap().len(), 65_536);
+    for (path, expected) in [
+        ("/files/read?path=/master/log&offset=x", 400),
+        ("/files/read?path=/nowhere&offset=0", 404),
+        ("/files/browse?path=/", 404),
+        ("/files/browse", 400),
+        ("/files/download?path=/etc/passwd", 404),
+        ("/files", 404),
+    ] {
+        assert_eq!(send(address, "GET", path, "", "").await.status, expected, "{path}");
+    }
+    let whole = send(address, "GET", "/files/download?path=/master/log", "", "").await;
+    assert_eq!((whole.status, whole.header("content-disposition")), (200, Some("attachment; filename=log")));
+    assert!(whole.body == content.as_bytes(), "{} bytes", whole.body.len());
+    let script = send(address, "GET", "/files/read?path=/master/log&offset=0&length=4&jsonp=f", "", "").await;
+    assert_eq!(script.text(), r#"f({"data":"line","offset":0});"#);
+}
