@@ -53,24 +53,21 @@ fn generate(pool: &DescriptorPool) -> String {
          use super::{Message, Variant, many, map, one};\n\n\
          /// All messages, by name.\npub(in crate::protobuf) static MESSAGES: &[&Message] = &[\n",
     );
-    for message in &messages {
-        writeln!(out, "    &{},", identifier(message.full_name())).unwrap();
-    }
+    out.push_str(&wrapped(messages.iter().map(|message| format!("&{}", identifier(message.full_name())))));
     out.push_str("];\n");
     let mut identifiers = BTreeSet::new();
     for message in &messages {
         assert!(identifiers.insert(identifier(message.full_name())));
         let mut fields: Vec<FieldDescriptor> = message.fields().collect();
         fields.sort_by_key(FieldDescriptor::number);
-        let fields: String = fields.iter().map(field).collect();
+        let fields = wrapped(fields.iter().map(field));
         let fields = if fields.is_empty() { "&[]".to_owned() } else { format!("&[\n{fields}]") };
         let (identifier, name) = (identifier(message.full_name()), message.full_name());
         write!(out, "\nstatic {identifier}: Message = Message {{ name: \"{name}\", fields: {fields} }};\n").unwrap();
     }
     for found in enums.values() {
         assert!(identifiers.insert(identifier(found.full_name())));
-        let variants: String =
-            found.values().map(|value| format!("    (\"{}\", {}),\n", value.name(), value.number())).collect();
+        let variants = wrapped(found.values().map(|value| format!("(\"{}\", {})", value.name(), value.number())));
         write!(out, "\nstatic {}: &[Variant] = &[\n{variants}];\n", identifier(found.full_name())).unwrap();
     }
     out
@@ -102,7 +99,21 @@ fn field(field: &FieldDescriptor) -> String {
         Kind::Enum(of) => format!("Enum({})", identifier(of.full_name())),
         other => panic!("{name}: the codec does not know {other:?}"),
     };
-    format!("    {shape}({number}, \"{name}\", {kind}),\n")
+    format!("{shape}({number}, \"{name}\", {kind})")
+}
+
+/// Returns items as lines of a list, as many in a line as it holds.
+fn wrapped(items: impl Iterator<Item = String>) -> String {
+    const WIDTH: usize = 130;
+    let mut lines = vec![String::from("   ")];
+    for item in items {
+        if lines.last().is_some_and(|line| line.len() > 3 && line.len() + item.len() + 2 > WIDTH) {
+            lines.push(String::from("   "));
+        }
+        let line = lines.last_mut().expect("there is one");
+        write!(line, " {item},").unwrap();
+    }
+    lines.iter().filter(|line| line.len() > 3).map(|line| format!("{line}\n")).collect()
 }
 
 /// `mesos.v1.scheduler.Call.Type` is `SCHEDULER_CALL_TYPE`.

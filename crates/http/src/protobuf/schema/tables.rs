@@ -5,357 +5,90 @@ use super::{Message, Variant, many, map, one};
 
 /// All messages, by name.
 pub(in crate::protobuf) static MESSAGES: &[&Message] = &[
-    &GOOGLE_PROTOBUF_DURATION,
-    &ADDRESS,
-    &AGENTID,
-    &AGENTINFO,
-    &AGENTINFO_CAPABILITY,
-    &ATTRIBUTE,
-    &CSIPLUGINCONTAINERINFO,
-    &CSIPLUGINENDPOINT,
-    &CSIPLUGININFO,
-    &CAPABILITYINFO,
-    &CGROUPINFO,
-    &CGROUPINFO_BLKIO,
-    &CGROUPINFO_BLKIO_CFQ,
-    &CGROUPINFO_BLKIO_CFQ_STATISTICS,
-    &CGROUPINFO_BLKIO_STATISTICS,
-    &CGROUPINFO_BLKIO_THROTTLING,
-    &CGROUPINFO_BLKIO_THROTTLING_STATISTICS,
-    &CGROUPINFO_BLKIO_VALUE,
-    &CGROUPINFO_NETCLS,
-    &CHECKINFO,
-    &CHECKINFO_COMMAND,
-    &CHECKINFO_HTTP,
-    &CHECKINFO_TCP,
-    &CHECKSTATUSINFO,
-    &CHECKSTATUSINFO_COMMAND,
-    &CHECKSTATUSINFO_HTTP,
-    &CHECKSTATUSINFO_TCP,
-    &COMMANDINFO,
-    &COMMANDINFO_URI,
-    &CONTAINERID,
-    &CONTAINERINFO,
-    &CONTAINERINFO_DOCKERINFO,
-    &CONTAINERINFO_DOCKERINFO_PORTMAPPING,
-    &CONTAINERINFO_MESOSINFO,
-    &CONTAINERSTATUS,
-    &CREDENTIAL,
-    &CREDENTIALS,
-    &DEVICE,
-    &DEVICE_NUMBER,
-    &DEVICEACCESS,
-    &DEVICEACCESS_ACCESS,
-    &DEVICEWHITELIST,
-    &DISCOVERYINFO,
-    &DISKSTATISTICS,
-    &DOMAININFO,
-    &DOMAININFO_FAULTDOMAIN,
-    &DOMAININFO_FAULTDOMAIN_REGIONINFO,
-    &DOMAININFO_FAULTDOMAIN_ZONEINFO,
-    &DRAINCONFIG,
-    &DRAININFO,
-    &DURATIONINFO,
-    &ENVIRONMENT,
-    &ENVIRONMENT_VARIABLE,
-    &EXECUTORID,
-    &EXECUTORINFO,
-    &FILEINFO,
-    &FILTERS,
-    &FLAG,
-    &FRAMEWORKID,
-    &FRAMEWORKINFO,
-    &FRAMEWORKINFO_CAPABILITY,
-    &HEALTHCHECK,
-    &HEALTHCHECK_HTTPCHECKINFO,
-    &HEALTHCHECK_TCPCHECKINFO,
-    &ICMPSTATISTICS,
-    &IMAGE,
-    &IMAGE_APPC,
-    &IMAGE_DOCKER,
-    &INVERSEOFFER,
-    &IPSTATISTICS,
-    &KILLPOLICY,
-    &LABEL,
-    &LABELS,
-    &LINUXINFO,
-    &MACHINEID,
-    &MACHINEINFO,
-    &MASTERINFO,
-    &MASTERINFO_CAPABILITY,
-    &METRIC,
-    &MOUNTPROPAGATION,
-    &NETWORKINFO,
-    &NETWORKINFO_IPADDRESS,
-    &NETWORKINFO_PORTMAPPING,
-    &OFFER,
-    &OFFER_OPERATION,
-    &OFFER_OPERATION_CREATE,
-    &OFFER_OPERATION_CREATEDISK,
-    &OFFER_OPERATION_DESTROY,
-    &OFFER_OPERATION_DESTROYDISK,
-    &OFFER_OPERATION_GROWVOLUME,
-    &OFFER_OPERATION_LAUNCH,
-    &OFFER_OPERATION_LAUNCHGROUP,
-    &OFFER_OPERATION_RESERVE,
-    &OFFER_OPERATION_SHRINKVOLUME,
-    &OFFER_OPERATION_UNRESERVE,
-    &OFFERFILTERS,
-    &OFFERFILTERS_MINALLOCATABLERESOURCES,
-    &OFFERFILTERS_RESOURCEQUANTITIES,
-    &OFFERID,
-    &OPERATION,
-    &OPERATIONID,
-    &OPERATIONSTATUS,
-    &PARAMETER,
-    &PARAMETERS,
-    &PORT,
-    &PORTS,
-    &RLIMITINFO,
-    &RLIMITINFO_RLIMIT,
-    &RATELIMIT,
-    &RATELIMITS,
-    &REQUEST,
-    &RESOURCE,
-    &RESOURCE_ALLOCATIONINFO,
-    &RESOURCE_DISKINFO,
-    &RESOURCE_DISKINFO_PERSISTENCE,
-    &RESOURCE_DISKINFO_SOURCE,
-    &RESOURCE_DISKINFO_SOURCE_MOUNT,
-    &RESOURCE_DISKINFO_SOURCE_PATH,
-    &RESOURCE_RESERVATIONINFO,
-    &RESOURCE_REVOCABLEINFO,
-    &RESOURCE_SHAREDINFO,
-    &RESOURCEPROVIDERID,
-    &RESOURCEPROVIDERINFO,
-    &RESOURCEPROVIDERINFO_STORAGE,
-    &RESOURCESTATISTICS,
-    &RESOURCESTATISTICS_RATEPERCENTILES,
-    &RESOURCESTATISTICS_RATESTATISTICS,
-    &RESOURCEUSAGE,
-    &RESOURCEUSAGE_EXECUTOR,
-    &RESOURCEUSAGE_EXECUTOR_TASK,
-    &ROLE,
-    &SNMPSTATISTICS,
-    &SECCOMPINFO,
-    &SECRET,
-    &SECRET_REFERENCE,
-    &SECRET_VALUE,
-    &TTYINFO,
-    &TTYINFO_WINDOWSIZE,
-    &TASK,
-    &TASKGROUPINFO,
-    &TASKID,
-    &TASKINFO,
-    &TASKRESOURCELIMITATION,
-    &TASKSTATUS,
-    &TCPSTATISTICS,
-    &TIMEINFO,
-    &TRAFFICCONTROLSTATISTICS,
-    &URL,
-    &UUID,
-    &UDPSTATISTICS,
-    &UNAVAILABILITY,
-    &VALUE,
-    &VALUE_RANGE,
-    &VALUE_RANGES,
-    &VALUE_SCALAR,
-    &VALUE_SET,
-    &VALUE_TEXT,
-    &VERSIONINFO,
-    &VOLUME,
-    &VOLUME_SOURCE,
-    &VOLUME_SOURCE_CSIVOLUME,
-    &VOLUME_SOURCE_CSIVOLUME_STATICPROVISIONING,
-    &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY,
-    &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_ACCESSMODE,
-    &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_BLOCKVOLUME,
-    &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_MOUNTVOLUME,
-    &VOLUME_SOURCE_DOCKERVOLUME,
-    &VOLUME_SOURCE_HOSTPATH,
-    &VOLUME_SOURCE_SANDBOXPATH,
-    &WEIGHTINFO,
-    &AGENT_CALL,
-    &AGENT_CALL_ADDRESOURCEPROVIDERCONFIG,
-    &AGENT_CALL_ATTACHCONTAINERINPUT,
-    &AGENT_CALL_ATTACHCONTAINEROUTPUT,
-    &AGENT_CALL_GETCONTAINERS,
-    &AGENT_CALL_GETMETRICS,
-    &AGENT_CALL_KILLCONTAINER,
-    &AGENT_CALL_KILLNESTEDCONTAINER,
-    &AGENT_CALL_LAUNCHCONTAINER,
-    &AGENT_CALL_LAUNCHNESTEDCONTAINER,
-    &AGENT_CALL_LAUNCHNESTEDCONTAINERSESSION,
-    &AGENT_CALL_LISTFILES,
-    &AGENT_CALL_MARKRESOURCEPROVIDERGONE,
-    &AGENT_CALL_PRUNEIMAGES,
-    &AGENT_CALL_READFILE,
-    &AGENT_CALL_REMOVECONTAINER,
-    &AGENT_CALL_REMOVENESTEDCONTAINER,
-    &AGENT_CALL_REMOVERESOURCEPROVIDERCONFIG,
-    &AGENT_CALL_SETLOGGINGLEVEL,
-    &AGENT_CALL_UPDATERESOURCEPROVIDERCONFIG,
-    &AGENT_CALL_WAITCONTAINER,
-    &AGENT_CALL_WAITNESTEDCONTAINER,
-    &AGENT_PROCESSIO,
-    &AGENT_PROCESSIO_CONTROL,
-    &AGENT_PROCESSIO_CONTROL_HEARTBEAT,
-    &AGENT_PROCESSIO_DATA,
-    &AGENT_RESPONSE,
-    &AGENT_RESPONSE_GETAGENT,
-    &AGENT_RESPONSE_GETCONTAINERS,
-    &AGENT_RESPONSE_GETCONTAINERS_CONTAINER,
-    &AGENT_RESPONSE_GETEXECUTORS,
-    &AGENT_RESPONSE_GETEXECUTORS_EXECUTOR,
-    &AGENT_RESPONSE_GETFLAGS,
-    &AGENT_RESPONSE_GETFRAMEWORKS,
-    &AGENT_RESPONSE_GETFRAMEWORKS_FRAMEWORK,
-    &AGENT_RESPONSE_GETHEALTH,
-    &AGENT_RESPONSE_GETLOGGINGLEVEL,
-    &AGENT_RESPONSE_GETMETRICS,
-    &AGENT_RESPONSE_GETOPERATIONS,
-    &AGENT_RESPONSE_GETRESOURCEPROVIDERS,
-    &AGENT_RESPONSE_GETRESOURCEPROVIDERS_RESOURCEPROVIDER,
-    &AGENT_RESPONSE_GETSTATE,
-    &AGENT_RESPONSE_GETTASKS,
-    &AGENT_RESPONSE_GETVERSION,
-    &AGENT_RESPONSE_LISTFILES,
-    &AGENT_RESPONSE_READFILE,
-    &AGENT_RESPONSE_WAITCONTAINER,
-    &AGENT_RESPONSE_WAITNESTEDCONTAINER,
-    &ALLOCATOR_INVERSEOFFERSTATUS,
-    &EXECUTOR_CALL,
-    &EXECUTOR_CALL_MESSAGE,
-    &EXECUTOR_CALL_SUBSCRIBE,
-    &EXECUTOR_CALL_UPDATE,
-    &EXECUTOR_EVENT,
-    &EXECUTOR_EVENT_ACKNOWLEDGED,
-    &EXECUTOR_EVENT_ERROR,
-    &EXECUTOR_EVENT_KILL,
-    &EXECUTOR_EVENT_LAUNCH,
-    &EXECUTOR_EVENT_LAUNCHGROUP,
-    &EXECUTOR_EVENT_MESSAGE,
-    &EXECUTOR_EVENT_SUBSCRIBED,
-    &MAINTENANCE_CLUSTERSTATUS,
-    &MAINTENANCE_CLUSTERSTATUS_DRAININGMACHINE,
-    &MAINTENANCE_SCHEDULE,
-    &MAINTENANCE_WINDOW,
-    &MASTER_CALL,
-    &MASTER_CALL_CREATEVOLUMES,
-    &MASTER_CALL_DEACTIVATEAGENT,
-    &MASTER_CALL_DESTROYVOLUMES,
-    &MASTER_CALL_DRAINAGENT,
-    &MASTER_CALL_GETMETRICS,
-    &MASTER_CALL_GROWVOLUME,
-    &MASTER_CALL_LISTFILES,
-    &MASTER_CALL_MARKAGENTGONE,
-    &MASTER_CALL_REACTIVATEAGENT,
-    &MASTER_CALL_READFILE,
-    &MASTER_CALL_REMOVEQUOTA,
-    &MASTER_CALL_RESERVERESOURCES,
-    &MASTER_CALL_SETLOGGINGLEVEL,
-    &MASTER_CALL_SETQUOTA,
-    &MASTER_CALL_SHRINKVOLUME,
-    &MASTER_CALL_STARTMAINTENANCE,
-    &MASTER_CALL_STOPMAINTENANCE,
-    &MASTER_CALL_TEARDOWN,
-    &MASTER_CALL_UNRESERVERESOURCES,
-    &MASTER_CALL_UPDATEMAINTENANCESCHEDULE,
-    &MASTER_CALL_UPDATEQUOTA,
-    &MASTER_CALL_UPDATEWEIGHTS,
-    &MASTER_EVENT,
-    &MASTER_EVENT_AGENTADDED,
-    &MASTER_EVENT_AGENTREMOVED,
-    &MASTER_EVENT_FRAMEWORKADDED,
-    &MASTER_EVENT_FRAMEWORKREMOVED,
-    &MASTER_EVENT_FRAMEWORKUPDATED,
-    &MASTER_EVENT_SUBSCRIBED,
-    &MASTER_EVENT_TASKADDED,
-    &MASTER_EVENT_TASKUPDATED,
-    &MASTER_RESPONSE,
-    &MASTER_RESPONSE_GETAGENTS,
-    &MASTER_RESPONSE_GETAGENTS_AGENT,
-    &MASTER_RESPONSE_GETAGENTS_AGENT_RESOURCEPROVIDER,
-    &MASTER_RESPONSE_GETEXECUTORS,
-    &MASTER_RESPONSE_GETEXECUTORS_EXECUTOR,
-    &MASTER_RESPONSE_GETFLAGS,
-    &MASTER_RESPONSE_GETFRAMEWORKS,
-    &MASTER_RESPONSE_GETFRAMEWORKS_FRAMEWORK,
-    &MASTER_RESPONSE_GETHEALTH,
-    &MASTER_RESPONSE_GETLOGGINGLEVEL,
-    &MASTER_RESPONSE_GETMAINTENANCESCHEDULE,
-    &MASTER_RESPONSE_GETMAINTENANCESTATUS,
-    &MASTER_RESPONSE_GETMASTER,
-    &MASTER_RESPONSE_GETMETRICS,
-    &MASTER_RESPONSE_GETOPERATIONS,
-    &MASTER_RESPONSE_GETQUOTA,
-    &MASTER_RESPONSE_GETROLES,
-    &MASTER_RESPONSE_GETSTATE,
-    &MASTER_RESPONSE_GETTASKS,
-    &MASTER_RESPONSE_GETVERSION,
-    &MASTER_RESPONSE_GETWEIGHTS,
-    &MASTER_RESPONSE_LISTFILES,
-    &MASTER_RESPONSE_READFILE,
-    &QUOTA_QUOTACONFIG,
-    &QUOTA_QUOTAINFO,
-    &QUOTA_QUOTAREQUEST,
-    &QUOTA_QUOTASTATUS,
-    &SCHEDULER_APIRESULT,
-    &SCHEDULER_ATTRIBUTECONSTRAINT,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_EXISTS,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_NOTEXISTS,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTEQUALS,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTMATCHES,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTNOTEQUALS,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTNOTMATCHES,
-    &SCHEDULER_ATTRIBUTECONSTRAINT_SELECTOR,
-    &SCHEDULER_CALL,
-    &SCHEDULER_CALL_ACCEPT,
-    &SCHEDULER_CALL_ACCEPTINVERSEOFFERS,
-    &SCHEDULER_CALL_ACKNOWLEDGE,
-    &SCHEDULER_CALL_ACKNOWLEDGEOPERATIONSTATUS,
-    &SCHEDULER_CALL_DECLINE,
-    &SCHEDULER_CALL_DECLINEINVERSEOFFERS,
-    &SCHEDULER_CALL_KILL,
-    &SCHEDULER_CALL_MESSAGE,
-    &SCHEDULER_CALL_RECONCILE,
-    &SCHEDULER_CALL_RECONCILE_TASK,
-    &SCHEDULER_CALL_RECONCILEOPERATIONS,
-    &SCHEDULER_CALL_RECONCILEOPERATIONS_OPERATION,
-    &SCHEDULER_CALL_REQUEST,
-    &SCHEDULER_CALL_REVIVE,
-    &SCHEDULER_CALL_SHUTDOWN,
-    &SCHEDULER_CALL_SUBSCRIBE,
-    &SCHEDULER_CALL_SUPPRESS,
-    &SCHEDULER_CALL_UPDATEFRAMEWORK,
-    &SCHEDULER_EVENT,
-    &SCHEDULER_EVENT_ERROR,
-    &SCHEDULER_EVENT_FAILURE,
-    &SCHEDULER_EVENT_INVERSEOFFERS,
-    &SCHEDULER_EVENT_MESSAGE,
-    &SCHEDULER_EVENT_OFFERS,
-    &SCHEDULER_EVENT_RESCIND,
-    &SCHEDULER_EVENT_RESCINDINVERSEOFFER,
-    &SCHEDULER_EVENT_SUBSCRIBED,
-    &SCHEDULER_EVENT_UPDATE,
-    &SCHEDULER_EVENT_UPDATEOPERATIONSTATUS,
-    &SCHEDULER_OFFERCONSTRAINTS,
-    &SCHEDULER_OFFERCONSTRAINTS_ROLECONSTRAINTS,
-    &SCHEDULER_OFFERCONSTRAINTS_ROLECONSTRAINTS_GROUP,
-    &SCHEDULER_RESPONSE,
-    &SCHEDULER_RESPONSE_RECONCILEOPERATIONS,
+    &GOOGLE_PROTOBUF_DURATION, &ADDRESS, &AGENTID, &AGENTINFO, &AGENTINFO_CAPABILITY, &ATTRIBUTE, &CSIPLUGINCONTAINERINFO,
+    &CSIPLUGINENDPOINT, &CSIPLUGININFO, &CAPABILITYINFO, &CGROUPINFO, &CGROUPINFO_BLKIO, &CGROUPINFO_BLKIO_CFQ,
+    &CGROUPINFO_BLKIO_CFQ_STATISTICS, &CGROUPINFO_BLKIO_STATISTICS, &CGROUPINFO_BLKIO_THROTTLING,
+    &CGROUPINFO_BLKIO_THROTTLING_STATISTICS, &CGROUPINFO_BLKIO_VALUE, &CGROUPINFO_NETCLS, &CHECKINFO, &CHECKINFO_COMMAND,
+    &CHECKINFO_HTTP, &CHECKINFO_TCP, &CHECKSTATUSINFO, &CHECKSTATUSINFO_COMMAND, &CHECKSTATUSINFO_HTTP, &CHECKSTATUSINFO_TCP,
+    &COMMANDINFO, &COMMANDINFO_URI, &CONTAINERID, &CONTAINERINFO, &CONTAINERINFO_DOCKERINFO,
+    &CONTAINERINFO_DOCKERINFO_PORTMAPPING, &CONTAINERINFO_MESOSINFO, &CONTAINERSTATUS, &CREDENTIAL, &CREDENTIALS, &DEVICE,
+    &DEVICE_NUMBER, &DEVICEACCESS, &DEVICEACCESS_ACCESS, &DEVICEWHITELIST, &DISCOVERYINFO, &DISKSTATISTICS, &DOMAININFO,
+    &DOMAININFO_FAULTDOMAIN, &DOMAININFO_FAULTDOMAIN_REGIONINFO, &DOMAININFO_FAULTDOMAIN_ZONEINFO, &DRAINCONFIG, &DRAININFO,
+    &DURATIONINFO, &ENVIRONMENT, &ENVIRONMENT_VARIABLE, &EXECUTORID, &EXECUTORINFO, &FILEINFO, &FILTERS, &FLAG, &FRAMEWORKID,
+    &FRAMEWORKINFO, &FRAMEWORKINFO_CAPABILITY, &HEALTHCHECK, &HEALTHCHECK_HTTPCHECKINFO, &HEALTHCHECK_TCPCHECKINFO,
+    &ICMPSTATISTICS, &IMAGE, &IMAGE_APPC, &IMAGE_DOCKER, &INVERSEOFFER, &IPSTATISTICS, &KILLPOLICY, &LABEL, &LABELS, &LINUXINFO,
+    &MACHINEID, &MACHINEINFO, &MASTERINFO, &MASTERINFO_CAPABILITY, &METRIC, &MOUNTPROPAGATION, &NETWORKINFO,
+    &NETWORKINFO_IPADDRESS, &NETWORKINFO_PORTMAPPING, &OFFER, &OFFER_OPERATION, &OFFER_OPERATION_CREATE,
+    &OFFER_OPERATION_CREATEDISK, &OFFER_OPERATION_DESTROY, &OFFER_OPERATION_DESTROYDISK, &OFFER_OPERATION_GROWVOLUME,
+    &OFFER_OPERATION_LAUNCH, &OFFER_OPERATION_LAUNCHGROUP, &OFFER_OPERATION_RESERVE, &OFFER_OPERATION_SHRINKVOLUME,
+    &OFFER_OPERATION_UNRESERVE, &OFFERFILTERS, &OFFERFILTERS_MINALLOCATABLERESOURCES, &OFFERFILTERS_RESOURCEQUANTITIES, &OFFERID,
+    &OPERATION, &OPERATIONID, &OPERATIONSTATUS, &PARAMETER, &PARAMETERS, &PORT, &PORTS, &RLIMITINFO, &RLIMITINFO_RLIMIT,
+    &RATELIMIT, &RATELIMITS, &REQUEST, &RESOURCE, &RESOURCE_ALLOCATIONINFO, &RESOURCE_DISKINFO, &RESOURCE_DISKINFO_PERSISTENCE,
+    &RESOURCE_DISKINFO_SOURCE, &RESOURCE_DISKINFO_SOURCE_MOUNT, &RESOURCE_DISKINFO_SOURCE_PATH, &RESOURCE_RESERVATIONINFO,
+    &RESOURCE_REVOCABLEINFO, &RESOURCE_SHAREDINFO, &RESOURCEPROVIDERID, &RESOURCEPROVIDERINFO, &RESOURCEPROVIDERINFO_STORAGE,
+    &RESOURCESTATISTICS, &RESOURCESTATISTICS_RATEPERCENTILES, &RESOURCESTATISTICS_RATESTATISTICS, &RESOURCEUSAGE,
+    &RESOURCEUSAGE_EXECUTOR, &RESOURCEUSAGE_EXECUTOR_TASK, &ROLE, &SNMPSTATISTICS, &SECCOMPINFO, &SECRET, &SECRET_REFERENCE,
+    &SECRET_VALUE, &TTYINFO, &TTYINFO_WINDOWSIZE, &TASK, &TASKGROUPINFO, &TASKID, &TASKINFO, &TASKRESOURCELIMITATION, &TASKSTATUS,
+    &TCPSTATISTICS, &TIMEINFO, &TRAFFICCONTROLSTATISTICS, &URL, &UUID, &UDPSTATISTICS, &UNAVAILABILITY, &VALUE, &VALUE_RANGE,
+    &VALUE_RANGES, &VALUE_SCALAR, &VALUE_SET, &VALUE_TEXT, &VERSIONINFO, &VOLUME, &VOLUME_SOURCE, &VOLUME_SOURCE_CSIVOLUME,
+    &VOLUME_SOURCE_CSIVOLUME_STATICPROVISIONING, &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY,
+    &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_ACCESSMODE, &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_BLOCKVOLUME,
+    &VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_MOUNTVOLUME, &VOLUME_SOURCE_DOCKERVOLUME, &VOLUME_SOURCE_HOSTPATH,
+    &VOLUME_SOURCE_SANDBOXPATH, &WEIGHTINFO, &AGENT_CALL, &AGENT_CALL_ADDRESOURCEPROVIDERCONFIG, &AGENT_CALL_ATTACHCONTAINERINPUT,
+    &AGENT_CALL_ATTACHCONTAINEROUTPUT, &AGENT_CALL_GETCONTAINERS, &AGENT_CALL_GETMETRICS, &AGENT_CALL_KILLCONTAINER,
+    &AGENT_CALL_KILLNESTEDCONTAINER, &AGENT_CALL_LAUNCHCONTAINER, &AGENT_CALL_LAUNCHNESTEDCONTAINER,
+    &AGENT_CALL_LAUNCHNESTEDCONTAINERSESSION, &AGENT_CALL_LISTFILES, &AGENT_CALL_MARKRESOURCEPROVIDERGONE,
+    &AGENT_CALL_PRUNEIMAGES, &AGENT_CALL_READFILE, &AGENT_CALL_REMOVECONTAINER, &AGENT_CALL_REMOVENESTEDCONTAINER,
+    &AGENT_CALL_REMOVERESOURCEPROVIDERCONFIG, &AGENT_CALL_SETLOGGINGLEVEL, &AGENT_CALL_UPDATERESOURCEPROVIDERCONFIG,
+    &AGENT_CALL_WAITCONTAINER, &AGENT_CALL_WAITNESTEDCONTAINER, &AGENT_PROCESSIO, &AGENT_PROCESSIO_CONTROL,
+    &AGENT_PROCESSIO_CONTROL_HEARTBEAT, &AGENT_PROCESSIO_DATA, &AGENT_RESPONSE, &AGENT_RESPONSE_GETAGENT,
+    &AGENT_RESPONSE_GETCONTAINERS, &AGENT_RESPONSE_GETCONTAINERS_CONTAINER, &AGENT_RESPONSE_GETEXECUTORS,
+    &AGENT_RESPONSE_GETEXECUTORS_EXECUTOR, &AGENT_RESPONSE_GETFLAGS, &AGENT_RESPONSE_GETFRAMEWORKS,
+    &AGENT_RESPONSE_GETFRAMEWORKS_FRAMEWORK, &AGENT_RESPONSE_GETHEALTH, &AGENT_RESPONSE_GETLOGGINGLEVEL,
+    &AGENT_RESPONSE_GETMETRICS, &AGENT_RESPONSE_GETOPERATIONS, &AGENT_RESPONSE_GETRESOURCEPROVIDERS,
+    &AGENT_RESPONSE_GETRESOURCEPROVIDERS_RESOURCEPROVIDER, &AGENT_RESPONSE_GETSTATE, &AGENT_RESPONSE_GETTASKS,
+    &AGENT_RESPONSE_GETVERSION, &AGENT_RESPONSE_LISTFILES, &AGENT_RESPONSE_READFILE, &AGENT_RESPONSE_WAITCONTAINER,
+    &AGENT_RESPONSE_WAITNESTEDCONTAINER, &ALLOCATOR_INVERSEOFFERSTATUS, &EXECUTOR_CALL, &EXECUTOR_CALL_MESSAGE,
+    &EXECUTOR_CALL_SUBSCRIBE, &EXECUTOR_CALL_UPDATE, &EXECUTOR_EVENT, &EXECUTOR_EVENT_ACKNOWLEDGED, &EXECUTOR_EVENT_ERROR,
+    &EXECUTOR_EVENT_KILL, &EXECUTOR_EVENT_LAUNCH, &EXECUTOR_EVENT_LAUNCHGROUP, &EXECUTOR_EVENT_MESSAGE,
+    &EXECUTOR_EVENT_SUBSCRIBED, &MAINTENANCE_CLUSTERSTATUS, &MAINTENANCE_CLUSTERSTATUS_DRAININGMACHINE, &MAINTENANCE_SCHEDULE,
+    &MAINTENANCE_WINDOW, &MASTER_CALL, &MASTER_CALL_CREATEVOLUMES, &MASTER_CALL_DEACTIVATEAGENT, &MASTER_CALL_DESTROYVOLUMES,
+    &MASTER_CALL_DRAINAGENT, &MASTER_CALL_GETMETRICS, &MASTER_CALL_GROWVOLUME, &MASTER_CALL_LISTFILES, &MASTER_CALL_MARKAGENTGONE,
+    &MASTER_CALL_REACTIVATEAGENT, &MASTER_CALL_READFILE, &MASTER_CALL_REMOVEQUOTA, &MASTER_CALL_RESERVERESOURCES,
+    &MASTER_CALL_SETLOGGINGLEVEL, &MASTER_CALL_SETQUOTA, &MASTER_CALL_SHRINKVOLUME, &MASTER_CALL_STARTMAINTENANCE,
+    &MASTER_CALL_STOPMAINTENANCE, &MASTER_CALL_TEARDOWN, &MASTER_CALL_UNRESERVERESOURCES, &MASTER_CALL_UPDATEMAINTENANCESCHEDULE,
+    &MASTER_CALL_UPDATEQUOTA, &MASTER_CALL_UPDATEWEIGHTS, &MASTER_EVENT, &MASTER_EVENT_AGENTADDED, &MASTER_EVENT_AGENTREMOVED,
+    &MASTER_EVENT_FRAMEWORKADDED, &MASTER_EVENT_FRAMEWORKREMOVED, &MASTER_EVENT_FRAMEWORKUPDATED, &MASTER_EVENT_SUBSCRIBED,
+    &MASTER_EVENT_TASKADDED, &MASTER_EVENT_TASKUPDATED, &MASTER_RESPONSE, &MASTER_RESPONSE_GETAGENTS,
+    &MASTER_RESPONSE_GETAGENTS_AGENT, &MASTER_RESPONSE_GETAGENTS_AGENT_RESOURCEPROVIDER, &MASTER_RESPONSE_GETEXECUTORS,
+    &MASTER_RESPONSE_GETEXECUTORS_EXECUTOR, &MASTER_RESPONSE_GETFLAGS, &MASTER_RESPONSE_GETFRAMEWORKS,
+    &MASTER_RESPONSE_GETFRAMEWORKS_FRAMEWORK, &MASTER_RESPONSE_GETHEALTH, &MASTER_RESPONSE_GETLOGGINGLEVEL,
+    &MASTER_RESPONSE_GETMAINTENANCESCHEDULE, &MASTER_RESPONSE_GETMAINTENANCESTATUS, &MASTER_RESPONSE_GETMASTER,
+    &MASTER_RESPONSE_GETMETRICS, &MASTER_RESPONSE_GETOPERATIONS, &MASTER_RESPONSE_GETQUOTA, &MASTER_RESPONSE_GETROLES,
+    &MASTER_RESPONSE_GETSTATE, &MASTER_RESPONSE_GETTASKS, &MASTER_RESPONSE_GETVERSION, &MASTER_RESPONSE_GETWEIGHTS,
+    &MASTER_RESPONSE_LISTFILES, &MASTER_RESPONSE_READFILE, &QUOTA_QUOTACONFIG, &QUOTA_QUOTAINFO, &QUOTA_QUOTAREQUEST,
+    &QUOTA_QUOTASTATUS, &SCHEDULER_APIRESULT, &SCHEDULER_ATTRIBUTECONSTRAINT, &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE,
+    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_EXISTS, &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_NOTEXISTS,
+    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTEQUALS, &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTMATCHES,
+    &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTNOTEQUALS, &SCHEDULER_ATTRIBUTECONSTRAINT_PREDICATE_TEXTNOTMATCHES,
+    &SCHEDULER_ATTRIBUTECONSTRAINT_SELECTOR, &SCHEDULER_CALL, &SCHEDULER_CALL_ACCEPT, &SCHEDULER_CALL_ACCEPTINVERSEOFFERS,
+    &SCHEDULER_CALL_ACKNOWLEDGE, &SCHEDULER_CALL_ACKNOWLEDGEOPERATIONSTATUS, &SCHEDULER_CALL_DECLINE,
+    &SCHEDULER_CALL_DECLINEINVERSEOFFERS, &SCHEDULER_CALL_KILL, &SCHEDULER_CALL_MESSAGE, &SCHEDULER_CALL_RECONCILE,
+    &SCHEDULER_CALL_RECONCILE_TASK, &SCHEDULER_CALL_RECONCILEOPERATIONS, &SCHEDULER_CALL_RECONCILEOPERATIONS_OPERATION,
+    &SCHEDULER_CALL_REQUEST, &SCHEDULER_CALL_REVIVE, &SCHEDULER_CALL_SHUTDOWN, &SCHEDULER_CALL_SUBSCRIBE,
+    &SCHEDULER_CALL_SUPPRESS, &SCHEDULER_CALL_UPDATEFRAMEWORK, &SCHEDULER_EVENT, &SCHEDULER_EVENT_ERROR, &SCHEDULER_EVENT_FAILURE,
+    &SCHEDULER_EVENT_INVERSEOFFERS, &SCHEDULER_EVENT_MESSAGE, &SCHEDULER_EVENT_OFFERS, &SCHEDULER_EVENT_RESCIND,
+    &SCHEDULER_EVENT_RESCINDINVERSEOFFER, &SCHEDULER_EVENT_SUBSCRIBED, &SCHEDULER_EVENT_UPDATE,
+    &SCHEDULER_EVENT_UPDATEOPERATIONSTATUS, &SCHEDULER_OFFERCONSTRAINTS, &SCHEDULER_OFFERCONSTRAINTS_ROLECONSTRAINTS,
+    &SCHEDULER_OFFERCONSTRAINTS_ROLECONSTRAINTS_GROUP, &SCHEDULER_RESPONSE, &SCHEDULER_RESPONSE_RECONCILEOPERATIONS,
 ];
 
 static GOOGLE_PROTOBUF_DURATION: Message = Message { name: "google.protobuf.Duration", fields: &[
-    one(1, "seconds", Int64),
-    one(2, "nanos", Int32),
+    one(1, "seconds", Int64), one(2, "nanos", Int32),
 ] };
 
 static ADDRESS: Message = Message { name: "mesos.v1.Address", fields: &[
-    one(1, "hostname", Text),
-    one(2, "ip", Text),
-    one(3, "port", Int32),
+    one(1, "hostname", Text), one(2, "ip", Text), one(3, "port", Int32),
 ] };
 
 static AGENTID: Message = Message { name: "mesos.v1.AgentID", fields: &[
@@ -363,13 +96,8 @@ static AGENTID: Message = Message { name: "mesos.v1.AgentID", fields: &[
 ] };
 
 static AGENTINFO: Message = Message { name: "mesos.v1.AgentInfo", fields: &[
-    one(1, "hostname", Text),
-    many(3, "resources", Of(&RESOURCE)),
-    many(5, "attributes", Of(&ATTRIBUTE)),
-    one(6, "id", Of(&AGENTID)),
-    one(7, "checkpoint", Bool),
-    one(8, "port", Int32),
-    one(10, "domain", Of(&DOMAININFO)),
+    one(1, "hostname", Text), many(3, "resources", Of(&RESOURCE)), many(5, "attributes", Of(&ATTRIBUTE)),
+    one(6, "id", Of(&AGENTID)), one(7, "checkpoint", Bool), one(8, "port", Int32), one(10, "domain", Of(&DOMAININFO)),
 ] };
 
 static AGENTINFO_CAPABILITY: Message = Message { name: "mesos.v1.AgentInfo.Capability", fields: &[
@@ -377,33 +105,22 @@ static AGENTINFO_CAPABILITY: Message = Message { name: "mesos.v1.AgentInfo.Capab
 ] };
 
 static ATTRIBUTE: Message = Message { name: "mesos.v1.Attribute", fields: &[
-    one(1, "name", Text),
-    one(2, "type", Enum(VALUE_TYPE)),
-    one(3, "scalar", Of(&VALUE_SCALAR)),
-    one(4, "ranges", Of(&VALUE_RANGES)),
-    one(5, "text", Of(&VALUE_TEXT)),
-    one(6, "set", Of(&VALUE_SET)),
+    one(1, "name", Text), one(2, "type", Enum(VALUE_TYPE)), one(3, "scalar", Of(&VALUE_SCALAR)),
+    one(4, "ranges", Of(&VALUE_RANGES)), one(5, "text", Of(&VALUE_TEXT)), one(6, "set", Of(&VALUE_SET)),
 ] };
 
 static CSIPLUGINCONTAINERINFO: Message = Message { name: "mesos.v1.CSIPluginContainerInfo", fields: &[
-    many(1, "services", Enum(CSIPLUGINCONTAINERINFO_SERVICE)),
-    one(2, "command", Of(&COMMANDINFO)),
-    many(3, "resources", Of(&RESOURCE)),
-    one(4, "container", Of(&CONTAINERINFO)),
+    many(1, "services", Enum(CSIPLUGINCONTAINERINFO_SERVICE)), one(2, "command", Of(&COMMANDINFO)),
+    many(3, "resources", Of(&RESOURCE)), one(4, "container", Of(&CONTAINERINFO)),
 ] };
 
 static CSIPLUGINENDPOINT: Message = Message { name: "mesos.v1.CSIPluginEndpoint", fields: &[
-    one(1, "csi_service", Enum(CSIPLUGINCONTAINERINFO_SERVICE)),
-    one(2, "endpoint", Text),
+    one(1, "csi_service", Enum(CSIPLUGINCONTAINERINFO_SERVICE)), one(2, "endpoint", Text),
 ] };
 
 static CSIPLUGININFO: Message = Message { name: "mesos.v1.CSIPluginInfo", fields: &[
-    one(1, "type", Text),
-    one(2, "name", Text),
-    many(3, "containers", Of(&CSIPLUGINCONTAINERINFO)),
-    many(4, "endpoints", Of(&CSIPLUGINENDPOINT)),
-    one(5, "target_path_root", Text),
-    one(6, "target_path_exists", Bool),
+    one(1, "type", Text), one(2, "name", Text), many(3, "containers", Of(&CSIPLUGINCONTAINERINFO)),
+    many(4, "endpoints", Of(&CSIPLUGINENDPOINT)), one(5, "target_path_root", Text), one(6, "target_path_exists", Bool),
 ] };
 
 static CAPABILITYINFO: Message = Message { name: "mesos.v1.CapabilityInfo", fields: &[
@@ -419,34 +136,26 @@ static CGROUPINFO_BLKIO: Message = Message { name: "mesos.v1.CgroupInfo.Blkio", 
 static CGROUPINFO_BLKIO_CFQ: Message = Message { name: "mesos.v1.CgroupInfo.Blkio.CFQ", fields: &[] };
 
 static CGROUPINFO_BLKIO_CFQ_STATISTICS: Message = Message { name: "mesos.v1.CgroupInfo.Blkio.CFQ.Statistics", fields: &[
-    one(1, "device", Of(&DEVICE_NUMBER)),
-    one(2, "sectors", Uint64),
-    one(3, "time", Uint64),
-    many(4, "io_serviced", Of(&CGROUPINFO_BLKIO_VALUE)),
-    many(5, "io_service_bytes", Of(&CGROUPINFO_BLKIO_VALUE)),
-    many(6, "io_service_time", Of(&CGROUPINFO_BLKIO_VALUE)),
-    many(7, "io_wait_time", Of(&CGROUPINFO_BLKIO_VALUE)),
-    many(8, "io_merged", Of(&CGROUPINFO_BLKIO_VALUE)),
-    many(9, "io_queued", Of(&CGROUPINFO_BLKIO_VALUE)),
+    one(1, "device", Of(&DEVICE_NUMBER)), one(2, "sectors", Uint64), one(3, "time", Uint64),
+    many(4, "io_serviced", Of(&CGROUPINFO_BLKIO_VALUE)), many(5, "io_service_bytes", Of(&CGROUPINFO_BLKIO_VALUE)),
+    many(6, "io_service_time", Of(&CGROUPINFO_BLKIO_VALUE)), many(7, "io_wait_time", Of(&CGROUPINFO_BLKIO_VALUE)),
+    many(8, "io_merged", Of(&CGROUPINFO_BLKIO_VALUE)), many(9, "io_queued", Of(&CGROUPINFO_BLKIO_VALUE)),
 ] };
 
 static CGROUPINFO_BLKIO_STATISTICS: Message = Message { name: "mesos.v1.CgroupInfo.Blkio.Statistics", fields: &[
-    many(1, "cfq", Of(&CGROUPINFO_BLKIO_CFQ_STATISTICS)),
-    many(2, "cfq_recursive", Of(&CGROUPINFO_BLKIO_CFQ_STATISTICS)),
+    many(1, "cfq", Of(&CGROUPINFO_BLKIO_CFQ_STATISTICS)), many(2, "cfq_recursive", Of(&CGROUPINFO_BLKIO_CFQ_STATISTICS)),
     many(3, "throttling", Of(&CGROUPINFO_BLKIO_THROTTLING_STATISTICS)),
 ] };
 
 static CGROUPINFO_BLKIO_THROTTLING: Message = Message { name: "mesos.v1.CgroupInfo.Blkio.Throttling", fields: &[] };
 
 static CGROUPINFO_BLKIO_THROTTLING_STATISTICS: Message = Message { name: "mesos.v1.CgroupInfo.Blkio.Throttling.Statistics", fields: &[
-    one(1, "device", Of(&DEVICE_NUMBER)),
-    many(2, "io_serviced", Of(&CGROUPINFO_BLKIO_VALUE)),
+    one(1, "device", Of(&DEVICE_NUMBER)), many(2, "io_serviced", Of(&CGROUPINFO_BLKIO_VALUE)),
     many(3, "io_service_bytes", Of(&CGROUPINFO_BLKIO_VALUE)),
 ] };
 
 static CGROUPINFO_BLKIO_VALUE: Message = Message { name: "mesos.v1.CgroupInfo.Blkio.Value", fields: &[
-    one(1, "op", Enum(CGROUPINFO_BLKIO_OPERATION)),
-    one(2, "value", Uint64),
+    one(1, "op", Enum(CGROUPINFO_BLKIO_OPERATION)), one(2, "value", Uint64),
 ] };
 
 static CGROUPINFO_NETCLS: Message = Message { name: "mesos.v1.CgroupInfo.NetCls", fields: &[
@@ -454,12 +163,8 @@ static CGROUPINFO_NETCLS: Message = Message { name: "mesos.v1.CgroupInfo.NetCls"
 ] };
 
 static CHECKINFO: Message = Message { name: "mesos.v1.CheckInfo", fields: &[
-    one(1, "type", Enum(CHECKINFO_TYPE)),
-    one(2, "command", Of(&CHECKINFO_COMMAND)),
-    one(3, "http", Of(&CHECKINFO_HTTP)),
-    one(4, "delay_seconds", Double),
-    one(5, "interval_seconds", Double),
-    one(6, "timeout_seconds", Double),
+    one(1, "type", Enum(CHECKINFO_TYPE)), one(2, "command", Of(&CHECKINFO_COMMAND)), one(3, "http", Of(&CHECKINFO_HTTP)),
+    one(4, "delay_seconds", Double), one(5, "interval_seconds", Double), one(6, "timeout_seconds", Double),
     one(7, "tcp", Of(&CHECKINFO_TCP)),
 ] };
 
@@ -468,8 +173,7 @@ static CHECKINFO_COMMAND: Message = Message { name: "mesos.v1.CheckInfo.Command"
 ] };
 
 static CHECKINFO_HTTP: Message = Message { name: "mesos.v1.CheckInfo.Http", fields: &[
-    one(1, "port", Uint32),
-    one(2, "path", Text),
+    one(1, "port", Uint32), one(2, "path", Text),
 ] };
 
 static CHECKINFO_TCP: Message = Message { name: "mesos.v1.CheckInfo.Tcp", fields: &[
@@ -477,10 +181,8 @@ static CHECKINFO_TCP: Message = Message { name: "mesos.v1.CheckInfo.Tcp", fields
 ] };
 
 static CHECKSTATUSINFO: Message = Message { name: "mesos.v1.CheckStatusInfo", fields: &[
-    one(1, "type", Enum(CHECKINFO_TYPE)),
-    one(2, "command", Of(&CHECKSTATUSINFO_COMMAND)),
-    one(3, "http", Of(&CHECKSTATUSINFO_HTTP)),
-    one(4, "tcp", Of(&CHECKSTATUSINFO_TCP)),
+    one(1, "type", Enum(CHECKINFO_TYPE)), one(2, "command", Of(&CHECKSTATUSINFO_COMMAND)),
+    one(3, "http", Of(&CHECKSTATUSINFO_HTTP)), one(4, "tcp", Of(&CHECKSTATUSINFO_TCP)),
 ] };
 
 static CHECKSTATUSINFO_COMMAND: Message = Message { name: "mesos.v1.CheckStatusInfo.Command", fields: &[
@@ -496,53 +198,33 @@ static CHECKSTATUSINFO_TCP: Message = Message { name: "mesos.v1.CheckStatusInfo.
 ] };
 
 static COMMANDINFO: Message = Message { name: "mesos.v1.CommandInfo", fields: &[
-    many(1, "uris", Of(&COMMANDINFO_URI)),
-    one(2, "environment", Of(&ENVIRONMENT)),
-    one(3, "value", Text),
-    one(5, "user", Text),
-    one(6, "shell", Bool),
-    many(7, "arguments", Text),
+    many(1, "uris", Of(&COMMANDINFO_URI)), one(2, "environment", Of(&ENVIRONMENT)), one(3, "value", Text), one(5, "user", Text),
+    one(6, "shell", Bool), many(7, "arguments", Text),
 ] };
 
 static COMMANDINFO_URI: Message = Message { name: "mesos.v1.CommandInfo.URI", fields: &[
-    one(1, "value", Text),
-    one(2, "executable", Bool),
-    one(3, "extract", Bool),
-    one(4, "cache", Bool),
+    one(1, "value", Text), one(2, "executable", Bool), one(3, "extract", Bool), one(4, "cache", Bool),
     one(5, "output_file", Text),
 ] };
 
 static CONTAINERID: Message = Message { name: "mesos.v1.ContainerID", fields: &[
-    one(1, "value", Text),
-    one(2, "parent", Of(&CONTAINERID)),
+    one(1, "value", Text), one(2, "parent", Of(&CONTAINERID)),
 ] };
 
 static CONTAINERINFO: Message = Message { name: "mesos.v1.ContainerInfo", fields: &[
-    one(1, "type", Enum(CONTAINERINFO_TYPE)),
-    many(2, "volumes", Of(&VOLUME)),
-    one(3, "docker", Of(&CONTAINERINFO_DOCKERINFO)),
-    one(4, "hostname", Text),
-    one(5, "mesos", Of(&CONTAINERINFO_MESOSINFO)),
-    many(7, "network_infos", Of(&NETWORKINFO)),
-    one(8, "linux_info", Of(&LINUXINFO)),
-    one(9, "rlimit_info", Of(&RLIMITINFO)),
-    one(10, "tty_info", Of(&TTYINFO)),
+    one(1, "type", Enum(CONTAINERINFO_TYPE)), many(2, "volumes", Of(&VOLUME)), one(3, "docker", Of(&CONTAINERINFO_DOCKERINFO)),
+    one(4, "hostname", Text), one(5, "mesos", Of(&CONTAINERINFO_MESOSINFO)), many(7, "network_infos", Of(&NETWORKINFO)),
+    one(8, "linux_info", Of(&LINUXINFO)), one(9, "rlimit_info", Of(&RLIMITINFO)), one(10, "tty_info", Of(&TTYINFO)),
 ] };
 
 static CONTAINERINFO_DOCKERINFO: Message = Message { name: "mesos.v1.ContainerInfo.DockerInfo", fields: &[
-    one(1, "image", Text),
-    one(2, "network", Enum(CONTAINERINFO_DOCKERINFO_NETWORK)),
-    many(3, "port_mappings", Of(&CONTAINERINFO_DOCKERINFO_PORTMAPPING)),
-    one(4, "privileged", Bool),
-    many(5, "parameters", Of(&PARAMETER)),
-    one(6, "force_pull_image", Bool),
-    one(7, "volume_driver", Text),
+    one(1, "image", Text), one(2, "network", Enum(CONTAINERINFO_DOCKERINFO_NETWORK)),
+    many(3, "port_mappings", Of(&CONTAINERINFO_DOCKERINFO_PORTMAPPING)), one(4, "privileged", Bool),
+    many(5, "parameters", Of(&PARAMETER)), one(6, "force_pull_image", Bool), one(7, "volume_driver", Text),
 ] };
 
 static CONTAINERINFO_DOCKERINFO_PORTMAPPING: Message = Message { name: "mesos.v1.ContainerInfo.DockerInfo.PortMapping", fields: &[
-    one(1, "host_port", Uint32),
-    one(2, "container_port", Uint32),
-    one(3, "protocol", Text),
+    one(1, "host_port", Uint32), one(2, "container_port", Uint32), one(3, "protocol", Text),
 ] };
 
 static CONTAINERINFO_MESOSINFO: Message = Message { name: "mesos.v1.ContainerInfo.MesosInfo", fields: &[
@@ -550,15 +232,12 @@ static CONTAINERINFO_MESOSINFO: Message = Message { name: "mesos.v1.ContainerInf
 ] };
 
 static CONTAINERSTATUS: Message = Message { name: "mesos.v1.ContainerStatus", fields: &[
-    many(1, "network_infos", Of(&NETWORKINFO)),
-    one(2, "cgroup_info", Of(&CGROUPINFO)),
-    one(3, "executor_pid", Uint32),
+    many(1, "network_infos", Of(&NETWORKINFO)), one(2, "cgroup_info", Of(&CGROUPINFO)), one(3, "executor_pid", Uint32),
     one(4, "container_id", Of(&CONTAINERID)),
 ] };
 
 static CREDENTIAL: Message = Message { name: "mesos.v1.Credential", fields: &[
-    one(1, "principal", Text),
-    one(2, "secret", Text),
+    one(1, "principal", Text), one(2, "secret", Text),
 ] };
 
 static CREDENTIALS: Message = Message { name: "mesos.v1.Credentials", fields: &[
@@ -566,24 +245,19 @@ static CREDENTIALS: Message = Message { name: "mesos.v1.Credentials", fields: &[
 ] };
 
 static DEVICE: Message = Message { name: "mesos.v1.Device", fields: &[
-    one(1, "path", Text),
-    one(2, "number", Of(&DEVICE_NUMBER)),
+    one(1, "path", Text), one(2, "number", Of(&DEVICE_NUMBER)),
 ] };
 
 static DEVICE_NUMBER: Message = Message { name: "mesos.v1.Device.Number", fields: &[
-    one(1, "major_number", Uint64),
-    one(2, "minor_number", Uint64),
+    one(1, "major_number", Uint64), one(2, "minor_number", Uint64),
 ] };
 
 static DEVICEACCESS: Message = Message { name: "mesos.v1.DeviceAccess", fields: &[
-    one(1, "device", Of(&DEVICE)),
-    one(2, "access", Of(&DEVICEACCESS_ACCESS)),
+    one(1, "device", Of(&DEVICE)), one(2, "access", Of(&DEVICEACCESS_ACCESS)),
 ] };
 
 static DEVICEACCESS_ACCESS: Message = Message { name: "mesos.v1.DeviceAccess.Access", fields: &[
-    one(1, "read", Bool),
-    one(2, "write", Bool),
-    one(3, "mknod", Bool),
+    one(1, "read", Bool), one(2, "write", Bool), one(3, "mknod", Bool),
 ] };
 
 static DEVICEWHITELIST: Message = Message { name: "mesos.v1.DeviceWhitelist", fields: &[
@@ -591,20 +265,13 @@ static DEVICEWHITELIST: Message = Message { name: "mesos.v1.DeviceWhitelist", fi
 ] };
 
 static DISCOVERYINFO: Message = Message { name: "mesos.v1.DiscoveryInfo", fields: &[
-    one(1, "visibility", Enum(DISCOVERYINFO_VISIBILITY)),
-    one(2, "name", Text),
-    one(3, "environment", Text),
-    one(4, "location", Text),
-    one(5, "version", Text),
-    one(6, "ports", Of(&PORTS)),
-    one(7, "labels", Of(&LABELS)),
+    one(1, "visibility", Enum(DISCOVERYINFO_VISIBILITY)), one(2, "name", Text), one(3, "environment", Text),
+    one(4, "location", Text), one(5, "version", Text), one(6, "ports", Of(&PORTS)), one(7, "labels", Of(&LABELS)),
 ] };
 
 static DISKSTATISTICS: Message = Message { name: "mesos.v1.DiskStatistics", fields: &[
-    one(1, "source", Of(&RESOURCE_DISKINFO_SOURCE)),
-    one(2, "persistence", Of(&RESOURCE_DISKINFO_PERSISTENCE)),
-    one(3, "limit_bytes", Uint64),
-    one(4, "used_bytes", Uint64),
+    one(1, "source", Of(&RESOURCE_DISKINFO_SOURCE)), one(2, "persistence", Of(&RESOURCE_DISKINFO_PERSISTENCE)),
+    one(3, "limit_bytes", Uint64), one(4, "used_bytes", Uint64),
 ] };
 
 static DOMAININFO: Message = Message { name: "mesos.v1.DomainInfo", fields: &[
@@ -612,8 +279,7 @@ static DOMAININFO: Message = Message { name: "mesos.v1.DomainInfo", fields: &[
 ] };
 
 static DOMAININFO_FAULTDOMAIN: Message = Message { name: "mesos.v1.DomainInfo.FaultDomain", fields: &[
-    one(1, "region", Of(&DOMAININFO_FAULTDOMAIN_REGIONINFO)),
-    one(2, "zone", Of(&DOMAININFO_FAULTDOMAIN_ZONEINFO)),
+    one(1, "region", Of(&DOMAININFO_FAULTDOMAIN_REGIONINFO)), one(2, "zone", Of(&DOMAININFO_FAULTDOMAIN_ZONEINFO)),
 ] };
 
 static DOMAININFO_FAULTDOMAIN_REGIONINFO: Message = Message { name: "mesos.v1.DomainInfo.FaultDomain.RegionInfo", fields: &[
@@ -625,13 +291,11 @@ static DOMAININFO_FAULTDOMAIN_ZONEINFO: Message = Message { name: "mesos.v1.Doma
 ] };
 
 static DRAINCONFIG: Message = Message { name: "mesos.v1.DrainConfig", fields: &[
-    one(1, "max_grace_period", Of(&DURATIONINFO)),
-    one(2, "mark_gone", Bool),
+    one(1, "max_grace_period", Of(&DURATIONINFO)), one(2, "mark_gone", Bool),
 ] };
 
 static DRAININFO: Message = Message { name: "mesos.v1.DrainInfo", fields: &[
-    one(1, "state", Enum(DRAINSTATE)),
-    one(2, "config", Of(&DRAINCONFIG)),
+    one(1, "state", Enum(DRAINSTATE)), one(2, "config", Of(&DRAINCONFIG)),
 ] };
 
 static DURATIONINFO: Message = Message { name: "mesos.v1.DurationInfo", fields: &[
@@ -643,10 +307,7 @@ static ENVIRONMENT: Message = Message { name: "mesos.v1.Environment", fields: &[
 ] };
 
 static ENVIRONMENT_VARIABLE: Message = Message { name: "mesos.v1.Environment.Variable", fields: &[
-    one(1, "name", Text),
-    one(2, "value", Text),
-    one(3, "type", Enum(ENVIRONMENT_VARIABLE_TYPE)),
-    one(4, "secret", Of(&SECRET)),
+    one(1, "name", Text), one(2, "value", Text), one(3, "type", Enum(ENVIRONMENT_VARIABLE_TYPE)), one(4, "secret", Of(&SECRET)),
 ] };
 
 static EXECUTORID: Message = Message { name: "mesos.v1.ExecutorID", fields: &[
@@ -654,28 +315,15 @@ static EXECUTORID: Message = Message { name: "mesos.v1.ExecutorID", fields: &[
 ] };
 
 static EXECUTORINFO: Message = Message { name: "mesos.v1.ExecutorInfo", fields: &[
-    one(1, "executor_id", Of(&EXECUTORID)),
-    one(4, "data", Bytes),
-    many(5, "resources", Of(&RESOURCE)),
-    one(7, "command", Of(&COMMANDINFO)),
-    one(8, "framework_id", Of(&FRAMEWORKID)),
-    one(9, "name", Text),
-    one(10, "source", Text),
-    one(11, "container", Of(&CONTAINERINFO)),
-    one(12, "discovery", Of(&DISCOVERYINFO)),
-    one(13, "shutdown_grace_period", Of(&DURATIONINFO)),
-    one(14, "labels", Of(&LABELS)),
-    one(15, "type", Enum(EXECUTORINFO_TYPE)),
+    one(1, "executor_id", Of(&EXECUTORID)), one(4, "data", Bytes), many(5, "resources", Of(&RESOURCE)),
+    one(7, "command", Of(&COMMANDINFO)), one(8, "framework_id", Of(&FRAMEWORKID)), one(9, "name", Text), one(10, "source", Text),
+    one(11, "container", Of(&CONTAINERINFO)), one(12, "discovery", Of(&DISCOVERYINFO)),
+    one(13, "shutdown_grace_period", Of(&DURATIONINFO)), one(14, "labels", Of(&LABELS)), one(15, "type", Enum(EXECUTORINFO_TYPE)),
 ] };
 
 static FILEINFO: Message = Message { name: "mesos.v1.FileInfo", fields: &[
-    one(1, "path", Text),
-    one(2, "nlink", Int32),
-    one(3, "size", Uint64),
-    one(4, "mtime", Of(&TIMEINFO)),
-    one(5, "mode", Uint32),
-    one(6, "uid", Text),
-    one(7, "gid", Text),
+    one(1, "path", Text), one(2, "nlink", Int32), one(3, "size", Uint64), one(4, "mtime", Of(&TIMEINFO)), one(5, "mode", Uint32),
+    one(6, "uid", Text), one(7, "gid", Text),
 ] };
 
 static FILTERS: Message = Message { name: "mesos.v1.Filters", fields: &[
@@ -683,8 +331,7 @@ static FILTERS: Message = Message { name: "mesos.v1.Filters", fields: &[
 ] };
 
 static FLAG: Message = Message { name: "mesos.v1.Flag", fields: &[
-    one(1, "name", Text),
-    one(2, "value", Text),
+    one(1, "name", Text), one(2, "value", Text),
 ] };
 
 static FRAMEWORKID: Message = Message { name: "mesos.v1.FrameworkID", fields: &[
@@ -692,19 +339,10 @@ static FRAMEWORKID: Message = Message { name: "mesos.v1.FrameworkID", fields: &[
 ] };
 
 static FRAMEWORKINFO: Message = Message { name: "mesos.v1.FrameworkInfo", fields: &[
-    one(1, "user", Text),
-    one(2, "name", Text),
-    one(3, "id", Of(&FRAMEWORKID)),
-    one(4, "failover_timeout", Double),
-    one(5, "checkpoint", Bool),
-    one(6, "role", Text),
-    one(7, "hostname", Text),
-    one(8, "principal", Text),
-    one(9, "webui_url", Text),
-    many(10, "capabilities", Of(&FRAMEWORKINFO_CAPABILITY)),
-    one(11, "labels", Of(&LABELS)),
-    many(12, "roles", Text),
-    map(13, "offer_filters", Of(&OFFERFILTERS)),
+    one(1, "user", Text), one(2, "name", Text), one(3, "id", Of(&FRAMEWORKID)), one(4, "failover_timeout", Double),
+    one(5, "checkpoint", Bool), one(6, "role", Text), one(7, "hostname", Text), one(8, "principal", Text),
+    one(9, "webui_url", Text), many(10, "capabilities", Of(&FRAMEWORKINFO_CAPABILITY)), one(11, "labels", Of(&LABELS)),
+    many(12, "roles", Text), map(13, "offer_filters", Of(&OFFERFILTERS)),
 ] };
 
 static FRAMEWORKINFO_CAPABILITY: Message = Message { name: "mesos.v1.FrameworkInfo.Capability", fields: &[
@@ -712,108 +350,55 @@ static FRAMEWORKINFO_CAPABILITY: Message = Message { name: "mesos.v1.FrameworkIn
 ] };
 
 static HEALTHCHECK: Message = Message { name: "mesos.v1.HealthCheck", fields: &[
-    one(1, "http", Of(&HEALTHCHECK_HTTPCHECKINFO)),
-    one(2, "delay_seconds", Double),
-    one(3, "interval_seconds", Double),
-    one(4, "timeout_seconds", Double),
-    one(5, "consecutive_failures", Uint32),
-    one(6, "grace_period_seconds", Double),
-    one(7, "command", Of(&COMMANDINFO)),
-    one(8, "type", Enum(HEALTHCHECK_TYPE)),
-    one(9, "tcp", Of(&HEALTHCHECK_TCPCHECKINFO)),
+    one(1, "http", Of(&HEALTHCHECK_HTTPCHECKINFO)), one(2, "delay_seconds", Double), one(3, "interval_seconds", Double),
+    one(4, "timeout_seconds", Double), one(5, "consecutive_failures", Uint32), one(6, "grace_period_seconds", Double),
+    one(7, "command", Of(&COMMANDINFO)), one(8, "type", Enum(HEALTHCHECK_TYPE)), one(9, "tcp", Of(&HEALTHCHECK_TCPCHECKINFO)),
 ] };
 
 static HEALTHCHECK_HTTPCHECKINFO: Message = Message { name: "mesos.v1.HealthCheck.HTTPCheckInfo", fields: &[
-    one(1, "port", Uint32),
-    one(2, "path", Text),
-    one(3, "scheme", Text),
-    many(4, "statuses", Uint32),
+    one(1, "port", Uint32), one(2, "path", Text), one(3, "scheme", Text), many(4, "statuses", Uint32),
     one(5, "protocol", Enum(NETWORKINFO_PROTOCOL)),
 ] };
 
 static HEALTHCHECK_TCPCHECKINFO: Message = Message { name: "mesos.v1.HealthCheck.TCPCheckInfo", fields: &[
-    one(1, "port", Uint32),
-    one(2, "protocol", Enum(NETWORKINFO_PROTOCOL)),
+    one(1, "port", Uint32), one(2, "protocol", Enum(NETWORKINFO_PROTOCOL)),
 ] };
 
 static ICMPSTATISTICS: Message = Message { name: "mesos.v1.IcmpStatistics", fields: &[
-    one(1, "InMsgs", Int64),
-    one(2, "InErrors", Int64),
-    one(3, "InCsumErrors", Int64),
-    one(4, "InDestUnreachs", Int64),
-    one(5, "InTimeExcds", Int64),
-    one(6, "InParmProbs", Int64),
-    one(7, "InSrcQuenchs", Int64),
-    one(8, "InRedirects", Int64),
-    one(9, "InEchos", Int64),
-    one(10, "InEchoReps", Int64),
-    one(11, "InTimestamps", Int64),
-    one(12, "InTimestampReps", Int64),
-    one(13, "InAddrMasks", Int64),
-    one(14, "InAddrMaskReps", Int64),
-    one(15, "OutMsgs", Int64),
-    one(16, "OutErrors", Int64),
-    one(17, "OutDestUnreachs", Int64),
-    one(18, "OutTimeExcds", Int64),
-    one(19, "OutParmProbs", Int64),
-    one(20, "OutSrcQuenchs", Int64),
-    one(21, "OutRedirects", Int64),
-    one(22, "OutEchos", Int64),
-    one(23, "OutEchoReps", Int64),
-    one(24, "OutTimestamps", Int64),
-    one(25, "OutTimestampReps", Int64),
-    one(26, "OutAddrMasks", Int64),
+    one(1, "InMsgs", Int64), one(2, "InErrors", Int64), one(3, "InCsumErrors", Int64), one(4, "InDestUnreachs", Int64),
+    one(5, "InTimeExcds", Int64), one(6, "InParmProbs", Int64), one(7, "InSrcQuenchs", Int64), one(8, "InRedirects", Int64),
+    one(9, "InEchos", Int64), one(10, "InEchoReps", Int64), one(11, "InTimestamps", Int64), one(12, "InTimestampReps", Int64),
+    one(13, "InAddrMasks", Int64), one(14, "InAddrMaskReps", Int64), one(15, "OutMsgs", Int64), one(16, "OutErrors", Int64),
+    one(17, "OutDestUnreachs", Int64), one(18, "OutTimeExcds", Int64), one(19, "OutParmProbs", Int64),
+    one(20, "OutSrcQuenchs", Int64), one(21, "OutRedirects", Int64), one(22, "OutEchos", Int64), one(23, "OutEchoReps", Int64),
+    one(24, "OutTimestamps", Int64), one(25, "OutTimestampReps", Int64), one(26, "OutAddrMasks", Int64),
     one(27, "OutAddrMaskReps", Int64),
 ] };
 
 static IMAGE: Message = Message { name: "mesos.v1.Image", fields: &[
-    one(1, "type", Enum(IMAGE_TYPE)),
-    one(2, "appc", Of(&IMAGE_APPC)),
-    one(3, "docker", Of(&IMAGE_DOCKER)),
+    one(1, "type", Enum(IMAGE_TYPE)), one(2, "appc", Of(&IMAGE_APPC)), one(3, "docker", Of(&IMAGE_DOCKER)),
     one(4, "cached", Bool),
 ] };
 
 static IMAGE_APPC: Message = Message { name: "mesos.v1.Image.Appc", fields: &[
-    one(1, "name", Text),
-    one(2, "id", Text),
-    one(3, "labels", Of(&LABELS)),
+    one(1, "name", Text), one(2, "id", Text), one(3, "labels", Of(&LABELS)),
 ] };
 
 static IMAGE_DOCKER: Message = Message { name: "mesos.v1.Image.Docker", fields: &[
-    one(1, "name", Text),
-    one(2, "credential", Of(&CREDENTIAL)),
-    one(3, "config", Of(&SECRET)),
+    one(1, "name", Text), one(2, "credential", Of(&CREDENTIAL)), one(3, "config", Of(&SECRET)),
 ] };
 
 static INVERSEOFFER: Message = Message { name: "mesos.v1.InverseOffer", fields: &[
-    one(1, "id", Of(&OFFERID)),
-    one(2, "url", Of(&URL)),
-    one(3, "framework_id", Of(&FRAMEWORKID)),
-    one(4, "agent_id", Of(&AGENTID)),
-    one(5, "unavailability", Of(&UNAVAILABILITY)),
-    many(6, "resources", Of(&RESOURCE)),
+    one(1, "id", Of(&OFFERID)), one(2, "url", Of(&URL)), one(3, "framework_id", Of(&FRAMEWORKID)),
+    one(4, "agent_id", Of(&AGENTID)), one(5, "unavailability", Of(&UNAVAILABILITY)), many(6, "resources", Of(&RESOURCE)),
 ] };
 
 static IPSTATISTICS: Message = Message { name: "mesos.v1.IpStatistics", fields: &[
-    one(1, "Forwarding", Int64),
-    one(2, "DefaultTTL", Int64),
-    one(3, "InReceives", Int64),
-    one(4, "InHdrErrors", Int64),
-    one(5, "InAddrErrors", Int64),
-    one(6, "ForwDatagrams", Int64),
-    one(7, "InUnknownProtos", Int64),
-    one(8, "InDiscards", Int64),
-    one(9, "InDelivers", Int64),
-    one(10, "OutRequests", Int64),
-    one(11, "OutDiscards", Int64),
-    one(12, "OutNoRoutes", Int64),
-    one(13, "ReasmTimeout", Int64),
-    one(14, "ReasmReqds", Int64),
-    one(15, "ReasmOKs", Int64),
-    one(16, "ReasmFails", Int64),
-    one(17, "FragOKs", Int64),
-    one(18, "FragFails", Int64),
-    one(19, "FragCreates", Int64),
+    one(1, "Forwarding", Int64), one(2, "DefaultTTL", Int64), one(3, "InReceives", Int64), one(4, "InHdrErrors", Int64),
+    one(5, "InAddrErrors", Int64), one(6, "ForwDatagrams", Int64), one(7, "InUnknownProtos", Int64), one(8, "InDiscards", Int64),
+    one(9, "InDelivers", Int64), one(10, "OutRequests", Int64), one(11, "OutDiscards", Int64), one(12, "OutNoRoutes", Int64),
+    one(13, "ReasmTimeout", Int64), one(14, "ReasmReqds", Int64), one(15, "ReasmOKs", Int64), one(16, "ReasmFails", Int64),
+    one(17, "FragOKs", Int64), one(18, "FragFails", Int64), one(19, "FragCreates", Int64),
 ] };
 
 static KILLPOLICY: Message = Message { name: "mesos.v1.KillPolicy", fields: &[
@@ -821,8 +406,7 @@ static KILLPOLICY: Message = Message { name: "mesos.v1.KillPolicy", fields: &[
 ] };
 
 static LABEL: Message = Message { name: "mesos.v1.Label", fields: &[
-    one(1, "key", Text),
-    one(2, "value", Text),
+    one(1, "key", Text), one(2, "value", Text),
 ] };
 
 static LABELS: Message = Message { name: "mesos.v1.Labels", fields: &[
@@ -830,36 +414,23 @@ static LABELS: Message = Message { name: "mesos.v1.Labels", fields: &[
 ] };
 
 static LINUXINFO: Message = Message { name: "mesos.v1.LinuxInfo", fields: &[
-    one(1, "capability_info", Of(&CAPABILITYINFO)),
-    one(2, "bounding_capabilities", Of(&CAPABILITYINFO)),
-    one(3, "effective_capabilities", Of(&CAPABILITYINFO)),
-    one(4, "share_pid_namespace", Bool),
-    one(5, "seccomp", Of(&SECCOMPINFO)),
-    one(6, "ipc_mode", Enum(LINUXINFO_IPCMODE)),
-    one(7, "shm_size", Uint32),
+    one(1, "capability_info", Of(&CAPABILITYINFO)), one(2, "bounding_capabilities", Of(&CAPABILITYINFO)),
+    one(3, "effective_capabilities", Of(&CAPABILITYINFO)), one(4, "share_pid_namespace", Bool),
+    one(5, "seccomp", Of(&SECCOMPINFO)), one(6, "ipc_mode", Enum(LINUXINFO_IPCMODE)), one(7, "shm_size", Uint32),
     one(8, "share_cgroups", Bool),
 ] };
 
 static MACHINEID: Message = Message { name: "mesos.v1.MachineID", fields: &[
-    one(1, "hostname", Text),
-    one(2, "ip", Text),
+    one(1, "hostname", Text), one(2, "ip", Text),
 ] };
 
 static MACHINEINFO: Message = Message { name: "mesos.v1.MachineInfo", fields: &[
-    one(1, "id", Of(&MACHINEID)),
-    one(2, "mode", Enum(MACHINEINFO_MODE)),
-    one(3, "unavailability", Of(&UNAVAILABILITY)),
+    one(1, "id", Of(&MACHINEID)), one(2, "mode", Enum(MACHINEINFO_MODE)), one(3, "unavailability", Of(&UNAVAILABILITY)),
 ] };
 
 static MASTERINFO: Message = Message { name: "mesos.v1.MasterInfo", fields: &[
-    one(1, "id", Text),
-    one(2, "ip", Uint32),
-    one(3, "port", Uint32),
-    one(4, "pid", Text),
-    one(5, "hostname", Text),
-    one(6, "version", Text),
-    one(7, "address", Of(&ADDRESS)),
-    one(8, "domain", Of(&DOMAININFO)),
+    one(1, "id", Text), one(2, "ip", Uint32), one(3, "port", Uint32), one(4, "pid", Text), one(5, "hostname", Text),
+    one(6, "version", Text), one(7, "address", Of(&ADDRESS)), one(8, "domain", Of(&DOMAININFO)),
     many(9, "capabilities", Of(&MASTERINFO_CAPABILITY)),
 ] };
 
@@ -868,8 +439,7 @@ static MASTERINFO_CAPABILITY: Message = Message { name: "mesos.v1.MasterInfo.Cap
 ] };
 
 static METRIC: Message = Message { name: "mesos.v1.Metric", fields: &[
-    one(1, "name", Text),
-    one(2, "value", Double),
+    one(1, "name", Text), one(2, "value", Double),
 ] };
 
 static MOUNTPROPAGATION: Message = Message { name: "mesos.v1.MountPropagation", fields: &[
@@ -877,51 +447,32 @@ static MOUNTPROPAGATION: Message = Message { name: "mesos.v1.MountPropagation", 
 ] };
 
 static NETWORKINFO: Message = Message { name: "mesos.v1.NetworkInfo", fields: &[
-    many(3, "groups", Text),
-    one(4, "labels", Of(&LABELS)),
-    many(5, "ip_addresses", Of(&NETWORKINFO_IPADDRESS)),
-    one(6, "name", Text),
-    many(7, "port_mappings", Of(&NETWORKINFO_PORTMAPPING)),
+    many(3, "groups", Text), one(4, "labels", Of(&LABELS)), many(5, "ip_addresses", Of(&NETWORKINFO_IPADDRESS)),
+    one(6, "name", Text), many(7, "port_mappings", Of(&NETWORKINFO_PORTMAPPING)),
 ] };
 
 static NETWORKINFO_IPADDRESS: Message = Message { name: "mesos.v1.NetworkInfo.IPAddress", fields: &[
-    one(1, "protocol", Enum(NETWORKINFO_PROTOCOL)),
-    one(2, "ip_address", Text),
+    one(1, "protocol", Enum(NETWORKINFO_PROTOCOL)), one(2, "ip_address", Text),
 ] };
 
 static NETWORKINFO_PORTMAPPING: Message = Message { name: "mesos.v1.NetworkInfo.PortMapping", fields: &[
-    one(1, "host_port", Uint32),
-    one(2, "container_port", Uint32),
-    one(3, "protocol", Text),
+    one(1, "host_port", Uint32), one(2, "container_port", Uint32), one(3, "protocol", Text),
 ] };
 
 static OFFER: Message = Message { name: "mesos.v1.Offer", fields: &[
-    one(1, "id", Of(&OFFERID)),
-    one(2, "framework_id", Of(&FRAMEWORKID)),
-    one(3, "agent_id", Of(&AGENTID)),
-    one(4, "hostname", Text),
-    many(5, "resources", Of(&RESOURCE)),
-    many(6, "executor_ids", Of(&EXECUTORID)),
-    many(7, "attributes", Of(&ATTRIBUTE)),
-    one(8, "url", Of(&URL)),
-    one(9, "unavailability", Of(&UNAVAILABILITY)),
-    one(10, "allocation_info", Of(&RESOURCE_ALLOCATIONINFO)),
-    one(11, "domain", Of(&DOMAININFO)),
+    one(1, "id", Of(&OFFERID)), one(2, "framework_id", Of(&FRAMEWORKID)), one(3, "agent_id", Of(&AGENTID)),
+    one(4, "hostname", Text), many(5, "resources", Of(&RESOURCE)), many(6, "executor_ids", Of(&EXECUTORID)),
+    many(7, "attributes", Of(&ATTRIBUTE)), one(8, "url", Of(&URL)), one(9, "unavailability", Of(&UNAVAILABILITY)),
+    one(10, "allocation_info", Of(&RESOURCE_ALLOCATIONINFO)), one(11, "domain", Of(&DOMAININFO)),
 ] };
 
 static OFFER_OPERATION: Message = Message { name: "mesos.v1.Offer.Operation", fields: &[
-    one(1, "type", Enum(OFFER_OPERATION_TYPE)),
-    one(2, "launch", Of(&OFFER_OPERATION_LAUNCH)),
-    one(3, "reserve", Of(&OFFER_OPERATION_RESERVE)),
-    one(4, "unreserve", Of(&OFFER_OPERATION_UNRESERVE)),
-    one(5, "create", Of(&OFFER_OPERATION_CREATE)),
-    one(6, "destroy", Of(&OFFER_OPERATION_DESTROY)),
-    one(7, "launch_group", Of(&OFFER_OPERATION_LAUNCHGROUP)),
-    one(12, "id", Of(&OPERATIONID)),
-    one(13, "grow_volume", Of(&OFFER_OPERATION_GROWVOLUME)),
-    one(14, "shrink_volume", Of(&OFFER_OPERATION_SHRINKVOLUME)),
-    one(15, "create_disk", Of(&OFFER_OPERATION_CREATEDISK)),
-    one(16, "destroy_disk", Of(&OFFER_OPERATION_DESTROYDISK)),
+    one(1, "type", Enum(OFFER_OPERATION_TYPE)), one(2, "launch", Of(&OFFER_OPERATION_LAUNCH)),
+    one(3, "reserve", Of(&OFFER_OPERATION_RESERVE)), one(4, "unreserve", Of(&OFFER_OPERATION_UNRESERVE)),
+    one(5, "create", Of(&OFFER_OPERATION_CREATE)), one(6, "destroy", Of(&OFFER_OPERATION_DESTROY)),
+    one(7, "launch_group", Of(&OFFER_OPERATION_LAUNCHGROUP)), one(12, "id", Of(&OPERATIONID)),
+    one(13, "grow_volume", Of(&OFFER_OPERATION_GROWVOLUME)), one(14, "shrink_volume", Of(&OFFER_OPERATION_SHRINKVOLUME)),
+    one(15, "create_disk", Of(&OFFER_OPERATION_CREATEDISK)), one(16, "destroy_disk", Of(&OFFER_OPERATION_DESTROYDISK)),
 ] };
 
 static OFFER_OPERATION_CREATE: Message = Message { name: "mesos.v1.Offer.Operation.Create", fields: &[
@@ -929,9 +480,7 @@ static OFFER_OPERATION_CREATE: Message = Message { name: "mesos.v1.Offer.Operati
 ] };
 
 static OFFER_OPERATION_CREATEDISK: Message = Message { name: "mesos.v1.Offer.Operation.CreateDisk", fields: &[
-    one(1, "source", Of(&RESOURCE)),
-    one(2, "target_type", Enum(RESOURCE_DISKINFO_SOURCE_TYPE)),
-    one(3, "target_profile", Text),
+    one(1, "source", Of(&RESOURCE)), one(2, "target_type", Enum(RESOURCE_DISKINFO_SOURCE_TYPE)), one(3, "target_profile", Text),
 ] };
 
 static OFFER_OPERATION_DESTROY: Message = Message { name: "mesos.v1.Offer.Operation.Destroy", fields: &[
@@ -943,8 +492,7 @@ static OFFER_OPERATION_DESTROYDISK: Message = Message { name: "mesos.v1.Offer.Op
 ] };
 
 static OFFER_OPERATION_GROWVOLUME: Message = Message { name: "mesos.v1.Offer.Operation.GrowVolume", fields: &[
-    one(1, "volume", Of(&RESOURCE)),
-    one(2, "addition", Of(&RESOURCE)),
+    one(1, "volume", Of(&RESOURCE)), one(2, "addition", Of(&RESOURCE)),
 ] };
 
 static OFFER_OPERATION_LAUNCH: Message = Message { name: "mesos.v1.Offer.Operation.Launch", fields: &[
@@ -952,18 +500,15 @@ static OFFER_OPERATION_LAUNCH: Message = Message { name: "mesos.v1.Offer.Operati
 ] };
 
 static OFFER_OPERATION_LAUNCHGROUP: Message = Message { name: "mesos.v1.Offer.Operation.LaunchGroup", fields: &[
-    one(1, "executor", Of(&EXECUTORINFO)),
-    one(2, "task_group", Of(&TASKGROUPINFO)),
+    one(1, "executor", Of(&EXECUTORINFO)), one(2, "task_group", Of(&TASKGROUPINFO)),
 ] };
 
 static OFFER_OPERATION_RESERVE: Message = Message { name: "mesos.v1.Offer.Operation.Reserve", fields: &[
-    many(1, "resources", Of(&RESOURCE)),
-    many(2, "source", Of(&RESOURCE)),
+    many(1, "resources", Of(&RESOURCE)), many(2, "source", Of(&RESOURCE)),
 ] };
 
 static OFFER_OPERATION_SHRINKVOLUME: Message = Message { name: "mesos.v1.Offer.Operation.ShrinkVolume", fields: &[
-    one(1, "volume", Of(&RESOURCE)),
-    one(2, "subtract", Of(&VALUE_SCALAR)),
+    one(1, "volume", Of(&RESOURCE)), one(2, "subtract", Of(&VALUE_SCALAR)),
 ] };
 
 static OFFER_OPERATION_UNRESERVE: Message = Message { name: "mesos.v1.Offer.Operation.Unreserve", fields: &[
@@ -987,12 +532,8 @@ static OFFERID: Message = Message { name: "mesos.v1.OfferID", fields: &[
 ] };
 
 static OPERATION: Message = Message { name: "mesos.v1.Operation", fields: &[
-    one(1, "framework_id", Of(&FRAMEWORKID)),
-    one(2, "agent_id", Of(&AGENTID)),
-    one(3, "info", Of(&OFFER_OPERATION)),
-    one(4, "latest_status", Of(&OPERATIONSTATUS)),
-    many(5, "statuses", Of(&OPERATIONSTATUS)),
-    one(6, "uuid", Of(&UUID)),
+    one(1, "framework_id", Of(&FRAMEWORKID)), one(2, "agent_id", Of(&AGENTID)), one(3, "info", Of(&OFFER_OPERATION)),
+    one(4, "latest_status", Of(&OPERATIONSTATUS)), many(5, "statuses", Of(&OPERATIONSTATUS)), one(6, "uuid", Of(&UUID)),
 ] };
 
 static OPERATIONID: Message = Message { name: "mesos.v1.OperationID", fields: &[
@@ -1000,18 +541,13 @@ static OPERATIONID: Message = Message { name: "mesos.v1.OperationID", fields: &[
 ] };
 
 static OPERATIONSTATUS: Message = Message { name: "mesos.v1.OperationStatus", fields: &[
-    one(1, "operation_id", Of(&OPERATIONID)),
-    one(2, "state", Enum(OPERATIONSTATE)),
-    one(3, "message", Text),
-    many(4, "converted_resources", Of(&RESOURCE)),
-    one(5, "uuid", Of(&UUID)),
-    one(6, "agent_id", Of(&AGENTID)),
+    one(1, "operation_id", Of(&OPERATIONID)), one(2, "state", Enum(OPERATIONSTATE)), one(3, "message", Text),
+    many(4, "converted_resources", Of(&RESOURCE)), one(5, "uuid", Of(&UUID)), one(6, "agent_id", Of(&AGENTID)),
     one(7, "resource_provider_id", Of(&RESOURCEPROVIDERID)),
 ] };
 
 static PARAMETER: Message = Message { name: "mesos.v1.Parameter", fields: &[
-    one(1, "key", Text),
-    one(2, "value", Text),
+    one(1, "key", Text), one(2, "value", Text),
 ] };
 
 static PARAMETERS: Message = Message { name: "mesos.v1.Parameters", fields: &[
@@ -1019,11 +555,8 @@ static PARAMETERS: Message = Message { name: "mesos.v1.Parameters", fields: &[
 ] };
 
 static PORT: Message = Message { name: "mesos.v1.Port", fields: &[
-    one(1, "number", Uint32),
-    one(2, "name", Text),
-    one(3, "protocol", Text),
-    one(4, "visibility", Enum(DISCOVERYINFO_VISIBILITY)),
-    one(5, "labels", Of(&LABELS)),
+    one(1, "number", Uint32), one(2, "name", Text), one(3, "protocol", Text),
+    one(4, "visibility", Enum(DISCOVERYINFO_VISIBILITY)), one(5, "labels", Of(&LABELS)),
 ] };
 
 static PORTS: Message = Message { name: "mesos.v1.Ports", fields: &[
@@ -1035,41 +568,27 @@ static RLIMITINFO: Message = Message { name: "mesos.v1.RLimitInfo", fields: &[
 ] };
 
 static RLIMITINFO_RLIMIT: Message = Message { name: "mesos.v1.RLimitInfo.RLimit", fields: &[
-    one(1, "type", Enum(RLIMITINFO_RLIMIT_TYPE)),
-    one(2, "hard", Uint64),
-    one(3, "soft", Uint64),
+    one(1, "type", Enum(RLIMITINFO_RLIMIT_TYPE)), one(2, "hard", Uint64), one(3, "soft", Uint64),
 ] };
 
 static RATELIMIT: Message = Message { name: "mesos.v1.RateLimit", fields: &[
-    one(1, "qps", Double),
-    one(2, "principal", Text),
-    one(3, "capacity", Uint64),
+    one(1, "qps", Double), one(2, "principal", Text), one(3, "capacity", Uint64),
 ] };
 
 static RATELIMITS: Message = Message { name: "mesos.v1.RateLimits", fields: &[
-    many(1, "limits", Of(&RATELIMIT)),
-    one(2, "aggregate_default_qps", Double),
-    one(3, "aggregate_default_capacity", Uint64),
+    many(1, "limits", Of(&RATELIMIT)), one(2, "aggregate_default_qps", Double), one(3, "aggregate_default_capacity", Uint64),
 ] };
 
 static REQUEST: Message = Message { name: "mesos.v1.Request", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    many(2, "resources", Of(&RESOURCE)),
+    one(1, "agent_id", Of(&AGENTID)), many(2, "resources", Of(&RESOURCE)),
 ] };
 
 static RESOURCE: Message = Message { name: "mesos.v1.Resource", fields: &[
-    one(1, "name", Text),
-    one(2, "type", Enum(VALUE_TYPE)),
-    one(3, "scalar", Of(&VALUE_SCALAR)),
-    one(4, "ranges", Of(&VALUE_RANGES)),
-    one(5, "set", Of(&VALUE_SET)),
-    one(6, "role", Text),
-    one(7, "disk", Of(&RESOURCE_DISKINFO)),
-    one(8, "reservation", Of(&RESOURCE_RESERVATIONINFO)),
-    one(9, "revocable", Of(&RESOURCE_REVOCABLEINFO)),
-    one(10, "shared", Of(&RESOURCE_SHAREDINFO)),
-    one(11, "allocation_info", Of(&RESOURCE_ALLOCATIONINFO)),
-    one(12, "provider_id", Of(&RESOURCEPROVIDERID)),
+    one(1, "name", Text), one(2, "type", Enum(VALUE_TYPE)), one(3, "scalar", Of(&VALUE_SCALAR)),
+    one(4, "ranges", Of(&VALUE_RANGES)), one(5, "set", Of(&VALUE_SET)), one(6, "role", Text),
+    one(7, "disk", Of(&RESOURCE_DISKINFO)), one(8, "reservation", Of(&RESOURCE_RESERVATIONINFO)),
+    one(9, "revocable", Of(&RESOURCE_REVOCABLEINFO)), one(10, "shared", Of(&RESOURCE_SHAREDINFO)),
+    one(11, "allocation_info", Of(&RESOURCE_ALLOCATIONINFO)), one(12, "provider_id", Of(&RESOURCEPROVIDERID)),
     many(13, "reservations", Of(&RESOURCE_RESERVATIONINFO)),
 ] };
 
@@ -1078,24 +597,18 @@ static RESOURCE_ALLOCATIONINFO: Message = Message { name: "mesos.v1.Resource.All
 ] };
 
 static RESOURCE_DISKINFO: Message = Message { name: "mesos.v1.Resource.DiskInfo", fields: &[
-    one(1, "persistence", Of(&RESOURCE_DISKINFO_PERSISTENCE)),
-    one(2, "volume", Of(&VOLUME)),
+    one(1, "persistence", Of(&RESOURCE_DISKINFO_PERSISTENCE)), one(2, "volume", Of(&VOLUME)),
     one(3, "source", Of(&RESOURCE_DISKINFO_SOURCE)),
 ] };
 
 static RESOURCE_DISKINFO_PERSISTENCE: Message = Message { name: "mesos.v1.Resource.DiskInfo.Persistence", fields: &[
-    one(1, "id", Text),
-    one(2, "principal", Text),
+    one(1, "id", Text), one(2, "principal", Text),
 ] };
 
 static RESOURCE_DISKINFO_SOURCE: Message = Message { name: "mesos.v1.Resource.DiskInfo.Source", fields: &[
-    one(1, "type", Enum(RESOURCE_DISKINFO_SOURCE_TYPE)),
-    one(2, "path", Of(&RESOURCE_DISKINFO_SOURCE_PATH)),
-    one(3, "mount", Of(&RESOURCE_DISKINFO_SOURCE_MOUNT)),
-    one(4, "id", Text),
-    one(5, "metadata", Of(&LABELS)),
-    one(6, "profile", Text),
-    one(7, "vendor", Text),
+    one(1, "type", Enum(RESOURCE_DISKINFO_SOURCE_TYPE)), one(2, "path", Of(&RESOURCE_DISKINFO_SOURCE_PATH)),
+    one(3, "mount", Of(&RESOURCE_DISKINFO_SOURCE_MOUNT)), one(4, "id", Text), one(5, "metadata", Of(&LABELS)),
+    one(6, "profile", Text), one(7, "vendor", Text),
 ] };
 
 static RESOURCE_DISKINFO_SOURCE_MOUNT: Message = Message { name: "mesos.v1.Resource.DiskInfo.Source.Mount", fields: &[
@@ -1107,9 +620,7 @@ static RESOURCE_DISKINFO_SOURCE_PATH: Message = Message { name: "mesos.v1.Resour
 ] };
 
 static RESOURCE_RESERVATIONINFO: Message = Message { name: "mesos.v1.Resource.ReservationInfo", fields: &[
-    one(1, "principal", Text),
-    one(2, "labels", Of(&LABELS)),
-    one(3, "role", Text),
+    one(1, "principal", Text), one(2, "labels", Of(&LABELS)), one(3, "role", Text),
     one(4, "type", Enum(RESOURCE_RESERVATIONINFO_TYPE)),
 ] };
 
@@ -1122,149 +633,85 @@ static RESOURCEPROVIDERID: Message = Message { name: "mesos.v1.ResourceProviderI
 ] };
 
 static RESOURCEPROVIDERINFO: Message = Message { name: "mesos.v1.ResourceProviderInfo", fields: &[
-    one(1, "id", Of(&RESOURCEPROVIDERID)),
-    many(2, "attributes", Of(&ATTRIBUTE)),
-    one(3, "type", Text),
-    one(4, "name", Text),
-    many(5, "default_reservations", Of(&RESOURCE_RESERVATIONINFO)),
-    one(6, "storage", Of(&RESOURCEPROVIDERINFO_STORAGE)),
+    one(1, "id", Of(&RESOURCEPROVIDERID)), many(2, "attributes", Of(&ATTRIBUTE)), one(3, "type", Text), one(4, "name", Text),
+    many(5, "default_reservations", Of(&RESOURCE_RESERVATIONINFO)), one(6, "storage", Of(&RESOURCEPROVIDERINFO_STORAGE)),
 ] };
 
 static RESOURCEPROVIDERINFO_STORAGE: Message = Message { name: "mesos.v1.ResourceProviderInfo.Storage", fields: &[
-    one(1, "plugin", Of(&CSIPLUGININFO)),
-    one(2, "reconciliation_interval_seconds", Double),
+    one(1, "plugin", Of(&CSIPLUGININFO)), one(2, "reconciliation_interval_seconds", Double),
 ] };
 
 static RESOURCESTATISTICS: Message = Message { name: "mesos.v1.ResourceStatistics", fields: &[
-    one(1, "timestamp", Double),
-    one(2, "cpus_user_time_secs", Double),
-    one(3, "cpus_system_time_secs", Double),
-    one(4, "cpus_limit", Double),
-    one(5, "mem_rss_bytes", Uint64),
-    one(6, "mem_limit_bytes", Uint64),
-    one(7, "cpus_nr_periods", Uint32),
-    one(8, "cpus_nr_throttled", Uint32),
-    one(9, "cpus_throttled_time_secs", Double),
-    one(10, "mem_file_bytes", Uint64),
-    one(11, "mem_anon_bytes", Uint64),
-    one(12, "mem_mapped_file_bytes", Uint64),
-    one(14, "net_rx_packets", Uint64),
-    one(15, "net_rx_bytes", Uint64),
-    one(16, "net_rx_errors", Uint64),
-    one(17, "net_rx_dropped", Uint64),
-    one(18, "net_tx_packets", Uint64),
-    one(19, "net_tx_bytes", Uint64),
-    one(20, "net_tx_errors", Uint64),
-    one(21, "net_tx_dropped", Uint64),
-    one(22, "net_tcp_rtt_microsecs_p50", Double),
-    one(23, "net_tcp_rtt_microsecs_p90", Double),
-    one(24, "net_tcp_rtt_microsecs_p95", Double),
-    one(25, "net_tcp_rtt_microsecs_p99", Double),
-    one(26, "disk_limit_bytes", Uint64),
-    one(27, "disk_used_bytes", Uint64),
-    one(28, "net_tcp_active_connections", Double),
-    one(29, "net_tcp_time_wait_connections", Double),
-    one(30, "processes", Uint32),
-    one(31, "threads", Uint32),
-    one(32, "mem_low_pressure_counter", Uint64),
-    one(33, "mem_medium_pressure_counter", Uint64),
-    one(34, "mem_critical_pressure_counter", Uint64),
-    many(35, "net_traffic_control_statistics", Of(&TRAFFICCONTROLSTATISTICS)),
-    one(36, "mem_total_bytes", Uint64),
-    one(37, "mem_total_memsw_bytes", Uint64),
-    one(38, "mem_soft_limit_bytes", Uint64),
-    one(39, "mem_cache_bytes", Uint64),
-    one(40, "mem_swap_bytes", Uint64),
-    one(41, "mem_unevictable_bytes", Uint64),
-    one(42, "net_snmp_statistics", Of(&SNMPSTATISTICS)),
-    many(43, "disk_statistics", Of(&DISKSTATISTICS)),
-    one(44, "blkio_statistics", Of(&CGROUPINFO_BLKIO_STATISTICS)),
-    one(45, "cpus_soft_limit", Double),
-    one(46, "net_tx_rate_limit", Uint64),
-    one(47, "net_tx_burst_rate_limit", Uint64),
-    one(48, "net_tx_burst_size", Uint64),
-    one(49, "net_rx_rate_limit", Uint64),
-    one(50, "net_rx_burst_rate_limit", Uint64),
-    one(51, "net_rx_burst_size", Uint64),
-    one(52, "mem_kmem_usage_bytes", Uint64),
-    one(53, "mem_kmem_tcp_usage_bytes", Uint64),
-    one(54, "net_rate_statistics", Of(&RESOURCESTATISTICS_RATESTATISTICS)),
-    one(55, "net_ephemeral_ports", Of(&VALUE_RANGE)),
+    one(1, "timestamp", Double), one(2, "cpus_user_time_secs", Double), one(3, "cpus_system_time_secs", Double),
+    one(4, "cpus_limit", Double), one(5, "mem_rss_bytes", Uint64), one(6, "mem_limit_bytes", Uint64),
+    one(7, "cpus_nr_periods", Uint32), one(8, "cpus_nr_throttled", Uint32), one(9, "cpus_throttled_time_secs", Double),
+    one(10, "mem_file_bytes", Uint64), one(11, "mem_anon_bytes", Uint64), one(12, "mem_mapped_file_bytes", Uint64),
+    one(14, "net_rx_packets", Uint64), one(15, "net_rx_bytes", Uint64), one(16, "net_rx_errors", Uint64),
+    one(17, "net_rx_dropped", Uint64), one(18, "net_tx_packets", Uint64), one(19, "net_tx_bytes", Uint64),
+    one(20, "net_tx_errors", Uint64), one(21, "net_tx_dropped", Uint64), one(22, "net_tcp_rtt_microsecs_p50", Double),
+    one(23, "net_tcp_rtt_microsecs_p90", Double), one(24, "net_tcp_rtt_microsecs_p95", Double),
+    one(25, "net_tcp_rtt_microsecs_p99", Double), one(26, "disk_limit_bytes", Uint64), one(27, "disk_used_bytes", Uint64),
+    one(28, "net_tcp_active_connections", Double), one(29, "net_tcp_time_wait_connections", Double), one(30, "processes", Uint32),
+    one(31, "threads", Uint32), one(32, "mem_low_pressure_counter", Uint64), one(33, "mem_medium_pressure_counter", Uint64),
+    one(34, "mem_critical_pressure_counter", Uint64), many(35, "net_traffic_control_statistics", Of(&TRAFFICCONTROLSTATISTICS)),
+    one(36, "mem_total_bytes", Uint64), one(37, "mem_total_memsw_bytes", Uint64), one(38, "mem_soft_limit_bytes", Uint64),
+    one(39, "mem_cache_bytes", Uint64), one(40, "mem_swap_bytes", Uint64), one(41, "mem_unevictable_bytes", Uint64),
+    one(42, "net_snmp_statistics", Of(&SNMPSTATISTICS)), many(43, "disk_statistics", Of(&DISKSTATISTICS)),
+    one(44, "blkio_statistics", Of(&CGROUPINFO_BLKIO_STATISTICS)), one(45, "cpus_soft_limit", Double),
+    one(46, "net_tx_rate_limit", Uint64), one(47, "net_tx_burst_rate_limit", Uint64), one(48, "net_tx_burst_size", Uint64),
+    one(49, "net_rx_rate_limit", Uint64), one(50, "net_rx_burst_rate_limit", Uint64), one(51, "net_rx_burst_size", Uint64),
+    one(52, "mem_kmem_usage_bytes", Uint64), one(53, "mem_kmem_tcp_usage_bytes", Uint64),
+    one(54, "net_rate_statistics", Of(&RESOURCESTATISTICS_RATESTATISTICS)), one(55, "net_ephemeral_ports", Of(&VALUE_RANGE)),
 ] };
 
 static RESOURCESTATISTICS_RATEPERCENTILES: Message = Message { name: "mesos.v1.ResourceStatistics.RatePercentiles", fields: &[
-    one(1, "min", Uint64),
-    one(2, "max", Uint64),
-    one(3, "p50", Uint64),
-    one(4, "p90", Uint64),
-    one(5, "p95", Uint64),
-    one(6, "p99", Uint64),
-    one(7, "p999", Uint64),
-    one(8, "p9999", Uint64),
-    one(9, "samples", Uint64),
+    one(1, "min", Uint64), one(2, "max", Uint64), one(3, "p50", Uint64), one(4, "p90", Uint64), one(5, "p95", Uint64),
+    one(6, "p99", Uint64), one(7, "p999", Uint64), one(8, "p9999", Uint64), one(9, "samples", Uint64),
 ] };
 
 static RESOURCESTATISTICS_RATESTATISTICS: Message = Message { name: "mesos.v1.ResourceStatistics.RateStatistics", fields: &[
-    one(1, "rx_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
-    one(2, "rx_packet_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
+    one(1, "rx_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)), one(2, "rx_packet_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
     one(3, "rx_drop_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
-    one(4, "rx_error_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
-    one(5, "tx_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
+    one(4, "rx_error_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)), one(5, "tx_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
     one(6, "tx_packet_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
     one(7, "tx_drop_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
-    one(8, "tx_error_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)),
-    one(9, "sampling_window_secs", Double),
+    one(8, "tx_error_rate", Of(&RESOURCESTATISTICS_RATEPERCENTILES)), one(9, "sampling_window_secs", Double),
     one(10, "sampling_interval_secs", Double),
 ] };
 
 static RESOURCEUSAGE: Message = Message { name: "mesos.v1.ResourceUsage", fields: &[
-    many(1, "executors", Of(&RESOURCEUSAGE_EXECUTOR)),
-    many(2, "total", Of(&RESOURCE)),
+    many(1, "executors", Of(&RESOURCEUSAGE_EXECUTOR)), many(2, "total", Of(&RESOURCE)),
 ] };
 
 static RESOURCEUSAGE_EXECUTOR: Message = Message { name: "mesos.v1.ResourceUsage.Executor", fields: &[
-    one(1, "executor_info", Of(&EXECUTORINFO)),
-    many(2, "allocated", Of(&RESOURCE)),
-    one(3, "statistics", Of(&RESOURCESTATISTICS)),
-    one(4, "container_id", Of(&CONTAINERID)),
+    one(1, "executor_info", Of(&EXECUTORINFO)), many(2, "allocated", Of(&RESOURCE)),
+    one(3, "statistics", Of(&RESOURCESTATISTICS)), one(4, "container_id", Of(&CONTAINERID)),
     many(5, "tasks", Of(&RESOURCEUSAGE_EXECUTOR_TASK)),
 ] };
 
 static RESOURCEUSAGE_EXECUTOR_TASK: Message = Message { name: "mesos.v1.ResourceUsage.Executor.Task", fields: &[
-    one(1, "name", Text),
-    one(2, "id", Of(&TASKID)),
-    many(3, "resources", Of(&RESOURCE)),
-    one(4, "labels", Of(&LABELS)),
+    one(1, "name", Text), one(2, "id", Of(&TASKID)), many(3, "resources", Of(&RESOURCE)), one(4, "labels", Of(&LABELS)),
 ] };
 
 static ROLE: Message = Message { name: "mesos.v1.Role", fields: &[
-    one(1, "name", Text),
-    one(2, "weight", Double),
-    many(3, "frameworks", Of(&FRAMEWORKID)),
-    many(4, "resources", Of(&RESOURCE)),
+    one(1, "name", Text), one(2, "weight", Double), many(3, "frameworks", Of(&FRAMEWORKID)), many(4, "resources", Of(&RESOURCE)),
 ] };
 
 static SNMPSTATISTICS: Message = Message { name: "mesos.v1.SNMPStatistics", fields: &[
-    one(1, "ip_stats", Of(&IPSTATISTICS)),
-    one(2, "icmp_stats", Of(&ICMPSTATISTICS)),
-    one(3, "tcp_stats", Of(&TCPSTATISTICS)),
+    one(1, "ip_stats", Of(&IPSTATISTICS)), one(2, "icmp_stats", Of(&ICMPSTATISTICS)), one(3, "tcp_stats", Of(&TCPSTATISTICS)),
     one(4, "udp_stats", Of(&UDPSTATISTICS)),
 ] };
 
 static SECCOMPINFO: Message = Message { name: "mesos.v1.SeccompInfo", fields: &[
-    one(1, "profile_name", Text),
-    one(2, "unconfined", Bool),
+    one(1, "profile_name", Text), one(2, "unconfined", Bool),
 ] };
 
 static SECRET: Message = Message { name: "mesos.v1.Secret", fields: &[
-    one(1, "type", Enum(SECRET_TYPE)),
-    one(2, "reference", Of(&SECRET_REFERENCE)),
-    one(3, "value", Of(&SECRET_VALUE)),
+    one(1, "type", Enum(SECRET_TYPE)), one(2, "reference", Of(&SECRET_REFERENCE)), one(3, "value", Of(&SECRET_VALUE)),
 ] };
 
 static SECRET_REFERENCE: Message = Message { name: "mesos.v1.Secret.Reference", fields: &[
-    one(1, "name", Text),
-    one(2, "key", Text),
+    one(1, "name", Text), one(2, "key", Text),
 ] };
 
 static SECRET_VALUE: Message = Message { name: "mesos.v1.Secret.Value", fields: &[
@@ -1276,28 +723,16 @@ static TTYINFO: Message = Message { name: "mesos.v1.TTYInfo", fields: &[
 ] };
 
 static TTYINFO_WINDOWSIZE: Message = Message { name: "mesos.v1.TTYInfo.WindowSize", fields: &[
-    one(1, "rows", Uint32),
-    one(2, "columns", Uint32),
+    one(1, "rows", Uint32), one(2, "columns", Uint32),
 ] };
 
 static TASK: Message = Message { name: "mesos.v1.Task", fields: &[
-    one(1, "name", Text),
-    one(2, "task_id", Of(&TASKID)),
-    one(3, "framework_id", Of(&FRAMEWORKID)),
-    one(4, "executor_id", Of(&EXECUTORID)),
-    one(5, "agent_id", Of(&AGENTID)),
-    one(6, "state", Enum(TASKSTATE)),
-    many(7, "resources", Of(&RESOURCE)),
-    many(8, "statuses", Of(&TASKSTATUS)),
-    one(9, "status_update_state", Enum(TASKSTATE)),
-    one(10, "status_update_uuid", Bytes),
-    one(11, "labels", Of(&LABELS)),
-    one(12, "discovery", Of(&DISCOVERYINFO)),
-    one(13, "container", Of(&CONTAINERINFO)),
-    one(14, "user", Text),
-    one(15, "health_check", Of(&HEALTHCHECK)),
-    one(16, "kill_policy", Of(&KILLPOLICY)),
-    map(17, "limits", Of(&VALUE_SCALAR)),
+    one(1, "name", Text), one(2, "task_id", Of(&TASKID)), one(3, "framework_id", Of(&FRAMEWORKID)),
+    one(4, "executor_id", Of(&EXECUTORID)), one(5, "agent_id", Of(&AGENTID)), one(6, "state", Enum(TASKSTATE)),
+    many(7, "resources", Of(&RESOURCE)), many(8, "statuses", Of(&TASKSTATUS)), one(9, "status_update_state", Enum(TASKSTATE)),
+    one(10, "status_update_uuid", Bytes), one(11, "labels", Of(&LABELS)), one(12, "discovery", Of(&DISCOVERYINFO)),
+    one(13, "container", Of(&CONTAINERINFO)), one(14, "user", Text), one(15, "health_check", Of(&HEALTHCHECK)),
+    one(16, "kill_policy", Of(&KILLPOLICY)), map(17, "limits", Of(&VALUE_SCALAR)),
 ] };
 
 static TASKGROUPINFO: Message = Message { name: "mesos.v1.TaskGroupInfo", fields: &[
@@ -1309,21 +744,11 @@ static TASKID: Message = Message { name: "mesos.v1.TaskID", fields: &[
 ] };
 
 static TASKINFO: Message = Message { name: "mesos.v1.TaskInfo", fields: &[
-    one(1, "name", Text),
-    one(2, "task_id", Of(&TASKID)),
-    one(3, "agent_id", Of(&AGENTID)),
-    many(4, "resources", Of(&RESOURCE)),
-    one(5, "executor", Of(&EXECUTORINFO)),
-    one(6, "data", Bytes),
-    one(7, "command", Of(&COMMANDINFO)),
-    one(8, "health_check", Of(&HEALTHCHECK)),
-    one(9, "container", Of(&CONTAINERINFO)),
-    one(10, "labels", Of(&LABELS)),
-    one(11, "discovery", Of(&DISCOVERYINFO)),
-    one(12, "kill_policy", Of(&KILLPOLICY)),
-    one(13, "check", Of(&CHECKINFO)),
-    one(14, "max_completion_time", Of(&DURATIONINFO)),
-    map(15, "limits", Of(&VALUE_SCALAR)),
+    one(1, "name", Text), one(2, "task_id", Of(&TASKID)), one(3, "agent_id", Of(&AGENTID)), many(4, "resources", Of(&RESOURCE)),
+    one(5, "executor", Of(&EXECUTORINFO)), one(6, "data", Bytes), one(7, "command", Of(&COMMANDINFO)),
+    one(8, "health_check", Of(&HEALTHCHECK)), one(9, "container", Of(&CONTAINERINFO)), one(10, "labels", Of(&LABELS)),
+    one(11, "discovery", Of(&DISCOVERYINFO)), one(12, "kill_policy", Of(&KILLPOLICY)), one(13, "check", Of(&CHECKINFO)),
+    one(14, "max_completion_time", Of(&DURATIONINFO)), map(15, "limits", Of(&VALUE_SCALAR)),
 ] };
 
 static TASKRESOURCELIMITATION: Message = Message { name: "mesos.v1.TaskResourceLimitation", fields: &[
@@ -1331,40 +756,19 @@ static TASKRESOURCELIMITATION: Message = Message { name: "mesos.v1.TaskResourceL
 ] };
 
 static TASKSTATUS: Message = Message { name: "mesos.v1.TaskStatus", fields: &[
-    one(1, "task_id", Of(&TASKID)),
-    one(2, "state", Enum(TASKSTATE)),
-    one(3, "data", Bytes),
-    one(4, "message", Text),
-    one(5, "agent_id", Of(&AGENTID)),
-    one(6, "timestamp", Double),
-    one(7, "executor_id", Of(&EXECUTORID)),
-    one(8, "healthy", Bool),
-    one(9, "source", Enum(TASKSTATUS_SOURCE)),
-    one(10, "reason", Enum(TASKSTATUS_REASON)),
-    one(11, "uuid", Bytes),
-    one(12, "labels", Of(&LABELS)),
-    one(13, "container_status", Of(&CONTAINERSTATUS)),
-    one(14, "unreachable_time", Of(&TIMEINFO)),
-    one(15, "check_status", Of(&CHECKSTATUSINFO)),
+    one(1, "task_id", Of(&TASKID)), one(2, "state", Enum(TASKSTATE)), one(3, "data", Bytes), one(4, "message", Text),
+    one(5, "agent_id", Of(&AGENTID)), one(6, "timestamp", Double), one(7, "executor_id", Of(&EXECUTORID)),
+    one(8, "healthy", Bool), one(9, "source", Enum(TASKSTATUS_SOURCE)), one(10, "reason", Enum(TASKSTATUS_REASON)),
+    one(11, "uuid", Bytes), one(12, "labels", Of(&LABELS)), one(13, "container_status", Of(&CONTAINERSTATUS)),
+    one(14, "unreachable_time", Of(&TIMEINFO)), one(15, "check_status", Of(&CHECKSTATUSINFO)),
     one(16, "limitation", Of(&TASKRESOURCELIMITATION)),
 ] };
 
 static TCPSTATISTICS: Message = Message { name: "mesos.v1.TcpStatistics", fields: &[
-    one(1, "RtoAlgorithm", Int64),
-    one(2, "RtoMin", Int64),
-    one(3, "RtoMax", Int64),
-    one(4, "MaxConn", Int64),
-    one(5, "ActiveOpens", Int64),
-    one(6, "PassiveOpens", Int64),
-    one(7, "AttemptFails", Int64),
-    one(8, "EstabResets", Int64),
-    one(9, "CurrEstab", Int64),
-    one(10, "InSegs", Int64),
-    one(11, "OutSegs", Int64),
-    one(12, "RetransSegs", Int64),
-    one(13, "InErrs", Int64),
-    one(14, "OutRsts", Int64),
-    one(15, "InCsumErrors", Int64),
+    one(1, "RtoAlgorithm", Int64), one(2, "RtoMin", Int64), one(3, "RtoMax", Int64), one(4, "MaxConn", Int64),
+    one(5, "ActiveOpens", Int64), one(6, "PassiveOpens", Int64), one(7, "AttemptFails", Int64), one(8, "EstabResets", Int64),
+    one(9, "CurrEstab", Int64), one(10, "InSegs", Int64), one(11, "OutSegs", Int64), one(12, "RetransSegs", Int64),
+    one(13, "InErrs", Int64), one(14, "OutRsts", Int64), one(15, "InCsumErrors", Int64),
 ] };
 
 static TIMEINFO: Message = Message { name: "mesos.v1.TimeInfo", fields: &[
@@ -1372,23 +776,13 @@ static TIMEINFO: Message = Message { name: "mesos.v1.TimeInfo", fields: &[
 ] };
 
 static TRAFFICCONTROLSTATISTICS: Message = Message { name: "mesos.v1.TrafficControlStatistics", fields: &[
-    one(1, "id", Text),
-    one(2, "backlog", Uint64),
-    one(3, "bytes", Uint64),
-    one(4, "drops", Uint64),
-    one(5, "overlimits", Uint64),
-    one(6, "packets", Uint64),
-    one(7, "qlen", Uint64),
-    one(8, "ratebps", Uint64),
-    one(9, "ratepps", Uint64),
+    one(1, "id", Text), one(2, "backlog", Uint64), one(3, "bytes", Uint64), one(4, "drops", Uint64), one(5, "overlimits", Uint64),
+    one(6, "packets", Uint64), one(7, "qlen", Uint64), one(8, "ratebps", Uint64), one(9, "ratepps", Uint64),
     one(10, "requeues", Uint64),
 ] };
 
 static URL: Message = Message { name: "mesos.v1.URL", fields: &[
-    one(1, "scheme", Text),
-    one(2, "address", Of(&ADDRESS)),
-    one(3, "path", Text),
-    many(4, "query", Of(&PARAMETER)),
+    one(1, "scheme", Text), one(2, "address", Of(&ADDRESS)), one(3, "path", Text), many(4, "query", Of(&PARAMETER)),
     one(5, "fragment", Text),
 ] };
 
@@ -1397,32 +791,21 @@ static UUID: Message = Message { name: "mesos.v1.UUID", fields: &[
 ] };
 
 static UDPSTATISTICS: Message = Message { name: "mesos.v1.UdpStatistics", fields: &[
-    one(1, "InDatagrams", Int64),
-    one(2, "NoPorts", Int64),
-    one(3, "InErrors", Int64),
-    one(4, "OutDatagrams", Int64),
-    one(5, "RcvbufErrors", Int64),
-    one(6, "SndbufErrors", Int64),
-    one(7, "InCsumErrors", Int64),
-    one(8, "IgnoredMulti", Int64),
+    one(1, "InDatagrams", Int64), one(2, "NoPorts", Int64), one(3, "InErrors", Int64), one(4, "OutDatagrams", Int64),
+    one(5, "RcvbufErrors", Int64), one(6, "SndbufErrors", Int64), one(7, "InCsumErrors", Int64), one(8, "IgnoredMulti", Int64),
 ] };
 
 static UNAVAILABILITY: Message = Message { name: "mesos.v1.Unavailability", fields: &[
-    one(1, "start", Of(&TIMEINFO)),
-    one(2, "duration", Of(&DURATIONINFO)),
+    one(1, "start", Of(&TIMEINFO)), one(2, "duration", Of(&DURATIONINFO)),
 ] };
 
 static VALUE: Message = Message { name: "mesos.v1.Value", fields: &[
-    one(1, "type", Enum(VALUE_TYPE)),
-    one(2, "scalar", Of(&VALUE_SCALAR)),
-    one(3, "ranges", Of(&VALUE_RANGES)),
-    one(4, "set", Of(&VALUE_SET)),
-    one(5, "text", Of(&VALUE_TEXT)),
+    one(1, "type", Enum(VALUE_TYPE)), one(2, "scalar", Of(&VALUE_SCALAR)), one(3, "ranges", Of(&VALUE_RANGES)),
+    one(4, "set", Of(&VALUE_SET)), one(5, "text", Of(&VALUE_TEXT)),
 ] };
 
 static VALUE_RANGE: Message = Message { name: "mesos.v1.Value.Range", fields: &[
-    one(1, "begin", Uint64),
-    one(2, "end", Uint64),
+    one(1, "begin", Uint64), one(2, "end", Uint64),
 ] };
 
 static VALUE_RANGES: Message = Message { name: "mesos.v1.Value.Ranges", fields: &[
@@ -1442,43 +825,28 @@ static VALUE_TEXT: Message = Message { name: "mesos.v1.Value.Text", fields: &[
 ] };
 
 static VERSIONINFO: Message = Message { name: "mesos.v1.VersionInfo", fields: &[
-    one(1, "version", Text),
-    one(2, "build_date", Text),
-    one(3, "build_time", Double),
-    one(4, "build_user", Text),
-    one(5, "git_sha", Text),
-    one(6, "git_branch", Text),
-    one(7, "git_tag", Text),
+    one(1, "version", Text), one(2, "build_date", Text), one(3, "build_time", Double), one(4, "build_user", Text),
+    one(5, "git_sha", Text), one(6, "git_branch", Text), one(7, "git_tag", Text),
 ] };
 
 static VOLUME: Message = Message { name: "mesos.v1.Volume", fields: &[
-    one(1, "container_path", Text),
-    one(2, "host_path", Text),
-    one(3, "mode", Enum(VOLUME_MODE)),
-    one(4, "image", Of(&IMAGE)),
+    one(1, "container_path", Text), one(2, "host_path", Text), one(3, "mode", Enum(VOLUME_MODE)), one(4, "image", Of(&IMAGE)),
     one(5, "source", Of(&VOLUME_SOURCE)),
 ] };
 
 static VOLUME_SOURCE: Message = Message { name: "mesos.v1.Volume.Source", fields: &[
-    one(1, "type", Enum(VOLUME_SOURCE_TYPE)),
-    one(2, "docker_volume", Of(&VOLUME_SOURCE_DOCKERVOLUME)),
-    one(3, "sandbox_path", Of(&VOLUME_SOURCE_SANDBOXPATH)),
-    one(4, "secret", Of(&SECRET)),
-    one(5, "host_path", Of(&VOLUME_SOURCE_HOSTPATH)),
-    one(6, "csi_volume", Of(&VOLUME_SOURCE_CSIVOLUME)),
+    one(1, "type", Enum(VOLUME_SOURCE_TYPE)), one(2, "docker_volume", Of(&VOLUME_SOURCE_DOCKERVOLUME)),
+    one(3, "sandbox_path", Of(&VOLUME_SOURCE_SANDBOXPATH)), one(4, "secret", Of(&SECRET)),
+    one(5, "host_path", Of(&VOLUME_SOURCE_HOSTPATH)), one(6, "csi_volume", Of(&VOLUME_SOURCE_CSIVOLUME)),
 ] };
 
 static VOLUME_SOURCE_CSIVOLUME: Message = Message { name: "mesos.v1.Volume.Source.CSIVolume", fields: &[
-    one(1, "plugin_name", Text),
-    one(2, "static_provisioning", Of(&VOLUME_SOURCE_CSIVOLUME_STATICPROVISIONING)),
+    one(1, "plugin_name", Text), one(2, "static_provisioning", Of(&VOLUME_SOURCE_CSIVOLUME_STATICPROVISIONING)),
 ] };
 
 static VOLUME_SOURCE_CSIVOLUME_STATICPROVISIONING: Message = Message { name: "mesos.v1.Volume.Source.CSIVolume.StaticProvisioning", fields: &[
-    one(1, "volume_id", Text),
-    one(2, "volume_capability", Of(&VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY)),
-    map(3, "node_stage_secrets", Of(&SECRET)),
-    map(4, "node_publish_secrets", Of(&SECRET)),
-    map(5, "volume_context", Text),
+    one(1, "volume_id", Text), one(2, "volume_capability", Of(&VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY)),
+    map(3, "node_stage_secrets", Of(&SECRET)), map(4, "node_publish_secrets", Of(&SECRET)), map(5, "volume_context", Text),
 ] };
 
 static VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY: Message = Message { name: "mesos.v1.Volume.Source.CSIVolume.VolumeCapability", fields: &[
@@ -1494,53 +862,41 @@ static VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_ACCESSMODE: Message = Message { 
 static VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_BLOCKVOLUME: Message = Message { name: "mesos.v1.Volume.Source.CSIVolume.VolumeCapability.BlockVolume", fields: &[] };
 
 static VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_MOUNTVOLUME: Message = Message { name: "mesos.v1.Volume.Source.CSIVolume.VolumeCapability.MountVolume", fields: &[
-    one(1, "fs_type", Text),
-    many(2, "mount_flags", Text),
+    one(1, "fs_type", Text), many(2, "mount_flags", Text),
 ] };
 
 static VOLUME_SOURCE_DOCKERVOLUME: Message = Message { name: "mesos.v1.Volume.Source.DockerVolume", fields: &[
-    one(1, "driver", Text),
-    one(2, "name", Text),
-    one(3, "driver_options", Of(&PARAMETERS)),
+    one(1, "driver", Text), one(2, "name", Text), one(3, "driver_options", Of(&PARAMETERS)),
 ] };
 
 static VOLUME_SOURCE_HOSTPATH: Message = Message { name: "mesos.v1.Volume.Source.HostPath", fields: &[
-    one(1, "path", Text),
-    one(2, "mount_propagation", Of(&MOUNTPROPAGATION)),
+    one(1, "path", Text), one(2, "mount_propagation", Of(&MOUNTPROPAGATION)),
 ] };
 
 static VOLUME_SOURCE_SANDBOXPATH: Message = Message { name: "mesos.v1.Volume.Source.SandboxPath", fields: &[
-    one(1, "type", Enum(VOLUME_SOURCE_SANDBOXPATH_TYPE)),
-    one(2, "path", Text),
+    one(1, "type", Enum(VOLUME_SOURCE_SANDBOXPATH_TYPE)), one(2, "path", Text),
 ] };
 
 static WEIGHTINFO: Message = Message { name: "mesos.v1.WeightInfo", fields: &[
-    one(1, "weight", Double),
-    one(2, "role", Text),
+    one(1, "weight", Double), one(2, "role", Text),
 ] };
 
 static AGENT_CALL: Message = Message { name: "mesos.v1.agent.Call", fields: &[
-    one(1, "type", Enum(AGENT_CALL_TYPE)),
-    one(2, "get_metrics", Of(&AGENT_CALL_GETMETRICS)),
-    one(3, "set_logging_level", Of(&AGENT_CALL_SETLOGGINGLEVEL)),
-    one(4, "list_files", Of(&AGENT_CALL_LISTFILES)),
-    one(5, "read_file", Of(&AGENT_CALL_READFILE)),
-    one(6, "launch_nested_container", Of(&AGENT_CALL_LAUNCHNESTEDCONTAINER)),
+    one(1, "type", Enum(AGENT_CALL_TYPE)), one(2, "get_metrics", Of(&AGENT_CALL_GETMETRICS)),
+    one(3, "set_logging_level", Of(&AGENT_CALL_SETLOGGINGLEVEL)), one(4, "list_files", Of(&AGENT_CALL_LISTFILES)),
+    one(5, "read_file", Of(&AGENT_CALL_READFILE)), one(6, "launch_nested_container", Of(&AGENT_CALL_LAUNCHNESTEDCONTAINER)),
     one(7, "wait_nested_container", Of(&AGENT_CALL_WAITNESTEDCONTAINER)),
     one(8, "kill_nested_container", Of(&AGENT_CALL_KILLNESTEDCONTAINER)),
     one(9, "launch_nested_container_session", Of(&AGENT_CALL_LAUNCHNESTEDCONTAINERSESSION)),
     one(10, "attach_container_input", Of(&AGENT_CALL_ATTACHCONTAINERINPUT)),
     one(11, "attach_container_output", Of(&AGENT_CALL_ATTACHCONTAINEROUTPUT)),
     one(12, "remove_nested_container", Of(&AGENT_CALL_REMOVENESTEDCONTAINER)),
-    one(13, "launch_container", Of(&AGENT_CALL_LAUNCHCONTAINER)),
-    one(14, "wait_container", Of(&AGENT_CALL_WAITCONTAINER)),
-    one(15, "kill_container", Of(&AGENT_CALL_KILLCONTAINER)),
-    one(16, "remove_container", Of(&AGENT_CALL_REMOVECONTAINER)),
+    one(13, "launch_container", Of(&AGENT_CALL_LAUNCHCONTAINER)), one(14, "wait_container", Of(&AGENT_CALL_WAITCONTAINER)),
+    one(15, "kill_container", Of(&AGENT_CALL_KILLCONTAINER)), one(16, "remove_container", Of(&AGENT_CALL_REMOVECONTAINER)),
     one(17, "add_resource_provider_config", Of(&AGENT_CALL_ADDRESOURCEPROVIDERCONFIG)),
     one(18, "update_resource_provider_config", Of(&AGENT_CALL_UPDATERESOURCEPROVIDERCONFIG)),
     one(19, "remove_resource_provider_config", Of(&AGENT_CALL_REMOVERESOURCEPROVIDERCONFIG)),
-    one(20, "get_containers", Of(&AGENT_CALL_GETCONTAINERS)),
-    one(21, "prune_images", Of(&AGENT_CALL_PRUNEIMAGES)),
+    one(20, "get_containers", Of(&AGENT_CALL_GETCONTAINERS)), one(21, "prune_images", Of(&AGENT_CALL_PRUNEIMAGES)),
     one(22, "mark_resource_provider_gone", Of(&AGENT_CALL_MARKRESOURCEPROVIDERGONE)),
 ] };
 
@@ -1549,8 +905,7 @@ static AGENT_CALL_ADDRESOURCEPROVIDERCONFIG: Message = Message { name: "mesos.v1
 ] };
 
 static AGENT_CALL_ATTACHCONTAINERINPUT: Message = Message { name: "mesos.v1.agent.Call.AttachContainerInput", fields: &[
-    one(1, "type", Enum(AGENT_CALL_ATTACHCONTAINERINPUT_TYPE)),
-    one(2, "container_id", Of(&CONTAINERID)),
+    one(1, "type", Enum(AGENT_CALL_ATTACHCONTAINERINPUT_TYPE)), one(2, "container_id", Of(&CONTAINERID)),
     one(3, "process_io", Of(&AGENT_PROCESSIO)),
 ] };
 
@@ -1559,8 +914,7 @@ static AGENT_CALL_ATTACHCONTAINEROUTPUT: Message = Message { name: "mesos.v1.age
 ] };
 
 static AGENT_CALL_GETCONTAINERS: Message = Message { name: "mesos.v1.agent.Call.GetContainers", fields: &[
-    one(1, "show_nested", Bool),
-    one(2, "show_standalone", Bool),
+    one(1, "show_nested", Bool), one(2, "show_standalone", Bool),
 ] };
 
 static AGENT_CALL_GETMETRICS: Message = Message { name: "mesos.v1.agent.Call.GetMetrics", fields: &[
@@ -1568,33 +922,24 @@ static AGENT_CALL_GETMETRICS: Message = Message { name: "mesos.v1.agent.Call.Get
 ] };
 
 static AGENT_CALL_KILLCONTAINER: Message = Message { name: "mesos.v1.agent.Call.KillContainer", fields: &[
-    one(1, "container_id", Of(&CONTAINERID)),
-    one(2, "signal", Int32),
+    one(1, "container_id", Of(&CONTAINERID)), one(2, "signal", Int32),
 ] };
 
 static AGENT_CALL_KILLNESTEDCONTAINER: Message = Message { name: "mesos.v1.agent.Call.KillNestedContainer", fields: &[
-    one(1, "container_id", Of(&CONTAINERID)),
-    one(2, "signal", Int32),
+    one(1, "container_id", Of(&CONTAINERID)), one(2, "signal", Int32),
 ] };
 
 static AGENT_CALL_LAUNCHCONTAINER: Message = Message { name: "mesos.v1.agent.Call.LaunchContainer", fields: &[
-    one(1, "container_id", Of(&CONTAINERID)),
-    one(2, "command", Of(&COMMANDINFO)),
-    many(3, "resources", Of(&RESOURCE)),
-    one(4, "container", Of(&CONTAINERINFO)),
-    map(5, "limits", Of(&VALUE_SCALAR)),
+    one(1, "container_id", Of(&CONTAINERID)), one(2, "command", Of(&COMMANDINFO)), many(3, "resources", Of(&RESOURCE)),
+    one(4, "container", Of(&CONTAINERINFO)), map(5, "limits", Of(&VALUE_SCALAR)),
 ] };
 
 static AGENT_CALL_LAUNCHNESTEDCONTAINER: Message = Message { name: "mesos.v1.agent.Call.LaunchNestedContainer", fields: &[
-    one(1, "container_id", Of(&CONTAINERID)),
-    one(2, "command", Of(&COMMANDINFO)),
-    one(3, "container", Of(&CONTAINERINFO)),
+    one(1, "container_id", Of(&CONTAINERID)), one(2, "command", Of(&COMMANDINFO)), one(3, "container", Of(&CONTAINERINFO)),
 ] };
 
 static AGENT_CALL_LAUNCHNESTEDCONTAINERSESSION: Message = Message { name: "mesos.v1.agent.Call.LaunchNestedContainerSession", fields: &[
-    one(1, "container_id", Of(&CONTAINERID)),
-    one(2, "command", Of(&COMMANDINFO)),
-    one(3, "container", Of(&CONTAINERINFO)),
+    one(1, "container_id", Of(&CONTAINERID)), one(2, "command", Of(&COMMANDINFO)), one(3, "container", Of(&CONTAINERINFO)),
 ] };
 
 static AGENT_CALL_LISTFILES: Message = Message { name: "mesos.v1.agent.Call.ListFiles", fields: &[
@@ -1610,9 +955,7 @@ static AGENT_CALL_PRUNEIMAGES: Message = Message { name: "mesos.v1.agent.Call.Pr
 ] };
 
 static AGENT_CALL_READFILE: Message = Message { name: "mesos.v1.agent.Call.ReadFile", fields: &[
-    one(1, "path", Text),
-    one(2, "offset", Uint64),
-    one(3, "length", Uint64),
+    one(1, "path", Text), one(2, "offset", Uint64), one(3, "length", Uint64),
 ] };
 
 static AGENT_CALL_REMOVECONTAINER: Message = Message { name: "mesos.v1.agent.Call.RemoveContainer", fields: &[
@@ -1624,13 +967,11 @@ static AGENT_CALL_REMOVENESTEDCONTAINER: Message = Message { name: "mesos.v1.age
 ] };
 
 static AGENT_CALL_REMOVERESOURCEPROVIDERCONFIG: Message = Message { name: "mesos.v1.agent.Call.RemoveResourceProviderConfig", fields: &[
-    one(1, "type", Text),
-    one(2, "name", Text),
+    one(1, "type", Text), one(2, "name", Text),
 ] };
 
 static AGENT_CALL_SETLOGGINGLEVEL: Message = Message { name: "mesos.v1.agent.Call.SetLoggingLevel", fields: &[
-    one(1, "level", Uint32),
-    one(2, "duration", Of(&DURATIONINFO)),
+    one(1, "level", Uint32), one(2, "duration", Of(&DURATIONINFO)),
 ] };
 
 static AGENT_CALL_UPDATERESOURCEPROVIDERCONFIG: Message = Message { name: "mesos.v1.agent.Call.UpdateResourceProviderConfig", fields: &[
@@ -1646,14 +987,12 @@ static AGENT_CALL_WAITNESTEDCONTAINER: Message = Message { name: "mesos.v1.agent
 ] };
 
 static AGENT_PROCESSIO: Message = Message { name: "mesos.v1.agent.ProcessIO", fields: &[
-    one(1, "type", Enum(AGENT_PROCESSIO_TYPE)),
-    one(2, "data", Of(&AGENT_PROCESSIO_DATA)),
+    one(1, "type", Enum(AGENT_PROCESSIO_TYPE)), one(2, "data", Of(&AGENT_PROCESSIO_DATA)),
     one(3, "control", Of(&AGENT_PROCESSIO_CONTROL)),
 ] };
 
 static AGENT_PROCESSIO_CONTROL: Message = Message { name: "mesos.v1.agent.ProcessIO.Control", fields: &[
-    one(1, "type", Enum(AGENT_PROCESSIO_CONTROL_TYPE)),
-    one(2, "tty_info", Of(&TTYINFO)),
+    one(1, "type", Enum(AGENT_PROCESSIO_CONTROL_TYPE)), one(2, "tty_info", Of(&TTYINFO)),
     one(3, "heartbeat", Of(&AGENT_PROCESSIO_CONTROL_HEARTBEAT)),
 ] };
 
@@ -1662,34 +1001,24 @@ static AGENT_PROCESSIO_CONTROL_HEARTBEAT: Message = Message { name: "mesos.v1.ag
 ] };
 
 static AGENT_PROCESSIO_DATA: Message = Message { name: "mesos.v1.agent.ProcessIO.Data", fields: &[
-    one(1, "type", Enum(AGENT_PROCESSIO_DATA_TYPE)),
-    one(2, "data", Bytes),
+    one(1, "type", Enum(AGENT_PROCESSIO_DATA_TYPE)), one(2, "data", Bytes),
 ] };
 
 static AGENT_RESPONSE: Message = Message { name: "mesos.v1.agent.Response", fields: &[
-    one(1, "type", Enum(AGENT_RESPONSE_TYPE)),
-    one(2, "get_health", Of(&AGENT_RESPONSE_GETHEALTH)),
-    one(3, "get_flags", Of(&AGENT_RESPONSE_GETFLAGS)),
-    one(4, "get_version", Of(&AGENT_RESPONSE_GETVERSION)),
-    one(5, "get_metrics", Of(&AGENT_RESPONSE_GETMETRICS)),
-    one(6, "get_logging_level", Of(&AGENT_RESPONSE_GETLOGGINGLEVEL)),
-    one(7, "list_files", Of(&AGENT_RESPONSE_LISTFILES)),
-    one(8, "read_file", Of(&AGENT_RESPONSE_READFILE)),
-    one(9, "get_state", Of(&AGENT_RESPONSE_GETSTATE)),
-    one(10, "get_containers", Of(&AGENT_RESPONSE_GETCONTAINERS)),
-    one(11, "get_frameworks", Of(&AGENT_RESPONSE_GETFRAMEWORKS)),
-    one(12, "get_executors", Of(&AGENT_RESPONSE_GETEXECUTORS)),
-    one(13, "get_tasks", Of(&AGENT_RESPONSE_GETTASKS)),
-    one(14, "wait_nested_container", Of(&AGENT_RESPONSE_WAITNESTEDCONTAINER)),
-    one(15, "get_agent", Of(&AGENT_RESPONSE_GETAGENT)),
-    one(16, "wait_container", Of(&AGENT_RESPONSE_WAITCONTAINER)),
+    one(1, "type", Enum(AGENT_RESPONSE_TYPE)), one(2, "get_health", Of(&AGENT_RESPONSE_GETHEALTH)),
+    one(3, "get_flags", Of(&AGENT_RESPONSE_GETFLAGS)), one(4, "get_version", Of(&AGENT_RESPONSE_GETVERSION)),
+    one(5, "get_metrics", Of(&AGENT_RESPONSE_GETMETRICS)), one(6, "get_logging_level", Of(&AGENT_RESPONSE_GETLOGGINGLEVEL)),
+    one(7, "list_files", Of(&AGENT_RESPONSE_LISTFILES)), one(8, "read_file", Of(&AGENT_RESPONSE_READFILE)),
+    one(9, "get_state", Of(&AGENT_RESPONSE_GETSTATE)), one(10, "get_containers", Of(&AGENT_RESPONSE_GETCONTAINERS)),
+    one(11, "get_frameworks", Of(&AGENT_RESPONSE_GETFRAMEWORKS)), one(12, "get_executors", Of(&AGENT_RESPONSE_GETEXECUTORS)),
+    one(13, "get_tasks", Of(&AGENT_RESPONSE_GETTASKS)), one(14, "wait_nested_container", Of(&AGENT_RESPONSE_WAITNESTEDCONTAINER)),
+    one(15, "get_agent", Of(&AGENT_RESPONSE_GETAGENT)), one(16, "wait_container", Of(&AGENT_RESPONSE_WAITCONTAINER)),
     one(17, "get_resource_providers", Of(&AGENT_RESPONSE_GETRESOURCEPROVIDERS)),
     one(18, "get_operations", Of(&AGENT_RESPONSE_GETOPERATIONS)),
 ] };
 
 static AGENT_RESPONSE_GETAGENT: Message = Message { name: "mesos.v1.agent.Response.GetAgent", fields: &[
-    one(1, "agent_info", Of(&AGENTINFO)),
-    one(2, "drain_config", Of(&DRAINCONFIG)),
+    one(1, "agent_info", Of(&AGENTINFO)), one(2, "drain_config", Of(&DRAINCONFIG)),
     one(3, "estimated_drain_start_time", Of(&TIMEINFO)),
 ] };
 
@@ -1698,11 +1027,8 @@ static AGENT_RESPONSE_GETCONTAINERS: Message = Message { name: "mesos.v1.agent.R
 ] };
 
 static AGENT_RESPONSE_GETCONTAINERS_CONTAINER: Message = Message { name: "mesos.v1.agent.Response.GetContainers.Container", fields: &[
-    one(1, "framework_id", Of(&FRAMEWORKID)),
-    one(2, "executor_id", Of(&EXECUTORID)),
-    one(3, "executor_name", Text),
-    one(4, "container_id", Of(&CONTAINERID)),
-    one(5, "container_status", Of(&CONTAINERSTATUS)),
+    one(1, "framework_id", Of(&FRAMEWORKID)), one(2, "executor_id", Of(&EXECUTORID)), one(3, "executor_name", Text),
+    one(4, "container_id", Of(&CONTAINERID)), one(5, "container_status", Of(&CONTAINERSTATUS)),
     one(6, "resource_statistics", Of(&RESOURCESTATISTICS)),
 ] };
 
@@ -1749,22 +1075,17 @@ static AGENT_RESPONSE_GETRESOURCEPROVIDERS: Message = Message { name: "mesos.v1.
 ] };
 
 static AGENT_RESPONSE_GETRESOURCEPROVIDERS_RESOURCEPROVIDER: Message = Message { name: "mesos.v1.agent.Response.GetResourceProviders.ResourceProvider", fields: &[
-    one(1, "resource_provider_info", Of(&RESOURCEPROVIDERINFO)),
-    many(2, "total_resources", Of(&RESOURCE)),
+    one(1, "resource_provider_info", Of(&RESOURCEPROVIDERINFO)), many(2, "total_resources", Of(&RESOURCE)),
 ] };
 
 static AGENT_RESPONSE_GETSTATE: Message = Message { name: "mesos.v1.agent.Response.GetState", fields: &[
-    one(1, "get_tasks", Of(&AGENT_RESPONSE_GETTASKS)),
-    one(2, "get_executors", Of(&AGENT_RESPONSE_GETEXECUTORS)),
+    one(1, "get_tasks", Of(&AGENT_RESPONSE_GETTASKS)), one(2, "get_executors", Of(&AGENT_RESPONSE_GETEXECUTORS)),
     one(3, "get_frameworks", Of(&AGENT_RESPONSE_GETFRAMEWORKS)),
 ] };
 
 static AGENT_RESPONSE_GETTASKS: Message = Message { name: "mesos.v1.agent.Response.GetTasks", fields: &[
-    many(1, "pending_tasks", Of(&TASK)),
-    many(2, "queued_tasks", Of(&TASK)),
-    many(3, "launched_tasks", Of(&TASK)),
-    many(4, "terminated_tasks", Of(&TASK)),
-    many(5, "completed_tasks", Of(&TASK)),
+    many(1, "pending_tasks", Of(&TASK)), many(2, "queued_tasks", Of(&TASK)), many(3, "launched_tasks", Of(&TASK)),
+    many(4, "terminated_tasks", Of(&TASK)), many(5, "completed_tasks", Of(&TASK)),
 ] };
 
 static AGENT_RESPONSE_GETVERSION: Message = Message { name: "mesos.v1.agent.Response.GetVersion", fields: &[
@@ -1776,38 +1097,27 @@ static AGENT_RESPONSE_LISTFILES: Message = Message { name: "mesos.v1.agent.Respo
 ] };
 
 static AGENT_RESPONSE_READFILE: Message = Message { name: "mesos.v1.agent.Response.ReadFile", fields: &[
-    one(1, "size", Uint64),
-    one(2, "data", Bytes),
+    one(1, "size", Uint64), one(2, "data", Bytes),
 ] };
 
 static AGENT_RESPONSE_WAITCONTAINER: Message = Message { name: "mesos.v1.agent.Response.WaitContainer", fields: &[
-    one(1, "exit_status", Int32),
-    one(2, "state", Enum(TASKSTATE)),
-    one(3, "reason", Enum(TASKSTATUS_REASON)),
-    one(4, "limitation", Of(&TASKRESOURCELIMITATION)),
-    one(5, "message", Text),
+    one(1, "exit_status", Int32), one(2, "state", Enum(TASKSTATE)), one(3, "reason", Enum(TASKSTATUS_REASON)),
+    one(4, "limitation", Of(&TASKRESOURCELIMITATION)), one(5, "message", Text),
 ] };
 
 static AGENT_RESPONSE_WAITNESTEDCONTAINER: Message = Message { name: "mesos.v1.agent.Response.WaitNestedContainer", fields: &[
-    one(1, "exit_status", Int32),
-    one(2, "state", Enum(TASKSTATE)),
-    one(3, "reason", Enum(TASKSTATUS_REASON)),
-    one(4, "limitation", Of(&TASKRESOURCELIMITATION)),
-    one(5, "message", Text),
+    one(1, "exit_status", Int32), one(2, "state", Enum(TASKSTATE)), one(3, "reason", Enum(TASKSTATUS_REASON)),
+    one(4, "limitation", Of(&TASKRESOURCELIMITATION)), one(5, "message", Text),
 ] };
 
 static ALLOCATOR_INVERSEOFFERSTATUS: Message = Message { name: "mesos.v1.allocator.InverseOfferStatus", fields: &[
-    one(1, "status", Enum(ALLOCATOR_INVERSEOFFERSTATUS_STATUS)),
-    one(2, "framework_id", Of(&FRAMEWORKID)),
+    one(1, "status", Enum(ALLOCATOR_INVERSEOFFERSTATUS_STATUS)), one(2, "framework_id", Of(&FRAMEWORKID)),
     one(3, "timestamp", Of(&TIMEINFO)),
 ] };
 
 static EXECUTOR_CALL: Message = Message { name: "mesos.v1.executor.Call", fields: &[
-    one(1, "executor_id", Of(&EXECUTORID)),
-    one(2, "framework_id", Of(&FRAMEWORKID)),
-    one(3, "type", Enum(EXECUTOR_CALL_TYPE)),
-    one(4, "subscribe", Of(&EXECUTOR_CALL_SUBSCRIBE)),
-    one(5, "update", Of(&EXECUTOR_CALL_UPDATE)),
+    one(1, "executor_id", Of(&EXECUTORID)), one(2, "framework_id", Of(&FRAMEWORKID)), one(3, "type", Enum(EXECUTOR_CALL_TYPE)),
+    one(4, "subscribe", Of(&EXECUTOR_CALL_SUBSCRIBE)), one(5, "update", Of(&EXECUTOR_CALL_UPDATE)),
     one(6, "message", Of(&EXECUTOR_CALL_MESSAGE)),
 ] };
 
@@ -1816,8 +1126,7 @@ static EXECUTOR_CALL_MESSAGE: Message = Message { name: "mesos.v1.executor.Call.
 ] };
 
 static EXECUTOR_CALL_SUBSCRIBE: Message = Message { name: "mesos.v1.executor.Call.Subscribe", fields: &[
-    many(1, "unacknowledged_tasks", Of(&TASKINFO)),
-    many(2, "unacknowledged_updates", Of(&EXECUTOR_CALL_UPDATE)),
+    many(1, "unacknowledged_tasks", Of(&TASKINFO)), many(2, "unacknowledged_updates", Of(&EXECUTOR_CALL_UPDATE)),
 ] };
 
 static EXECUTOR_CALL_UPDATE: Message = Message { name: "mesos.v1.executor.Call.Update", fields: &[
@@ -1825,19 +1134,14 @@ static EXECUTOR_CALL_UPDATE: Message = Message { name: "mesos.v1.executor.Call.U
 ] };
 
 static EXECUTOR_EVENT: Message = Message { name: "mesos.v1.executor.Event", fields: &[
-    one(1, "type", Enum(EXECUTOR_EVENT_TYPE)),
-    one(2, "subscribed", Of(&EXECUTOR_EVENT_SUBSCRIBED)),
-    one(3, "acknowledged", Of(&EXECUTOR_EVENT_ACKNOWLEDGED)),
-    one(4, "launch", Of(&EXECUTOR_EVENT_LAUNCH)),
-    one(5, "kill", Of(&EXECUTOR_EVENT_KILL)),
-    one(6, "message", Of(&EXECUTOR_EVENT_MESSAGE)),
-    one(7, "error", Of(&EXECUTOR_EVENT_ERROR)),
-    one(8, "launch_group", Of(&EXECUTOR_EVENT_LAUNCHGROUP)),
+    one(1, "type", Enum(EXECUTOR_EVENT_TYPE)), one(2, "subscribed", Of(&EXECUTOR_EVENT_SUBSCRIBED)),
+    one(3, "acknowledged", Of(&EXECUTOR_EVENT_ACKNOWLEDGED)), one(4, "launch", Of(&EXECUTOR_EVENT_LAUNCH)),
+    one(5, "kill", Of(&EXECUTOR_EVENT_KILL)), one(6, "message", Of(&EXECUTOR_EVENT_MESSAGE)),
+    one(7, "error", Of(&EXECUTOR_EVENT_ERROR)), one(8, "launch_group", Of(&EXECUTOR_EVENT_LAUNCHGROUP)),
 ] };
 
 static EXECUTOR_EVENT_ACKNOWLEDGED: Message = Message { name: "mesos.v1.executor.Event.Acknowledged", fields: &[
-    one(1, "task_id", Of(&TASKID)),
-    one(2, "uuid", Bytes),
+    one(1, "task_id", Of(&TASKID)), one(2, "uuid", Bytes),
 ] };
 
 static EXECUTOR_EVENT_ERROR: Message = Message { name: "mesos.v1.executor.Event.Error", fields: &[
@@ -1845,8 +1149,7 @@ static EXECUTOR_EVENT_ERROR: Message = Message { name: "mesos.v1.executor.Event.
 ] };
 
 static EXECUTOR_EVENT_KILL: Message = Message { name: "mesos.v1.executor.Event.Kill", fields: &[
-    one(1, "task_id", Of(&TASKID)),
-    one(2, "kill_policy", Of(&KILLPOLICY)),
+    one(1, "task_id", Of(&TASKID)), one(2, "kill_policy", Of(&KILLPOLICY)),
 ] };
 
 static EXECUTOR_EVENT_LAUNCH: Message = Message { name: "mesos.v1.executor.Event.Launch", fields: &[
@@ -1862,20 +1165,16 @@ static EXECUTOR_EVENT_MESSAGE: Message = Message { name: "mesos.v1.executor.Even
 ] };
 
 static EXECUTOR_EVENT_SUBSCRIBED: Message = Message { name: "mesos.v1.executor.Event.Subscribed", fields: &[
-    one(1, "executor_info", Of(&EXECUTORINFO)),
-    one(2, "framework_info", Of(&FRAMEWORKINFO)),
-    one(3, "agent_info", Of(&AGENTINFO)),
-    one(4, "container_id", Of(&CONTAINERID)),
+    one(1, "executor_info", Of(&EXECUTORINFO)), one(2, "framework_info", Of(&FRAMEWORKINFO)),
+    one(3, "agent_info", Of(&AGENTINFO)), one(4, "container_id", Of(&CONTAINERID)),
 ] };
 
 static MAINTENANCE_CLUSTERSTATUS: Message = Message { name: "mesos.v1.maintenance.ClusterStatus", fields: &[
-    many(1, "draining_machines", Of(&MAINTENANCE_CLUSTERSTATUS_DRAININGMACHINE)),
-    many(2, "down_machines", Of(&MACHINEID)),
+    many(1, "draining_machines", Of(&MAINTENANCE_CLUSTERSTATUS_DRAININGMACHINE)), many(2, "down_machines", Of(&MACHINEID)),
 ] };
 
 static MAINTENANCE_CLUSTERSTATUS_DRAININGMACHINE: Message = Message { name: "mesos.v1.maintenance.ClusterStatus.DrainingMachine", fields: &[
-    one(1, "id", Of(&MACHINEID)),
-    many(2, "statuses", Of(&ALLOCATOR_INVERSEOFFERSTATUS)),
+    one(1, "id", Of(&MACHINEID)), many(2, "statuses", Of(&ALLOCATOR_INVERSEOFFERSTATUS)),
 ] };
 
 static MAINTENANCE_SCHEDULE: Message = Message { name: "mesos.v1.maintenance.Schedule", fields: &[
@@ -1883,39 +1182,28 @@ static MAINTENANCE_SCHEDULE: Message = Message { name: "mesos.v1.maintenance.Sch
 ] };
 
 static MAINTENANCE_WINDOW: Message = Message { name: "mesos.v1.maintenance.Window", fields: &[
-    many(1, "machine_ids", Of(&MACHINEID)),
-    one(2, "unavailability", Of(&UNAVAILABILITY)),
+    many(1, "machine_ids", Of(&MACHINEID)), one(2, "unavailability", Of(&UNAVAILABILITY)),
 ] };
 
 static MASTER_CALL: Message = Message { name: "mesos.v1.master.Call", fields: &[
-    one(1, "type", Enum(MASTER_CALL_TYPE)),
-    one(2, "get_metrics", Of(&MASTER_CALL_GETMETRICS)),
-    one(3, "set_logging_level", Of(&MASTER_CALL_SETLOGGINGLEVEL)),
-    one(4, "list_files", Of(&MASTER_CALL_LISTFILES)),
-    one(5, "read_file", Of(&MASTER_CALL_READFILE)),
-    one(6, "update_weights", Of(&MASTER_CALL_UPDATEWEIGHTS)),
+    one(1, "type", Enum(MASTER_CALL_TYPE)), one(2, "get_metrics", Of(&MASTER_CALL_GETMETRICS)),
+    one(3, "set_logging_level", Of(&MASTER_CALL_SETLOGGINGLEVEL)), one(4, "list_files", Of(&MASTER_CALL_LISTFILES)),
+    one(5, "read_file", Of(&MASTER_CALL_READFILE)), one(6, "update_weights", Of(&MASTER_CALL_UPDATEWEIGHTS)),
     one(7, "reserve_resources", Of(&MASTER_CALL_RESERVERESOURCES)),
-    one(8, "unreserve_resources", Of(&MASTER_CALL_UNRESERVERESOURCES)),
-    one(9, "create_volumes", Of(&MASTER_CALL_CREATEVOLUMES)),
+    one(8, "unreserve_resources", Of(&MASTER_CALL_UNRESERVERESOURCES)), one(9, "create_volumes", Of(&MASTER_CALL_CREATEVOLUMES)),
     one(10, "destroy_volumes", Of(&MASTER_CALL_DESTROYVOLUMES)),
     one(11, "update_maintenance_schedule", Of(&MASTER_CALL_UPDATEMAINTENANCESCHEDULE)),
     one(12, "start_maintenance", Of(&MASTER_CALL_STARTMAINTENANCE)),
-    one(13, "stop_maintenance", Of(&MASTER_CALL_STOPMAINTENANCE)),
-    one(14, "set_quota", Of(&MASTER_CALL_SETQUOTA)),
-    one(15, "remove_quota", Of(&MASTER_CALL_REMOVEQUOTA)),
-    one(16, "teardown", Of(&MASTER_CALL_TEARDOWN)),
-    one(17, "mark_agent_gone", Of(&MASTER_CALL_MARKAGENTGONE)),
-    one(18, "grow_volume", Of(&MASTER_CALL_GROWVOLUME)),
-    one(19, "shrink_volume", Of(&MASTER_CALL_SHRINKVOLUME)),
-    one(20, "update_quota", Of(&MASTER_CALL_UPDATEQUOTA)),
-    one(21, "drain_agent", Of(&MASTER_CALL_DRAINAGENT)),
-    one(22, "deactivate_agent", Of(&MASTER_CALL_DEACTIVATEAGENT)),
+    one(13, "stop_maintenance", Of(&MASTER_CALL_STOPMAINTENANCE)), one(14, "set_quota", Of(&MASTER_CALL_SETQUOTA)),
+    one(15, "remove_quota", Of(&MASTER_CALL_REMOVEQUOTA)), one(16, "teardown", Of(&MASTER_CALL_TEARDOWN)),
+    one(17, "mark_agent_gone", Of(&MASTER_CALL_MARKAGENTGONE)), one(18, "grow_volume", Of(&MASTER_CALL_GROWVOLUME)),
+    one(19, "shrink_volume", Of(&MASTER_CALL_SHRINKVOLUME)), one(20, "update_quota", Of(&MASTER_CALL_UPDATEQUOTA)),
+    one(21, "drain_agent", Of(&MASTER_CALL_DRAINAGENT)), one(22, "deactivate_agent", Of(&MASTER_CALL_DEACTIVATEAGENT)),
     one(23, "reactivate_agent", Of(&MASTER_CALL_REACTIVATEAGENT)),
 ] };
 
 static MASTER_CALL_CREATEVOLUMES: Message = Message { name: "mesos.v1.master.Call.CreateVolumes", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    many(2, "volumes", Of(&RESOURCE)),
+    one(1, "agent_id", Of(&AGENTID)), many(2, "volumes", Of(&RESOURCE)),
 ] };
 
 static MASTER_CALL_DEACTIVATEAGENT: Message = Message { name: "mesos.v1.master.Call.DeactivateAgent", fields: &[
@@ -1923,14 +1211,11 @@ static MASTER_CALL_DEACTIVATEAGENT: Message = Message { name: "mesos.v1.master.C
 ] };
 
 static MASTER_CALL_DESTROYVOLUMES: Message = Message { name: "mesos.v1.master.Call.DestroyVolumes", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    many(2, "volumes", Of(&RESOURCE)),
+    one(1, "agent_id", Of(&AGENTID)), many(2, "volumes", Of(&RESOURCE)),
 ] };
 
 static MASTER_CALL_DRAINAGENT: Message = Message { name: "mesos.v1.master.Call.DrainAgent", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "max_grace_period", Of(&GOOGLE_PROTOBUF_DURATION)),
-    one(3, "mark_gone", Bool),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "max_grace_period", Of(&GOOGLE_PROTOBUF_DURATION)), one(3, "mark_gone", Bool),
 ] };
 
 static MASTER_CALL_GETMETRICS: Message = Message { name: "mesos.v1.master.Call.GetMetrics", fields: &[
@@ -1938,9 +1223,7 @@ static MASTER_CALL_GETMETRICS: Message = Message { name: "mesos.v1.master.Call.G
 ] };
 
 static MASTER_CALL_GROWVOLUME: Message = Message { name: "mesos.v1.master.Call.GrowVolume", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "volume", Of(&RESOURCE)),
-    one(3, "addition", Of(&RESOURCE)),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "volume", Of(&RESOURCE)), one(3, "addition", Of(&RESOURCE)),
 ] };
 
 static MASTER_CALL_LISTFILES: Message = Message { name: "mesos.v1.master.Call.ListFiles", fields: &[
@@ -1956,9 +1239,7 @@ static MASTER_CALL_REACTIVATEAGENT: Message = Message { name: "mesos.v1.master.C
 ] };
 
 static MASTER_CALL_READFILE: Message = Message { name: "mesos.v1.master.Call.ReadFile", fields: &[
-    one(1, "path", Text),
-    one(2, "offset", Uint64),
-    one(3, "length", Uint64),
+    one(1, "path", Text), one(2, "offset", Uint64), one(3, "length", Uint64),
 ] };
 
 static MASTER_CALL_REMOVEQUOTA: Message = Message { name: "mesos.v1.master.Call.RemoveQuota", fields: &[
@@ -1966,14 +1247,11 @@ static MASTER_CALL_REMOVEQUOTA: Message = Message { name: "mesos.v1.master.Call.
 ] };
 
 static MASTER_CALL_RESERVERESOURCES: Message = Message { name: "mesos.v1.master.Call.ReserveResources", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    many(2, "resources", Of(&RESOURCE)),
-    many(3, "source", Of(&RESOURCE)),
+    one(1, "agent_id", Of(&AGENTID)), many(2, "resources", Of(&RESOURCE)), many(3, "source", Of(&RESOURCE)),
 ] };
 
 static MASTER_CALL_SETLOGGINGLEVEL: Message = Message { name: "mesos.v1.master.Call.SetLoggingLevel", fields: &[
-    one(1, "level", Uint32),
-    one(2, "duration", Of(&DURATIONINFO)),
+    one(1, "level", Uint32), one(2, "duration", Of(&DURATIONINFO)),
 ] };
 
 static MASTER_CALL_SETQUOTA: Message = Message { name: "mesos.v1.master.Call.SetQuota", fields: &[
@@ -1981,9 +1259,7 @@ static MASTER_CALL_SETQUOTA: Message = Message { name: "mesos.v1.master.Call.Set
 ] };
 
 static MASTER_CALL_SHRINKVOLUME: Message = Message { name: "mesos.v1.master.Call.ShrinkVolume", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "volume", Of(&RESOURCE)),
-    one(3, "subtract", Of(&VALUE_SCALAR)),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "volume", Of(&RESOURCE)), one(3, "subtract", Of(&VALUE_SCALAR)),
 ] };
 
 static MASTER_CALL_STARTMAINTENANCE: Message = Message { name: "mesos.v1.master.Call.StartMaintenance", fields: &[
@@ -1999,8 +1275,7 @@ static MASTER_CALL_TEARDOWN: Message = Message { name: "mesos.v1.master.Call.Tea
 ] };
 
 static MASTER_CALL_UNRESERVERESOURCES: Message = Message { name: "mesos.v1.master.Call.UnreserveResources", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    many(2, "resources", Of(&RESOURCE)),
+    one(1, "agent_id", Of(&AGENTID)), many(2, "resources", Of(&RESOURCE)),
 ] };
 
 static MASTER_CALL_UPDATEMAINTENANCESCHEDULE: Message = Message { name: "mesos.v1.master.Call.UpdateMaintenanceSchedule", fields: &[
@@ -2008,8 +1283,7 @@ static MASTER_CALL_UPDATEMAINTENANCESCHEDULE: Message = Message { name: "mesos.v
 ] };
 
 static MASTER_CALL_UPDATEQUOTA: Message = Message { name: "mesos.v1.master.Call.UpdateQuota", fields: &[
-    one(1, "force", Bool),
-    many(2, "quota_configs", Of(&QUOTA_QUOTACONFIG)),
+    one(1, "force", Bool), many(2, "quota_configs", Of(&QUOTA_QUOTACONFIG)),
 ] };
 
 static MASTER_CALL_UPDATEWEIGHTS: Message = Message { name: "mesos.v1.master.Call.UpdateWeights", fields: &[
@@ -2017,14 +1291,10 @@ static MASTER_CALL_UPDATEWEIGHTS: Message = Message { name: "mesos.v1.master.Cal
 ] };
 
 static MASTER_EVENT: Message = Message { name: "mesos.v1.master.Event", fields: &[
-    one(1, "type", Enum(MASTER_EVENT_TYPE)),
-    one(2, "subscribed", Of(&MASTER_EVENT_SUBSCRIBED)),
-    one(3, "task_added", Of(&MASTER_EVENT_TASKADDED)),
-    one(4, "task_updated", Of(&MASTER_EVENT_TASKUPDATED)),
-    one(5, "agent_added", Of(&MASTER_EVENT_AGENTADDED)),
-    one(6, "agent_removed", Of(&MASTER_EVENT_AGENTREMOVED)),
-    one(7, "framework_added", Of(&MASTER_EVENT_FRAMEWORKADDED)),
-    one(8, "framework_updated", Of(&MASTER_EVENT_FRAMEWORKUPDATED)),
+    one(1, "type", Enum(MASTER_EVENT_TYPE)), one(2, "subscribed", Of(&MASTER_EVENT_SUBSCRIBED)),
+    one(3, "task_added", Of(&MASTER_EVENT_TASKADDED)), one(4, "task_updated", Of(&MASTER_EVENT_TASKUPDATED)),
+    one(5, "agent_added", Of(&MASTER_EVENT_AGENTADDED)), one(6, "agent_removed", Of(&MASTER_EVENT_AGENTREMOVED)),
+    one(7, "framework_added", Of(&MASTER_EVENT_FRAMEWORKADDED)), one(8, "framework_updated", Of(&MASTER_EVENT_FRAMEWORKUPDATED)),
     one(9, "framework_removed", Of(&MASTER_EVENT_FRAMEWORKREMOVED)),
 ] };
 
@@ -2049,8 +1319,7 @@ static MASTER_EVENT_FRAMEWORKUPDATED: Message = Message { name: "mesos.v1.master
 ] };
 
 static MASTER_EVENT_SUBSCRIBED: Message = Message { name: "mesos.v1.master.Event.Subscribed", fields: &[
-    one(1, "get_state", Of(&MASTER_RESPONSE_GETSTATE)),
-    one(2, "heartbeat_interval_seconds", Double),
+    one(1, "get_state", Of(&MASTER_RESPONSE_GETSTATE)), one(2, "heartbeat_interval_seconds", Double),
 ] };
 
 static MASTER_EVENT_TASKADDED: Message = Message { name: "mesos.v1.master.Event.TaskAdded", fields: &[
@@ -2058,59 +1327,38 @@ static MASTER_EVENT_TASKADDED: Message = Message { name: "mesos.v1.master.Event.
 ] };
 
 static MASTER_EVENT_TASKUPDATED: Message = Message { name: "mesos.v1.master.Event.TaskUpdated", fields: &[
-    one(1, "framework_id", Of(&FRAMEWORKID)),
-    one(2, "status", Of(&TASKSTATUS)),
-    one(3, "state", Enum(TASKSTATE)),
+    one(1, "framework_id", Of(&FRAMEWORKID)), one(2, "status", Of(&TASKSTATUS)), one(3, "state", Enum(TASKSTATE)),
 ] };
 
 static MASTER_RESPONSE: Message = Message { name: "mesos.v1.master.Response", fields: &[
-    one(1, "type", Enum(MASTER_RESPONSE_TYPE)),
-    one(2, "get_health", Of(&MASTER_RESPONSE_GETHEALTH)),
-    one(3, "get_flags", Of(&MASTER_RESPONSE_GETFLAGS)),
-    one(4, "get_version", Of(&MASTER_RESPONSE_GETVERSION)),
-    one(5, "get_metrics", Of(&MASTER_RESPONSE_GETMETRICS)),
-    one(6, "get_logging_level", Of(&MASTER_RESPONSE_GETLOGGINGLEVEL)),
-    one(7, "list_files", Of(&MASTER_RESPONSE_LISTFILES)),
-    one(8, "read_file", Of(&MASTER_RESPONSE_READFILE)),
-    one(9, "get_state", Of(&MASTER_RESPONSE_GETSTATE)),
-    one(10, "get_agents", Of(&MASTER_RESPONSE_GETAGENTS)),
-    one(11, "get_frameworks", Of(&MASTER_RESPONSE_GETFRAMEWORKS)),
-    one(12, "get_executors", Of(&MASTER_RESPONSE_GETEXECUTORS)),
-    one(13, "get_tasks", Of(&MASTER_RESPONSE_GETTASKS)),
-    one(14, "get_roles", Of(&MASTER_RESPONSE_GETROLES)),
-    one(15, "get_weights", Of(&MASTER_RESPONSE_GETWEIGHTS)),
-    one(16, "get_master", Of(&MASTER_RESPONSE_GETMASTER)),
+    one(1, "type", Enum(MASTER_RESPONSE_TYPE)), one(2, "get_health", Of(&MASTER_RESPONSE_GETHEALTH)),
+    one(3, "get_flags", Of(&MASTER_RESPONSE_GETFLAGS)), one(4, "get_version", Of(&MASTER_RESPONSE_GETVERSION)),
+    one(5, "get_metrics", Of(&MASTER_RESPONSE_GETMETRICS)), one(6, "get_logging_level", Of(&MASTER_RESPONSE_GETLOGGINGLEVEL)),
+    one(7, "list_files", Of(&MASTER_RESPONSE_LISTFILES)), one(8, "read_file", Of(&MASTER_RESPONSE_READFILE)),
+    one(9, "get_state", Of(&MASTER_RESPONSE_GETSTATE)), one(10, "get_agents", Of(&MASTER_RESPONSE_GETAGENTS)),
+    one(11, "get_frameworks", Of(&MASTER_RESPONSE_GETFRAMEWORKS)), one(12, "get_executors", Of(&MASTER_RESPONSE_GETEXECUTORS)),
+    one(13, "get_tasks", Of(&MASTER_RESPONSE_GETTASKS)), one(14, "get_roles", Of(&MASTER_RESPONSE_GETROLES)),
+    one(15, "get_weights", Of(&MASTER_RESPONSE_GETWEIGHTS)), one(16, "get_master", Of(&MASTER_RESPONSE_GETMASTER)),
     one(17, "get_maintenance_status", Of(&MASTER_RESPONSE_GETMAINTENANCESTATUS)),
     one(18, "get_maintenance_schedule", Of(&MASTER_RESPONSE_GETMAINTENANCESCHEDULE)),
-    one(19, "get_quota", Of(&MASTER_RESPONSE_GETQUOTA)),
-    one(20, "get_operations", Of(&MASTER_RESPONSE_GETOPERATIONS)),
+    one(19, "get_quota", Of(&MASTER_RESPONSE_GETQUOTA)), one(20, "get_operations", Of(&MASTER_RESPONSE_GETOPERATIONS)),
 ] };
 
 static MASTER_RESPONSE_GETAGENTS: Message = Message { name: "mesos.v1.master.Response.GetAgents", fields: &[
-    many(1, "agents", Of(&MASTER_RESPONSE_GETAGENTS_AGENT)),
-    many(2, "recovered_agents", Of(&AGENTINFO)),
+    many(1, "agents", Of(&MASTER_RESPONSE_GETAGENTS_AGENT)), many(2, "recovered_agents", Of(&AGENTINFO)),
 ] };
 
 static MASTER_RESPONSE_GETAGENTS_AGENT: Message = Message { name: "mesos.v1.master.Response.GetAgents.Agent", fields: &[
-    one(1, "agent_info", Of(&AGENTINFO)),
-    one(2, "active", Bool),
-    one(3, "version", Text),
-    one(4, "pid", Text),
-    one(5, "registered_time", Of(&TIMEINFO)),
-    one(6, "reregistered_time", Of(&TIMEINFO)),
-    many(7, "total_resources", Of(&RESOURCE)),
-    many(8, "allocated_resources", Of(&RESOURCE)),
-    many(9, "offered_resources", Of(&RESOURCE)),
-    many(10, "capabilities", Of(&AGENTINFO_CAPABILITY)),
-    many(11, "resource_providers", Of(&MASTER_RESPONSE_GETAGENTS_AGENT_RESOURCEPROVIDER)),
-    one(12, "deactivated", Bool),
-    one(13, "drain_info", Of(&DRAININFO)),
-    one(14, "estimated_drain_start_time", Of(&TIMEINFO)),
+    one(1, "agent_info", Of(&AGENTINFO)), one(2, "active", Bool), one(3, "version", Text), one(4, "pid", Text),
+    one(5, "registered_time", Of(&TIMEINFO)), one(6, "reregistered_time", Of(&TIMEINFO)),
+    many(7, "total_resources", Of(&RESOURCE)), many(8, "allocated_resources", Of(&RESOURCE)),
+    many(9, "offered_resources", Of(&RESOURCE)), many(10, "capabilities", Of(&AGENTINFO_CAPABILITY)),
+    many(11, "resource_providers", Of(&MASTER_RESPONSE_GETAGENTS_AGENT_RESOURCEPROVIDER)), one(12, "deactivated", Bool),
+    one(13, "drain_info", Of(&DRAININFO)), one(14, "estimated_drain_start_time", Of(&TIMEINFO)),
 ] };
 
 static MASTER_RESPONSE_GETAGENTS_AGENT_RESOURCEPROVIDER: Message = Message { name: "mesos.v1.master.Response.GetAgents.Agent.ResourceProvider", fields: &[
-    one(1, "resource_provider_info", Of(&RESOURCEPROVIDERINFO)),
-    many(2, "total_resources", Of(&RESOURCE)),
+    one(1, "resource_provider_info", Of(&RESOURCEPROVIDERINFO)), many(2, "total_resources", Of(&RESOURCE)),
 ] };
 
 static MASTER_RESPONSE_GETEXECUTORS: Message = Message { name: "mesos.v1.master.Response.GetExecutors", fields: &[
@@ -2119,8 +1367,7 @@ static MASTER_RESPONSE_GETEXECUTORS: Message = Message { name: "mesos.v1.master.
 ] };
 
 static MASTER_RESPONSE_GETEXECUTORS_EXECUTOR: Message = Message { name: "mesos.v1.master.Response.GetExecutors.Executor", fields: &[
-    one(1, "executor_info", Of(&EXECUTORINFO)),
-    one(2, "agent_id", Of(&AGENTID)),
+    one(1, "executor_info", Of(&EXECUTORINFO)), one(2, "agent_id", Of(&AGENTID)),
 ] };
 
 static MASTER_RESPONSE_GETFLAGS: Message = Message { name: "mesos.v1.master.Response.GetFlags", fields: &[
@@ -2134,17 +1381,10 @@ static MASTER_RESPONSE_GETFRAMEWORKS: Message = Message { name: "mesos.v1.master
 ] };
 
 static MASTER_RESPONSE_GETFRAMEWORKS_FRAMEWORK: Message = Message { name: "mesos.v1.master.Response.GetFrameworks.Framework", fields: &[
-    one(1, "framework_info", Of(&FRAMEWORKINFO)),
-    one(2, "active", Bool),
-    one(3, "connected", Bool),
-    one(4, "registered_time", Of(&TIMEINFO)),
-    one(5, "reregistered_time", Of(&TIMEINFO)),
-    one(6, "unregistered_time", Of(&TIMEINFO)),
-    many(7, "offers", Of(&OFFER)),
-    many(8, "inverse_offers", Of(&INVERSEOFFER)),
-    many(9, "allocated_resources", Of(&RESOURCE)),
-    many(10, "offered_resources", Of(&RESOURCE)),
-    one(11, "recovered", Bool),
+    one(1, "framework_info", Of(&FRAMEWORKINFO)), one(2, "active", Bool), one(3, "connected", Bool),
+    one(4, "registered_time", Of(&TIMEINFO)), one(5, "reregistered_time", Of(&TIMEINFO)),
+    one(6, "unregistered_time", Of(&TIMEINFO)), many(7, "offers", Of(&OFFER)), many(8, "inverse_offers", Of(&INVERSEOFFER)),
+    many(9, "allocated_resources", Of(&RESOURCE)), many(10, "offered_resources", Of(&RESOURCE)), one(11, "recovered", Bool),
     one(12, "offer_constraints", Of(&SCHEDULER_OFFERCONSTRAINTS)),
 ] };
 
@@ -2165,9 +1405,7 @@ static MASTER_RESPONSE_GETMAINTENANCESTATUS: Message = Message { name: "mesos.v1
 ] };
 
 static MASTER_RESPONSE_GETMASTER: Message = Message { name: "mesos.v1.master.Response.GetMaster", fields: &[
-    one(1, "master_info", Of(&MASTERINFO)),
-    one(2, "start_time", Double),
-    one(3, "elected_time", Double),
+    one(1, "master_info", Of(&MASTERINFO)), one(2, "start_time", Double), one(3, "elected_time", Double),
 ] };
 
 static MASTER_RESPONSE_GETMETRICS: Message = Message { name: "mesos.v1.master.Response.GetMetrics", fields: &[
@@ -2187,18 +1425,13 @@ static MASTER_RESPONSE_GETROLES: Message = Message { name: "mesos.v1.master.Resp
 ] };
 
 static MASTER_RESPONSE_GETSTATE: Message = Message { name: "mesos.v1.master.Response.GetState", fields: &[
-    one(1, "get_tasks", Of(&MASTER_RESPONSE_GETTASKS)),
-    one(2, "get_executors", Of(&MASTER_RESPONSE_GETEXECUTORS)),
-    one(3, "get_frameworks", Of(&MASTER_RESPONSE_GETFRAMEWORKS)),
-    one(4, "get_agents", Of(&MASTER_RESPONSE_GETAGENTS)),
+    one(1, "get_tasks", Of(&MASTER_RESPONSE_GETTASKS)), one(2, "get_executors", Of(&MASTER_RESPONSE_GETEXECUTORS)),
+    one(3, "get_frameworks", Of(&MASTER_RESPONSE_GETFRAMEWORKS)), one(4, "get_agents", Of(&MASTER_RESPONSE_GETAGENTS)),
 ] };
 
 static MASTER_RESPONSE_GETTASKS: Message = Message { name: "mesos.v1.master.Response.GetTasks", fields: &[
-    many(1, "pending_tasks", Of(&TASK)),
-    many(2, "tasks", Of(&TASK)),
-    many(3, "completed_tasks", Of(&TASK)),
-    many(4, "orphan_tasks", Of(&TASK)),
-    many(5, "unreachable_tasks", Of(&TASK)),
+    many(1, "pending_tasks", Of(&TASK)), many(2, "tasks", Of(&TASK)), many(3, "completed_tasks", Of(&TASK)),
+    many(4, "orphan_tasks", Of(&TASK)), many(5, "unreachable_tasks", Of(&TASK)),
 ] };
 
 static MASTER_RESPONSE_GETVERSION: Message = Message { name: "mesos.v1.master.Response.GetVersion", fields: &[
@@ -2214,37 +1447,27 @@ static MASTER_RESPONSE_LISTFILES: Message = Message { name: "mesos.v1.master.Res
 ] };
 
 static MASTER_RESPONSE_READFILE: Message = Message { name: "mesos.v1.master.Response.ReadFile", fields: &[
-    one(1, "size", Uint64),
-    one(2, "data", Bytes),
+    one(1, "size", Uint64), one(2, "data", Bytes),
 ] };
 
 static QUOTA_QUOTACONFIG: Message = Message { name: "mesos.v1.quota.QuotaConfig", fields: &[
-    one(1, "role", Text),
-    map(2, "guarantees", Of(&VALUE_SCALAR)),
-    map(3, "limits", Of(&VALUE_SCALAR)),
+    one(1, "role", Text), map(2, "guarantees", Of(&VALUE_SCALAR)), map(3, "limits", Of(&VALUE_SCALAR)),
 ] };
 
 static QUOTA_QUOTAINFO: Message = Message { name: "mesos.v1.quota.QuotaInfo", fields: &[
-    one(1, "role", Text),
-    one(2, "principal", Text),
-    many(3, "guarantee", Of(&RESOURCE)),
+    one(1, "role", Text), one(2, "principal", Text), many(3, "guarantee", Of(&RESOURCE)),
 ] };
 
 static QUOTA_QUOTAREQUEST: Message = Message { name: "mesos.v1.quota.QuotaRequest", fields: &[
-    one(1, "force", Bool),
-    one(2, "role", Text),
-    many(3, "guarantee", Of(&RESOURCE)),
+    one(1, "force", Bool), one(2, "role", Text), many(3, "guarantee", Of(&RESOURCE)),
 ] };
 
 static QUOTA_QUOTASTATUS: Message = Message { name: "mesos.v1.quota.QuotaStatus", fields: &[
-    many(1, "infos", Of(&QUOTA_QUOTAINFO)),
-    many(2, "configs", Of(&QUOTA_QUOTACONFIG)),
+    many(1, "infos", Of(&QUOTA_QUOTAINFO)), many(2, "configs", Of(&QUOTA_QUOTACONFIG)),
 ] };
 
 static SCHEDULER_APIRESULT: Message = Message { name: "mesos.v1.scheduler.APIResult", fields: &[
-    one(1, "status_code", Uint32),
-    one(2, "response", Of(&SCHEDULER_RESPONSE)),
-    one(3, "error", Text),
+    one(1, "status_code", Uint32), one(2, "response", Of(&SCHEDULER_RESPONSE)), one(3, "error", Text),
 ] };
 
 static SCHEDULER_ATTRIBUTECONSTRAINT: Message = Message { name: "mesos.v1.scheduler.AttributeConstraint", fields: &[
@@ -2287,20 +1510,13 @@ static SCHEDULER_ATTRIBUTECONSTRAINT_SELECTOR: Message = Message { name: "mesos.
 ] };
 
 static SCHEDULER_CALL: Message = Message { name: "mesos.v1.scheduler.Call", fields: &[
-    one(1, "framework_id", Of(&FRAMEWORKID)),
-    one(2, "type", Enum(SCHEDULER_CALL_TYPE)),
-    one(3, "subscribe", Of(&SCHEDULER_CALL_SUBSCRIBE)),
-    one(4, "accept", Of(&SCHEDULER_CALL_ACCEPT)),
-    one(5, "decline", Of(&SCHEDULER_CALL_DECLINE)),
-    one(6, "kill", Of(&SCHEDULER_CALL_KILL)),
-    one(7, "shutdown", Of(&SCHEDULER_CALL_SHUTDOWN)),
-    one(8, "acknowledge", Of(&SCHEDULER_CALL_ACKNOWLEDGE)),
-    one(9, "reconcile", Of(&SCHEDULER_CALL_RECONCILE)),
-    one(10, "message", Of(&SCHEDULER_CALL_MESSAGE)),
-    one(11, "request", Of(&SCHEDULER_CALL_REQUEST)),
-    one(13, "accept_inverse_offers", Of(&SCHEDULER_CALL_ACCEPTINVERSEOFFERS)),
-    one(14, "decline_inverse_offers", Of(&SCHEDULER_CALL_DECLINEINVERSEOFFERS)),
-    one(15, "revive", Of(&SCHEDULER_CALL_REVIVE)),
+    one(1, "framework_id", Of(&FRAMEWORKID)), one(2, "type", Enum(SCHEDULER_CALL_TYPE)),
+    one(3, "subscribe", Of(&SCHEDULER_CALL_SUBSCRIBE)), one(4, "accept", Of(&SCHEDULER_CALL_ACCEPT)),
+    one(5, "decline", Of(&SCHEDULER_CALL_DECLINE)), one(6, "kill", Of(&SCHEDULER_CALL_KILL)),
+    one(7, "shutdown", Of(&SCHEDULER_CALL_SHUTDOWN)), one(8, "acknowledge", Of(&SCHEDULER_CALL_ACKNOWLEDGE)),
+    one(9, "reconcile", Of(&SCHEDULER_CALL_RECONCILE)), one(10, "message", Of(&SCHEDULER_CALL_MESSAGE)),
+    one(11, "request", Of(&SCHEDULER_CALL_REQUEST)), one(13, "accept_inverse_offers", Of(&SCHEDULER_CALL_ACCEPTINVERSEOFFERS)),
+    one(14, "decline_inverse_offers", Of(&SCHEDULER_CALL_DECLINEINVERSEOFFERS)), one(15, "revive", Of(&SCHEDULER_CALL_REVIVE)),
     one(16, "suppress", Of(&SCHEDULER_CALL_SUPPRESS)),
     one(17, "acknowledge_operation_status", Of(&SCHEDULER_CALL_ACKNOWLEDGEOPERATIONSTATUS)),
     one(18, "reconcile_operations", Of(&SCHEDULER_CALL_RECONCILEOPERATIONS)),
@@ -2308,49 +1524,36 @@ static SCHEDULER_CALL: Message = Message { name: "mesos.v1.scheduler.Call", fiel
 ] };
 
 static SCHEDULER_CALL_ACCEPT: Message = Message { name: "mesos.v1.scheduler.Call.Accept", fields: &[
-    many(1, "offer_ids", Of(&OFFERID)),
-    many(2, "operations", Of(&OFFER_OPERATION)),
-    one(3, "filters", Of(&FILTERS)),
+    many(1, "offer_ids", Of(&OFFERID)), many(2, "operations", Of(&OFFER_OPERATION)), one(3, "filters", Of(&FILTERS)),
 ] };
 
 static SCHEDULER_CALL_ACCEPTINVERSEOFFERS: Message = Message { name: "mesos.v1.scheduler.Call.AcceptInverseOffers", fields: &[
-    many(1, "inverse_offer_ids", Of(&OFFERID)),
-    one(2, "filters", Of(&FILTERS)),
+    many(1, "inverse_offer_ids", Of(&OFFERID)), one(2, "filters", Of(&FILTERS)),
 ] };
 
 static SCHEDULER_CALL_ACKNOWLEDGE: Message = Message { name: "mesos.v1.scheduler.Call.Acknowledge", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "task_id", Of(&TASKID)),
-    one(3, "uuid", Bytes),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "task_id", Of(&TASKID)), one(3, "uuid", Bytes),
 ] };
 
 static SCHEDULER_CALL_ACKNOWLEDGEOPERATIONSTATUS: Message = Message { name: "mesos.v1.scheduler.Call.AcknowledgeOperationStatus", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "resource_provider_id", Of(&RESOURCEPROVIDERID)),
-    one(3, "uuid", Bytes),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "resource_provider_id", Of(&RESOURCEPROVIDERID)), one(3, "uuid", Bytes),
     one(4, "operation_id", Of(&OPERATIONID)),
 ] };
 
 static SCHEDULER_CALL_DECLINE: Message = Message { name: "mesos.v1.scheduler.Call.Decline", fields: &[
-    many(1, "offer_ids", Of(&OFFERID)),
-    one(2, "filters", Of(&FILTERS)),
+    many(1, "offer_ids", Of(&OFFERID)), one(2, "filters", Of(&FILTERS)),
 ] };
 
 static SCHEDULER_CALL_DECLINEINVERSEOFFERS: Message = Message { name: "mesos.v1.scheduler.Call.DeclineInverseOffers", fields: &[
-    many(1, "inverse_offer_ids", Of(&OFFERID)),
-    one(2, "filters", Of(&FILTERS)),
+    many(1, "inverse_offer_ids", Of(&OFFERID)), one(2, "filters", Of(&FILTERS)),
 ] };
 
 static SCHEDULER_CALL_KILL: Message = Message { name: "mesos.v1.scheduler.Call.Kill", fields: &[
-    one(1, "task_id", Of(&TASKID)),
-    one(2, "agent_id", Of(&AGENTID)),
-    one(3, "kill_policy", Of(&KILLPOLICY)),
+    one(1, "task_id", Of(&TASKID)), one(2, "agent_id", Of(&AGENTID)), one(3, "kill_policy", Of(&KILLPOLICY)),
 ] };
 
 static SCHEDULER_CALL_MESSAGE: Message = Message { name: "mesos.v1.scheduler.Call.Message", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "executor_id", Of(&EXECUTORID)),
-    one(3, "data", Bytes),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "executor_id", Of(&EXECUTORID)), one(3, "data", Bytes),
 ] };
 
 static SCHEDULER_CALL_RECONCILE: Message = Message { name: "mesos.v1.scheduler.Call.Reconcile", fields: &[
@@ -2358,8 +1561,7 @@ static SCHEDULER_CALL_RECONCILE: Message = Message { name: "mesos.v1.scheduler.C
 ] };
 
 static SCHEDULER_CALL_RECONCILE_TASK: Message = Message { name: "mesos.v1.scheduler.Call.Reconcile.Task", fields: &[
-    one(1, "task_id", Of(&TASKID)),
-    one(2, "agent_id", Of(&AGENTID)),
+    one(1, "task_id", Of(&TASKID)), one(2, "agent_id", Of(&AGENTID)),
 ] };
 
 static SCHEDULER_CALL_RECONCILEOPERATIONS: Message = Message { name: "mesos.v1.scheduler.Call.ReconcileOperations", fields: &[
@@ -2367,8 +1569,7 @@ static SCHEDULER_CALL_RECONCILEOPERATIONS: Message = Message { name: "mesos.v1.s
 ] };
 
 static SCHEDULER_CALL_RECONCILEOPERATIONS_OPERATION: Message = Message { name: "mesos.v1.scheduler.Call.ReconcileOperations.Operation", fields: &[
-    one(1, "operation_id", Of(&OPERATIONID)),
-    one(2, "agent_id", Of(&AGENTID)),
+    one(1, "operation_id", Of(&OPERATIONID)), one(2, "agent_id", Of(&AGENTID)),
     one(3, "resource_provider_id", Of(&RESOURCEPROVIDERID)),
 ] };
 
@@ -2381,13 +1582,11 @@ static SCHEDULER_CALL_REVIVE: Message = Message { name: "mesos.v1.scheduler.Call
 ] };
 
 static SCHEDULER_CALL_SHUTDOWN: Message = Message { name: "mesos.v1.scheduler.Call.Shutdown", fields: &[
-    one(1, "executor_id", Of(&EXECUTORID)),
-    one(2, "agent_id", Of(&AGENTID)),
+    one(1, "executor_id", Of(&EXECUTORID)), one(2, "agent_id", Of(&AGENTID)),
 ] };
 
 static SCHEDULER_CALL_SUBSCRIBE: Message = Message { name: "mesos.v1.scheduler.Call.Subscribe", fields: &[
-    one(1, "framework_info", Of(&FRAMEWORKINFO)),
-    many(2, "suppressed_roles", Text),
+    one(1, "framework_info", Of(&FRAMEWORKINFO)), many(2, "suppressed_roles", Text),
     one(3, "offer_constraints", Of(&SCHEDULER_OFFERCONSTRAINTS)),
 ] };
 
@@ -2396,20 +1595,15 @@ static SCHEDULER_CALL_SUPPRESS: Message = Message { name: "mesos.v1.scheduler.Ca
 ] };
 
 static SCHEDULER_CALL_UPDATEFRAMEWORK: Message = Message { name: "mesos.v1.scheduler.Call.UpdateFramework", fields: &[
-    one(1, "framework_info", Of(&FRAMEWORKINFO)),
-    many(2, "suppressed_roles", Text),
+    one(1, "framework_info", Of(&FRAMEWORKINFO)), many(2, "suppressed_roles", Text),
     one(3, "offer_constraints", Of(&SCHEDULER_OFFERCONSTRAINTS)),
 ] };
 
 static SCHEDULER_EVENT: Message = Message { name: "mesos.v1.scheduler.Event", fields: &[
-    one(1, "type", Enum(SCHEDULER_EVENT_TYPE)),
-    one(2, "subscribed", Of(&SCHEDULER_EVENT_SUBSCRIBED)),
-    one(3, "offers", Of(&SCHEDULER_EVENT_OFFERS)),
-    one(4, "rescind", Of(&SCHEDULER_EVENT_RESCIND)),
-    one(5, "update", Of(&SCHEDULER_EVENT_UPDATE)),
-    one(6, "message", Of(&SCHEDULER_EVENT_MESSAGE)),
-    one(7, "failure", Of(&SCHEDULER_EVENT_FAILURE)),
-    one(8, "error", Of(&SCHEDULER_EVENT_ERROR)),
+    one(1, "type", Enum(SCHEDULER_EVENT_TYPE)), one(2, "subscribed", Of(&SCHEDULER_EVENT_SUBSCRIBED)),
+    one(3, "offers", Of(&SCHEDULER_EVENT_OFFERS)), one(4, "rescind", Of(&SCHEDULER_EVENT_RESCIND)),
+    one(5, "update", Of(&SCHEDULER_EVENT_UPDATE)), one(6, "message", Of(&SCHEDULER_EVENT_MESSAGE)),
+    one(7, "failure", Of(&SCHEDULER_EVENT_FAILURE)), one(8, "error", Of(&SCHEDULER_EVENT_ERROR)),
     one(9, "inverse_offers", Of(&SCHEDULER_EVENT_INVERSEOFFERS)),
     one(10, "rescind_inverse_offer", Of(&SCHEDULER_EVENT_RESCINDINVERSEOFFER)),
     one(11, "update_operation_status", Of(&SCHEDULER_EVENT_UPDATEOPERATIONSTATUS)),
@@ -2420,9 +1614,7 @@ static SCHEDULER_EVENT_ERROR: Message = Message { name: "mesos.v1.scheduler.Even
 ] };
 
 static SCHEDULER_EVENT_FAILURE: Message = Message { name: "mesos.v1.scheduler.Event.Failure", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "executor_id", Of(&EXECUTORID)),
-    one(3, "status", Int32),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "executor_id", Of(&EXECUTORID)), one(3, "status", Int32),
 ] };
 
 static SCHEDULER_EVENT_INVERSEOFFERS: Message = Message { name: "mesos.v1.scheduler.Event.InverseOffers", fields: &[
@@ -2430,9 +1622,7 @@ static SCHEDULER_EVENT_INVERSEOFFERS: Message = Message { name: "mesos.v1.schedu
 ] };
 
 static SCHEDULER_EVENT_MESSAGE: Message = Message { name: "mesos.v1.scheduler.Event.Message", fields: &[
-    one(1, "agent_id", Of(&AGENTID)),
-    one(2, "executor_id", Of(&EXECUTORID)),
-    one(3, "data", Bytes),
+    one(1, "agent_id", Of(&AGENTID)), one(2, "executor_id", Of(&EXECUTORID)), one(3, "data", Bytes),
 ] };
 
 static SCHEDULER_EVENT_OFFERS: Message = Message { name: "mesos.v1.scheduler.Event.Offers", fields: &[
@@ -2448,8 +1638,7 @@ static SCHEDULER_EVENT_RESCINDINVERSEOFFER: Message = Message { name: "mesos.v1.
 ] };
 
 static SCHEDULER_EVENT_SUBSCRIBED: Message = Message { name: "mesos.v1.scheduler.Event.Subscribed", fields: &[
-    one(1, "framework_id", Of(&FRAMEWORKID)),
-    one(2, "heartbeat_interval_seconds", Double),
+    one(1, "framework_id", Of(&FRAMEWORKID)), one(2, "heartbeat_interval_seconds", Double),
     one(3, "master_info", Of(&MASTERINFO)),
 ] };
 
@@ -2474,8 +1663,7 @@ static SCHEDULER_OFFERCONSTRAINTS_ROLECONSTRAINTS_GROUP: Message = Message { nam
 ] };
 
 static SCHEDULER_RESPONSE: Message = Message { name: "mesos.v1.scheduler.Response", fields: &[
-    one(1, "type", Enum(SCHEDULER_RESPONSE_TYPE)),
-    one(2, "reconcile_operations", Of(&SCHEDULER_RESPONSE_RECONCILEOPERATIONS)),
+    one(1, "type", Enum(SCHEDULER_RESPONSE_TYPE)), one(2, "reconcile_operations", Of(&SCHEDULER_RESPONSE_RECONCILEOPERATIONS)),
 ] };
 
 static SCHEDULER_RESPONSE_RECONCILEOPERATIONS: Message = Message { name: "mesos.v1.scheduler.Response.ReconcileOperations", fields: &[
@@ -2483,571 +1671,250 @@ static SCHEDULER_RESPONSE_RECONCILEOPERATIONS: Message = Message { name: "mesos.
 ] };
 
 static AGENTINFO_CAPABILITY_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("MULTI_ROLE", 1),
-    ("HIERARCHICAL_ROLE", 2),
-    ("RESERVATION_REFINEMENT", 3),
-    ("RESOURCE_PROVIDER", 4),
-    ("RESIZE_VOLUME", 5),
-    ("AGENT_OPERATION_FEEDBACK", 6),
-    ("AGENT_DRAINING", 7),
-    ("TASK_RESOURCE_LIMITS", 8),
+    ("UNKNOWN", 0), ("MULTI_ROLE", 1), ("HIERARCHICAL_ROLE", 2), ("RESERVATION_REFINEMENT", 3), ("RESOURCE_PROVIDER", 4),
+    ("RESIZE_VOLUME", 5), ("AGENT_OPERATION_FEEDBACK", 6), ("AGENT_DRAINING", 7), ("TASK_RESOURCE_LIMITS", 8),
 ];
 
 static CSIPLUGINCONTAINERINFO_SERVICE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("CONTROLLER_SERVICE", 1),
-    ("NODE_SERVICE", 2),
+    ("UNKNOWN", 0), ("CONTROLLER_SERVICE", 1), ("NODE_SERVICE", 2),
 ];
 
 static CAPABILITYINFO_CAPABILITY: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("CHOWN", 1000),
-    ("DAC_OVERRIDE", 1001),
-    ("DAC_READ_SEARCH", 1002),
-    ("FOWNER", 1003),
-    ("FSETID", 1004),
-    ("KILL", 1005),
-    ("SETGID", 1006),
-    ("SETUID", 1007),
-    ("SETPCAP", 1008),
-    ("LINUX_IMMUTABLE", 1009),
-    ("NET_BIND_SERVICE", 1010),
-    ("NET_BROADCAST", 1011),
-    ("NET_ADMIN", 1012),
-    ("NET_RAW", 1013),
-    ("IPC_LOCK", 1014),
-    ("IPC_OWNER", 1015),
-    ("SYS_MODULE", 1016),
-    ("SYS_RAWIO", 1017),
-    ("SYS_CHROOT", 1018),
-    ("SYS_PTRACE", 1019),
-    ("SYS_PACCT", 1020),
-    ("SYS_ADMIN", 1021),
-    ("SYS_BOOT", 1022),
-    ("SYS_NICE", 1023),
-    ("SYS_RESOURCE", 1024),
-    ("SYS_TIME", 1025),
-    ("SYS_TTY_CONFIG", 1026),
-    ("MKNOD", 1027),
-    ("LEASE", 1028),
-    ("AUDIT_WRITE", 1029),
-    ("AUDIT_CONTROL", 1030),
-    ("SETFCAP", 1031),
-    ("MAC_OVERRIDE", 1032),
-    ("MAC_ADMIN", 1033),
-    ("SYSLOG", 1034),
-    ("WAKE_ALARM", 1035),
-    ("BLOCK_SUSPEND", 1036),
-    ("AUDIT_READ", 1037),
-    ("PERFMON", 1038),
-    ("BPF", 1039),
-    ("CHECKPOINT_RESTORE", 1040),
+    ("UNKNOWN", 0), ("CHOWN", 1000), ("DAC_OVERRIDE", 1001), ("DAC_READ_SEARCH", 1002), ("FOWNER", 1003), ("FSETID", 1004),
+    ("KILL", 1005), ("SETGID", 1006), ("SETUID", 1007), ("SETPCAP", 1008), ("LINUX_IMMUTABLE", 1009), ("NET_BIND_SERVICE", 1010),
+    ("NET_BROADCAST", 1011), ("NET_ADMIN", 1012), ("NET_RAW", 1013), ("IPC_LOCK", 1014), ("IPC_OWNER", 1015),
+    ("SYS_MODULE", 1016), ("SYS_RAWIO", 1017), ("SYS_CHROOT", 1018), ("SYS_PTRACE", 1019), ("SYS_PACCT", 1020),
+    ("SYS_ADMIN", 1021), ("SYS_BOOT", 1022), ("SYS_NICE", 1023), ("SYS_RESOURCE", 1024), ("SYS_TIME", 1025),
+    ("SYS_TTY_CONFIG", 1026), ("MKNOD", 1027), ("LEASE", 1028), ("AUDIT_WRITE", 1029), ("AUDIT_CONTROL", 1030), ("SETFCAP", 1031),
+    ("MAC_OVERRIDE", 1032), ("MAC_ADMIN", 1033), ("SYSLOG", 1034), ("WAKE_ALARM", 1035), ("BLOCK_SUSPEND", 1036),
+    ("AUDIT_READ", 1037), ("PERFMON", 1038), ("BPF", 1039), ("CHECKPOINT_RESTORE", 1040),
 ];
 
 static CGROUPINFO_BLKIO_OPERATION: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("TOTAL", 1),
-    ("READ", 2),
-    ("WRITE", 3),
-    ("SYNC", 4),
-    ("ASYNC", 5),
-    ("DISCARD", 6),
+    ("UNKNOWN", 0), ("TOTAL", 1), ("READ", 2), ("WRITE", 3), ("SYNC", 4), ("ASYNC", 5), ("DISCARD", 6),
 ];
 
 static CHECKINFO_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("COMMAND", 1),
-    ("HTTP", 2),
-    ("TCP", 3),
+    ("UNKNOWN", 0), ("COMMAND", 1), ("HTTP", 2), ("TCP", 3),
 ];
 
 static CONTAINERINFO_DOCKERINFO_NETWORK: &[Variant] = &[
-    ("HOST", 1),
-    ("BRIDGE", 2),
-    ("NONE", 3),
-    ("USER", 4),
+    ("HOST", 1), ("BRIDGE", 2), ("NONE", 3), ("USER", 4),
 ];
 
 static CONTAINERINFO_TYPE: &[Variant] = &[
-    ("DOCKER", 1),
-    ("MESOS", 2),
+    ("DOCKER", 1), ("MESOS", 2),
 ];
 
 static DISCOVERYINFO_VISIBILITY: &[Variant] = &[
-    ("FRAMEWORK", 0),
-    ("CLUSTER", 1),
-    ("EXTERNAL", 2),
+    ("FRAMEWORK", 0), ("CLUSTER", 1), ("EXTERNAL", 2),
 ];
 
 static DRAINSTATE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("DRAINING", 1),
-    ("DRAINED", 2),
+    ("UNKNOWN", 0), ("DRAINING", 1), ("DRAINED", 2),
 ];
 
 static ENVIRONMENT_VARIABLE_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("VALUE", 1),
-    ("SECRET", 2),
+    ("UNKNOWN", 0), ("VALUE", 1), ("SECRET", 2),
 ];
 
 static EXECUTORINFO_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("DEFAULT", 1),
-    ("CUSTOM", 2),
+    ("UNKNOWN", 0), ("DEFAULT", 1), ("CUSTOM", 2),
 ];
 
 static FRAMEWORKINFO_CAPABILITY_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("REVOCABLE_RESOURCES", 1),
-    ("TASK_KILLING_STATE", 2),
-    ("GPU_RESOURCES", 3),
-    ("SHARED_RESOURCES", 4),
-    ("PARTITION_AWARE", 5),
-    ("MULTI_ROLE", 6),
-    ("RESERVATION_REFINEMENT", 7),
-    ("REGION_AWARE", 8),
+    ("UNKNOWN", 0), ("REVOCABLE_RESOURCES", 1), ("TASK_KILLING_STATE", 2), ("GPU_RESOURCES", 3), ("SHARED_RESOURCES", 4),
+    ("PARTITION_AWARE", 5), ("MULTI_ROLE", 6), ("RESERVATION_REFINEMENT", 7), ("REGION_AWARE", 8),
 ];
 
 static HEALTHCHECK_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("COMMAND", 1),
-    ("HTTP", 2),
-    ("TCP", 3),
+    ("UNKNOWN", 0), ("COMMAND", 1), ("HTTP", 2), ("TCP", 3),
 ];
 
 static IMAGE_TYPE: &[Variant] = &[
-    ("APPC", 1),
-    ("DOCKER", 2),
+    ("APPC", 1), ("DOCKER", 2),
 ];
 
 static LINUXINFO_IPCMODE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("PRIVATE", 1),
-    ("SHARE_PARENT", 2),
+    ("UNKNOWN", 0), ("PRIVATE", 1), ("SHARE_PARENT", 2),
 ];
 
 static MACHINEINFO_MODE: &[Variant] = &[
-    ("UP", 1),
-    ("DRAINING", 2),
-    ("DOWN", 3),
+    ("UP", 1), ("DRAINING", 2), ("DOWN", 3),
 ];
 
 static MASTERINFO_CAPABILITY_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("AGENT_UPDATE", 1),
-    ("AGENT_DRAINING", 2),
-    ("QUOTA_V2", 3),
+    ("UNKNOWN", 0), ("AGENT_UPDATE", 1), ("AGENT_DRAINING", 2), ("QUOTA_V2", 3),
 ];
 
 static MOUNTPROPAGATION_MODE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("HOST_TO_CONTAINER", 1),
-    ("BIDIRECTIONAL", 2),
+    ("UNKNOWN", 0), ("HOST_TO_CONTAINER", 1), ("BIDIRECTIONAL", 2),
 ];
 
 static NETWORKINFO_PROTOCOL: &[Variant] = &[
-    ("IPv4", 1),
-    ("IPv6", 2),
+    ("IPv4", 1), ("IPv6", 2),
 ];
 
 static OFFER_OPERATION_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("LAUNCH", 1),
-    ("RESERVE", 2),
-    ("UNRESERVE", 3),
-    ("CREATE", 4),
-    ("DESTROY", 5),
-    ("LAUNCH_GROUP", 6),
-    ("GROW_VOLUME", 11),
-    ("SHRINK_VOLUME", 12),
-    ("CREATE_DISK", 13),
-    ("DESTROY_DISK", 14),
+    ("UNKNOWN", 0), ("LAUNCH", 1), ("RESERVE", 2), ("UNRESERVE", 3), ("CREATE", 4), ("DESTROY", 5), ("LAUNCH_GROUP", 6),
+    ("GROW_VOLUME", 11), ("SHRINK_VOLUME", 12), ("CREATE_DISK", 13), ("DESTROY_DISK", 14),
 ];
 
 static OPERATIONSTATE: &[Variant] = &[
-    ("OPERATION_UNSUPPORTED", 0),
-    ("OPERATION_PENDING", 1),
-    ("OPERATION_FINISHED", 2),
-    ("OPERATION_FAILED", 3),
-    ("OPERATION_ERROR", 4),
-    ("OPERATION_DROPPED", 5),
-    ("OPERATION_UNREACHABLE", 6),
-    ("OPERATION_GONE_BY_OPERATOR", 7),
-    ("OPERATION_RECOVERING", 8),
-    ("OPERATION_UNKNOWN", 9),
+    ("OPERATION_UNSUPPORTED", 0), ("OPERATION_PENDING", 1), ("OPERATION_FINISHED", 2), ("OPERATION_FAILED", 3),
+    ("OPERATION_ERROR", 4), ("OPERATION_DROPPED", 5), ("OPERATION_UNREACHABLE", 6), ("OPERATION_GONE_BY_OPERATOR", 7),
+    ("OPERATION_RECOVERING", 8), ("OPERATION_UNKNOWN", 9),
 ];
 
 static RLIMITINFO_RLIMIT_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("RLMT_AS", 1),
-    ("RLMT_CORE", 2),
-    ("RLMT_CPU", 3),
-    ("RLMT_DATA", 4),
-    ("RLMT_FSIZE", 5),
-    ("RLMT_LOCKS", 6),
-    ("RLMT_MEMLOCK", 7),
-    ("RLMT_MSGQUEUE", 8),
-    ("RLMT_NICE", 9),
-    ("RLMT_NOFILE", 10),
-    ("RLMT_NPROC", 11),
-    ("RLMT_RSS", 12),
-    ("RLMT_RTPRIO", 13),
-    ("RLMT_RTTIME", 14),
-    ("RLMT_SIGPENDING", 15),
-    ("RLMT_STACK", 16),
+    ("UNKNOWN", 0), ("RLMT_AS", 1), ("RLMT_CORE", 2), ("RLMT_CPU", 3), ("RLMT_DATA", 4), ("RLMT_FSIZE", 5), ("RLMT_LOCKS", 6),
+    ("RLMT_MEMLOCK", 7), ("RLMT_MSGQUEUE", 8), ("RLMT_NICE", 9), ("RLMT_NOFILE", 10), ("RLMT_NPROC", 11), ("RLMT_RSS", 12),
+    ("RLMT_RTPRIO", 13), ("RLMT_RTTIME", 14), ("RLMT_SIGPENDING", 15), ("RLMT_STACK", 16),
 ];
 
 static RESOURCE_DISKINFO_SOURCE_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("PATH", 1),
-    ("MOUNT", 2),
-    ("BLOCK", 3),
-    ("RAW", 4),
+    ("UNKNOWN", 0), ("PATH", 1), ("MOUNT", 2), ("BLOCK", 3), ("RAW", 4),
 ];
 
 static RESOURCE_RESERVATIONINFO_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("STATIC", 1),
-    ("DYNAMIC", 2),
+    ("UNKNOWN", 0), ("STATIC", 1), ("DYNAMIC", 2),
 ];
 
 static SECRET_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("REFERENCE", 1),
-    ("VALUE", 2),
+    ("UNKNOWN", 0), ("REFERENCE", 1), ("VALUE", 2),
 ];
 
 static TASKSTATE: &[Variant] = &[
-    ("TASK_STARTING", 0),
-    ("TASK_RUNNING", 1),
-    ("TASK_FINISHED", 2),
-    ("TASK_FAILED", 3),
-    ("TASK_KILLED", 4),
-    ("TASK_LOST", 5),
-    ("TASK_STAGING", 6),
-    ("TASK_ERROR", 7),
-    ("TASK_KILLING", 8),
-    ("TASK_DROPPED", 9),
-    ("TASK_UNREACHABLE", 10),
-    ("TASK_GONE", 11),
-    ("TASK_GONE_BY_OPERATOR", 12),
-    ("TASK_UNKNOWN", 13),
+    ("TASK_STARTING", 0), ("TASK_RUNNING", 1), ("TASK_FINISHED", 2), ("TASK_FAILED", 3), ("TASK_KILLED", 4), ("TASK_LOST", 5),
+    ("TASK_STAGING", 6), ("TASK_ERROR", 7), ("TASK_KILLING", 8), ("TASK_DROPPED", 9), ("TASK_UNREACHABLE", 10), ("TASK_GONE", 11),
+    ("TASK_GONE_BY_OPERATOR", 12), ("TASK_UNKNOWN", 13),
 ];
 
 static TASKSTATUS_REASON: &[Variant] = &[
-    ("REASON_COMMAND_EXECUTOR_FAILED", 0),
-    ("REASON_EXECUTOR_TERMINATED", 1),
-    ("REASON_EXECUTOR_UNREGISTERED", 2),
-    ("REASON_FRAMEWORK_REMOVED", 3),
-    ("REASON_GC_ERROR", 4),
-    ("REASON_INVALID_FRAMEWORKID", 5),
-    ("REASON_INVALID_OFFERS", 6),
-    ("REASON_MASTER_DISCONNECTED", 7),
-    ("REASON_CONTAINER_LIMITATION_MEMORY", 8),
-    ("REASON_RECONCILIATION", 9),
-    ("REASON_AGENT_DISCONNECTED", 10),
-    ("REASON_AGENT_REMOVED", 11),
-    ("REASON_AGENT_RESTARTED", 12),
-    ("REASON_AGENT_UNKNOWN", 13),
-    ("REASON_TASK_INVALID", 14),
-    ("REASON_TASK_UNAUTHORIZED", 15),
-    ("REASON_TASK_UNKNOWN", 16),
-    ("REASON_CONTAINER_PREEMPTED", 17),
-    ("REASON_RESOURCES_UNKNOWN", 18),
-    ("REASON_CONTAINER_LIMITATION", 19),
-    ("REASON_CONTAINER_LIMITATION_DISK", 20),
-    ("REASON_CONTAINER_LAUNCH_FAILED", 21),
-    ("REASON_CONTAINER_UPDATE_FAILED", 22),
-    ("REASON_EXECUTOR_REGISTRATION_TIMEOUT", 23),
-    ("REASON_EXECUTOR_REREGISTRATION_TIMEOUT", 24),
-    ("REASON_TASK_GROUP_INVALID", 25),
-    ("REASON_TASK_GROUP_UNAUTHORIZED", 26),
-    ("REASON_IO_SWITCHBOARD_EXITED", 27),
-    ("REASON_TASK_CHECK_STATUS_UPDATED", 28),
-    ("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED", 29),
-    ("REASON_TASK_KILLED_DURING_LAUNCH", 30),
-    ("REASON_AGENT_REMOVED_BY_OPERATOR", 31),
-    ("REASON_AGENT_REREGISTERED", 32),
-    ("REASON_MAX_COMPLETION_TIME_REACHED", 33),
-    ("REASON_AGENT_DRAINING", 34),
+    ("REASON_COMMAND_EXECUTOR_FAILED", 0), ("REASON_EXECUTOR_TERMINATED", 1), ("REASON_EXECUTOR_UNREGISTERED", 2),
+    ("REASON_FRAMEWORK_REMOVED", 3), ("REASON_GC_ERROR", 4), ("REASON_INVALID_FRAMEWORKID", 5), ("REASON_INVALID_OFFERS", 6),
+    ("REASON_MASTER_DISCONNECTED", 7), ("REASON_CONTAINER_LIMITATION_MEMORY", 8), ("REASON_RECONCILIATION", 9),
+    ("REASON_AGENT_DISCONNECTED", 10), ("REASON_AGENT_REMOVED", 11), ("REASON_AGENT_RESTARTED", 12), ("REASON_AGENT_UNKNOWN", 13),
+    ("REASON_TASK_INVALID", 14), ("REASON_TASK_UNAUTHORIZED", 15), ("REASON_TASK_UNKNOWN", 16),
+    ("REASON_CONTAINER_PREEMPTED", 17), ("REASON_RESOURCES_UNKNOWN", 18), ("REASON_CONTAINER_LIMITATION", 19),
+    ("REASON_CONTAINER_LIMITATION_DISK", 20), ("REASON_CONTAINER_LAUNCH_FAILED", 21), ("REASON_CONTAINER_UPDATE_FAILED", 22),
+    ("REASON_EXECUTOR_REGISTRATION_TIMEOUT", 23), ("REASON_EXECUTOR_REREGISTRATION_TIMEOUT", 24),
+    ("REASON_TASK_GROUP_INVALID", 25), ("REASON_TASK_GROUP_UNAUTHORIZED", 26), ("REASON_IO_SWITCHBOARD_EXITED", 27),
+    ("REASON_TASK_CHECK_STATUS_UPDATED", 28), ("REASON_TASK_HEALTH_CHECK_STATUS_UPDATED", 29),
+    ("REASON_TASK_KILLED_DURING_LAUNCH", 30), ("REASON_AGENT_REMOVED_BY_OPERATOR", 31), ("REASON_AGENT_REREGISTERED", 32),
+    ("REASON_MAX_COMPLETION_TIME_REACHED", 33), ("REASON_AGENT_DRAINING", 34),
 ];
 
 static TASKSTATUS_SOURCE: &[Variant] = &[
-    ("SOURCE_MASTER", 0),
-    ("SOURCE_AGENT", 1),
-    ("SOURCE_EXECUTOR", 2),
+    ("SOURCE_MASTER", 0), ("SOURCE_AGENT", 1), ("SOURCE_EXECUTOR", 2),
 ];
 
 static VALUE_TYPE: &[Variant] = &[
-    ("SCALAR", 0),
-    ("RANGES", 1),
-    ("SET", 2),
-    ("TEXT", 3),
+    ("SCALAR", 0), ("RANGES", 1), ("SET", 2), ("TEXT", 3),
 ];
 
 static VOLUME_MODE: &[Variant] = &[
-    ("RW", 1),
-    ("RO", 2),
+    ("RW", 1), ("RO", 2),
 ];
 
 static VOLUME_SOURCE_CSIVOLUME_VOLUMECAPABILITY_ACCESSMODE_MODE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SINGLE_NODE_WRITER", 1),
-    ("SINGLE_NODE_READER_ONLY", 2),
-    ("MULTI_NODE_READER_ONLY", 3),
-    ("MULTI_NODE_SINGLE_WRITER", 4),
-    ("MULTI_NODE_MULTI_WRITER", 5),
+    ("UNKNOWN", 0), ("SINGLE_NODE_WRITER", 1), ("SINGLE_NODE_READER_ONLY", 2), ("MULTI_NODE_READER_ONLY", 3),
+    ("MULTI_NODE_SINGLE_WRITER", 4), ("MULTI_NODE_MULTI_WRITER", 5),
 ];
 
 static VOLUME_SOURCE_SANDBOXPATH_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SELF", 1),
-    ("PARENT", 2),
+    ("UNKNOWN", 0), ("SELF", 1), ("PARENT", 2),
 ];
 
 static VOLUME_SOURCE_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("DOCKER_VOLUME", 1),
-    ("SANDBOX_PATH", 2),
-    ("SECRET", 3),
-    ("HOST_PATH", 4),
-    ("CSI_VOLUME", 5),
+    ("UNKNOWN", 0), ("DOCKER_VOLUME", 1), ("SANDBOX_PATH", 2), ("SECRET", 3), ("HOST_PATH", 4), ("CSI_VOLUME", 5),
 ];
 
 static AGENT_CALL_ATTACHCONTAINERINPUT_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("CONTAINER_ID", 1),
-    ("PROCESS_IO", 2),
+    ("UNKNOWN", 0), ("CONTAINER_ID", 1), ("PROCESS_IO", 2),
 ];
 
 static AGENT_CALL_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("GET_HEALTH", 1),
-    ("GET_FLAGS", 2),
-    ("GET_VERSION", 3),
-    ("GET_METRICS", 4),
-    ("GET_LOGGING_LEVEL", 5),
-    ("SET_LOGGING_LEVEL", 6),
-    ("LIST_FILES", 7),
-    ("READ_FILE", 8),
-    ("GET_STATE", 9),
-    ("GET_CONTAINERS", 10),
-    ("GET_FRAMEWORKS", 11),
-    ("GET_EXECUTORS", 12),
-    ("GET_TASKS", 13),
-    ("LAUNCH_NESTED_CONTAINER", 14),
-    ("WAIT_NESTED_CONTAINER", 15),
-    ("KILL_NESTED_CONTAINER", 16),
-    ("LAUNCH_NESTED_CONTAINER_SESSION", 17),
-    ("ATTACH_CONTAINER_INPUT", 18),
-    ("ATTACH_CONTAINER_OUTPUT", 19),
-    ("GET_AGENT", 20),
-    ("REMOVE_NESTED_CONTAINER", 21),
-    ("LAUNCH_CONTAINER", 22),
-    ("WAIT_CONTAINER", 23),
-    ("KILL_CONTAINER", 24),
-    ("REMOVE_CONTAINER", 25),
-    ("GET_RESOURCE_PROVIDERS", 26),
-    ("ADD_RESOURCE_PROVIDER_CONFIG", 27),
-    ("UPDATE_RESOURCE_PROVIDER_CONFIG", 28),
-    ("REMOVE_RESOURCE_PROVIDER_CONFIG", 29),
-    ("PRUNE_IMAGES", 30),
-    ("GET_OPERATIONS", 31),
-    ("MARK_RESOURCE_PROVIDER_GONE", 32),
+    ("UNKNOWN", 0), ("GET_HEALTH", 1), ("GET_FLAGS", 2), ("GET_VERSION", 3), ("GET_METRICS", 4), ("GET_LOGGING_LEVEL", 5),
+    ("SET_LOGGING_LEVEL", 6), ("LIST_FILES", 7), ("READ_FILE", 8), ("GET_STATE", 9), ("GET_CONTAINERS", 10),
+    ("GET_FRAMEWORKS", 11), ("GET_EXECUTORS", 12), ("GET_TASKS", 13), ("LAUNCH_NESTED_CONTAINER", 14),
+    ("WAIT_NESTED_CONTAINER", 15), ("KILL_NESTED_CONTAINER", 16), ("LAUNCH_NESTED_CONTAINER_SESSION", 17),
+    ("ATTACH_CONTAINER_INPUT", 18), ("ATTACH_CONTAINER_OUTPUT", 19), ("GET_AGENT", 20), ("REMOVE_NESTED_CONTAINER", 21),
+    ("LAUNCH_CONTAINER", 22), ("WAIT_CONTAINER", 23), ("KILL_CONTAINER", 24), ("REMOVE_CONTAINER", 25),
+    ("GET_RESOURCE_PROVIDERS", 26), ("ADD_RESOURCE_PROVIDER_CONFIG", 27), ("UPDATE_RESOURCE_PROVIDER_CONFIG", 28),
+    ("REMOVE_RESOURCE_PROVIDER_CONFIG", 29), ("PRUNE_IMAGES", 30), ("GET_OPERATIONS", 31), ("MARK_RESOURCE_PROVIDER_GONE", 32),
 ];
 
 static AGENT_PROCESSIO_CONTROL_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("TTY_INFO", 1),
-    ("HEARTBEAT", 2),
+    ("UNKNOWN", 0), ("TTY_INFO", 1), ("HEARTBEAT", 2),
 ];
 
 static AGENT_PROCESSIO_DATA_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("STDIN", 1),
-    ("STDOUT", 2),
-    ("STDERR", 3),
+    ("UNKNOWN", 0), ("STDIN", 1), ("STDOUT", 2), ("STDERR", 3),
 ];
 
 static AGENT_PROCESSIO_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("DATA", 1),
-    ("CONTROL", 2),
+    ("UNKNOWN", 0), ("DATA", 1), ("CONTROL", 2),
 ];
 
 static AGENT_RESPONSE_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("GET_HEALTH", 1),
-    ("GET_FLAGS", 2),
-    ("GET_VERSION", 3),
-    ("GET_METRICS", 4),
-    ("GET_LOGGING_LEVEL", 5),
-    ("LIST_FILES", 6),
-    ("READ_FILE", 7),
-    ("GET_STATE", 8),
-    ("GET_CONTAINERS", 9),
-    ("GET_FRAMEWORKS", 10),
-    ("GET_EXECUTORS", 11),
-    ("GET_TASKS", 12),
-    ("WAIT_NESTED_CONTAINER", 13),
-    ("GET_AGENT", 14),
-    ("WAIT_CONTAINER", 15),
-    ("GET_RESOURCE_PROVIDERS", 16),
+    ("UNKNOWN", 0), ("GET_HEALTH", 1), ("GET_FLAGS", 2), ("GET_VERSION", 3), ("GET_METRICS", 4), ("GET_LOGGING_LEVEL", 5),
+    ("LIST_FILES", 6), ("READ_FILE", 7), ("GET_STATE", 8), ("GET_CONTAINERS", 9), ("GET_FRAMEWORKS", 10), ("GET_EXECUTORS", 11),
+    ("GET_TASKS", 12), ("WAIT_NESTED_CONTAINER", 13), ("GET_AGENT", 14), ("WAIT_CONTAINER", 15), ("GET_RESOURCE_PROVIDERS", 16),
     ("GET_OPERATIONS", 17),
 ];
 
 static ALLOCATOR_INVERSEOFFERSTATUS_STATUS: &[Variant] = &[
-    ("UNKNOWN", 1),
-    ("ACCEPT", 2),
-    ("DECLINE", 3),
+    ("UNKNOWN", 1), ("ACCEPT", 2), ("DECLINE", 3),
 ];
 
 static EXECUTOR_CALL_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SUBSCRIBE", 1),
-    ("UPDATE", 2),
-    ("MESSAGE", 3),
-    ("HEARTBEAT", 4),
+    ("UNKNOWN", 0), ("SUBSCRIBE", 1), ("UPDATE", 2), ("MESSAGE", 3), ("HEARTBEAT", 4),
 ];
 
 static EXECUTOR_EVENT_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SUBSCRIBED", 1),
-    ("LAUNCH", 2),
-    ("KILL", 3),
-    ("ACKNOWLEDGED", 4),
-    ("MESSAGE", 5),
-    ("ERROR", 6),
-    ("SHUTDOWN", 7),
-    ("LAUNCH_GROUP", 8),
-    ("HEARTBEAT", 9),
+    ("UNKNOWN", 0), ("SUBSCRIBED", 1), ("LAUNCH", 2), ("KILL", 3), ("ACKNOWLEDGED", 4), ("MESSAGE", 5), ("ERROR", 6),
+    ("SHUTDOWN", 7), ("LAUNCH_GROUP", 8), ("HEARTBEAT", 9),
 ];
 
 static MASTER_CALL_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("GET_HEALTH", 1),
-    ("GET_FLAGS", 2),
-    ("GET_VERSION", 3),
-    ("GET_METRICS", 4),
-    ("GET_LOGGING_LEVEL", 5),
-    ("SET_LOGGING_LEVEL", 6),
-    ("LIST_FILES", 7),
-    ("READ_FILE", 8),
-    ("GET_STATE", 9),
-    ("GET_AGENTS", 10),
-    ("GET_FRAMEWORKS", 11),
-    ("GET_EXECUTORS", 12),
-    ("GET_TASKS", 13),
-    ("GET_ROLES", 14),
-    ("GET_WEIGHTS", 15),
-    ("UPDATE_WEIGHTS", 16),
-    ("GET_MASTER", 17),
-    ("SUBSCRIBE", 18),
-    ("RESERVE_RESOURCES", 19),
-    ("UNRESERVE_RESOURCES", 20),
-    ("CREATE_VOLUMES", 21),
-    ("DESTROY_VOLUMES", 22),
-    ("GET_MAINTENANCE_STATUS", 23),
-    ("GET_MAINTENANCE_SCHEDULE", 24),
-    ("UPDATE_MAINTENANCE_SCHEDULE", 25),
-    ("START_MAINTENANCE", 26),
-    ("STOP_MAINTENANCE", 27),
-    ("GET_QUOTA", 28),
-    ("SET_QUOTA", 29),
-    ("REMOVE_QUOTA", 30),
-    ("TEARDOWN", 31),
-    ("MARK_AGENT_GONE", 32),
-    ("GET_OPERATIONS", 33),
-    ("GROW_VOLUME", 34),
-    ("SHRINK_VOLUME", 35),
-    ("UPDATE_QUOTA", 36),
-    ("DRAIN_AGENT", 37),
-    ("DEACTIVATE_AGENT", 38),
-    ("REACTIVATE_AGENT", 39),
+    ("UNKNOWN", 0), ("GET_HEALTH", 1), ("GET_FLAGS", 2), ("GET_VERSION", 3), ("GET_METRICS", 4), ("GET_LOGGING_LEVEL", 5),
+    ("SET_LOGGING_LEVEL", 6), ("LIST_FILES", 7), ("READ_FILE", 8), ("GET_STATE", 9), ("GET_AGENTS", 10), ("GET_FRAMEWORKS", 11),
+    ("GET_EXECUTORS", 12), ("GET_TASKS", 13), ("GET_ROLES", 14), ("GET_WEIGHTS", 15), ("UPDATE_WEIGHTS", 16), ("GET_MASTER", 17),
+    ("SUBSCRIBE", 18), ("RESERVE_RESOURCES", 19), ("UNRESERVE_RESOURCES", 20), ("CREATE_VOLUMES", 21), ("DESTROY_VOLUMES", 22),
+    ("GET_MAINTENANCE_STATUS", 23), ("GET_MAINTENANCE_SCHEDULE", 24), ("UPDATE_MAINTENANCE_SCHEDULE", 25),
+    ("START_MAINTENANCE", 26), ("STOP_MAINTENANCE", 27), ("GET_QUOTA", 28), ("SET_QUOTA", 29), ("REMOVE_QUOTA", 30),
+    ("TEARDOWN", 31), ("MARK_AGENT_GONE", 32), ("GET_OPERATIONS", 33), ("GROW_VOLUME", 34), ("SHRINK_VOLUME", 35),
+    ("UPDATE_QUOTA", 36), ("DRAIN_AGENT", 37), ("DEACTIVATE_AGENT", 38), ("REACTIVATE_AGENT", 39),
 ];
 
 static MASTER_EVENT_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SUBSCRIBED", 1),
-    ("TASK_ADDED", 2),
-    ("TASK_UPDATED", 3),
-    ("AGENT_ADDED", 4),
-    ("AGENT_REMOVED", 5),
-    ("FRAMEWORK_ADDED", 6),
-    ("FRAMEWORK_UPDATED", 7),
-    ("FRAMEWORK_REMOVED", 8),
-    ("HEARTBEAT", 9),
+    ("UNKNOWN", 0), ("SUBSCRIBED", 1), ("TASK_ADDED", 2), ("TASK_UPDATED", 3), ("AGENT_ADDED", 4), ("AGENT_REMOVED", 5),
+    ("FRAMEWORK_ADDED", 6), ("FRAMEWORK_UPDATED", 7), ("FRAMEWORK_REMOVED", 8), ("HEARTBEAT", 9),
 ];
 
 static MASTER_RESPONSE_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("GET_HEALTH", 1),
-    ("GET_FLAGS", 2),
-    ("GET_VERSION", 3),
-    ("GET_METRICS", 4),
-    ("GET_LOGGING_LEVEL", 5),
-    ("LIST_FILES", 6),
-    ("READ_FILE", 7),
-    ("GET_STATE", 8),
-    ("GET_AGENTS", 9),
-    ("GET_FRAMEWORKS", 10),
-    ("GET_EXECUTORS", 11),
-    ("GET_TASKS", 12),
-    ("GET_ROLES", 13),
-    ("GET_WEIGHTS", 14),
-    ("GET_MASTER", 15),
-    ("GET_MAINTENANCE_STATUS", 16),
-    ("GET_MAINTENANCE_SCHEDULE", 17),
-    ("GET_QUOTA", 18),
-    ("GET_OPERATIONS", 19),
+    ("UNKNOWN", 0), ("GET_HEALTH", 1), ("GET_FLAGS", 2), ("GET_VERSION", 3), ("GET_METRICS", 4), ("GET_LOGGING_LEVEL", 5),
+    ("LIST_FILES", 6), ("READ_FILE", 7), ("GET_STATE", 8), ("GET_AGENTS", 9), ("GET_FRAMEWORKS", 10), ("GET_EXECUTORS", 11),
+    ("GET_TASKS", 12), ("GET_ROLES", 13), ("GET_WEIGHTS", 14), ("GET_MASTER", 15), ("GET_MAINTENANCE_STATUS", 16),
+    ("GET_MAINTENANCE_SCHEDULE", 17), ("GET_QUOTA", 18), ("GET_OPERATIONS", 19),
 ];
 
 static SCHEDULER_ATTRIBUTECONSTRAINT_SELECTOR_PSEUDOATTRIBUTETYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("HOSTNAME", 1),
-    ("REGION", 2),
-    ("ZONE", 3),
+    ("UNKNOWN", 0), ("HOSTNAME", 1), ("REGION", 2), ("ZONE", 3),
 ];
 
 static SCHEDULER_CALL_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SUBSCRIBE", 1),
-    ("TEARDOWN", 2),
-    ("ACCEPT", 3),
-    ("DECLINE", 4),
-    ("REVIVE", 5),
-    ("KILL", 6),
-    ("SHUTDOWN", 7),
-    ("ACKNOWLEDGE", 8),
-    ("RECONCILE", 9),
-    ("MESSAGE", 10),
-    ("REQUEST", 11),
-    ("SUPPRESS", 12),
-    ("ACCEPT_INVERSE_OFFERS", 13),
-    ("DECLINE_INVERSE_OFFERS", 14),
-    ("ACKNOWLEDGE_OPERATION_STATUS", 15),
-    ("RECONCILE_OPERATIONS", 16),
-    ("UPDATE_FRAMEWORK", 17),
+    ("UNKNOWN", 0), ("SUBSCRIBE", 1), ("TEARDOWN", 2), ("ACCEPT", 3), ("DECLINE", 4), ("REVIVE", 5), ("KILL", 6), ("SHUTDOWN", 7),
+    ("ACKNOWLEDGE", 8), ("RECONCILE", 9), ("MESSAGE", 10), ("REQUEST", 11), ("SUPPRESS", 12), ("ACCEPT_INVERSE_OFFERS", 13),
+    ("DECLINE_INVERSE_OFFERS", 14), ("ACKNOWLEDGE_OPERATION_STATUS", 15), ("RECONCILE_OPERATIONS", 16), ("UPDATE_FRAMEWORK", 17),
 ];
 
 static SCHEDULER_EVENT_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("SUBSCRIBED", 1),
-    ("OFFERS", 2),
-    ("RESCIND", 3),
-    ("UPDATE", 4),
-    ("MESSAGE", 5),
-    ("FAILURE", 6),
-    ("ERROR", 7),
-    ("HEARTBEAT", 8),
-    ("INVERSE_OFFERS", 9),
-    ("RESCIND_INVERSE_OFFER", 10),
-    ("UPDATE_OPERATION_STATUS", 11),
+    ("UNKNOWN", 0), ("SUBSCRIBED", 1), ("OFFERS", 2), ("RESCIND", 3), ("UPDATE", 4), ("MESSAGE", 5), ("FAILURE", 6), ("ERROR", 7),
+    ("HEARTBEAT", 8), ("INVERSE_OFFERS", 9), ("RESCIND_INVERSE_OFFER", 10), ("UPDATE_OPERATION_STATUS", 11),
 ];
 
 static SCHEDULER_RESPONSE_TYPE: &[Variant] = &[
-    ("UNKNOWN", 0),
-    ("RECONCILE_OPERATIONS", 1),
+    ("UNKNOWN", 0), ("RECONCILE_OPERATIONS", 1),
 ];
