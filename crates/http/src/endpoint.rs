@@ -1,5 +1,7 @@
 //! [`Endpoint`]: what a path names.
 
+use crate::apportion_api::Resource;
+use crate::page::File;
 use crate::v0::V0;
 
 /// An endpoint of the master.
@@ -25,8 +27,10 @@ pub(crate) enum Endpoint {
     Metrics,
     /// What operators set, without `/api/v1`
     V0(V0),
-    /// `/`
-    Root,
+    /// A file of the page for people, `/` among them
+    Page(&'static File),
+    /// `/apportion/*`, endpoints of our own
+    Apportion(Resource),
 }
 
 /// What is asked of a file.
@@ -45,6 +49,14 @@ pub(crate) enum FileCall {
 const KNOWN: &[(&str, Endpoint)] = &[
     ("api/v1/scheduler", Endpoint::Scheduler),
     ("api/v1", Endpoint::Operator),
+    ("apportion/agents", Endpoint::Apportion(Resource::AGENTS)),
+    ("apportion/explain", Endpoint::Apportion(Resource::Explain)),
+    ("apportion/frameworks", Endpoint::Apportion(Resource::FRAMEWORKS)),
+    ("apportion/offers", Endpoint::Apportion(Resource::OFFERS)),
+    ("apportion/roles", Endpoint::Apportion(Resource::ROLES)),
+    ("apportion/summary", Endpoint::Apportion(Resource::Summary)),
+    ("apportion/tasks", Endpoint::Apportion(Resource::TASKS)),
+    ("apportion/what-if", Endpoint::Apportion(Resource::WhatIf)),
     ("flags", Endpoint::Flags),
     ("health", Endpoint::Health),
     ("redirect", Endpoint::Redirect),
@@ -75,8 +87,8 @@ impl Endpoint {
     pub(crate) fn of(path: &str) -> Option<Self> {
         let decoded = percent_decoded(path);
         let segments = segments(&decoded);
-        if segments.is_empty() {
-            return Some(Self::Root);
+        if let Some(file) = File::at(&segments.join("/")) {
+            return Some(Self::Page(file));
         }
         longest_known(&segments).map(|(_, endpoint)| endpoint)
     }
@@ -151,8 +163,12 @@ mod tests {
             ("/master/maintenance/schedule", Some(Endpoint::V0(V0::MaintenanceSchedule))),
             ("/quota/a/b", Some(Endpoint::V0(V0::Quota))),
             ("/maintenance", None),
-            ("/", Some(Endpoint::Root)),
-            ("/master", Some(Endpoint::Root)),
+            ("/", File::at("").map(Endpoint::Page)),
+            ("/master", File::at("").map(Endpoint::Page)),
+            ("/master/page/page.js", File::at("page/page.js").map(Endpoint::Page)),
+            ("/page", None),
+            ("/apportion/what-if/", Some(Endpoint::Apportion(Resource::WhatIf))),
+            ("/apportion", None),
             ("/api", None),
             ("/api/v2", None),
             ("/%zz", None),

@@ -19,6 +19,7 @@
 
 mod agents;
 mod answer;
+mod apportion_api;
 mod authentication;
 mod client;
 mod duration;
@@ -26,6 +27,7 @@ mod encoding;
 mod endpoint;
 mod files;
 mod gate;
+mod inspector;
 mod jsonp;
 mod leader;
 mod leadership;
@@ -33,6 +35,7 @@ mod machines;
 mod metrics;
 mod operator_api;
 mod origin;
+mod page;
 pub mod protobuf;
 mod recorder;
 mod scheduler_api;

@@ -2,6 +2,7 @@
 
 use crate::agents::Agents;
 use crate::gate::Gate;
+use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
 use crate::leadership::Leadership;
 use crate::service::{MAX_HEAD, Service};
@@ -84,7 +85,7 @@ impl Server {
         let (signals, signalled) = mpsc::unbounded_channel();
         let leader = Leader::new(gate.clone(), Box::new(agents), signals);
         tokio::spawn(lead(leader, received, signalled));
-        Self { service: Arc::new(Service { gate, inputs }) }
+        Self { service: Arc::new(Service { gate, inspector: Inspector::new(inputs.clone()), inputs }) }
     }
 
     /// Tells the server who leads. In the beginning it does itself.

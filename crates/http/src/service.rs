@@ -1,17 +1,20 @@
 //! [`Service`]: from a request to its answer.
 
 use crate::answer::{Answer, bad_request, empty, only, text, typed};
+use crate::apportion_api;
 use crate::authentication::Realm;
 use crate::duration::parse_duration;
 use crate::endpoint::{Endpoint, FileCall};
 use crate::files::{self, Shown};
 use crate::gate::Gate;
+use crate::inspector::Inspector;
 use crate::jsonp;
 use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
 use crate::metrics::{self, Figures};
 use crate::operator_api::{self, Act, Asked};
 use crate::origin;
+use crate::page::File;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
 use crate::v0::V0;
@@ -43,6 +46,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct Service {
     pub(crate) gate: Arc<Gate>,
     pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) inspector: Inspector,
 }
 
 impl Service {
@@ -93,6 +97,12 @@ impl Service {
         if let Endpoint::Files(call) = endpoint {
             return self.files(call, request).await;
         }
+        if let Endpoint::Apportion(resource) = endpoint {
+            return Err(apportion_api::answer(&self.gate, &self.inspector, resource, request).await?);
+        }
+        if let Endpoint::Page(file) = endpoint {
+            return Err(self.page(file, request)?);
+        }
         let answer = if let Endpoint::V0(place) = endpoint {
             self.v0(place, request).await
         } else if matches!(endpoint, Endpoint::Metrics | Endpoint::MetricsSnapshot) {
@@ -101,6 +111,15 @@ impl Service {
             self.open_endpoint(endpoint, request)
         };
         Err(jsonp::wrapped(request.uri(), answer.unwrap_or_else(|refusal| refusal)))
+    }
+
+    /// Answers with a file of the page, a master that does not lead, too.
+    fn page(&self, file: &File, request: &Request<Bytes>) -> Result<Answer, Answer> {
+        // A browser asks for a password where it goes, which is good for all that the page asks for then.
+        if file.is_page() && self.gate.leadership() == Leadership::Leading {
+            self.gate.settings.authentication.check(Realm::ReadOnly, request.headers())?;
+        }
+        Ok(file.answer(request))
     }
 
     async fn v0(&self, place: V0, request: &Request<Bytes>) -> Result<Answer, Answer> {
@@ -276,7 +295,6 @@ impl Service {
         }
         match endpoint {
             Endpoint::Health => Ok(empty(StatusCode::OK)),
-            Endpoint::Root => Ok(text(StatusCode::OK, format!("the master {} of apportion", settings.pid()))),
             Endpoint::Version => Ok(json_text(&json!({ "version": Settings::VERSION }))),
             Endpoint::Flags => {
                 settings.authentication.check(Realm::ReadOnly, request.headers())?;
@@ -295,6 +313,8 @@ impl Service {
             Endpoint::Scheduler
             | Endpoint::Operator
             | Endpoint::V0(_)
+            | Endpoint::Apportion(_)
+            | Endpoint::Page(_)
             | Endpoint::Files(_)
             | Endpoint::Metrics
             | Endpoint::MetricsSnapshot => Err(text(StatusCode::NOT_FOUND, "not here")),

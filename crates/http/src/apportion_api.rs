@@ -1,0 +1,85 @@
+//! Endpoints of our own, `/apportion/*`: who holds what, why a framework is not offered more, what would change that, and
+//! events as they happen. The forms of JSON are those of the journal.
+//!
+//! They change nothing, so they ask for credentials of the realm of endpoints that only tell something: the trial of a change,
+//! too, which runs on a copy.
+
+mod explain;
+mod query;
+mod tables;
+mod what_if;
+
+use crate::answer::{Answer, only, typed};
+use crate::authentication::Realm;
+use crate::gate::Gate;
+use crate::inspector::{Effort, Inspector};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, Request, StatusCode};
+use query::Query;
+use serde_json::Value as Json;
+use tables::Table;
+
+/// What a path below `/apportion` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// The master and its cluster in a few numbers.
+    Summary,
+    /// A list of what is there.
+    Table(Table),
+    /// Why a framework is not offered more.
+    Explain,
+    /// Who would be offered what after a change.
+    WhatIf,
+}
+
+impl Resource {
+    pub(crate) const AGENTS: Self = Self::Table(Table::Agents);
+    pub(crate) const FRAMEWORKS: Self = Self::Table(Table::Frameworks);
+    pub(crate) const ROLES: Self = Self::Table(Table::Roles);
+    pub(crate) const TASKS: Self = Self::Table(Table::Tasks);
+    pub(crate) const OFFERS: Self = Self::Table(Table::Offers);
+}
+
+/// Answers a request.
+pub(crate) async fn answer(
+    gate: &Gate,
+    inspector: &Inspector,
+    resource: Resource,
+    request: &Request<Bytes>,
+) -> Result<Answer, Answer> {
+    gate.settings.authentication.check(Realm::ReadOnly, request.headers())?;
+    gate.leadership().check(request.uri())?;
+    if resource == Resource::WhatIf {
+        what_if::check(request)?;
+    } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(only("GET"));
+    }
+    let query = Query::of(request.uri());
+    let json = match resource {
+        Resource::Summary => {
+            let about = tables::about(gate);
+            inspector.ask(Effort::Table, move |image| tables::summary(image, about)).await?
+        }
+        Resource::Table(table) => {
+            let wanted = tables::Wanted::read(&query)?;
+            inspector.ask(Effort::Table, move |image| table.rows(image, &wanted)).await?
+        }
+        Resource::Explain => {
+            let question = explain::Question::read(&query)?;
+            inspector.ask(Effort::Trial, move |image| question.answer(&image.master)).await??
+        }
+        Resource::WhatIf => {
+            let trial = what_if::Trial::read(request.body())?;
+            inspector.ask(Effort::Trial, move |image| trial.run(&image.master)).await??
+        }
+    };
+    Ok(json_answer(&json))
+}
+
+fn json_answer(json: &Json) -> Answer {
+    let mut answer = typed(StatusCode::OK, "application/json", json.to_string());
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
