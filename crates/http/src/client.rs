@@ -1,90 +1,119 @@
-//! [`Client`]: a scheduler over HTTP, to this master or to a Mesos.
+//! The client half: a [`Scheduler`] or an [executor](apportion::executor::Executor) over HTTP, to this package's master or to a
+//! Mesos.
+//!
+//! ```
+//! use apportion::{Call, Calls, Framework, Offer, Role, Scheduler};
+//! use apportion_http::client::{ClientBuilder, Masters};
+//!
+//! /// Leaves again at its first offer.
+//! struct Passerby;
+//! impl Scheduler for Passerby {
+//!     fn offers(&mut self, _: Vec<Offer>, calls: &mut Calls) {
+//!         calls.push(Call::Teardown);
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! # use apportion_http::{NoAgents, Server, Settings};
+//! # let server = Server::start(Settings::default(), NoAgents);
+//! # let agent = apportion::Agent::new("a1", "cpus:4;mem:1024".parse()?);
+//! # server.command(apportion::Command::AddAgent(agent.into())).await?;
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let address = listener.local_addr()?;
+//! # tokio::spawn(server.serve(listener));
+//! let masters: Masters = "m1:5050,m2:5050".parse()?;
+//! # let masters: Masters = address.to_string().parse()?;
+//! let framework = Framework::new("").role(Role::new("web")?);
+//! let mut client = ClientBuilder::new(masters, framework).build(Passerby)?;
+//! println!("the end: {}", client.run().await);
+//! # assert_eq!(client.handle().metrics().counts.calls["TEARDOWN"].accepted, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # States
+//!
+//! ```text
+//!                    back-off is over                  200 and SUBSCRIBED
+//!   ┌──────────────┐ ─────────────────► ┌────────────┐ ─────────────────► ┌────────────┐
+//!   │ Disconnected │                    │ Connecting │ ◄─┐                │ Subscribed │ ◄─┐ events and calls,
+//!   └──────────────┘ ◄───────────────── └────────────┘ ──┘ 307, at most   └────────────┘ ──┘ heartbeats
+//!          ▲          503, no answer           │           5 in a row           │ │
+//!          │          in 75 s, refused         │                                │ │
+//!          │          connection               │ 4xx, ERROR: invalid            │ │ failed over, removed,
+//!          │                                   ▼                                │ │ TEARDOWN, stop
+//!          │                             ┌─────────┐                            │ │
+//!          │                             │ Stopped │ ◄──────────────────────────┼─┘
+//!          │                             └─────────┘                            │
+//!          └────────────────────────────────────────────────────────────────────┘
+//!             the stream ends, no record for 5 heartbeat intervals, a call answered 403
+//! ```
+//!
+//! The back-off is a random time in [0, b], where b is 1 s, 2 s, 4 s ... 15 s, and 1 s again once a subscription has lived for a
+//! minute. All of this is decided by [`Connection`](apportion::v1::connection::Connection) in the library, which does no I/O; this
+//! module gives it sockets and a clock.
+//!
+//! What a scheduler hears of it is [`Scheduler::subscribed`], and [`Scheduler::disconnected`] once for each subscription that is
+//! lost. Calls that it makes without a subscription are dropped with a note in the log: reconciliation repairs what they would have
+//! changed. A lost subscription, a dropped or rejected call and an unreadable event are `tracing` events.
+
+mod builder;
+mod executor;
+mod handle;
+mod masters;
+mod metrics;
+mod requests;
+
+pub use builder::ClientBuilder;
+pub use executor::{ExecutorClient, ExecutorHandle, ExecutorStartError};
+pub use handle::{ClientEnded, ClientHandle};
+pub use masters::{Masters, MastersError};
+pub use metrics::{ClientMetrics, ClientState};
 
 use apportion::scheduler::{Calls, Scheduler};
-use apportion::v1::connection::{
-    Answer, Codec, Connection, HttpRequest, Output, RequestId, SchedulerDriver, Step, StopReason,
-};
+use apportion::v1::connection::{Codec, Connection, Output, SchedulerDriver, Step, StopReason};
 use apportion::v1::{Dialect, SchedulerCall};
-use apportion::{Call, Event, Time};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use std::collections::BTreeMap;
+use apportion::{Call, Event, FrameworkId, Time};
+use builder::OnRegistered;
+use handle::{Action, Ending};
+use metrics::Published;
+use requests::Requests;
 use std::fmt;
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
-/// A [`Scheduler`] over HTTP. What it has to do is decided by [`SchedulerDriver`]: it finds the leading master, subscribes,
-/// acknowledges, reconciles, backs off and subscribes again. This gives it sockets and a clock. Each lost connection, dropped call
-/// and unreadable event is a `tracing` event.
-///
-/// The same scheduler runs in a [simulation](apportion::simulation::Cluster), unchanged.
-///
-/// # Examples
-///
-/// ```
-/// use apportion::v1::connection::{Connection, StopReason};
-/// use apportion::{Calls, Call, Framework, Offer, Role, Scheduler};
-/// use apportion_http::{Client, NoAgents, Server, Settings};
-/// use tokio::net::TcpListener;
-///
-/// /// Leaves again at its first offer.
-/// struct Passerby;
-/// impl Scheduler for Passerby {
-///     fn offers(&mut self, _: Vec<Offer>, calls: &mut Calls) {
-///         calls.push(Call::Teardown);
-///     }
-/// }
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-/// # let server = Server::start(Settings::default(), NoAgents);
-/// # let agent = apportion::Agent::new("a1", "cpus:4;mem:1024".parse()?);
-/// # server.command(apportion::Command::AddAgent(agent.into())).await?;
-/// # let listener = TcpListener::bind("127.0.0.1:0").await?;
-/// # let master = listener.local_addr()?.to_string();
-/// # tokio::spawn(server.serve(listener));
-/// let framework = Framework::new("").role(Role::new("web")?);
-/// let seed = 7; // of the back-off: drawn anew for each process
-/// let mut client = Client::new(Connection::new([master], framework, seed)?, Passerby);
-/// assert_eq!(client.run().await, StopReason::TornDown);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// A [`Scheduler`] over HTTP; the [module](self) has an example. The same scheduler runs in a
+/// [simulation](apportion::simulation::Cluster), unchanged.
 pub struct Client<S, K = Dialect> {
     driver: SchedulerDriver<S, K>,
-    start: Instant,
-    /// The requests that are on their way.
-    open: BTreeMap<RequestId, AbortHandle>,
-    tasks: JoinSet<()>,
-    /// The keep-alive connection of calls.
-    calls: Calling,
-    answers: (mpsc::Sender<Piece>, mpsc::Receiver<Piece>),
+    requests: Requests,
+    handle: ClientHandle<S>,
+    orders: mpsc::Receiver<Action<S>>,
+    ending: watch::Receiver<Option<Ending>>,
+    masters: Option<Masters>,
+    /// The id that was told last.
+    registered: FrameworkId,
+    on_registered: Option<OnRegistered>,
 }
 
-/// The connection of calls, with the master that it leads to, while no call is on its way over it.
-type Calling = std::sync::Arc<tokio::sync::Mutex<Option<(String, SendRequest<Full<Bytes>>)>>>;
-
-/// A piece of the answer to a request.
-type Piece = (RequestId, Answer);
-
-/// The pieces of answers that wait for the scheduler; their readers wait for room.
-const MAX_ANSWERS: usize = 64;
-
 impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
-    /// Returns the client of a scheduler over a new connection, whose clock begins now.
+    /// Returns the client of a scheduler over a new connection, whose clock begins now. a [`ClientBuilder`] is for most programs.
     pub fn new(connection: Connection<K>, scheduler: S) -> Self {
+        let (orders, taken) = mpsc::channel(ClientHandle::<S>::MAX_ORDERS);
+        let (ending, ended) = watch::channel(None);
+        let published = Arc::new(Published::new(Time::ZERO));
         Self {
+            registered: connection.framework().id.clone(),
             driver: SchedulerDriver::new(connection, scheduler),
-            start: Instant::now(),
-            open: BTreeMap::new(),
-            tasks: JoinSet::new(),
-            calls: Calling::default(),
-            answers: mpsc::channel(MAX_ANSWERS),
+            requests: Requests::new(),
+            handle: ClientHandle { orders, ending: Arc::new(ending), published },
+            orders: taken,
+            ending: ended,
+            masters: None,
+            on_registered: None,
         }
     }
 
@@ -98,24 +127,37 @@ impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
         }
     }
 
-    /// Does one step: sends a request, takes an answer, or waits. Returns why there is nothing more to do, if there is not.
+    /// Does one step: sends a request, takes an answer or an order, or waits. Returns why there is nothing more to do, if there is
+    /// not.
     pub async fn step(&mut self) -> Option<StopReason> {
         match self.driver.next(self.now()) {
-            Step::Request(request) => self.send(request),
-            Step::Log(output) => log(&output),
-            Step::Stop(reason) => return Some(reason),
+            Step::Request(request) => {
+                tracing::debug!(url = request.url, id = %request.id, "a request is sent");
+                self.requests.send(request);
+            }
+            Step::Log(output) => {
+                self.log(&output);
+                if matches!(output, Output::AttemptFailed { .. } | Output::Disconnected { .. }) {
+                    self.find_masters().await;
+                }
+            }
+            Step::Stop(reason) => {
+                self.requests.close_unless(|_| false);
+                self.publish();
+                tracing::info!(%reason, framework = %self.connection().framework().id, "the client ends");
+                return Some(reason);
+            }
             Step::Wait(longest) => {
                 let connection = self.driver.connection();
-                self.open.retain(|id, task| {
-                    let is_open = connection.is_open(*id);
-                    if !is_open {
-                        task.abort(); // nobody waits for the rest of the answer
-                    }
-                    is_open
-                });
+                self.requests.close_unless(|id| connection.is_open(id));
+                self.publish();
                 tokio::select! {
-                    Some((id, answer)) = self.answers.1.recv() => self.driver.handle(self.now(), id, answer),
-                    Some(_) = self.tasks.join_next() => {}
+                    (id, answer) = self.requests.next() => {
+                        self.driver.handle(self.now(), id, answer);
+                        self.tell_registered();
+                    }
+                    Some(action) = self.orders.recv() => self.act(action),
+                    Ok(()) = self.ending.changed() => self.end(),
                     () = sleep(longest) => {}
                 }
             }
@@ -123,9 +165,16 @@ impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
         None
     }
 
-    /// Runs an action on the scheduler that no event causes, such as an order of its operator.
+    /// Runs an action on the scheduler that no event causes, such as an order of its operator. While the client runs,
+    /// [`ClientHandle::act`] does the same.
     pub fn act(&mut self, action: impl FnOnce(&mut S, &mut Calls)) {
         self.driver.act(self.now(), action);
+    }
+
+    /// Returns a handle, to act on the client while it runs.
+    #[must_use]
+    pub fn handle(&self) -> ClientHandle<S> {
+        self.handle.clone()
     }
 
     /// Returns the scheduler.
@@ -139,94 +188,93 @@ impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
     }
 
     fn now(&self) -> Time {
-        Time::ZERO + self.start.elapsed()
+        self.handle.published.now()
     }
 
-    /// Sends a request in a task of its own: a stream over a new connection, a call over that of the calls.
-    fn send(&mut self, request: HttpRequest) {
-        let (id, calls, answers) = (request.id, self.calls.clone(), self.answers.0.clone());
-        let sent = async move {
-            let result = if request.is_stream {
-                match connect(request.authority()).await {
-                    Ok(mut sender) => exchange(&mut sender, &request, &answers).await,
-                    Err(why) => Err(why),
-                }
-            } else {
-                call(&calls, &request, &answers).await
-            };
-            let last = result.map_or_else(Answer::Failed, |()| Answer::End);
-            let _ = answers.send((request.id, last)).await; // it fails when the client is dropped
+    /// Begins to end, as a handle has asked for.
+    fn end(&mut self) {
+        let ending = *self.ending.borrow_and_update();
+        tracing::info!(?ending, "the client is asked to end");
+        match ending {
+            Some(Ending::Stop) => self.driver.connection_mut().stop(),
+            Some(Ending::Teardown) => self.driver.connection_mut().teardown(),
+            None => {}
+        }
+    }
+
+    /// Tells the id of the framework, if a subscription has brought another one.
+    fn tell_registered(&mut self) {
+        let id = &self.driver.connection().framework().id;
+        if *id != self.registered {
+            self.registered.clone_from(id);
+            if let Some(tell) = &mut self.on_registered {
+                tell(id);
+            }
+        }
+    }
+
+    /// Reads the file of masters again, if there is one, before the next attempt to subscribe.
+    async fn find_masters(&mut self) {
+        let Some(masters) = self.masters.clone().filter(Masters::may_change) else { return };
+        let read = tokio::task::spawn_blocking(move || masters.addresses());
+        let found = match read.await {
+            Ok(Ok(addresses)) => {
+                let at = self.now();
+                self.driver.connection_mut().set_masters(at, addresses).map_err(MastersError::from)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => return, // the runtime shuts down
         };
-        self.open.insert(id, self.tasks.spawn(sent));
+        if let Err(error) = found {
+            tracing::warn!(%error, "the masters of before are tried again");
+        }
+    }
+
+    fn publish(&self) {
+        let connection = self.driver.connection();
+        let state = ClientState::of(connection.is_stopped(), connection.is_subscribed(), &self.requests);
+        let before = self.handle.published.write(|metrics| {
+            metrics.state = state;
+            metrics.master = connection.master();
+            metrics.framework = Some(&connection.framework().id).filter(|id| !id.as_str().is_empty()).cloned();
+            metrics.counts.clone_from(connection.metrics());
+        });
+        if state == ClientState::Subscribed && before != state {
+            let framework = &connection.framework().id;
+            tracing::info!(%framework, master = connection.master(), "subscribed");
+        }
+    }
+
+    fn log(&self, output: &Output<Call, Event>) {
+        let master = self.driver.connection().master();
+        match output {
+            Output::Rejected { call, status, why } => {
+                tracing::warn!(kind = call.kind(), status, why, "the master has rejected a call");
+            }
+            Output::Unreadable { record, why } => tracing::warn!(bytes = record.len(), why, "an event cannot be read"),
+            Output::Dropped(call) => {
+                tracing::warn!(kind = call.kind(), "a call is dropped: there is no subscription");
+            }
+            Output::AttemptFailed { why, retry_at } => {
+                let retry_in = *retry_at - self.now();
+                tracing::warn!(%why, ?retry_in, next = master, "a subscription has failed");
+            }
+            Output::Disconnected { why, retry_at } => {
+                let retry_in = *retry_at - self.now();
+                tracing::warn!(%why, ?retry_in, master, "disconnected");
+            }
+            Output::Event(_) | Output::Stopped(_) => {} // the driver has taken these
+        }
     }
 }
 
 impl<S: fmt::Debug, K: fmt::Debug> fmt::Debug for Client<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("driver", &self.driver).field("open", &self.open.keys()).finish_non_exhaustive()
+        f.debug_struct("Client").field("driver", &self.driver).field("requests", &self.requests).finish_non_exhaustive()
     }
 }
 
-type Sender = SendRequest<Full<Bytes>>;
-
-/// Sends a call over the connection of before, or a new one if that has ended.
-async fn call(calls: &Calling, request: &HttpRequest, answers: &mpsc::Sender<Piece>) -> Result<(), String> {
-    let mut kept = calls.lock().await;
-    let before = kept.take().filter(|(master, _)| master == request.authority());
-    let ready = match before {
-        Some((_, mut sender)) => sender.ready().await.is_ok().then_some(sender),
-        None => None,
-    };
-    let mut sender = match ready {
-        Some(sender) => sender,
-        None => connect(request.authority()).await?,
-    };
-    exchange(&mut sender, request, answers).await?;
-    *kept = Some((request.authority().to_owned(), sender));
-    Ok(())
-}
-
-async fn connect(authority: &str) -> Result<Sender, String> {
-    let socket = TcpStream::connect(authority).await.map_err(|error| error.to_string())?;
-    socket.set_nodelay(true).map_err(|error| error.to_string())?;
-    let (sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(|error| error.to_string())?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to a master broke off");
-        }
-    });
-    Ok(sender)
-}
-
-/// Sends a request and passes on what comes back, piece by piece, up to the end.
-async fn exchange(sender: &mut Sender, request: &HttpRequest, answers: &mpsc::Sender<Piece>) -> Result<(), String> {
-    let head = Request::builder().method(HttpRequest::METHOD).uri(request.path()).header("Host", request.authority());
-    let head = request.headers.iter().fold(head, |head, (name, value)| head.header(name, value));
-    let body = Full::new(Bytes::from(request.body.clone()));
-    let sent = head.body(body).map_err(|error| error.to_string())?;
-    let answer = sender.send_request(sent).await.map_err(|error| error.to_string())?;
-    let head = Answer::head(answer.status().as_u16(), answer.headers());
-    let mut body = answer.into_body();
-    let ended = |_| "the client has ended".to_owned();
-    answers.send((request.id, head)).await.map_err(ended)?;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| error.to_string())?;
-        if let Ok(piece) = frame.into_data() {
-            answers.send((request.id, Answer::Bytes(piece.into()))).await.map_err(ended)?;
-        }
-    }
-    Ok(())
-}
-
-fn log(output: &Output<Call, Event>) {
-    match output {
-        Output::Rejected { call, status, why } => {
-            tracing::warn!(kind = call.kind(), status, why, "the master has rejected a call");
-        }
-        Output::Unreadable { record, why } => tracing::warn!(bytes = record.len(), why, "an event cannot be read"),
-        Output::Dropped(_) | Output::AttemptFailed { .. } | Output::Disconnected { .. } => {
-            tracing::warn!(?output, "the connection to a master");
-        }
-        Output::Event(_) | Output::Stopped(_) => {} // the driver has taken these
-    }
+/// Returns a seed that is another for each client: it is drawn from the system.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
 }

@@ -13,7 +13,7 @@
 //!   socket ◄── hyper ◄── stream ◄──────────┘  └──► Agents
 //! ```
 //!
-//! The other end is [`Client`]: a [`Scheduler`](apportion::Scheduler) over HTTP, to this master or to a Mesos.
+//! The other end is [`client`]: a [`Scheduler`](apportion::Scheduler) or an executor over HTTP, to this master or to a Mesos.
 //!
 //! [`protobuf`] is the binary encoding of all messages.
 
@@ -21,7 +21,8 @@ mod agents;
 mod answer;
 mod apportion_api;
 mod authentication;
-mod client;
+pub mod client;
+mod clock;
 mod duration;
 mod encoding;
 mod endpoint;

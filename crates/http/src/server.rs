@@ -1,6 +1,7 @@
 //! [`Server`]: the sockets, the clock and the tasks.
 
 use crate::agents::Agents;
+use crate::clock::unix_time;
 use crate::gate::Gate;
 use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
@@ -139,13 +140,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Returns the time since 1970.
-#[expect(clippy::disallowed_types, reason = "the clock is read here, once, for the times that people see")]
-fn unix_time() -> Duration {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Duration::from_micros(u64::try_from(now.as_micros()).unwrap_or(0)) // as exact as the time of the master
 }
 
 /// Serves a connection until it ends or is cut.
