@@ -2,19 +2,22 @@
 
 use crate::leadership::Leadership;
 use crate::metrics::Traffic;
+use crate::request_body::Bodies;
 use crate::settings::Settings;
 use apportion::{Framework, FrameworkId, Time, Uuid};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-/// The settings, who leads, and the sessions of all registered frameworks, shared by the connections and the master.
+/// The settings, who leads, the memory of bodies and the sessions of all registered frameworks, which the connections and the
+/// master share.
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) settings: Settings,
     /// The time of the start, since 1970.
     pub(crate) started: Duration,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) bodies: Bodies,
     leadership: RwLock<Leadership>,
     sessions: RwLock<BTreeMap<FrameworkId, Session>>,
 }
@@ -30,11 +33,12 @@ pub(crate) struct Session {
 
 impl Gate {
     pub(crate) fn new(settings: Settings, started: Duration) -> Self {
-        let traffic = Arc::default();
+        let bodies = Bodies::new(&settings);
         Self {
             settings,
             started,
-            traffic,
+            traffic: Arc::default(),
+            bodies,
             leadership: RwLock::new(Leadership::Leading),
             sessions: RwLock::new(BTreeMap::new()),
         }

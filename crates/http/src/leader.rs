@@ -257,6 +257,7 @@ impl Leader {
         self.gate.set_session(Session { framework: Arc::new(described), stream: Some(stream_id) });
         let open = Open { id: stream_id, source, cut, has_begun: false, full_since: None };
         if let Some(before) = self.streams.insert(id, open) {
+            tracing::info!(stream = %before.id, "another connection takes a framework over: this stream ends");
             before.end(Closed::FailedOver.event());
         }
         stream

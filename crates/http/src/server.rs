@@ -2,12 +2,14 @@
 
 use crate::agents::Agents;
 use crate::clock::unix_time;
+use crate::connections::{Connections, log_end};
 use crate::gate::Gate;
 use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
 use crate::leadership::Leadership;
 use crate::service::{MAX_HEAD, Service};
 use crate::settings::Settings;
+use crate::socket::prepared;
 use crate::stream::Signal;
 use apportion::{Command, CommandError, Master, Time};
 use http::Request;
@@ -16,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -125,13 +128,25 @@ impl Server {
     pub fn serve(&self, listener: TcpListener) -> impl Future<Output = Infallible> + Send + 'static {
         let service = self.service.clone();
         async move {
-            let mut connections = JoinSet::new();
+            let limit = Connections::new(service.gate.settings.max_connections);
+            let (mut connections, mut is_failing) = (JoinSet::new(), false);
             loop {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
-                        Ok((socket, _)) => drop(connections.spawn(connection(socket, service.clone()))),
+                        Ok((socket, peer)) => {
+                            is_failing = false;
+                            if let Some(place) = limit.place(peer) {
+                                let connection = connection(socket, peer, service.clone());
+                                connections.spawn(async move {
+                                    connection.await;
+                                    drop(place);
+                                });
+                            }
+                        }
                         Err(error) => {
-                            tracing::warn!(%error, "a connection cannot be accepted");
+                            if !std::mem::replace(&mut is_failing, true) {
+                                tracing::warn!(%error, "connections cannot be accepted");
+                            }
                             sleep(Duration::from_millis(100)).await; // as when too many files are open
                         }
                     },
@@ -143,18 +158,20 @@ impl Server {
 }
 
 /// Serves a connection until it ends or is cut.
-async fn connection(socket: TcpStream, service: Arc<Service>) {
+async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>) {
     let _connected = service.gate.traffic.connect();
-    // Answers are written whole: waiting for more only delays them.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "a connection broke off at once");
-        return;
-    }
+    let socket = match prepared(socket, service.gate.settings.stream_timeout) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::debug!(%peer, %error, "a connection broke off at once");
+            return;
+        }
+    };
     let cut = Arc::new(Notify::new());
     let idle_timeout = service.gate.settings.idle_timeout;
     let answer = |request: Request<Incoming>| {
         let (service, cut) = (service.clone(), cut.clone());
-        async move { Ok::<_, Infallible>(service.answer(request, cut).await) }
+        async move { Ok::<_, Infallible>(service.answer(request, peer, cut).await) }
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -164,7 +181,7 @@ async fn connection(socket: TcpStream, service: Arc<Service>) {
         .serve_connection(TokioIo::new(socket), service_fn(answer));
     tokio::select! {
         ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, "a connection broke off");
+            log_end(peer, &error);
         },
         () = cut.notified() => {}
     }

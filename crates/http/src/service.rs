@@ -18,16 +18,16 @@ use crate::page::File;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
 use crate::v0::V0;
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -38,9 +38,6 @@ pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 /// The largest head of a request in bytes.
 pub(crate) const MAX_HEAD: usize = 64 << 10;
 
-/// The time in which the rest of a body that is too large has to come, so that its sender reads the answer.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
-
 /// Answers requests, with the help of the leader's task.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -50,10 +47,15 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Answers a request of a connection that `cut` cuts.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, cut: Arc<Notify>) -> Response<Body> {
+    /// Answers a request of a connection with `peer`, which `cut` cuts.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        cut: Arc<Notify>,
+    ) -> Response<Body> {
         let endpoint = Endpoint::of(request.uri().path());
-        let answer = self.answer_at(endpoint, request, cut).await;
+        let answer = self.answer_at(endpoint, request, peer, cut).await;
         self.gate.traffic.answered(endpoint.map_or("other", Endpoint::name), answer.status().as_u16());
         answer
     }
@@ -62,6 +64,7 @@ impl Service {
         &self,
         endpoint: Option<Endpoint>,
         request: Request<Incoming>,
+        peer: SocketAddr,
         cut: Arc<Notify>,
     ) -> Response<Body> {
         let (parts, body) = request.into_parts();
@@ -70,8 +73,8 @@ impl Service {
                 text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, format!("a head of more than {MAX_HEAD} bytes"));
             return (*refusal).map(|body| Either::Left(Full::new(body)));
         }
-        let answer = match read(body, &parts.headers, self.gate.settings.max_request_body).await {
-            Ok(body) => self.answer_whole(endpoint, &Request::from_parts(parts, body), cut).await,
+        let answer = match self.gate.bodies.read(body, &parts.headers, &self.gate.settings, peer).await {
+            Ok(body) => self.answer_whole(endpoint, &Request::from_parts(parts, body.bytes.clone()), cut).await,
             Err(refusal) => Err(refusal),
         };
         answer.unwrap_or_else(|refusal| (*refusal).map(|body| Either::Left(Full::new(body))))
@@ -341,53 +344,4 @@ fn ending() -> Answer {
 fn head_length(parts: &http::request::Parts) -> usize {
     let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
     parts.headers.iter().fold(path, |length, (name, value)| length + name.as_str().len() + value.len() + 4)
-}
-
-/// Reads a body of up to `most` bytes.
-async fn read(mut body: Incoming, headers: &HeaderMap, most: usize) -> Result<Bytes, Answer> {
-    let too_large = || text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body of more than {most} bytes"));
-    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > most as u64) {
-        if headers.contains_key(EXPECT) {
-            return Err(too_large()); // it waits for leave to send it
-        }
-        drain(body, most).await;
-        return Err(too_large());
-    }
-    let mut read = BytesMut::new();
-    let mut first = Bytes::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| bad_request(format!("the body breaks off: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + read.len() + data.len() > most {
-            drop((first, read));
-            drain(body, most).await;
-            return Err(too_large());
-        }
-        if first.is_empty() && read.is_empty() {
-            first = data; // most bodies come in one piece
-            continue;
-        }
-        read.extend_from_slice(&std::mem::take(&mut first));
-        read.extend_from_slice(&data);
-    }
-    Ok(if read.is_empty() { first } else { read.freeze() })
-}
-
-/// Reads on without keeping anything, as long as it does not become much.
-async fn drain(mut body: Incoming, most: usize) {
-    let drained = async {
-        let mut left = most;
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match left.checked_sub(length) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-            if body.is_end_stream() {
-                return;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(DRAIN_TIME, drained).await;
 }

@@ -44,7 +44,10 @@ pub struct Settings {
     pub stream_buffer: u64,
     /// The time after which a client that reads nothing, while there is something to read, is cut.
     pub stream_timeout: Duration,
-    /// The time after which a connection without a request is closed.
+    /// The number of connections that may be open at the same time; further ones are closed at once. Each framework has two.
+    pub max_connections: usize,
+    /// The time after which a connection is closed that has no request, or one whose head is not whole. The body of a request may
+    /// pause for as long, and has to come within ten times that.
     pub idle_timeout: Duration,
     /// The credentials, and who is asked for them.
     pub authentication: Authentication,
@@ -72,6 +75,7 @@ impl Default for Settings {
             max_request_body: 64 << 20,
             stream_buffer: 64 << 20,
             stream_timeout: Duration::from_secs(60),
+            max_connections: 20_000,
             idle_timeout: Duration::from_secs(90),
             authentication: Authentication::default(),
             flags: Vec::new(),
@@ -146,6 +150,13 @@ impl Settings {
     #[must_use]
     pub fn slow_readers(mut self, bytes: u64, timeout: Duration) -> Self {
         (self.stream_buffer, self.stream_timeout) = (bytes, timeout);
+        self
+    }
+
+    /// Sets the number of connections that may be open at the same time.
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = most;
         self
     }
 

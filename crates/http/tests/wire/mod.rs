@@ -4,6 +4,7 @@ use apportion::{Agent, Command};
 use apportion_http::{NoAgents, Server, Settings};
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -16,6 +17,12 @@ pub(crate) async fn start(settings: Settings) -> (Server, SocketAddr) {
     let address = listener.local_addr().unwrap();
     tokio::spawn(server.serve(listener));
     (server, address)
+}
+
+/// Waits, but not for ever: a test that hangs says where.
+pub(crate) async fn bounded<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(Duration::from_secs(30), wait).await;
+    waited.unwrap_or_else(|_| panic!("nothing came within 30 s: {what}"))
 }
 
 /// A connection.
@@ -54,7 +61,7 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.socket.write_all(bytes.as_ref()).await.unwrap();
+        bounded("send", self.socket.write_all(bytes.as_ref())).await.unwrap();
     }
 
     /// Sends a call as JSON.
@@ -72,7 +79,7 @@ impl Client {
 
     /// Reads more; false at the end.
     async fn more(&mut self) -> bool {
-        self.socket.read_buf(&mut self.read).await.is_ok_and(|length| length > 0)
+        bounded("read", self.socket.read_buf(&mut self.read)).await.is_ok_and(|length| length > 0)
     }
 
     /// Reads up to and without a separator.
@@ -139,13 +146,16 @@ impl Client {
 
     /// Reads events up to one of that type, which it returns.
     pub(crate) async fn event_of(&mut self, kind: &str) -> Json {
-        loop {
-            let event = self.event().await.expect("the stream goes on");
-            if event["type"] == kind {
-                return event;
+        let found = async {
+            loop {
+                let event = self.event().await.expect("the stream goes on");
+                if event["type"] == kind {
+                    return event;
+                }
+                assert!(event["type"] != "ERROR", "{event}");
             }
-            assert!(event["type"] != "ERROR", "{event}");
-        }
+        };
+        bounded(kind, found).await // heartbeats come for ever
     }
 }
 
