@@ -1,191 +1,68 @@
 //! The command line.
 
 use crate::flags::{self, Known};
-use crate::values;
-use apportion::allocator::Weight;
-use apportion::{Domain, Quantities, Role, Text};
+use crate::master_flags::{MasterFlags, UpFlags};
+use crate::{operator, shell};
+use apportion_console::Failure;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Duration;
 
-/// Two-level scheduling: a master that divides a cluster among frameworks.
-///
-/// The flags are those of Mesos, with - or _ in their names, and --no-NAME for a switch. A flag of the command line wins over
-/// APPORTION_NAME of the environment, and that over a line NAME=VALUE of the file that --config names.
+const ENDING: &str = "\
+`master` and `up` run a master. The commands of operators ask one: that at 127.0.0.1:5050, or the one that --master or APPORTION_MASTER \
+names.
+
+Exit status: 0; 1 for wrong arguments, for a master that cannot be reached or refuses, or when the output cannot be written; 130 \
+after a second Ctrl-C. A closed pipe ends it with 0.";
+
+/// Two-level scheduling: a master that divides a cluster among frameworks, and what its operators need.
 #[derive(Debug, Parser)]
-#[command(name = "apportion", version)]
+#[command(name = "apportion", version, after_help = ENDING)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+const FLAGS: &str = "\
+The flags are those of Mesos, with - or _ in their names, and --no-NAME switches one off. A flag of the command line wins over \
+APPORTION_NAME of the environment, and that over a line NAME=VALUE of the file that --config names.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs a master.
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = FLAGS)]
     Master(Box<MasterFlags>),
     /// Runs a master and simulated agents, to try a framework with.
-    #[command(args_override_self = true)]
+    #[command(args_override_self = true, after_help = FLAGS)]
     Up(Box<UpFlags>),
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct UpFlags {
     #[command(flatten)]
-    pub(crate) agents: AgentFlags,
-    #[command(flatten)]
-    pub(crate) master: MasterFlags,
-}
-
-/// The simulated agents.
-#[derive(Debug, clap::Args)]
-pub(crate) struct AgentFlags {
-    /// The number of agents, on three racks.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    pub(crate) agents: u32,
-    /// The resources of each agent.
-    #[arg(long, value_name = "RESOURCES", default_value = "cpus:4;mem:8192;disk:65536;ports:[31000-32000]")]
-    pub(crate) resources: apportion::Resources,
-    /// How long a task runs whose command is not `sleep N`; without it, until it is killed.
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
-    pub(crate) task_duration: Option<Duration>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct MasterFlags {
-    /// The address to listen on. Whoever reaches the master runs any command on its agents: 0.0.0.0 opens it to all.
-    #[arg(long, default_value = "127.0.0.1")]
-    pub(crate) ip: IpAddr,
-    /// The port to listen on; 0 takes a free one.
-    #[arg(long, default_value_t = 5050)]
-    pub(crate) port: u16,
-    /// The address that clients are told.
-    #[arg(long, value_name = "IP")]
-    pub(crate) advertise_ip: Option<IpAddr>,
-    /// The port that clients are told.
-    #[arg(long, value_name = "PORT")]
-    pub(crate) advertise_port: Option<u16>,
-    /// The host that clients are told.
-    #[arg(long)]
-    pub(crate) hostname: Option<String>,
-    /// The folder for the id of the master.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) work_dir: Option<PathBuf>,
-    /// The name of the cluster, for people.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) cluster: Option<String>,
-    /// The fault domain of the master.
-    #[arg(long, value_name = "REGION/ZONE", value_parser = values::domain)]
-    pub(crate) domain: Option<Domain>,
-    /// The interval of batch allocations.
-    #[arg(long, value_name = "DURATION", default_value = "1secs", value_parser = values::duration)]
-    pub(crate) allocation_interval: Duration,
-    /// The time after which an offer that nobody answers is rescinded.
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
-    pub(crate) offer_timeout: Option<Duration>,
-    /// The amounts of which an offer must have one.
-    #[arg(long, value_name = "AMOUNTS|...", default_value = "cpus:0.01|mem:32", value_parser = minimums)]
-    pub(crate) min_allocatable_resources: Minimums,
-    /// The resources that do not count in shares.
-    #[arg(long, value_name = "NAME,...", value_parser = names)]
-    pub(crate) fair_sharing_excluded_resource_names: Option<Names>,
-    /// Offers machines with GPUs only to frameworks that can use these.
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) filter_gpu_resources: bool,
-    /// The order in which roles are served.
-    #[arg(long, value_enum, default_value_t = RoleSorter::Drf)]
-    pub(crate) role_sorter: RoleSorter,
-    /// The weights of roles.
-    #[arg(long, value_name = "ROLE=WEIGHT,...", value_parser = weights)]
-    pub(crate) weights: Option<Weights>,
-    /// The interval of heartbeats on streams.
-    #[arg(long, value_name = "DURATION", default_value = "15secs", value_parser = values::duration)]
-    pub(crate) heartbeat_interval: Duration,
-    /// The number of removed frameworks that are remembered.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) max_completed_frameworks: usize,
-    /// The number of tasks of a framework on unreachable agents that are remembered.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(crate) max_unreachable_tasks_per_framework: usize,
-    /// The largest body of a request.
-    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = values::size)]
-    pub(crate) max_request_body: u64,
-    /// The most that waits for a framework which reads slowly.
-    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = values::size)]
-    pub(crate) stream_buffer: u64,
-    /// The file with the principals and their secrets, as JSON.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) credentials: Option<PathBuf>,
-    /// Asks frameworks for credentials.
-    #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) authenticate_http_frameworks: bool,
-    /// Asks operators for credentials.
-    #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) authenticate_http_readwrite: bool,
-    /// Asks for credentials at endpoints that only tell something.
-    #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) authenticate_http_readonly: bool,
-    /// Writes log lines as JSON.
-    #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) log_json: bool,
-    /// A file of flags, NAME=VALUE in each line.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// All flags with their values, for clients that ask.
-    #[arg(skip)]
-    pub(crate) all: Vec<(String, String)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum RoleSorter {
-    /// Dominant resource fairness.
-    Drf,
-    /// Dominant resource fairness that starves no role of a hierarchy.
-    Hdrf,
-    /// A weighted shuffle.
-    Random,
-}
-
-/// A list that is the value of one flag: a further one replaces it.
-#[derive(Debug, Clone)]
-pub(crate) struct Minimums(pub(crate) Vec<Quantities>);
-
-/// A list that is the value of one flag: a further one replaces it.
-#[derive(Debug, Clone)]
-pub(crate) struct Names(pub(crate) Vec<Text>);
-
-/// A list that is the value of one flag: a further one replaces it.
-#[derive(Debug, Clone)]
-pub(crate) struct Weights(pub(crate) Vec<(Role, Weight)>);
-
-fn minimums(text: &str) -> Result<Minimums, values::ValueError> {
-    values::minimums(text).map(Minimums)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "a parser of values may fail")]
-fn names(text: &str) -> Result<Names, values::ValueError> {
-    Ok(Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Text::from).collect()))
-}
-
-fn weights(text: &str) -> Result<Weights, values::ValueError> {
-    let weights = text.split(',').map(str::trim).filter(|weight| !weight.is_empty());
-    weights.map(values::weight).collect::<Result<_, _>>().map(Weights)
+    Operator(operator::arguments::Command),
+    /// Prints a script that completes the command line of this program in a shell.
+    #[command(after_help = shell::INSTALLATION)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page of this program, or of one of its commands.
+    #[command(after_help = "To read it: apportion man quota set | man -l -")]
+    Man {
+        /// The command, such as `quota set`; none for the program itself.
+        command: Vec<String>,
+    },
 }
 
 impl Arguments {
-    /// Reads the command line with the environment and the file of `--config`. The error is the end of the program: help was
-    /// asked for, or something is wrong, which has been said.
-    pub(crate) fn read() -> Result<Self, ExitCode> {
+    /// Reads the command line with the environment and the file of `--config`. Wrong arguments end this program with status 1, as
+    /// they end a Mesos master, where other programs of this workspace have status 2.
+    pub(crate) fn read() -> Result<Self, Failure> {
         let variables = std::env::vars_os();
         let variables =
             variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self::of(std::env::args_os().collect(), variables, |path| std::fs::read_to_string(path)).map_err(|error| {
-            // Where nobody listens, nothing can be said.
-            let _ = error.print();
-            if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+            if error.use_stderr() {
+                Failure::Run(error.render().ansi().to_string().trim_end().to_owned())
+            } else {
+                Failure::Arguments(error) // help was asked for
+            }
         })
     }
 
@@ -197,7 +74,9 @@ impl Arguments {
         let mut command = Self::command();
         command.build();
         let subcommand = given.get(1).and_then(|name| command.find_subcommand(name));
-        let known = subcommand.map(known).unwrap_or_default();
+        // Commands of operators have options of the command line alone, but for those that clap reads from the environment.
+        let is_master = given.get(1).is_some_and(|name| name == "master" || name == "up");
+        let known = subcommand.filter(|_| is_master).map(known).unwrap_or_default();
         let own: Vec<OsString> =
             given.split_off(given.len().min(2)).into_iter().map(|argument| flags::normal(argument, &known)).collect();
         if !known.valued.is_empty() {
@@ -217,6 +96,7 @@ impl Arguments {
         match &mut arguments.command {
             Command::Master(flags) => flags.all = all,
             Command::Up(flags) => flags.master.all = all,
+            Command::Operator(_) | Command::Completions { .. } | Command::Man { .. } => {}
         }
         Ok(arguments)
     }
@@ -260,6 +140,7 @@ mod tests {
         match Arguments::of(given, variables, |_| Ok(file.to_owned()))?.command {
             Command::Master(flags) => Ok(*flags),
             Command::Up(flags) => Ok(flags.master),
+            other @ (Command::Operator(_) | Command::Completions { .. } | Command::Man { .. }) => panic!("{other:?}"),
         }
     }
 

@@ -1,31 +1,29 @@
-//! `apportion`: a master that frameworks of Mesos connect to.
-
-#![expect(clippy::print_stderr, reason = "a program tells its user why it ends")]
+//! `apportion`: a master that frameworks of Mesos connect to, and the commands of its operators.
 
 mod arguments;
 mod flags;
+mod master_flags;
 mod node;
 mod open_files;
+mod operator;
+mod shell;
 mod simulated;
 mod values;
 
+use apportion_console::{Failure, Stdout};
 use arguments::{Arguments, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::read() {
-        Ok(arguments) => arguments,
-        Err(end) => return end,
-    };
-    let ended = match arguments.command {
-        Command::Master(flags) => node::run(&flags, None),
-        Command::Up(up) => node::run(&up.master, Some(&up.agents)),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+    apportion_console::main_with(Arguments::read, run)
+}
+
+fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Master(flags) => node::run(flags, None, out),
+        Command::Up(up) => node::run(&up.master, Some(&up.agents), out),
+        Command::Operator(command) => operator::run(command, out),
+        Command::Completions { shell } => shell::completions(*shell, out),
+        Command::Man { command } => shell::manual(command, out),
     }
 }

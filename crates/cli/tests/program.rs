@@ -1,109 +1,125 @@
-//! The program as its user starts it.
+//! The program as its user starts and ends it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    clippy::cast_possible_truncation,
-    reason = "a test that goes wrong ends"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
-use serde_json::{Value as Json, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+#[allow(dead_code, reason = "other tests use more of it")]
+mod running;
 
-/// A running program, which ends with the test.
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn apportion(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_apportion"));
-    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Starts the program and returns the address that it tells.
-fn start(arguments: &[&str]) -> (Program, String) {
-    let mut program = Program(apportion(arguments).stderr(Stdio::null()).spawn().unwrap());
-    let mut line = String::new();
-    BufReader::new(program.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next());
-    (program, address.unwrap_or_else(|| panic!("{line:?}")).to_owned())
-}
-
-fn post(address: &str, headers: &str, body: &Json) -> TcpStream {
-    let mut socket = TcpStream::connect(address).unwrap();
-    let body = body.to_string();
-    let head = format!(
-        "POST /api/v1/scheduler HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    socket.write_all((head + &body).as_bytes()).unwrap();
-    socket
-}
+use apportion_console::testing::check_endings_with;
+use running::{Framework, apportion, read_up_to, said, start, started};
+use rustix::process::Signal;
+use serde_json::Value as Json;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_framework_runs_a_task_on_a_simulated_agent() {
     let (mut program, address) = start(&["up", "--port=0", "--agents", "2", "--allocation_interval=50ms"]);
-    let info = json!({"user": "root", "name": "test", "role": "web"});
-    let stream = post(&address, "", &json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}));
-    let mut lines = BufReader::new(stream).lines();
-    let mut stream_id = String::new();
-    let (mut id, mut states, mut has_launched) = (Json::Null, Vec::new(), false);
+    let mut framework = Framework::subscribe(&address, "web");
+    let offers = framework.event_of("OFFERS");
+    assert!(offers["offers"]["offers"][0]["hostname"].as_str().unwrap().starts_with("127.0.0."));
+    framework.launch(&offers, "t", "sleep 0.05");
+    let mut states = Vec::new();
     while states.last().is_none_or(|state| state != "TASK_FINISHED") {
-        let line = lines.next().unwrap().unwrap();
-        if let Some(value) = line.strip_prefix("Mesos-Stream-Id: ") {
-            stream_id = format!("Mesos-Stream-Id: {value}\r\n");
-        }
-        // Between two records there is a chunk's and a record's length, on lines of their own.
-        let Ok(event @ Json::Object(_)) = serde_json::from_str::<Json>(line.trim()) else { continue };
-        match event["type"].as_str().unwrap() {
-            "SUBSCRIBED" => id = event["subscribed"]["framework_id"].clone(),
-            "OFFERS" if !has_launched => {
-                let offer = &event["offers"]["offers"][0];
-                assert!(offer["hostname"].as_str().unwrap().starts_with("127.0.0."));
-                let resources = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}},
-                    {"name": "mem", "type": "SCALAR", "scalar": {"value": 32}}]);
-                let task = json!({"name": "t", "task_id": {"value": "t"}, "agent_id": offer["agent_id"],
-                    "resources": resources, "command": {"value": "sleep 0.05"}});
-                let accept = json!({"offer_ids": [offer["id"]],
-                    "operations": [{"type": "LAUNCH", "launch": {"task_infos": [task]}}]});
-                let call = json!({"type": "ACCEPT", "framework_id": id, "accept": accept});
-                let mut answer = String::new();
-                post(&address, &stream_id, &call).read_to_string(&mut answer).unwrap();
-                assert!(answer.starts_with("HTTP/1.1 202 Accepted\r\n"), "{answer}");
-                has_launched = true;
-            }
-            "UPDATE" => {
-                let status = &event["update"]["status"];
-                assert!(status["uuid"].is_string() && status["timestamp"].as_f64().unwrap() > 1.7e9, "{status}");
-                states.push(status["state"].as_str().unwrap().to_owned());
-            }
-            _ => {}
-        }
+        let event = framework.event_of("UPDATE");
+        let status = &event["update"]["status"];
+        assert!(status["uuid"].is_string() && status["timestamp"].as_f64().unwrap() > 1.7e9, "{status}");
+        states.push(status["state"].as_str().unwrap().to_owned());
     }
     assert_eq!(states, ["TASK_RUNNING", "TASK_FINISHED"]);
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(), Some(0));
+}
 
-    let pid = rustix::process::Pid::from_child(&program.0);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(program.0.wait().unwrap().success(), "it ends in order");
+#[test]
+fn a_signal_ends_the_master_in_order_and_a_second_one_at_once() {
+    for (signal, name) in [(Signal::INT, "interrupted"), (Signal::TERM, "terminated")] {
+        let (mut program, address) = started(&mut apportion(&["up", "--port=0"]));
+        let mut framework = Framework::subscribe(&address, "web");
+        program.signal(signal);
+        while framework.event().is_some() {} // the end of the stream, and no error of the connection
+        assert_eq!(program.ended(), Some(0));
+        let mut log = String::new();
+        program.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert!(log.contains(&format!("{name}: the master ends")) && log.contains("the master has ended"), "{log}");
+    }
+    let (mut program, address) = started(&mut apportion(&["up", "--port=0"]));
+    // A request that never ends holds the master up.
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    std::io::Write::write_all(&mut socket, b"POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n").unwrap();
+    program.signal(Signal::INT);
+    let mut log = program.0.stderr.take().unwrap();
+    read_up_to(&mut log, "interrupted: the master ends");
+    program.signal(Signal::TERM);
+    let status = program.ended();
+    assert!(status == Some(130) || status == Some(0), "0 if the signal came after the end: {status:?}");
+}
+
+#[test]
+fn it_tells_where_to_connect_and_the_command_for_it_works() {
+    let (mut program, address) = start(&["up", "--port=0", "--agents=2"]);
+    let mut stdout = program.0.stdout.take().unwrap();
+    let text = read_up_to(&mut stdout, "Ctrl-C ends it.\n"); // behind the first line, which has been read
+    drop(stdout); // nobody reads on
+    assert!(text.contains("apportion agents --master"), "{text}");
+    let curl = text.lines().find(|line| line.trim().starts_with("curl ")).unwrap();
+    if let Ok(output) = Command::new("sh").args(["-c", &curl.replace("curl ", "curl -s ")]).output()
+        && output.status.success()
+    {
+        let answer: Json = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["type"], "GET_ROLES");
+    } else {
+        eprintln!("curl is not installed: skipped");
+    }
+    let (status, flags, _) = said(&["weights", "--master", &address]);
+    assert_eq!((status, flags.as_str()), (Some(0), "no weights set; any other is 1\n"));
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(), Some(0));
+}
+
+#[test]
+fn the_work_folder_holds_the_id_and_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let work_dir = folder.path().join("a/b");
+    let flag = format!("--work_dir={}", work_dir.display());
+    let (mut program, _) = start(&["master", "--port=0", &flag, "--log-json"]);
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(), Some(0));
+    let id = std::fs::read_to_string(work_dir.join("id")).unwrap();
+    assert_eq!(id.trim().len(), 36, "{id}");
+    let log = std::fs::read_to_string(work_dir.join("logs/master.log")).unwrap();
+    let lines: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |text: &str| lines.iter().any(|line| line["fields"]["message"].as_str().unwrap().contains(text));
+    assert!(said("of an earlier run are not kept") && said("the master has ended"), "{log}");
+
+    let (status, _, error) = running::said(&["master", "--port=0", "--work-dir=/dev/null/x"]);
+    assert!(status == Some(1) && error.starts_with("/dev/null/x: "), "{error}");
+}
+
+#[test]
+fn few_open_files_are_said() {
+    let program = env!("CARGO_BIN_EXE_apportion");
+    let script = format!("ulimit -n 100 && exec {program} up --port 0");
+    let (mut program, _) =
+        started(Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(), Some(0));
+    let mut log = String::new();
+    program.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("there is room for 34 frameworks") && log.contains("limit=100"), "{log}");
 }
 
 #[test]
 fn what_is_wrong_with_the_command_line_is_said() {
     let said = |arguments: &[&str]| {
-        let output = apportion(arguments).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        String::from_utf8(output.stderr).unwrap()
+        let (status, out, error) = said(arguments);
+        assert_eq!((status, out.as_str()), (Some(1), ""), "{arguments:?}");
+        error
     };
     assert!(said(&["master", "--hartbeat_interval=1secs"]).contains("--heartbeat-interval"));
     assert!(said(&["mastr"]).contains("master"));
+    assert!(said(&["master", "--allocation_interval=0ns"]).contains("at least 1us"));
     let error = said(&["master", "--port=0", "--authenticate_http_frameworks"]);
     assert!(error.contains("--credentials=FILE"), "{error}");
     let folder = tempfile::tempdir().unwrap();
@@ -111,6 +127,11 @@ fn what_is_wrong_with_the_command_line_is_said() {
     std::fs::write(&file, "{}").unwrap();
     let flag = format!("--credentials={}", file.display());
     assert!(said(&["master", "--port=0", &flag]).contains("credentials"));
-    let output = apportion(&["--help"]).output().unwrap();
-    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("master"));
+    assert!(said(&["master", "--port=0", "--whitelist=no/such/file"]).starts_with("no/such/file: "));
+}
+
+#[test]
+fn the_program_ends_as_every_program_does() {
+    let (_program, address) = start(&["master", "--port=0"]);
+    check_endings_with(Path::new(env!("CARGO_BIN_EXE_apportion")), &["roles", "--master", &address], 1);
 }

@@ -47,12 +47,12 @@ pub fn main<A: Parser>(run: impl FnOnce(&A, &mut Stdout) -> Result<(), Failure>)
 }
 
 /// Runs a program that reads its arguments itself.
-pub fn main_with<A>(
-    parse: impl FnOnce() -> Result<A, clap::Error>,
+pub fn main_with<A, E: Into<Failure>>(
+    parse: impl FnOnce() -> Result<A, E>,
     run: impl FnOnce(&A, &mut Stdout) -> Result<(), Failure>,
 ) -> ExitCode {
     let mut out = stdout();
-    let arguments = parse().map_err(Failure::from);
+    let arguments = parse().map_err(Into::into);
     let result = arguments.and_then(|arguments| run(&arguments, &mut out));
     // What is left in the buffer belongs to the output, also before the line that says why it ends here.
     let flushed = out.flush().map_err(Failure::Output);

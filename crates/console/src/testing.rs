@@ -1,16 +1,25 @@
-//! How every program has to end: for the tests of the programs.
+//! [`check_endings`]: checks for the tests of the programs that a program ends like the others.
 
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Runs a program against a closed pipe and a full device, and asks for its help and its version.
+/// Runs a program against a closed pipe and a full device, asks for its help and its version, and gives it an unknown option.
 ///
 /// # Panics
 ///
 /// If one of them does not end as it must: a closed pipe ends the program quietly, a full device with one line that names
-/// the stream and status 1, whether or not anybody can read that line.
+/// the stream and status 1, whether or not anybody can read that line, and an unknown option with status 2.
 pub fn check_endings(program: &Path, arguments: &[&str]) {
+    check_endings_with(program, arguments, 2);
+}
+
+/// Does the same as [`check_endings`] for a program whose status for an unknown option is another.
+///
+/// # Panics
+///
+/// As [`check_endings`] does.
+pub fn check_endings_with(program: &Path, arguments: &[&str], wrong_arguments: i32) {
     let run = |arguments: &[&str], out: Stdio| -> Output {
         let mut command = Command::new(program);
         let child = command.args(arguments).stdin(Stdio::null()).stdout(out).stderr(Stdio::piped()).spawn();
@@ -51,7 +60,12 @@ pub fn check_endings(program: &Path, arguments: &[&str]) {
     let text = String::from_utf8_lossy(&version.stdout).into_owned();
     assert!(version.status.success() && text.trim_end().ends_with(env!("CARGO_PKG_VERSION")), "{name}: {text}");
     let unknown = run(&["--no-such-option"], Stdio::piped());
-    assert_eq!((unknown.status.code(), unknown.stdout.is_empty()), (Some(2), true), "{name}: {}", told(&unknown));
+    assert_eq!(
+        (unknown.status.code(), unknown.stdout.is_empty()),
+        (Some(wrong_arguments), true),
+        "{name}: {}",
+        told(&unknown)
+    );
 }
 
 fn full() -> std::io::Result<File> {

@@ -85,7 +85,8 @@ fn serve(agents: usize, started: &std::sync::mpsc::Sender<SocketAddr>) -> Result
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         started.send(listener.local_addr()?)?;
-        match server.serve(listener).await {}
+        server.serve(listener).await;
+        Ok(())
     })
 }
 

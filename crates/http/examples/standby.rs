@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let server = Server::start(Settings::default().port(listener.local_addr()?.port()), NoAgents);
         println!("The standby at http://{}, redirects to {leader}", listener.local_addr()?);
         server.set_leadership(Leadership::Standby(Some(leader)));
-        match server.serve(listener).await {}
+        server.serve(listener).await;
+        Ok(())
     })
 }

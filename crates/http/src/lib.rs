@@ -26,6 +26,7 @@ mod clock;
 mod connections;
 mod duration;
 mod encoding;
+mod ending;
 mod endpoint;
 mod files;
 mod gate;

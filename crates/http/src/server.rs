@@ -3,6 +3,7 @@
 use crate::agents::Agents;
 use crate::clock::unix_time;
 use crate::connections::{Connections, log_end};
+use crate::ending::{Ending, shutdown};
 use crate::gate::Gate;
 use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
@@ -19,12 +20,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The calls that wait for the master; their senders wait for room.
 const MAX_INPUTS: usize = 1024;
@@ -62,6 +64,10 @@ const MAX_INPUTS: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct Server {
     service: Arc<Service>,
+    /// True once the server shuts down. Each connection holds a receiver until it has ended.
+    closing: watch::Sender<bool>,
+    /// Its sender goes when the task of the master has ended.
+    leading: watch::Receiver<()>,
 }
 
 /// The reason why the master does not answer.
@@ -88,8 +94,13 @@ impl Server {
         let (inputs, received) = mpsc::channel(MAX_INPUTS);
         let (signals, signalled) = mpsc::unbounded_channel();
         let leader = Leader::new(gate.clone(), Box::new(agents), signals);
-        tokio::spawn(lead(leader, received, signalled));
-        Self { service: Arc::new(Service { gate, inspector: Inspector::new(inputs.clone()), inputs }) }
+        let (has_led, leading) = watch::channel(());
+        tokio::spawn(async move {
+            lead(leader, received, signalled).await;
+            drop(has_led);
+        });
+        let service = Arc::new(Service { gate, inspector: Inspector::new(inputs.clone()), inputs });
+        Self { service, closing: watch::Sender::new(false), leading }
     }
 
     /// Tells the server who leads. In the beginning it does itself.
@@ -124,10 +135,12 @@ impl Server {
         replied.await.map_err(|_| ServerError::Ended)
     }
 
-    /// Accepts connections. It never ends: when the future is dropped, all its connections are closed.
-    pub fn serve(&self, listener: TcpListener) -> impl Future<Output = Infallible> + Send + 'static {
-        let service = self.service.clone();
+    /// Accepts connections, until the server [shuts down](Self::shutdown). When the future is dropped, all its connections are
+    /// cut.
+    pub fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
+        let (service, closing) = (self.service.clone(), self.closing.subscribe());
         async move {
+            let mut is_closing = pin!(shutdown(closing.clone()));
             let limit = Connections::new(service.gate.settings.max_connections);
             let (mut connections, mut is_failing) = (JoinSet::new(), false);
             loop {
@@ -136,7 +149,7 @@ impl Server {
                         Ok((socket, peer)) => {
                             is_failing = false;
                             if let Some(place) = limit.place(peer) {
-                                let connection = connection(socket, peer, service.clone());
+                                let connection = connection(socket, peer, service.clone(), closing.clone());
                                 connections.spawn(async move {
                                     connection.await;
                                     drop(place);
@@ -151,14 +164,33 @@ impl Server {
                         }
                     },
                     Some(_) = connections.join_next() => {}
+                    () = is_closing.as_mut() => break,
                 }
             }
+            drop(listener);
+            while connections.join_next().await.is_some() {}
+        }
+    }
+
+    /// Shuts the server down: no connection is accepted any more, streams get their end, requests on their way are answered, and
+    /// then the master ends. Connections that take longer than `grace`, such as those of clients that do not read, are cut with
+    /// the future of [`serve`](Self::serve). The master ends with the last handle, so drop any other one before.
+    pub async fn shutdown(self, grace: Duration) {
+        let Self { service, closing, mut leading } = self;
+        closing.send_replace(true);
+        let ended = async move {
+            closing.closed().await;
+            drop(service);
+            while leading.changed().await.is_ok() {}
+        };
+        if timeout(grace, ended).await.is_err() {
+            tracing::warn!(?grace, "some connections have not ended in time, and are cut");
         }
     }
 }
 
 /// Serves a connection until it ends or is cut.
-async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>) {
+async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>, closing: watch::Receiver<bool>) {
     let _connected = service.gate.traffic.connect();
     let socket = match prepared(socket, service.gate.settings.stream_timeout) {
         Ok(socket) => socket,
@@ -170,8 +202,8 @@ async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>) 
     let cut = Arc::new(Notify::new());
     let idle_timeout = service.gate.settings.idle_timeout;
     let answer = |request: Request<Incoming>| {
-        let (service, cut) = (service.clone(), cut.clone());
-        async move { Ok::<_, Infallible>(service.answer(request, peer, cut).await) }
+        let (service, cut, closing) = (service.clone(), cut.clone(), &closing);
+        async move { Ok::<_, Infallible>(service.answer(request, peer, cut).await.map(|body| Ending::new(body, closing))) }
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -179,11 +211,20 @@ async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>) 
         .max_buf_size(2 * MAX_HEAD) // beyond it hyper itself answers 431
         .title_case_headers(true)
         .serve_connection(TokioIo::new(socket), service_fn(answer));
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            log_end(peer, &error);
-        },
-        () = cut.notified() => {}
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = cut.notified() => return,
+        () = shutdown(closing.clone()) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = cut.notified() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        log_end(peer, &error);
     }
 }
 

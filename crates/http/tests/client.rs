@@ -54,8 +54,7 @@ async fn start() -> (Server, String, JoinHandle<()>) {
     server.command(Command::AddAgent(agent.into())).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let serving = server.serve(listener);
-    let serving = tokio::spawn(async move { match serving.await {} });
+    let serving = tokio::spawn(server.serve(listener));
     (server, address, serving)
 }
 

@@ -1,0 +1,126 @@
+//! The commands of operators: each asks a master over HTTP, and prints the answer for people, or as it came.
+
+mod agents;
+pub(crate) mod arguments;
+mod changes;
+mod frameworks;
+mod http;
+mod resources;
+mod roles;
+mod table;
+mod tasks;
+
+use apportion_console::{Failure, Stdout};
+use arguments::{Command, Connection, Output, QuotaAction, WeightsAction};
+use http::{Answer, Master, MasterError};
+use std::io::{IsTerminal as _, Write as _};
+use table::Table;
+
+/// The largest file of a secret in bytes.
+const MAX_SECRET: usize = 64 << 10;
+
+/// Runs a command.
+pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
+    match command {
+        Command::Agents(listing) => agents::list(&master(&listing.connection)?, &mut Printer::new(listing.output, out)),
+        Command::Frameworks(arguments) => {
+            let mut printer = Printer::new(arguments.output, out);
+            frameworks::list(&master(&arguments.connection)?, arguments, &mut printer)
+        }
+        Command::Tasks(arguments) => {
+            tasks::list(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
+        }
+        Command::Roles(listing) => roles::list(&master(&listing.connection)?, &mut Printer::new(listing.output, out)),
+        Command::Quota(arguments) => {
+            let master = master(&arguments.connection)?;
+            match &arguments.action {
+                None => roles::quotas(&master, &mut Printer::new(arguments.output, out)),
+                Some(QuotaAction::Show(output)) => roles::quotas(&master, &mut Printer::new(*output, out)),
+                Some(QuotaAction::Set(set)) => changes::set_quota(&master, set, &mut plain(out)),
+                Some(QuotaAction::Remove { role }) => changes::remove_quota(&master, role, &mut plain(out)),
+            }
+        }
+        Command::Weights(arguments) => {
+            let master = master(&arguments.connection)?;
+            match &arguments.action {
+                None => roles::weights(&master, &mut Printer::new(arguments.output, out)),
+                Some(WeightsAction::Show(output)) => roles::weights(&master, &mut Printer::new(*output, out)),
+                Some(WeightsAction::Set { weights }) => changes::set_weights(&master, &weights.0, &mut plain(out)),
+            }
+        }
+        Command::Drain(arguments) => changes::drain(&master(&arguments.connection)?, arguments, &mut plain(out)),
+        Command::Deactivate(arguments) => {
+            changes::deactivate(&master(&arguments.connection)?, &arguments.agent, &mut plain(out))
+        }
+        Command::Reactivate(arguments) => {
+            changes::reactivate(&master(&arguments.connection)?, &arguments.agent, &mut plain(out))
+        }
+        Command::Gone(arguments) => changes::gone(&master(&arguments.connection)?, &arguments.agent, &mut plain(out)),
+        Command::Teardown(arguments) => {
+            changes::teardown(&master(&arguments.connection)?, &arguments.framework, &mut plain(out))
+        }
+    }
+}
+
+impl From<MasterError> for Failure {
+    fn from(error: MasterError) -> Self {
+        Self::Run(error.to_string())
+    }
+}
+
+/// Returns the master that the options name.
+fn master(connection: &Connection) -> Result<Master, Failure> {
+    let master = Master::new(&connection.master, connection.timeout);
+    match (&connection.principal, &connection.secret_file) {
+        (None, None) => Ok(master),
+        (Some(principal), Some(file)) => {
+            // Wrong arguments have status 1 in this program.
+            let secret =
+                apportion_console::read(file, MAX_SECRET).map_err(|failure| Failure::Run(failure.to_string()))?;
+            let secret = String::from_utf8_lossy(&secret);
+            Ok(master.login(principal, secret.trim_end_matches(['\r', '\n'])))
+        }
+        (Some(_), None) => Err(Failure::Run("--principal: expected --secret-file, too".to_owned())),
+        (None, Some(_)) => Err(Failure::Run("--secret-file: expected --principal, too".to_owned())),
+    }
+}
+
+/// Standard output, and the form of what is written to it.
+struct Printer<'a> {
+    out: &'a mut Stdout,
+    is_json: bool,
+    width: Option<usize>,
+}
+
+/// Returns the printer of a command that has no table.
+fn plain(out: &mut Stdout) -> Printer<'_> {
+    Printer { out, is_json: false, width: None }
+}
+
+impl<'a> Printer<'a> {
+    fn new(output: Output, out: &'a mut Stdout) -> Self {
+        let terminal = || std::io::stdout().is_terminal().then(apportion_console::width);
+        Self { out, is_json: output.json, width: output.width.map(usize::from).or_else(terminal) }
+    }
+
+    /// Prints an answer as it came, on a line of its own.
+    fn answer(&mut self, answer: &Answer) -> Result<(), Failure> {
+        self.out.write_all(answer.text())?;
+        if !answer.text().ends_with(b"\n") {
+            self.out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// Prints a table, and below it a line that says how many rows it has.
+    fn table(&mut self, table: &Table, summary: &str) -> Result<(), Failure> {
+        for line in table.lines(self.width) {
+            writeln!(self.out, "{line}")?;
+        }
+        self.line(summary)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Failure> {
+        Ok(writeln!(self.out, "{}", line.replace(char::is_control, "\u{fffd}"))?)
+    }
+}

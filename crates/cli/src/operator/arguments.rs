@@ -1,0 +1,273 @@
+//! The commands of operators, as they stand on the command line.
+
+use crate::values;
+use apportion::{Role, Scalar};
+use clap::{ArgGroup, Args, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A command to a master that runs somewhere.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the agents, with what is in use on each.
+    #[command(after_help = "CPUS, MEM, DISK and GPUS show what tasks use, and the total: 1.5/4.")]
+    Agents(Listing),
+    /// Lists the frameworks, with what each holds.
+    #[command(after_help = "CPUS, MEM, DISK and GPUS show what the tasks of a framework use.")]
+    Frameworks(FrameworksArguments),
+    /// Lists the tasks.
+    Tasks(TasksArguments),
+    /// Lists the roles, with what is offered to their frameworks or used by them.
+    Roles(Listing),
+    /// Shows, sets or removes the quota of roles.
+    Quota(QuotaArguments),
+    /// Shows or sets the weights of roles.
+    Weights(WeightsArguments),
+    /// Drains an agent: kills its tasks, and offers it no more.
+    Drain(DrainArguments),
+    /// Stops offering an agent; its tasks go on.
+    Deactivate(AgentArguments),
+    /// Offers an agent again that was drained or deactivated.
+    Reactivate(AgentArguments),
+    /// Declares an agent gone for good: its tasks are lost, and it must not come back.
+    Gone(AgentArguments),
+    /// Removes a framework, and kills its tasks.
+    Teardown(TeardownArguments),
+}
+
+/// How to reach a master. These options may stand before or behind a further command, as in `quota set`.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Master")]
+pub(crate) struct Connection {
+    /// Asks this master, or the leader to which it redirects.
+    #[arg(long, global = true, env = "APPORTION_MASTER", value_name = "HOST:PORT", default_value = "127.0.0.1:5050", value_parser = authority)]
+    pub(crate) master: String,
+    /// Logs in as this principal, with the secret of --secret-file.
+    #[arg(long, global = true, env = "APPORTION_PRINCIPAL", value_name = "NAME")]
+    pub(crate) principal: Option<String>,
+    /// Reads the secret of the principal from this file; - is standard input.
+    #[arg(long, global = true, env = "APPORTION_SECRET_FILE", value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Gives a request up after this time.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30secs", value_parser = values::duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// The form of what is printed.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// Prints the answer of the master as it came.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Shortens texts and ids in a table that is wider than this. By default a table is as wide as the terminal, and in a pipe or
+    /// a file nothing is shortened.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(20..), conflicts_with = "json")]
+    pub(crate) width: Option<u16>,
+}
+
+/// A list that is printed whole.
+#[derive(Debug, Args)]
+pub(crate) struct Listing {
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FrameworksArguments {
+    /// Lists frameworks that have completed, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TasksArguments {
+    /// Lists tasks that have ended or cannot be reached, too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Lists the tasks of one framework only.
+    #[arg(long, value_name = "ID", conflicts_with = "json")]
+    pub(crate) framework: Option<String>,
+    /// Lists the tasks of one agent only.
+    #[arg(long, value_name = "ID", conflicts_with = "json")]
+    pub(crate) agent: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuotaArguments {
+    #[command(subcommand)]
+    pub(crate) action: Option<QuotaAction>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuotaAction {
+    /// Shows all quotas, as `quota` alone does.
+    Show(Output),
+    /// Sets the quota of a role, in place of the one before.
+    #[command(after_help = "\
+Examples:
+  apportion quota set web --guarantee cpus:4,mem:4096
+  apportion quota set web --guarantee cpus:4 --limit cpus:8,mem:16384")]
+    Set(QuotaSet),
+    /// Removes the quota of a role: nothing is guaranteed, and there is no limit.
+    Remove {
+        /// The role.
+        #[arg(value_parser = role)]
+        role: Role,
+    },
+}
+
+#[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("amounts").args(["guarantee", "limit"]).required(true).multiple(true))]
+pub(crate) struct QuotaSet {
+    /// The role.
+    #[arg(value_parser = role)]
+    pub(crate) role: Role,
+    /// Keeps these amounts free for the role, as far as it does not use them.
+    #[arg(long, value_name = "NAME:AMOUNT,...", value_parser = amounts)]
+    pub(crate) guarantee: Option<Amounts>,
+    /// Limits what the role may use to these amounts.
+    #[arg(long, value_name = "NAME:AMOUNT,...", value_parser = amounts)]
+    pub(crate) limit: Option<Amounts>,
+    /// Sets it although the role uses more, or the cluster has less than all guarantees together.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Amounts of resources in the order in which they were given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Amounts(pub(crate) Vec<(String, Scalar)>);
+
+#[derive(Debug, Args)]
+pub(crate) struct WeightsArguments {
+    #[command(subcommand)]
+    pub(crate) action: Option<WeightsAction>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WeightsAction {
+    /// Shows the weights that were set, as `weights` alone does.
+    Show(Output),
+    /// Sets the weights of roles; that of any other role stays.
+    #[command(after_help = "Example:\n  apportion weights set web=2,batch=0.5")]
+    Set {
+        /// The weights; a role of weight 2 is entitled to twice the share of a role of weight 1.
+        #[arg(value_name = "ROLE=WEIGHT,...", value_parser = crate::master_flags::weights)]
+        weights: crate::master_flags::Weights,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrainArguments {
+    /// The id of the agent.
+    pub(crate) agent: String,
+    /// Gives tasks no more than this time to end. If a task has a kill policy with a shorter one, that counts.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) grace: Option<Duration>,
+    /// Declares the agent gone for good once it is drained.
+    #[arg(long)]
+    pub(crate) mark_gone: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArguments {
+    /// The id of the agent.
+    pub(crate) agent: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TeardownArguments {
+    /// The id of the framework.
+    pub(crate) framework: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Reads `HOST:PORT`; the port is 5050 if there is none. The URL of a master will do as well.
+fn authority(text: &str) -> Result<String, String> {
+    let expected = |found: &str| format!("expected HOST:PORT, such as 127.0.0.1:5050, found {found:?}");
+    let plain = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    if plain.contains("://") || plain.contains('@') {
+        return Err(expected(text)); // another protocol, or credentials, which would stand in messages
+    }
+    let authority: http::uri::Authority = plain.parse().map_err(|_| expected(text))?;
+    match authority.port() {
+        Some(port) if port.as_str().parse::<u16>().is_err() => Err(expected(text)),
+        Some(_) => Ok(plain.to_owned()),
+        None => Ok(format!("{}:5050", plain.trim_end_matches(':'))),
+    }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::new(text).map_err(|error| error.to_string())
+}
+
+/// Reads `cpus:4,mem:4096`; a semicolon will do as well, as Mesos writes it.
+fn amounts(text: &str) -> Result<Amounts, String> {
+    let expected = |found: &str| format!("expected NAME:AMOUNT,..., such as cpus:4,mem:4096, found {found:?}");
+    let amount = |item: &str| {
+        let (name, amount) = item.split_once(':').filter(|(name, _)| !name.is_empty()).ok_or_else(|| expected(item))?;
+        let amount: Scalar = amount.trim().parse().map_err(|error| format!("{}: {error}", expected(item)))?;
+        Ok((name.trim().to_owned(), amount))
+    };
+    let items = text.split([',', ';']).map(str::trim).filter(|item| !item.is_empty());
+    let amounts: Vec<(String, Scalar)> = items.map(amount).collect::<Result<_, String>>()?;
+    if amounts.is_empty() { Err(expected(text)) } else { Ok(Amounts(amounts)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_is_named_by_its_host_or_its_url() {
+        for (text, expected) in [
+            ("10.0.0.1:5051", Ok("10.0.0.1:5051")),
+            ("master", Ok("master:5050")),
+            ("http://master:5050/", Ok("master:5050")),
+            ("[::1]:5050", Ok("[::1]:5050")),
+            ("[::1]", Ok("[::1]:5050")),
+            ("https://master:5050", Err(())),
+            ("ops:secret@master:5050", Err(())),
+            ("master:port", Err(())),
+            ("master:70000", Err(())),
+            ("", Err(())),
+            ("a b", Err(())),
+        ] {
+            assert_eq!(authority(text).map_err(drop), expected.map(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_separated_by_commas_or_semicolons() {
+        let expected = vec![("cpus".to_owned(), Scalar::milli(1_500)), ("mem".to_owned(), Scalar::units(0))];
+        assert_eq!(amounts("cpus:1.5,mem:0"), Ok(Amounts(expected.clone())));
+        assert_eq!(amounts("cpus:1.5; mem:0;"), Ok(Amounts(expected)));
+        for wrong in ["", "cpus", "cpus:", ":4", "cpus:x", "cpus:-1"] {
+            assert!(amounts(wrong).unwrap_err().contains("expected NAME:AMOUNT"), "{wrong}");
+        }
+    }
+}

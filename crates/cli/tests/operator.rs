@@ -1,0 +1,171 @@
+//! The commands of operators, against a master that runs.
+
+#![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
+
+#[allow(dead_code, reason = "other tests use more of it")]
+mod running;
+
+use running::{Framework, Program, apportion, said, start};
+use serde_json::{Value as Json, json};
+
+/// A master with simulated agents.
+struct Master {
+    address: String,
+    _program: Program,
+}
+
+impl Master {
+    fn start(arguments: &[&str]) -> Self {
+        let (program, address) = start(&[&["up", "--port=0", "--allocation_interval=50ms"], arguments].concat());
+        Self { address, _program: program }
+    }
+
+    /// Runs a command that succeeds, and returns what it printed.
+    fn done(&self, command: &str) -> String {
+        let (status, out, error) = self.run(command);
+        assert_eq!((status, error.as_str()), (Some(0), ""), "{command}");
+        out
+    }
+
+    /// Runs a command that fails, and returns what it said on standard error, a line.
+    fn failed(&self, command: &str) -> String {
+        let (status, out, error) = self.run(command);
+        assert_eq!((status, out.as_str(), error.lines().count()), (Some(1), "", 1), "{command}: {error}");
+        error.trim_end().replace(&self.address, "MASTER")
+    }
+
+    fn run(&self, command: &str) -> (Option<i32>, String, String) {
+        said(&command.split(' ').chain(["--master", &self.address]).collect::<Vec<_>>())
+    }
+
+    fn json(&self, command: &str) -> Json {
+        serde_json::from_str(&self.done(command)).unwrap()
+    }
+}
+
+#[test]
+fn weights_are_set_and_shown() {
+    let master = Master::start(&["--weights=ads=3"]);
+    assert_eq!(master.done("weights"), "ROLE  WEIGHT\nads        3\n1 weight set; any other is 1\n");
+    let set = master.done("weights set web=2,batch/night=0.5");
+    assert_eq!(set, "the weight of web is 2\nthe weight of batch/night is 0.5\n");
+    let shown = "ROLE         WEIGHT\nads               3\nbatch/night     0.5\nweb               2\n3 weights set; any other is 1\n";
+    assert_eq!(master.done("weights show"), shown);
+    let infos = &master.json("weights show --json")["get_weights"]["weight_infos"];
+    assert_eq!(infos[2], json!({"role": "web", "weight": 2.0}));
+    let (status, _, error) = master.run("weights set web=0");
+    assert!(status == Some(1) && error.contains("0 is not a weight"), "{error}");
+}
+
+#[test]
+fn quotas_are_set_shown_and_removed() {
+    let master = Master::start(&[]);
+    assert_eq!(master.done("quota"), "no quotas\n");
+    assert_eq!(master.done("quota set web --guarantee cpus:4,mem:1024 --limit cpus:8"), "the quota of web is set\n");
+    let shown = "\
+ROLE  RESOURCE  GUARANTEE  LIMIT
+web   cpus              4      8
+web   mem            1024      -
+1 quota
+";
+    assert_eq!(master.done("quota show --width 80"), shown);
+    let config = json!({"role": "web", "guarantees": {"cpus": {"value": 4.0}, "mem": {"value": 1024.0}}, "limits": {"cpus": {"value": 8.0}}});
+    assert_eq!(master.json("quota --json")["get_quota"]["status"]["configs"], json!([config]));
+    assert_eq!(
+        master.failed("quota set batch --guarantee cpus:9"),
+        "the master at MASTER has answered UPDATE_QUOTA with 400: all guarantees together are cpus:13, more than the 12 of the cluster"
+    );
+    assert_eq!(master.done("quota set batch --guarantee cpus:9 --force"), "the quota of batch is set\n");
+    assert_eq!(master.done("quota remove web"), "web has no quota\n");
+    assert!(!master.done("quota").contains("web"));
+    let (status, _, error) = master.run("quota set web");
+    assert!(status == Some(1) && error.contains("--guarantee") && error.contains("--limit"), "{error}");
+}
+
+#[test]
+fn roles_are_listed_with_what_they_hold() {
+    let master = Master::start(&["--weights=ads=3"]);
+    let mut framework = Framework::subscribe(&master.address, "web");
+    framework.event_of("OFFERS");
+    let shown = "\
+ROLE  WEIGHT  FRAMEWORKS  CPUS    MEM    DISK
+ads        3           0     0      0       0
+web        1           1    12  24576  196608
+2 roles
+";
+    assert_eq!(master.done("roles"), shown);
+    let roles = master.json("roles --json");
+    assert_eq!(roles["get_roles"]["roles"][1]["frameworks"], json!([{"value": framework.id}]));
+}
+
+#[test]
+fn agents_are_drained_taken_out_and_brought_back() {
+    let master = Master::start(&[]);
+    let mut framework = Framework::subscribe(&master.address, "web");
+    let offers = framework.event_of("OFFERS");
+    let agent = offers["offers"]["offers"][0]["agent_id"]["value"].as_str().unwrap().to_owned();
+    framework.launch(&offers, "t", "sleep 1000");
+    framework.event_of("UPDATE");
+    let drained = master.done(&format!("drain {agent} --grace 10mins --mark-gone"));
+    assert_eq!(drained, format!("{agent} is being drained, and gone after that\n"));
+    assert_eq!(framework.event_of("UPDATE")["update"]["status"]["state"], "TASK_KILLED");
+    assert_eq!(master.done("deactivate agent-1"), "agent-1 is not offered any more\n");
+    assert_eq!(master.done("reactivate agent-1"), "agent-1 is offered again\n");
+    assert_eq!(master.done("gone agent-1"), "agent-1 is gone for good\n");
+    assert_eq!(
+        master.failed("gone nobody"),
+        "the master at MASTER has answered MARK_AGENT_GONE with 404: no agent nobody"
+    );
+    assert_eq!(
+        master.failed("drain nobody"),
+        "the master at MASTER has answered DRAIN_AGENT with 400: no agent nobody"
+    );
+}
+
+#[test]
+fn a_framework_is_removed() {
+    let master = Master::start(&[]);
+    let mut framework = Framework::subscribe(&master.address, "web");
+    let id = framework.id.clone();
+    assert_eq!(master.done(&format!("teardown {id}")), format!("{id} is removed\n"));
+    while framework.event().is_some() {}
+    let again = master.failed(&format!("teardown {id}"));
+    assert_eq!(again, format!("the master at MASTER has answered TEARDOWN with 400: no framework {id}"));
+}
+
+#[test]
+fn operators_log_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let credentials = file("credentials", r#"{"credentials":[{"principal":"ops","secret":"s3cret"}]}"#);
+    let (secret, wrong) = (file("secret", "s3cret\n"), file("wrong", "other"));
+    let master = Master::start(&["--credentials", &credentials, "--authenticate_http_readwrite"]);
+    assert!(master.failed("roles").contains("has answered GET_ROLES with 401: "));
+    assert!(master.failed(&format!("roles --principal ops --secret-file {wrong}")).contains(" with 401: "));
+    assert_eq!(master.done(&format!("roles --principal ops --secret_file={secret}")), "no roles\n");
+    let mut command = apportion(&["roles"]);
+    command.env("APPORTION_MASTER", format!("http://{}/", master.address));
+    command.env("APPORTION_PRINCIPAL", "ops").env("APPORTION_SECRET_FILE", &secret);
+    assert_eq!(command.output().unwrap().stdout, b"no roles\n");
+    assert_eq!(master.failed("roles --principal ops"), "--principal: expected --secret-file, too");
+    assert!(master.failed("roles --principal ops --secret-file no/such/file").starts_with("no/such/file: "));
+}
+
+#[test]
+fn a_master_that_is_not_there_is_said() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (status, out, error) = said(&["roles", "--master", &free]);
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    assert!(error.starts_with(&format!("the master at {free} cannot be reached: ")), "{error}");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let (status, _, error) = said(&["weights", "set", "a=1", "--master", &address, "--timeout=50ms"]);
+    assert_eq!(
+        (status, error),
+        (Some(1), format!("the master at {address} has not answered UPDATE_WEIGHTS within 50ms\n"))
+    );
+}
