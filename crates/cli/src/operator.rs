@@ -3,8 +3,11 @@
 mod agents;
 pub(crate) mod arguments;
 mod changes;
+mod explain;
 mod frameworks;
 mod http;
+mod offers;
+mod query;
 mod resources;
 mod roles;
 mod table;
@@ -29,6 +32,12 @@ pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
         }
         Command::Tasks(arguments) => {
             tasks::list(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
+        }
+        Command::Offers(arguments) => {
+            offers::list(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
+        }
+        Command::Explain(arguments) => {
+            explain::explain(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
         }
         Command::Roles(listing) => roles::list(&master(&listing.connection)?, &mut Printer::new(listing.output, out)),
         Command::Quota(arguments) => {
@@ -118,6 +127,16 @@ impl<'a> Printer<'a> {
             writeln!(self.out, "{line}")?;
         }
         self.line(summary)
+    }
+
+    /// Prints a text below a heading, in as many lines as it takes.
+    fn indented(&mut self, text: &str) -> Result<(), Failure> {
+        let text = text.replace(char::is_control, "\u{fffd}");
+        let options = textwrap::Options::new(self.width.unwrap_or(usize::MAX));
+        for line in textwrap::wrap(&text, options.initial_indent("  ").subsequent_indent("    ")) {
+            writeln!(self.out, "{line}")?;
+        }
+        Ok(())
     }
 
     fn line(&mut self, line: &str) -> Result<(), Failure> {

@@ -99,6 +99,37 @@ web        1           1    12  24576  196608
 }
 
 #[test]
+fn offers_are_listed_and_what_keeps_a_framework_from_more_is_explained() {
+    let master = Master::start(&["--agents=2"]);
+    assert_eq!(master.done("offers"), "no offers\n");
+    assert_eq!(master.done("explain"), "no frameworks\n");
+    let mut framework = Framework::subscribe(&master.address, "web");
+    framework.event_of("OFFERS");
+    let offers = master.done("offers --width 80");
+    let lines: Vec<&str> = offers.lines().collect();
+    assert!(lines[0].starts_with("ID ") && lines[0].ends_with("RESOURCES"), "{offers}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80) && lines.last() == Some(&"2 offers"), "{offers}");
+    assert!(lines[1].contains("agent-") && lines[1].contains(" web ") && lines[1].contains('…'), "{offers}");
+    assert!(master.done("offers --agent agent-1").contains(&framework.id), "nothing is shortened in a pipe");
+    assert_eq!(master.json("offers --json")["total"], 2);
+
+    let explained = master.done(&format!("explain --framework {} --width 80", framework.id));
+    let heading = format!("{} in role web:", framework.id);
+    assert!(explained.starts_with(&heading) && explained.contains("  2 agents: nothing is available: "), "{explained}");
+    assert!(explained.lines().all(|line| line.chars().count() <= 80), "{explained}");
+    assert!(master.done("explain").ends_with("1 framework\n"));
+    let of_agent = master.done("explain --agent agent-0");
+    assert!(of_agent.starts_with(&format!("{} in role web on agent-0:", framework.id)), "{of_agent}");
+    let reasons = &master.json(&format!("explain --json --framework {}", framework.id))["explanations"][0]["reasons"];
+    assert_eq!(reasons[0]["kind"], "nothing_available");
+    let error = master.failed("explain --framework nobody");
+    assert!(
+        error.starts_with("the master at MASTER has answered /apportion/explain?framework=nobody with 404: "),
+        "{error}"
+    );
+}
+
+#[test]
 fn agents_are_drained_taken_out_and_brought_back() {
     let master = Master::start(&[]);
     let mut framework = Framework::subscribe(&master.address, "web");

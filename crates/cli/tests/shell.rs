@@ -1,6 +1,6 @@
 //! Completions and manual pages.
 
-#![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that goes wrong ends")]
 
 #[allow(dead_code, reason = "other tests use more of it")]
 mod running;

@@ -17,6 +17,10 @@ pub(crate) enum Command {
     Frameworks(FrameworksArguments),
     /// Lists the tasks.
     Tasks(TasksArguments),
+    /// Lists the offers that wait for an answer, with their age.
+    Offers(OffersArguments),
+    /// Explains what keeps frameworks from being offered more.
+    Explain(ExplainArguments),
     /// Lists the roles, with what is offered to their frameworks or used by them.
     Roles(Listing),
     /// Shows, sets or removes the quota of roles.
@@ -96,6 +100,37 @@ pub(crate) struct TasksArguments {
     pub(crate) framework: Option<String>,
     /// Lists the tasks of one agent only.
     #[arg(long, value_name = "ID", conflicts_with = "json")]
+    pub(crate) agent: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OffersArguments {
+    /// Lists the offers to one framework only.
+    #[arg(long, value_name = "ID")]
+    pub(crate) framework: Option<String>,
+    /// Lists the offers of one agent only.
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// Explains it for one framework; by default for each.
+    #[arg(long, value_name = "ID")]
+    pub(crate) framework: Option<String>,
+    /// Explains it for one role of the framework; by default for each.
+    #[arg(long, requires = "framework")]
+    pub(crate) role: Option<String>,
+    /// Explains it for one agent; by default for all agents, which are counted by reason.
+    #[arg(long, value_name = "ID")]
     pub(crate) agent: Option<String>,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -214,10 +249,9 @@ fn authority(text: &str) -> Result<String, String> {
         return Err(expected(text)); // another protocol, or credentials, which would stand in messages
     }
     let authority: http::uri::Authority = plain.parse().map_err(|_| expected(text))?;
-    match authority.port() {
-        Some(port) if port.as_str().parse::<u16>().is_err() => Err(expected(text)),
-        Some(_) => Ok(plain.to_owned()),
-        None => Ok(format!("{}:5050", plain.trim_end_matches(':'))),
+    match plain[authority.host().len()..].strip_prefix(':') {
+        None | Some("") => Ok(format!("{}:5050", authority.host())),
+        Some(port) => port.parse::<u16>().map(|_| plain.to_owned()).map_err(|_| expected(text)),
     }
 }
 

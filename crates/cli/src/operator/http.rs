@@ -173,6 +173,11 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| self.unreadable(error.to_string()))
     }
 
+    /// Reads an answer that is one object.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, MasterError> {
+        serde_json::from_value(self.json()?).map_err(|error| self.unreadable(error.to_string()))
+    }
+
     /// Reads the body of an answer of the operator API, which is left out when it is empty.
     pub(crate) fn body<T: serde::de::DeserializeOwned + Default>(&self) -> Result<T, MasterError> {
         let body = self.json()?.get_mut(self.asked.to_ascii_lowercase()).map(Json::take);
