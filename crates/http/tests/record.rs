@@ -2,13 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
+#[expect(dead_code, reason = "frameworks need more of it")]
+mod wire;
+
 use apportion::journal::{Replay, is_restore};
 use apportion::{Accept, Agent, Call, Command, Filters, Framework, Master, Snapshot, Task, TaskState, TaskStatus};
 use apportion_http::{NoAgents, Server, Settings};
+use serde_json::{Value as Json, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+use wire::{Client, start, subscribed};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
@@ -112,4 +117,56 @@ fn what_cannot_be_written_does_not_end_the_master() {
     });
     drop(runtime);
     assert!(!folder.path().join("full").exists() && folder.path().join("folder").is_dir());
+}
+
+/// A framework that comes, launches, and goes with its connection; an operator who changes things meanwhile.
+async fn session(address: std::net::SocketAddr) {
+    let mut framework = subscribed(address, None, 0.0).await;
+    let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
+    let resources = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}}]);
+    let task = json!({"name": "t", "task_id": {"value": "t"}, "agent_id": {"value": "a1"}, "resources": resources,
+        "command": {"value": "true"}, "labels": {"labels": [{"key": "k", "value": "v"}]}});
+    let operations = json!([{"type": "LAUNCH", "launch": {"task_infos": [task]}}]);
+    let accept = json!({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": operations}});
+    assert_eq!(framework.call(address, accept).await.status, 202);
+    let weights = json!({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": [{"role": "web", "weight": 2}]}});
+    let mut operator = Client::connect(address).await;
+    let body = weights.to_string();
+    let head = format!(
+        "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    operator.send(head + &body).await;
+    assert_eq!(operator.answer().await.unwrap().status, 200);
+    framework.stream.event_of("OFFERS").await; // what the task left over, from a timer
+}
+
+#[test]
+fn a_session_over_http_is_replayed_to_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("journal");
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let live = runtime.block_on(async {
+        let config = apportion::Config::new().allocation_interval(Duration::from_millis(10));
+        let (server, address) = start(Settings::default().config(config).record(&file)).await;
+        session(address).await;
+        // The connection has ended, so the framework is removed: at once, it wants no time to come back.
+        while server.query(|master| !master.state().frameworks.is_empty()).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+        server.query(Master::snapshot).await.unwrap()
+    });
+    drop(runtime);
+    let now = Master::restore(live.clone()).unwrap().now();
+    let mut replay = Replay::new();
+    let text = fs::read_to_string(&file).unwrap();
+    for line in text.lines() {
+        let json: Json = serde_json::from_str(line).unwrap();
+        if json["at"].as_f64().is_none_or(|at| at <= now.as_secs_f64()) {
+            replay.feed(line, |_| {}).unwrap(); // what came after the snapshot is left out
+        }
+    }
+    replay.run_to(now, |_| {}).unwrap();
+    assert_eq!(replay.master().snapshot(), live);
+    assert_eq!(replay.refused(), 0, "{text}");
 }

@@ -1,7 +1,7 @@
 //! Quota in the API of operators.
 
 use super::operations::resources;
-use super::{Act, without_empty};
+use super::{Act, roles, without_empty};
 use crate::answer::{Answer, bad_request, text};
 use apportion::allocator::Quota;
 use apportion::{Command, Master, Quantities, Role, RoleState, Scalar, State};
@@ -141,9 +141,10 @@ fn read_config(config: &Json) -> Result<(Role, Quota), Answer> {
 }
 
 fn check_consumption(state: &State, role: &Role, quota: &Quota) -> Result<(), Refusal> {
-    let consumed = state.roles.iter().find(|known| known.role == *role).map(|known| &known.allocated);
+    let Some(known) = state.roles.iter().find(|known| known.role == *role) else { return Ok(()) };
+    let consumed = roles::consumed(known, &roles::reserved_in_use(state));
     let beyond = |(name, limit): (&str, Scalar)| {
-        let consumed = consumed?.amount(name);
+        let consumed = consumed.amount(name);
         let refusal = || Refusal::Consumed { role: role.clone(), name: name.to_owned(), consumed, limit };
         (consumed > limit).then(refusal)
     };
@@ -212,8 +213,12 @@ mod tests {
     }
 
     fn plan(configs: Json, force: bool) -> Result<usize, String> {
+        plan_of(&master(), configs, force)
+    }
+
+    fn plan_of(master: &Master, configs: Json, force: bool) -> Result<usize, String> {
         let update = Update::read(&json!({"quota_configs": configs, "force": force})).map_err(|_| "400".to_owned())?;
-        update.plan(&master()).map(|commands| commands.len()).map_err(|refusal| refusal.to_string())
+        update.plan(master).map(|commands| commands.len()).map_err(|refusal| refusal.to_string())
     }
 
     #[test]
@@ -231,6 +236,32 @@ mod tests {
         assert_eq!(plan(json!([config("eng", 8.0, 9.0), config("eng/web", 8.0, 9.0)]), false), Ok(2));
         assert!(plan(json!([{"role": "a b"}]), true).is_err());
         assert!(plan(json!([config("a", -1.0, 1.0)]), true).is_err());
+    }
+
+    #[test]
+    fn what_is_reserved_is_consumed_and_counts_once() {
+        let mut master = master(); // role `a` uses 2 unreserved cpus
+        let reserve = |cpus: f64| {
+            let reservation = json!([{"type": "DYNAMIC", "role": "a", "principal": "p"}]);
+            let cpus =
+                json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}, "reservations": reservation}]);
+            apportion::Operation::Reserve(resources(&cpus).unwrap())
+        };
+        master.handle(Time::ZERO, Command::Operate("a1".into(), vec![reserve(3.0)])).unwrap();
+        let limit = |cpus: f64| json!([{"role": "a", "limits": {"cpus": {"value": cpus}}}]);
+        let error = plan_of(&master, limit(4.5), false).unwrap_err();
+        assert_eq!(error, "role a consumes cpus:5, more than the limit of 4.5");
+        assert_eq!(plan_of(&master, limit(5.0), false), Ok(1));
+        master.advance(Time::from_secs(10)).unwrap();
+        let effects = std::iter::from_fn(|| master.poll_effect());
+        let offers =
+            effects.filter_map(|emitted| if let Effect::Offer(offer) = emitted.effect { Some(offer) } else { None });
+        let offer = offers.last().unwrap();
+        let reserved = offer.resources.iter().find(|resource| resource.role().is_some()).unwrap().clone();
+        let task = Task::new("t2", apportion::Resources::try_from_iter([reserved]).unwrap());
+        let accept = Accept::of(&offer).launch(task);
+        master.handle(master.now(), Command::Call("f1".into(), Call::Accept(accept))).unwrap();
+        assert_eq!(plan_of(&master, limit(5.0), false), Ok(1), "in use it counts no more than before");
     }
 
     #[test]

@@ -64,11 +64,7 @@ pub(crate) fn list_v0(state: &State) -> Json {
     let reserved_in_use = reserved_in_use(state);
     let role = |role: &RoleState| {
         let name = role.role.as_str();
-        let mut consumed = role.allocated.clone();
-        consumed += &role.reserved;
-        if let Some(twice) = reserved_in_use.get(&role.role) {
-            consumed -= twice; // what is reserved counts once, in use or not
-        }
+        let consumed = consumed(role, &reserved_in_use);
         let limits: Map<String, Json> =
             role.quota.limits.iter().map(|(name, limit)| (name.to_owned(), limit.as_f64().into())).collect();
         let quota = json!({
@@ -87,8 +83,18 @@ pub(crate) fn list_v0(state: &State) -> Json {
     json!({"roles": state.roles.iter().map(role).collect::<Vec<Json>>()})
 }
 
+/// Returns what counts against the quota of a role: what is reserved to it, in use or not, and what it uses besides.
+pub(super) fn consumed(role: &RoleState, reserved_in_use: &BTreeMap<Role, Quantities>) -> Quantities {
+    let mut consumed = role.allocated.clone();
+    consumed += &role.reserved;
+    if let Some(twice) = reserved_in_use.get(&role.role) {
+        consumed -= twice;
+    }
+    consumed
+}
+
 /// Returns by role, ancestors included, what is reserved to it and in use.
-fn reserved_in_use(state: &State) -> BTreeMap<Role, Quantities> {
+pub(super) fn reserved_in_use(state: &State) -> BTreeMap<Role, Quantities> {
     let mut by_role: BTreeMap<Role, Quantities> = BTreeMap::new();
     for resource in state.agents.iter().flat_map(|agent| agent.allocated.iter()) {
         let Some((role, amount)) = resource.role().zip(resource.scalar()) else { continue };
