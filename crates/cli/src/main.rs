@@ -7,7 +7,6 @@ mod node;
 mod open_files;
 mod operator;
 mod shell;
-mod simulated;
 mod values;
 
 use apportion_console::{Failure, Stdout};

@@ -7,10 +7,9 @@ mod whitelist;
 
 use crate::master_flags::{AgentFlags, MasterFlags};
 use crate::open_files;
-use crate::simulated::{self, SimulatedAgents};
 use apportion::Command;
 use apportion_console::{Failure, Stdout};
-use apportion_http::{NoAgents, Server, ServerError, Settings};
+use apportion_http::{NoAgents, Server, ServerError, Settings, SimulatedAgents};
 use settings::SettingsError;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -96,7 +95,9 @@ async fn serve(flags: &MasterFlags, agents: Option<&AgentFlags>, out: &mut Stdou
 /// Starts the server, with the weights and the agents that the flags give it.
 async fn start(flags: &MasterFlags, agents: Option<&AgentFlags>, settings: Settings) -> Result<Server, NodeError> {
     let server = match agents {
-        Some(agents) => Server::start(settings, SimulatedAgents::new(agents.task_duration, settings::drawn()?)),
+        Some(agents) => {
+            Server::start(settings, SimulatedAgents::new(settings::drawn()?).task_duration(agents.task_duration))
+        }
         None => Server::start(settings, NoAgents),
     };
     for (role, weight) in flags.weights.iter().flat_map(|weights| &weights.0) {
@@ -104,7 +105,7 @@ async fn start(flags: &MasterFlags, agents: Option<&AgentFlags>, settings: Setti
     }
     if let Some(agents) = agents {
         for number in 0..agents.agents {
-            server.command(Command::AddAgent(simulated::agent(number, &agents.resources).into())).await?;
+            server.command(Command::AddAgent(SimulatedAgents::agent(number, &agents.resources).into())).await?;
         }
     }
     Ok(server)

@@ -51,12 +51,18 @@
 //! ```
 //!
 //! The back-off is a random time in [0, b], where b is 1 s, 2 s, 4 s ... 15 s, and 1 s again once a subscription has lived for a
-//! minute. All of this is decided by [`Connection`](apportion::v1::connection::Connection) in the library, which does no I/O; this
+//! minute. All of this is decided by [`Connection`] in the library, which does no I/O; this
 //! module gives it sockets and a clock.
 //!
 //! What a scheduler hears of it is [`Scheduler::subscribed`], and [`Scheduler::disconnected`] once for each subscription that is
 //! lost. Calls that it makes without a subscription are dropped with a note in the log: reconciliation repairs what they would have
 //! changed. A lost subscription, a dropped or rejected call and an unreadable event are `tracing` events.
+//!
+//! # A whole program
+//!
+//! ```no_run
+#![doc = include_str!("../examples/guide.rs")]
+//! ```
 
 mod builder;
 mod executor;

@@ -1,8 +1,9 @@
-//! [`SimulatedAgents`]: agents that run nothing, in real time.
+//! [`SimulatedAgents`]: agents within the program of the master, in real time.
 
 use apportion::delivery::AgentMessage;
+use apportion::executor::Executor;
 use apportion::simulation::{AgentWake, Agents};
-use apportion::{Agent, AgentId, Command, Resources, StatusSource, Task, Time, Uuid};
+use apportion::{Agent, AgentId, Command, ExecutorInfo, ExecutorRef, Resources, StatusSource, Task, Time, Uuid};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -10,9 +11,35 @@ use std::time::Duration;
 /// The name that the ids of agents begin with.
 const PREFIX: &str = "agent-";
 
-/// Agents that report tasks as running, and as finished after a time.
+/// The interval at which executors are woken: what their threads have done is told by then.
+const EXECUTOR_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Agents within the program of a master, to try frameworks with, in real time.
+///
+/// They run nothing: they report tasks as running, and as finished after a time. With [executors](Self::with_executors), these run
+/// the tasks.
+///
+/// # Examples
+///
+/// ```
+/// use apportion::Command;
+/// use apportion_http::{Server, Settings, SimulatedAgents};
+/// use std::time::Duration;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let seed = 7; // of the ids of statuses
+/// let agents = SimulatedAgents::new(seed).task_duration(Duration::from_secs(10));
+/// let server = Server::start(Settings::default(), agents);
+/// for number in 0..3 {
+///     let agent = SimulatedAgents::agent(number, &"cpus:4;mem:8192".parse()?);
+///     server.command(Command::AddAgent(agent.into())).await?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct SimulatedAgents {
+pub struct SimulatedAgents {
     agents: Agents,
     commands: VecDeque<Command>,
     /// The timers, by time and in order of setting.
@@ -20,17 +47,12 @@ pub(crate) struct SimulatedAgents {
     set: u64,
     /// How long a task runs that does not say.
     task_duration: Option<Duration>,
+    /// The time at which executors are woken next, if there are executors.
+    executors_due: Option<Time>,
+    has_executors: bool,
     /// What ids of statuses are drawn from.
     seed: u64,
     reported: u64,
-}
-
-/// Returns the description of agent `number`, of one of three racks. Its hostname is an address, so that it resolves.
-pub(crate) fn agent(number: u32, resources: &Resources) -> Agent {
-    let rack = format!("r{}", number % 3 + 1);
-    Agent::new(format!("{PREFIX}{number}"), resources.clone())
-        .hostname(address(number).to_string())
-        .attribute("rack", rack.as_str())
 }
 
 /// The loopback addresses from 127.0.0.2 on; the first is the master's.
@@ -39,9 +61,51 @@ fn address(number: u32) -> Ipv4Addr {
 }
 
 impl SimulatedAgents {
-    pub(crate) fn new(task_duration: Option<Duration>, seed: u64) -> Self {
-        let (agents, commands, wakes) = (Agents::new(), VecDeque::new(), BTreeMap::new());
-        Self { agents, commands, wakes, set: 0, task_duration, seed, reported: 0 }
+    /// Returns agents whose tasks run until they are killed, unless their command is `sleep N`. The ids of their statuses are drawn
+    /// from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            agents: Agents::new(),
+            commands: VecDeque::new(),
+            wakes: BTreeMap::new(),
+            set: 0,
+            task_duration: None,
+            executors_due: None,
+            has_executors: false,
+            seed,
+            reported: 0,
+        }
+    }
+
+    /// Sets how long a task runs whose command is not `sleep N`, and that does not [say](Task::lasts); with `None`, until it is killed.
+    #[must_use]
+    pub fn task_duration(mut self, duration: impl Into<Option<Duration>>) -> Self {
+        self.task_duration = duration.into();
+        self
+    }
+
+    /// Runs tasks in executors, which `start` creates: one for all tasks of a framework on an agent that name the same executor, and
+    /// one for each task that names none. `None` means that the executor cannot be started: the task fails. They run within the
+    /// master's task, so they must not block; each is [woken](Executor::woken) every 20 ms, to tell what its threads have done.
+    #[must_use]
+    pub fn with_executors(
+        mut self,
+        start: impl FnMut(&ExecutorRef, &ExecutorInfo) -> Option<Box<dyn Executor>> + Send + 'static,
+    ) -> Self {
+        self.agents = self.agents.with_executors(start);
+        self.has_executors = true;
+        self
+    }
+
+    /// Returns the description of agent `number`, `agent-0` and so on, of one of three racks. Its hostname is an address of the
+    /// loopback, so that it resolves.
+    #[must_use]
+    pub fn agent(number: u32, resources: &Resources) -> Agent {
+        let rack = format!("r{}", number % 3 + 1);
+        Agent::new(format!("{PREFIX}{number}"), resources.clone())
+            .hostname(address(number).to_string())
+            .attribute("rack", rack.as_str())
     }
 
     /// Has a task end as its command would: `sleep N` after so many seconds, any other after the time for all.
@@ -62,8 +126,9 @@ impl SimulatedAgents {
         while let Some((_, mut command)) = self.agents.poll_command() {
             if let Command::TaskStatus(_, status) = &mut command {
                 self.reported += 1;
-                status.uuid = Some(Uuid::from_seed(self.seed, self.reported)); // it is acknowledged, as if it were real
-                status.source = Some(StatusSource::Executor);
+                // It is acknowledged, as if it were real. Executors give ids of their own.
+                status.uuid.get_or_insert_with(|| Uuid::from_seed(self.seed, self.reported));
+                status.source.get_or_insert(StatusSource::Executor);
             }
             self.commands.push_back(command);
         }
@@ -74,7 +139,7 @@ impl SimulatedAgents {
     }
 }
 
-impl apportion_http::Agents for SimulatedAgents {
+impl crate::Agents for SimulatedAgents {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only tasks are timed")]
     fn receive(&mut self, at: Time, agent: &AgentId, mut message: AgentMessage) {
         match &mut message {
@@ -83,6 +148,9 @@ impl apportion_http::Agents for SimulatedAgents {
             _ => {}
         }
         self.agents.receive(at, agent, message);
+        if self.has_executors && self.executors_due.is_none() {
+            self.executors_due = Some(at + EXECUTOR_INTERVAL);
+        }
         self.collect();
     }
 
@@ -92,6 +160,14 @@ impl apportion_http::Agents for SimulatedAgents {
             self.agents.wake(at, &wake);
             self.collect();
         }
+        if self.executors_due.is_some_and(|due| due <= at) {
+            let executors: Vec<ExecutorRef> = self.agents.executors().cloned().collect();
+            self.executors_due = (!executors.is_empty()).then_some(at + EXECUTOR_INTERVAL);
+            for executor in executors {
+                self.agents.act(at, &executor, |executor, reports| executor.woken(reports));
+            }
+            self.collect();
+        }
     }
 
     fn poll_command(&mut self) -> Option<Command> {
@@ -99,7 +175,7 @@ impl apportion_http::Agents for SimulatedAgents {
     }
 
     fn poll_timeout(&self) -> Option<Time> {
-        self.wakes.first_key_value().map(|((at, _), _)| *at)
+        self.wakes.first_key_value().map(|((at, _), _)| *at).into_iter().chain(self.executors_due).min()
     }
 
     fn address(&self, agent: &AgentId) -> (IpAddr, u16) {
@@ -111,15 +187,16 @@ impl apportion_http::Agents for SimulatedAgents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Agents as _;
     use apportion::{Framework, Role, TaskState};
-    use apportion_http::Agents as _;
     use serde_json::json;
     use std::sync::Arc;
 
     #[test]
     fn a_task_runs_as_long_as_its_command_sleeps() {
-        let mut agents = SimulatedAgents::new(None, 1);
-        let (agent, framework) = (Arc::new(agent(7, &Resources::new())), Arc::new(Framework::new("f")));
+        let mut agents = SimulatedAgents::new(1);
+        let (agent, framework) =
+            (Arc::new(SimulatedAgents::agent(7, &Resources::new())), Arc::new(Framework::new("f")));
         assert_eq!(
             (agent.hostname.as_str(), agents.address(&agent.id).0.to_string()),
             ("127.0.0.9", "127.0.0.9".into())
