@@ -3,12 +3,14 @@
 //! ```text
 //! cargo run --release -p rendler -- SITE [--out FOLDER] [--pages N] [--renders N] [--retries N] [--agents N]
 //!     [--browser FILE | --cards]
+//! cargo run --release -p rendler -- SITE --master MASTERS [--out FOLDER] [--pages N] [--renders N] [--retries N]
 //! ```
 //!
 //! SITE is a folder of HTML, a page in one, or `http://` on this machine. What comes out is `graph.html`, to open, move
 //! and zoom; `graph.dot`, for Graphviz; and the pictures of the pages. Pictures are screenshots where a Chromium is
 //! installed, else text cards. Ctrl-C ends what runs and draws what there is; a second one ends at once.
 
+mod connected;
 mod crawler;
 mod drawing;
 mod graph;
@@ -25,7 +27,9 @@ mod task_threads;
 mod tests;
 
 use apportion_console::{Failure, Stdout, create};
+use apportion_http::client::Masters;
 use clap::Parser;
+use connected::Connected;
 use drawing::Drawing;
 use graph::{Graph, State};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -63,6 +67,10 @@ struct Arguments {
     /// On how many agents, each of 2 cpus and 1024 MB.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     agents: u16,
+    /// Runs the tasks on the cluster of these masters, whose agents have the executors `crawler` and `renderer`: host:port, several
+    /// with commas between, or file:///path.
+    #[arg(long, value_name = "MASTERS", conflicts_with_all = ["agents", "browser", "cards"])]
+    master: Option<Masters>,
     /// The Chromium to make screenshots with; unless named, one that is installed.
     #[arg(long, value_name = "FILE", conflicts_with = "cards")]
     browser: Option<PathBuf>,
@@ -90,16 +98,25 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
         Limits { pages: arguments.pages as usize, renders: arguments.renders as usize, retries: arguments.retries };
     let (sender, signals) = mpsc::channel();
     let interrupted = handle_ctrl_c(sender.clone())?;
-    let painter = Painter::new(Arc::clone(&site), pictures.clone(), browser);
-    let started = Run::start(painter, arguments.agents, limits, (sender, signals));
-    let mut run = started.map_err(|error| Failure::input(error.to_string()))?;
+    let mut transport = match &arguments.master {
+        Some(masters) => {
+            let rendler = Rendler::new(site.start(), limits);
+            let started = Connected::start(masters.clone(), rendler, signals);
+            Transport::Http(Box::new(started.map_err(|error| Failure::input(error.to_string()))?))
+        }
+        None => {
+            let painter = Painter::new(Arc::clone(&site), pictures.clone(), browser);
+            let started = Run::start(painter, arguments.agents, limits, (sender, signals));
+            Transport::Within(Box::new(started.map_err(|error| Failure::input(error.to_string()))?))
+        }
+    };
     let bar = bar();
-    while run.step() {
-        update(&bar, run.rendler(), limits);
+    while transport.step()? {
+        update(&bar, transport.rendler(), limits);
     }
     bar.finish_and_clear();
 
-    let rendler = run.rendler();
+    let rendler = transport.rendler();
     let summary = summary(rendler);
     let drawing = Drawing {
         title: &title(&site, rendler.graph()),
@@ -119,6 +136,32 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
         return Err(Failure::Interrupted("interrupted; what had been done by then is drawn".to_owned()));
     }
     first_page(&site, rendler.graph())
+}
+
+/// How the scheduler reaches a master.
+#[derive(Debug)]
+enum Transport {
+    /// The whole cluster runs within this program.
+    Within(Box<Run>),
+    /// The cluster runs elsewhere.
+    Http(Box<Connected>),
+}
+
+impl Transport {
+    /// Runs the scheduler for a moment. Returns false once the crawl is done.
+    fn step(&mut self) -> Result<bool, Failure> {
+        match self {
+            Self::Within(run) => Ok(run.step()),
+            Self::Http(connected) => connected.step().map_err(|reason| Failure::Run(reason.to_string())),
+        }
+    }
+
+    fn rendler(&self) -> &Rendler {
+        match self {
+            Self::Within(run) => run.rendler(),
+            Self::Http(connected) => connected.rendler(),
+        }
+    }
 }
 
 /// Returns the browser to use; `None` for text cards.

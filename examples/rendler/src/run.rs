@@ -103,7 +103,7 @@ impl Run {
 }
 
 /// Starts a crawler or a renderer; `None` for any other executor id.
-fn start_executor(
+pub(crate) fn start_executor(
     site: &Arc<Site>,
     painter: &Arc<Painter>,
     sender: &Sender<Signal>,

@@ -1,15 +1,18 @@
 //! Whole runs in real time, and what goes wrong in them.
 
+use crate::connected::Connected;
 use crate::job::{Kind, PictureKind};
 use crate::painter::Painter;
-use crate::run::{Run, Signal};
-use crate::scheduler::Limits;
+use crate::run::{Run, Signal, start_executor};
+use crate::scheduler::{Limits, Rendler};
 use crate::site::Site;
-use apportion::ExecutorRef;
+use apportion::{Command, Config, ExecutorRef};
+use apportion_http::{Server, Settings, SimulatedAgents};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/site");
@@ -174,6 +177,41 @@ fn the_shipped_site_is_this_graph() {
     let rendler = crawl.run.rendler();
     assert_eq!((rendler.crawls(), rendler.renders(), rendler.retried()), ((10, 10), (8, 8), 0));
     assert!(rendler.notes().is_empty(), "{:?}", rendler.notes());
+}
+
+/// The same scheduler over HTTP, on agents that have its executors.
+#[test]
+fn the_shipped_site_is_the_same_graph_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Arc::new(Site::open(SHIPPED).unwrap());
+    let painter = Arc::new(Painter::new(Arc::clone(&site), folder.path().to_owned(), None));
+    let rendler = Rendler::new(site.start(), LIMITS);
+    let (sender, signals) = mpsc::channel();
+    let agents =
+        SimulatedAgents::new(1).with_executors(move |id, info| start_executor(&site, &painter, &sender, id, info));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (server, listener) = runtime.block_on(async {
+        let settings = Settings::default().config(Config::new().allocation_interval(Duration::from_millis(50)));
+        let server = Server::start(settings, agents);
+        for number in 0..2 {
+            let agent = SimulatedAgents::agent(number, &"cpus:2;mem:1024".parse().unwrap());
+            server.command(Command::AddAgent(agent.into())).await.unwrap();
+        }
+        (server, tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap())
+    });
+    let masters = listener.local_addr().unwrap().to_string().parse().unwrap();
+    runtime.spawn(server.serve(listener));
+    let mut connected = Connected::start(masters, rendler, signals).unwrap();
+    while connected.step().unwrap() {}
+    let rendler = connected.rendler();
+    let pages: Vec<_> = rendler.graph().nodes().iter().map(|(page, node)| (page.as_str(), node.class())).collect();
+    assert_eq!(pages, PAGES);
+    let links: Vec<_> = rendler.graph().edges().iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    assert_eq!(links, LINKS);
+    assert_eq!((rendler.crawls(), rendler.renders(), rendler.retried()), ((10, 10), (8, 8), 0));
+    assert!(rendler.notes().is_empty(), "{:?}", rendler.notes());
+    let left = runtime.block_on(server.query(|master| master.state().frameworks.len())).unwrap();
+    assert_eq!(left, 0, "it was removed");
 }
 
 #[test]

@@ -6,7 +6,11 @@
 //! section 6 of the Mesos paper (Hindman et al., NSDI'11). At the end its closed forms are compared with the simulator.
 //!
 //! `cargo run --release -p apportion-lab --bin hadoop-and-mpi -- --svg shares.svg`
+//!
+//! With `--master 127.0.0.1:5050` both run over HTTP on the cluster of a master, such as that of `apportion up --agents 6`,
+//! in real time; their schedulers are the same.
 
+mod connected;
 mod hadoop;
 mod mpi;
 mod picture;
@@ -16,9 +20,13 @@ mod tests;
 mod theory;
 mod worker;
 
+use apportion::AgentId;
 use apportion_console::{STATUSES, Stdout, create, width};
+use apportion_http::client::Masters;
 use clap::Parser;
 use comfy_table::Table;
+use hadoop::Hadoop;
+use mpi::Mpi;
 use run::{Outcome, Participants, run};
 use std::error::Error;
 use std::io::Write;
@@ -41,6 +49,10 @@ struct Args {
     /// Plots the shares into this file, as SVG.
     #[arg(long)]
     svg: Option<PathBuf>,
+    /// Runs on the cluster of these masters, of which --agents says how large it is: host:port, several with commas between, or
+    /// file:///path.
+    #[arg(long, value_name = "MASTERS", conflicts_with_all = ["every", "width", "svg"])]
+    master: Option<Masters>,
 }
 
 fn mean(times: &[f64]) -> f64 {
@@ -53,6 +65,9 @@ fn last(times: &[f64]) -> f64 {
 
 fn main() -> ExitCode {
     apportion_console::main(|args: &Args, out: &mut Stdout| {
+        if let Some(masters) = &args.master {
+            return Ok(connect(args, masters, out)?);
+        }
         let mut plot = args.svg.as_deref().map(create).transpose()?;
         let columns = usize::from(args.width.unwrap_or_else(|| u16::try_from(width()).unwrap_or(u16::MAX)));
         let shared = watch(args, columns, out)?;
@@ -65,6 +80,24 @@ fn main() -> ExitCode {
         }
         Ok(())
     })
+}
+
+/// Runs both frameworks over HTTP, and tells when they were done.
+fn connect(args: &Args, masters: &Masters, out: &mut Stdout) -> Result<(), Box<dyn Error>> {
+    let ids: Vec<AgentId> = (0..args.agents).map(|number| AgentId::from(format!("agent-{number}"))).collect();
+    let (hadoop, mpi) = (Hadoop::new(run::job(&ids, args.agents), run::DELAY), Mpi::new(run::GANG, run::PATIENCE));
+    let gangs = usize::from(args.agents) * 3 / 2;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(connected::run(masters, hadoop, mpi, gangs))?;
+    writeln!(out, "Hadoop is done after {:.1} s", outcome.hadoop.unwrap_or_default())?;
+    writeln!(
+        out,
+        "MPI is done after {:.1} s, a gang on average after {:.1} s",
+        last(&outcome.mpi),
+        mean(&outcome.mpi)
+    )?;
+    writeln!(out, "maps where their data lies: {:.0} %", outcome.local * 100.0)?;
+    Ok(())
 }
 
 /// Draws the shared cluster as it goes, and the shares.

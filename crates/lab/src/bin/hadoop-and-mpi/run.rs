@@ -64,6 +64,19 @@ pub(crate) struct Outcome {
     pub(crate) samples: Vec<Sample>,
 }
 
+impl Outcome {
+    /// Returns what schedulers have done that take part.
+    pub(crate) fn of(hadoop: Option<&Hadoop>, mpi: Option<&Mpi>) -> Self {
+        let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        Self {
+            hadoop: hadoop.and_then(|hadoop| hadoop.done).map(Time::as_secs_f64),
+            local: hadoop.map_or(0.0, |hadoop| count(hadoop.local) / count(hadoop.maps())),
+            mpi: mpi.into_iter().flat_map(|mpi| &mpi.finished).map(|at| at.as_secs_f64()).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The frameworks that take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Participants {
@@ -72,7 +85,12 @@ pub(crate) enum Participants {
     OnlyMpi,
 }
 
-const RANKS: usize = 4;
+/// The gangs of MPI, and how long it keeps offers for one.
+pub(crate) const GANG: Shape = Shape { ranks: 4, length: Duration::from_secs(20) };
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long Hadoop waits for an offer where its data lies.
+pub(crate) const DELAY: Duration = Duration::from_secs(5);
 
 /// Runs the work on that many agents. `watch` is called with the cluster every second; its error ends the run.
 pub(crate) fn run(
@@ -82,21 +100,21 @@ pub(crate) fn run(
 ) -> Result<Outcome, Box<dyn Error>> {
     let mut cluster = Cluster::new(Config::default()).with_executors(|_, _| Some(Box::<Worker>::default()));
     let (hadoop, mpi) = (FrameworkId::from("hadoop"), FrameworkId::from("mpi"));
+    let ids: Vec<AgentId> = (1..=agents).map(|number| AgentId::from(format!("agent-{number}"))).collect();
     let share = if participants == Participants::Both { 1 } else { 2 };
     if participants != Participants::OnlyMpi {
-        let scheduler = EitherScheduler::Hadoop(Hadoop::new(job(agents, agents * share), Duration::from_secs(5)));
+        let scheduler = EitherScheduler::Hadoop(Hadoop::new(job(&ids, agents * share), DELAY));
         cluster.add_framework(Framework::new("hadoop").role(Role::new("hadoop")?), scheduler)?;
     }
     if participants != Participants::OnlyHadoop {
-        let shape = Shape { ranks: RANKS, length: Duration::from_secs(20) };
-        let scheduler = EitherScheduler::Mpi(Mpi::new(shape, Duration::from_secs(3)));
+        let scheduler = EitherScheduler::Mpi(Mpi::new(GANG, PATIENCE));
         cluster.add_framework(Framework::new("mpi").role(Role::new("mpi")?), scheduler)?;
         submit(&mut cluster, &mpi, usize::from(agents * share) * 3 / 2);
     }
-    for number in 0..agents {
-        cluster.add_agent(Agent::new(agent_id(number), "cpus:4;mem:4096".parse()?))?;
+    for id in ids {
+        cluster.add_agent(Agent::new(id, "cpus:4;mem:4096".parse()?))?;
     }
-    let mut outcome = Outcome::default();
+    let (mut utilisation, mut samples) = (0.0, Vec::new());
     let mut used = 0.0;
     for second in 0..3600 {
         let at = Time::from_secs(second);
@@ -106,7 +124,7 @@ pub(crate) fn run(
         cluster.run_until(at);
         let sample = sample(&cluster, at);
         used += sample.used;
-        outcome.samples.push(sample);
+        samples.push(sample);
         watch(&cluster, at)?;
         let done = |id: &FrameworkId| match cluster.scheduler(id) {
             Some(EitherScheduler::Hadoop(hadoop)) => hadoop.done.is_some(),
@@ -114,19 +132,19 @@ pub(crate) fn run(
             None => true,
         };
         if done(&hadoop) && done(&mpi) {
-            outcome.utilisation = used / at.as_secs_f64();
+            utilisation = used / at.as_secs_f64();
             break;
         }
     }
-    if let Some(EitherScheduler::Hadoop(hadoop)) = cluster.scheduler(&hadoop) {
-        outcome.hadoop = hadoop.done.map(Time::as_secs_f64);
-        let count = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        outcome.local = count(hadoop.local) / count(hadoop.maps());
-    }
-    if let Some(EitherScheduler::Mpi(mpi)) = cluster.scheduler(&mpi) {
-        outcome.mpi = mpi.finished.iter().map(|at| at.as_secs_f64()).collect();
-    }
-    Ok(outcome)
+    let hadoop = cluster.scheduler(&hadoop).and_then(|scheduler| match scheduler {
+        EitherScheduler::Hadoop(hadoop) => Some(hadoop),
+        EitherScheduler::Mpi(_) => None,
+    });
+    let mpi = cluster.scheduler(&mpi).and_then(|scheduler| match scheduler {
+        EitherScheduler::Mpi(mpi) => Some(mpi),
+        EitherScheduler::Hadoop(_) => None,
+    });
+    Ok(Outcome { utilisation, samples, ..Outcome::of(hadoop, mpi) })
 }
 
 fn submit(cluster: &mut Cluster<EitherScheduler>, mpi: &FrameworkId, jobs: usize) {
@@ -139,15 +157,12 @@ fn submit(cluster: &mut Cluster<EitherScheduler>, mpi: &FrameworkId, jobs: usize
         .expect("it was added");
 }
 
-fn agent_id(number: u16) -> AgentId {
-    AgentId::from(format!("agent-{}", number + 1))
-}
-
-/// Returns a job for a cluster of `whole` agents. `agents` of them hold the data, each block on three.
-fn job(agents: u16, whole: u16) -> Job {
-    let hosts = |block: u16| (0..3).map(|copy| agent_id((block + block / agents + copy) % agents)).collect();
+/// Returns a job for a cluster of `whole` agents. Those with these ids hold the data, each block on three.
+pub(crate) fn job(agents: &[AgentId], whole: u16) -> Job {
+    let host = |block: usize, copy: usize| agents[(block + block / agents.len() + copy) % agents.len()].clone();
+    let hosts = |block: usize| (0..3).map(|copy| host(block, copy)).collect();
     Job {
-        maps: (0..whole * 25).map(hosts).collect(),
+        maps: (0..usize::from(whole) * 25).map(hosts).collect(),
         map_length: Duration::from_secs(10),
         reduces: u32::from(whole) * 2,
         reduce_length: Duration::from_secs(20),

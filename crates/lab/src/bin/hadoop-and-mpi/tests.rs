@@ -1,9 +1,16 @@
 //! Hadoop and MPI on one cluster: both complete, share alike while both want more, and are faster than apart; and the
 //! simulator agrees with the closed forms of the Mesos paper.
 
-use crate::picture;
+use crate::hadoop::{Hadoop, Job};
+use crate::mpi::{Mpi, Shape};
 use crate::run::{Participants, run};
 use crate::theory::CASES;
+use crate::worker::Worker;
+use crate::{connected, picture};
+use apportion::{Command, Config};
+use apportion_http::{Server, Settings, SimulatedAgents};
+use std::time::Duration;
+use tokio::net::TcpListener;
 
 #[test]
 fn both_complete_share_alike_and_are_faster_than_apart() {
@@ -26,6 +33,35 @@ fn both_complete_share_alike_and_are_faster_than_apart() {
     assert!(alike >= 54, "{alike}");
     let mean = minute.iter().map(|sample| sample.hadoop - sample.mpi).sum::<f64>() / 60.0;
     assert!(mean.abs() < 1.0 / 24.0, "{mean}");
+}
+
+/// The same schedulers over HTTP: with their executors, and where agents only say that tasks run.
+#[tokio::test]
+async fn both_complete_over_http() {
+    let executors = SimulatedAgents::new(1).with_executors(|_, _| Some(Box::<Worker>::default()));
+    for agents in [executors, SimulatedAgents::new(1)] {
+        let settings = Settings::default().config(Config::new().allocation_interval(Duration::from_millis(20)));
+        let server = Server::start(settings, agents);
+        for number in 0..2 {
+            let agent = SimulatedAgents::agent(number, &"cpus:2;mem:4096".parse().unwrap());
+            server.command(Command::AddAgent(agent.into())).await.unwrap();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let masters = listener.local_addr().unwrap().to_string().parse().unwrap();
+        tokio::spawn(server.serve(listener));
+        let moment = Duration::from_millis(50);
+        let maps = (0..6).map(|block| vec![format!("agent-{}", block % 2).into()]).collect();
+        let job = Job { maps, map_length: moment, reduces: 2, reduce_length: moment };
+        let (hadoop, mpi) =
+            (Hadoop::new(job, Duration::from_secs(1)), Mpi::new(Shape { ranks: 2, length: moment }, moment));
+        let ran =
+            tokio::time::timeout(Duration::from_secs(60), connected::run(&masters, hadoop, mpi, 3)).await.unwrap();
+        let outcome = ran.unwrap();
+        assert!(outcome.hadoop.is_some() && outcome.local > 0.0, "{outcome:?}");
+        assert_eq!(outcome.mpi.len(), 3);
+        let left = server.query(|master| master.state().frameworks.len()).await.unwrap();
+        assert_eq!(left, 0, "both were removed");
+    }
 }
 
 #[test]

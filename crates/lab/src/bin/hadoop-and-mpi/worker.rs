@@ -20,6 +20,7 @@ pub(crate) fn task(id: TaskId, size: &Resources, executor: &str, length: Duratio
     let seconds = Some(label("seconds", length.as_secs_f64().to_string()));
     let labels: Vec<Json> = seconds.into_iter().chain(gang.map(|gang| label("gang", gang.to_owned()))).collect();
     Task::new(id, size.clone())
+        .lasts(length) // where agents run nothing, and only say so
         .detail("executor", ExecutorInfo::new(executor))
         .detail("labels", json!({"labels": labels}))
 }
