@@ -6,6 +6,7 @@ mod changes;
 mod explain;
 mod frameworks;
 mod http;
+mod maintenance;
 mod offers;
 mod query;
 mod resources;
@@ -14,7 +15,7 @@ mod table;
 mod tasks;
 
 use apportion_console::{Failure, Stdout};
-use arguments::{Command, Connection, Output, QuotaAction, WeightsAction};
+use arguments::{Command, Connection, MaintenanceAction, Output, QuotaAction, WeightsAction};
 use http::{Answer, Master, MasterError};
 use std::io::{IsTerminal as _, Write as _};
 use table::Table;
@@ -55,6 +56,23 @@ pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
                 None => roles::weights(&master, &mut Printer::new(arguments.output, out)),
                 Some(WeightsAction::Show(output)) => roles::weights(&master, &mut Printer::new(*output, out)),
                 Some(WeightsAction::Set { weights }) => changes::set_weights(&master, &weights.0, &mut plain(out)),
+            }
+        }
+        Command::Reserve(arguments) => changes::reserve(&master(&arguments.connection)?, arguments, &mut plain(out)),
+        Command::Unreserve(arguments) => {
+            changes::unreserve(&master(&arguments.connection)?, arguments, &mut plain(out))
+        }
+        Command::Maintenance(arguments) => {
+            let master = master(&arguments.connection)?;
+            match &arguments.action {
+                None => maintenance::show(&master, &mut Printer::new(arguments.output, out)),
+                Some(MaintenanceAction::Show(output)) => maintenance::show(&master, &mut Printer::new(*output, out)),
+                Some(MaintenanceAction::Schedule(schedule)) => {
+                    maintenance::schedule(&master, schedule, &mut plain(out))
+                }
+                Some(MaintenanceAction::Cancel { machines }) => maintenance::cancel(&master, machines, &mut plain(out)),
+                Some(MaintenanceAction::Start { machines }) => maintenance::start(&master, machines, &mut plain(out)),
+                Some(MaintenanceAction::Stop { machines }) => maintenance::stop(&master, machines, &mut plain(out)),
             }
         }
         Command::Drain(arguments) => changes::drain(&master(&arguments.connection)?, arguments, &mut plain(out)),

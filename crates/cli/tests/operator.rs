@@ -154,6 +154,55 @@ fn agents_are_drained_taken_out_and_brought_back() {
 }
 
 #[test]
+fn resources_are_reserved_and_unreserved() {
+    let master = Master::start(&[]);
+    let done = master.done("reserve agent-1 --role web cpus:1.5 mem:512 ports:[31000-31009]");
+    assert_eq!(done, "cpus:1.5;mem:512;ports:[31000-31009] of agent-1 is reserved for web\n");
+    assert!(master.failed("reserve agent-1 --role web cpus:3").contains("has answered RESERVE_RESOURCES with 409: "));
+    assert!(master.failed("reserve nobody --role web cpus:3").contains(" with 400: "));
+    assert!(master.failed("reserve agent-1 --role web cpus(ads):3").contains("without a reservation"));
+    let other = master.failed("unreserve agent-1 --role web cpus:1 --by ops");
+    assert!(other.contains(" with 409: "), "a reservation of nobody: {other}");
+    let done = master.done("unreserve agent-1 --role web cpus:1");
+    assert_eq!(done, "cpus:1 of agent-1 is not reserved for web any more\n");
+    assert!(master.failed("unreserve agent-1 --role web cpus:1").contains(" with 409: "), "0.5 is left");
+    master.done("reserve agent-0 --role web cpus:1 --by ops");
+    master.done("unreserve agent-0 --role web cpus:1 --by ops");
+}
+
+#[test]
+fn machines_are_maintained() {
+    let master = Master::start(&[]);
+    assert_eq!(master.done("maintenance"), "no scheduled machines\n");
+    let host = "127.0.0.3"; // that of agent-1
+    master.done(&format!("maintenance schedule {host} --in 3hrs --duration 2hrs"));
+    assert_eq!(
+        master.done(&format!("maintenance schedule {host} other=10.0.0.9 --in 30mins")),
+        "2 machines scheduled\n"
+    );
+    let shown = master.done("maintenance show --width 80");
+    let expected = "\
+MACHINE    ADDRESS   STATE      START     LENGTH  FRAMEWORKS
+127.0.0.3  -         scheduled  in 30min  open    -
+other      10.0.0.9  scheduled  in 30min  open    -
+2 scheduled machines
+";
+    assert_eq!(shown, expected, "in place of the first window");
+    let json = master.done("maintenance show --json");
+    let answers: Vec<Json> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers[0]["get_maintenance_schedule"]["schedule"]["windows"][0]["machine_ids"][1]["ip"], "10.0.0.9");
+    assert_eq!(answers[1]["type"], "GET_MAINTENANCE_STATUS");
+
+    assert_eq!(master.done(&format!("maintenance start {host}")), "1 machine down for maintenance\n");
+    assert!(master.done("maintenance").contains(" down "));
+    assert!(master.failed("deactivate agent-1").contains(" with 400: "), "its agent is removed");
+    assert_eq!(master.done(&format!("maintenance stop {host}")), "1 machine up again\n");
+    assert_eq!(master.done("maintenance cancel other"), "1 machine not scheduled any more\n");
+    assert_eq!(master.failed("maintenance cancel other"), "other is not scheduled for maintenance");
+    assert!(master.failed("maintenance start other").contains("has answered START_MAINTENANCE with 400: "));
+}
+
+#[test]
 fn a_framework_is_removed() {
     let master = Master::start(&[]);
     let mut framework = Framework::subscribe(&master.address, "web");

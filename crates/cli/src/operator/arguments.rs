@@ -1,9 +1,12 @@
 //! The commands of operators, as they stand on the command line.
 
 use crate::values;
-use apportion::{Role, Scalar};
+use apportion::{Resources, Role, Scalar};
 use clap::{ArgGroup, Args, Subcommand};
+use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A command to a master that runs somewhere.
@@ -27,6 +30,13 @@ pub(crate) enum Command {
     Quota(QuotaArguments),
     /// Shows or sets the weights of roles.
     Weights(WeightsArguments),
+    /// Reserves resources of an agent for a role.
+    #[command(after_help = RESERVE_EXAMPLES)]
+    Reserve(ReserveArguments),
+    /// Ends a reservation.
+    Unreserve(ReserveArguments),
+    /// Shows or changes the maintenance schedule, and takes machines down and up.
+    Maintenance(MaintenanceArguments),
     /// Drains an agent: kills its tasks, and offers it no more.
     Drain(DrainArguments),
     /// Stops offering an agent; its tasks go on.
@@ -211,6 +221,108 @@ pub(crate) enum WeightsAction {
     },
 }
 
+const RESERVE_EXAMPLES: &str = "\
+Examples:
+  apportion reserve agent-1 --role web cpus:2 mem:1024
+  apportion reserve agent-1 --role web 'ports:[31000-31009]'";
+
+#[derive(Debug, Args)]
+pub(crate) struct ReserveArguments {
+    /// The id of the agent.
+    pub(crate) agent: String,
+    /// The resources, as NAME:AMOUNT, NAME:[FROM-TO,...] or NAME:{MEMBER,...}.
+    #[arg(required = true, value_name = "RESOURCE")]
+    pub(crate) resources: Vec<Resources>,
+    /// Reserves them for this role, or ends its reservation.
+    #[arg(long, value_parser = role)]
+    pub(crate) role: Role,
+    /// Names this principal in the reservation. By default it is that of --principal.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MaintenanceArguments {
+    #[command(subcommand)]
+    pub(crate) action: Option<MaintenanceAction>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaintenanceAction {
+    /// Shows the schedule, which machines are down, and which frameworks leave, as `maintenance` alone does. With --json it
+    /// prints two answers, a line each: the schedule and the status.
+    Show(Output),
+    /// Schedules machines for maintenance: frameworks are asked to leave them. All other machines stay as they are.
+    #[command(
+        after_help = "Example:\n  apportion maintenance schedule node1 node2=10.0.0.2 --in 30mins --duration 2hrs"
+    )]
+    Schedule(ScheduleArguments),
+    /// Takes machines out of the schedule.
+    Cancel {
+        /// The machines.
+        #[arg(required = true, value_name = "HOST[=IP]")]
+        machines: Vec<Machine>,
+    },
+    /// Takes scheduled machines down: their agents are removed, and do not come back before `stop`.
+    Start {
+        /// The machines.
+        #[arg(required = true, value_name = "HOST[=IP]")]
+        machines: Vec<Machine>,
+    },
+    /// Takes machines up again, and out of the schedule.
+    Stop {
+        /// The machines.
+        #[arg(required = true, value_name = "HOST[=IP]")]
+        machines: Vec<Machine>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScheduleArguments {
+    /// The machines, by their hostnames as agents tell them. A Mesos master wants the address of each, too.
+    #[arg(required = true, value_name = "HOST[=IP]")]
+    pub(crate) machines: Vec<Machine>,
+    /// Begins the maintenance so much later than now.
+    #[arg(long = "in", value_name = "DURATION", default_value = "0secs", value_parser = values::duration)]
+    pub(crate) start_in: Duration,
+    /// Tells frameworks that the maintenance takes so long. By default its end is open.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+/// A machine: `node1`, or `node1=10.0.0.1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Machine {
+    pub(crate) hostname: String,
+    pub(crate) ip: Option<IpAddr>,
+}
+
+impl FromStr for Machine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (hostname, ip) = text.split_once('=').map_or((text, None), |(hostname, ip)| (hostname, Some(ip)));
+        let ip = ip.map(str::parse::<IpAddr>).transpose();
+        match ip {
+            Ok(ip) if !hostname.is_empty() => Ok(Self { hostname: hostname.to_owned(), ip }),
+            Ok(_) | Err(_) => Err(format!("expected HOST or HOST=IP, such as node1=10.0.0.1, found {text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hostname)?;
+        self.ip.map_or(Ok(()), |ip| write!(f, "={ip}"))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DrainArguments {
     /// The id of the agent.
@@ -292,6 +404,16 @@ mod tests {
             ("a b", Err(())),
         ] {
             assert_eq!(authority(text).map_err(drop), expected.map(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_machine_has_a_hostname_and_may_have_an_address() {
+        for text in ["node1", "node1=10.0.0.1", "127.0.0.2"] {
+            assert_eq!(text.parse::<Machine>().map(|machine| machine.to_string()), Ok(text.to_owned()));
+        }
+        for wrong in ["", "=10.0.0.1", "node1=", "node1=x"] {
+            assert!(wrong.parse::<Machine>().unwrap_err().contains("expected HOST"), "{wrong}");
         }
     }
 

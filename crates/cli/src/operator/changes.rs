@@ -1,10 +1,11 @@
 //! What operators change: quota, weights, agents, frameworks.
 
 use super::Printer;
-use super::arguments::{Amounts, DrainArguments, QuotaSet};
+use super::arguments::{Amounts, DrainArguments, QuotaSet, ReserveArguments};
 use super::http::Master;
-use apportion::Role;
 use apportion::allocator::Weight;
+use apportion::v1::agent_info;
+use apportion::{Agent, Reservation, Resources, Role};
 use apportion_console::Failure;
 use serde_json::{Map, Value as Json, json};
 
@@ -42,6 +43,47 @@ pub(super) fn set_weights(
         printer.line(&format!("the weight of {role} is {weight}"))?;
     }
     Ok(())
+}
+
+/// Reserves resources of an agent.
+pub(super) fn reserve(master: &Master, arguments: &ReserveArguments, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let (resources, text) = reserved(arguments)?;
+    let body = json!({ "agent_id": { "value": arguments.agent }, "resources": resources });
+    master.call("RESERVE_RESOURCES", Some(body))?;
+    printer.line(&format!("{text} of {} is reserved for {}", arguments.agent, arguments.role))
+}
+
+/// Ends a reservation.
+pub(super) fn unreserve(
+    master: &Master,
+    arguments: &ReserveArguments,
+    printer: &mut Printer<'_>,
+) -> Result<(), Failure> {
+    let (resources, text) = reserved(arguments)?;
+    let body = json!({ "agent_id": { "value": arguments.agent }, "resources": resources });
+    master.call("UNRESERVE_RESOURCES", Some(body))?;
+    printer.line(&format!("{text} of {} is not reserved for {} any more", arguments.agent, arguments.role))
+}
+
+/// Returns the resources with their reservation, as v1 JSON, and without it, as text.
+fn reserved(arguments: &ReserveArguments) -> Result<(Json, Resources), Failure> {
+    let mut reservation = Reservation::dynamic(arguments.role.clone());
+    if let Some(principal) = arguments.by.as_ref().or(arguments.connection.principal.as_ref()) {
+        reservation = reservation.by(principal.as_str());
+    }
+    let refused = |error: &dyn std::error::Error| Failure::Run(error.to_string());
+    let (mut plain, mut reserved) = (Resources::new(), Resources::new());
+    for resource in arguments.resources.iter().flat_map(Resources::iter) {
+        if !resource.reservations().is_empty() {
+            return Err(Failure::Run(format!("expected a resource without a reservation, found {resource}")));
+        }
+        plain.try_insert(resource.clone()).map_err(|error| refused(&error))?;
+        reserved.try_insert(resource.clone().reserved(reservation.clone())).map_err(|error| refused(&error))?;
+    }
+    // The library writes resources as a part of messages.
+    let info = agent_info(&Agent::new("", reserved));
+    let json = info.get("resources").map_or_else(|| "[]".to_owned(), |resources| resources.to_string());
+    Ok((serde_json::from_str(&json).map_err(|error| refused(&error))?, plain))
 }
 
 /// Drains an agent.
