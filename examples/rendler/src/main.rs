@@ -13,6 +13,7 @@
 mod connected;
 mod crawler;
 mod drawing;
+mod executor;
 mod graph;
 mod job;
 mod markup;
@@ -67,9 +68,9 @@ struct Arguments {
     /// On how many agents, each of 2 cpus and 1024 MB.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     agents: u16,
-    /// Runs the tasks on the cluster of these masters, whose agents have the executors `crawler` and `renderer`: host:port, several
-    /// with commas between, or file:///path.
-    #[arg(long, value_name = "MASTERS", conflicts_with_all = ["agents", "browser", "cards"])]
+    /// Runs the tasks on the cluster of these masters, whose agents start this program, from the same folder: host:port, several with
+    /// commas between, or file:///path.
+    #[arg(long, value_name = "MASTERS", conflicts_with = "agents")]
     master: Option<Masters>,
     /// The Chromium to make screenshots with; unless named, one that is installed.
     #[arg(long, value_name = "FILE", conflicts_with = "cards")]
@@ -77,6 +78,9 @@ struct Arguments {
     /// Makes text cards, even where a Chromium is installed.
     #[arg(long)]
     cards: bool,
+    /// Runs as an executor, as an agent starts it.
+    #[arg(long, hide = true, conflicts_with = "master")]
+    executor: bool,
 }
 
 const STATUSES: &str = "\
@@ -92,6 +96,9 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     let browser = browser(arguments)?;
     let pictures = arguments.out.join("pictures");
     fs::create_dir_all(&pictures).map_err(|error| Failure::input(format!("{}: {error}", pictures.display())))?;
+    if arguments.executor {
+        return executor::run(Painter::new(site, pictures, browser));
+    }
     let files = ["graph.html", "graph.dot"].map(|name| arguments.out.join(name));
     files.iter().try_for_each(|file| check_writable(file))?;
     let limits =
@@ -100,7 +107,8 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     let interrupted = handle_ctrl_c(sender.clone())?;
     let mut transport = match &arguments.master {
         Some(masters) => {
-            let rendler = Rendler::new(site.start(), limits);
+            let command = executor::command(&arguments.site, &arguments.out, browser.as_deref())?;
+            let rendler = Rendler::new(site.start(), limits).executed_by(command);
             let started = Connected::start(masters.clone(), rendler, signals);
             Transport::Http(Box::new(started.map_err(|error| Failure::input(error.to_string()))?))
         }

@@ -114,7 +114,17 @@ pub(crate) fn start_executor(
     let waker = Arc::new(move || {
         let _ = sender.send(Signal::Wake(this.clone())); // the run may be over
     });
-    let is = |kind: Kind| info.id.as_str() == kind.executor();
+    executor_of(info.id.as_str(), site, painter, waker)
+}
+
+/// Returns a crawler or a renderer; `None` for any other executor id. Its threads call `waker` when a task has ended.
+pub(crate) fn executor_of(
+    id: &str,
+    site: &Arc<Site>,
+    painter: &Arc<Painter>,
+    waker: Arc<dyn Fn() + Send + Sync>,
+) -> Option<Box<dyn Executor>> {
+    let is = |kind: Kind| id == kind.executor();
     if is(Kind::Crawl) {
         Some(Box::new(Crawler::new(Arc::clone(site), waker)))
     } else if is(Kind::Render) {

@@ -1,11 +1,11 @@
 //! [`Rendler`]: the scheduler. It knows pages, links and pictures; transport and fetching are elsewhere.
 
+use crate::executor;
 use crate::graph::Graph;
 use crate::job::{Crawled, Job, Kind, Rendered};
 use apportion::scheduler::{Failure, Pace, Rejected, Retries, Retry, TaskIds};
 use apportion::{
-    Accept, AgentId, Calls, ExecutorInfo, Offer, OfferId, Resources, Scheduler, Task, TaskId, TaskState, TaskStatus,
-    Time,
+    Accept, AgentId, Calls, Offer, OfferId, Resources, Scheduler, Task, TaskId, TaskState, TaskStatus, Time,
 };
 use indexmap::IndexMap;
 use std::collections::VecDeque;
@@ -44,6 +44,8 @@ pub(crate) struct Rendler {
     retried: usize,
     notes: Vec<String>,
     stopping: bool,
+    /// The command by which agents start the executors; none where they have these.
+    command: Option<Vec<String>>,
 }
 
 /// A FIFO queue of the jobs of one kind, with their total bounded by `max`.
@@ -79,8 +81,8 @@ impl JobQueue {
         self.waiting.remove(ready)
     }
 
-    fn task(&mut self, job: &Job) -> Task {
-        let executor = ExecutorInfo::new(self.kind.executor());
+    fn task(&mut self, job: &Job, command: Option<&[String]>) -> Task {
+        let executor = executor::info(self.kind.executor(), command);
         let task = Task::new(self.ids.next_id(), self.size.clone()).detail("name", job.to_string());
         task.detail("executor", executor).detail("data", job.to_data())
     }
@@ -99,10 +101,17 @@ impl Rendler {
             retried: 0,
             notes: Vec::new(),
             stopping: false,
+            command: None,
         };
         rendler.graph.insert(start);
         rendler.crawls.push(start.to_owned());
         rendler
+    }
+
+    /// Sets the command by which agents start the executors.
+    pub(crate) fn executed_by(mut self, command: Vec<String>) -> Self {
+        self.command = Some(command);
+        self
     }
 
     /// Drops all waiting jobs, and kills all running tasks.
@@ -160,7 +169,7 @@ impl Rendler {
                 let Ok(rest) = left.checked_sub(&queue.size) else { continue };
                 let Some(job) = queue.pop_ready(&self.retries, at) else { continue };
                 left = rest;
-                let task = queue.task(&job);
+                let task = queue.task(&job, self.command.as_deref());
                 self.running.insert(task.id.clone(), job);
                 accept = accept.launch(task);
             }

@@ -1,9 +1,13 @@
 //! The program `rendler`: what it writes, and what it refuses.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use serde_json::{Value as Json, json};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const SITE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/site");
@@ -45,6 +49,76 @@ fn the_shipped_site_is_drawn() {
     let html = fs::read_to_string(folder.path().join("out/graph.html")).unwrap();
     assert_eq!(html.matches("data:image/svg+xml;base64,").count(), 8);
     assert!(html.contains(summary) && html.contains("<h1>") && html.contains(" · file://"), "{html}");
+}
+
+/// Accepts a connection of an executor. A read from it that takes too long fails.
+fn accept(agent: &TcpListener) -> BufReader<TcpStream> {
+    let (socket, _) = agent.accept().unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    BufReader::new(socket)
+}
+
+/// Reads a call of an executor.
+fn call(socket: &mut BufReader<TcpStream>) -> Json {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        socket.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+        if line.is_empty() {
+            let mut body = vec![0; length];
+            socket.read_exact(&mut body).unwrap();
+            return serde_json::from_slice(&body).unwrap();
+        }
+    }
+}
+
+/// Sends an event to an executor.
+fn event(socket: &mut BufReader<TcpStream>, event: &Json) {
+    let event = event.to_string();
+    let record = format!("{}\n{event}", event.len());
+    write!(socket.get_mut(), "{:x}\r\n{record}\r\n", record.len()).unwrap();
+}
+
+/// The program as an agent starts it: an executor that crawls a page, and ends when it is told to.
+#[test]
+fn an_agent_starts_it_as_an_executor() {
+    let agent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
+    command.args([SITE, "--executor", "--cards", "--out"]).arg(folder.path());
+    command.env("MESOS_FRAMEWORK_ID", "f1").env("MESOS_EXECUTOR_ID", "crawler").env("MESOS_CHECKPOINT", "0");
+    command.env("MESOS_AGENT_ENDPOINT", agent.local_addr().unwrap().to_string());
+    let mut program = command.spawn().unwrap();
+    let mut stream = accept(&agent);
+    assert_eq!(call(&mut stream)["type"], "SUBSCRIBE");
+    write!(stream.get_mut(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    let info = json!({"executor_id": {"value": "crawler"}});
+    event(&mut stream, &json!({"type": "SUBSCRIBED", "subscribed": {"executor_info": info}}));
+    let job = "eyJraW5kIjoiY3Jhd2wiLCJwYWdlIjoiL2luZGV4Lmh0bWwifQ=="; // {"kind":"crawl","page":"/index.html"}
+    let resources = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.25}}]);
+    let task = json!({"name": "t", "task_id": {"value": "t"}, "agent_id": {"value": "a"}, "resources": resources, "data": job});
+    event(&mut stream, &json!({"type": "LAUNCH", "launch": {"task": task}}));
+    let mut calls = accept(&agent);
+    for state in ["TASK_RUNNING", "TASK_FINISHED"] {
+        let update = call(&mut calls);
+        assert_eq!(update["update"]["status"]["state"], state);
+        if state == "TASK_FINISHED" {
+            assert!(update["update"]["status"]["data"].as_str().unwrap().len() > 100, "the links: {update}");
+        }
+        write!(calls.get_mut(), "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").unwrap();
+    }
+    event(&mut stream, &json!({"type": "SHUTDOWN"}));
+    write!(stream.get_mut(), "0\r\n\r\n").unwrap();
+    assert!(program.wait().unwrap().success());
+
+    command.env("MESOS_EXECUTOR_ID", "painter");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("expected crawler or renderer"));
 }
 
 #[test]
@@ -90,7 +164,7 @@ fn wrong_input_is_refused_with_status_2_and_a_precise_message() {
 #[test]
 fn a_first_page_that_cannot_be_had_is_status_1() {
     // A port that was free a moment ago, and where nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let site = format!("http://127.0.0.1:{port}/");
     let (output, _folder) = rendler(&[&site, "--retries", "0"]);
     assert_eq!(output.status.code(), Some(1));
@@ -126,7 +200,7 @@ fn outputs_are_checked_before_the_crawl() {
 #[test]
 fn an_interrupted_crawl_is_drawn_as_far_as_it_went() {
     use std::io::{Read, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let site = format!("http://{}/", listener.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
