@@ -11,7 +11,7 @@ use apportion::delivery::{Closed, Delivery, FrameworkMessage, Notice, Part, Reci
 use apportion::v1::Dialect;
 use apportion::{
     AgentId, Call, Command, CommandError, Event, Framework, FrameworkId, Master, Offer, Operation, OperationError,
-    Registration, Time, Unavailability, Uuid,
+    Registration, StatusSource, TaskStatus, Time, Unavailability, Uuid,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -431,6 +431,7 @@ impl Leader {
             Event::Update(mut status) => {
                 let time = self.gate.unix_time(self.delivery.now());
                 status.timestamp.get_or_insert(time.as_secs_f64());
+                self.set_unreachable_time(&mut status);
                 Event::Update(status)
             }
             Event::Offers(offers) => Event::Offers(offers.into_iter().map(|offer| self.addressed(offer)).collect()),
@@ -450,6 +451,17 @@ impl Leader {
             Ok(()) => {}
             // The connection has ended: that will be told. It cannot be full, there was room.
             Err(TrySendError::Closed(_) | TrySendError::Full(_)) => {}
+        }
+    }
+
+    /// Sets the time since which the agent of a status of the master is unreachable on the clock of people.
+    fn set_unreachable_time(&self, status: &mut TaskStatus) {
+        const NAME: &str = "unreachable_time";
+        let since = status.details.get(NAME).and_then(|time| time.get("nanoseconds")?.as_u64());
+        if let Some(since) = since.filter(|_| status.source == Some(StatusSource::Master)) {
+            let since = self.gate.unix_time(Time::ZERO + Duration::from_nanos(since));
+            let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+            status.details.insert(NAME, json!({ "nanoseconds": nanoseconds }));
         }
     }
 

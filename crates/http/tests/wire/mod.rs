@@ -95,7 +95,7 @@ impl Client {
         }
     }
 
-    async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+    pub(crate) async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.read.len() < length {
             if !self.more().await {
                 return None;
