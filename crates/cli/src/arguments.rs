@@ -130,6 +130,23 @@ fn all(matches: &clap::ArgMatches) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
+impl Arguments {
+    /// Reads the flags of `apportion master`.
+    pub(crate) fn master(flags: &[&str]) -> Result<MasterFlags, clap::Error> {
+        let given = ["apportion", "master"].iter().chain(flags).map(OsString::from).collect();
+        Self::of(given, std::iter::empty(), |_| Err(std::io::ErrorKind::NotFound.into())).map(Self::into_master_flags)
+    }
+
+    fn into_master_flags(self) -> MasterFlags {
+        match self.command {
+            Command::Master(flags) => *flags,
+            Command::Up(flags) => flags.master,
+            other @ (Command::Operator(_) | Command::Completions { .. } | Command::Man { .. }) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::io;
@@ -137,11 +154,7 @@ mod tests {
     fn read(arguments: &[&str], variables: &[(&str, &str)], file: &str) -> Result<MasterFlags, clap::Error> {
         let given = ["apportion"].iter().chain(arguments).map(OsString::from).collect();
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        match Arguments::of(given, variables, |_| Ok(file.to_owned()))?.command {
-            Command::Master(flags) => Ok(*flags),
-            Command::Up(flags) => Ok(flags.master),
-            other @ (Command::Operator(_) | Command::Completions { .. } | Command::Man { .. }) => panic!("{other:?}"),
-        }
+        Arguments::of(given, variables, |_| Ok(file.to_owned())).map(Arguments::into_master_flags)
     }
 
     #[test]
@@ -180,5 +193,48 @@ mod tests {
         let given = ["apportion", "up", "--config", "f"].map(OsString::from).to_vec();
         assert!(Arguments::of(given, std::iter::empty(), missing).unwrap_err().to_string().contains("--config"));
         Arguments::command().debug_assert();
+    }
+
+    /// Names of flags are those of Mesos, each written in both ways, on the command line, in the environment and in a file.
+    #[test]
+    fn each_flag_is_read_from_everywhere() {
+        let command = Arguments::command();
+        let master = command.find_subcommand("master").unwrap();
+        let mut known = 0;
+        for argument in master.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let name = argument.get_long().unwrap();
+            let is_switch = argument.get_num_args().is_some_and(|number| number.min_values() == 0);
+            let value = match name {
+                _ if is_switch => "true",
+                "ip" | "advertise-ip" => "127.0.0.9",
+                "port" | "advertise-port" => "17",
+                "domain" => "eu/a",
+                "max-request-body" | "stream-buffer" | "record-size" => "7KB",
+                "allocation-interval" | "offer-timeout" | "heartbeat-interval" | "agent-ping-timeout" => "7secs",
+                "min-allocatable-resources" => "cpus:7",
+                "weights" => "a=7",
+                "role-sorter" => "hdrf",
+                name if name.starts_with("max-") => "7",
+                _ => "text",
+            };
+            let underscored = name.replace('-', "_");
+            let told = |flags: &MasterFlags| flags.all.contains(&(underscored.clone(), value.to_owned()));
+            for written in [name, &underscored] {
+                let flags = read(&["master", &format!("--{written}={value}")], &[], "").unwrap();
+                assert!(told(&flags), "{written}: {:?}", flags.all);
+            }
+            if name != "config" {
+                let variable = format!("APPORTION_{}", underscored.to_uppercase());
+                assert!(told(&read(&["master"], &[(&variable, value)], "").unwrap()), "{variable}");
+                let file = format!("{underscored}={value}");
+                assert!(told(&read(&["master", "--config=f"], &[], &file).unwrap()), "{name} in a file");
+            }
+            if is_switch {
+                let flags = read(&["master", &format!("--no-{underscored}")], &[], "").unwrap();
+                assert!(flags.all.contains(&(underscored.clone(), "false".to_owned())), "--no-{underscored}");
+            }
+            known += 1;
+        }
+        assert!(known >= 30, "all flags are looked at");
     }
 }

@@ -1,4 +1,4 @@
-//! Where flags come from: the command line, the environment, a file; and Mesos' ways of writing them.
+//! Reads flags from the environment and from a file, and writes Mesos' spellings of a flag as the command line has them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -45,8 +45,8 @@ pub(crate) fn normal(argument: OsString, known: &Known) -> OsString {
     }
 }
 
-/// Returns the flags of the environment: `APPORTION_PORT` is `--port`. A variable that is no flag of this subcommand may be one of
-/// another.
+/// Returns the flags of the environment: `APPORTION_PORT` is `--port`. A variable that names no flag of this subcommand is left
+/// out, because it may be meant for another one.
 pub(crate) fn of_environment(variables: impl Iterator<Item = (String, String)>, known: &Known) -> Vec<OsString> {
     let flags = variables.filter_map(|(name, value)| {
         let name = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
@@ -57,7 +57,7 @@ pub(crate) fn of_environment(variables: impl Iterator<Item = (String, String)>, 
     flags.into_iter().map(|(name, value)| known.argument(&name, &value)).collect()
 }
 
-/// Returns the flags of a file: a line for each, `NAME=VALUE`; `#` begins a line for people.
+/// Returns the flags of a file, which has a line `NAME=VALUE` for each. A line that begins with `#` is a comment.
 pub(crate) fn of_file(text: &str, known: &Known) -> Vec<OsString> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let flag = |line: &str| {

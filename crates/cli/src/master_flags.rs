@@ -58,6 +58,9 @@ pub(crate) struct MasterFlags {
     /// Refuses requests with a larger body.
     #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = values::size, help_heading = "Network")]
     pub(crate) max_request_body: u64,
+    /// Closes further connections at once while so many are open.
+    #[arg(long, value_name = "N", default_value_t = 20_000, help_heading = "Network")]
+    pub(crate) max_connections: usize,
     /// Disconnects a framework when more than this waits for it, because it reads too slowly.
     #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = values::size, help_heading = "Network")]
     pub(crate) stream_buffer: u64,

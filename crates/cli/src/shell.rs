@@ -1,4 +1,4 @@
-//! What a shell is told of this program: completions and manual pages.
+//! Completions for shells, and manual pages, both made from the description of the command line.
 
 use crate::arguments::Arguments;
 use apportion_console::{Failure, Stdout};
@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use std::io::Write as _;
 
-/// How to install completions, for `--help`.
+/// The instructions of `completions --help`.
 pub(crate) const INSTALLATION: &str = "\
 To install it:
   bash  apportion completions bash > ~/.local/share/bash-completion/completions/apportion

@@ -5,7 +5,7 @@ use apportion::{Domain, Quantities, Role};
 use serde_json::Value as Json;
 use std::time::Duration;
 
-/// The reason why a text is no value of a flag.
+/// The reason why a text cannot be the value of a flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
     #[error("expected a number and a unit of ns, us, ms, secs, mins, hrs, days or weeks, as in 15secs")]

@@ -6,7 +6,7 @@
 mod running;
 
 use apportion_console::testing::check_endings_with;
-use running::{Framework, apportion, read_up_to, said, start, started};
+use running::{Framework, apportion, get, read_up_to, said, start, started};
 use rustix::process::Signal;
 use serde_json::Value as Json;
 use std::io::Read as _;
@@ -95,6 +95,37 @@ fn the_work_folder_holds_the_id_and_the_log() {
 
     let (status, _, error) = running::said(&["master", "--port=0", "--work-dir=/dev/null/x"]);
     assert!(status == Some(1) && error.starts_with("/dev/null/x: "), "{error}");
+}
+
+#[test]
+fn clients_are_told_what_is_advertised_and_the_flags() {
+    let flags = ["--ip=0.0.0.0", "--port=0", "--advertise_ip=127.0.0.2", "--no-hostname-lookup", "--cluster", "blue"];
+    let (_program, address) = start(&[&["up"], &flags[..]].concat());
+    assert!(address.starts_with("127.0.0.2:"), "{address}");
+    let told = get(&address, "/flags");
+    let told: Json = serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let expected = [("cluster", "blue"), ("advertise_ip", "127.0.0.2"), ("hostname_lookup", "false"), ("port", "0")];
+    for (name, value) in expected.into_iter().chain([("allocation_interval", "1secs"), ("agents", "3")]) {
+        assert_eq!(told["flags"][name], value, "{name}");
+    }
+    assert!(get(&address, "/redirect").contains(&format!("Location: //{address}/\r\n")));
+    let mut framework = Framework::subscribe(&address, "web");
+    assert_eq!(framework.subscribed["subscribed"]["master_info"]["address"]["ip"], "127.0.0.2");
+    framework.event_of("OFFERS");
+}
+
+#[test]
+fn a_record_is_complete_when_the_program_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let work_dir = format!("--work_dir={}", folder.path().display());
+    let (mut program, address) = start(&["up", "--port=0", "--agents=2", &work_dir, "--record=run.jsonl"]);
+    Framework::subscribe(&address, "web").event_of("OFFERS");
+    program.signal(Signal::TERM);
+    assert_eq!(program.ended(), Some(0));
+    let lines = std::fs::read_to_string(folder.path().join("run.jsonl")).unwrap();
+    let lines: Vec<Json> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| lines.iter().filter(|line| line["do"][kind].is_object()).count();
+    assert_eq!((of("restore"), of("add_agent")), (1, 2), "{lines:?}");
 }
 
 #[test]

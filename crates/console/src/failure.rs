@@ -1,4 +1,4 @@
-//! [`Failure`]: why a program ends with another status than 0.
+//! [`Failure`]: the reason for which a program ends with a status other than 0.
 
 use crate::output::{stderr, stdout};
 use std::error::Error;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// The exit statuses of most programs, for `--help`.
 pub const STATUSES: &str = "Exit status: 0; 1 when the output cannot be written; 2 for wrong arguments or input. A closed pipe ends it with 0.";
 
-/// Why a program ends with another status than 0.
+/// The reason for which a program ends with a status other than 0.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -24,7 +24,7 @@ pub enum Failure {
     /// With `--strict`: something could not be placed. Status 3.
     #[error("{0}")]
     Unplaced(String),
-    /// There was a Ctrl-C. Status 130.
+    /// The program was interrupted, as by Ctrl-C. Status 130.
     #[error("{0}")]
     Interrupted(String),
     /// The command line asks for help, or is wrong. Status 0 or 2.
@@ -46,7 +46,7 @@ impl Failure {
         Self::Input(vec![message.into()])
     }
 
-    /// Tells what failed on standard error, and returns the exit status.
+    /// Writes the reason to standard error, and returns the exit status.
     #[must_use]
     pub fn report(self) -> ExitCode {
         let status = match self {

@@ -1,4 +1,4 @@
-//! What the programs share at their edge: arguments, standard streams, files and exit statuses.
+//! Arguments, standard streams, files and exit statuses: the code that the programs of this workspace have in common.
 //!
 //! Every program ends alike. When the reader of its output has closed it (`| head`), the program ends quietly, with status 0.
 //! When an output cannot be written, one line on standard error names it, and the status is 1. `--help` and `--version` are
@@ -59,7 +59,7 @@ pub fn main_with<A, E: Into<Failure>>(
     result.and(flushed).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }
 
-/// Runs a program without arguments, which tells `about` with `--help`, and its version, which is that of the workspace.
+/// Runs a program without arguments. `--help` prints `about`, and `--version` the version of the workspace.
 ///
 /// ```no_run
 /// fn main() -> std::process::ExitCode {

@@ -23,12 +23,12 @@ pub(crate) fn stderr() -> impl Write {
     anstream::stderr()
 }
 
-/// Writes a line to standard error. Where that is closed there is nobody left to warn.
+/// Writes a line to standard error. If standard error is closed, the line is lost.
 pub fn warn(message: impl fmt::Display) {
     let _ = writeln!(stderr(), "{message}");
 }
 
-/// Returns how many columns there are to write to: those of the terminal, 80 where standard output is none.
+/// Returns the number of columns of the terminal, or 80 if standard output is not a terminal.
 #[must_use]
 pub fn width() -> usize {
     terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| usize::from(width.0).max(20))

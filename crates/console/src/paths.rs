@@ -28,7 +28,7 @@ pub fn check<'a>(
     Ok(())
 }
 
-/// Returns the one name of a file, which need not exist yet; `None` for what is no file.
+/// Returns the canonical path of a file, which need not exist yet. Returns `None` for a device, a pipe or a folder.
 fn identity(path: &Path) -> Option<PathBuf> {
     match fs::canonicalize(path) {
         Ok(path) => fs::metadata(&path).is_ok_and(|data| data.is_file()).then_some(path),

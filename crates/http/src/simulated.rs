@@ -45,12 +45,12 @@ pub struct SimulatedAgents {
     /// The timers, by time and in order of setting.
     wakes: BTreeMap<(Time, u64), AgentWake>,
     set: u64,
-    /// How long a task runs that does not say.
+    /// The time that a task runs, if its command does not say another.
     task_duration: Option<Duration>,
     /// The time at which executors are woken next, if there are executors.
     executors_due: Option<Time>,
     has_executors: bool,
-    /// What ids of statuses are drawn from.
+    /// The seed of the ids of statuses.
     seed: u64,
     reported: u64,
 }

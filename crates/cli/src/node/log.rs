@@ -1,4 +1,4 @@
-//! Where log lines go: to standard error, and with a work folder to a file of bounded size, too.
+//! The log of this program. Its lines go to standard error, and with a work folder also to a file of bounded size.
 
 use super::settings::log_file;
 use std::fs::File;

@@ -47,6 +47,7 @@ pub(super) async fn of(flags: &MasterFlags, bound: SocketAddr) -> Result<Setting
         .port(flags.advertise_port.unwrap_or_else(|| bound.port()))
         .hostname(hostname)
         .heartbeat_interval(flags.heartbeat_interval)
+        .max_connections(flags.max_connections)
         .max_request_body(usize::try_from(flags.max_request_body).unwrap_or(usize::MAX))
         .authentication(authentication(flags)?)
         .flags(flags.all.clone());
@@ -126,4 +127,114 @@ fn config(flags: &MasterFlags, id: &str) -> Result<Config, SettingsError> {
         .remembered(remembered);
     config.offer_timeout = flags.offer_timeout;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::Arguments;
+    use apportion::Domain;
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    fn settings(flags: &[&str]) -> Result<Settings, SettingsError> {
+        let flags = Arguments::master(flags).unwrap();
+        let bound = SocketAddr::new(flags.ip, if flags.port == 0 { 4711 } else { flags.port });
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(of(&flags, bound))
+    }
+
+    fn seconds(number: u64) -> Duration {
+        Duration::from_secs(number)
+    }
+
+    #[test]
+    fn where_to_connect_comes_from_the_flags_of_the_network() {
+        let settings = |flags: &[&str]| settings(flags).unwrap();
+        let told = settings(&["--ip=127.0.0.9", "--port=0"]);
+        assert_eq!(told.pid(), "master@127.0.0.9:4711");
+        let told =
+            settings(&["--ip=0.0.0.0", "--advertise_ip=127.0.0.2", "--advertise_port=80", "--hostname=m.example"]);
+        assert_eq!((told.pid().as_str(), told.hostname.as_str()), ("master@127.0.0.2:80", "m.example"));
+        assert_eq!(settings(&["--no-hostname_lookup"]).hostname, "127.0.0.1");
+        assert!(["localhost", "127.0.0.1"].contains(&settings(&["--hostname_lookup"]).hostname.as_str()));
+        let any: IpAddr = [0, 0, 0, 0].into();
+        assert_ne!(settings(&["--ip=0.0.0.0"]).ip, any);
+    }
+
+    #[test]
+    fn limits_and_names_come_from_flags() {
+        let told = settings(&[
+            "--cluster=blue",
+            "--heartbeat_interval=100ms",
+            "--max_request_body=1KB",
+            "--stream_buffer=2KB",
+            "--max_connections=7",
+        ])
+        .unwrap();
+        assert_eq!(told.cluster.as_deref(), Some("blue"));
+        assert_eq!(told.heartbeat_interval, Duration::from_millis(100));
+        assert_eq!((told.max_request_body, told.stream_buffer, told.max_connections), (1_024, 2_048, 7));
+        assert!(told.flags.contains(&("cluster".to_owned(), "blue".to_owned())), "{:?}", told.flags);
+        assert!(told.config.id_prefix.as_str().starts_with(&told.id));
+    }
+
+    #[test]
+    fn the_master_is_configured_by_flags() {
+        let configured = |flags: &[&str]| settings(flags).unwrap().config;
+        let config = configured(&["--allocation_interval=100ms", "--offer_timeout=30secs", "--domain=eu/a"]);
+        assert_eq!((config.allocation_interval, config.offer_timeout), (Duration::from_millis(100), Some(seconds(30))));
+        assert_eq!(config.options.domain, Some(Domain { region: "eu".into(), zone: "a".into() }));
+        assert_eq!((configured(&[]).offer_timeout, configured(&[]).options.domain), (None, None));
+        let config = configured(&["--min_allocatable_resources=cpus:1|mem:2|disk:3", "--no-filter_gpu_resources"]);
+        assert_eq!((config.options.min_allocatable.len(), config.options.filter_gpu_resources), (3, false));
+        assert!(configured(&[]).options.filter_gpu_resources);
+        let config = configured(&["--fair_sharing_excluded_resource_names=gpus,disk"]);
+        assert_eq!(config.options.fair_sharing_excluded, ["gpus", "disk"]);
+        let flags = ["--max_completed_frameworks=3", "--max_unreachable_tasks_per_framework=4"];
+        let remembered = configured(&flags).remembered;
+        assert_eq!((remembered.frameworks, remembered.unreachable_tasks), (3, 4));
+        for (flag, is_chosen) in [
+            ("--role_sorter=drf", (|sorter| matches!(sorter, SorterChoice::Drf(_))) as fn(SorterChoice) -> bool),
+            ("--role_sorter=hdrf", |sorter| matches!(sorter, SorterChoice::Hdrf(_))),
+            ("--role_sorter=random", |sorter| matches!(sorter, SorterChoice::Random(_))),
+        ] {
+            assert!(is_chosen(configured(&[flag]).sorter), "{flag}");
+        }
+        assert!(matches!(settings(&["--allocation_interval=0secs"]), Err(SettingsError::Interval)));
+    }
+
+    #[test]
+    fn credentials_are_asked_for_where_a_flag_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("credentials");
+        std::fs::write(&file, r#"{"credentials":[{"principal":"p","secret":"s"}]}"#).unwrap();
+        let credentials = format!("--credentials={}", file.display());
+        for (flag, realm) in [
+            ("--authenticate_http_frameworks", Realm::Scheduler),
+            ("--authenticate_http_readwrite", Realm::ReadWrite),
+            ("--authenticate_http_readonly", Realm::ReadOnly),
+        ] {
+            let asking = settings(&[&credentials, flag]).unwrap().authentication;
+            for other in [Realm::Scheduler, Realm::ReadWrite, Realm::ReadOnly] {
+                assert_eq!(asking.asks(other), other == realm, "{flag}");
+            }
+            assert!(matches!(settings(&[flag]), Err(SettingsError::NoCredentials)));
+        }
+    }
+
+    #[test]
+    fn the_work_folder_holds_the_id_the_log_and_the_records() {
+        let folder = tempfile::tempdir().unwrap();
+        let work_dir = format!("--work_dir={}", folder.path().display());
+        let told = settings(&[&work_dir, "--record=records/master.jsonl", "--record_size=1MB"]).unwrap();
+        let id = std::fs::read_to_string(folder.path().join("id")).unwrap();
+        assert_eq!((id.trim(), told.record_size), (told.id.as_str(), 1 << 20));
+        assert_eq!(told.record, Some(folder.path().join("records/master.jsonl")));
+        assert_eq!(told.log, Some(folder.path().join("logs/master.log")));
+        assert_eq!(settings(&["--record=/dev/null"]).unwrap_err().to_string().split(':').next(), Some("/dev/null"));
+        let elsewhere = folder.path().join("elsewhere.jsonl");
+        let absolute = format!("--record={}", elsewhere.display());
+        assert_eq!(settings(&[&work_dir, &absolute]).unwrap().record, Some(elsewhere));
+        assert_eq!((settings(&[]).unwrap().record, settings(&[]).unwrap().log), (None, None));
+    }
 }

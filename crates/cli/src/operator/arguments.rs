@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Teardown(TeardownArguments),
 }
 
-/// How to reach a master. These options may stand before or behind a further command, as in `quota set`.
+/// The options that say how to reach a master. They may stand before or behind a further command, as in `quota set`.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Master")]
 pub(crate) struct Connection {

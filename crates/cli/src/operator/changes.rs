@@ -1,4 +1,4 @@
-//! What operators change: quota, weights, agents, frameworks.
+//! Changes by operators: quotas, weights, reservations, agents and frameworks.
 
 use super::Printer;
 use super::arguments::{Amounts, DrainArguments, QuotaSet, ReserveArguments};

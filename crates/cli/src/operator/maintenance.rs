@@ -61,7 +61,7 @@ struct Draining {
     statuses: Vec<InverseOffer>,
 }
 
-/// What a framework has answered to the request to leave a machine.
+/// The answer of a framework to the request to leave a machine.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct InverseOffer {

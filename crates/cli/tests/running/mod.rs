@@ -79,12 +79,24 @@ pub(crate) fn read_up_to(from: &mut impl Read, text: &str) -> String {
     String::from_utf8(read).unwrap()
 }
 
+/// Gets a path, and returns the whole answer.
+pub(crate) fn get(address: &str, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
 /// A framework that runs on a master.
 pub(crate) struct Framework {
     address: String,
     lines: std::io::Lines<BufReader<TcpStream>>,
     pub(crate) stream_id: String,
     pub(crate) id: String,
+    /// The event SUBSCRIBED.
+    pub(crate) subscribed: Json,
 }
 
 impl Framework {
@@ -93,10 +105,12 @@ impl Framework {
         let info = json!({"user": "root", "name": name, "role": name});
         let stream = post(address, "", &json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}));
         let lines = BufReader::new(stream).lines();
-        let mut framework = Self { address: address.to_owned(), lines, stream_id: String::new(), id: String::new() };
+        let (stream_id, id) = (String::new(), String::new());
+        let mut framework = Self { address: address.to_owned(), lines, stream_id, id, subscribed: Json::Null };
         let event = framework.event().unwrap();
         assert_eq!(event["type"], "SUBSCRIBED", "{event}");
         framework.id = event["subscribed"]["framework_id"]["value"].as_str().unwrap().to_owned();
+        framework.subscribed = event;
         framework
     }
 
