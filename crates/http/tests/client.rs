@@ -2,15 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
-use apportion::scheduler::{Calls, Scheduler};
+use apportion::scheduler::{Calls, Scheduler, TaskRef};
 use apportion::v1::Dialect;
 use apportion::v1::SchedulerCall;
 use apportion::v1::connection::{Codec, Connection, StopReason};
 use apportion::{
-    Accept, Agent, Call, Command, Event, Framework, FrameworkId, Offer, Role, Task, TaskState, TaskStatus, Uuid,
+    Accept, Agent, Call, Command, Event, Framework, FrameworkId, Offer, Role, Task, TaskId, TaskState, TaskStatus, Uuid,
 };
+use apportion_http::client::{ClientBuilder, Masters};
 use apportion_http::protobuf::Protobuf;
-use apportion_http::{Client, Leadership, NoAgents, Server, Settings};
+use apportion_http::{Authentication, Client, Leadership, NoAgents, Realm, Server, Settings};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -49,7 +50,11 @@ impl Scheduler for OneTask {
 }
 
 async fn start() -> (Server, String, JoinHandle<()>) {
-    let server = Server::start(Settings::default(), NoAgents);
+    start_with(Settings::default()).await
+}
+
+async fn start_with(settings: Settings) -> (Server, String, JoinHandle<()>) {
+    let server = Server::start(settings, NoAgents);
     let agent = Agent::new("a1", "cpus:4;mem:1024".parse().unwrap());
     server.command(Command::AddAgent(agent.into())).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -142,4 +147,48 @@ async fn a_client_comes_back_under_its_id_to_a_master_that_was_gone() {
     assert_eq!(client.scheduler().states, [TaskState::Staging]);
     tell(&server, &ids[0], TaskState::Failed, 1).await;
     assert_eq!(client.run().await, StopReason::TornDown);
+}
+
+#[tokio::test]
+async fn the_next_instance_goes_on_with_the_tasks_of_the_one_before() {
+    let (server, address, _serving) = start().await;
+    let masters: Masters = address.parse().unwrap();
+    let mut first = ClientBuilder::new(masters.clone(), framework()).build(OneTask::default()).unwrap();
+    launched(&server, &mut first).await;
+    let id = first.scheduler().id[0].clone();
+    first.handle().stop();
+    assert_eq!(first.run().await, StopReason::Left);
+    tell(&server, &id, TaskState::Running, 1).await; // meanwhile
+
+    let mut again = framework();
+    again.id = id.clone();
+    let known = TaskRef::from(TaskId::from("t1"));
+    let builder = ClientBuilder::new(masters.clone(), again.clone()).protobuf().task(known);
+    let mut second = builder.build(OneTask { launched: true, ..OneTask::default() }).unwrap();
+    assert_eq!(until(&mut second, |scheduler| !scheduler.states.is_empty()).await, None);
+    assert_eq!((&second.scheduler().states[..], &second.scheduler().id[..]), (&[TaskState::Running][..], &[id][..]));
+
+    // A third that comes while the second runs takes over.
+    let third = ClientBuilder::new(masters, again).build(OneTask { launched: true, ..OneTask::default() });
+    let mut third = third.unwrap();
+    assert_eq!(until(&mut third, |scheduler| !scheduler.id.is_empty()).await, None);
+    assert_eq!(second.run().await, StopReason::FailedOver);
+    third.handle().teardown();
+    assert_eq!(third.run().await, StopReason::TornDown);
+    assert_eq!(server.query(|master| master.state().frameworks.len()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_master_that_asks_for_credentials_gets_them() {
+    let credentials = r#"{"credentials":[{"principal":"web","secret":"s3cret"}]}"#;
+    let authentication = Authentication::from_json(credentials).unwrap().asking(Realm::Scheduler);
+    let (_server, address, _serving) = start_with(Settings::default().authentication(authentication)).await;
+    let client = |secret| {
+        let builder = ClientBuilder::new(address.parse().unwrap(), framework()).credentials("web", secret);
+        builder.build(OneTask::default()).unwrap()
+    };
+    let mut right = client("s3cret");
+    assert_eq!(until(&mut right, |scheduler| scheduler.launched).await, None);
+    let refused = client("guess").run().await;
+    assert!(matches!(refused, StopReason::Refused { status: 401, .. }), "{refused}");
 }

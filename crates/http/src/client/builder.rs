@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The settings of a [`Client`].
 ///
+/// A Mesos runs tasks as the [user](Framework::user) of the framework: name one there.
+///
 /// # Examples
 ///
 /// ```no_run

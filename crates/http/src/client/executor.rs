@@ -20,7 +20,8 @@ use tokio::time::sleep;
 ///
 /// It subscribes with all tasks and statuses that the agent has not acknowledged, and again when the stream breaks, for as long as its
 /// framework checkpoints and the recovery timeout lets it. Then, and when the agent says so, the executor is
-/// [shut down](Executor::shutdown). Its clock is that of the system, in microseconds since 1970: statuses bear its time.
+/// [shut down](Executor::shutdown). An executor that ends by itself has its program [step](Self::step) until the last status is
+/// [acknowledged](Executor::acknowledged). Its clock is that of the system, in microseconds since 1970: statuses bear its time.
 ///
 /// # Examples
 ///
