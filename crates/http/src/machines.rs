@@ -55,6 +55,8 @@ impl Nanoseconds {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Machines {
     schedule: Schedule,
+    /// The machines of the schedule.
+    windows: BTreeMap<Key, Span>,
     down: BTreeSet<Key>,
     /// The latest answers about each machine.
     answers: BTreeMap<Key, BTreeMap<FrameworkId, Answer>>,
@@ -116,13 +118,13 @@ impl MachineId {
         let ip = ip.map(|ip| ip.parse().map_err(|_| invalid(ip))).transpose()?;
         Ok(Key { hostname: hostname.map(|hostname| hostname.to_ascii_lowercase()), ip })
     }
+}
 
-    /// Returns whether this is the machine of an agent. What the id does not say does not matter.
-    fn is_of(&self, hostname: &str, address: IpAddr) -> bool {
-        self.key().is_ok_and(|key| {
-            key.hostname.is_none_or(|own| own.eq_ignore_ascii_case(hostname)) && key.ip.is_none_or(|ip| ip == address)
-        })
-    }
+/// Returns the ways in which the machine of an agent may be named, the most exact first.
+fn names(hostname: &str, address: IpAddr) -> [Key; 3] {
+    let hostname = Some(hostname.to_ascii_lowercase());
+    let by_name = Key { hostname: hostname.clone(), ip: None };
+    [Key { hostname, ip: Some(address) }, by_name, Key { hostname: None, ip: Some(address) }]
 }
 
 impl Schedule {
@@ -130,8 +132,8 @@ impl Schedule {
         self.windows.iter().flat_map(|window| window.machine_ids.iter().map(|id| (id, window.unavailability)))
     }
 
-    /// Returns the keys of all machines.
-    fn check(&self) -> Result<BTreeSet<Key>, MachineError> {
+    /// Returns the windows by machine.
+    fn check(&self) -> Result<BTreeMap<Key, Span>, MachineError> {
         for window in &self.windows {
             if window.machine_ids.is_empty() {
                 return Err(MachineError::EmptyWindow);
@@ -140,12 +142,18 @@ impl Schedule {
                 return Err(MachineError::NegativeDuration(duration));
             }
         }
-        keys(self.machines().map(|(id, _)| id))
+        let mut windows = BTreeMap::new();
+        for (id, span) in self.machines() {
+            if windows.insert(id.key()?, span).is_some() {
+                return Err(MachineError::Twice(id.clone()));
+            }
+        }
+        Ok(windows)
     }
 }
 
 /// Returns the keys of machines, each named once.
-fn keys<'a>(machines: impl Iterator<Item = &'a MachineId>) -> Result<BTreeSet<Key>, MachineError> {
+fn keys(machines: &[MachineId]) -> Result<BTreeSet<Key>, MachineError> {
     let mut keys = BTreeSet::new();
     for id in machines {
         if !keys.insert(id.key()?) {
@@ -158,14 +166,14 @@ fn keys<'a>(machines: impl Iterator<Item = &'a MachineId>) -> Result<BTreeSet<Ke
 impl Machines {
     /// Replaces the schedule.
     pub(crate) fn update(&mut self, schedule: Schedule) -> Result<(), MachineError> {
-        let scheduled = schedule.check()?;
+        let windows = schedule.check()?;
         let dropped = |(id, _): &(&MachineId, Span)| {
-            id.key().is_ok_and(|key| self.down.contains(&key) && !scheduled.contains(&key))
+            id.key().is_ok_and(|key| self.down.contains(&key) && !windows.contains_key(&key))
         };
         if let Some((id, _)) = self.schedule.machines().find(dropped) {
             return Err(MachineError::DownUnscheduled(id.clone()));
         }
-        self.schedule = schedule;
+        (self.schedule, self.windows) = (schedule, windows);
         self.answers.clear(); // other windows are other questions
         Ok(())
     }
@@ -190,6 +198,7 @@ impl Machines {
             window.machine_ids.retain(|id| id.key().is_ok_and(|key| !keys.contains(&key)));
         }
         self.schedule.windows.retain(|window| !window.machine_ids.is_empty());
+        self.windows.retain(|key, _| !keys.contains(key));
         self.down.retain(|key| !keys.contains(key));
         self.answers.retain(|key, _| !keys.contains(key));
         Ok(())
@@ -199,9 +208,8 @@ impl Machines {
         if machines.is_empty() {
             return Err(MachineError::NoMachines);
         }
-        let keys = keys(machines.iter())?;
-        let scheduled = self.schedule.check()?;
-        match machines.iter().find(|id| id.key().is_ok_and(|key| !scheduled.contains(&key))) {
+        let keys = keys(machines)?;
+        match machines.iter().find(|id| id.key().is_ok_and(|key| !self.windows.contains_key(&key))) {
             Some(id) => Err(MachineError::NotScheduled(id.clone())),
             None => Ok(keys),
         }
@@ -215,8 +223,8 @@ impl Machines {
         is_accepted: bool,
         at: u64,
     ) {
-        let scheduled = self.schedule.machines().find(|(id, _)| id.is_of(hostname, address));
-        if let Some(key) = scheduled.and_then(|(id, _)| id.key().ok()) {
+        let scheduled = names(hostname, address).into_iter().find(|key| self.windows.contains_key(key));
+        if let Some(key) = scheduled {
             self.answers.entry(key).or_default().insert(framework.clone(), Answer { is_accepted, at });
         }
     }
@@ -226,15 +234,18 @@ impl Machines {
         self.answers.values_mut().for_each(|answers| _ = answers.remove(framework));
     }
 
-    /// Returns when the machine of an agent is under maintenance, if that is scheduled.
+    /// Returns when the machine of an agent is under maintenance, if that is scheduled. What the schedule does not say of a
+    /// machine, its hostname or its address, does not matter.
     pub(crate) fn unavailability(&self, hostname: &str, address: IpAddr) -> Option<Span> {
-        self.schedule.machines().find(|(id, _)| id.is_of(hostname, address)).map(|(_, span)| span)
+        if self.windows.is_empty() {
+            return None; // the usual case takes no time
+        }
+        names(hostname, address).iter().find_map(|key| self.windows.get(key)).copied()
     }
 
     /// Returns whether the machine of an agent is down.
     pub(crate) fn is_down(&self, hostname: &str, address: IpAddr) -> bool {
-        let is_down = |id: &MachineId| id.key().is_ok_and(|key| self.down.contains(&key));
-        self.schedule.machines().any(|(id, _)| id.is_of(hostname, address) && is_down(id))
+        !self.down.is_empty() && names(hostname, address).iter().any(|key| self.down.contains(key))
     }
 
     /// Returns Mesos' `maintenance::Schedule`.
@@ -352,6 +363,23 @@ mod tests {
     }
 
     #[test]
+    fn the_most_exact_name_of_a_machine_counts() {
+        let at = |start: i64, machine: Json| json!({"machine_ids": [machine], "unavailability": {"start": {"nanoseconds": start}}});
+        let windows = json!([
+            at(1, json!({"ip": "127.0.0.1"})),
+            at(2, json!({"hostname": "a"})),
+            at(3, json!({"hostname": "a", "ip": "127.0.0.1"})),
+        ]);
+        let mut machines = Machines::default();
+        machines.update(schedule(windows)).unwrap();
+        let start = |hostname: &str, last: u8| {
+            let span = machines.unavailability(hostname, IpAddr::from([127, 0, 0, last]));
+            span.map(|span| span.start.not_negative())
+        };
+        assert_eq!((start("A", 1), start("a", 2), start("b", 1), start("b", 2)), (Some(3), Some(2), Some(1), None));
+    }
+
+    #[test]
     fn the_latest_answer_of_each_framework_is_told() {
         let local = IpAddr::from([127, 0, 0, 1]);
         let mut machines = Machines::default();
@@ -360,6 +388,7 @@ mod tests {
             machines.answered(&framework.into(), ("a", local), is_accepted, at);
         }
         machines.answered(&"f3".into(), ("elsewhere", local), true, 4);
+        assert_eq!(machines.unavailability("elsewhere", local), None);
         let status = |framework: &str, at| json!({"status": "ACCEPT", "framework_id": {"value": framework}, "timestamp": {"nanoseconds": at}});
         let told = |machines: &Machines| machines.status()["draining_machines"][0]["statuses"].clone();
         assert_eq!(told(&machines), json!([status("f1", 2), status("f2", 3)]));
