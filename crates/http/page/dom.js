@@ -82,7 +82,7 @@ export function list({ noun, columns, keyOf, load, className, searchable = true 
       return refresh();
     }
     rows(body, columns, answer.items, keyOf);
-    element.hidden = answer.items.length === 0;
+    wide.hidden = answer.items.length === 0;
     nothing.hidden = answer.items.length > 0;
     nothing.textContent = search.value.trim() ? `No ${noun} found for “${search.value.trim()}”.` : `No ${noun}.`;
     const last = offset + answer.items.length;
@@ -91,6 +91,7 @@ export function list({ noun, columns, keyOf, load, className, searchable = true 
     [before.hidden, after.hidden] = [total <= LIMIT, total <= LIMIT];
   }
 
+  const wide = el("div", { className: "wide" }, element);
   const bar = el("div", { className: "bar-tools" }, searchable && search, range, before, after);
-  return { element: el("div", { className: `list ${className ?? ""}` }, bar, el("div", { className: "wide" }, element), nothing), refresh };
+  return { element: el("div", { className: `list ${className ?? ""}` }, bar, wide, nothing), refresh };
 }

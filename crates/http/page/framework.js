@@ -12,7 +12,7 @@ function details(reason, at) {
   if (reason.next !== undefined && reason.next !== null) lines.push(`next allocation in ${format.span(reason.next - at)}`);
   if (reason.waited !== undefined) lines.push(`has waited for ${format.span(reason.waited)}`);
   for (const holder of (reason.holders ?? []).slice(0, 5)) {
-    lines.push(`${holder.framework} (${holder.role}) holds ${format.plural(holder.offers, "offer")} of ${format.amounts(holder.amounts)} since ${format.span(at - holder.since)}`);
+    lines.push(`${holder.framework} (${holder.role}) holds ${format.plural(holder.offers, "offer")} of ${format.amounts(holder.amounts)} for ${format.span(at - holder.since)}`);
   }
   const more = (reason.holders ?? []).length - 5;
   if (more > 0) lines.push(`and ${format.plural(more, "other")} with offers`);

@@ -7,7 +7,8 @@ const id = (text) => el("code", { className: "id" }, text);
 
 const tag = (text, kind) => el("span", { className: `tag ${kind ?? ""}` }, text);
 
-export const frameworkLink = (framework) => el("a", { href: `#/framework/${encodeURIComponent(framework)}`, className: "id" }, framework);
+/** A link to a framework: by its name, if it has one. */
+export const frameworkLink = (framework, name) => el("a", { href: `#/framework/${encodeURIComponent(framework)}`, className: name ? "" : "id", title: framework }, name || framework);
 
 /** The colour of a framework, always the same one. */
 function hue(framework) {
@@ -33,8 +34,8 @@ function agentBars(agent) {
   const totals = format.ordered(agent.amounts.total).filter(([name, total]) => total > 0 && name !== "ports");
   return totals.map(([name, total]) => {
     const parts = agent.held.flatMap((held) => [
-      { value: held.allocated[name] ?? 0, className: hue(held.framework), title: `${held.framework} (${held.role})` },
-      { value: held.offered[name] ?? 0, className: `${hue(held.framework)} offered`, title: `offered to ${held.framework} (${held.role})` },
+      { value: held.allocated[name] ?? 0, className: hue(held.framework), title: `${held.name ?? held.framework} (${held.role})` },
+      { value: held.offered[name] ?? 0, className: `${hue(held.framework)} offered`, title: `offered to ${held.name ?? held.framework} (${held.role})` },
     ]);
     return bar(name, total, parts);
   });
@@ -43,7 +44,7 @@ function agentBars(agent) {
 function holders(agent) {
   if (agent.held.length === 0) return el("span", { className: "quiet" }, "nobody");
   const line = (held) => el("li", {},
-    el("span", { className: `dot ${hue(held.framework)}` }), frameworkLink(held.framework), " ",
+    el("span", { className: `dot ${hue(held.framework)}` }), frameworkLink(held.framework, held.name), " ",
     el("span", { className: "quiet" }, [held.tasks && format.plural(held.tasks, "task"), held.offers && format.plural(held.offers, "offer")].filter(Boolean).join(", ")));
   const lines = agent.held.slice(0, 6).map(line);
   const more = agent.held.length - lines.length;
@@ -60,7 +61,12 @@ function agentState(agent) {
   return tags.length ? tags : [tag("active", "good")];
 }
 
-const attributes = (agent) => Object.entries(agent.attributes ?? {}).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+/** Attributes as the master writes them, a text or a list, in a line. */
+function attributes(agent) {
+  const all = agent.attributes ?? "";
+  if (typeof all === "string") return all.split(";").join(", ").replaceAll(":", " ");
+  return all.map(({ name, ...value }) => `${name} ${Object.values(value).map((part) => part?.value ?? JSON.stringify(part)).pop()}`).join(", ");
+}
 
 const title = (row, name) => el("div", {}, id(name ?? row.id), name && name !== row.id && el("div", { className: "quiet id" }, row.id));
 
@@ -129,7 +135,7 @@ const columns = {
   tasks: [
     { title: "Task", cell: (task) => id(task.id) },
     { title: "State", cell: (task) => tag(format.state(task.state), task.state === "TASK_RUNNING" ? "good" : "") },
-    { title: "Framework", cell: (task) => frameworkLink(task.framework) },
+    { title: "Framework", cell: (task) => frameworkLink(task.framework, task.framework_name) },
     { title: "Role", cell: (task) => tag(task.role) },
     { title: "Agent", cell: (task) => id(task.hostname || task.agent) },
     { title: "Resources", cell: (task) => format.resources(task.resources) },
@@ -137,7 +143,7 @@ const columns = {
   offers: [
     { title: "Offer", cell: (offer) => id(offer.id) },
     { title: "Age", className: "number", cell: (offer) => format.span(offer.age) },
-    { title: "Framework", cell: (offer) => frameworkLink(offer.framework) },
+    { title: "Framework", cell: (offer) => frameworkLink(offer.framework, offer.framework_name) },
     { title: "Role", cell: (offer) => tag(offer.role) },
     { title: "Agent", cell: (offer) => id(offer.hostname || offer.agent) },
     { title: "Resources", cell: (offer) => format.resources(offer.resources) },

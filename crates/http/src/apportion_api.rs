@@ -9,7 +9,7 @@ mod query;
 mod tables;
 mod what_if;
 
-use crate::answer::{Answer, only, typed};
+use crate::answer::{Answer, only, text, typed};
 use crate::authentication::Realm;
 use crate::gate::Gate;
 use crate::inspector::{Effort, Inspector};
@@ -31,6 +31,8 @@ pub(crate) enum Resource {
     Explain,
     /// Who would be offered what after a change.
     WhatIf,
+    /// Events as they happen.
+    Events,
 }
 
 impl Resource {
@@ -41,7 +43,17 @@ impl Resource {
     pub(crate) const OFFERS: Self = Self::Table(Table::Offers);
 }
 
-/// Answers a request.
+/// Checks who asks for events. Returns the last one that a reader has seen, which has come again.
+pub(crate) fn check_events<'a>(gate: &Gate, request: &'a Request<Bytes>) -> Result<Option<&'a str>, Answer> {
+    gate.settings.authentication.check(Realm::ReadOnly, request.headers())?;
+    gate.leadership().check(request.uri())?;
+    if request.method() != Method::GET {
+        return Err(only("GET"));
+    }
+    Ok(request.headers().get("last-event-id").and_then(|id| id.to_str().ok()))
+}
+
+/// Answers a request, but for one for events.
 pub(crate) async fn answer(
     gate: &Gate,
     inspector: &Inspector,
@@ -73,6 +85,7 @@ pub(crate) async fn answer(
             let trial = what_if::Trial::read(request.body())?;
             inspector.ask(Effort::Trial, move |image| trial.run(&image.master)).await??
         }
+        Resource::Events => return Err(text(StatusCode::NOT_FOUND, "not here")),
     };
     Ok(json_answer(&json))
 }

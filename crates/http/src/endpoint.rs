@@ -50,6 +50,7 @@ const KNOWN: &[(&str, Endpoint)] = &[
     ("api/v1/scheduler", Endpoint::Scheduler),
     ("api/v1", Endpoint::Operator),
     ("apportion/agents", Endpoint::Apportion(Resource::AGENTS)),
+    ("apportion/events", Endpoint::Apportion(Resource::Events)),
     ("apportion/explain", Endpoint::Apportion(Resource::Explain)),
     ("apportion/frameworks", Endpoint::Apportion(Resource::FRAMEWORKS)),
     ("apportion/offers", Endpoint::Apportion(Resource::OFFERS)),

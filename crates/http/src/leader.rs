@@ -2,6 +2,7 @@
 
 use crate::agents::Agents;
 use crate::encoding::Encoding;
+use crate::events::{Events, Watch};
 use crate::gate::{Gate, Session};
 use crate::machines::Machines;
 use crate::operator_api::maintenance;
@@ -41,6 +42,8 @@ pub(crate) enum Input {
     Call { id: FrameworkId, stream: Uuid, call: Call },
     /// A command of an operator, or of the program around.
     Command { command: Box<Command>, reply: oneshot::Sender<Result<(), CommandError>> },
+    /// Somebody watches events.
+    Watch(oneshot::Sender<Watch>),
     /// A question.
     Query(Box<dyn FnOnce(&Master) + Send>),
     /// Something that takes several commands, or what the master itself does not know.
@@ -58,6 +61,7 @@ impl fmt::Debug for Input {
             Self::Update { .. } => "Update",
             Self::Call { .. } => "Call",
             Self::Command { .. } => "Command",
+            Self::Watch(_) => "Watch",
             Self::Query(_) => "Query",
             Self::Act(_) => "Act",
         })
@@ -75,6 +79,7 @@ pub(crate) struct Leader {
     opened: u64,
     pub(crate) machines: Machines,
     recorder: Option<Recorder>,
+    events: Events,
     signals: mpsc::UnboundedSender<Signal>,
 }
 
@@ -97,7 +102,7 @@ impl Leader {
             config.id_prefix = format!("{}-", gate.settings.id).into();
         }
         let master = Master::new(config);
-        let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes);
+        let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes).observing();
         let record = gate.settings.record.clone();
         let delivery = if record.is_some() { delivery.recording() } else { delivery };
         let master = || delivery.master().clone();
@@ -110,6 +115,7 @@ impl Leader {
             opened: 0,
             machines: Machines::default(),
             recorder,
+            events: Events::new(),
             signals,
         }
     }
@@ -135,6 +141,7 @@ impl Leader {
                 }
             }
             Input::Command { command, reply } => drop(reply.send(self.command(at, *command))),
+            Input::Watch(reply) => drop(reply.send(self.events.watch())),
             Input::Query(query) => {
                 self.delivery.advance(at);
                 query(self.delivery.master());
@@ -367,6 +374,9 @@ impl Leader {
 
     /// Reads what the master has to tell to operators. Returns the reason why an operation has failed, if one has.
     fn note(&mut self) -> Option<OperationError> {
+        while let Some(emitted) = self.delivery.poll_effect() {
+            self.events.tell(&emitted);
+        }
         let mut failed = None;
         while let Some(envelope) = self.delivery.poll_notice() {
             match envelope.message {

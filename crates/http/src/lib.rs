@@ -28,6 +28,8 @@ mod duration;
 mod encoding;
 mod ending;
 mod endpoint;
+mod event_source;
+mod events;
 mod files;
 mod gate;
 mod inspector;

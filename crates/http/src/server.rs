@@ -4,6 +4,7 @@ use crate::agents::Agents;
 use crate::clock::unix_time;
 use crate::connections::{Connections, log_end};
 use crate::ending::{Ending, shutdown};
+use crate::event_source::Readers;
 use crate::gate::Gate;
 use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
@@ -99,7 +100,8 @@ impl Server {
             lead(leader, received, signalled).await;
             drop(has_led);
         });
-        let service = Arc::new(Service { gate, inspector: Inspector::new(inputs.clone()), inputs });
+        let service =
+            Arc::new(Service { gate, inspector: Inspector::new(inputs.clone()), readers: Readers::new(), inputs });
         Self { service, closing: watch::Sender::new(false), leading }
     }
 

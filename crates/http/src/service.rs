@@ -1,10 +1,11 @@
 //! [`Service`]: from a request to its answer.
 
 use crate::answer::{Answer, bad_request, empty, only, text, typed};
-use crate::apportion_api;
+use crate::apportion_api::{self, Resource};
 use crate::authentication::Realm;
 use crate::duration::parse_duration;
 use crate::endpoint::{Endpoint, FileCall};
+use crate::event_source::{self, Readers};
 use crate::files::{self, Shown};
 use crate::gate::Gate;
 use crate::inspector::Inspector;
@@ -19,7 +20,7 @@ use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::settings::Settings;
 use crate::v0::V0;
 use bytes::Bytes;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full};
@@ -44,6 +45,7 @@ pub(crate) struct Service {
     pub(crate) gate: Arc<Gate>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) inspector: Inspector,
+    pub(crate) readers: Readers,
 }
 
 impl Service {
@@ -100,6 +102,9 @@ impl Service {
         if let Endpoint::Files(call) = endpoint {
             return self.files(call, request).await;
         }
+        if endpoint == Endpoint::Apportion(Resource::Events) {
+            return self.events(request, cut).await;
+        }
         if let Endpoint::Apportion(resource) = endpoint {
             return Err(apportion_api::answer(&self.gate, &self.inspector, resource, request).await?);
         }
@@ -123,6 +128,19 @@ impl Service {
             self.gate.settings.authentication.check(Realm::ReadOnly, request.headers())?;
         }
         Ok(file.answer(request))
+    }
+
+    async fn events(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
+        let last = apportion_api::check_events(&self.gate, request)?;
+        let permit = self.readers.admit()?;
+        let (reply, replied) = oneshot::channel();
+        self.send(Input::Watch(reply)).await?;
+        let watch = replied.await.map_err(|_| ending())?;
+        let stream = event_source::stream(&self.gate, watch, last, permit, cut);
+        let mut answer = Response::new(Either::Right(stream.boxed_unsync()));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(event_source::CONTENT_TYPE));
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(answer)
     }
 
     async fn v0(&self, place: V0, request: &Request<Bytes>) -> Result<Answer, Answer> {

@@ -5,9 +5,12 @@
 #[expect(dead_code, reason = "frameworks need more of it")]
 mod wire;
 
+use apportion::{Agent, Command, Framework};
 use apportion_http::{Authentication, Leadership, Realm, Settings};
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::timeout;
 use wire::{Answer, Client, start, subscribed};
 
 async fn ask(address: SocketAddr, head: &str, body: &str) -> Answer {
@@ -102,6 +105,96 @@ async fn a_change_is_tried_and_nothing_changes() {
         assert_eq!(answer.status, expected, "{headers} {body}: {}", answer.text());
     }
     assert_eq!(ask(address, "GET /apportion/what-if HTTP/1.1", "").await.status, 405);
+}
+
+/// Opens a stream of events, and returns it after its first chunk.
+async fn events(address: SocketAddr, headers: &str) -> (Client, String) {
+    let mut client = Client::connect(address).await;
+    client.send(format!("GET /apportion/events HTTP/1.1\r\nHost: m\r\n{headers}\r\n")).await;
+    let head = client.head().await.unwrap();
+    assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")), "{head:?}");
+    let first = String::from_utf8(client.chunk().await.unwrap()).unwrap();
+    (client, first)
+}
+
+/// Reads chunks up to one that contains a text.
+async fn chunk_with(client: &mut Client, part: &str) -> String {
+    let found = timeout(Duration::from_secs(30), async {
+        loop {
+            let chunk = String::from_utf8(client.chunk().await.expect("the stream goes on")).unwrap();
+            if chunk.contains(part) {
+                return chunk;
+            }
+        }
+    });
+    found.await.unwrap_or_else(|_| panic!("{part} comes"))
+}
+
+#[tokio::test]
+async fn events_are_told_as_they_happen() {
+    let settings = Settings::default().id("m", 1).heartbeat_interval(Duration::from_millis(50));
+    let (server, address) = start(settings).await;
+    let (mut reader, first) = events(address, "").await;
+    assert!(first.starts_with("retry: 2000\n: ") && !first.contains("reset"), "{first}");
+    chunk_with(&mut reader, ": heartbeat\n\n").await;
+    let framework = subscribed(address, None, 100.0).await;
+    let chunk = chunk_with(&mut reader, "\"offer\"").await;
+    let event = chunk.split("\n\n").find(|event| event.contains("\"offer\"")).unwrap();
+    let (id, data) = event.split_once("\ndata: ").unwrap();
+    let event: Json = serde_json::from_str(data).unwrap();
+    assert_eq!(event["emit"]["offer"]["framework"], json!(framework.id));
+
+    // Who comes again and has missed nothing goes on; else it looks at everything again.
+    let last = format!("Last-Event-ID: {}\r\n", id.strip_prefix("id: ").unwrap());
+    assert!(!events(address, &last).await.1.contains("reset"));
+    assert!(events(address, "Last-Event-ID: another/7\r\n").await.1.ends_with("event: reset\ndata: {}\n\n"));
+
+    let refused = ask(address, "POST /apportion/events HTTP/1.1", "").await;
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET")));
+    server.set_leadership(Leadership::Standby(None));
+    assert_eq!(ask(address, "GET /apportion/events HTTP/1.1", "").await.status, 503);
+}
+
+#[tokio::test]
+async fn the_readers_of_events_are_bounded() {
+    let (_server, address) = start(Settings::default()).await;
+    let mut readers = Vec::new();
+    for _ in 0..256 {
+        readers.push(events(address, "").await.0);
+    }
+    assert_eq!(ask(address, "GET /apportion/events HTTP/1.1", "").await.status, 503);
+    // One that goes makes room for another one.
+    readers.pop();
+    let again = async {
+        while ask(address, "GET /apportion/summary HTTP/1.1", "").await.status != 200
+            || head_of_events(address).await != 200
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), again).await.expect("there is room again");
+}
+
+async fn head_of_events(address: SocketAddr) -> u16 {
+    let mut client = Client::connect(address).await;
+    client.send("GET /apportion/events HTTP/1.1\r\nHost: m\r\n\r\n").await;
+    client.head().await.unwrap().status
+}
+
+#[tokio::test]
+async fn a_reader_that_is_too_slow_loses_its_place_and_holds_nobody_up() {
+    let (server, address) = start(Settings::default()).await;
+    let (mut reader, _) = events(address, "").await;
+    let framework = Framework::new("f").role("web".parse().unwrap());
+    // Each round is an offer and its end, with attributes that fill the buffers of the sockets.
+    server.command(Command::AddFramework(framework)).await.unwrap();
+    for round in 0..4000 {
+        let agent =
+            Agent::new("big", "cpus:1;mem:64".parse().unwrap()).attribute("filling", "x".repeat(20_000).as_str());
+        server.command(Command::AddAgent(agent.into())).await.unwrap();
+        server.command(Command::RemoveAgent("big".into())).await.unwrap_or_else(|error| panic!("{round}: {error}"));
+    }
+    chunk_with(&mut reader, "event: reset").await;
 }
 
 #[tokio::test]

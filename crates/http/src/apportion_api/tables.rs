@@ -9,8 +9,8 @@ use crate::inspector::Image;
 use crate::settings::Settings;
 use apportion::allocator::{AllocatorMetrics, Quota, RoleMetrics};
 use apportion::{
-    AgentId, AgentState, Framework, FrameworkId, FrameworkState, Held, Holds, Limits, Quantities, Role, RoleState,
-    Scalar, Time,
+    AgentId, AgentState, Framework, FrameworkId, FrameworkState, Held, Holds, Limits, Master, Quantities, Role,
+    RoleState, Scalar, Time,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -159,6 +159,11 @@ impl Tally {
     }
 }
 
+/// Returns the names of frameworks, for people.
+fn names(master: &Master) -> BTreeMap<&FrameworkId, &str> {
+    master.frameworks().filter_map(|framework| Some((&framework.id, framework.name.as_deref()?))).collect()
+}
+
 fn agents(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
     let master = &image.master;
     let hostname = |id: &AgentId| master.agent(id).map_or("", |agent| agent.hostname.as_str());
@@ -176,12 +181,13 @@ fn agents(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
             tallies.entry((&part.holding.framework, &part.holding.role)).or_default().add(&part);
         }
     }
+    let names = names(master);
     let row = |agent: &&&AgentState| {
         let known = master.agent(&agent.id);
         let holders = held.get(&agent.id).into_iter().flatten();
         let holders: Vec<Json> = holders
             .map(|((framework, role), Tally { offers, tasks, offered, allocated })| {
-                json!({"framework": framework, "role": role, "offers": offers, "tasks": tasks,
+                json!({"framework": framework, "name": names.get(framework), "role": role, "offers": offers, "tasks": tasks,
                     "offered": offered, "allocated": allocated})
             })
             .collect();
@@ -270,12 +276,13 @@ fn tasks(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
         wanted.holds(held, id.as_str(), hostname(&held.holding.agent))
     };
     let found: Vec<Held<'_>> = master.held().filter(is_wanted).collect();
+    let names = names(master);
     let row = |held: &&Held<'_>| {
         let Holds::Task { id, state } = &held.by else { return None };
         let holding = held.holding;
         Some(json!({
-            "id": id, "state": state, "framework": holding.framework, "role": holding.role, "agent": holding.agent,
-            "hostname": hostname(&holding.agent), "resources": holding.resources,
+            "id": id, "state": state, "framework": holding.framework, "framework_name": names.get(&holding.framework),
+            "role": holding.role, "agent": holding.agent, "hostname": hostname(&holding.agent), "resources": holding.resources,
         }))
     };
     (found.len(), wanted.page(&found).iter().filter_map(row).collect())
@@ -289,12 +296,13 @@ fn offers(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
         wanted.holds(held, id.as_str(), hostname(&held.holding.agent))
     };
     let found: Vec<Held<'_>> = master.held().filter(is_wanted).collect();
+    let names = names(master);
     let row = |held: &&Held<'_>| {
         let Holds::Offer { id, made_at } = &held.by else { return None };
         let holding = held.holding;
         Some(json!({
-            "id": id, "framework": holding.framework, "role": holding.role, "agent": holding.agent,
-            "hostname": hostname(&holding.agent), "resources": holding.resources,
+            "id": id, "framework": holding.framework, "framework_name": names.get(&holding.framework),
+            "role": holding.role, "agent": holding.agent, "hostname": hostname(&holding.agent), "resources": holding.resources,
             "made_at": made_at, "age": seconds(master.now().since(*made_at)),
         }))
     };

@@ -7,8 +7,10 @@ fn image() -> Image {
     let mut master = Master::new(Config::default());
     let role: Role = "eng/web".parse().unwrap();
     let quota = Quota::default().guarantee("cpus", Scalar::units(6)).limit("cpus", Scalar::units(7));
+    let mut framework = Framework::new("f1").role(role.clone()).role("ops".parse().unwrap());
+    framework.name = Some("first".into());
     for command in [
-        Command::AddFramework(Framework::new("f1").role(role.clone()).role("ops".parse().unwrap())),
+        Command::AddFramework(framework),
         Command::SetQuota(role.clone(), quota),
         Command::SetWeight("ops".parse().unwrap(), Weight::try_from_f64(2.5).unwrap()),
     ] {
@@ -42,7 +44,7 @@ fn agents_tell_who_holds_what() {
     assert_eq!(agent["total"], json!("cpus:2;mem:1024;ports:[1-9]"));
     assert_eq!(agent["amounts"]["total"], json!({"cpus": 2, "mem": 1024}));
     assert_eq!((&agent["hostname"], &agent["active"]), (&json!("Host-1"), &json!(true)));
-    let web = json!({"framework": "f1", "role": "eng/web", "offers": 1, "tasks": 1,
+    let web = json!({"framework": "f1", "name": "first", "role": "eng/web", "offers": 1, "tasks": 1,
         "offered": {"cpus": 1, "mem": 960}, "allocated": {"cpus": 1, "mem": 64}});
     assert_eq!(agent["held"], json!([web]));
 }
@@ -71,8 +73,8 @@ fn offers_have_an_age_and_tasks_a_state() {
     assert_eq!(ages, [&json!(3.5), &json!(3.5), &json!(3.5)]);
     assert_eq!(offers["items"][0]["made_at"], 1);
     let task = &ask(Table::Tasks, "limit=1")["items"][0];
-    let expected = json!({"id": "t1", "state": "TASK_RUNNING", "framework": "f1", "role": "eng/web", "agent": "a1",
-        "hostname": "Host-1", "resources": "cpus:1;mem:64"});
+    let expected = json!({"id": "t1", "state": "TASK_RUNNING", "framework": "f1", "framework_name": "first",
+        "role": "eng/web", "agent": "a1", "hostname": "Host-1", "resources": "cpus:1;mem:64"});
     assert_eq!(*task, expected);
 }
 
