@@ -11,6 +11,7 @@ mod executors;
 mod explain;
 mod frameworks;
 mod held;
+mod known;
 mod maintenance;
 mod metrics;
 mod offer_watch;
@@ -30,6 +31,7 @@ pub use command_error::CommandError;
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
 pub use held::{Held, Holds};
+pub use known::{KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask};
 pub use metrics::{
     AgentMessageMetrics, AgentMetrics, CallMetrics, CommandMetrics, EffectMetrics, FrameworkMetrics, Metrics,
     OfferMetrics, TaskMetrics,

@@ -40,10 +40,12 @@ mod executor;
 mod framework;
 mod offer;
 mod operation;
+mod parts;
 mod record_io;
 mod task;
 mod wire;
 
+pub use parts::{WrittenOffer, WrittenResources, WrittenStatus};
 pub use record_io::{RecordError, RecordReader, write_record};
 
 use crate::agent::Agent;

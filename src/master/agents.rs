@@ -35,6 +35,10 @@ impl Inactive {
         self.disconnected.contains_key(agent)
     }
 
+    pub(super) fn is_deactivated(&self, agent: &AgentId) -> bool {
+        self.deactivated.contains(agent)
+    }
+
     /// Returns the number of agents whose connection is broken.
     pub(super) fn disconnected(&self) -> usize {
         self.disconnected.len()

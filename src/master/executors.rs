@@ -131,6 +131,11 @@ impl Executors {
         executors.keys().filter(|(on, _)| on == agent).map(|(_, id)| id.clone()).collect()
     }
 
+    /// Returns all executors with their ids, in order of frameworks, agents and ids.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ExecutorId, &LiveExecutor)> {
+        self.by_framework.values().flatten().map(|((_, id), executor)| (id, executor))
+    }
+
     /// Returns the holdings of all executors.
     pub(super) fn holdings(&self) -> impl Iterator<Item = &Holding> {
         self.by_framework.keys().flat_map(|framework| self.holdings_of(framework))

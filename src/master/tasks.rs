@@ -83,6 +83,11 @@ impl LiveTask {
         Self { is_copy: true, ..self }
     }
 
+    /// Returns the executor that runs the task, if that is known.
+    pub(super) fn executor(&self) -> Option<&ExecutorId> {
+        self.told.executor.as_ref()
+    }
+
     /// Returns a status of the master with the latest that is known of the task.
     pub(super) fn status(&self, reason: &'static str) -> TaskStatus {
         let mut status = TaskStatus::new(self.id.clone(), self.state).reason(reason);

@@ -177,6 +177,12 @@ impl V1Resource {
         self
     }
 
+    /// Adds the fields of the pre-refinement format, if that can express the reservations, and keeps the others.
+    pub(crate) fn in_both_formats(self) -> Self {
+        let reservations = self.reservations.clone();
+        Self { reservations, ..self.unrefined() }
+    }
+
     /// Removes the role `*`, which is the default.
     pub(crate) fn without_star(mut self) -> Self {
         self.role.take_if(|role| role == "*");
