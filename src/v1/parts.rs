@@ -47,6 +47,17 @@ impl<'a> WrittenResources<'a> {
         Self { allocated_to: Some(role), ..self }
     }
 
+    /// Returns what writes the resources one by one, to be a part of a longer list.
+    pub fn each(self) -> impl Iterator<Item = impl Serialize> {
+        V1Resource::all(self.resources).map(move |object| {
+            let object = if self.in_both_formats { object.in_both_formats() } else { object };
+            match self.allocated_to {
+                Some(role) => object.allocate_to(role),
+                None => object,
+            }
+        })
+    }
+
     /// Adds the `role` and the `reservation` of the format before `reservations`, as Mesos does in the answers to operators.
     #[must_use]
     pub fn in_both_formats(self) -> Self {
@@ -56,13 +67,7 @@ impl<'a> WrittenResources<'a> {
 
 impl Serialize for WrittenResources<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(V1Resource::all(self.resources).map(|object| {
-            let object = if self.in_both_formats { object.in_both_formats() } else { object };
-            match self.allocated_to {
-                Some(role) => object.allocate_to(role),
-                None => object,
-            }
-        }))
+        serializer.collect_seq(self.each())
     }
 }
 

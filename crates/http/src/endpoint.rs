@@ -2,7 +2,7 @@
 
 use crate::apportion_api::Resource;
 use crate::page::File;
-use crate::v0::V0;
+use crate::v0::{Reading, V0};
 
 /// An endpoint of the master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,11 @@ const KNOWN: &[(&str, Endpoint)] = &[
     ("roles", Endpoint::V0(V0::Roles)),
     ("teardown", Endpoint::V0(V0::Teardown)),
     ("unreserve", Endpoint::V0(V0::Unreserve)),
+    ("frameworks", Endpoint::V0(V0::Reading(Reading::Frameworks))),
+    ("slaves", Endpoint::V0(V0::Reading(Reading::Slaves))),
+    ("state", Endpoint::V0(V0::Reading(Reading::State))),
+    ("state-summary", Endpoint::V0(V0::Reading(Reading::StateSummary))),
+    ("tasks", Endpoint::V0(V0::Reading(Reading::Tasks))),
     ("weights", Endpoint::V0(V0::Weights)),
 ];
 

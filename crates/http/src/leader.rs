@@ -5,14 +5,15 @@ use crate::encoding::Encoding;
 use crate::events::{Events, Watch};
 use crate::gate::{Gate, Session};
 use crate::machines::Machines;
-use crate::operator_api::maintenance;
+use crate::operator_api::{agent_url, maintenance};
 use crate::recorder::Recorder;
 use crate::stream::{Encoder, Signal, Source, Stream, stream};
+use crate::view::{Snapshot, Told, Touched, View};
 use apportion::delivery::{Closed, Delivery, FrameworkMessage, Notice, Part, Recipient};
 use apportion::v1::Dialect;
 use apportion::{
-    AgentId, Call, Command, CommandError, Event, Framework, FrameworkId, Master, Offer, Operation, OperationError,
-    Registration, StatusSource, TaskStatus, Time, Unavailability, Uuid,
+    AgentId, Call, Command, CommandError, Emitted, Event, Framework, FrameworkId, Master, Offer, Operation,
+    OperationError, Registration, StatusSource, TaskStatus, Time, Unavailability, Uuid,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 /// What comes in.
 pub(crate) enum Input {
@@ -48,6 +49,10 @@ pub(crate) enum Input {
     Query(Box<dyn FnOnce(&Master) + Send>),
     /// Something that takes several commands, or what the master itself does not know.
     Act(Step),
+    /// The state of the cluster as operators see it, at this moment.
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// The same, and all changes after it.
+    WatchState(oneshot::Sender<(Snapshot, broadcast::Receiver<Arc<Told>>)>),
 }
 
 /// What a leader is to do.
@@ -64,6 +69,8 @@ impl fmt::Debug for Input {
             Self::Watch(_) => "Watch",
             Self::Query(_) => "Query",
             Self::Act(_) => "Act",
+            Self::Snapshot(_) => "Snapshot",
+            Self::WatchState(_) => "WatchState",
         })
     }
 }
@@ -72,6 +79,9 @@ impl fmt::Debug for Input {
 #[derive(Debug)]
 pub(crate) struct Leader {
     delivery: Delivery,
+    view: View,
+    /// The effects that the view has not seen yet. It is empty between inputs.
+    effects: Vec<Emitted>,
     gate: Arc<Gate>,
     agents: Box<dyn Agents>,
     streams: BTreeMap<FrameworkId, Open>,
@@ -101,6 +111,7 @@ impl Leader {
         if config.id_prefix.is_empty() {
             config.id_prefix = format!("{}-", gate.settings.id).into();
         }
+        let view = View::new(gate.started, config.clone(), gate.settings.max_completed_tasks);
         let master = Master::new(config);
         let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes).observing();
         let record = gate.settings.record.clone();
@@ -109,6 +120,8 @@ impl Leader {
         let recorder = record.map(|file| Recorder::start(file, gate.settings.record_size, master()));
         Self {
             delivery,
+            view,
+            effects: Vec::new(),
             gate,
             agents,
             streams: BTreeMap::new(),
@@ -129,7 +142,7 @@ impl Leader {
             }
             Input::Refuse { reason, encoding, reply } => drop(reply.send(self.refusal(reason, encoding))),
             Input::Update { id, framework, reply } => {
-                let result = self.delivery.call(at, &id, Call::UpdateFramework(framework.clone()));
+                let result = self.run_call(at, &id, Call::UpdateFramework(framework.clone()));
                 if let (Ok(()), Some(session)) = (&result, self.gate.session(&id)) {
                     self.gate.set_session(Session { framework: Arc::from(framework), ..session });
                 }
@@ -143,12 +156,20 @@ impl Leader {
             Input::Command { command, reply } => drop(reply.send(self.command(at, *command))),
             Input::Watch(reply) => drop(reply.send(self.events.watch())),
             Input::Query(query) => {
-                self.delivery.advance(at);
+                self.run_timers(at);
                 query(self.delivery.master());
             }
             Input::Act(act) => {
-                self.delivery.advance(at);
+                self.run_timers(at);
                 act(self, at);
+            }
+            Input::Snapshot(reply) => {
+                self.run_timers(at);
+                drop(reply.send(self.view.snapshot(self.delivery.master())));
+            }
+            Input::WatchState(reply) => {
+                self.run_timers(at);
+                drop(reply.send((self.view.snapshot(self.delivery.master()), self.view.watch())));
             }
         }
         self.note();
@@ -176,7 +197,7 @@ impl Leader {
     /// Runs the timers that are due by then.
     pub(crate) fn advance(&mut self, at: Time) {
         let is_due = self.delivery.poll_timeout().is_some_and(|wake| wake.at <= at);
-        self.delivery.advance(at);
+        self.run_timers(at);
         if is_due && self.recorder.is_some() {
             self.record();
             self.recorder.iter_mut().for_each(|recorder| recorder.advance(at));
@@ -251,7 +272,9 @@ impl Leader {
         }
         let dialect = Dialect::of(&framework);
         let mut described = framework.clone();
-        let id = match self.delivery.subscribe(at, framework) {
+        let subscribed = self.delivery.subscribe(at, framework);
+        self.observe(Touched::Nothing); // an effect tells it
+        let id = match subscribed {
             Ok(id) => id,
             Err(error) => return self.refusal(error.to_string(), encoding),
         };
@@ -289,7 +312,7 @@ impl Leader {
     fn call(&mut self, at: Time, id: &FrameworkId, call: Call) {
         let is_teardown = matches!(call, Call::Teardown);
         maintenance::note_answers(self, id, &call);
-        match self.delivery.call(at, id, call) {
+        match self.run_call(at, id, call) {
             Ok(()) if is_teardown => self.removed(id),
             Ok(()) => {}
             Err(error) => tracing::warn!(framework = %id, %error, "a call is not done"),
@@ -303,18 +326,49 @@ impl Leader {
         }
         if let Command::Call(id, call) = command {
             let is_teardown = matches!(call, Call::Teardown);
-            self.delivery.call(at, &id, call)?;
+            self.run_call(at, &id, call)?;
             if is_teardown {
                 self.removed(&id);
             }
             return Ok(());
         }
-        self.delivery.handle(at, command)
+        self.run(at, command)
+    }
+
+    fn run(&mut self, at: Time, command: Command) -> Result<(), CommandError> {
+        let touched = Touched::by(&command, self.delivery.master());
+        let result = self.delivery.handle(at, command);
+        self.observe(if result.is_ok() { touched } else { Touched::Nothing });
+        result
+    }
+
+    fn run_call(&mut self, at: Time, framework: &FrameworkId, call: Call) -> Result<(), CommandError> {
+        let touched = Touched::by_call(framework, &call);
+        let result = self.delivery.call(at, framework, call);
+        self.observe(if result.is_ok() { touched } else { Touched::Nothing });
+        result
+    }
+
+    /// Runs the timers of the master that are due by then.
+    fn run_timers(&mut self, at: Time) {
+        self.delivery.advance(at);
+        self.observe(Touched::Nothing);
+    }
+
+    /// Tells what has happened, and keeps the view up to date, after a command or a timer.
+    fn observe(&mut self, touched: Touched) {
+        while let Some(emitted) = self.delivery.poll_effect() {
+            self.events.tell(&emitted);
+            self.effects.push(emitted);
+        }
+        if !self.effects.is_empty() || touched != Touched::Nothing {
+            self.view.observe(self.delivery.master(), self.effects.drain(..), touched, &*self.agents);
+        }
     }
 
     /// Has the master register an agent as it is.
     pub(crate) fn register(&mut self, at: Time, registration: Registration) -> Result<(), CommandError> {
-        self.delivery.handle(at, Command::AddAgent(registration))
+        self.run(at, Command::AddAgent(registration))
     }
 
     /// Runs an operation of an operator. Returns the reason why it has failed, if it has.
@@ -325,7 +379,7 @@ impl Leader {
         operation: Operation,
     ) -> Result<Option<OperationError>, CommandError> {
         self.note(); // what was told before is about others
-        self.delivery.handle(at, Command::Operate(agent, vec![operation]))?;
+        self.run(at, Command::Operate(agent, vec![operation]))?;
         Ok(self.note())
     }
 
@@ -357,7 +411,7 @@ impl Leader {
             open.cut.notify_one();
         }
         self.gate.end_stream(framework);
-        let deactivated = self.delivery.handle(at, Command::DeactivateFramework(framework.clone()));
+        let deactivated = self.run(at, Command::DeactivateFramework(framework.clone()));
         if let Err(error) = deactivated {
             tracing::debug!(%framework, %error, "a framework had gone already");
         }
@@ -374,9 +428,6 @@ impl Leader {
 
     /// Reads what the master has to tell to operators. Returns the reason why an operation has failed, if one has.
     fn note(&mut self) -> Option<OperationError> {
-        while let Some(emitted) = self.delivery.poll_effect() {
-            self.events.tell(&emitted);
-        }
         let mut failed = None;
         while let Some(envelope) = self.delivery.poll_notice() {
             match envelope.message {
@@ -385,6 +436,7 @@ impl Leader {
                     self.removed(&framework);
                 }
                 Notice::TooSlow(Recipient::Framework(framework)) => {
+                    self.observe(Touched::Framework(framework.clone()));
                     tracing::warn!(%framework, "too much waits for a framework, which is cut");
                     self.gate.end_stream(&framework);
                     if let Some(open) = self.streams.remove(&framework) {
@@ -399,8 +451,11 @@ impl Leader {
                     tracing::info!(operation, %error, "an operation is not done");
                     failed = Some(error);
                 }
-                Notice::TooSlow(recipient) => tracing::warn!(?recipient, "too much waits for an agent"),
-                notice => tracing::info!(?notice),
+                Notice::TooSlow(Recipient::Agent(agent)) => {
+                    tracing::warn!(%agent, "too much waits for an agent");
+                    self.observe(Touched::Agent(agent));
+                }
+                notice @ (Notice::TooSlow(_) | _) => tracing::info!(?notice),
             }
         }
         failed
@@ -493,11 +548,8 @@ impl Leader {
     }
 
     fn url(&self, agent: &AgentId, hostname: Option<&str>) -> Json {
-        let (ip, port) = self.agents.address(agent);
         let known = self.delivery.master().agent(agent).map(|agent| agent.hostname.as_str());
-        let hostname = hostname.or(known).unwrap_or_default();
-        let address = json!({"hostname": hostname, "ip": ip.to_string(), "port": port});
-        json!({"scheme": "http", "address": address, "path": "/slave(1)"})
+        agent_url(self.agents.address(agent), hostname.or(known).unwrap_or_default())
     }
 
     fn close(&mut self, framework: &FrameworkId, closed: Closed) {

@@ -1,10 +1,15 @@
 //! The API of operators, `/api/v1`: the checks of a call, what it asks for, and the form of the answers.
 
 mod agents;
+mod events;
 pub(crate) mod maintenance;
 pub(crate) mod operations;
 pub(crate) mod quota;
 pub(crate) mod roles;
+mod state;
+
+pub(crate) use events::{event, subscribed};
+pub(crate) use state::{AGENT_CAPABILITIES, ConstraintsForm, DrainInfo, Part, SumsForm, agent_url};
 
 use crate::answer::{Answer, bad_request, only, text, typed};
 use crate::authentication::Realm;
@@ -13,6 +18,7 @@ use crate::files::Shown;
 use crate::gate::Gate;
 use crate::leader::Leader;
 use crate::protobuf::MessageType;
+use crate::seen::Seen;
 use crate::settings::Settings;
 use apportion::{AgentId, Call, Command, FrameworkId, Time};
 use base64::Engine as _;
@@ -31,6 +37,10 @@ pub(crate) enum Asked {
     Metrics(Option<Duration>),
     /// Something that is read from a disk.
     Read(Box<dyn FnOnce() -> Result<Json, Answer> + Send>),
+    /// The state of the cluster, or a part of it.
+    Seen(Seen),
+    /// The state of the cluster, and all changes after it.
+    Watch,
     /// A question to the master.
     Question(fn(&Leader) -> Json),
     /// A change.
@@ -89,7 +99,11 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
         None => Err(bad_request(format!("expected '{name}.{field}.value' to be present"))),
     };
     let agent = || id("agent_id").map(AgentId::from);
+    if let Some(part) = Part::of(kind) {
+        return Ok(Asked::Seen(Seen::Part(part)));
+    }
     Ok(match kind {
+        "SUBSCRIBE" => Asked::Watch,
         "GET_HEALTH" => Asked::Known(response(kind, &json!({ "healthy": true }))),
         "GET_VERSION" => Asked::Known(response(kind, &json!({"version_info": {"version": Settings::VERSION}}))),
         "GET_FLAGS" => {
@@ -222,7 +236,8 @@ mod tests {
             (json!({"type": "GET_METRICS"}), Some(400)),
             (json!({"type": "GET_METRICS", "get_metrics": {}}), None),
             (json!({"type": "GET_METRICS", "get_metrics": {"timeout": {"nanoseconds": -1}}}), Some(400)),
-            (json!({"type": "GET_STATE"}), Some(501)),
+            (json!({"type": "GET_STATE"}), None),
+            (json!({"type": "SUBSCRIBE"}), None),
         ] {
             assert_eq!(ask(&body), expected, "{body}");
         }

@@ -9,10 +9,12 @@ use crate::gate::Gate;
 use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
 use crate::leadership::Leadership;
+use crate::seen::Renderer;
 use crate::service::{MAX_HEAD, Service};
 use crate::settings::Settings;
 use crate::socket::prepared;
 use crate::stream::Signal;
+use crate::view::Snapshot;
 use apportion::{Command, CommandError, Master, Time};
 use http::Request;
 use hyper::body::Incoming;
@@ -100,9 +102,15 @@ impl Server {
             lead(leader, received, signalled).await;
             drop(has_led);
         });
-        let service =
-            Arc::new(Service { gate, inspector: Inspector::new(inputs.clone()), readers: Readers::new(), inputs });
-        Self { service, closing: watch::Sender::new(false), leading }
+        let service = Service {
+            inspector: Inspector::new(inputs.clone()),
+            readers: Readers::new(),
+            renderer: Arc::new(Renderer::new(gate.clone())),
+            watchers: Arc::default(),
+            gate,
+            inputs,
+        };
+        Self { service: Arc::new(service), closing: watch::Sender::new(false), leading }
     }
 
     /// Tells the server who leads. In the beginning it does itself.
@@ -134,6 +142,31 @@ impl Server {
         let (reply, replied) = oneshot::channel();
         let query = Box::new(move |master: &Master| drop(reply.send(question(master))));
         self.service.inputs.send(Input::Query(query)).await.map_err(|_| ServerError::Ended)?;
+        replied.await.map_err(|_| ServerError::Ended)
+    }
+
+    /// Returns the state of the cluster at this moment, as operators see it. The master pays a few pointers for it, however large
+    /// the cluster is, and the caller pays for what it makes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Ended`] when the master has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion_http::{NoAgents, Server, Settings};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let snapshot = Server::start(Settings::default(), NoAgents).snapshot().await?;
+    /// assert!(snapshot.get_state().starts_with(r#"{"type":"GET_STATE","get_state":{"get_tasks":{"tasks":[]"#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn snapshot(&self) -> Result<Snapshot, ServerError> {
+        let (reply, replied) = oneshot::channel();
+        self.service.inputs.send(Input::Snapshot(reply)).await.map_err(|_| ServerError::Ended)?;
         replied.await.map_err(|_| ServerError::Ended)
     }
 

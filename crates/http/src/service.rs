@@ -4,6 +4,7 @@ use crate::answer::{Answer, bad_request, empty, only, text, typed};
 use crate::apportion_api::{self, Resource};
 use crate::authentication::Realm;
 use crate::duration::parse_duration;
+use crate::encoding::Encoding;
 use crate::endpoint::{Endpoint, FileCall};
 use crate::event_source::{self, Readers};
 use crate::files::{self, Shown};
@@ -17,8 +18,10 @@ use crate::operator_api::{self, Act, Asked};
 use crate::origin;
 use crate::page::File;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
+use crate::seen::{Renderer, Seen};
 use crate::settings::Settings;
 use crate::v0::V0;
+use crate::watchers::{Watch, Watchers};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -46,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) inspector: Inspector,
     pub(crate) readers: Readers,
+    pub(crate) renderer: Arc<Renderer>,
+    pub(crate) watchers: Arc<Watchers>,
 }
 
 impl Service {
@@ -97,7 +102,7 @@ impl Service {
             return self.scheduler(request, cut).await;
         }
         if endpoint == Endpoint::Operator {
-            return Err(self.operator(request).await?);
+            return self.operator(request, cut).await;
         }
         if let Endpoint::Files(call) = endpoint {
             return self.files(call, request).await;
@@ -148,6 +153,8 @@ impl Service {
             Asked::Known(json) => Ok(json_text(&json)),
             Asked::Read(read) => Ok(json_text(&blocking(read).await?)),
             Asked::Metrics(timeout) => Ok(json_text(&json!(self.snapshot(timeout).await?))),
+            Asked::Seen(seen) => self.seen(seen, Encoding::Json).await,
+            Asked::Watch => Err(text(StatusCode::NOT_FOUND, "not here")),
             Asked::Question(question) => Ok(json_text(&self.ask(question).await?)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
@@ -189,9 +196,11 @@ impl Service {
         }
     }
 
-    async fn operator(&self, request: &Request<Bytes>) -> Result<Answer, Answer> {
+    async fn operator(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
         let (asked, encoding) = operator_api::check(&self.gate, request)?;
-        match asked {
+        let answer = match asked {
+            Asked::Watch => return self.watch(encoding, cut).await,
+            Asked::Seen(seen) => self.seen(seen, encoding).await,
             Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
             Asked::Read(read) => Ok(operator_api::answer(&blocking(read).await?, encoding)),
             Asked::Metrics(timeout) => {
@@ -200,7 +209,8 @@ impl Service {
             }
             Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
-        }
+        };
+        Err(answer?)
     }
 
     /// Answers with a file, whether this master leads or not.
@@ -288,6 +298,26 @@ impl Service {
     /// Returns how many inputs wait for the master.
     fn waiting(&self) -> usize {
         self.inputs.max_capacity() - self.inputs.capacity()
+    }
+
+    /// Answers with the state of the cluster, or a part of it.
+    async fn seen(&self, seen: Seen, encoding: Encoding) -> Result<Answer, Answer> {
+        match self.renderer.answer(&self.inputs, seen, encoding).await.ok_or_else(ending)? {
+            Ok(bytes) => Ok(typed(StatusCode::OK, encoding.content_type(), bytes)),
+            Err(error) => Err(text(StatusCode::INTERNAL_SERVER_ERROR, error)),
+        }
+    }
+
+    /// Begins a stream to an operator.
+    async fn watch(&self, encoding: Encoding, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
+        let (reply, replied) = oneshot::channel();
+        self.send(Input::WatchState(reply)).await?;
+        let (snapshot, changes) = replied.await.map_err(|_| ending())?;
+        let (gate, renderer, watchers) = (self.gate.clone(), self.renderer.clone(), self.watchers.clone());
+        let records = Watch { gate, renderer, encoding, cut, watchers }.start(snapshot, changes);
+        let mut answer = Response::new(Either::Right(records.boxed_unsync()));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
+        Ok(answer)
     }
 
     /// Has the master make a change that an operator asks for.

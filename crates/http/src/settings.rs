@@ -49,6 +49,8 @@ pub struct Settings {
     /// The time after which a connection is closed that has no request, or one whose head is not whole. The body of a request may
     /// pause for as long, and has to come within ten times that.
     pub idle_timeout: Duration,
+    /// The tasks of each framework that operators see after they have ended; the oldest are forgotten first.
+    pub max_completed_tasks: usize,
     /// The credentials, and who is asked for them.
     pub authentication: Authentication,
     /// The flags of the program, for people: names and values.
@@ -77,6 +79,7 @@ impl Default for Settings {
             stream_timeout: Duration::from_secs(60),
             max_connections: 20_000,
             idle_timeout: Duration::from_secs(90),
+            max_completed_tasks: 1000,
             authentication: Authentication::default(),
             flags: Vec::new(),
             log: None,
@@ -89,6 +92,9 @@ impl Default for Settings {
 impl Settings {
     /// The version of Mesos whose API this is. Clients parse it as three integers.
     pub const VERSION: &'static str = "1.11.0";
+
+    /// What the master can do, by its Mesos names.
+    pub(crate) const CAPABILITIES: [&'static str; 3] = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"];
 
     /// Sets the configuration of the master.
     #[must_use]
@@ -164,6 +170,14 @@ impl Settings {
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets the number of tasks of each framework that operators see after they have ended (Mesos,
+    /// `--max_completed_tasks_per_framework`). For how many frameworks, [`Config::remembered`] says.
+    #[must_use]
+    pub fn max_completed_tasks(mut self, number: usize) -> Self {
+        self.max_completed_tasks = number;
         self
     }
 
@@ -246,7 +260,7 @@ impl Settings {
             IpAddr::V4(ip) => u32::from_le_bytes(ip.octets()),
             IpAddr::V6(_) => 0,
         };
-        let capabilities = ["AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2"].map(|name| json!({ "type": name }));
+        let capabilities = Self::CAPABILITIES.map(|name| json!({ "type": name }));
         let info = json!({
             "id": self.id, "ip": ip, "port": self.port, "pid": self.pid(), "hostname": self.hostname,
             "version": Self::VERSION,

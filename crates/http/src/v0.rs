@@ -1,10 +1,22 @@
 //! Mesos' older endpoints for what operators set: forms and bare JSON, with the same effect as the calls of `/api/v1`.
 
+mod agents;
+mod amounts;
+mod frameworks;
+mod query;
+mod reading;
+mod summary;
+mod tasks;
+
+pub(crate) use query::Query;
+pub(crate) use reading::Reading;
+
 use crate::answer::{Answer, bad_request, only};
 use crate::authentication::Realm;
 use crate::endpoint::tail;
 use crate::gate::Gate;
 use crate::operator_api::{Asked, maintenance, operations, quota, roles, teardown};
+use crate::seen::Seen;
 use apportion::AgentId;
 use bytes::Bytes;
 use http::{Method, Request};
@@ -38,13 +50,15 @@ pub(crate) enum V0 {
     MachineDown,
     /// `/machine/up`
     MachineUp,
+    /// The state of the cluster
+    Reading(Reading),
 }
 
 impl V0 {
     /// Returns the methods, as `Allow` lists them.
     fn allowed(self) -> &'static str {
         match self {
-            Self::Roles | Self::MaintenanceStatus => "GET",
+            Self::Roles | Self::MaintenanceStatus | Self::Reading(_) => "GET",
             Self::Weights => "GET, PUT",
             Self::Quota => "GET, POST, DELETE",
             Self::MaintenanceSchedule => "GET, POST",
@@ -75,6 +89,9 @@ impl V0 {
             operations::run(agent, operations::read(kind, &json!({ list: given }))?).map(Asked::Change)
         };
         Ok(match self {
+            Self::Reading(reading) => {
+                Asked::Seen(Seen::Reading(reading, Query::of(request.uri()).only(reading.parameters())))
+            }
             Self::Roles => Asked::Question(|leader| roles::list_v0(&leader.delivery().master().state())),
             Self::Weights if is_read => {
                 Asked::Question(|leader| roles::weights(&leader.delivery().master().state()).into())
