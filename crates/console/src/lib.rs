@@ -28,12 +28,14 @@
 
 mod failure;
 mod input;
+mod log;
 mod output;
 pub mod paths;
 pub mod testing;
 
 pub use failure::{Failure, STATUSES};
 pub use input::{MAX_DOCUMENT_BYTES, STANDARD_INPUT, open, read};
+pub use log::log_warnings;
 pub use output::{Named, STANDARD_OUTPUT, Stdout, create, stdout, warn, width};
 
 use clap::{Command, FromArgMatches, Parser};

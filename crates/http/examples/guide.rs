@@ -67,6 +67,7 @@ struct Arguments {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    apportion_console::log_warnings(); // why a master cannot be reached, for example
     let arguments = <Arguments as clap::Parser>::parse();
     println!("{}", run(arguments.master, &["a", "ab", "abc"]).await?);
     Ok(())

@@ -54,7 +54,11 @@ impl Connected {
 
     /// Removes the framework, if the master answers soon.
     fn leave(&mut self) {
-        self.client.handle().teardown();
+        if self.client.connection().is_subscribed() {
+            self.client.handle().teardown();
+        } else {
+            self.client.handle().stop(); // nobody is there to ask
+        }
         let _ = self.runtime.block_on(async { timeout(MAX_TEARDOWN, self.client.run()).await });
     }
 

@@ -97,6 +97,7 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     let pictures = arguments.out.join("pictures");
     fs::create_dir_all(&pictures).map_err(|error| Failure::input(format!("{}: {error}", pictures.display())))?;
     if arguments.executor {
+        apportion_console::log_warnings();
         return executor::run(Painter::new(site, pictures, browser));
     }
     let files = ["graph.html", "graph.dot"].map(|name| arguments.out.join(name));
@@ -107,6 +108,7 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     let interrupted = handle_ctrl_c(sender.clone())?;
     let mut transport = match &arguments.master {
         Some(masters) => {
+            apportion_console::log_warnings();
             let command = executor::command(&arguments.site, &arguments.out, browser.as_deref())?;
             let rendler = Rendler::new(site.start(), limits).executed_by(command);
             let started = Connected::start(masters.clone(), rendler, signals);

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -152,6 +152,9 @@ fn wrong_input_is_refused_with_status_2_and_a_precise_message() {
         (&[SITE, "--pages", "0"], "0 is not in 1..=100000"),
         (&[SITE, "--browser", "/no/browser"], "--browser /no/browser: no such file"),
         (&[SITE, "--cards", "--browser", "/bin/false"], "cannot be used with"),
+        (&[SITE, "--master", "zk://z1:2181/mesos"], "ZooKeeper is not asked, expected host:port"),
+        (&[SITE, "--master", "file:///no/such/file"], "/no/such/file: No such file"),
+        (&[SITE, "--master", "m1:5050", "--agents", "3"], "cannot be used with"),
         (&[], "required"),
     ] {
         let (output, _folder) = rendler(arguments);
@@ -159,6 +162,26 @@ fn wrong_input_is_refused_with_status_2_and_a_precise_message() {
         assert!(text(&output.stderr).contains(message), "{arguments:?}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_master_that_breaks_off_is_told_and_one_that_refuses_is_status_1() {
+    let master = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = master.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
+    command.args([SITE, "--cards", "--master", &address, "--out"]).arg(folder.path()).stderr(Stdio::piped());
+    let program = command.spawn().unwrap();
+    drop(master.accept().unwrap());
+    let mut socket = accept(&master);
+    let subscribe = call(&mut socket);
+    assert_eq!((&subscribe["type"], subscribe["framework_id"].is_null()), (&json!("SUBSCRIBE"), true));
+    write!(socket.get_mut(), "HTTP/1.1 400 Bad Request\r\nContent-Length: 7\r\n\r\nno role").unwrap();
+    let output = program.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("WARN a subscription has failed") && told.contains(&address), "{told}");
+    assert!(told.ends_with("the subscription was refused (status 400): no role\n"), "{told}");
 }
 
 #[test]
@@ -204,8 +227,8 @@ fn an_interrupted_crawl_is_drawn_as_far_as_it_went() {
     let site = format!("http://{}/", listener.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_rendler"));
-    command.args([&site, "--renders", "0", "--out"]).arg(folder.path()).stdout(std::process::Stdio::piped());
-    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    command.args([&site, "--renders", "0", "--out"]).arg(folder.path()).stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
     let (mut first, _) = listener.accept().unwrap();
     let _ = first.read(&mut [0; 4096]).unwrap();
     let body = "<a href=next>next</a>";

@@ -87,6 +87,7 @@ fn connect(args: &Args, masters: &Masters, out: &mut Stdout) -> Result<(), Box<d
     let ids: Vec<AgentId> = (0..args.agents).map(|number| AgentId::from(format!("agent-{number}"))).collect();
     let (hadoop, mpi) = (Hadoop::new(run::job(&ids, args.agents), run::DELAY), Mpi::new(run::GANG, run::PATIENCE));
     let gangs = usize::from(args.agents) * 3 / 2;
+    apportion_console::log_warnings();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(connected::run(masters, hadoop, mpi, gangs))?;
     writeln!(out, "Hadoop is done after {:.1} s", outcome.hadoop.unwrap_or_default())?;
