@@ -52,9 +52,9 @@ pub(crate) fn run(flags: &MasterFlags, agents: Option<&AgentFlags>, out: &mut St
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     log::start(flags.log_json, flags.work_dir.as_deref()).map_err(|(path, error)| NodeError::File { path, error })?;
-    open_files::raise();
+    let connections = open_files::raise(flags.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::System)?;
-    let ended = runtime.block_on(serve(flags, agents, out));
+    let ended = runtime.block_on(serve(flags, agents, connections, out));
     match ended {
         Ok(()) => runtime.shutdown_timeout(MAX_FLUSH),
         Err(_) => runtime.shutdown_background(),
@@ -62,13 +62,18 @@ pub(crate) fn run(flags: &MasterFlags, agents: Option<&AgentFlags>, out: &mut St
     ended
 }
 
-async fn serve(flags: &MasterFlags, agents: Option<&AgentFlags>, out: &mut Stdout) -> Result<(), Failure> {
+async fn serve(
+    flags: &MasterFlags,
+    agents: Option<&AgentFlags>,
+    connections: usize,
+    out: &mut Stdout,
+) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(NodeError::System)?;
     let address = SocketAddr::new(flags.ip, flags.port);
     let listen = |error| NodeError::Listen { address, error };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    let settings = settings::of(flags, bound).await.map_err(NodeError::Settings)?;
+    let settings = settings::of(flags, bound).await.map_err(NodeError::Settings)?.max_connections(connections);
     let connect = SocketAddr::new(settings.ip, settings.port).to_string();
     let server = start(flags, agents, settings).await?;
     tracing::warn!("weights, quotas and the maintenance schedule of an earlier run are not kept: set them again");

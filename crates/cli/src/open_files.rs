@@ -8,11 +8,9 @@ const SPARE: u64 = 32;
 /// The connections of a framework: its stream, and its calls.
 const PER_FRAMEWORK: u64 = 2;
 
-/// The number of frameworks below which a limit is called too low.
-const FEW_FRAMEWORKS: u64 = 1_000;
-
-/// Raises the soft limit of open files to the hard one. Logs a warning if that leaves room for few frameworks.
-pub(crate) fn raise() {
+/// Raises the soft limit of open files to the hard one, and returns how many connections that leaves room for, at most `wanted`.
+/// Logs a warning if these are fewer.
+pub(crate) fn raise(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if limit.current != limit.maximum
@@ -20,29 +18,15 @@ pub(crate) fn raise() {
     {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
-    if let Some(limit) = getrlimit(Resource::Nofile).current {
-        let frameworks = frameworks(limit);
-        if frameworks < FEW_FRAMEWORKS {
-            tracing::warn!(
-                limit,
-                "few files may be open: there is room for {frameworks} frameworks of {PER_FRAMEWORK} connections each; \
-                 raise the hard limit (ulimit -Hn) for more"
-            );
-        }
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return wanted };
+    let room = usize::try_from(limit.saturating_sub(SPARE)).unwrap_or(usize::MAX);
+    if room < wanted {
+        let frameworks = limit.saturating_sub(SPARE) / PER_FRAMEWORK;
+        tracing::warn!(
+            limit,
+            "too few files may be open for {wanted} connections: there is room for {frameworks} frameworks of {PER_FRAMEWORK} \
+             connections each; raise the hard limit (ulimit -Hn), or say less with --max-connections"
+        );
     }
-}
-
-/// Returns the number of frameworks that can be connected with that many open files.
-fn frameworks(limit: u64) -> u64 {
-    limit.saturating_sub(SPARE) / PER_FRAMEWORK
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_framework_takes_two_connections() {
-        assert_eq!((frameworks(1_024), frameworks(SPARE), frameworks(0)), (496, 0, 0));
-    }
+    room.min(wanted)
 }

@@ -99,18 +99,20 @@ fn the_work_folder_holds_the_id_and_the_log() {
 
 #[test]
 fn clients_are_told_what_is_advertised_and_the_flags() {
-    let flags = ["--ip=0.0.0.0", "--port=0", "--advertise_ip=127.0.0.2", "--no-hostname-lookup", "--cluster", "blue"];
+    let flags = ["--ip=0.0.0.0", "--port=0", "--advertise_ip=127.0.0.2", "--no-hostname-lookup", "--domain=eu/a"];
     let (_program, address) = start(&[&["up"], &flags[..]].concat());
     assert!(address.starts_with("127.0.0.2:"), "{address}");
     let told = get(&address, "/flags");
     let told: Json = serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    let expected = [("cluster", "blue"), ("advertise_ip", "127.0.0.2"), ("hostname_lookup", "false"), ("port", "0")];
+    let expected = [("domain", "eu/a"), ("advertise_ip", "127.0.0.2"), ("hostname_lookup", "false"), ("port", "0")];
     for (name, value) in expected.into_iter().chain([("allocation_interval", "1secs"), ("agents", "3")]) {
         assert_eq!(told["flags"][name], value, "{name}");
     }
     assert!(get(&address, "/redirect").contains(&format!("Location: //{address}/\r\n")));
     let mut framework = Framework::subscribe(&address, "web");
-    assert_eq!(framework.subscribed["subscribed"]["master_info"]["address"]["ip"], "127.0.0.2");
+    let info = &framework.subscribed["subscribed"]["master_info"];
+    assert_eq!(info["address"]["ip"], "127.0.0.2");
+    assert_eq!(info["domain"]["fault_domain"]["zone"]["name"], "a");
     framework.event_of("OFFERS");
 }
 
@@ -138,7 +140,7 @@ fn few_open_files_are_said() {
     assert_eq!(program.ended(), Some(0));
     let mut log = String::new();
     program.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(log.contains("there is room for 34 frameworks") && log.contains("limit=100"), "{log}");
+    assert!(log.contains("room for 34 frameworks of 2 connections each") && log.contains("limit=100"), "{log}");
 }
 
 #[test]

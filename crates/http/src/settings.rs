@@ -1,7 +1,7 @@
 //! [`Settings`]: all that a server is told at its start.
 
 use crate::authentication::Authentication;
-use apportion::Config;
+use apportion::{Config, Domain};
 use serde_json::{Map, Value as Json, json};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -267,6 +267,11 @@ impl Settings {
             "address": {"hostname": self.hostname, "ip": self.ip.to_string(), "port": self.port},
             "capabilities": capabilities,
         });
-        if let Json::Object(info) = info { info } else { Map::new() }
+        let mut info = if let Json::Object(info) = info { info } else { Map::new() };
+        if let Some(Domain { region, zone }) = &self.config.options.domain {
+            let domain = json!({"region": {"name": region}, "zone": {"name": zone}});
+            info.insert("domain".to_owned(), json!({ "fault_domain": domain }));
+        }
+        info
     }
 }
