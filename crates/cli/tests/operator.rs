@@ -130,6 +130,61 @@ fn offers_are_listed_and_what_keeps_a_framework_from_more_is_explained() {
 }
 
 #[test]
+fn agents_frameworks_and_tasks_are_listed() {
+    let master = Master::start(&["--agents=2", "--resources=cpus:4;mem:1024;gpus:1", "--no-filter_gpu_resources"]);
+    let agents = master.done("agents --width 80");
+    let expected = "\
+ID       HOST       STATE   CPUS    MEM  GPUS  ATTRIBUTES
+agent-0  127.0.0.2  active   0/4  0/1024   0/1  rack=r1
+agent-1  127.0.0.3  active   0/4  0/1024   0/1  rack=r2
+2 agents
+";
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&agents), words(expected), "{agents}");
+    assert_eq!(master.done("tasks"), "no tasks\n");
+    assert_eq!(master.done("frameworks"), "no frameworks\n");
+
+    let mut framework = Framework::subscribe(&master.address, "web");
+    let offers = framework.event_of("OFFERS");
+    framework.launch(&offers, "runs", "sleep 1000");
+    framework.event_of("UPDATE");
+    let agent = offers["offers"]["offers"][0]["agent_id"]["value"].as_str().unwrap();
+    let id = &framework.id;
+    let tasks = master.done("tasks");
+    let expected = format!("ID FRAMEWORK AGENT STATE CPUS MEM runs {id} {agent} running 1 32 1 task");
+    assert_eq!(words(&tasks), words(&expected), "{tasks}");
+    let narrow = master.done("tasks --width 60");
+    assert!(narrow.lines().all(|line| line.chars().count() <= 60) && narrow.contains('…'), "{narrow}");
+    assert!(
+        narrow.lines().nth(1).unwrap().contains(&id[id.len() - 4..]),
+        "the end of an id tells it from others: {narrow}"
+    );
+    let frameworks = master.done("frameworks");
+    assert!(words(&frameworks).starts_with(&words("ID NAME ROLES STATE CPUS MEM OFFERS")), "{frameworks}");
+    assert!(words(&frameworks).join(" ").contains(&format!("{id} web web active 1 32 ")), "{frameworks}");
+    assert!(frameworks.ends_with("\n1 framework\n"), "{frameworks}");
+    assert!(words(&master.done("agents")).join(" ").contains(" 1/4 32/1024 0/1 "));
+
+    let other = master.done("tasks --framework nobody");
+    assert_eq!(other, "no tasks\n");
+    assert!(master.done(&format!("tasks --framework {id} --agent {agent}")).ends_with("\n1 task\n"));
+    let json = master.json("tasks --json");
+    assert_eq!(json["get_tasks"]["tasks"][0]["task_id"], json!({"value": "runs"}));
+    assert_eq!(master.json("agents --json")["type"], "GET_AGENTS");
+    assert_eq!(master.json("frameworks --json")["get_frameworks"]["frameworks"][0]["framework_info"]["name"], "web");
+
+    master.done("deactivate agent-1");
+    assert!(master.done("agents").contains("deactivated"));
+    assert!(master.done("agents").ends_with("2 agents, of which 1 active\n"));
+    master.done(&format!("teardown {id}"));
+    while framework.event().is_some() {}
+    assert_eq!(master.done("frameworks"), "no frameworks; 1 completed, which --all shows\n");
+    assert!(master.done("frameworks --all").contains(" completed "));
+    assert!(master.done("tasks").starts_with("no tasks; 1 ended or unreachable"));
+    assert!(master.done("tasks --all").contains(" killed "));
+}
+
+#[test]
 fn agents_are_drained_taken_out_and_brought_back() {
     let master = Master::start(&[]);
     let mut framework = Framework::subscribe(&master.address, "web");

@@ -48,6 +48,7 @@ pub(super) async fn of(flags: &MasterFlags, bound: SocketAddr) -> Result<Setting
         .hostname(hostname)
         .heartbeat_interval(flags.heartbeat_interval)
         .max_connections(flags.max_connections)
+        .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_request_body(usize::try_from(flags.max_request_body).unwrap_or(usize::MAX))
         .authentication(authentication(flags)?)
         .flags(flags.all.clone());
@@ -169,11 +170,13 @@ mod tests {
             "--max_request_body=1KB",
             "--stream_buffer=2KB",
             "--max_connections=7",
+            "--max_completed_tasks_per_framework=8",
         ])
         .unwrap();
         assert_eq!(told.cluster.as_deref(), Some("blue"));
         assert_eq!(told.heartbeat_interval, Duration::from_millis(100));
         assert_eq!((told.max_request_body, told.stream_buffer, told.max_connections), (1_024, 2_048, 7));
+        assert_eq!(told.max_completed_tasks, 8);
         assert!(told.flags.contains(&("cluster".to_owned(), "blue".to_owned())), "{:?}", told.flags);
         assert!(told.config.id_prefix.as_str().starts_with(&told.id));
     }
