@@ -139,9 +139,9 @@ pub use json::{Json, JsonError, JsonRef};
 pub use master::{
     AgentMessageMetrics, AgentMetrics, AgentState, AgentUpdate, CallMetrics, Command, CommandError, CommandMetrics,
     Config, Drain, Effect, EffectMetrics, Emitted, EndedOffer, ExecutorRef, Explanation, FrameworkMetrics,
-    FrameworkState, Held, Holds, KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask, Master, Metrics,
-    OfferEnd, OfferMetrics, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask,
-    State, TaskMetrics, Wake, WakeReason,
+    FrameworkState, KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask, Master, Metrics, OfferEnd,
+    OfferMetrics, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask, State,
+    TaskMetrics, Wake, WakeReason,
 };
 pub use name::NameError;
 pub use offer::{

@@ -10,7 +10,6 @@ mod effect;
 mod executors;
 mod explain;
 mod frameworks;
-mod held;
 mod known;
 mod maintenance;
 mod metrics;
@@ -30,7 +29,6 @@ pub use command::{Command, Drain, ExecutorRef, Recovery};
 pub use command_error::CommandError;
 pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
-pub use held::{Held, Holds};
 pub use known::{KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask};
 pub use metrics::{
     AgentMessageMetrics, AgentMetrics, CallMetrics, CommandMetrics, EffectMetrics, FrameworkMetrics, Metrics,

@@ -130,6 +130,11 @@ impl<A: Allocator> Master<A> {
         self.tasks.on(agent).map(|(_, task)| known_task(task))
     }
 
+    /// Returns all tasks that are not terminal, in order of launching, copies included.
+    pub fn known_tasks(&self) -> impl Iterator<Item = KnownTask<'_>> {
+        self.tasks.iter().map(known_task)
+    }
+
     /// Returns all executors, in order of their frameworks, agents and ids.
     pub fn known_executors(&self) -> impl Iterator<Item = KnownExecutor<'_>> {
         self.executors.iter().map(|(id, LiveExecutor { holding, info })| KnownExecutor {
@@ -235,6 +240,7 @@ mod tests {
         }
         assert_eq!(master.known_agent(&"a1".into()).unwrap().drain, Some(drain));
         let task = master.known_tasks_on(&"a1".into()).next().unwrap();
+        assert_eq!(master.known_tasks().collect::<Vec<_>>(), [task]);
         assert_eq!((task.executor, task.is_copy), (Some(executors[0].id), false));
         assert_eq!((executors.len(), executors[0].info), (1, None));
         let frameworks: Vec<_> = master.known_frameworks().collect();

@@ -7,10 +7,10 @@ use crate::answer::Answer;
 use crate::gate::Gate;
 use crate::inspector::Image;
 use crate::settings::Settings;
-use apportion::allocator::{AllocatorMetrics, Quota, RoleMetrics};
+use apportion::allocator::{AllocatorMetrics, Holding, Quota, RoleMetrics};
 use apportion::{
-    AgentId, AgentState, Framework, FrameworkId, FrameworkState, Held, Holds, Limits, Master, Quantities, Role,
-    RoleState, Scalar, Time,
+    AgentId, AgentState, Framework, FrameworkId, FrameworkState, KnownFramework, KnownOffer, KnownTask, Limits, Master,
+    Quantities, Role, RoleState, Scalar, Time,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -73,8 +73,7 @@ impl Wanted {
     }
 
     /// Returns whether it wants what is held, on a host of that name.
-    fn holds(&self, held: &Held<'_>, id: &str, hostname: &str) -> bool {
-        let holding = held.holding;
+    fn holds(&self, holding: &Holding, id: &str, hostname: &str) -> bool {
         self.is_framework(&holding.framework)
             && self.is_agent(&holding.agent)
             && self.is_role(&holding.role)
@@ -142,26 +141,43 @@ struct Tally {
     allocated: Quantities,
 }
 
+/// What holds a part of an agent.
+#[derive(Debug, Clone, Copy)]
+enum Holder {
+    Offer,
+    Task,
+    Executor,
+}
+
 impl Tally {
-    fn add(&mut self, held: &Held<'_>) {
-        let amounts = held.holding.resources.quantities();
-        match held.by {
-            Holds::Offer { .. } => {
+    fn add(&mut self, holder: Holder, holding: &Holding) {
+        let amounts = holding.resources.quantities();
+        match holder {
+            Holder::Offer => {
                 self.offers += 1;
                 add(&mut self.offered, &amounts);
             }
-            Holds::Task { .. } => {
+            Holder::Task => {
                 self.tasks += 1;
                 add(&mut self.allocated, &amounts);
             }
-            Holds::Executor | _ => add(&mut self.allocated, &amounts),
+            Holder::Executor => add(&mut self.allocated, &amounts),
         }
     }
 }
 
+/// Returns all that is held of the agents.
+fn held(master: &Master) -> impl Iterator<Item = (Holder, &Holding)> {
+    let offers = master.known_offers().map(|offer| (Holder::Offer, offer.holding));
+    let tasks = master.known_tasks().map(|task| (Holder::Task, task.holding));
+    let executors = master.known_executors().map(|executor| (Holder::Executor, executor.holding));
+    offers.chain(tasks).chain(executors)
+}
+
 /// Returns the names of frameworks, for people.
-fn names(master: &Master) -> BTreeMap<&FrameworkId, &str> {
-    master.frameworks().filter_map(|framework| Some((&framework.id, framework.name.as_deref()?))).collect()
+fn names<'a>(master: &'a Master) -> BTreeMap<&'a FrameworkId, &'a str> {
+    let name = |KnownFramework { framework, .. }: KnownFramework<'a>| Some((&framework.id, framework.name.as_deref()?));
+    master.known_frameworks().filter_map(name).collect()
 }
 
 fn agents(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
@@ -174,18 +190,18 @@ fn agents(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
         .filter(|agent| wanted.is_agent(&agent.id) && wanted.finds(&[agent.id.as_str(), hostname(&agent.id)]))
         .collect();
     let page = wanted.page(&found);
-    let mut held: BTreeMap<&AgentId, BTreeMap<(&FrameworkId, &Role), Tally>> =
+    let mut holders: BTreeMap<&AgentId, BTreeMap<(&FrameworkId, &Role), Tally>> =
         page.iter().map(|agent| (&agent.id, BTreeMap::new())).collect();
-    for part in master.held() {
-        if let Some(tallies) = held.get_mut(&part.holding.agent) {
-            tallies.entry((&part.holding.framework, &part.holding.role)).or_default().add(&part);
+    for (holder, holding) in held(master) {
+        if let Some(tallies) = holders.get_mut(&holding.agent) {
+            tallies.entry((&holding.framework, &holding.role)).or_default().add(holder, holding);
         }
     }
     let names = names(master);
     let row = |agent: &&&AgentState| {
         let known = master.agent(&agent.id);
-        let holders = held.get(&agent.id).into_iter().flatten();
-        let holders: Vec<Json> = holders
+        let found = holders.get(&agent.id).into_iter().flatten();
+        let holders: Vec<Json> = found
             .map(|((framework, role), Tally { offers, tasks, offered, allocated })| {
                 json!({"framework": framework, "name": names.get(framework), "role": role, "offers": offers, "tasks": tasks,
                     "offered": offered, "allocated": allocated})
@@ -211,15 +227,15 @@ fn frameworks(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
             && (wanted.role.is_none() || state.roles.iter().any(|role| wanted.is_role(role)))
             && wanted.finds(&texts)
     };
-    let described = image.master.frameworks().map(|framework| &**framework);
+    let described = image.master.known_frameworks().map(|known| &**known.framework);
     let found: Vec<(&FrameworkState, &Framework)> =
         image.state().frameworks.iter().zip(described).filter(is_wanted).collect();
     let page = wanted.page(&found);
     let mut tallies: BTreeMap<&FrameworkId, Tally> =
         page.iter().map(|(state, _)| (&state.id, Tally::default())).collect();
-    for part in image.master.held() {
-        if let Some(tally) = tallies.get_mut(&part.holding.framework) {
-            tally.add(&part);
+    for (holder, holding) in held(&image.master) {
+        if let Some(tally) = tallies.get_mut(&holding.framework) {
+            tally.add(holder, holding);
         }
     }
     let row = |(state, framework): &&(&FrameworkState, &Framework)| {
@@ -271,42 +287,36 @@ fn left(limits: &Limits, consumed: &Quantities) -> BTreeMap<String, Scalar> {
 fn tasks(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
     let master = &image.master;
     let hostname = |id: &AgentId| master.agent(id).map_or("", |agent| agent.hostname.as_str());
-    let is_wanted = |held: &Held<'_>| {
-        let Holds::Task { id, .. } = &held.by else { return false };
-        wanted.holds(held, id.as_str(), hostname(&held.holding.agent))
-    };
-    let found: Vec<Held<'_>> = master.held().filter(is_wanted).collect();
+    let is_wanted = |task: &KnownTask<'_>| wanted.holds(task.holding, task.id.as_str(), hostname(&task.holding.agent));
+    let found: Vec<KnownTask<'_>> = master.known_tasks().filter(is_wanted).collect();
     let names = names(master);
-    let row = |held: &&Held<'_>| {
-        let Holds::Task { id, state } = &held.by else { return None };
-        let holding = held.holding;
-        Some(json!({
-            "id": id, "state": state, "framework": holding.framework, "framework_name": names.get(&holding.framework),
+    let row = |task: &&KnownTask<'_>| {
+        let holding = task.holding;
+        json!({
+            "id": task.id, "state": task.state, "framework": holding.framework, "framework_name": names.get(&holding.framework),
             "role": holding.role, "agent": holding.agent, "hostname": hostname(&holding.agent), "resources": holding.resources,
-        }))
+        })
     };
-    (found.len(), wanted.page(&found).iter().filter_map(row).collect())
+    (found.len(), wanted.page(&found).iter().map(row).collect())
 }
 
 fn offers(image: &Image, wanted: &Wanted) -> (usize, Vec<Json>) {
     let master = &image.master;
     let hostname = |id: &AgentId| master.agent(id).map_or("", |agent| agent.hostname.as_str());
-    let is_wanted = |held: &Held<'_>| {
-        let Holds::Offer { id, .. } = &held.by else { return false };
-        wanted.holds(held, id.as_str(), hostname(&held.holding.agent))
-    };
-    let found: Vec<Held<'_>> = master.held().filter(is_wanted).collect();
+    let id = |offer: &KnownOffer<'_>| master.config().offer_id(offer.number);
+    let is_wanted =
+        |offer: &KnownOffer<'_>| wanted.holds(offer.holding, id(offer).as_str(), hostname(&offer.holding.agent));
+    let found: Vec<KnownOffer<'_>> = master.known_offers().filter(is_wanted).collect();
     let names = names(master);
-    let row = |held: &&Held<'_>| {
-        let Holds::Offer { id, made_at } = &held.by else { return None };
-        let holding = held.holding;
-        Some(json!({
-            "id": id, "framework": holding.framework, "framework_name": names.get(&holding.framework),
+    let row = |offer: &&KnownOffer<'_>| {
+        let KnownOffer { holding, made_at, .. } = **offer;
+        json!({
+            "id": id(offer), "framework": holding.framework, "framework_name": names.get(&holding.framework),
             "role": holding.role, "agent": holding.agent, "hostname": hostname(&holding.agent), "resources": holding.resources,
-            "made_at": made_at, "age": seconds(master.now().since(*made_at)),
-        }))
+            "made_at": made_at, "age": seconds(master.now().since(made_at)),
+        })
     };
-    (found.len(), wanted.page(&found).iter().filter_map(row).collect())
+    (found.len(), wanted.page(&found).iter().map(row).collect())
 }
 
 fn add(sum: &mut Quantities, more: &Quantities) {

@@ -6,7 +6,7 @@ use crate::encoding::Encoding;
 use apportion::allocator::AllocatorError;
 use apportion::journal::{self, Instruction};
 use apportion::{
-    Call, Command, CommandError, Effect, Filters, FrameworkId, Held, Holds, Master, OfferId, Quantities, Role,
+    Call, Command, CommandError, Effect, Filters, FrameworkId, KnownOffer, Master, OfferId, Quantities, Role,
     WakeReason,
 };
 use bytes::Bytes;
@@ -83,7 +83,7 @@ impl Trial {
     /// Without the change the same is done on another copy, to compare.
     pub(super) fn run(self, master: &Master) -> Result<Json, Answer> {
         if let Some(framework) = &self.framework
-            && !master.frameworks().any(|known| known.id == *framework)
+            && master.known_framework(framework).is_none()
         {
             return Err(refusal(&AllocatorError::UnknownFramework(framework.clone()).into()));
         }
@@ -109,7 +109,7 @@ impl Trial {
         Ok(json!({
             "at": master.now(),
             "frameworks": compare(&offered(&without), &offered(&with)),
-            "offers": offers(&with), "offers_total": live(&with).count(),
+            "offers": offers(&with), "offers_total": with.known_offers().count(),
             "explanations": explanations, "warnings": warnings,
         }))
     }
@@ -145,8 +145,9 @@ fn apply(master: &mut Master, change: Command) -> Result<(), CommandError> {
 /// Takes all live offers back, as if their frameworks had declined them without a refusal.
 fn take_back(master: &mut Master) {
     let mut offers: BTreeMap<FrameworkId, Vec<OfferId>> = BTreeMap::new();
-    for (held, id) in live(master) {
-        offers.entry(held.holding.framework.clone()).or_default().push(id);
+    for offer in master.known_offers() {
+        let id = master.config().offer_id(offer.number);
+        offers.entry(offer.holding.framework.clone()).or_default().push(id);
     }
     let mut filters = Filters::default();
     filters.refuse = Duration::ZERO;
@@ -167,24 +168,13 @@ fn allocate(master: &mut Master) {
     }
 }
 
-/// Returns the live offers, in order of making.
-fn live(master: &Master) -> impl Iterator<Item = (Held<'_>, OfferId)> {
-    master.held().filter_map(|held| match &held.by {
-        Holds::Offer { id, .. } => {
-            let id = id.clone();
-            Some((held, id))
-        }
-        Holds::Task { .. } | Holds::Executor | _ => None,
-    })
-}
-
 /// Returns what each framework is offered under each role, in that order.
 fn offered(master: &Master) -> BTreeMap<Key, Offered> {
     let mut all: BTreeMap<Key, Offered> = BTreeMap::new();
-    for (held, _) in live(master) {
-        let offered = all.entry((held.holding.framework.clone(), held.holding.role.clone())).or_default();
+    for KnownOffer { holding, .. } in master.known_offers() {
+        let offered = all.entry((holding.framework.clone(), holding.role.clone())).or_default();
         offered.offers += 1;
-        held.holding.resources.quantities().iter().for_each(|(name, amount)| offered.amounts.add(name, amount));
+        holding.resources.quantities().iter().for_each(|(name, amount)| offered.amounts.add(name, amount));
     }
     all
 }
@@ -202,12 +192,11 @@ fn compare(without: &BTreeMap<Key, Offered>, with: &BTreeMap<Key, Offered>) -> V
 }
 
 fn offers(master: &Master) -> Vec<Json> {
-    let row = |(held, _): (Held<'_>, OfferId)| {
-        let holding = held.holding;
+    let row = |KnownOffer { holding, .. }: KnownOffer<'_>| {
         json!({"framework": holding.framework, "role": holding.role, "agent": holding.agent,
             "resources": holding.resources})
     };
-    live(master).take(MAX_OFFERS).map(row).collect()
+    master.known_offers().take(MAX_OFFERS).map(row).collect()
 }
 
 #[cfg(test)]
