@@ -13,6 +13,9 @@
 //!   socket ◄── hyper ◄── stream ◄──────────┘  └──► Agents
 //! ```
 //!
+//! Operators change the cluster over `/api/v1` or over Mesos' older endpoints, and measure it at `/metrics/snapshot`, or with
+//! Prometheus at `/metrics`. [`Settings::record`] keeps a journal from which every decision of the master can be replayed.
+//!
 //! The other end is [`client`]: a [`Scheduler`](apportion::Scheduler) or an executor over HTTP, to this master or to a Mesos.
 //!
 //! [`protobuf`] is the binary encoding of all messages.

@@ -7,7 +7,7 @@ mod traffic;
 
 pub(crate) use mesos::snapshot;
 pub(crate) use prometheus::{CONTENT_TYPE, exposition};
-pub(crate) use traffic::Traffic;
+pub(crate) use traffic::{OTHER, Traffic};
 
 use crate::leader::Leader;
 use apportion::allocator::{Allocator as _, AllocatorMetrics};

@@ -63,7 +63,7 @@ impl Service {
     ) -> Response<Body> {
         let endpoint = Endpoint::of(request.uri().path());
         let answer = self.answer_at(endpoint, request, peer, cut).await;
-        self.gate.traffic.answered(endpoint.map_or("other", Endpoint::name), answer.status().as_u16());
+        self.gate.traffic.answered(endpoint.map_or(metrics::OTHER, Endpoint::name), answer.status().as_u16());
         answer
     }
 

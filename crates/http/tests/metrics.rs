@@ -175,7 +175,7 @@ async fn prometheus_reads_families_with_labels() {
         (r#"apportion_role_quota{role="web",resource="cpus",what="limit"}"#, 8.0),
         ("apportion_http_streams", 1.0),
         (r#"apportion_http_calls_total{api="operator",type="UPDATE_QUOTA"}"#, 1.0),
-        (r#"apportion_http_answers_total{endpoint="api/v1",status="200"}"#, 1.0),
+        (r#"apportion_http_answers_total{endpoint="/api/v1",status="200"}"#, 1.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}");
     }

@@ -1,7 +1,7 @@
 //! The metrics in Prometheus' text form. What one name has of it is told apart by labels; what clients could make many of is bounded.
 
 use super::Figures;
-use super::traffic::Traffic;
+use super::traffic::{OTHER, Traffic};
 use apportion::{Quantities, Scalar};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -30,9 +30,10 @@ pub(crate) fn exposition(figures: Option<&Figures>, traffic: &Traffic, is_leadin
     }
     let (open, accepted) = traffic.connections();
     text.one("apportion_http_connections", Kind::Gauge, "Open connections.", open);
-    text.one("apportion_http_connections_total", Kind::Counter, "Connections that were accepted.", accepted);
+    text.one("apportion_http_connections_accepted_total", Kind::Counter, "Connections that were accepted.", accepted);
     let mut answers = text.family("apportion_http_answers_total", Kind::Counter, "Answers by endpoint and status.");
     for ((endpoint, status), number) in traffic.answers() {
+        let endpoint = if endpoint == OTHER { endpoint.to_owned() } else { format!("/{endpoint}") };
         answers.sample(&[("endpoint", &endpoint), ("status", &status)], number as f64);
     }
     let mut calls = text.family("apportion_http_calls_total", Kind::Counter, "Calls that passed all checks, by type.");

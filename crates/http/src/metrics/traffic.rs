@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// What paths count as that name no endpoint.
+pub(crate) const OTHER: &str = "other";
+
 /// Counters of connections, requests and calls. All connections share them.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
