@@ -47,8 +47,8 @@ function sentence(kind, body) {
   }
 }
 
-/** The log of events; `clock` says the time of day of a moment of the master. */
-export function eventLog(clock) {
+/** The log of events. */
+export function eventLog() {
   const items = el("ol", { className: "events", role: "log", "aria-live": "polite", "aria-label": "Events, the newest first", tabIndex: 0 });
   const nothing = el("p", { className: "nothing" }, "Nothing has happened since this page was opened.");
   const pause = el("button", { type: "button", "aria-pressed": "false" }, "Pause");
@@ -65,7 +65,7 @@ export function eventLog(clock) {
     scheduled = false;
     if (isPaused || waiting.length === 0) return;
     const made = waiting.splice(0).map(({ at, kind, body }) => {
-      const time = at === undefined ? "" : clock(at);
+      const time = at === undefined ? "" : format.moment(at);
       return el("li", { "data-kind": kind }, el("time", { className: "quiet" }, time), el("span", { className: "tag" }, kind.replaceAll("_", " ")), el("span", {}, sentence(kind, body)));
     });
     items.prepend(...made.reverse());

@@ -33,7 +33,10 @@ export function amount(name, value) {
 export const label = (name) => ({ cpus: "CPUs", mem: "memory", disk: "disk", gpus: "GPUs" })[name] ?? name;
 
 /** An amount with its name: "4 CPUs", "1.5 GB memory". */
-export const named = (name, value) => `${amount(name, value)} ${label(name)}`;
+export function named(name, value) {
+  const noun = label(name);
+  return `${amount(name, value)} ${value === 1 && /^[CG]PUs$/.test(noun) ? noun.slice(0, -1) : noun}`;
+}
 
 /** Names and amounts in the order in which they are shown. */
 export function ordered(amounts) {
@@ -75,8 +78,11 @@ export function sentence(text) {
   const list = /\b[a-z_]+(?:\([^)\s]*\))?:[\d.[][^\s;]*(?:;[a-z_]+(?:\([^)\s]*\))?:[\d.[][^\s;]*)*/g;
   return text
     .replace(list, (found) => resources(found))
-    .replace(/\b([\d.]+) (mem|disk)\b/g, (_, value, name) => named(name, Number(value)))
-    .replace(/\bshare of ([\d.]+)/g, (_, value) => `share of ${share(Number(value))}`);
+    .replace(/\b(\d[\d.]*) (cpus|mem|disk|gpus)\b(, of which it has consumed | that are free )(\d+(?:\.\d+)?)/g, (_, value, name, between, part) =>
+      `${named(name, Number(value))}${between}${amount(name, Number(part))}`)
+    .replace(/\b(\d[\d.]*) (cpus|mem|disk|gpus)\b/g, (_, value, name) => named(name, Number(value)))
+    .replace(/\b(share|one) of (\d+(?:\.\d+)?)/g, (_, what, value) => `${what} of ${share(Number(value))}`)
+    .replace(/\b(until|was at) (\d+(?:\.\d+)?)/g, (_, word, at) => `${word} ${moment(Number(at))}`);
 }
 
 /** A span of seconds: "3.2 s", "5 min", "2 h". */
@@ -88,8 +94,13 @@ export function span(seconds) {
   return positive < 172800 ? `${Math.round(positive / 3600)} h` : `${Math.round(positive / 86400)} days`;
 }
 
-/** A time of day of a moment since 1970. */
-export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB");
+/** When the master started, in seconds since 1970. */
+let started = 0;
+
+export const setStart = (seconds) => (started = seconds);
+
+/** The time of day of a moment of the master. */
+export const moment = (at) => new Date((started + at) * 1000).toLocaleTimeString("en-GB");
 
 /** The state of a task without its prefix: "running". */
 export const state = (text) => text.replace(/^TASK_/, "").replaceAll("_", " ").toLowerCase();

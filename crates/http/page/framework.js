@@ -2,7 +2,7 @@
 
 import { el, fill, table, rows } from "./dom.js";
 import * as format from "./format.js";
-import { frameworkLink, listOf } from "./lists.js";
+import { frameworkLink, learnNames, listOf, nameOf } from "./lists.js";
 
 /** What a reason says beyond its sentence: how long it lasts, and who holds what. */
 function details(reason, at) {
@@ -12,7 +12,7 @@ function details(reason, at) {
   if (reason.next !== undefined && reason.next !== null) lines.push(`next allocation in ${format.span(reason.next - at)}`);
   if (reason.waited !== undefined) lines.push(`has waited for ${format.span(reason.waited)}`);
   for (const holder of (reason.holders ?? []).slice(0, 5)) {
-    lines.push(`${holder.framework} (${holder.role}) holds ${format.plural(holder.offers, "offer")} of ${format.amounts(holder.amounts)} for ${format.span(at - holder.since)}`);
+    lines.push(`${nameOf(holder.framework)} (${holder.role}) holds ${format.plural(holder.offers, "offer")} of ${format.amounts(holder.amounts)} for ${format.span(at - holder.since)}`);
   }
   const more = (reason.holders ?? []).length - 5;
   if (more > 0) lines.push(`and ${format.plural(more, "other")} with offers`);
@@ -30,6 +30,12 @@ const REMEDIES = {
   reserved: "It may take a role that this is reserved to.",
 };
 
+/** The sentence of a reason, with the name of the framework that it is about. */
+function words(reason) {
+  const text = format.sentence(reason.text);
+  return reason.framework ? text.replaceAll(reason.framework, nameOf(reason.framework)) : text;
+}
+
 /** Explanations as the core words them, one card for each role. */
 export function explanations(all, at) {
   const reason = (found) => {
@@ -37,7 +43,7 @@ export function explanations(all, at) {
     return el("li", { "data-kind": found.kind },
       el("div", { className: "reason" },
         found.agents !== undefined && el("span", { className: "tag" }, format.plural(found.agents, "agent")),
-        el("span", { className: "reason-text" }, format.sentence(found.text))),
+        el("span", { className: "reason-text" }, words(found))),
       lines.length > 0 && el("ul", { className: "plain quiet" }, lines.map((line) => el("li", {}, line))),
       REMEDIES[found.kind] && el("p", { className: "quiet remedy" }, REMEDIES[found.kind]));
   };
@@ -159,7 +165,7 @@ export function frameworkView(framework, { ask, post }) {
   const form = el("div", {});
   const tasks = listOf("tasks", ask, { framework }, true);
   const offers = listOf("offers", ask, { framework }, false);
-  let typing;
+  let [typing, learned] = [];
   agent.addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(explain, 300);
@@ -173,6 +179,8 @@ export function frameworkView(framework, { ask, post }) {
   }
 
   async function refresh() {
+    learned ??= learnNames(ask);
+    await learned;
     const known = await ask(`apportion/frameworks?${new URLSearchParams({ framework, limit: 1 })}`);
     const [found] = known?.items ?? [];
     if (known && !found) fill(about, "The master does not know this framework: it was removed, or never came.");

@@ -7,8 +7,21 @@ const id = (text) => el("code", { className: "id" }, text);
 
 const tag = (text, kind) => el("span", { className: `tag ${kind ?? ""}` }, text);
 
+/** The names of frameworks, as far as they were told. */
+const names = new Map();
+
+export const nameOf = (framework) => names.get(framework) || framework;
+
+const learn = (framework, name) => name && names.set(framework, name);
+
+/** Learns the names of all frameworks, up to a thousand. */
+export async function learnNames(ask) {
+  const known = await ask("apportion/frameworks?limit=1000");
+  known?.items.forEach((row) => learn(row.id, row.name));
+}
+
 /** A link to a framework: by its name, if it has one. */
-export const frameworkLink = (framework, name) => el("a", { href: `#/framework/${encodeURIComponent(framework)}`, className: name ? "" : "id", title: framework }, name || framework);
+export const frameworkLink = (framework, name = names.get(framework)) => el("a", { href: `#/framework/${encodeURIComponent(framework)}`, className: name ? "" : "id", title: framework }, name || framework);
 
 /** The colour of a framework, always the same one. */
 function hue(framework) {
@@ -123,7 +136,7 @@ const columns = {
     { title: "More?", cell: (framework) => el("a", { className: "button", href: `#/framework/${encodeURIComponent(framework.id)}`, "aria-label": `Why is ${framework.name ?? framework.id} not offered more?` }, "Why not more?") },
   ],
   roles: [
-    { title: "Role", cell: (role) => el("span", { className: `id depth-${depth(role)}` }, role.role) },
+    { title: "Role", cell: (role) => el("span", { className: `id role depth-${depth(role)}` }, role.role) },
     { title: "Weight", className: "number", cell: (role) => format.count(role.weight) },
     { title: "Share", className: "bars", cell: (role) => el("div", { className: "meter" }, el("span", { className: "meter-text" }, format.share(role.share)), track(role.share)) },
     { title: "Holds", cell: holds },
@@ -181,5 +194,5 @@ export function overview(element, summary) {
   fill(element,
     el("div", { className: "cards" }, bars), nothing,
     el("p", { className: "key" }, el("span", { className: "dot used" }), "in use ", el("span", { className: "dot used offered" }), "offered ", el("span", { className: "dot free" }), "free"),
-    required && el("p", {}, `Kept free for guarantees: ${format.amounts(summary.headroom.required)}, of ${format.amounts(summary.headroom.free)} that nobody holds.`));
+    required && el("p", {}, `Guarantees need ${format.amounts(summary.headroom.required)} kept free; free now: ${format.amounts(summary.headroom.free)}.`));
 }

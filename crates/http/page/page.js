@@ -56,8 +56,7 @@ const post = async (path, body) => {
 
 // Which view is shown.
 
-let started = 0;
-const log = eventLog((at) => format.clock(started + at));
+const log = eventLog();
 
 function makeView(hash) {
   const [name, ...rest] = hash.replace(/^#\/?/, "").split("/");
@@ -116,7 +115,7 @@ async function refresh() {
   const shown = view;
   const summary = await ask("apportion/summary");
   if (summary) {
-    started = summary.master.started;
+    format.setStart(summary.master.started);
     by("about").textContent = `${summary.master.cluster ? `${summary.master.cluster} · ` : ""}${summary.master.hostname}:${summary.master.port}`;
     for (const name of ["agents", "frameworks", "roles", "tasks", "offers"]) by(`count-${name}`).textContent = format.count(summary[name]);
     shown.show?.(summary);

@@ -192,3 +192,43 @@ async fn long_lists_are_shown_in_pages_and_searched() {
         "{held}"
     );
 }
+
+#[tokio::test]
+async fn amounts_and_sentences_are_written_for_people() {
+    let Some(browser) = Browser::start().await else { return };
+    let (_server, address) = start(Settings::default()).await;
+    browser.load(&format!("http://{address}/")).await;
+    for (call, expected) in [
+        ("amount('mem', 1536)", "1.5 GB"),
+        ("amount('mem', 512)", "512 MB"),
+        ("amount('disk', 3 * 1024 * 1024)", "3 TB"),
+        ("amount('cpus', 0.125)", "0.13"),
+        ("amounts({mem: 2048, gpus: 1, cpus: 4, zeal: 0})", "4 CPUs, 2 GB memory, 1 GPU"),
+        ("amounts({})", "nothing"),
+        ("resources('cpus(a/b):2;ports:[1-5,8-9]')", "2 CPUs for a/b, ports [1-5, 8-9]"),
+        (
+            "resources([{name: 'disk', scalar: {value: 8}, reservations: [{role: 'a'}], disk: {persistence: {id: 'v'}}}])",
+            "8 MB disk for a, volume v",
+        ),
+        (
+            "sentence('cpus:0.5;mem:64 is available, the minimum is mem:1536')",
+            "0.5 CPUs, 64 MB memory is available, the minimum is 1.5 GB memory",
+        ),
+        (
+            "sentence('the limit of a/b is 2048 mem, of which it has consumed 512')",
+            "the limit of a/b is 2 GB memory, of which it has consumed 512 MB",
+        ),
+        (
+            "sentence('a has a share of 0.5, the other role one of 0.25')",
+            "a has a share of 50%, the other role one of 25%",
+        ),
+        ("span(3.21)", "3.2 s"),
+        ("span(5400)", "90 min"),
+        ("state('TASK_GONE_BY_OPERATOR')", "gone by operator"),
+        ("plural(1, 'task')", "1 task"),
+        ("plural(12345, 'task')", "12,345 tasks"),
+    ] {
+        let found = browser.run(&format!("return import('/page/format.js').then((format) => format.{call})")).await;
+        assert_eq!(found, expected, "{call}");
+    }
+}
