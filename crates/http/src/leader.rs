@@ -1,6 +1,7 @@
 //! [`Leader`]: the master with the streams of its frameworks. It owns the [`Delivery`], does no I/O and never waits.
 
 use crate::agents::Agents;
+use crate::clock::set_unreachable_time;
 use crate::encoding::Encoding;
 use crate::events::{Events, Watch};
 use crate::gate::{Gate, Session};
@@ -13,9 +14,9 @@ use apportion::delivery::{Closed, Delivery, FrameworkMessage, Notice, Part, Reci
 use apportion::v1::Dialect;
 use apportion::{
     AgentId, Call, Command, CommandError, Emitted, Event, Framework, FrameworkId, Master, Offer, Operation,
-    OperationError, Registration, StatusSource, TaskStatus, Time, Unavailability, Uuid,
+    OperationError, Registration, Time, Unavailability, Uuid,
 };
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -496,7 +497,7 @@ impl Leader {
             Event::Update(mut status) => {
                 let time = self.gate.unix_time(self.delivery.now());
                 status.timestamp.get_or_insert(time.as_secs_f64());
-                self.set_unreachable_time(&mut status);
+                set_unreachable_time(self.gate.started, &mut status);
                 Event::Update(status)
             }
             Event::Offers(offers) => Event::Offers(offers.into_iter().map(|offer| self.addressed(offer)).collect()),
@@ -516,17 +517,6 @@ impl Leader {
             Ok(()) => {}
             // The connection has ended: that will be told. It cannot be full, there was room.
             Err(TrySendError::Closed(_) | TrySendError::Full(_)) => {}
-        }
-    }
-
-    /// Sets the time since which the agent of a status of the master is unreachable on the clock of people.
-    fn set_unreachable_time(&self, status: &mut TaskStatus) {
-        const NAME: &str = "unreachable_time";
-        let since = status.details.get(NAME).and_then(|time| time.get("nanoseconds")?.as_u64());
-        if let Some(since) = since.filter(|_| status.source == Some(StatusSource::Master)) {
-            let since = self.gate.unix_time(Time::ZERO + Duration::from_nanos(since));
-            let nanoseconds = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-            status.details.insert(NAME, json!({ "nanoseconds": nanoseconds }));
         }
     }
 

@@ -279,7 +279,10 @@ impl Service {
     /// Returns all metrics by name.
     async fn snapshot(&self, timeout: Option<Duration>) -> Result<BTreeMap<String, f64>, Answer> {
         let figures = self.figures(timeout).await?;
-        Ok(metrics::snapshot(figures.as_ref(), &self.gate.traffic, self.is_leading(), self.waiting()))
+        let mut all = metrics::snapshot(figures.as_ref(), &self.gate.traffic, self.is_leading(), self.waiting());
+        let watchers = u32::try_from(self.watchers.len()).unwrap_or(u32::MAX);
+        all.insert("master/operator_event_stream_subscribers".to_owned(), watchers.into());
+        Ok(all)
     }
 
     /// Asks the master for its figures; none if it takes longer than that.

@@ -22,6 +22,7 @@ pub(crate) use snapshot::{ExecutorEntry, Held, OfferEntry, Sums};
 pub(crate) use touched::Touched;
 
 use crate::agents::Agents;
+use crate::clock::set_unreachable_time;
 use apportion::allocator::Holding;
 use apportion::{AgentId, Config, Effect, Emitted, FrameworkId, KnownAgent, Master, Time};
 use change::MAX_WAITING;
@@ -149,7 +150,8 @@ impl View {
             Effect::Launch { agent, framework, role, task, .. } => {
                 self.tasks.launched(framework, agent, role, task, &self.changes);
             }
-            Effect::Status { framework, status } => {
+            Effect::Status { framework, mut status } => {
+                set_unreachable_time(self.started, &mut status);
                 let seconds = self.seconds();
                 self.tasks.status(master, &framework, status, touched, seconds, &self.changes);
             }

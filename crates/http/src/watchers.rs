@@ -56,8 +56,8 @@ impl Watchers {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).cuts.remove(&number);
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// Returns the number of operators that watch.
+    pub(crate) fn len(&self) -> usize {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).cuts.len()
     }
 }

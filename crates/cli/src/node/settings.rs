@@ -47,6 +47,7 @@ pub(super) async fn of(flags: &MasterFlags, bound: SocketAddr) -> Result<Setting
         .port(flags.advertise_port.unwrap_or_else(|| bound.port()))
         .hostname(hostname)
         .heartbeat_interval(flags.heartbeat_interval)
+        .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_connections(flags.max_connections)
         .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_request_body(usize::try_from(flags.max_request_body).unwrap_or(usize::MAX))

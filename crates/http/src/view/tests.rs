@@ -354,3 +354,66 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_unreachable_comes_back_and_what_has_ended_is_bounded() {
+    let config = Config::new().remembered(Config::new().remembered.unreachable_tasks(2).frameworks(1));
+    let mut rig = Rig::new(Settings::default().config(config).max_completed_tasks(3));
+    let known = framework(0);
+    rig.command(Command::AddAgent(Agent::new("a0", resources("cpus:16;mem:4096")).into()));
+    rig.call(&known.id, Call::Subscribe(Box::new(known.clone())));
+    let launch = |rig: &mut Rig, tasks: std::ops::Range<usize>| {
+        rig.now += Duration::from_secs(1);
+        rig.leader.advance(rig.now);
+        let offer = rig.ask(Master::state).offers[0].clone();
+        let task = |number| Task::new(format!("t{number}"), resources("cpus:0.5;mem:32")).detail("name", "n");
+        let accept = tasks.map(task).fold(Accept::to([offer.id]), Accept::launch);
+        assert!(rig.call(&offer.framework, Call::Accept(accept.refuse_rest_for(Duration::ZERO))));
+    };
+    launch(&mut rig, 0..4);
+    for number in 0..4 {
+        let mut status = TaskStatus::new(format!("t{number}"), TaskState::Running);
+        status.agent = Some("a0".into());
+        assert!(rig.command(Command::TaskStatus(known.id.clone(), status)));
+    }
+    let names = |rig: &mut Rig, standing: Standing| -> Vec<String> {
+        let snapshot = rig.snapshot();
+        let tasks = snapshot.tasks();
+        tasks.iter().filter(|task| task.standing == standing).map(|task| task.task.id.to_string()).collect()
+    };
+    assert!(rig.command(Command::AgentUnreachable("a0".into())));
+    assert_eq!(names(&mut rig, Standing::Unreachable), ["t2", "t3"], "the latest");
+    let snapshot = rig.snapshot();
+    let status = snapshot.tasks()[0].statuses.last().unwrap().clone();
+    let since = status.details.get("unreachable_time").and_then(|time| time.get("nanoseconds")?.as_u64());
+    assert_eq!((status.state, since), (TaskState::Unreachable, Some(101_000_000_000)), "on the clock of people");
+
+    let t3 = snapshot.tasks()[1].clone();
+    let back = Registration::from(Agent::new("a0", resources("cpus:16;mem:4096")));
+    let back =
+        back.task(RunningTask::new(known.id.clone(), t3.role.clone(), Task::new("t3", t3.task.resources.clone())));
+    assert!(rig.command(Command::AddAgent(back)));
+    assert_eq!(
+        (names(&mut rig, Standing::Unreachable), names(&mut rig, Standing::Live)),
+        (vec![], vec!["t3".to_owned()])
+    );
+    let snapshot = rig.snapshot();
+    let revived = snapshot.tasks()[0].clone();
+    let states: Vec<_> = revived.statuses.iter().map(|status| status.state).collect();
+    assert_eq!((revived.state, states), (TaskState::Running, vec![TaskState::Running]));
+    assert_eq!(
+        revived.task.details.get("name").and_then(|name| name.as_str()).as_deref(),
+        Some("n"),
+        "as it was launched"
+    );
+
+    launch(&mut rig, 10..14);
+    rig.call(&known.id, Call::Teardown);
+    assert_eq!(names(&mut rig, Standing::Completed), ["t11", "t12", "t13"], "the latest");
+    let other = framework(1);
+    rig.call(&other.id, Call::Subscribe(Box::new(other.clone())));
+    rig.call(&other.id, Call::Teardown);
+    let snapshot = rig.snapshot();
+    assert_eq!(snapshot.completed_frameworks.len(), 1);
+    assert_eq!(snapshot.tasks().len(), 0, "nothing is left of a framework that is forgotten");
+}
