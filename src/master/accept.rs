@@ -177,7 +177,7 @@ impl<A: Allocator> Master<A> {
                 match self.judge_task(&mut plan, offered, &task) {
                     Ok(executor) => plan.outcomes.push(Outcome::Launched(Box::new(task), executor)),
                     Err(error) if each => {
-                        plan.outcomes.push(Outcome::Invalid(invalid(task.id, offered, REASON_TASK, &error)));
+                        plan.outcomes.push(Outcome::Invalid(invalid(task, offered, REASON_TASK, &error)));
                     }
                     Err(error) => return Err(error),
                 }
@@ -203,7 +203,7 @@ impl<A: Allocator> Master<A> {
             }
             Err(error) if each => {
                 plan.roll_back(before);
-                let statuses = tasks.into_iter().map(|task| invalid(task.id, offered, REASON_GROUP, &error));
+                let statuses = tasks.into_iter().map(|task| invalid(task, offered, REASON_GROUP, &error));
                 plan.outcomes.extend(statuses.map(Outcome::Invalid));
             }
             Err(error) => return Err(error),
@@ -216,6 +216,10 @@ impl<A: Allocator> Master<A> {
         let framework = &offered.framework;
         if self.tasks.contains(framework, &task.id) || plan.launched.contains(&task.id) {
             return Err(CommandError::TaskExists { framework: framework.clone(), task: task.id.clone() });
+        }
+        if let Some(named) = task.agent.as_ref().filter(|named| **named != offered.agent) {
+            let (task, named, agent) = (task.id.clone(), named.clone(), offered.agent.clone());
+            return Err(CommandError::MisplacedTask { task, named, agent });
         }
         check_task(task)?;
         let executor = executor_of(task)?;
@@ -394,7 +398,8 @@ fn executor_of(task: &Task) -> Result<Option<ExecutorInfo>, CommandError> {
     Ok(Some(ExecutorInfo { role: None, ..info }))
 }
 
-fn invalid(task: TaskId, offered: &Holding, reason: &'static str, error: &CommandError) -> TaskStatus {
-    let status = TaskStatus::new(task, TaskState::Error).reason(reason).message(error.to_string());
-    TaskStatus { agent: Some(offered.agent.clone()), source: MASTER, ..status }
+fn invalid(task: Task, offered: &Holding, reason: &'static str, error: &CommandError) -> TaskStatus {
+    let status = TaskStatus::new(task.id, TaskState::Error).reason(reason).message(error.to_string());
+    let agent = task.agent.or_else(|| Some(offered.agent.clone()));
+    TaskStatus { agent, source: MASTER, ..status }
 }

@@ -68,6 +68,16 @@ pub enum CommandError {
         /// An offer of another agent or role.
         other: OfferId,
     },
+    /// A task to launch names another agent than that of the offers.
+    #[error("task {task} names the agent {named}, the offers are of agent {agent}")]
+    MisplacedTask {
+        /// The task.
+        task: TaskId,
+        /// The agent that the task names.
+        named: AgentId,
+        /// The agent of the offers.
+        agent: AgentId,
+    },
     /// A task asks for more than is left of the offers.
     #[error("task {task} does not fit: {shortfall}")]
     TaskTooLarge {

@@ -226,7 +226,7 @@ async fn each_task_of_an_accept_is_judged_by_itself() {
     let (_server, address, agents) = start_recorded(Settings::default()).await;
     let mut framework = subscribed(address, None, 0.0).await;
     let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
-    let tasks = [task("fits", "a1", 1.0), task("does-not", "a1", 100.0), task("", "a1", 1.0)];
+    let tasks = [task("fits", "a1", 1.0), task("does-not", "a1", 100.0), task("elsewhere", "a2", 1.0)];
     assert_eq!(framework.call(address, launch(&offer, &tasks)).await.status, 202);
     for _ in 0..2 {
         let status = framework.stream.event_of("UPDATE").await["update"]["status"].clone();
