@@ -1,4 +1,4 @@
-//! How many ACCEPTs a second a master does, each sent when the one before is answered: JSON and protobuf, one task and a hundred
+//! Measures the ACCEPTs that a master does in a second, each sent when the one before is answered: JSON and protobuf, one task and a hundred
 //! tasks a call. Server and client share the machine.
 //!
 //! `cargo bench -p apportion-http`; with `-- --test` once on a small cluster.

@@ -5,7 +5,8 @@ use apportion::{AgentId, Command, Time};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// How the master reaches its agents, within the program. It must not block: the master waits for it.
+/// The agents of a master that live in its own program. A message to them is a call of a function, which must not block: the
+/// master waits for it.
 pub trait Agents: fmt::Debug + Send + 'static {
     /// Passes a message to an agent.
     fn receive(&mut self, at: Time, agent: &AgentId, message: AgentMessage);

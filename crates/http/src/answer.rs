@@ -1,4 +1,4 @@
-//! Whole answers, as values.
+//! Constructors of answers whose body is complete.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -7,31 +7,31 @@ use http::{Response, StatusCode};
 /// An answer whose body is complete.
 pub(crate) type Answer = Box<Response<Bytes>>;
 
-/// An answer for people, such as the reason of a refusal.
+/// Returns an answer in plain text, such as the reason of a refusal.
 pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Answer {
     typed(status, "text/plain; charset=utf-8", text.into())
 }
 
-/// The answer 400.
+/// Returns the answer 400 with its reason.
 pub(crate) fn bad_request(reason: impl Into<String>) -> Answer {
     text(StatusCode::BAD_REQUEST, reason)
 }
 
-/// An answer without a body.
+/// Returns an answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
     let mut answer = Box::new(Response::new(Bytes::new()));
     *answer.status_mut() = status;
     answer
 }
 
-/// The answer 405.
+/// Returns the answer 405, which names the method that the endpoint has.
 pub(crate) fn only(method: &'static str) -> Answer {
     let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, format!("expected the method {method}"));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(method));
     answer
 }
 
-/// An answer with a body of that media type.
+/// Returns an answer with a body of a media type.
 pub(crate) fn typed(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Box::new(Response::new(body.into()));
     *answer.status_mut() = status;

@@ -1,4 +1,4 @@
-//! [`Authentication`]: who may call what.
+//! [`Authentication`]: the credentials of principals, and the endpoints that ask for them.
 
 use crate::answer::{Answer, text};
 use apportion::Text;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Credentials, and which endpoints ask for them. By default none does.
+/// Credentials, and the parts of the API that ask for them. By default none does.
 ///
 /// # Examples
 ///
@@ -69,7 +69,7 @@ struct Credential {
 }
 
 impl fmt::Debug for Authentication {
-    /// Shows no secrets.
+    /// Shows the principals, but not their secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let principals: Vec<_> = self.secrets.keys().collect();
         f.debug_struct("Authentication").field("principals", &principals).field("realms", &self.realms).finish()
@@ -101,7 +101,7 @@ impl Authentication {
         self.realms.contains(&realm)
     }
 
-    /// Returns the principal that a request names with its secret; none where nobody asks. The answer else is 401.
+    /// Returns the principal whose secret a request has, or none if the realm does not ask for one. Other requests get 401.
     pub(crate) fn check(&self, realm: Realm, headers: &HeaderMap) -> Result<Option<Text>, Answer> {
         if !self.asks(realm) {
             return Ok(None);

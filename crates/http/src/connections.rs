@@ -1,4 +1,4 @@
-//! [`Connections`]: how many there are, and how each of them ended.
+//! [`Connections`]: a limit of open connections, and the log line of each that ends early.
 
 use std::error::Error as _;
 use std::io;

@@ -1,4 +1,4 @@
-//! [`Encoding`]: JSON or protobuf, as a request says.
+//! [`Encoding`]: JSON or protobuf, as the headers of a request choose.
 
 use crate::answer::{Answer, bad_request, text};
 use crate::protobuf::{MessageType, Protobuf};
@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use std::borrow::Cow;
 
-/// How messages are encoded.
+/// The encoding of messages: the v1 API has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "the v1 API has these two")]
 pub enum Encoding {
@@ -54,7 +54,7 @@ impl Encoding {
         })
     }
 
-    /// Returns a message as JSON. What JSON cannot say, or has a value of a wrong type, is no message.
+    /// Returns a message as JSON. Bytes that are no message of that type are answered with 400.
     pub(crate) fn to_json(self, message: MessageType, body: &[u8]) -> Result<Cow<'_, str>, Answer> {
         match self {
             Self::Protobuf => message.to_json(body).map(Cow::Owned).map_err(|error| bad_request(error.to_string())),

@@ -1,4 +1,4 @@
-//! [`Endpoint`]: what a path names.
+//! [`Endpoint`]: the endpoint that the path of a request names.
 
 use crate::apportion_api::Resource;
 use crate::page::File;
@@ -25,7 +25,7 @@ pub(crate) enum Endpoint {
     MetricsSnapshot,
     /// `/metrics`, as Prometheus reads it
     Metrics,
-    /// What operators set, without `/api/v1`
+    /// An endpoint of v0 by which operators change something, such as `/weights`
     V0(V0),
     /// A file of the page for people, `/` among them
     Page(&'static File),
@@ -33,7 +33,7 @@ pub(crate) enum Endpoint {
     Apportion(Resource),
 }
 
-/// What is asked of a file.
+/// A call of the files API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileCall {
     /// `/files/browse`
@@ -130,7 +130,7 @@ fn longest_known(segments: &[&str]) -> Option<(usize, Endpoint)> {
     })
 }
 
-/// Returns a path with `%2F` and its like decoded; what is no such code stays as it is.
+/// Returns a path in which codes like `%2F` are decoded; a `%` without two digits after it stays.
 fn percent_decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

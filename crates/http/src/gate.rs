@@ -1,4 +1,4 @@
-//! [`Gate`]: what is known of frameworks where their calls come in, before the master sees these.
+//! [`Gate`]: the state that connections need to check a call before the master sees it.
 
 use crate::leadership::Leadership;
 use crate::metrics::Traffic;
@@ -44,7 +44,7 @@ impl Gate {
         }
     }
 
-    /// Returns what the clock of people shows at a time of the master: the time since 1970.
+    /// Converts a time of the master to the time since 1970.
     pub(crate) fn unix_time(&self, at: Time) -> Duration {
         self.started + at.since(Time::ZERO)
     }

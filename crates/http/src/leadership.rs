@@ -4,7 +4,8 @@ use crate::answer::{Answer, bad_request, empty, text};
 use http::header::{HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 
-/// Whether a master leads. Who leads is decided elsewhere, and told to it.
+/// The role of a master among several: it leads, or another one does. Masters do not elect a leader themselves; the program around
+/// tells its [`Server`](crate::Server) the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a master leads, will, or does not")]
 pub enum Leadership {

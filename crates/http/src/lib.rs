@@ -4,7 +4,7 @@
 //! scheduler API is that of Mesos 1.11, in JSON and in protobuf, so that clients written for Mesos connect to it unchanged.
 //! Its agents live in the same program, behind [`Agents`].
 //!
-//! What comes in takes this way. The checks before the master, in Mesos' order, are pure functions of a request:
+//! A request takes the way below. The checks before the master, in Mesos' order, are pure functions of the request:
 //!
 //! ```text
 //!   socket ── hyper ── checks ── 4xx, 3xx or 202 at once

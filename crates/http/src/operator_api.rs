@@ -29,7 +29,7 @@ use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a call asks for.
+/// The request of a call that has passed all checks.
 pub(crate) enum Asked {
     /// An answer that needs no master.
     Known(Json),

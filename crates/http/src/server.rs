@@ -1,4 +1,4 @@
-//! [`Server`]: the sockets, the clock and the tasks.
+//! [`Server`]: runs a master with sockets, a clock and tasks of tokio.
 
 use crate::agents::Agents;
 use crate::clock::unix_time;
@@ -31,7 +31,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// The calls that wait for the master; their senders wait for room.
+/// The number of calls that may wait for the master; further senders wait for room in the queue.
 const MAX_INPUTS: usize = 1024;
 
 /// A master that frameworks connect to.
@@ -113,7 +113,7 @@ impl Server {
         Self { service: Arc::new(service), closing: watch::Sender::new(false), leading }
     }
 
-    /// Tells the server who leads. In the beginning it does itself.
+    /// Tells the server which master leads. A server that is not told leads itself.
     pub fn set_leadership(&self, leadership: Leadership) {
         self.service.gate.set_leadership(leadership);
     }

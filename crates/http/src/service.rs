@@ -1,4 +1,4 @@
-//! [`Service`]: from a request to its answer.
+//! [`Service`]: answers each request of a connection.
 
 use crate::answer::{Answer, bad_request, empty, only, text, typed};
 use crate::apportion_api::{self, Resource};
@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// The body of an answer: whole, or a stream.
+/// The body of an answer, which is whole or a stream.
 pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
 /// The largest head of a request in bytes.
@@ -87,7 +87,8 @@ impl Service {
         answer.unwrap_or_else(|refusal| (*refusal).map(|body| Either::Left(Full::new(body))))
     }
 
-    /// Answers a request that has come whole. What is not a stream is an `Err`, be it a refusal or not.
+    /// Answers a request that has come whole. An answer that is no stream is returned as an `Err`, whether it refuses the request
+    /// or not.
     async fn answer_whole(
         &self,
         endpoint: Option<Endpoint>,

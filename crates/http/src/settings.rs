@@ -1,4 +1,4 @@
-//! [`Settings`]: all that a server is told at its start.
+//! [`Settings`]: the settings of a server, which it gets at its start.
 
 use crate::authentication::Authentication;
 use apportion::{Config, Domain};

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 /// rescinded meanwhile are never sent.
 pub(crate) const WINDOW: usize = 64;
 
-/// What a stream tells the master.
+/// A message of a stream to the task of the master.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// The client has taken events, after there were too many.
@@ -42,10 +42,10 @@ pub(crate) struct Stream {
     next: Next,
 }
 
-/// What comes next on a stream.
+/// The next record of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// SUBSCRIBED, or ERROR.
+    /// The first record: SUBSCRIBED, or ERROR.
     First,
     /// A heartbeat right after SUBSCRIBED: some clients hand out an event only when the next one comes.
     Heartbeat,

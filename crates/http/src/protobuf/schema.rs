@@ -23,7 +23,7 @@ pub(super) struct Field {
     pub(super) kind: Kind,
 }
 
-/// How many values a field has.
+/// The cardinality of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     One,
