@@ -1,13 +1,18 @@
 use super::*;
 use crate::agents::NoAgents;
+use crate::encoding::Encoding;
 use crate::settings::Settings;
+use crate::stream::Stream;
 use crate::stream::WINDOW;
 use apportion::v1::RecordReader;
 use apportion::{Agent, Role, TaskId};
+use apportion::{Framework, Uuid};
 use http_body::Body;
+use serde_json::Value as Json;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
 
 /// A leader, and what its streams tell it.
 struct Rig {
