@@ -106,7 +106,7 @@ pub struct Client<S, K = Dialect> {
 }
 
 impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
-    /// Returns the client of a scheduler over a new connection, whose clock begins now. a [`ClientBuilder`] is for most programs.
+    /// Returns the client of a scheduler over a new connection, whose clock begins now. Most programs take a [`ClientBuilder`].
     pub fn new(connection: Connection<K>, scheduler: S) -> Self {
         let (orders, taken) = mpsc::channel(ClientHandle::<S>::MAX_ORDERS);
         let (ending, ended) = watch::channel(None);
