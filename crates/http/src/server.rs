@@ -238,7 +238,10 @@ async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>, 
     let idle_timeout = service.gate.settings.idle_timeout;
     let answer = |request: Request<Incoming>| {
         let (service, cut, closing) = (service.clone(), cut.clone(), &closing);
-        async move { Ok::<_, Infallible>(service.answer(request, peer, cut).await.map(|body| Ending::new(body, closing))) }
+        // Boxed: a connection keeps room for the answer to come, which is some kilobytes, as long as it is open.
+        Box::pin(async move {
+            Ok::<_, Infallible>(service.answer(request, peer, cut).await.map(|body| Ending::new(body, closing)))
+        })
     };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
