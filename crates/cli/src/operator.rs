@@ -15,7 +15,7 @@ mod table;
 mod tasks;
 
 use apportion_console::{Failure, Stdout};
-use arguments::{Command, Connection, MaintenanceAction, Output, QuotaAction, WeightsAction};
+use arguments::{Command, Connection, Listing, MaintenanceAction, Output, QuotaAction, WeightsAction};
 use http::{Answer, Master, MasterError};
 use std::io::{IsTerminal as _, Write as _};
 use table::Table;
@@ -26,34 +26,33 @@ const MAX_SECRET: usize = 64 << 10;
 /// Runs a command.
 pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
     match command {
-        Command::Agents(listing) => agents::list(&master(&listing.connection)?, &mut Printer::new(listing.output, out)),
+        Command::Agents(listing) => listed(listing, out, agents::list),
         Command::Frameworks(arguments) => {
-            let mut printer = Printer::new(arguments.output, out);
-            frameworks::list(&master(&arguments.connection)?, arguments, &mut printer)
+            listed(&arguments.listing, out, |master, printer| frameworks::list(master, arguments, printer))
         }
         Command::Tasks(arguments) => {
-            tasks::list(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
+            listed(&arguments.listing, out, |master, printer| tasks::list(master, arguments, printer))
         }
         Command::Offers(arguments) => {
-            offers::list(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
+            listed(&arguments.listing, out, |master, printer| offers::list(master, arguments, printer))
         }
         Command::Explain(arguments) => {
-            explain::explain(&master(&arguments.connection)?, arguments, &mut Printer::new(arguments.output, out))
+            listed(&arguments.listing, out, |master, printer| explain::explain(master, arguments, printer))
         }
-        Command::Roles(listing) => roles::list(&master(&listing.connection)?, &mut Printer::new(listing.output, out)),
+        Command::Roles(listing) => listed(listing, out, roles::list),
         Command::Quota(arguments) => {
-            let master = master(&arguments.connection)?;
+            let master = master(&arguments.listing.connection)?;
             match &arguments.action {
-                None => roles::quotas(&master, &mut Printer::new(arguments.output, out)),
+                None => roles::quotas(&master, &mut Printer::new(arguments.listing.output, out)),
                 Some(QuotaAction::Show(output)) => roles::quotas(&master, &mut Printer::new(*output, out)),
                 Some(QuotaAction::Set(set)) => changes::set_quota(&master, set, &mut plain(out)),
                 Some(QuotaAction::Remove { role }) => changes::remove_quota(&master, role, &mut plain(out)),
             }
         }
         Command::Weights(arguments) => {
-            let master = master(&arguments.connection)?;
+            let master = master(&arguments.listing.connection)?;
             match &arguments.action {
-                None => roles::weights(&master, &mut Printer::new(arguments.output, out)),
+                None => roles::weights(&master, &mut Printer::new(arguments.listing.output, out)),
                 Some(WeightsAction::Show(output)) => roles::weights(&master, &mut Printer::new(*output, out)),
                 Some(WeightsAction::Set { weights }) => changes::set_weights(&master, &weights.0, &mut plain(out)),
             }
@@ -63,9 +62,9 @@ pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
             changes::unreserve(&master(&arguments.connection)?, arguments, &mut plain(out))
         }
         Command::Maintenance(arguments) => {
-            let master = master(&arguments.connection)?;
+            let master = master(&arguments.listing.connection)?;
             match &arguments.action {
-                None => maintenance::show(&master, &mut Printer::new(arguments.output, out)),
+                None => maintenance::show(&master, &mut Printer::new(arguments.listing.output, out)),
                 Some(MaintenanceAction::Show(output)) => maintenance::show(&master, &mut Printer::new(*output, out)),
                 Some(MaintenanceAction::Schedule(schedule)) => {
                     maintenance::schedule(&master, schedule, &mut plain(out))
@@ -87,6 +86,15 @@ pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
             changes::teardown(&master(&arguments.connection)?, &arguments.framework, &mut plain(out))
         }
     }
+}
+
+/// Runs a command that lists something.
+fn listed(
+    listing: &Listing,
+    out: &mut Stdout,
+    list: impl FnOnce(&Master, &mut Printer<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    list(&master(&listing.connection)?, &mut Printer::new(listing.output, out))
 }
 
 impl From<MasterError> for Failure {

@@ -1,5 +1,5 @@
-//! What the master's task pays for a snapshot of 10,000 agents with 20,000 tasks, and what is paid elsewhere to make an answer of
-//! it.
+//! The time that a snapshot of 10,000 agents with 20,000 tasks takes in the master's task, and the time to make an answer of it,
+//! which other tasks spend.
 
 use apportion::{Accept, Agent, Call, Command, Framework, Role, Task};
 use apportion_http::{NoAgents, Server, Settings};

@@ -4,7 +4,7 @@
 //! cargo run -p apportion-http --example standby -- 127.0.0.1:5050
 //! ```
 //!
-//! Who leads is not found out by the server but told to it, by [`Server::set_leadership`].
+//! [`Server::set_leadership`] tells a server which master leads; it does not find that out itself.
 
 #![expect(clippy::print_stdout, reason = "an example tells where to connect")]
 

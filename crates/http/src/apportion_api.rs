@@ -5,7 +5,6 @@
 //! too, which runs on a copy.
 
 mod explain;
-mod query;
 mod tables;
 mod what_if;
 
@@ -13,23 +12,23 @@ use crate::answer::{Answer, only, text, typed};
 use crate::authentication::Realm;
 use crate::gate::Gate;
 use crate::inspector::{Effort, Inspector};
+use crate::query::Query;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, StatusCode};
-use query::Query;
 use serde_json::Value as Json;
 use tables::Table;
 
-/// What a path below `/apportion` names.
+/// A resource below `/apportion`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resource {
     /// The master and its cluster in a few numbers.
     Summary,
     /// A list of what is there.
     Table(Table),
-    /// Why a framework is not offered more.
+    /// The reasons why a framework is not offered more.
     Explain,
-    /// Who would be offered what after a change.
+    /// The trial of a change: the offers that each framework would get after it.
     WhatIf,
     /// Events as they happen.
     Events,

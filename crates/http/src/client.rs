@@ -54,8 +54,8 @@
 //! minute. All of this is decided by [`Connection`] in the library, which does no I/O; this
 //! module gives it sockets and a clock.
 //!
-//! What a scheduler hears of it is [`Scheduler::subscribed`], and [`Scheduler::disconnected`] once for each subscription that is
-//! lost. Calls that it makes without a subscription are dropped with a note in the log: reconciliation repairs what they would have
+//! A scheduler hears of it by [`Scheduler::subscribed`], and by [`Scheduler::disconnected`] once for each subscription that is lost.
+//! Calls that it makes without a subscription are dropped with a note in the log: reconciliation repairs what they would have
 //! changed. A lost subscription, a dropped or rejected call and an unreadable event are `tracing` events.
 //!
 //! # A whole program
@@ -82,7 +82,7 @@ use apportion::v1::connection::{Codec, Connection, Output, SchedulerDriver, Step
 use apportion::v1::{Dialect, SchedulerCall};
 use apportion::{Call, Event, FrameworkId, Time};
 use builder::OnRegistered;
-use handle::{Action, Ending};
+use handle::{Action, Ending, MAX_ORDERS};
 use metrics::Published;
 use requests::Requests;
 use std::fmt;
@@ -108,7 +108,7 @@ pub struct Client<S, K = Dialect> {
 impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
     /// Returns the client of a scheduler over a new connection, whose clock begins now. Most programs take a [`ClientBuilder`].
     pub fn new(connection: Connection<K>, scheduler: S) -> Self {
-        let (orders, taken) = mpsc::channel(ClientHandle::<S>::MAX_ORDERS);
+        let (orders, taken) = mpsc::channel(MAX_ORDERS);
         let (ending, ended) = watch::channel(None);
         let published = Arc::new(Published::new(Time::ZERO));
         Self {
@@ -137,10 +137,7 @@ impl<S: Scheduler, K: Codec<SchedulerCall, Event>> Client<S, K> {
     /// not.
     pub async fn step(&mut self) -> Option<StopReason> {
         match self.driver.next(self.now()) {
-            Step::Request(request) => {
-                tracing::debug!(url = request.url, id = %request.id, "a request is sent");
-                self.requests.send(request);
-            }
+            Step::Request(request) => self.requests.send(request),
             Step::Log(output) => {
                 self.log(&output);
                 if matches!(output, Output::AttemptFailed { .. } | Output::Disconnected { .. }) {

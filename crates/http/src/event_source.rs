@@ -1,7 +1,7 @@
 //! `GET /apportion/events`: events as they happen, in the form that browsers read (server-sent events).
 
 use crate::answer::{Answer, text};
-use crate::events::{Told, Watch};
+use crate::events::{EffectWatch, ToldEffect};
 use crate::gate::Gate;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -57,7 +57,7 @@ impl Readers {
 /// Starts the stream of a reader, which has seen events up to `last`, if it was here before. `cut` cuts its connection.
 pub(crate) fn stream(
     gate: &Gate,
-    watch: Watch,
+    watch: EffectWatch,
     last: Option<&str>,
     permit: OwnedSemaphorePermit,
     cut: Arc<Notify>,
@@ -88,7 +88,7 @@ pub(crate) fn stream(
 /// Writes events for one reader.
 struct Reader {
     id: String,
-    watch: Watch,
+    watch: EffectWatch,
     sender: mpsc::Sender<Bytes>,
     heartbeat_interval: Duration,
     patience: Duration,
@@ -123,7 +123,7 @@ impl Reader {
     }
 
     /// Returns an event with those that have come meanwhile.
-    fn batch(&mut self, first: &Told) -> Bytes {
+    fn batch(&mut self, first: &ToldEffect) -> Bytes {
         let mut chunk = BytesMut::new();
         self.write(first, &mut chunk);
         for _ in 1..MAX_BATCH {
@@ -137,7 +137,7 @@ impl Reader {
     }
 
     /// Writes an event. JSON has no line breaks.
-    fn write(&self, told: &Told, chunk: &mut BytesMut) {
+    fn write(&self, told: &ToldEffect, chunk: &mut BytesMut) {
         chunk.extend_from_slice(format!("id: {}/{}\ndata: ", self.id, told.number).as_bytes());
         chunk.extend_from_slice(told.json());
         chunk.extend_from_slice(b"\n\n");

@@ -12,21 +12,21 @@ const MAX_BEHIND: usize = 4096;
 /// Where the master's task tells events. It never waits: a watcher that falls too far behind loses its place.
 #[derive(Debug)]
 pub(crate) struct Events {
-    sender: broadcast::Sender<Arc<Told>>,
+    sender: broadcast::Sender<Arc<ToldEffect>>,
     /// The number of the last event.
     told: u64,
 }
 
 /// What a watcher gets: all events after that number.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct EffectWatch {
     pub(crate) after: u64,
-    pub(crate) events: broadcast::Receiver<Arc<Told>>,
+    pub(crate) events: broadcast::Receiver<Arc<ToldEffect>>,
 }
 
 /// An event.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct ToldEffect {
     pub(crate) number: u64,
     emitted: Emitted,
     /// The event as JSON, once somebody has asked for it.
@@ -45,16 +45,16 @@ impl Events {
             let mut emitted = emitted.clone();
             drop_payload(&mut emitted.effect);
             // It fails when the last watcher has just gone.
-            let _ = self.sender.send(Arc::new(Told { number: self.told, emitted, json: OnceLock::new() }));
+            let _ = self.sender.send(Arc::new(ToldEffect { number: self.told, emitted, json: OnceLock::new() }));
         }
     }
 
-    pub(crate) fn watch(&self) -> Watch {
-        Watch { after: self.told, events: self.sender.subscribe() }
+    pub(crate) fn watch(&self) -> EffectWatch {
+        EffectWatch { after: self.told, events: self.sender.subscribe() }
     }
 }
 
-impl Told {
+impl ToldEffect {
     /// Returns the event as a line of a journal.
     pub(crate) fn json(&self) -> &Bytes {
         self.json.get_or_init(|| json!(self.emitted).to_string().into())

@@ -12,7 +12,6 @@ use apportion::delivery::{Delivery, Notice, Recipient};
 use apportion::{
     AgentId, Call, Command, CommandError, Emitted, FrameworkId, Master, Operation, OperationError, Registration, Time,
 };
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -22,7 +21,7 @@ mod streams;
 
 pub(crate) use input::Input;
 
-use streams::{Open, estimated_bytes};
+use streams::{Streams, estimated_bytes};
 
 /// A master with the streams of its frameworks.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub(crate) struct Leader {
     effects: Vec<Emitted>,
     gate: Arc<Gate>,
     agents: Box<dyn Agents>,
-    streams: BTreeMap<FrameworkId, Open>,
+    streams: Streams,
     /// The number of streams that were opened.
     opened: u64,
     pub(crate) machines: Machines,
@@ -61,7 +60,7 @@ impl Leader {
             effects: Vec::new(),
             gate,
             agents,
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             opened: 0,
             machines: Machines::default(),
             recorder,
@@ -86,12 +85,14 @@ impl Leader {
                 drop(reply.send(result));
             }
             Input::Call { id, stream, call } => {
-                if self.streams.get(&id).is_some_and(|open| open.id == stream) {
-                    self.call(at, &id, call);
+                if self.streams.get(&id).is_some_and(|open| open.id == stream)
+                    && let Err(error) = self.call(at, &id, call)
+                {
+                    tracing::warn!(framework = %id, %error, "a call is not done");
                 }
             }
             Input::Command { command, reply } => drop(reply.send(self.command(at, *command))),
-            Input::Watch(reply) => drop(reply.send(self.events.watch())),
+            Input::WatchEffects(reply) => drop(reply.send(self.events.watch())),
             Input::Query(query) => {
                 self.run_timers(at);
                 query(self.delivery.master());
@@ -104,7 +105,7 @@ impl Leader {
                 self.run_timers(at);
                 drop(reply.send(self.view.snapshot(self.delivery.master())));
             }
-            Input::WatchState(reply) => {
+            Input::WatchChanges(reply) => {
                 self.run_timers(at);
                 drop(reply.send((self.view.snapshot(self.delivery.master()), self.view.watch())));
             }
@@ -116,8 +117,8 @@ impl Leader {
     pub(crate) fn handle_signal(&mut self, at: Time, signal: Signal) {
         match signal {
             Signal::Drained(framework, id) => {
-                if let Some(open) = self.streams.get_mut(&framework).filter(|open| open.id == id) {
-                    open.full_since = None;
+                if self.streams.get(&framework).is_some_and(|open| open.id == id) {
+                    self.streams.set_drained(&framework);
                     self.pump(at, &framework);
                 }
             }
@@ -141,10 +142,9 @@ impl Leader {
         }
         self.agents.advance(at);
         let timeout = self.gate.settings.stream_timeout;
-        let is_stuck = |open: &Open| open.full_since.is_some_and(|since| since + timeout <= at);
-        let stuck: Vec<FrameworkId> =
-            self.streams.iter().filter(|(_, open)| is_stuck(open)).map(|(id, _)| id.clone()).collect();
-        for framework in stuck {
+        while let Some((_, framework)) =
+            self.streams.longest_full().filter(|(since, _)| *since + timeout <= at).cloned()
+        {
             tracing::warn!(%framework, "a framework reads nothing, and is cut");
             self.disconnect(at, &framework);
         }
@@ -189,20 +189,20 @@ impl Leader {
 
     /// Returns the time of the next timer, if there is one.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        let timeout = self.gate.settings.stream_timeout;
-        let stuck = self.streams.values().filter_map(|open| open.full_since).map(|since| since + timeout).min();
+        let stuck = self.streams.longest_full().map(|(since, _)| *since + self.gate.settings.stream_timeout);
         let master = self.delivery.poll_timeout().map(|wake| wake.at);
         [master, self.agents.poll_timeout(), stuck].into_iter().flatten().min()
     }
 
-    fn call(&mut self, at: Time, id: &FrameworkId, call: Call) {
+    /// Has the master handle a call. The stream of a framework that is torn down ends.
+    fn call(&mut self, at: Time, id: &FrameworkId, call: Call) -> Result<(), CommandError> {
         let is_teardown = matches!(call, Call::Teardown);
         maintenance::note_answers(self, id, &call);
-        match self.run_call(at, id, call) {
-            Ok(()) if is_teardown => self.removed(id),
-            Ok(()) => {}
-            Err(error) => tracing::warn!(framework = %id, %error, "a call is not done"),
+        self.run_call(at, id, call)?;
+        if is_teardown {
+            self.removed(id);
         }
+        Ok(())
     }
 
     /// Has the master handle a command.
@@ -211,12 +211,7 @@ impl Leader {
             return maintenance::admit(self, at, registration);
         }
         if let Command::Call(id, call) = command {
-            let is_teardown = matches!(call, Call::Teardown);
-            self.run_call(at, &id, call)?;
-            if is_teardown {
-                self.removed(&id);
-            }
-            return Ok(());
+            return self.call(at, &id, call);
         }
         self.run(at, command)
     }
@@ -279,7 +274,7 @@ impl Leader {
 
     /// Returns the frameworks with an open stream.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrameworkId> {
-        self.streams.keys()
+        self.streams.frameworks()
     }
 
     pub(crate) fn is_recording(&self) -> bool {

@@ -45,6 +45,7 @@ mod operator_api;
 mod origin;
 mod page;
 pub mod protobuf;
+mod query;
 mod recorder;
 mod request_body;
 mod scheduler_api;

@@ -140,7 +140,7 @@ impl Service {
         let last = apportion_api::check_events(&self.gate, request)?;
         let permit = self.readers.admit()?;
         let (reply, replied) = oneshot::channel();
-        self.send(Input::Watch(reply)).await?;
+        self.send(Input::WatchEffects(reply)).await?;
         let watch = replied.await.map_err(|_| ending())?;
         let stream = event_source::stream(&self.gate, watch, last, permit, cut);
         let mut answer = Response::new(Either::Right(stream.boxed_unsync()));
@@ -315,7 +315,7 @@ impl Service {
     /// Begins a stream to an operator.
     async fn watch(&self, encoding: Encoding, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
         let (reply, replied) = oneshot::channel();
-        self.send(Input::WatchState(reply)).await?;
+        self.send(Input::WatchChanges(reply)).await?;
         let (snapshot, changes) = replied.await.map_err(|_| ending())?;
         let (gate, renderer, watchers) = (self.gate.clone(), self.renderer.clone(), self.watchers.clone());
         let records = Watch { gate, renderer, encoding, cut, watchers }.start(snapshot, changes);

@@ -3,12 +3,10 @@
 mod agents;
 mod amounts;
 mod frameworks;
-mod query;
 mod reading;
 mod summary;
 mod tasks;
 
-pub(crate) use query::Query;
 pub(crate) use reading::Reading;
 
 use crate::answer::{Answer, bad_request, only};
@@ -16,6 +14,7 @@ use crate::authentication::Realm;
 use crate::endpoint::tail;
 use crate::gate::Gate;
 use crate::operator_api::{Asked, maintenance, operations, quota, roles, teardown};
+use crate::query::Query;
 use crate::seen::Seen;
 use apportion::AgentId;
 use bytes::Bytes;

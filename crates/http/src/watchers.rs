@@ -203,7 +203,7 @@ mod tests {
     impl Rig {
         fn watch(&mut self, encoding: Encoding) -> (Records, Arc<Notify>) {
             let (reply, mut replied) = oneshot::channel();
-            self.leader.handle(Time::ZERO, Input::WatchState(reply));
+            self.leader.handle(Time::ZERO, Input::WatchChanges(reply));
             let (snapshot, changes) = replied.try_recv().unwrap();
             let (gate, renderer, watchers) = (self.gate.clone(), self.renderer.clone(), self.watchers.clone());
             let cut = Arc::new(Notify::new());

@@ -9,28 +9,12 @@ use apportion_http::{Leadership, Settings};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use wire::{Answer, Client, start, subscribed};
-
-async fn get(address: SocketAddr, path: &str) -> Answer {
-    let mut client = Client::connect(address).await;
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: m\r\n\r\n")).await;
-    client.answer().await.unwrap()
-}
+use wire::{get, operate, start, subscribed};
 
 async fn snapshot(address: SocketAddr) -> Map<String, Json> {
     let answer = get(address, "/metrics/snapshot").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     serde_json::from_slice(&answer.body).unwrap()
-}
-
-async fn post(address: SocketAddr, content_type: &str, body: &[u8]) -> Answer {
-    let mut client = Client::connect(address).await;
-    let head = format!(
-        "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: {content_type}\r\nAccept: {content_type}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    client.send([head.as_bytes(), body].concat()).await;
-    client.answer().await.unwrap()
 }
 
 /// Returns the metrics that were recorded of a Mesos.
@@ -109,15 +93,15 @@ async fn an_operator_asks_for_metrics_in_json_and_protobuf() {
         let metrics = metrics["get_metrics"]["metrics"].as_array().unwrap();
         metrics.iter().map(|metric| (metric["name"].as_str().unwrap().to_owned(), metric["value"].clone())).collect()
     };
-    let answer = post(address, "application/json", call.to_string().as_bytes()).await;
+    let answer = operate(address, "application/json", call.to_string().as_bytes()).await;
     let in_json = named(&serde_json::from_slice(&answer.body).unwrap());
     let bytes = MessageType::MASTER_CALL.from_json(&call.to_string()).unwrap();
-    let answer = post(address, "application/x-protobuf", &bytes).await;
+    let answer = operate(address, "application/x-protobuf", &bytes).await;
     let json = MessageType::MASTER_RESPONSE.to_json(&answer.body).unwrap();
     let in_protobuf = named(&serde_json::from_str(&json).unwrap());
     assert_eq!((in_json["master/elected"].clone(), in_protobuf["master/elected"].clone()), (json!(1.0), json!(1.0)));
     assert!(in_json.keys().all(|name| in_protobuf.contains_key(name)));
-    assert_eq!(post(address, "application/json", br#"{"type":"GET_METRICS"}"#).await.status, 400, "no body");
+    assert_eq!(operate(address, "application/json", br#"{"type":"GET_METRICS"}"#).await.status, 400, "no body");
 }
 
 #[tokio::test]
@@ -157,7 +141,7 @@ async fn prometheus_reads_families_with_labels() {
     let mut framework = subscribed(address, None, 100.0).await;
     framework.stream.event_of("OFFERS").await;
     let quota = json!({"type": "UPDATE_QUOTA", "update_quota": {"quota_configs": [{"role": "web", "limits": {"cpus": {"value": 8}}}]}});
-    assert_eq!(post(address, "application/json", quota.to_string().as_bytes()).await.status, 200);
+    assert_eq!(operate(address, "application/json", quota.to_string().as_bytes()).await.status, 200);
     let answer = get(address, "/metrics").await;
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let samples = parsed(answer.text());

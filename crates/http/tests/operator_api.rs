@@ -2,30 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
-#[expect(dead_code, reason = "frameworks need more of it")]
 mod wire;
 
 use apportion_http::Settings;
 use apportion_http::protobuf::MessageType;
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
-use wire::{Answer, Client, start, subscribed};
-
-/// Sends a call, and returns the status and the answer as JSON.
-async fn ask(address: SocketAddr, body: Json) -> (u16, Json) {
-    let answer = post(address, "application/json", body.to_string().as_bytes()).await;
-    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
-}
-
-async fn post(address: SocketAddr, content_type: &str, body: &[u8]) -> Answer {
-    let mut client = Client::connect(address).await;
-    let head = format!(
-        "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: {content_type}\r\nAccept: {content_type}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    client.send([head.as_bytes(), body].concat()).await;
-    client.answer().await.unwrap()
-}
+use wire::{ask, operate, start, subscribed};
 
 #[tokio::test]
 async fn weights_are_set_and_told_in_json_and_protobuf() {
@@ -37,7 +20,7 @@ async fn weights_are_set_and_told_in_json_and_protobuf() {
     assert_eq!(ask(address, json!({"type": "GET_WEIGHTS"})).await, (200, expected.clone()));
 
     let call = MessageType::MASTER_CALL.from_json(r#"{"type":"GET_WEIGHTS"}"#).unwrap();
-    let answer = post(address, "application/x-protobuf", &call).await;
+    let answer = operate(address, "application/x-protobuf", &call).await;
     assert_eq!(answer.header("content-type"), Some("application/x-protobuf"));
     let json: Json = serde_json::from_str(&MessageType::MASTER_RESPONSE.to_json(&answer.body).unwrap()).unwrap();
     assert_eq!(json, expected);
@@ -84,7 +67,7 @@ async fn quotas_are_set_all_or_none() {
 async fn ask_twice(address: SocketAddr, body: &Json) -> [(u16, Json); 2] {
     let call = MessageType::MASTER_CALL.from_json(&body.to_string()).unwrap();
     let first = ask(address, body.clone()).await;
-    let answer = post(address, "application/x-protobuf", &call).await;
+    let answer = operate(address, "application/x-protobuf", &call).await;
     let is_message = answer.header("content-type") == Some("application/x-protobuf");
     let json = is_message.then(|| MessageType::MASTER_RESPONSE.to_json(&answer.body).unwrap());
     [first, (answer.status, json.map(|json| serde_json::from_str(&json).unwrap()).unwrap_or_default())]

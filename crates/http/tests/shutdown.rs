@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
-#[expect(dead_code, reason = "frameworks need more of it")]
 mod wire;
 
 use apportion_http::Settings;

@@ -2,31 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
-#[allow(dead_code, reason = "frameworks need more of it")]
 mod wire;
 
 use apportion_http::Settings;
 use apportion_http::protobuf::MessageType;
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
-use wire::{Answer, Client, start, subscribed};
-
-async fn ask(address: SocketAddr, body: Json) -> (u16, Json) {
-    let answer = post(address, "application/json", body.to_string().as_bytes()).await;
-    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
-}
-
-fn head(content_type: &str, length: usize) -> String {
-    format!(
-        "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: {content_type}\r\nAccept: {content_type}\r\nContent-Length: {length}\r\n\r\n"
-    )
-}
-
-async fn post(address: SocketAddr, content_type: &str, body: &[u8]) -> Answer {
-    let mut client = Client::connect(address).await;
-    client.send([head(content_type, body.len()).as_bytes(), body].concat()).await;
-    client.answer().await.unwrap()
-}
+use wire::{Client, ask, operate, operator_head, start, subscribed};
 
 #[tokio::test]
 async fn the_state_is_told_in_json_and_protobuf() {
@@ -56,7 +38,7 @@ async fn the_state_is_told_in_json_and_protobuf() {
         [("AGENTS", "agents"), ("FRAMEWORKS", "frameworks"), ("TASKS", "tasks"), ("EXECUTORS", "executors")]
     {
         let call = MessageType::MASTER_CALL.from_json(&json!({ "type": format!("GET_{kind}") }).to_string()).unwrap();
-        let answer = post(address, "application/x-protobuf", &call).await;
+        let answer = operate(address, "application/x-protobuf", &call).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let json: Json = serde_json::from_str(&MessageType::MASTER_RESPONSE.to_json(&answer.body).unwrap()).unwrap();
         let (found, expected) = (&json[format!("get_{part}")][part], &state[format!("get_{part}")][part]);
@@ -70,9 +52,7 @@ async fn the_state_is_told_in_json_and_protobuf() {
 }
 
 async fn get(address: SocketAddr, path: &str) -> (u16, Json) {
-    let mut client = Client::connect(address).await;
-    client.send(format!("GET {path} HTTP/1.1\r\nHost: m\r\n\r\n")).await;
-    let answer = client.answer().await.unwrap();
+    let answer = wire::get(address, path).await;
     (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
 }
 
@@ -267,7 +247,7 @@ async fn an_operator_watches_in_both_encodings() {
     let (server, address) = start(Settings::default()).await;
     let call = json!({"type": "SUBSCRIBE"}).to_string();
     let mut json_stream = Client::connect(address).await;
-    json_stream.send(head("application/json", call.len()) + &call).await;
+    json_stream.send(operator_head("application/json", call.len()) + &call).await;
     let answer = json_stream.head().await.unwrap();
     assert_eq!(
         (answer.status, answer.header("content-type"), answer.header("mesos-stream-id")),
@@ -282,7 +262,7 @@ async fn an_operator_watches_in_both_encodings() {
     assert_eq!(json_stream.event().await.unwrap(), json!({"type": "HEARTBEAT"}));
     let mut binary = Client::connect(address).await;
     let bytes = MessageType::MASTER_CALL.from_json(&call).unwrap();
-    binary.send([head("application/x-protobuf", bytes.len()).as_bytes(), &bytes].concat()).await;
+    binary.send([operator_head("application/x-protobuf", bytes.len()).as_bytes(), &bytes].concat()).await;
     binary.head().await.unwrap();
     for _ in 0..2 {
         binary.record().await.unwrap();

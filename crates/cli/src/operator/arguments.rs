@@ -80,7 +80,7 @@ pub(crate) struct Output {
     pub(crate) width: Option<u16>,
 }
 
-/// A list that is printed whole.
+/// What every command has that lists something: the master that it asks, and the form of what it prints.
 #[derive(Debug, Args)]
 pub(crate) struct Listing {
     #[command(flatten)]
@@ -95,9 +95,7 @@ pub(crate) struct FrameworksArguments {
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -112,9 +110,7 @@ pub(crate) struct TasksArguments {
     #[arg(long, value_name = "ID", conflicts_with = "json")]
     pub(crate) agent: Option<String>,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -126,9 +122,7 @@ pub(crate) struct OffersArguments {
     #[arg(long, value_name = "ID")]
     pub(crate) agent: Option<String>,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -143,9 +137,7 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "ID")]
     pub(crate) agent: Option<String>,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -153,9 +145,7 @@ pub(crate) struct QuotaArguments {
     #[command(subcommand)]
     pub(crate) action: Option<QuotaAction>,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,9 +193,7 @@ pub(crate) struct WeightsArguments {
     #[command(subcommand)]
     pub(crate) action: Option<WeightsAction>,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Subcommand)]
@@ -248,9 +236,7 @@ pub(crate) struct MaintenanceArguments {
     #[command(subcommand)]
     pub(crate) action: Option<MaintenanceAction>,
     #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the agents have seen, for the thread that measures.
+/// The launches that the agents have seen. The thread that measures reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The tasks that were launched.

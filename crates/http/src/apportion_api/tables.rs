@@ -2,10 +2,10 @@
 //!
 //! A list is told in pages: at a hundred thousand tasks, an answer has as many rows as were asked for.
 
-use super::query::Query;
 use crate::answer::Answer;
 use crate::gate::Gate;
 use crate::inspector::Image;
+use crate::query::Query;
 use crate::settings::Settings;
 use apportion::allocator::{AllocatorMetrics, Holding, Quota, RoleMetrics};
 use apportion::{
@@ -132,7 +132,7 @@ pub(super) fn summary(image: &Image, about: Json) -> Json {
     })
 }
 
-/// What a framework holds, or what it holds of one agent under one role.
+/// The sum of what a framework holds: of all agents, or of one agent under one role.
 #[derive(Debug, Default)]
 struct Tally {
     offers: usize,
@@ -141,7 +141,7 @@ struct Tally {
     allocated: Quantities,
 }
 
-/// What holds a part of an agent.
+/// The kind of the holder of a part of an agent.
 #[derive(Debug, Clone, Copy)]
 enum Holder {
     Offer,

@@ -42,7 +42,7 @@ struct Body {
     framework: Option<String>,
 }
 
-/// What a framework is offered under a role.
+/// The offers to a framework under a role, and the sum of their amounts.
 #[derive(Debug, Default, PartialEq)]
 struct Offered {
     offers: usize,

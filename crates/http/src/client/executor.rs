@@ -1,5 +1,6 @@
 //! [`ExecutorClient`]: an executor over HTTP, to its agent.
 
+use super::handle::MAX_ORDERS;
 use super::metrics::{ClientMetrics, ClientState, Published};
 use super::random_seed;
 use super::requests::Requests;
@@ -60,9 +61,6 @@ pub struct ExecutorClient<X, K = Dialect> {
 /// An action on the executor that no event causes.
 type Action<X> = Box<dyn FnOnce(&mut X, &mut Reports) + Send>;
 
-/// The actions that wait for a client; who orders more waits for room.
-const MAX_ORDERS: usize = 64;
-
 /// The reason why an executor cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -116,10 +114,7 @@ impl<X: Executor, K: Codec<ExecutorCall, Event>> ExecutorClient<X, K> {
     /// not.
     pub async fn step(&mut self) -> Option<StopReason> {
         match self.driver.next(self.now()) {
-            Step::Request(request) => {
-                tracing::debug!(url = request.url, id = %request.id, "a request is sent");
-                self.requests.send(request);
-            }
+            Step::Request(request) => self.requests.send(request),
             Step::Log(output) => self.log(&output),
             Step::Stop(reason) => {
                 self.requests.close_unless(|_| false);

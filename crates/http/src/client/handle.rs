@@ -31,7 +31,10 @@ pub struct ClientHandle<S> {
 /// An action on the scheduler that no event causes.
 pub(super) type Action<S> = Box<dyn FnOnce(&mut S, &mut Calls) + Send>;
 
-/// How a client is to end.
+/// The actions that wait for a client; who orders more waits for room.
+pub(super) const MAX_ORDERS: usize = 64;
+
+/// The way in which a client was asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
     Stop,
@@ -45,9 +48,6 @@ pub(super) enum Ending {
 pub struct ClientEnded;
 
 impl<S: Scheduler> ClientHandle<S> {
-    /// The actions that wait for the client; who orders more waits for room.
-    pub(super) const MAX_ORDERS: usize = 64;
-
     /// Runs an action on the scheduler that no event causes, such as an order of its operator. The calls that it makes are sent.
     ///
     /// # Errors

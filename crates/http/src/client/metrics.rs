@@ -37,7 +37,7 @@ impl ClientState {
     }
 }
 
-/// What a client is doing and has done, for people and for a program that watches it.
+/// The state and the counts of a client, for people and for a program that watches it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ClientMetrics {
@@ -49,7 +49,7 @@ pub struct ClientMetrics {
     pub framework: Option<FrameworkId>,
     /// The time since the last record came, be it a heartbeat; none before the first.
     pub last_record_age: Option<Duration>,
-    /// What it has done: subscriptions, redirects, calls by type and result, events by type, reconciliations.
+    /// Its counts: subscriptions, redirects, calls by type and result, events by type, reconciliations.
     pub counts: ConnectionMetrics,
 }
 

@@ -60,6 +60,7 @@ impl Requests {
 
     /// Sends a request in a task of its own.
     pub(super) fn send(&mut self, request: HttpRequest) {
+        tracing::debug!(url = request.url, id = %request.id, "a request is sent");
         let (id, is_stream) = (request.id, request.is_stream);
         let (kept, answers) = (self.kept.clone(), self.answers.0.clone());
         let sent = async move {

@@ -2,7 +2,7 @@
 
 use super::Leader;
 use crate::encoding::Encoding;
-use crate::events::Watch;
+use crate::events::EffectWatch;
 use crate::stream::Stream;
 use crate::view::{Snapshot, Told};
 use apportion::{Call, Command, CommandError, Framework, FrameworkId, Master, Time, Uuid};
@@ -28,8 +28,8 @@ pub(crate) enum Input {
     Call { id: FrameworkId, stream: Uuid, call: Call },
     /// A command of an operator, or of the program around.
     Command { command: Box<Command>, reply: oneshot::Sender<Result<(), CommandError>> },
-    /// Somebody watches events.
-    Watch(oneshot::Sender<Watch>),
+    /// Somebody watches the effects of the master.
+    WatchEffects(oneshot::Sender<EffectWatch>),
     /// A question.
     Query(Box<dyn FnOnce(&Master) + Send>),
     /// Something that takes several commands, or what the master itself does not know.
@@ -37,7 +37,7 @@ pub(crate) enum Input {
     /// The state of the cluster as operators see it, at this moment.
     Snapshot(oneshot::Sender<Snapshot>),
     /// The same, and all changes after it.
-    WatchState(oneshot::Sender<(Snapshot, broadcast::Receiver<Arc<Told>>)>),
+    WatchChanges(oneshot::Sender<(Snapshot, broadcast::Receiver<Arc<Told>>)>),
 }
 
 /// Something that a leader is to do.
@@ -51,11 +51,11 @@ impl fmt::Debug for Input {
             Self::Update { .. } => "Update",
             Self::Call { .. } => "Call",
             Self::Command { .. } => "Command",
-            Self::Watch(_) => "Watch",
+            Self::WatchEffects(_) => "WatchEffects",
             Self::Query(_) => "Query",
             Self::Act(_) => "Act",
             Self::Snapshot(_) => "Snapshot",
-            Self::WatchState(_) => "WatchState",
+            Self::WatchChanges(_) => "WatchChanges",
         })
     }
 }

@@ -11,6 +11,7 @@ use apportion::delivery::{Closed, FrameworkMessage, Part};
 use apportion::v1::Dialect;
 use apportion::{AgentId, Command, Event, Framework, FrameworkId, Offer, Time, Unavailability, Uuid};
 use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,12 +22,61 @@ use tokio::sync::mpsc::error::TrySendError;
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) id: Uuid,
-    pub(super) source: Source,
+    source: Source,
     pub(super) cut: Arc<Notify>,
     /// True once SUBSCRIBED was sent; what comes before belongs to the stream before.
-    pub(super) has_begun: bool,
+    has_begun: bool,
     /// The time since which the client has taken nothing, while there is something.
-    pub(super) full_since: Option<Time>,
+    full_since: Option<Time>,
+}
+
+/// The open streams by framework, and those that are full in order of time, so that an idle stream costs nothing at all.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    open: BTreeMap<FrameworkId, Open>,
+    full: BTreeSet<(Time, FrameworkId)>,
+}
+
+impl Streams {
+    pub(super) fn get(&self, framework: &FrameworkId) -> Option<&Open> {
+        self.open.get(framework)
+    }
+
+    pub(super) fn frameworks(&self) -> impl Iterator<Item = &FrameworkId> {
+        self.open.keys()
+    }
+
+    /// Adds a stream. Returns the one that it replaces.
+    fn insert(&mut self, framework: FrameworkId, open: Open) -> Option<Open> {
+        let before = self.remove(&framework);
+        self.open.insert(framework, open);
+        before
+    }
+
+    pub(super) fn remove(&mut self, framework: &FrameworkId) -> Option<Open> {
+        self.set_drained(framework);
+        self.open.remove(framework)
+    }
+
+    /// Notes that a stream has no room since then.
+    fn set_full(&mut self, framework: &FrameworkId, since: Time) {
+        if let Some(open) = self.open.get_mut(framework) {
+            open.full_since = Some(since);
+            self.full.insert((since, framework.clone()));
+        }
+    }
+
+    /// Notes that a stream has room again.
+    pub(super) fn set_drained(&mut self, framework: &FrameworkId) {
+        if let Some(since) = self.open.get_mut(framework).and_then(|open| open.full_since.take()) {
+            self.full.remove(&(since, framework.clone()));
+        }
+    }
+
+    /// Returns the stream that is full for the longest time, and since when.
+    pub(super) fn longest_full(&self) -> Option<&(Time, FrameworkId)> {
+        self.full.first()
+    }
 }
 
 impl Leader {
@@ -111,14 +161,14 @@ impl Leader {
     /// Passes messages to the stream of a framework as long as it takes some.
     pub(super) fn pump(&mut self, at: Time, framework: &FrameworkId) {
         loop {
-            if let Some(open) = self.streams.get_mut(framework) {
+            if let Some(open) = self.streams.get(framework) {
                 if open.full_since.is_some() {
                     return; // until it has taken what there is
                 }
                 if open.source.events.capacity() == 0 {
                     open.source.is_full.store(true, Ordering::Release);
                     if open.source.events.capacity() == 0 {
-                        open.full_since = Some(at);
+                        self.streams.set_full(framework, at);
                         return;
                     }
                 }
@@ -157,7 +207,7 @@ impl Leader {
             }
             event => event,
         };
-        let Some(open) = self.streams.get_mut(framework) else { return };
+        let Some(open) = self.streams.open.get_mut(framework) else { return };
         open.has_begun |= matches!(event, Event::Subscribed(_));
         match open.source.events.try_send(Box::new(event)) {
             Ok(()) => {}
@@ -194,10 +244,10 @@ impl Leader {
             return;
         }
         if closed == Closed::Removed {
-            self.gate.remove(framework);
-        } else {
-            self.gate.end_stream(framework);
+            self.removed(framework);
+            return;
         }
+        self.gate.end_stream(framework);
         if let Some(open) = self.streams.remove(framework) {
             open.end(closed.event());
         }

@@ -163,22 +163,22 @@ async fn what_a_framework_does_not_read_waits_with_the_master_and_then_costs_the
     let mut rig = rig(Settings::default().slow_readers(bytes, Duration::from_secs(60)));
     let mut stream = rig.subscribe(0, framework("f1"));
     ask(&mut rig, 1, 100, &stream);
-    assert_eq!(rig.leader.streams.values().next().unwrap().full_since, Some(at(1)));
+    assert_eq!(rig.leader.streams.longest_full(), Some(&(at(1), "f1".into())));
     assert!(rig.leader.poll_timeout().unwrap() <= at(61));
     let events = all(&mut stream);
     assert_eq!(events.len(), WINDOW + 1, "what was on its way, and a heartbeat");
     rig.hear(2);
-    assert_eq!(rig.leader.streams.values().next().unwrap().full_since, None);
+    assert_eq!(rig.leader.streams.longest_full(), None);
     assert_eq!(all(&mut stream).len(), 102 - WINDOW);
 
     ask(&mut rig, 3, 1000, &stream); // more bytes than may wait
-    assert!(rig.leader.streams.is_empty());
+    assert!(rig.leader.streams.frameworks().next().is_none());
     assert_eq!(rig.leader.gate.session(&"f1".into()).unwrap().stream, None);
 
     let stream = rig.subscribe(4, framework("f1"));
     ask(&mut rig, 5, 100, &stream);
     rig.leader.advance(at(64));
-    assert_eq!(rig.leader.streams.len(), 1);
+    assert_eq!(rig.leader.streams.frameworks().count(), 1);
     rig.leader.advance(at(65)); // 60 seconds without a read
-    assert!(rig.leader.streams.is_empty());
+    assert!(rig.leader.streams.frameworks().next().is_none());
 }

@@ -3,10 +3,10 @@
 
 use super::agents::Slave;
 use super::frameworks::Framework;
-use super::query::Query;
 use super::summary::Summary;
 use super::tasks::Tasks;
 use crate::gate::Gate;
+use crate::query::Query;
 use crate::settings::Settings;
 use crate::view::{AgentEntry, ExecutorEntry, Held, OfferEntry, Snapshot, Standing, TaskEntry};
 use apportion::FrameworkId;

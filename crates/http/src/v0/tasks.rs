@@ -1,8 +1,8 @@
 //! [`Tasks`]: the tasks, latest first, page by page.
 
 use super::amounts::Amounts;
-use super::query::Query;
 use super::reading::Indexed;
+use crate::query::Query;
 use crate::view::TaskEntry;
 use apportion::{Json, JsonRef, TaskState, TaskStatus};
 use serde::Serialize;

@@ -70,7 +70,7 @@ impl Rig {
         let mut leader =
             Leader::new(Arc::new(Gate::new(settings, Duration::from_secs(100))), Box::new(NoAgents), signals);
         let (reply, mut replied) = oneshot::channel();
-        leader.handle(Time::ZERO, Input::WatchState(reply));
+        leader.handle(Time::ZERO, Input::WatchChanges(reply));
         let changes = replied.try_recv().unwrap().1;
         Self { leader, now: Time::ZERO, launched: 0, changes, heard: Heard::default() }
     }

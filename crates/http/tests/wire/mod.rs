@@ -1,5 +1,7 @@
 //! A client that knows nothing but sockets, so that a test sees each byte of an answer.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use apportion::{Agent, Command};
 use apportion_http::{NoAgents, Server, Settings};
 use serde_json::{Value as Json, json};
@@ -157,6 +159,33 @@ impl Client {
         };
         bounded(kind, found).await // heartbeats come for ever
     }
+}
+
+/// Asks for a path over a connection of its own.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
+    let mut client = Client::connect(address).await;
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: m\r\n\r\n")).await;
+    client.answer().await.unwrap()
+}
+
+/// Returns the head of a call of an operator whose body has that length. The answer has the encoding of the call.
+pub(crate) fn operator_head(content_type: &str, length: usize) -> String {
+    format!(
+        "POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Type: {content_type}\r\nAccept: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+/// Sends a call of an operator over a connection of its own.
+pub(crate) async fn operate(address: SocketAddr, content_type: &str, body: &[u8]) -> Answer {
+    let mut client = Client::connect(address).await;
+    client.send([operator_head(content_type, body.len()).as_bytes(), body].concat()).await;
+    client.answer().await.unwrap()
+}
+
+/// Sends a call of an operator, and returns the status and the answer as JSON.
+pub(crate) async fn ask(address: SocketAddr, body: Json) -> (u16, Json) {
+    let answer = operate(address, "application/json", body.to_string().as_bytes()).await;
+    (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
 }
 
 /// A framework with its stream.

@@ -1,33 +1,43 @@
-//! [`Query`]: the parameters of a request.
+//! [`Query`]: the parameters behind the `?` of a path.
 
 use crate::answer::{Answer, bad_request};
 use http::Uri;
+use std::collections::BTreeMap;
 
-/// The parameters behind the `?` of an address. Those that nobody asks for are ignored; of one that is there twice, the last one
-/// counts.
-#[derive(Debug)]
-pub(super) struct Query(Vec<(String, String)>);
+/// The parameters of a request. Those that nobody asks for are ignored; of one that is given twice the last counts, as in Mesos.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    pub(super) fn of(uri: &Uri) -> Self {
-        let query = uri.query().unwrap_or_default();
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    /// Reads the query of a URI, which may be none.
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let parameters = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        Self(parameters.into_owned().collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
     }
 
     /// Returns a parameter that is there and not empty.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().rfind(|(found, _)| found == name)?;
-        Some(value.as_str()).filter(|value| !value.is_empty())
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).filter(|value| !value.is_empty())
     }
 
     /// Returns a parameter that is a number of up to `most`, or its default.
-    pub(super) fn number(&self, name: &str, default: usize, most: usize) -> Result<usize, Answer> {
+    pub(crate) fn number(&self, name: &str, default: usize, most: usize) -> Result<usize, Answer> {
         let Some(value) = self.text(name) else { return Ok(default) };
         value
             .parse()
             .ok()
             .filter(|number| *number <= most)
             .ok_or_else(|| bad_request(format!("{name}: expected a number from 0 to {most}, found {value:?}")))
+    }
+
+    /// Keeps these parameters alone: requests that differ in others are the same.
+    pub(crate) fn only(mut self, names: &[&str]) -> Self {
+        self.0.retain(|name, _| names.contains(&name.as_str()));
+        self
     }
 }
 
