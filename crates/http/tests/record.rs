@@ -65,7 +65,7 @@ async fn live(settings: Settings, third: &Path) -> Snapshot {
 fn replayed(file: &PathBuf) -> Master {
     let mut replay = Replay::new();
     let text = fs::read_to_string(file).unwrap();
-    assert!(is_restore(text.lines().next().unwrap()) && text.ends_with('\n') && text.lines().count() > 10, "{file:?}");
+    assert!(is_restore(text.lines().next().unwrap()) && text.ends_with('\n'), "{file:?}");
     text.lines().for_each(|line| replay.feed(line, |_| {}).unwrap());
     replay.into_master()
 }
@@ -85,6 +85,9 @@ fn each_file_is_replayed_to_the_state_in_which_the_next_one_begins() {
     let files: Vec<PathBuf> = (2..number).map(kept).chain([file]).collect();
     assert!(files.len() >= 3, "two rotations: {files:?}");
     for pair in files.windows(2) {
+        // A file ends when it is long. The last one ends with the master, which may be right after its begin.
+        let lines = fs::read_to_string(&pair[0]).unwrap().lines().count();
+        assert!(lines > 10, "{:?} has {lines} lines", pair[0]);
         let begin = fs::read_to_string(&pair[1]).unwrap().lines().next().unwrap().to_owned();
         let mut next = Replay::new();
         next.feed(&begin, |_| {}).unwrap();
