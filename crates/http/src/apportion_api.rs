@@ -4,15 +4,17 @@
 //! They change nothing, so they ask for credentials of the realm of endpoints that only tell something: the trial of a change,
 //! too, which runs on a copy.
 
+pub(crate) mod event_source;
 mod explain;
+pub(crate) mod inspector;
 mod tables;
 mod what_if;
 
-use crate::answer::{Answer, only, text, typed};
+use crate::apportion_api::inspector::{Effort, Inspector};
 use crate::authentication::Realm;
 use crate::gate::Gate;
-use crate::inspector::{Effort, Inspector};
-use crate::query::Query;
+use crate::transport::answer::{Answer, only, text, typed};
+use crate::transport::query::Query;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, Request, StatusCode};

@@ -1,6 +1,6 @@
 //! [`Authentication`]: the credentials of principals, and the endpoints that ask for them.
 
-use crate::answer::{Answer, text};
+use crate::transport::answer::{Answer, text};
 use apportion::Text;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -4,8 +4,8 @@ mod download;
 
 pub(crate) use download::Download;
 
-use crate::answer::{Answer, bad_request, text};
 use crate::settings::Settings;
+use crate::transport::answer::{Answer, bad_request, text};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 use std::fs::{self, File};

@@ -2,8 +2,8 @@
 
 use crate::leadership::Leadership;
 use crate::metrics::Traffic;
-use crate::request_body::Bodies;
 use crate::settings::Settings;
+use crate::transport::request_body::Bodies;
 use apportion::{Framework, FrameworkId, Time, Uuid};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,12 +1,12 @@
 //! [`Leader`]: the master with the streams of its frameworks. It owns the [`Delivery`], does no I/O and never waits.
 
 use crate::agents::Agents;
-use crate::events::Events;
 use crate::gate::{Gate, Session};
-use crate::machines::Machines;
+use crate::leader::events::Events;
+use crate::leader::machines::Machines;
+use crate::leader::recorder::Recorder;
 use crate::operator_api::maintenance;
-use crate::recorder::Recorder;
-use crate::stream::Signal;
+use crate::transport::stream::Signal;
 use crate::view::{Touched, View};
 use apportion::delivery::{Delivery, Notice, Recipient};
 use apportion::{
@@ -16,7 +16,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+pub(crate) mod events;
 mod input;
+pub(crate) mod machines;
+mod recorder;
 mod streams;
 
 pub(crate) use input::Input;

@@ -1,6 +1,6 @@
 //! [`Leadership`]: which of several masters leads.
 
-use crate::answer::{Answer, bad_request, empty, text};
+use crate::transport::answer::{Answer, bad_request, empty, text};
 use http::header::{HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 

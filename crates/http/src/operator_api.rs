@@ -7,19 +7,20 @@ pub(crate) mod operations;
 pub(crate) mod quota;
 pub(crate) mod roles;
 mod state;
+pub(crate) mod watchers;
 
 pub(crate) use events::{event, subscribed};
 pub(crate) use state::{AGENT_CAPABILITIES, ConstraintsForm, DrainInfo, Part, SumsForm, agent_url};
 
-use crate::answer::{Answer, bad_request, only, text, typed};
 use crate::authentication::Realm;
-use crate::encoding::Encoding;
 use crate::files::Shown;
 use crate::gate::Gate;
 use crate::leader::Leader;
 use crate::protobuf::MessageType;
 use crate::seen::Seen;
 use crate::settings::Settings;
+use crate::transport::answer::{Answer, bad_request, only, text, typed};
+use crate::transport::encoding::Encoding;
 use apportion::{AgentId, Call, Command, FrameworkId, Time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

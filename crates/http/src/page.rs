@@ -1,6 +1,6 @@
 //! The page for people at `/`: its files are in the program, so it works without any network but the master's.
 
-use crate::answer::{Answer, empty, only, typed};
+use crate::transport::answer::{Answer, empty, only, typed};
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,

@@ -1,10 +1,10 @@
 //! The checks of a call to `/api/v1/scheduler`, in Mesos' order: the first that fails answers.
 
-use crate::answer::{Answer, bad_request, empty, only, text};
 use crate::authentication::Realm;
-use crate::encoding::Encoding;
 use crate::gate::{Gate, Session};
 use crate::protobuf::MessageType;
+use crate::transport::answer::{Answer, bad_request, empty, only, text};
+use crate::transport::encoding::Encoding;
 use apportion::v1::{Dialect, SchedulerCall};
 use apportion::{Call, Framework, FrameworkId, Text, Uuid};
 use bytes::Bytes;

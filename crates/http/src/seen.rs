@@ -1,11 +1,11 @@
 //! [`Seen`]: what is asked of the state of the cluster, and [`Renderer`], which makes the answers outside of the leader's task.
 
-use crate::encoding::Encoding;
 use crate::gate::Gate;
 use crate::leader::Input;
 use crate::operator_api::Part;
 use crate::protobuf::MessageType;
-use crate::query::Query;
+use crate::transport::encoding::Encoding;
+use crate::transport::query::Query;
 use crate::v0::Reading;
 use crate::view::Snapshot;
 use bytes::Bytes;

@@ -1,19 +1,19 @@
 //! [`Server`]: runs a master with sockets, a clock and tasks of tokio.
 
 use crate::agents::Agents;
-use crate::clock::unix_time;
-use crate::connections::{Connections, log_end};
-use crate::ending::{Ending, shutdown};
-use crate::event_source::Readers;
+use crate::apportion_api::event_source::Readers;
+use crate::apportion_api::inspector::Inspector;
 use crate::gate::Gate;
-use crate::inspector::Inspector;
 use crate::leader::{Input, Leader};
 use crate::leadership::Leadership;
 use crate::seen::Renderer;
 use crate::service::{MAX_HEAD, Service};
 use crate::settings::Settings;
-use crate::socket::prepared;
-use crate::stream::Signal;
+use crate::transport::clock::unix_time;
+use crate::transport::connections::{Connections, log_end};
+use crate::transport::ending::{Ending, shutdown};
+use crate::transport::socket::prepared;
+use crate::transport::stream::Signal;
 use crate::view::Snapshot;
 use apportion::{Command, CommandError, Master, Time};
 use http::Request;

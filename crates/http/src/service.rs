@@ -1,27 +1,27 @@
 //! [`Service`]: answers each request of a connection.
 
-use crate::answer::{Answer, bad_request, empty, only, text, typed};
+use crate::apportion_api::event_source::{self, Readers};
+use crate::apportion_api::inspector::Inspector;
 use crate::apportion_api::{self, Resource};
 use crate::authentication::Realm;
-use crate::duration::parse_duration;
-use crate::encoding::Encoding;
 use crate::endpoint::{Endpoint, FileCall};
-use crate::event_source::{self, Readers};
 use crate::files::{self, Shown};
 use crate::gate::Gate;
-use crate::inspector::Inspector;
-use crate::jsonp;
 use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
 use crate::metrics::{self, Figures};
+use crate::operator_api::watchers::{Watch, Watchers};
 use crate::operator_api::{self, Act, Asked};
-use crate::origin;
 use crate::page::File;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::seen::{Renderer, Seen};
 use crate::settings::Settings;
+use crate::transport::answer::{Answer, bad_request, empty, only, text, typed};
+use crate::transport::duration::parse_duration;
+use crate::transport::encoding::Encoding;
+use crate::transport::jsonp;
+use crate::transport::origin;
 use crate::v0::V0;
-use crate::watchers::{Watch, Watchers};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};

@@ -9,13 +9,13 @@ mod tasks;
 
 pub(crate) use reading::Reading;
 
-use crate::answer::{Answer, bad_request, only};
 use crate::authentication::Realm;
 use crate::endpoint::tail;
 use crate::gate::Gate;
 use crate::operator_api::{Asked, maintenance, operations, quota, roles, teardown};
-use crate::query::Query;
 use crate::seen::Seen;
+use crate::transport::answer::{Answer, bad_request, only};
+use crate::transport::query::Query;
 use apportion::AgentId;
 use bytes::Bytes;
 use http::{Method, Request};

@@ -22,7 +22,7 @@ pub(crate) use snapshot::{ExecutorEntry, Held, OfferEntry, Sums};
 pub(crate) use touched::Touched;
 
 use crate::agents::Agents;
-use crate::clock::set_unreachable_time;
+use crate::transport::clock::set_unreachable_time;
 use apportion::allocator::Holding;
 use apportion::{AgentId, Config, Effect, Emitted, FrameworkId, KnownAgent, Master, Time};
 use change::MAX_WAITING;

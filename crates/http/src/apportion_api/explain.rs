@@ -1,7 +1,7 @@
 //! `GET /apportion/explain`: why a framework is not offered an agent, or any.
 
-use crate::answer::{Answer, bad_request, text};
-use crate::query::Query;
+use crate::transport::answer::{Answer, bad_request, text};
+use crate::transport::query::Query;
 use apportion::allocator::AllocatorError;
 use apportion::{AgentId, CommandError, Explanation, FrameworkId, Master, Role};
 use http::StatusCode;

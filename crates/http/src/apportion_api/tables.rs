@@ -2,11 +2,11 @@
 //!
 //! A list is told in pages: at a hundred thousand tasks, an answer has as many rows as were asked for.
 
-use crate::answer::Answer;
+use crate::apportion_api::inspector::Image;
 use crate::gate::Gate;
-use crate::inspector::Image;
-use crate::query::Query;
 use crate::settings::Settings;
+use crate::transport::answer::Answer;
+use crate::transport::query::Query;
 use apportion::allocator::{AllocatorMetrics, Holding, Quota, RoleMetrics};
 use apportion::{
     AgentId, AgentState, Framework, FrameworkId, FrameworkState, KnownFramework, KnownOffer, KnownTask, Limits, Master,

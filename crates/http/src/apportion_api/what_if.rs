@@ -1,8 +1,8 @@
 //! `POST /apportion/what-if`: who would be offered what after a change. It is tried on a copy, and changes nothing.
 
 use super::explain::{form, refusal};
-use crate::answer::{Answer, bad_request, only, text};
-use crate::encoding::Encoding;
+use crate::transport::answer::{Answer, bad_request, only, text};
+use crate::transport::encoding::Encoding;
 use apportion::allocator::AllocatorError;
 use apportion::journal::{self, Instruction};
 use apportion::{

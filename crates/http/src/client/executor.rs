@@ -4,7 +4,7 @@ use super::handle::MAX_ORDERS;
 use super::metrics::{ClientMetrics, ClientState, Published};
 use super::random_seed;
 use super::requests::Requests;
-use crate::clock::unix_time;
+use crate::transport::clock::unix_time;
 use apportion::Time;
 use apportion::executor::{Call, Event, Executor, Reports, Session};
 use apportion::v1::connection::{

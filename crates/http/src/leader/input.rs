@@ -1,9 +1,9 @@
 //! [`Input`]: what connections and the program around ask of the leader.
 
 use super::Leader;
-use crate::encoding::Encoding;
-use crate::events::EffectWatch;
-use crate::stream::Stream;
+use crate::leader::events::EffectWatch;
+use crate::transport::encoding::Encoding;
+use crate::transport::stream::Stream;
 use crate::view::{Snapshot, Told};
 use apportion::{Call, Command, CommandError, Framework, FrameworkId, Master, Time, Uuid};
 use std::fmt;

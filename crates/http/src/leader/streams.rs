@@ -1,11 +1,11 @@
 //! The streams of frameworks: how they begin, what they are sent, and how they end.
 
 use super::Leader;
-use crate::clock::set_unreachable_time;
-use crate::encoding::Encoding;
 use crate::gate::Session;
 use crate::operator_api::agent_url;
-use crate::stream::{Encoder, Source, Stream, stream};
+use crate::transport::clock::set_unreachable_time;
+use crate::transport::encoding::Encoding;
+use crate::transport::stream::{Encoder, Source, Stream, stream};
 use crate::view::Touched;
 use apportion::delivery::{Closed, FrameworkMessage, Part};
 use apportion::v1::Dialect;

@@ -1,9 +1,9 @@
 use super::*;
 use crate::agents::NoAgents;
-use crate::encoding::Encoding;
 use crate::settings::Settings;
-use crate::stream::Stream;
-use crate::stream::WINDOW;
+use crate::transport::encoding::Encoding;
+use crate::transport::stream::Stream;
+use crate::transport::stream::WINDOW;
 use apportion::v1::RecordReader;
 use apportion::{Agent, Role, TaskId};
 use apportion::{Framework, Uuid};

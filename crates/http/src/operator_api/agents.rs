@@ -1,7 +1,7 @@
 //! Agents in the API of operators: drained, deactivated, declared gone.
 
 use super::Act;
-use crate::answer::{Answer, bad_request, text};
+use crate::transport::answer::{Answer, bad_request, text};
 use apportion::allocator::AllocatorError;
 use apportion::{AgentId, Command, CommandError, Drain};
 use http::StatusCode;

@@ -1,10 +1,10 @@
 //! Maintenance in the API of operators: what the schedule of the [machines](Machines) means for agents.
 
 use super::{Act, canonical};
-use crate::answer::{Answer, bad_request};
 use crate::leader::Leader;
-use crate::machines::{MachineError, MachineId, Machines, Schedule, Span};
+use crate::leader::machines::{MachineError, MachineId, Machines, Schedule, Span};
 use crate::protobuf::MessageType;
+use crate::transport::answer::{Answer, bad_request};
 use apportion::{Agent, AgentId, Call, Command, CommandError, FrameworkId, Registration, Text, Time, Unavailability};
 use http::StatusCode;
 use serde_json::Value as Json;

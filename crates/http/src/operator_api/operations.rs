@@ -1,8 +1,8 @@
 //! Operations of operators on the resources of an agent.
 
 use super::{Act, canonical};
-use crate::answer::{Answer, bad_request, text};
 use crate::protobuf::MessageType;
+use crate::transport::answer::{Answer, bad_request, text};
 use apportion::{AgentId, Operation, OperationError, Resource, Resources, Scalar};
 use http::StatusCode;
 use serde_json::{Value as Json, json};

@@ -2,7 +2,7 @@
 
 use super::operations::resources;
 use super::{Act, roles, without_empty};
-use crate::answer::{Answer, bad_request, text};
+use crate::transport::answer::{Answer, bad_request, text};
 use apportion::allocator::Quota;
 use apportion::{Command, Master, Quantities, Role, RoleState, Scalar, State};
 use http::StatusCode;

@@ -1,8 +1,8 @@
 //! Roles and their weights in the API of operators.
 
 use super::{Act, canonical, without_empty};
-use crate::answer::{Answer, bad_request};
 use crate::protobuf::MessageType;
+use crate::transport::answer::{Answer, bad_request};
 use apportion::allocator::Weight;
 use apportion::{Command, Quantities, Role, RoleState, Scalar, State};
 use http::StatusCode;

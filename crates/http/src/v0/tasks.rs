@@ -2,7 +2,7 @@
 
 use super::amounts::Amounts;
 use super::reading::Indexed;
-use crate::query::Query;
+use crate::transport::query::Query;
 use crate::view::TaskEntry;
 use apportion::{Json, JsonRef, TaskState, TaskStatus};
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! [`Change`]: what has changed in a view, and [`Told`]: a change on its way to those who watch.
 
 use super::entry::{AgentEntry, FrameworkEntry, TaskEntry};
-use crate::encoding::Encoding;
+use crate::transport::encoding::Encoding;
 use apportion::{AgentId, TaskStatus};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};

@@ -1,6 +1,6 @@
 //! [`Query`]: the parameters behind the `?` of a path.
 
-use crate::answer::{Answer, bad_request};
+use crate::transport::answer::{Answer, bad_request};
 use http::Uri;
 use std::collections::BTreeMap;
 

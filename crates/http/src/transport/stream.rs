@@ -1,7 +1,7 @@
 //! The body of a subscription: events as records, each in a chunk of its own, and heartbeats between them.
 
-use crate::encoding::Encoding;
 use crate::protobuf::Protobuf;
+use crate::transport::encoding::Encoding;
 use apportion::v1::{Dialect, write_record};
 use apportion::{Event, FrameworkId, Uuid};
 use bytes::Bytes;

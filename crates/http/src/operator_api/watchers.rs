@@ -1,10 +1,10 @@
 //! [`Watchers`]: the operators that subscribe to what happens, and the streams to them.
 
-use crate::encoding::Encoding;
 use crate::gate::Gate;
 use crate::operator_api::{event, subscribed};
 use crate::protobuf::MessageType;
 use crate::seen::{Renderer, encoded};
+use crate::transport::encoding::Encoding;
 use crate::view::{Snapshot, Told};
 use apportion::v1::write_record;
 use bytes::Bytes;

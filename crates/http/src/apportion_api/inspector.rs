@@ -1,7 +1,7 @@
 //! [`Inspector`]: questions about the whole cluster, answered on a copy of the master outside of its task.
 
-use crate::answer::{Answer, text};
 use crate::leader::Input;
+use crate::transport::answer::{Answer, text};
 use apportion::allocator::AllocatorMetrics;
 use apportion::{Master, State};
 use http::StatusCode;

@@ -1,7 +1,7 @@
 //! The `Origin` of a request: pages of other hosts may not change anything here.
 
-use crate::answer::{Answer, text};
 use crate::settings::Settings;
+use crate::transport::answer::{Answer, text};
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;

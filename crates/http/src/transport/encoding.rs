@@ -1,7 +1,7 @@
 //! [`Encoding`]: JSON or protobuf, as the headers of a request choose.
 
-use crate::answer::{Answer, bad_request, text};
 use crate::protobuf::{MessageType, Protobuf};
+use crate::transport::answer::{Answer, bad_request, text};
 use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use std::borrow::Cow;

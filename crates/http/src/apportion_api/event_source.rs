@@ -1,8 +1,8 @@
 //! `GET /apportion/events`: events as they happen, in the form that browsers read (server-sent events).
 
-use crate::answer::{Answer, text};
-use crate::events::{EffectWatch, ToldEffect};
 use crate::gate::Gate;
+use crate::leader::events::{EffectWatch, ToldEffect};
+use crate::transport::answer::{Answer, text};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body, Frame};

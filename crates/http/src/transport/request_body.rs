@@ -1,7 +1,7 @@
 //! Reads the body of a request within bounds: of its size, of the time it takes, and of the memory of all bodies together.
 
-use crate::answer::{Answer, bad_request, text};
 use crate::settings::Settings;
+use crate::transport::answer::{Answer, bad_request, text};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap};

@@ -1,6 +1,6 @@
 //! JSONP: `?jsonp=f` makes a script of a JSON answer, for pages of other hosts.
 
-use crate::answer::{Answer, bad_request};
+use crate::transport::answer::{Answer, bad_request};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{StatusCode, Uri};
@@ -42,7 +42,7 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::{empty, typed};
+    use crate::transport::answer::{empty, typed};
 
     fn json() -> Answer {
         typed(StatusCode::OK, "application/json", "{\"a\":\"\u{2028}\"}")
