@@ -3,13 +3,12 @@
 use crate::leadership::Leadership;
 use crate::metrics::Traffic;
 use crate::settings::Settings;
-use crate::transport::request_body::Bodies;
 use apportion::{Framework, FrameworkId, Time, Uuid};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-/// The settings, who leads, the memory of bodies and the sessions of all registered frameworks, which the connections and the
+/// The settings, who leads and the sessions of all registered frameworks, which the connections and the
 /// master share.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -17,7 +16,6 @@ pub(crate) struct Gate {
     /// The time of the start, since 1970.
     pub(crate) started: Duration,
     pub(crate) traffic: Arc<Traffic>,
-    pub(crate) bodies: Bodies,
     leadership: RwLock<Leadership>,
     sessions: RwLock<BTreeMap<FrameworkId, Session>>,
 }
@@ -33,12 +31,10 @@ pub(crate) struct Session {
 
 impl Gate {
     pub(crate) fn new(settings: Settings, started: Duration) -> Self {
-        let bodies = Bodies::new(&settings);
         Self {
             settings,
             started,
             traffic: Arc::default(),
-            bodies,
             leadership: RwLock::new(Leadership::Leading),
             sessions: RwLock::new(BTreeMap::new()),
         }

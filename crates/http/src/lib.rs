@@ -39,7 +39,7 @@ mod server;
 mod service;
 mod settings;
 mod simulated;
-mod transport;
+pub mod transport;
 mod v0;
 mod view;
 

@@ -7,7 +7,7 @@ mod traffic;
 
 pub(crate) use mesos::snapshot;
 pub(crate) use prometheus::{CONTENT_TYPE, exposition};
-pub(crate) use traffic::{OTHER, Traffic};
+pub(crate) use traffic::{Connected, OTHER, Traffic};
 
 use crate::leader::Leader;
 use apportion::allocator::{Allocator as _, AllocatorMetrics};

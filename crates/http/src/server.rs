@@ -7,29 +7,18 @@ use crate::gate::Gate;
 use crate::leader::{Input, Leader};
 use crate::leadership::Leadership;
 use crate::seen::Renderer;
-use crate::service::{MAX_HEAD, Service};
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::transport::clock::unix_time;
-use crate::transport::connections::{Connections, log_end};
-use crate::transport::ending::{Ending, shutdown};
-use crate::transport::socket::prepared;
+use crate::transport::listener::Listener;
 use crate::transport::stream::Signal;
 use crate::view::Snapshot;
 use apportion::{Command, CommandError, Master, Time};
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The number of calls that may wait for the master; further senders wait for room in the queue.
 const MAX_INPUTS: usize = 1024;
@@ -66,9 +55,7 @@ const MAX_INPUTS: usize = 1024;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Server {
-    service: Arc<Service>,
-    /// True once the server shuts down. Each connection holds a receiver until it has ended.
-    closing: watch::Sender<bool>,
+    listener: Listener<Service>,
     /// Its sender goes when the task of the master has ended.
     leading: watch::Receiver<()>,
 }
@@ -93,6 +80,7 @@ impl Server {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn start(settings: Settings, agents: impl Agents) -> Self {
+        let bounds = settings.bounds();
         let gate = Arc::new(Gate::new(settings, unix_time()));
         let (inputs, received) = mpsc::channel(MAX_INPUTS);
         let (signals, signalled) = mpsc::unbounded_channel();
@@ -110,12 +98,12 @@ impl Server {
             gate,
             inputs,
         };
-        Self { service: Arc::new(service), closing: watch::Sender::new(false), leading }
+        Self { listener: Listener::new(service, bounds), leading }
     }
 
     /// Tells the server which master leads. A server that is not told leads itself.
     pub fn set_leadership(&self, leadership: Leadership) {
-        self.service.gate.set_leadership(leadership);
+        self.listener.site().gate.set_leadership(leadership);
     }
 
     /// Has the master handle a command, now.
@@ -126,7 +114,7 @@ impl Server {
     pub async fn command(&self, command: Command) -> Result<(), ServerError> {
         let (reply, replied) = oneshot::channel();
         let input = Input::Command { command: Box::new(command), reply };
-        self.service.inputs.send(input).await.map_err(|_| ServerError::Ended)?;
+        self.listener.site().inputs.send(input).await.map_err(|_| ServerError::Ended)?;
         Ok(replied.await.map_err(|_| ServerError::Ended)??)
     }
 
@@ -141,7 +129,7 @@ impl Server {
     ) -> Result<T, ServerError> {
         let (reply, replied) = oneshot::channel();
         let query = Box::new(move |master: &Master| drop(reply.send(question(master))));
-        self.service.inputs.send(Input::Query(query)).await.map_err(|_| ServerError::Ended)?;
+        self.listener.site().inputs.send(Input::Query(query)).await.map_err(|_| ServerError::Ended)?;
         replied.await.map_err(|_| ServerError::Ended)
     }
 
@@ -166,103 +154,28 @@ impl Server {
     /// ```
     pub async fn snapshot(&self) -> Result<Snapshot, ServerError> {
         let (reply, replied) = oneshot::channel();
-        self.service.inputs.send(Input::Snapshot(reply)).await.map_err(|_| ServerError::Ended)?;
+        self.listener.site().inputs.send(Input::Snapshot(reply)).await.map_err(|_| ServerError::Ended)?;
         replied.await.map_err(|_| ServerError::Ended)
     }
 
     /// Accepts connections, until the server [shuts down](Self::shutdown). When the future is dropped, all its connections are
     /// cut.
-    pub fn serve(&self, listener: TcpListener) -> impl Future<Output = ()> + Send + 'static {
-        let (service, closing) = (self.service.clone(), self.closing.subscribe());
-        async move {
-            let mut is_closing = pin!(shutdown(closing.clone()));
-            let limit = Connections::new(service.gate.settings.max_connections);
-            let (mut connections, mut is_failing) = (JoinSet::new(), false);
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok((socket, peer)) => {
-                            is_failing = false;
-                            if let Some(place) = limit.place(peer) {
-                                let connection = connection(socket, peer, service.clone(), closing.clone());
-                                connections.spawn(async move {
-                                    connection.await;
-                                    drop(place);
-                                });
-                            }
-                        }
-                        Err(error) => {
-                            if !std::mem::replace(&mut is_failing, true) {
-                                tracing::warn!(%error, "connections cannot be accepted");
-                            }
-                            sleep(Duration::from_millis(100)).await; // as when too many files are open
-                        }
-                    },
-                    Some(_) = connections.join_next() => {}
-                    () = is_closing.as_mut() => break,
-                }
-            }
-            drop(listener);
-            while connections.join_next().await.is_some() {}
-        }
+    pub fn serve(&self, socket: TcpListener) -> impl Future<Output = ()> + Send + use<> {
+        self.listener.serve(socket)
     }
 
     /// Shuts the server down: no connection is accepted any more, streams get their end, requests on their way are answered, and
     /// then the master ends. Connections that take longer than `grace`, such as those of clients that do not read, are cut with
     /// the future of [`serve`](Self::serve). The master ends with the last handle, so drop any other one before.
     pub async fn shutdown(self, grace: Duration) {
-        let Self { service, closing, mut leading } = self;
-        closing.send_replace(true);
+        let Self { listener, mut leading } = self;
         let ended = async move {
-            closing.closed().await;
-            drop(service);
+            listener.shutdown().await;
             while leading.changed().await.is_ok() {}
         };
         if timeout(grace, ended).await.is_err() {
             tracing::warn!(?grace, "some connections have not ended in time, and are cut");
         }
-    }
-}
-
-/// Serves a connection until it ends or is cut.
-async fn connection(socket: TcpStream, peer: SocketAddr, service: Arc<Service>, closing: watch::Receiver<bool>) {
-    let _connected = service.gate.traffic.connect();
-    let socket = match prepared(socket, service.gate.settings.stream_timeout) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::debug!(%peer, %error, "a connection broke off at once");
-            return;
-        }
-    };
-    let cut = Arc::new(Notify::new());
-    let idle_timeout = service.gate.settings.idle_timeout;
-    let answer = |request: Request<Incoming>| {
-        let (service, cut, closing) = (service.clone(), cut.clone(), &closing);
-        // Boxed: a connection keeps room for the answer to come, which is some kilobytes, as long as it is open.
-        Box::pin(async move {
-            Ok::<_, Infallible>(service.answer(request, peer, cut).await.map(|body| Ending::new(body, closing)))
-        })
-    };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(idle_timeout)
-        .max_buf_size(2 * MAX_HEAD) // beyond it hyper itself answers 431
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(socket), service_fn(answer));
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = cut.notified() => return,
-        () = shutdown(closing.clone()) => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => ended,
-                () = cut.notified() => return,
-            }
-        }
-    };
-    if let Err(error) = ended {
-        log_end(peer, &error);
     }
 }
 

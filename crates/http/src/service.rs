@@ -9,38 +9,27 @@ use crate::files::{self, Shown};
 use crate::gate::Gate;
 use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
-use crate::metrics::{self, Figures};
+use crate::metrics::{self, Connected, Figures};
 use crate::operator_api::watchers::{Watch, Watchers};
 use crate::operator_api::{self, Act, Asked};
 use crate::page::File;
 use crate::scheduler_api::{self, Passed, STREAM_ID, queued};
 use crate::seen::{Renderer, Seen};
 use crate::settings::Settings;
-use crate::transport::answer::{Answer, bad_request, empty, only, text, typed};
+use crate::transport::answer::{Answer, bad_request, empty, json_text, only, text, typed};
 use crate::transport::duration::parse_duration;
 use crate::transport::encoding::Encoding;
 use crate::transport::jsonp;
-use crate::transport::origin;
+use crate::transport::listener::{Body, Site, streamed};
 use crate::v0::V0;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Either, Full};
-use hyper::body::Incoming;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
-
-/// The body of an answer, which is whole or a stream.
-pub(crate) type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
-
-/// The largest head of a request in bytes.
-pub(crate) const MAX_HEAD: usize = 64 << 10;
 
 /// Answers requests, with the help of the leader's task.
 #[derive(Debug)]
@@ -53,43 +42,23 @@ pub(crate) struct Service {
     pub(crate) watchers: Arc<Watchers>,
 }
 
-impl Service {
-    /// Answers a request of a connection with `peer`, which `cut` cuts.
-    pub(crate) async fn answer(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        cut: Arc<Notify>,
-    ) -> Response<Body> {
-        let endpoint = Endpoint::of(request.uri().path());
-        let answer = self.answer_at(endpoint, request, peer, cut).await;
-        self.gate.traffic.answered(endpoint.map_or(metrics::OTHER, Endpoint::name), answer.status().as_u16());
-        answer
+impl Site for Service {
+    type Route = Option<Endpoint>;
+    type Connection = Connected;
+
+    fn connected(&self) -> Connected {
+        self.gate.traffic.connect()
     }
 
-    async fn answer_at(
-        &self,
-        endpoint: Option<Endpoint>,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-        cut: Arc<Notify>,
-    ) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        if head_length(&parts) > MAX_HEAD {
-            let refusal =
-                text(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, format!("a head of more than {MAX_HEAD} bytes"));
-            return (*refusal).map(|body| Either::Left(Full::new(body)));
-        }
-        let answer = match self.gate.bodies.read(body, &parts.headers, &self.gate.settings, peer).await {
-            Ok(body) => self.answer_whole(endpoint, &Request::from_parts(parts, body.bytes.clone()), cut).await,
-            Err(refusal) => Err(refusal),
-        };
-        answer.unwrap_or_else(|refusal| (*refusal).map(|body| Either::Left(Full::new(body))))
+    fn route(&self, path: &str) -> Option<Endpoint> {
+        Endpoint::of(path)
     }
 
-    /// Answers a request that has come whole. An answer that is no stream is returned as an `Err`, whether it refuses the request
-    /// or not.
-    async fn answer_whole(
+    fn answered(&self, endpoint: Option<Endpoint>, status: StatusCode) {
+        self.gate.traffic.answered(endpoint.map_or(metrics::OTHER, Endpoint::name), status.as_u16());
+    }
+
+    async fn answer(
         &self,
         endpoint: Option<Endpoint>,
         request: &Request<Bytes>,
@@ -98,7 +67,6 @@ impl Service {
         let Some(endpoint) = endpoint else {
             return Err(text(StatusCode::NOT_FOUND, format!("there is no {}", request.uri().path())));
         };
-        origin::check(&self.gate.settings, request)?;
         if endpoint == Endpoint::Scheduler {
             return self.scheduler(request, cut).await;
         }
@@ -126,7 +94,9 @@ impl Service {
         };
         Err(jsonp::wrapped(request.uri(), answer.unwrap_or_else(|refusal| refusal)))
     }
+}
 
+impl Service {
     /// Answers with a file of the page, a master that does not lead, too.
     fn page(&self, file: &File, request: &Request<Bytes>) -> Result<Answer, Answer> {
         // A browser asks for a password where it goes, which is good for all that the page asks for then.
@@ -143,7 +113,7 @@ impl Service {
         self.send(Input::WatchEffects(reply)).await?;
         let watch = replied.await.map_err(|_| ending())?;
         let stream = event_source::stream(&self.gate, watch, last, permit, cut);
-        let mut answer = Response::new(Either::Right(stream.boxed_unsync()));
+        let mut answer = Response::new(streamed(stream));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(event_source::CONTENT_TYPE));
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(answer)
@@ -182,7 +152,7 @@ impl Service {
         self.send(input).await?;
         let stream = replied.await.map_err(|_| ending())?;
         let id = HeaderValue::from_str(&stream.id.to_string()).expect("a UUID is ASCII");
-        let mut answer = Response::new(Either::Right(stream.boxed_unsync()));
+        let mut answer = Response::new(streamed(stream));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
         answer.headers_mut().insert(STREAM_ID, id);
         Ok(answer)
@@ -245,7 +215,7 @@ impl Service {
                 let shown = shown()?;
                 let name = format!("attachment; filename={}", shown.name());
                 let download = blocking(move || shown.download()).await?;
-                let mut answer = Response::new(Either::Right(download.boxed_unsync()));
+                let mut answer = Response::new(streamed(download));
                 answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
                 let name = HeaderValue::from_str(&name).expect("names of shown files are ASCII");
                 answer.headers_mut().insert(CONTENT_DISPOSITION, name);
@@ -319,7 +289,7 @@ impl Service {
         let (snapshot, changes) = replied.await.map_err(|_| ending())?;
         let (gate, renderer, watchers) = (self.gate.clone(), self.renderer.clone(), self.watchers.clone());
         let records = Watch { gate, renderer, encoding, cut, watchers }.start(snapshot, changes);
-        let mut answer = Response::new(Either::Right(records.boxed_unsync()));
+        let mut answer = Response::new(streamed(records));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
         Ok(answer)
     }
@@ -382,18 +352,7 @@ async fn blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T, Answer> + 
     tokio::task::spawn_blocking(read).await.map_err(|_| ending())?
 }
 
-/// Returns JSON for people and programs of v0.
-fn json_text(json: &serde_json::Value) -> Answer {
-    typed(StatusCode::OK, "application/json", json.to_string())
-}
-
 /// The answer while the master shuts down.
 fn ending() -> Answer {
     text(StatusCode::SERVICE_UNAVAILABLE, "the master shuts down")
-}
-
-/// Returns about how long a head was on the wire.
-fn head_length(parts: &http::request::Parts) -> usize {
-    let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
-    parts.headers.iter().fold(path, |length, (name, value)| length + name.as_str().len() + value.len() + 4)
 }

@@ -1,6 +1,7 @@
 //! [`Settings`]: the settings of a server, which it gets at its start.
 
 use crate::authentication::Authentication;
+use crate::transport::listener::Bounds;
 use apportion::{Config, Domain};
 use serde_json::{Map, Value as Json, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -251,6 +252,19 @@ impl Settings {
     #[must_use]
     pub fn pid(&self) -> String {
         format!("master@{}:{}", self.ip, self.port)
+    }
+
+    /// Returns where clients reach the server, and what its listener lets them do.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            hostname: self.hostname.clone(),
+            ip: self.ip,
+            port: self.port,
+            max_request_body: self.max_request_body,
+            max_connections: self.max_connections,
+            stream_timeout: self.stream_timeout,
+            idle_timeout: self.idle_timeout,
+        }
     }
 
     /// Returns Mesos' `MasterInfo`.

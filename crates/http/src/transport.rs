@@ -2,13 +2,20 @@
 
 pub(crate) mod answer;
 pub(crate) mod clock;
-pub(crate) mod connections;
+mod connections;
 pub(crate) mod duration;
 pub(crate) mod encoding;
-pub(crate) mod ending;
+mod ending;
 pub(crate) mod jsonp;
-pub(crate) mod origin;
+pub(crate) mod listener;
+mod origin;
 pub(crate) mod query;
-pub(crate) mod request_body;
-pub(crate) mod socket;
+mod request_body;
+mod socket;
 pub(crate) mod stream;
+
+pub use answer::{Answer, bad_request, empty, json_text, only, text, typed};
+pub use clock::unix_time;
+pub use jsonp::wrapped as jsonp;
+pub use listener::{Body, Bounds, Listener, Site, streamed};
+pub use query::Query;

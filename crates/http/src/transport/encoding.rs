@@ -27,7 +27,11 @@ impl Encoding {
     }
 
     /// Returns the encoding of the body of a request. Case and parameters do not matter.
-    pub(crate) fn of_body(headers: &HeaderMap) -> Result<Self, Answer> {
+    ///
+    /// # Errors
+    ///
+    /// The answer 415 for another media type, 400 for none.
+    pub fn of_body(headers: &HeaderMap) -> Result<Self, Answer> {
         let expected = "'Content-Type' of application/json or application/x-protobuf";
         let Some(found) = headers.get(CONTENT_TYPE) else {
             return Err(bad_request(format!("expected a {expected}")));
@@ -41,7 +45,11 @@ impl Encoding {
     }
 
     /// Returns the encoding of the answer: JSON if the client takes it.
-    pub(crate) fn of_answer(headers: &HeaderMap) -> Result<Self, Answer> {
+    ///
+    /// # Errors
+    ///
+    /// The answer 406 if the client takes neither.
+    pub fn of_answer(headers: &HeaderMap) -> Result<Self, Answer> {
         let values = headers.get_all(ACCEPT).iter().map(|value| value.to_str().unwrap_or_default());
         let accepted = values.collect::<Vec<_>>().join(",");
         if accepted.split(',').all(|range| range.trim().is_empty()) {
@@ -55,7 +63,11 @@ impl Encoding {
     }
 
     /// Returns a message as JSON. Bytes that are no message of that type are answered with 400.
-    pub(crate) fn to_json(self, message: MessageType, body: &[u8]) -> Result<Cow<'_, str>, Answer> {
+    ///
+    /// # Errors
+    ///
+    /// The answer 400 for bytes that are no message of that type.
+    pub fn to_json(self, message: MessageType, body: &[u8]) -> Result<Cow<'_, str>, Answer> {
         match self {
             Self::Protobuf => message.to_json(body).map(Cow::Owned).map_err(|error| bad_request(error.to_string())),
             Self::Json => {

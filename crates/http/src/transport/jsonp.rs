@@ -9,7 +9,7 @@ use http::{StatusCode, Uri};
 const MAX_NAME: usize = 128;
 
 /// Returns an answer as the script that the query asks for, if it does and the answer is JSON.
-pub(crate) fn wrapped(asked: &Uri, mut answer: Answer) -> Answer {
+pub fn wrapped(asked: &Uri, mut answer: Answer) -> Answer {
     let query = asked.query().unwrap_or_default();
     let Some((_, callback)) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "jsonp") else {
         return answer;

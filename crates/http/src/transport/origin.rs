@@ -1,30 +1,30 @@
 //! The `Origin` of a request: pages of other hosts may not change anything here.
 
-use crate::settings::Settings;
 use crate::transport::answer::{Answer, text};
+use crate::transport::listener::Bounds;
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{Method, Request, StatusCode, Uri};
 
-/// Refuses a request that may change something and comes from a page that is not of this master.
+/// Refuses a request that may change something and comes from a page that is not of this site.
 ///
 /// Browsers send an `Origin` with all of these, programs send none. Forms are posted without asking first, so without this any
 /// page that an operator looks at could tear down a framework.
-pub(crate) fn check(settings: &Settings, request: &Request<Bytes>) -> Result<(), Answer> {
+pub(crate) fn check(bounds: &Bounds, request: &Request<Bytes>) -> Result<(), Answer> {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
     let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    if is_ours(settings, origin, host) {
+    if is_ours(bounds, origin, host) {
         return Ok(());
     }
     Err(text(StatusCode::FORBIDDEN, format!("the page of {origin:?} may not change anything here")))
 }
 
-fn is_ours(settings: &Settings, origin: &str, host: Option<&str>) -> bool {
+fn is_ours(bounds: &Bounds, origin: &str, host: Option<&str>) -> bool {
     let Some(uri) = origin.parse::<Uri>().ok().filter(|uri| uri.host().is_some()) else { return false };
     let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     let name = uri.host().unwrap_or_default();
@@ -35,9 +35,9 @@ fn is_ours(settings: &Settings, origin: &str, host: Option<&str>) -> bool {
     }) {
         return true;
     }
-    let ip = settings.ip.to_string();
-    let names = [settings.hostname.as_str(), &ip, "localhost", "127.0.0.1", "[::1]"];
-    port == settings.port
+    let ip = bounds.ip.to_string();
+    let names = [bounds.hostname.as_str(), &ip, "localhost", "127.0.0.1", "[::1]"];
+    port == bounds.port
         && names.iter().any(|own| own.eq_ignore_ascii_case(name.trim_matches(['[', ']'])) || *own == name)
 }
 
@@ -47,13 +47,13 @@ mod tests {
 
     #[test]
     fn pages_of_others_change_nothing() {
-        let settings = Settings::default().hostname("master.example").port(5050);
+        let bounds = Bounds::new("master.example", [127, 0, 0, 1].into(), 5050);
         let ask = |method: &str, origin: Option<&str>| {
             let mut request = Request::builder().method(method).uri("/teardown").header("host", "proxy.example");
             if let Some(origin) = origin {
                 request = request.header("origin", origin);
             }
-            check(&settings, &request.body(Bytes::new()).unwrap()).map_err(|answer| answer.status().as_u16())
+            check(&bounds, &request.body(Bytes::new()).unwrap()).map_err(|answer| answer.status().as_u16())
         };
         for ours in [
             "http://proxy.example",

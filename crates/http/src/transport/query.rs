@@ -6,26 +6,34 @@ use std::collections::BTreeMap;
 
 /// The parameters of a request. Those that nobody asks for are ignored; of one that is given twice the last counts, as in Mesos.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Query(BTreeMap<String, String>);
+pub struct Query(BTreeMap<String, String>);
 
 impl Query {
     /// Reads the query of a URI, which may be none.
-    pub(crate) fn of(uri: &Uri) -> Self {
+    #[must_use]
+    pub fn of(uri: &Uri) -> Self {
         let parameters = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         Self(parameters.into_owned().collect())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    /// Returns a parameter.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
     /// Returns a parameter that is there and not empty.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
     /// Returns a parameter that is a number of up to `most`, or its default.
-    pub(crate) fn number(&self, name: &str, default: usize, most: usize) -> Result<usize, Answer> {
+    ///
+    /// # Errors
+    ///
+    /// The answer 400 for anything else.
+    pub fn number(&self, name: &str, default: usize, most: usize) -> Result<usize, Answer> {
         let Some(value) = self.text(name) else { return Ok(default) };
         value
             .parse()
@@ -35,7 +43,8 @@ impl Query {
     }
 
     /// Keeps these parameters alone: requests that differ in others are the same.
-    pub(crate) fn only(mut self, names: &[&str]) -> Self {
+    #[must_use]
+    pub fn only(mut self, names: &[&str]) -> Self {
         self.0.retain(|name, _| names.contains(&name.as_str()));
         self
     }

@@ -1,7 +1,7 @@
 //! Reads the body of a request within bounds: of its size, of the time it takes, and of the memory of all bodies together.
 
-use crate::settings::Settings;
 use crate::transport::answer::{Answer, bad_request, text};
+use crate::transport::listener::Bounds;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, EXPECT, HeaderMap};
@@ -38,8 +38,8 @@ pub(crate) struct WholeBody {
 }
 
 impl Bodies {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let room = (settings.max_request_body / 1024 + 1).saturating_mul(LARGE_BODIES);
+    pub(crate) fn new(max_request_body: usize) -> Self {
+        let room = (max_request_body / 1024 + 1).saturating_mul(LARGE_BODIES);
         Self { room: Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS))) }
     }
 
@@ -48,10 +48,10 @@ impl Bodies {
         &self,
         mut body: Incoming,
         headers: &HeaderMap,
-        settings: &Settings,
+        bounds: &Bounds,
         peer: SocketAddr,
     ) -> Result<WholeBody, Answer> {
-        let most = settings.max_request_body;
+        let most = bounds.max_request_body;
         let too_large = || {
             tracing::warn!(%peer, most, "a body is too large, and refused");
             text(StatusCode::PAYLOAD_TOO_LARGE, format!("a body of more than {most} bytes"))
@@ -66,8 +66,8 @@ impl Bodies {
         let (mut read, mut first, mut room) = (BytesMut::new(), Bytes::new(), None);
         let mut end = None;
         while !body.is_end_stream() {
-            let end = *end.get_or_insert_with(|| Instant::now() + settings.idle_timeout * MAX_TIMEOUTS);
-            let frame = timeout_at(end, timeout(settings.idle_timeout, body.frame())).await;
+            let end = *end.get_or_insert_with(|| Instant::now() + bounds.idle_timeout * MAX_TIMEOUTS);
+            let frame = timeout_at(end, timeout(bounds.idle_timeout, body.frame())).await;
             let Ok(Ok(frame)) = frame else {
                 tracing::warn!(%peer, received = first.len() + read.len(), "a body comes too slowly, and is refused");
                 return Err(text(StatusCode::REQUEST_TIMEOUT, "the body comes too slowly"));
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn bodies_share_room_for_four_of_the_largest_size() {
-        let bodies = Bodies::new(&Settings::default().max_request_body(1 << 20));
+        let bodies = Bodies::new(1 << 20);
         let all = bodies.room.available_permits();
         let mut held = Vec::new();
         for _ in 0..4 {
