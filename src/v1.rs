@@ -40,6 +40,7 @@ mod executor;
 mod framework;
 mod offer;
 mod operation;
+pub mod part;
 mod parts;
 mod record_io;
 mod task;

@@ -30,7 +30,7 @@ wire!(Message { data: Bytes ; ; });
 wire!(Error { message: String ; ; });
 
 /// Writes a task as agents send it to executors: its resources as the master has adapted them.
-fn write_task(task: &Task, dialect: &Dialect) -> TaskInfo {
+pub(super) fn write_task(task: &Task, dialect: &Dialect) -> TaskInfo {
     TaskInfo::write(task, dialect.master_resources(&task.resources, task.role.as_ref()))
 }
 

@@ -84,7 +84,7 @@ impl From<&Framework> for FrameworkInfo {
 
 impl FrameworkInfo {
     /// Converts to a framework. Unknown capabilities are dropped, as Mesos drops unknown enum names.
-    fn read(self) -> Result<Framework, V1Error> {
+    pub(super) fn read(self) -> Result<Framework, V1Error> {
         let known = |wire: WireCapability| wire.r#type.as_deref()?.parse().ok();
         let capabilities: Vec<Capability> = self.capabilities.into_iter().filter_map(known).collect();
         let roles = match (capabilities.contains(&Capability::MultiRole), self.role, self.roles) {

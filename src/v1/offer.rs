@@ -1,6 +1,6 @@
 //! Offers, inverse offers and `AgentInfo` in v1 JSON.
 
-use super::wire::{AllocationInfo, DomainInfo, WireUnavailability, Wrapped, read_resources, wire};
+use super::wire::{AllocationInfo, DomainInfo, WireUnavailability, Wrapped, read_resources, unwrapped, wire};
 use super::{Dialect, V1Error};
 use crate::agent::Agent;
 use crate::attributes::{Attribute, Attributes, V1Attribute};
@@ -89,10 +89,24 @@ impl From<&Agent> for AgentInfo {
     fn from(agent: &Agent) -> Self {
         Self {
             hostname: agent.hostname.clone(),
-            id: Some(agent.id.clone().into()),
+            id: (!agent.id.as_str().is_empty()).then(|| agent.id.clone().into()),
             domain: agent.domain.as_ref().map(DomainInfo::from),
             resources: V1Resource::all(&agent.resources).collect(),
             attributes: agent.attributes.iter().map(V1Attribute::from).collect(),
         }
+    }
+}
+
+impl AgentInfo {
+    /// Converts to an agent. One without an id has an empty one.
+    pub(super) fn read(self) -> Result<Agent, V1Error> {
+        let (resources, _) = read_resources(self.resources)?;
+        let mut attributes = Attributes::new();
+        for Attribute { name, value, .. } in self.attributes.into_iter().map(Attribute::from) {
+            attributes.push(name, value);
+        }
+        let id = unwrapped(self.id).unwrap_or_else(|| AgentId::from(""));
+        let agent = Agent::new(id, resources).hostname(self.hostname).attributes(attributes);
+        Ok(Agent { domain: self.domain.and_then(Option::from), ..agent })
     }
 }

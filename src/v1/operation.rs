@@ -70,6 +70,16 @@ impl WireAccept {
     }
 }
 
+/// Converts an operation as it stands alone to its wire type.
+pub(super) fn write_lone(operation: &Operation) -> WireOperation {
+    write_operation(operation, &Accept::to([]), &Dialect::default())
+}
+
+/// Converts to an operation that stands alone.
+pub(super) fn read_lone(wire: WireOperation) -> Result<Operation, V1Error> {
+    read_operation(wire)?.map(|(operation, _)| operation).ok_or(V1Error::Missing("type"))
+}
+
 fn write_operation(operation: &Operation, accept: &Accept, dialect: &Dialect) -> WireOperation {
     let role = accept.role.as_ref();
     let all = |resources: &Resources| dialect.framework_resources(resources, role);

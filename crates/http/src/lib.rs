@@ -27,6 +27,7 @@ pub mod client;
 mod endpoint;
 mod files;
 mod gate;
+pub mod internal;
 mod leader;
 mod leadership;
 mod metrics;
