@@ -2,4 +2,7 @@
 //!
 //! The agent is a state machine, as the master is: inputs in, effects out. What does I/O is around it.
 
+mod detect;
 pub mod executor;
+
+pub use detect::{DetectError, resources};

@@ -1,6 +1,7 @@
 //! [`Endpoint`]: the endpoint that the path of a request names.
 
 use crate::apportion_api::Resource;
+use crate::files::FileCall;
 use crate::page::File;
 use crate::v0::{Reading, V0};
 
@@ -31,19 +32,6 @@ pub(crate) enum Endpoint {
     Page(&'static File),
     /// `/apportion/*`, endpoints of our own
     Apportion(Resource),
-}
-
-/// A call of the files API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileCall {
-    /// `/files/browse`
-    Browse,
-    /// `/files/debug`
-    Debug,
-    /// `/files/download`
-    Download,
-    /// `/files/read`
-    Read,
 }
 
 const KNOWN: &[(&str, Endpoint)] = &[

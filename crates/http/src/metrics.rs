@@ -7,6 +7,7 @@ mod traffic;
 
 pub(crate) use mesos::snapshot;
 pub(crate) use prometheus::{CONTENT_TYPE, exposition};
+pub use system::figures as system_figures;
 pub(crate) use traffic::{Connected, OTHER, Traffic};
 
 use crate::leader::Leader;

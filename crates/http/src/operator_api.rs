@@ -13,7 +13,7 @@ pub(crate) use events::{event, subscribed};
 pub(crate) use state::{AGENT_CAPABILITIES, ConstraintsForm, DrainInfo, Part, SumsForm, agent_url};
 
 use crate::authentication::Realm;
-use crate::files::Shown;
+use crate::files::{self, Log};
 use crate::gate::Gate;
 use crate::leader::Leader;
 use crate::protobuf::MessageType;
@@ -22,8 +22,6 @@ use crate::settings::Settings;
 use crate::transport::answer::{Answer, bad_request, only, text, typed};
 use crate::transport::encoding::Encoding;
 use apportion::{AgentId, Call, Command, FrameworkId, Time};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value as Json, json};
@@ -118,17 +116,14 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
             Asked::Known(response(kind, &json!({"master_info": info, "start_time": start, "elected_time": start})))
         }
         "LIST_FILES" => {
-            let shown = Shown::find(&gate.settings, body()?["path"].as_str().unwrap_or_default())?;
-            Asked::Read(Box::new(move || Ok(response("LIST_FILES", &json!({"file_infos": [shown.info()?.v1()]})))))
+            let (log, path) = (Log(gate.settings.log.clone()), body()?["path"].as_str().unwrap_or_default().to_owned());
+            Asked::Read(Box::new(move || Ok(response("LIST_FILES", &files::list_files(&log, &path)?))))
         }
         "READ_FILE" => {
-            let shown = Shown::find(&gate.settings, body()?["path"].as_str().unwrap_or_default())?;
+            let (log, path) = (Log(gate.settings.log.clone()), body()?["path"].as_str().unwrap_or_default().to_owned());
             let offset = body()?["offset"].as_u64().ok_or_else(|| bad_request("expected 'offset' to be present"))?;
             let length = body()?["length"].as_u64();
-            Asked::Read(Box::new(move || {
-                let piece = shown.read(Some(offset), length)?;
-                Ok(response("READ_FILE", &json!({"size": piece.size, "data": STANDARD.encode(piece.data)})))
-            }))
+            Asked::Read(Box::new(move || Ok(response("READ_FILE", &files::read_file(&log, &path, offset, length)?))))
         }
         "GET_METRICS" => {
             let timeout = body()?["timeout"].get("nanoseconds");

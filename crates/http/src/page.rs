@@ -1,4 +1,4 @@
-//! The page for people at `/`: its files are in the program, so it works without any network but the master's.
+//! The pages for people at `/`: their files are in the programs, so they work without any network but that of their server.
 
 use crate::transport::answer::{Answer, empty, only, typed};
 use bytes::Bytes;
@@ -12,9 +12,9 @@ use http::{Method, Request, StatusCode};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A file of the page.
+/// A file of a page.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct File {
+pub struct File {
     /// Its path; empty for the page itself.
     path: &'static str,
     content_type: &'static str,
@@ -26,20 +26,46 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 static FILES: [File; 9] = [
-    File { path: "", content_type: HTML, text: include_str!("../page/index.html") },
-    File { path: "page/dom.js", content_type: SCRIPT, text: include_str!("../page/dom.js") },
-    File { path: "page/events.js", content_type: SCRIPT, text: include_str!("../page/events.js") },
-    File { path: "page/format.js", content_type: SCRIPT, text: include_str!("../page/format.js") },
-    File { path: "page/framework.js", content_type: SCRIPT, text: include_str!("../page/framework.js") },
+    File::page(include_str!("../page/index.html")),
+    File::script("page/dom.js", include_str!("../page/dom.js")),
+    File::script("page/events.js", include_str!("../page/events.js")),
+    File::script("page/format.js", include_str!("../page/format.js")),
+    File::script("page/framework.js", include_str!("../page/framework.js")),
     File { path: "page/icon.svg", content_type: "image/svg+xml", text: include_str!("../page/icon.svg") },
-    File { path: "page/lists.js", content_type: SCRIPT, text: include_str!("../page/lists.js") },
-    File { path: "page/page.js", content_type: SCRIPT, text: include_str!("../page/page.js") },
-    File { path: "page/style.css", content_type: STYLE, text: include_str!("../page/style.css") },
+    File::script("page/lists.js", include_str!("../page/lists.js")),
+    File::script("page/page.js", include_str!("../page/page.js")),
+    File::style("page/style.css", include_str!("../page/style.css")),
 ];
 
 impl File {
-    /// Returns the file of that path, without a slash in front.
-    pub(crate) fn at(path: &str) -> Option<&'static Self> {
+    /// Returns the page itself.
+    #[must_use]
+    pub const fn page(text: &'static str) -> Self {
+        Self { path: "", content_type: HTML, text }
+    }
+
+    /// Returns a script. Its path has no slash in front.
+    #[must_use]
+    pub const fn script(path: &'static str, text: &'static str) -> Self {
+        Self { path, content_type: SCRIPT, text }
+    }
+
+    /// Returns a style sheet. Its path has no slash in front.
+    #[must_use]
+    pub const fn style(path: &'static str, text: &'static str) -> Self {
+        Self { path, content_type: STYLE, text }
+    }
+
+    /// Returns the path, without a slash in front; empty for the page itself.
+    #[must_use]
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// Returns the file of the master's page at that path, without a slash in front. Pages of others may use its scripts and its
+    /// style.
+    #[must_use]
+    pub fn at(path: &str) -> Option<&'static Self> {
         FILES.iter().find(|file| file.path == path)
     }
 
@@ -48,8 +74,10 @@ impl File {
         self.path.is_empty()
     }
 
-    /// Answers with the file, or that the browser has it already.
-    pub(crate) fn answer(&self, request: &Request<Bytes>) -> Answer {
+    /// Answers with the file, or that the browser has it already. The page may load its own files alone, and ask its own server
+    /// alone.
+    #[must_use]
+    pub fn answer(&self, request: &Request<Bytes>) -> Answer {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return only("GET");
         }

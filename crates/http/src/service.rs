@@ -4,8 +4,8 @@ use crate::apportion_api::event_source::{self, Readers};
 use crate::apportion_api::inspector::Inspector;
 use crate::apportion_api::{self, Resource};
 use crate::authentication::Realm;
-use crate::endpoint::{Endpoint, FileCall};
-use crate::files::{self, Shown};
+use crate::endpoint::Endpoint;
+use crate::files::{self, FileCall, Log};
 use crate::gate::Gate;
 use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
@@ -23,7 +23,7 @@ use crate::transport::jsonp;
 use crate::transport::listener::{Body, Site, streamed};
 use crate::v0::V0;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -188,41 +188,7 @@ impl Service {
     async fn files(&self, call: FileCall, request: &Request<Bytes>) -> Result<Response<Body>, Answer> {
         let settings = &self.gate.settings;
         settings.authentication.check(Realm::ReadOnly, request.headers())?;
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(only("GET"));
-        }
-        let query = request.uri().query().unwrap_or_default();
-        let parameter = |name: &str| {
-            form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
-        };
-        let shown = || {
-            let path = parameter("path").ok_or_else(|| bad_request("expected a parameter 'path'"))?;
-            Shown::find(settings, &path)
-        };
-        let json = match call {
-            FileCall::Debug => files::all(settings),
-            FileCall::Browse => {
-                let shown = shown()?;
-                blocking(move || Ok(json!([shown.info()?.v0()]))).await?
-            }
-            FileCall::Read => {
-                let offset = files::number("offset", parameter("offset").as_deref())?;
-                let length = files::number("length", parameter("length").as_deref())?;
-                let shown = shown()?;
-                blocking(move || Ok(shown.read(offset, length)?.v0())).await?
-            }
-            FileCall::Download => {
-                let shown = shown()?;
-                let name = format!("attachment; filename={}", shown.name());
-                let download = blocking(move || shown.download()).await?;
-                let mut answer = Response::new(streamed(download));
-                answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-                let name = HeaderValue::from_str(&name).expect("names of shown files are ASCII");
-                answer.headers_mut().insert(CONTENT_DISPOSITION, name);
-                return Ok(answer);
-            }
-        };
-        Err(jsonp::wrapped(request.uri(), json_text(&json)))
+        files::answer(Arc::new(Log(settings.log.clone())), call, request).await
     }
 
     /// Answers with the metrics, whether this master leads or not.

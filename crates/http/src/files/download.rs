@@ -5,7 +5,6 @@ use http_body::{Body, Frame, SizeHint};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -15,7 +14,7 @@ const PIECE: u64 = 64 << 10;
 
 /// A file that is sent piece by piece, as it was when it was opened: what is appended later is not sent.
 #[derive(Debug)]
-pub(crate) struct Download {
+pub(super) struct Download {
     left: u64,
     state: State,
 }
@@ -29,9 +28,9 @@ enum State {
 }
 
 impl Download {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        Ok(Self { left: file.metadata()?.len(), state: State::Open(file) })
+    /// Sends so many bytes of a file.
+    pub(super) fn new(file: File, size: u64) -> Self {
+        Self { left: size, state: State::Open(file) }
     }
 }
 

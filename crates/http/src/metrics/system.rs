@@ -5,7 +5,8 @@ use std::thread;
 
 /// Returns figures of the machine under Mesos' names. What the system does not tell is left out.
 #[expect(clippy::cast_precision_loss, reason = "a machine has less than 2^53 bytes")]
-pub(super) fn figures() -> Vec<(&'static str, f64)> {
+#[must_use]
+pub fn figures() -> Vec<(&'static str, f64)> {
     let mut figures = Vec::new();
     figures.extend(thread::available_parallelism().map(|cpus| ("system/cpus_total", cpus.get() as f64)));
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
