@@ -3,6 +3,7 @@
 use crate::apportion_api::Resource;
 use crate::files::FileCall;
 use crate::page::File;
+use crate::transport::path::Path;
 use crate::v0::{Reading, V0};
 
 /// An endpoint of the master.
@@ -33,6 +34,9 @@ pub(crate) enum Endpoint {
     /// `/apportion/*`, endpoints of our own
     Apportion(Resource),
 }
+
+/// The name of a master, which may stand in front of each path.
+const OWN: &[&str] = &["master"];
 
 const KNOWN: &[(&str, Endpoint)] = &[
     ("api/v1/scheduler", Endpoint::Scheduler),
@@ -79,12 +83,8 @@ impl Endpoint {
     /// Returns the endpoint of the longest known path that the path begins with. With or without `master` in front, `.json` behind
     /// a segment, or a slash at the end, it is the same.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        let decoded = percent_decoded(path);
-        let segments = segments(&decoded);
-        if let Some(file) = File::at(&segments.join("/")) {
-            return Some(Self::Page(file));
-        }
-        longest_known(&segments).map(|(_, endpoint)| endpoint)
+        let path = Path::of(path, OWN);
+        File::at(&path.text()).map(Self::Page).or_else(|| path.endpoint(KNOWN))
     }
 
     /// Returns the path, without a slash in front.
@@ -95,47 +95,7 @@ impl Endpoint {
 
 /// Returns what follows in a path after that which names the endpoint, decoded: the role of `/quota/ROLE`.
 pub(crate) fn tail(path: &str) -> String {
-    let decoded = percent_decoded(path);
-    let segments = segments(&decoded);
-    let known = longest_known(&segments).map_or(0, |(length, _)| length);
-    segments[known..].join("/")
-}
-
-fn segments(path: &str) -> Vec<&str> {
-    let mut segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    if segments.first() == Some(&"master") {
-        segments.remove(0);
-    }
-    segments
-}
-
-/// Returns how many segments name an endpoint, and which.
-fn longest_known(segments: &[&str]) -> Option<(usize, Endpoint)> {
-    let plain: Vec<&str> = segments.iter().map(|segment| segment.strip_suffix(".json").unwrap_or(segment)).collect();
-    (1..=plain.len()).rev().find_map(|length| {
-        let path = plain[..length].join("/");
-        KNOWN.iter().find(|(known, _)| *known == path).map(|(_, endpoint)| (length, *endpoint))
-    })
-}
-
-/// Returns a path in which codes like `%2F` are decoded; a `%` without two digits after it stays.
-fn percent_decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = after.first_chunk::<2>().and_then(|digits| str::from_utf8(digits).ok());
-        match code.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    Path::of(path, OWN).tail(KNOWN)
 }
 
 #[cfg(test)]

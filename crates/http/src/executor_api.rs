@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_no_call_is_refused_with_the_status_of_its_fault() {
-        let uuid = r#""uuid":"AAAAAAAAAAAAAAAAAAAAAA==""#;
+        let uuid = r#""uuid":"MDEyMzQ1Njc4OUFCQ0RFRg==""#;
         let update = |uuid: &str| {
             let status =
                 format!(r#"{{"task_id":{{"value":"t"}},"state":"TASK_RUNNING",{uuid}"source":"SOURCE_EXECUTOR"}}"#);

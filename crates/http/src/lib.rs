@@ -27,6 +27,7 @@ pub mod client;
 mod endpoint;
 pub mod executor_api;
 pub mod files;
+pub mod forms;
 mod gate;
 pub mod internal;
 mod leader;

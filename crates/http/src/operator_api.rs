@@ -10,7 +10,7 @@ mod state;
 pub(crate) mod watchers;
 
 pub(crate) use events::{event, subscribed};
-pub(crate) use state::{AGENT_CAPABILITIES, ConstraintsForm, DrainInfo, Part, SumsForm, agent_url};
+pub(crate) use state::{AGENT_CAPABILITIES, ConstraintsForm, DrainInfo, Part, SumsForm, TaskForm, agent_url};
 
 use crate::authentication::Realm;
 use crate::files::{self, Log};

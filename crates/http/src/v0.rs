@@ -7,7 +7,10 @@ mod reading;
 mod summary;
 mod tasks;
 
+pub(crate) use agents::{Attributes, domain};
+pub(crate) use amounts::Amounts;
 pub(crate) use reading::Reading;
+pub(crate) use tasks::Task;
 
 use crate::authentication::Realm;
 use crate::endpoint::tail;

@@ -406,7 +406,7 @@ impl<'a> GetTasks<'a> {
 
 /// `mesos.v1.Task`
 #[derive(Debug)]
-pub(super) struct TaskForm<'a>(pub(super) &'a TaskEntry);
+pub(crate) struct TaskForm<'a>(pub(crate) &'a TaskEntry);
 
 #[derive(Debug, Serialize)]
 struct Task<'a> {

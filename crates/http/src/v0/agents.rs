@@ -62,7 +62,7 @@ impl Serialize for List {
 
 /// Attributes as an object. Of several with one name the last counts.
 #[derive(Debug)]
-struct Attributes<'a>(&'a apportion::Attributes);
+pub(crate) struct Attributes<'a>(pub(crate) &'a apportion::Attributes);
 
 impl Serialize for Attributes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -135,6 +135,6 @@ impl<'a> Slave<'a> {
 }
 
 /// Returns Mesos' `DomainInfo`.
-fn domain(domain: &Domain) -> Json {
+pub(crate) fn domain(domain: &Domain) -> Json {
     json!({"fault_domain": {"region": {"name": domain.region.as_str()}, "zone": {"name": domain.zone.as_str()}}})
 }

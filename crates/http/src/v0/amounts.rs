@@ -11,14 +11,14 @@ const ALWAYS: [&str; 4] = ["disk", "mem", "gpus", "cpus"];
 
 /// Sums of resources by name, however they are reserved. Revocable ones have names of their own (`cpus_revocable`).
 #[derive(Debug, Clone, Default)]
-pub(super) struct Amounts<'a>(BTreeMap<Cow<'a, str>, Value>);
+pub(crate) struct Amounts<'a>(BTreeMap<Cow<'a, str>, Value>);
 
 impl<'a> Amounts<'a> {
-    pub(super) fn of(lists: impl IntoIterator<Item = &'a Resources>) -> Self {
+    pub(crate) fn of(lists: impl IntoIterator<Item = &'a Resources>) -> Self {
         Self::of_each(lists.into_iter().flatten())
     }
 
-    pub(super) fn of_each(resources: impl IntoIterator<Item = &'a Resource>) -> Self {
+    pub(crate) fn of_each(resources: impl IntoIterator<Item = &'a Resource>) -> Self {
         let mut amounts = Self::default();
         resources.into_iter().for_each(|resource| amounts.add(resource));
         amounts

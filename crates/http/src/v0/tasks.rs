@@ -40,7 +40,7 @@ impl<'a> Tasks<'a> {
 
 /// A task.
 #[derive(Debug, Serialize)]
-pub(super) struct Task<'a> {
+pub(crate) struct Task<'a> {
     id: &'a str,
     name: Cow<'a, str>,
     framework_id: &'a str,
@@ -63,7 +63,7 @@ pub(super) struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    pub(super) fn of(entry: &'a TaskEntry) -> Self {
+    pub(crate) fn of(entry: &'a TaskEntry) -> Self {
         let id = entry.task.id.as_str();
         let detail = |name: &str| entry.task.details.get(name).filter(|json| !json.is_null());
         Self {
