@@ -4,5 +4,6 @@
 
 mod detect;
 pub mod executor;
+pub mod machine;
 
 pub use detect::{DetectError, resources};
