@@ -1,7 +1,7 @@
 //! The agent as a state machine: [`Input`]s in, [`Effect`]s out. It reads no clock and does no I/O.
 //!
 //! ```text
-//!     master    --- FromMaster ---------->              --- Connect, Master --------------> master
+//!     master    --- MasterEvent --------->              --- Connect, Master --------------> master
 //!     executors --- Subscribe, Call ----->    agent's   --- Executor ---------------------> executors
 //!     containers --- ContainerEvent ----->    machine   --- Launch, Reattach, Destroy ----> containers
 //!     disk      --- Recovered, Stored --->              --- Store, Discard ---------------> disk
@@ -9,8 +9,9 @@
 //!
 //! ```
 //! use apportion::{Agent, Framework, Role, Task, Time};
-//! use apportion_agent::machine::{AgentMachine, Effect, FromMaster, Input, Recovered, Registered, Settings};
-//! use std::sync::Arc;
+//! use apportion_agent::machine::{AgentMachine, Effect, Input, Recovered, Settings};
+//! use apportion_http::internal::{MasterEvent, Welcome};
+//! use std::time::Duration;
 //!
 //! let settings = Settings::new(Agent::new("", "cpus:4;mem:4096".parse()?).hostname("node-1"), "/var/lib/mesos");
 //! let mut agent = AgentMachine::start(Time::ZERO, settings, Recovered::default())?;
@@ -20,13 +21,13 @@
 //! let registers_at = agent.poll_timeout().expect("a time to register");
 //! agent.advance(registers_at);
 //! assert!(matches!(agent.poll_effect(), Some(Effect::Connect(_))));
-//! agent.handle(registers_at, Input::Master(FromMaster::Registered(Registered::new("a1"))))?;
+//! let welcome = Welcome::new("a1", 1, Duration::from_secs(15), 5);
+//! agent.handle(registers_at, Input::Master(Box::new(MasterEvent::Registered(welcome))))?;
 //!
 //! // A task of a command is run by an executor that the agent makes for it.
-//! let framework = Arc::new(Framework::new("f1"));
 //! let task = Task::new("t1", "cpus:1".parse()?).detail("command", serde_json::json!({"value": "sleep 10"}));
-//! let run = FromMaster::Run { framework, role: Role::default(), task };
-//! agent.handle(registers_at, Input::Master(run))?;
+//! let run = MasterEvent::Run { framework_info: Framework::new("f1").role(Role::default()), task };
+//! agent.handle(registers_at, Input::Master(Box::new(run)))?;
 //! let launch = std::iter::from_fn(|| agent.poll_effect()).find_map(|effect| match effect {
 //!     Effect::Launch(launch) => Some(launch),
 //!     _ => None,
@@ -45,7 +46,6 @@ mod hosted;
 mod input;
 mod launching;
 mod link;
-mod message;
 mod record;
 mod recovery;
 mod registering;
@@ -59,7 +59,6 @@ mod updates;
 pub use effect::{Effect, Exit, FetchUri, Launch, Program};
 pub use hosted::{HostedExecutor, HostedTask, Phase, Stage};
 pub use input::{ContainerEvent, Input, Limitation, Rejected, StreamId, Ticket};
-pub use message::{BroughtTask, Enrolment, FromMaster, Registered, ToMaster};
 pub use record::{
     AgentRecord, ContainerId, ExecutorKind, ExecutorRecord, Process, Record, Recovered, RecoveredFramework,
     RecoveredRun, RecoveredTask, Run,
@@ -144,7 +143,7 @@ impl AgentMachine {
         match input {
             Input::MasterFound => self.master_found(),
             Input::MasterLost { leader_known } => self.master_lost(leader_known),
-            Input::Master(message) => return self.message(message),
+            Input::Master(event) => return self.event(*event),
             Input::Subscribe { stream, framework, executor, tasks, updates } => {
                 return self.subscribe(stream, framework, executor, tasks, updates);
             }

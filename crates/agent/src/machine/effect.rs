@@ -1,12 +1,12 @@
 //! [`Effect`]: what an agent asks for.
 
 use super::input::{StreamId, Ticket};
-use super::message::{Enrolment, ToMaster};
 use super::record::{ContainerId, ExecutorKind, Process, Record, Run};
 use super::settings::Containerizer;
 use apportion::executor::Event;
 use apportion::v1::Dialect;
 use apportion::{Json, Resources, Text};
+use apportion_http::internal::AgentCall;
 use std::path::PathBuf;
 
 /// What an agent asks for. The loop around it carries effects out in order of their coming; it may go on with the next one while
@@ -14,14 +14,14 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Open a stream to the leading master with this call. Either [`FromMaster::Registered`](super::FromMaster::Registered) comes
-    /// over it, or [`Input::MasterLost`](super::Input::MasterLost) follows.
-    Connect(Box<Enrolment>),
+    /// Open a stream to the leading master with this call, which registers the agent. Its events follow as
+    /// [`Input::Master`](super::Input::Master), or else [`Input::MasterLost`](super::Input::MasterLost).
+    Connect(Box<AgentCall>),
     /// Close the stream to the master and find out which one leads; [`Input::MasterFound`](super::Input::MasterFound) follows. The
     /// end of this stream is not told.
     Disconnect,
-    /// Send a message over the stream to the master.
-    Master(ToMaster),
+    /// Send a call of the stream to the master.
+    Master(Box<AgentCall>),
     /// Send an event to an executor.
     Executor {
         /// Its stream.

@@ -3,12 +3,12 @@
 use super::effect::{Effect, Exit};
 use super::hosted::{Cause, Phase, RunIx, Stage};
 use super::input::{ContainerEvent, Rejected};
-use super::message::ToMaster;
 use super::record::{ContainerId, Record};
 use super::timers::Timer;
 use super::{AfterStore, AgentMachine};
 use apportion::executor::Event;
 use apportion::{FrameworkId, TaskId, TaskState, Text};
+use apportion_http::internal::AgentCall;
 
 /// The wait status that the master is told of an executor whose own is not known: killed by SIGKILL.
 pub(super) const UNKNOWN_STATUS: i32 = 9;
@@ -146,10 +146,10 @@ impl AgentMachine {
             return;
         }
         let Some(status) = executor.exit.take() else { return };
-        let (framework, executor) = (executor.run.framework.clone(), executor.run.executor.clone());
-        let is_completed = self.hosted.framework(&framework).is_none_or(|hosted| hosted.is_terminating);
+        let (framework_id, executor_id) = (executor.run.framework.clone(), executor.run.executor.clone());
+        let is_completed = self.hosted.framework(&framework_id).is_none_or(|hosted| hosted.is_terminating);
         if is_registered && !is_completed {
-            self.emit(Effect::Master(ToMaster::ExecutorExited { framework, executor, status }));
+            self.tell_master(AgentCall::ExecutorExited { framework_id, executor_id, status });
         }
     }
 

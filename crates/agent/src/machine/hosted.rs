@@ -276,15 +276,17 @@ pub(super) struct Hosted {
 }
 
 impl Hosted {
-    /// Adds a framework, or takes its changes over. Returns whether it is to be stored.
-    pub(super) fn update_framework(&mut self, info: &Arc<Framework>) -> bool {
+    /// Adds a framework, or takes its changes over. Returns it, and whether it is to be stored now.
+    pub(super) fn update_framework(&mut self, info: Framework) -> (Arc<Framework>, bool) {
         let entry = self.frameworks.entry(info.id.clone());
-        let framework = entry.or_insert_with(|| HostedFramework::new(Arc::clone(info)));
-        if *framework.info != **info {
-            framework.info = Arc::clone(info);
+        let framework = entry.or_insert_with(|| HostedFramework::new(Arc::new(info.clone())));
+        if *framework.info != info {
+            framework.info = Arc::new(info);
             framework.is_stored = false;
         }
-        info.checkpoint && !framework.is_stored
+        let is_to_store = framework.info.checkpoint && !framework.is_stored;
+        framework.is_stored |= is_to_store;
+        (Arc::clone(&framework.info), is_to_store)
     }
 
     pub(super) fn framework(&self, id: &FrameworkId) -> Option<&HostedFramework> {

@@ -1,9 +1,9 @@
 //! [`Input`]: what happens to an agent, and [`Rejected`]: why it did not accept it.
 
-use super::message::FromMaster;
 use super::record::{ContainerId, Process};
 use apportion::executor::Call;
 use apportion::{ExecutorId, FrameworkId, IdError, Task, TaskId, TaskStatus, Text};
+use apportion_http::internal::MasterEvent;
 
 /// The number of a stream of events to an executor. The server gives each stream a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,8 +26,8 @@ pub enum Input {
         /// True if it is still known which master leads: then the agent connects again by itself.
         leader_known: bool,
     },
-    /// A message of the master came over the stream.
-    Master(FromMaster),
+    /// An event came over the stream of the master.
+    Master(Box<MasterEvent>),
     /// An executor subscribes, for the first time or again. The server answers 200 with a stream of that number, which ends the one
     /// before.
     Subscribe {
@@ -119,11 +119,11 @@ pub enum Rejected {
         /// The number of statuses that are kept.
         most: usize,
     },
-    /// A message of the master bears an id that can be no folder.
+    /// An event of the master bears an id that can be no folder.
     #[error(transparent)]
     Id(#[from] IdError),
-    /// A message of a master with which the agent is not registered.
-    #[error("a message of the master came before the registration")]
+    /// An event of a master with which the agent is not registered.
+    #[error("an event of the master came before the registration")]
     NotRegistered,
     /// A container that the agent does not have.
     #[error("there is no container {0}")]

@@ -8,7 +8,11 @@ use super::record::{ContainerId, ExecutorKind, ExecutorRecord, Record, Run};
 use super::timers::Timer;
 use super::{AfterStore, AgentMachine};
 use apportion::executor::Event;
-use apportion::{Capability, ExecutorId, ExecutorInfo, Framework, FrameworkId, Role, Task, TaskId, TaskState, Text};
+use apportion::{
+    Capability, ExecutorId, ExecutorInfo, Framework, FrameworkId, Role, StatusSource, Task, TaskId, TaskState,
+    TaskStatus, Text,
+};
+use apportion_http::internal::AgentCall;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,13 +31,7 @@ pub(super) fn lost_or_dropped(framework: &Framework) -> TaskState {
 
 impl AgentMachine {
     /// Handles the launch of a task, or of a group.
-    pub(super) fn run(
-        &mut self,
-        framework: &Arc<Framework>,
-        role: &Role,
-        tasks: Vec<Task>,
-        is_group: bool,
-    ) -> Result<(), Rejected> {
+    pub(super) fn run(&mut self, framework: Framework, mut tasks: Vec<Task>, is_group: bool) -> Result<(), Rejected> {
         framework.id.check()?;
         tasks.iter().try_for_each(|task| task.id.check())?;
         let is_known = |task: &Task| {
@@ -49,11 +47,12 @@ impl AgentMachine {
             info.id.check()?;
         }
         let agent = self.id().clone();
-        let mut tasks = tasks;
+        let role = first.role.clone().or_else(|| framework.roles.first().cloned()).unwrap_or_default();
         for task in &mut tasks {
-            (task.agent, task.role) = (Some(agent.clone()), Some(role.clone()));
+            task.agent = Some(agent.clone());
+            task.role.get_or_insert_with(|| role.clone());
         }
-        self.update_framework(framework);
+        let framework = self.update_framework(framework);
 
         let (custom, invalid) = match custom {
             Ok(custom) => (custom, None),
@@ -61,24 +60,23 @@ impl AgentMachine {
         };
         let described = describe(&tasks[0], custom, is_group, &self.settings.containerizers);
         let live = self.hosted.live(&framework.id, &described.info.id);
-        if let Some(refusal) = self.refusal(framework, &described, live, invalid) {
-            self.refuse(&framework.id, role, &described, tasks, &refusal);
+        if let Some(refusal) = self.refusal(&framework, &described, live, invalid) {
+            self.refuse(&framework.id, &role, &described, tasks, &refusal);
         } else if let Some(ix) = live {
             self.add_tasks(ix, tasks, is_group);
         } else {
-            self.start_run(framework, role, described, tasks, is_group);
+            self.start_run(&framework, &role, described, tasks, is_group);
         }
         Ok(())
     }
 
     /// Takes a framework in, or its changes over.
-    pub(super) fn update_framework(&mut self, framework: &Arc<Framework>) {
-        if self.hosted.update_framework(framework) {
-            if let Some(hosted) = self.hosted.framework_mut(&framework.id) {
-                hosted.is_stored = true;
-            }
-            self.store(Record::Framework(Arc::clone(framework)), AfterStore::Nothing);
+    pub(super) fn update_framework(&mut self, framework: Framework) -> Arc<Framework> {
+        let (framework, is_to_store) = self.hosted.update_framework(framework);
+        if is_to_store {
+            self.store(Record::Framework(Arc::clone(&framework)), AfterStore::Nothing);
         }
+        framework
     }
 
     fn refusal(
@@ -298,10 +296,17 @@ impl AgentMachine {
         }
     }
 
-    /// Kills a task, wherever it is. Nothing happens if it is not here or has ended.
+    /// Kills a task, wherever it is. One that has ended has its last status told again; one that is not here is lost.
     pub(super) fn kill(&mut self, framework: &FrameworkId, id: &TaskId, grace: Option<Duration>) {
         let is_live = |ix: &RunIx| self.hosted.task(*ix, id).is_some_and(|task| !task.state.is_terminal());
-        let Some(ix) = self.hosted.of_task(framework, id).iter().copied().find(is_live) else { return };
+        let runs = self.hosted.of_task(framework, id).to_vec();
+        let Some(ix) = runs.iter().copied().find(is_live) else {
+            runs.iter().for_each(|ix| self.resend(*ix, id));
+            if runs.is_empty() {
+                self.tell_lost(framework, id);
+            }
+            return;
+        };
         let Some(task) = self.hosted.task_mut(ix, id) else { return };
         task.kill = Some(grace);
         let (stage, group, is_open) = (task.stage, task.group, task.is_open());
@@ -313,6 +318,17 @@ impl AgentMachine {
             Stage::Launched => self.tell(ix, Event::Kill { task: id.clone(), grace }),
             Stage::Storing | Stage::Queued | Stage::Unclear => {}
         }
+    }
+
+    /// Tells that a task is not here, once: the master that asked for it knows it as lost then.
+    fn tell_lost(&mut self, framework: &FrameworkId, id: &TaskId) {
+        let known = self.hosted.framework(framework);
+        let state = known.map_or(TaskState::Lost, |framework| lost_or_dropped(&framework.info));
+        let mut status = TaskStatus::new(id.clone(), state).reason("REASON_RECONCILIATION");
+        status = status.message("The agent does not know the task");
+        (status.agent, status.source) = (Some(self.id().clone()), Some(StatusSource::Agent));
+        status.timestamp = Some(self.now.as_secs_f64());
+        self.tell_master(AgentCall::StatusUpdate { framework_id: framework.clone(), status, latest_state: state });
     }
 
     /// Ends a task that its executor has not got, with its group, and the executor if it was launched for them.

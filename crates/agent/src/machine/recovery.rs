@@ -13,7 +13,6 @@ use apportion::{Agent, ExecutorInfo, Framework, Resources, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// An agent cannot start, because it is not what it was before. The program ends with status 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -136,12 +135,7 @@ impl AgentMachine {
                 }
                 continue;
             };
-            let framework = Arc::new(framework);
-            if self.hosted.update_framework(&framework)
-                && let Some(hosted) = self.hosted.framework_mut(&framework.id)
-            {
-                hosted.is_stored = true;
-            }
+            let (framework, _) = self.hosted.update_framework(framework);
             let runs: Vec<RunIx> = runs.into_iter().map(|run| self.recover_run(&framework, run)).collect();
             for ix in &runs {
                 self.find_run(*ix, has_booted);

@@ -1,15 +1,14 @@
 //! The link to the master: registration, pings, and what it says about the agent itself.
 
 use super::effect::{Effect, Exit};
+use super::hosted::Cause;
 use super::input::Rejected;
 use super::link::{ANSWER_TIMEOUT, LinkState};
-use super::message::{BroughtTask, Enrolment, FromMaster, Registered, ToMaster};
 use super::record::{AgentRecord, Record};
 use super::timers::Timer;
 use super::{AfterStore, AgentMachine};
-use apportion::{Drain, FrameworkId, Operation, RunningExecutor, Text, Uuid};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use apportion::{Drain, Framework, Operation, Text, Uuid};
+use apportion_http::internal::{AgentCall, MasterEvent, Register, ReportedExecutor, ReportedTask, Reregister, Welcome};
 use std::time::Duration;
 
 /// The time after which the agent itself is stored again, if it could not be.
@@ -68,97 +67,101 @@ impl AgentMachine {
         self.emit(Effect::Disconnect);
     }
 
-    /// Returns the agent as it registers.
-    fn enrolment(&self) -> Enrolment {
-        let (mut frameworks, mut executors, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
-        for framework in self.hosted.frameworks().filter(|framework| !framework.is_terminating) {
-            frameworks.push(Arc::clone(&framework.info));
+    /// Returns the call that registers the agent.
+    fn enrolment(&self) -> AgentCall {
+        let nonce = Uuid::from_seed(self.settings.seed, 0);
+        let registration = Register::new(self.settings.agent.clone(), self.settings.address, nonce);
+        if self.id().as_str().is_empty() {
+            return AgentCall::Register(Box::new(registration));
         }
-        let told: BTreeSet<&FrameworkId> = frameworks.iter().map(|framework| &framework.id).collect();
-        for (_, executor) in self.hosted.all().filter(|(_, executor)| told.contains(&executor.run.framework)) {
+        let mut call = Reregister::new(registration);
+        call.epoch = self.epoch;
+        for framework in self.hosted.frameworks().filter(|framework| !framework.is_terminating) {
+            call.frameworks.push(Framework::clone(&framework.info));
+        }
+        for (_, executor) in self.hosted.all() {
+            let id = &executor.run.framework;
+            if self.hosted.framework(id).is_some_and(|framework| framework.is_terminating) {
+                continue;
+            }
             let is_made = executor.kind.is_of_one_task();
-            let framework = &executor.run.framework;
             if executor.is_live() && !is_made {
-                let (id, role) = (executor.run.executor.clone(), executor.role.clone());
-                executors.push(RunningExecutor::new(id, framework.clone(), role, executor.info.resources.clone()));
+                let mut info = executor.info.clone();
+                info.role.get_or_insert_with(|| executor.role.clone());
+                call.executors.push(ReportedExecutor::new(id.clone(), info));
             }
             for task in executor.tasks.values().filter(|task| !task.is_stranger) {
-                tasks.push(BroughtTask {
-                    framework: framework.clone(),
-                    role: task.task.role.clone().unwrap_or_else(|| executor.role.clone()),
-                    task: task.task.clone(),
-                    state: task.state,
-                    sent: task.updates.last_sent(),
-                    executor: (!is_made).then(|| executor.run.executor.clone()),
-                });
+                let mut reported = ReportedTask::new(id.clone(), task.task.clone(), task.state);
+                reported.executor_id = (!is_made).then(|| executor.run.executor.clone());
+                reported.status_update_state = task.updates.last_sent().map(|(state, _)| state);
+                reported.status_update_uuid = task.updates.last_sent().map(|(_, uuid)| uuid);
+                call.tasks.push(reported);
             }
         }
-        Enrolment {
-            agent: self.settings.agent.clone(),
-            version: self.settings.version.clone(),
-            nonce: Uuid::from_seed(self.settings.seed, 0),
-            frameworks,
-            executors,
-            tasks,
-            epoch: self.epoch,
-        }
+        AgentCall::Reregister(Box::new(call))
     }
 
-    pub(super) fn message(&mut self, message: FromMaster) -> Result<(), Rejected> {
-        if let FromMaster::Registered(registered) = message {
-            return self.registered(registered);
-        }
-        if let FromMaster::Shutdown { message } = message {
-            self.shut_down(message); // it may be the answer to a registration
-            return Ok(());
-        }
-        if !self.link.is_registered() {
-            return Err(Rejected::NotRegistered);
-        }
-        match message {
-            FromMaster::Registered(_) | FromMaster::Shutdown { .. } => {}
-            FromMaster::Ping { seq, connected } => self.ping(seq, connected),
-            FromMaster::Run { framework, role, task } => return self.run(&framework, &role, vec![task], false),
-            FromMaster::RunGroup { framework, role, tasks } => return self.run(&framework, &role, tasks, true),
-            FromMaster::Kill { framework, task, grace } => self.kill(&framework, &task, grace),
-            FromMaster::ShutdownExecutor { framework, executor } => {
-                if let Some(ix) = self.hosted.live(&framework, &executor) {
-                    self.shut_down_run(ix, super::hosted::Cause::Other);
+    pub(super) fn event(&mut self, event: MasterEvent) -> Result<(), Rejected> {
+        match event {
+            MasterEvent::Registered(welcome) | MasterEvent::Reregistered(welcome) => return self.registered(welcome),
+            // These may answer a registration.
+            MasterEvent::Shutdown { message } => {
+                self.leave(Exit::ShutDown(message.into()));
+                return Ok(());
+            }
+            MasterEvent::Error { message } => {
+                self.emit(Effect::Warn(format!("the master has refused the agent: {message}")));
+                return Ok(()); // the end of the stream follows
+            }
+            _ if !self.link.is_registered() => return Err(Rejected::NotRegistered),
+            MasterEvent::Ping { seq, connected } => self.ping(seq, connected),
+            MasterEvent::Run { framework_info, task } => return self.run(framework_info, vec![task], false),
+            MasterEvent::RunGroup { framework_info, tasks } => return self.run(framework_info, tasks, true),
+            MasterEvent::Kill { framework_id, task_id, grace_period } => {
+                self.kill(&framework_id, &task_id, grace_period);
+            }
+            MasterEvent::ShutdownExecutor { framework_id, executor_id } => {
+                if let Some(ix) = self.hosted.live(&framework_id, &executor_id) {
+                    self.shut_down_run(ix, Cause::Other);
                 }
             }
-            FromMaster::ShutdownFramework(framework) => self.shut_down_framework(&framework),
-            FromMaster::Message { framework, executor, data } => self.pass_message(&framework, &executor, data),
-            FromMaster::UpdateFramework(framework) => {
-                if self.hosted.framework(&framework.id).is_some() {
-                    self.update_framework(&framework);
+            MasterEvent::ShutdownFramework { framework_id } => self.shut_down_framework(&framework_id),
+            MasterEvent::Message { framework_id, executor_id, data } => {
+                self.pass_message(&framework_id, &executor_id, data);
+            }
+            MasterEvent::UpdateFramework { framework_info } => {
+                if self.hosted.framework(&framework_info.id).is_some() {
+                    self.update_framework(framework_info);
                 }
             }
-            FromMaster::Acknowledge { framework, task, uuid } => self.acknowledge(&framework, &task, &uuid),
-            FromMaster::Operation(operation) => self.operate(&operation),
-            FromMaster::Drain(drain) => self.set_drain(Some(drain)),
+            MasterEvent::Acknowledge { framework_id, task_id, uuid } => {
+                self.acknowledge(&framework_id, &task_id, &uuid);
+            }
+            MasterEvent::ApplyOperation { operation, .. } => self.operate(&operation),
+            MasterEvent::Drain(drain) => self.set_drain(Some(drain)),
+            _ => self.emit(Effect::Warn("an event of the master is not known to this agent".to_owned())),
         }
         Ok(())
     }
 
-    fn registered(&mut self, registered: Registered) -> Result<(), Rejected> {
-        registered.agent.check()?;
+    /// Sends a call of the stream.
+    pub(super) fn tell_master(&mut self, call: AgentCall) {
+        self.emit(Effect::Master(Box::new(call)));
+    }
+
+    fn registered(&mut self, welcome: Welcome) -> Result<(), Rejected> {
+        welcome.agent_id.check()?;
         if self.link.state != LinkState::Registering || self.leaving.is_some() {
             return Ok(());
         }
         self.link.succeeded();
-        let is_new = *self.id() != registered.agent;
-        let is_later = registered.epoch > self.epoch;
-        self.settings.agent.id = registered.agent;
-        self.epoch = self.epoch.max(registered.epoch);
-        self.set_link(LinkState::Registered(registered.ping_timeout), Some(registered.ping_timeout));
+        let limit = welcome.ping_limit();
+        let (is_new, is_later) = (*self.id() != welcome.agent_id, welcome.epoch > self.epoch);
+        self.settings.agent.id = welcome.agent_id;
+        self.epoch = self.epoch.max(welcome.epoch);
+        self.set_link(LinkState::Registered(limit), Some(limit));
         if is_new || is_later {
             self.store_agent();
-        }
-        for framework in registered.completed {
-            self.shut_down_framework(&framework);
-        }
-        for (framework, task) in registered.ends {
-            self.kill(&framework, &task, None);
         }
         self.send_all_anew();
         Ok(())
@@ -169,7 +172,7 @@ impl AgentMachine {
             if let LinkState::Registered(timeout) = self.link.state {
                 self.set_link(self.link.state, Some(timeout));
             }
-            self.emit(Effect::Master(ToMaster::Pong { seq }));
+            self.tell_master(AgentCall::Pong { seq });
         } else {
             self.give_up_master();
         }
@@ -217,14 +220,9 @@ impl AgentMachine {
         }
     }
 
-    /// Ends all, forgets the id and leaves.
-    fn shut_down(&mut self, message: Text) {
-        self.leave(Exit::ShutDown(message));
-    }
-
     pub(super) fn unregister(&mut self) {
         if self.link.is_registered() {
-            self.emit(Effect::Master(ToMaster::Unregister));
+            self.tell_master(AgentCall::Unregister);
         }
         self.leave(Exit::Unregistered);
     }

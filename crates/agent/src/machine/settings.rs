@@ -29,15 +29,13 @@ pub struct Settings {
     /// The names of the resources whose amounts were found on the machine rather than given. Their change from one start to the
     /// next is not a change of the agent.
     pub found_resources: Vec<Text>,
-    /// The address that executors reach the agent at, `MESOS_AGENT_ENDPOINT`.
+    /// The address that executors and all others reach the agent at, `MESOS_AGENT_ENDPOINT`.
     pub address: SocketAddr,
     /// The folder of sandboxes and checkpoints, absolute.
     pub work_dir: PathBuf,
     /// The id of this boot of the machine (`/proc/sys/kernel/random/boot_id`). If it differs from the stored one, all executors of
     /// before are gone.
     pub boot_id: Text,
-    /// The version of the program, for the master.
-    pub version: Text,
     /// The seed of all that the agent draws: UUIDs of statuses, ids of containers, waits before retries. It must differ from start
     /// to start.
     pub seed: u64,
@@ -115,7 +113,6 @@ impl Settings {
             address: SocketAddr::from(([127, 0, 0, 1], 5051)),
             work_dir: work_dir.into(),
             boot_id: Text::default(),
-            version: env!("CARGO_PKG_VERSION").into(),
             seed: 0,
             containerizers: vec![Containerizer::Mesos],
             switch_user: true,

@@ -2,12 +2,12 @@
 
 use super::effect::{Effect, Exit};
 use super::hosted::{HostedTask, RunIx};
-use super::message::ToMaster;
 use super::record::{ExecutorKind, Record};
 use super::timers::Timer;
 use super::{AfterStore, AgentMachine};
 use apportion::executor::Event;
 use apportion::{FrameworkId, Json, StatusSource, TaskId, TaskState, TaskStatus, Text, Uuid};
+use apportion_http::internal::AgentCall;
 
 impl AgentMachine {
     /// Ends a task with a status of the agent.
@@ -113,7 +113,7 @@ impl AgentMachine {
         self.timers.cancel(&mut task.updates.timer);
         task.updates.timer = Some(self.timers.set(again, Timer::Resend(ix, id.clone())));
         let latest_state = task.state;
-        self.emit(Effect::Master(ToMaster::StatusUpdate { framework, status: Box::new(status), latest_state }));
+        self.tell_master(AgentCall::StatusUpdate { framework_id: framework, status, latest_state });
     }
 
     /// Sends all statuses in flight, after a registration.

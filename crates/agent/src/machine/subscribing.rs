@@ -3,12 +3,12 @@
 use super::effect::Effect;
 use super::hosted::{HostedTask, Phase, RunIx, Stage};
 use super::input::{Rejected, StreamId};
-use super::message::ToMaster;
 use super::updates::MAX_WAITING;
 use super::{AfterStore, AgentMachine, Record};
 use apportion::executor::{Call, Event, Subscribed};
 use apportion::v1;
 use apportion::{Details, ExecutorId, FrameworkId, Resources, Task, TaskId, TaskStatus};
+use apportion_http::internal::AgentCall;
 use std::collections::BTreeSet;
 
 /// The most tasks of an executor that the agent knows only by its statuses.
@@ -131,9 +131,9 @@ impl AgentMachine {
         match call {
             Call::Update(status) => self.update(ix, *status),
             Call::Message(data) => {
-                let (framework, executor) = (executor.run.framework.clone(), executor.run.executor.clone());
+                let (framework_id, executor_id) = (executor.run.framework.clone(), executor.run.executor.clone());
                 if self.link.is_registered() {
-                    self.emit(Effect::Master(ToMaster::Message { framework, executor, data }));
+                    self.tell_master(AgentCall::Message { framework_id, executor_id, data });
                 }
                 Ok(())
             }
