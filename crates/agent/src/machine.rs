@@ -61,7 +61,7 @@ pub use hosted::{HostedExecutor, HostedTask, Phase, Stage};
 pub use input::{ContainerEvent, Input, Limitation, Rejected, StreamId, Ticket};
 pub use record::{
     AgentRecord, ContainerId, ExecutorKind, ExecutorRecord, Process, Record, Recovered, RecoveredFramework,
-    RecoveredRun, RecoveredTask, Run,
+    RecoveredRun, RecoveredTask, Run, Stray,
 };
 pub use recovery::{Difference, Incompatible};
 pub use settings::{Containerizer, ReconfigurationPolicy, Recover, Settings};
@@ -88,6 +88,8 @@ pub struct AgentMachine {
     epoch: u64,
     link: Link,
     hosted: Hosted,
+    /// Runs that are being ended and that nobody hears of, and whether they are of this agent.
+    strays: BTreeMap<ContainerId, (Run, bool)>,
     timers: Timers,
     store_agent: Option<TimerKey>,
     effects: VecDeque<Effect>,

@@ -1,7 +1,7 @@
 //! [`Effect`]: what an agent asks for.
 
 use super::input::{StreamId, Ticket};
-use super::record::{ContainerId, ExecutorKind, Process, Record, Run};
+use super::record::{ContainerId, ExecutorKind, Process, Record, Run, Stray};
 use super::settings::Containerizer;
 use apportion::executor::Event;
 use apportion::v1::Dialect;
@@ -49,8 +49,8 @@ pub enum Effect {
     /// Kill all of a container now, whatever it does: fetching, pulling, running.
     /// [`Ended`](super::ContainerEvent::Ended) follows when nothing of it is left.
     Destroy(ContainerId),
-    /// Kill all that is left of a run of an agent of before, of which nobody wants to hear.
-    DestroyStray(Run, Option<Process>),
+    /// Find a run and kill all that is left of it, as [`Destroy`](Self::Destroy) does. It is not one that the agent lists.
+    DestroyStray(Stray),
     /// Set the limits of a container: the resources of its executor and of its tasks.
     Resize(ContainerId, Resources),
     /// Write a record, and tell the [result](super::Input::Stored).

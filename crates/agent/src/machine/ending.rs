@@ -15,6 +15,13 @@ pub(super) const UNKNOWN_STATUS: i32 = 9;
 
 impl AgentMachine {
     pub(super) fn container_event(&mut self, container: ContainerId, event: ContainerEvent) -> Result<(), Rejected> {
+        let ends = matches!(event, ContainerEvent::Failed { .. } | ContainerEvent::Ended { .. });
+        if self.strays.contains_key(&container) {
+            if ends {
+                self.stray_ended(&container);
+            }
+            return Ok(());
+        }
         let ix = self.hosted.of_container(&container).ok_or(Rejected::UnknownContainer(container))?;
         let Some(executor) = self.hosted.get_mut(ix) else { return Ok(()) };
         match event {
@@ -33,6 +40,15 @@ impl AgentMachine {
             }
         }
         Ok(())
+    }
+
+    fn stray_ended(&mut self, container: &ContainerId) {
+        let Some((run, is_own)) = self.strays.remove(container) else { return };
+        if is_own {
+            self.store(Record::ForgetRun(run), AfterStore::Nothing);
+        } else if self.strays.values().all(|(_, is_own)| *is_own) {
+            self.store(Record::ForgetStrays, AfterStore::Nothing);
+        }
     }
 
     /// Asks an executor to end, with all its tasks. After the grace period all of its container is killed; at once, if it has no

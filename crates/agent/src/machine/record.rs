@@ -118,6 +118,8 @@ pub enum Record {
     ForgetFramework(FrameworkId),
     /// The agent gives up its id: `latest` goes.
     ForgetAgent,
+    /// Nothing of the agents of before is left: their files can go.
+    ForgetStrays,
 }
 
 /// The agent as it is kept.
@@ -170,12 +172,24 @@ impl ExecutorRecord {
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Recovered {
-    /// The agent; `None` if it has never been registered or has given up its id.
+    /// The id of the agent; `None` if it has never been registered or has given up its id.
+    pub id: Option<AgentId>,
+    /// The agent of that id; `None` if it cannot be read.
     pub agent: Option<AgentRecord>,
     /// Its frameworks, in order of their ids.
     pub frameworks: Vec<RecoveredFramework>,
     /// Runs of agents of before on this machine, which still may have a process.
-    pub strays: Vec<(AgentId, Run, Option<Process>)>,
+    pub strays: Vec<Stray>,
+}
+
+/// A run of which nobody wants to hear: it is ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "what it takes to find a run")]
+pub struct Stray {
+    /// The run.
+    pub run: Run,
+    /// Its process, if it is known.
+    pub process: Option<Process>,
 }
 
 /// A framework on disk.
@@ -186,7 +200,7 @@ pub struct RecoveredFramework {
     pub id: FrameworkId,
     /// The framework; `None` if it cannot be read. Its executors are ended then.
     pub framework: Option<Framework>,
-    /// Its executors' latest runs, in order of their ids.
+    /// The runs of its executors, in order of their ids.
     pub runs: Vec<RecoveredRun>,
 }
 
@@ -204,8 +218,10 @@ impl RecoveredFramework {
 pub struct RecoveredRun {
     /// The run.
     pub run: Run,
-    /// The executor; `None` if it cannot be read. It is ended then.
+    /// The executor; `None` if it cannot be read.
     pub record: Option<ExecutorRecord>,
+    /// True if something of it cannot be read. It is ended then.
+    pub is_broken: bool,
     /// Its process, if one was started.
     pub process: Option<Process>,
     /// Its tasks, in order of their ids.
@@ -216,7 +232,8 @@ impl RecoveredRun {
     /// Returns a run without a process and without tasks.
     #[must_use]
     pub fn new(run: Run, record: Option<ExecutorRecord>) -> Self {
-        Self { run, record, process: None, tasks: Vec::new() }
+        let is_broken = record.is_none();
+        Self { run, record, is_broken, process: None, tasks: Vec::new() }
     }
 }
 

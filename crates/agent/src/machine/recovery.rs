@@ -3,7 +3,7 @@
 use super::effect::{Effect, Exit};
 use super::hosted::{Hosted, HostedExecutor, HostedTask, Phase, RunIx, Stage};
 use super::link::Link;
-use super::record::{ExecutorKind, Record, Recovered, RecoveredFramework, RecoveredRun};
+use super::record::{ExecutorKind, Record, Recovered, RecoveredFramework, RecoveredRun, Stray};
 use super::reservations;
 use super::settings::{ReconfigurationPolicy, Recover, Settings};
 use super::timers::{Timer, Timers};
@@ -75,6 +75,7 @@ impl AgentMachine {
             epoch: 0,
             link: Link::default(),
             hosted: Hosted::default(),
+            strays: BTreeMap::new(),
             timers: Timers::default(),
             store_agent: None,
             effects: VecDeque::new(),
@@ -85,11 +86,16 @@ impl AgentMachine {
             now: at,
             drawn: 0,
         };
-        let Recovered { agent, frameworks, strays } = recovered;
-        for (_, run, process) in strays {
-            machine.emit(Effect::DestroyStray(run, process));
+        let Recovered { id, agent, frameworks, strays } = recovered;
+        for stray in strays {
+            machine.end_stray(stray, false);
         }
-        if let Some(record) = agent {
+        let record = agent.or_else(|| {
+            let mut agent = machine.settings.agent.clone();
+            agent.id = id?;
+            Some(AgentRecord::new(agent, machine.settings.boot_id.clone()))
+        });
+        if let Some(record) = record {
             let has_booted = record.boot_id != machine.settings.boot_id;
             match machine.take_over(record) {
                 Ok(()) => machine.recover(frameworks, has_booted),
@@ -126,12 +132,16 @@ impl AgentMachine {
         Ok(())
     }
 
+    fn end_stray(&mut self, stray: Stray, is_own: bool) {
+        self.strays.insert(stray.run.container.clone(), (stray.run.clone(), is_own));
+        self.emit(Effect::DestroyStray(stray));
+    }
+
     fn recover(&mut self, frameworks: Vec<RecoveredFramework>, has_booted: bool) {
         for RecoveredFramework { id, framework, runs } in frameworks {
             let Some(framework) = framework.filter(|framework| framework.id == id) else {
-                for run in runs {
-                    self.emit(Effect::DestroyStray(run.run.clone(), run.process));
-                    self.store(Record::ForgetRun(run.run), AfterStore::Nothing);
+                for RecoveredRun { run, process, .. } in runs {
+                    self.end_stray(Stray { run, process }, true);
                 }
                 continue;
             };
@@ -148,8 +158,7 @@ impl AgentMachine {
     }
 
     fn recover_run(&mut self, framework: &Framework, found: RecoveredRun) -> RunIx {
-        let RecoveredRun { run, record, process, tasks } = found;
-        let is_readable = record.is_some();
+        let RecoveredRun { run, record, is_broken, process, tasks } = found;
         let role = tasks.iter().find_map(|task| task.task.role.clone());
         let (kind, role, info) = match record {
             Some(record) => (record.kind, record.role, record.info),
@@ -160,7 +169,7 @@ impl AgentMachine {
         executor.checkpoint = true;
         executor.process = process;
         executor.step = "looked for".into();
-        executor.phase = if is_readable { Phase::Recovering } else { Phase::Terminating };
+        executor.phase = if is_broken { Phase::Terminating } else { Phase::Recovering };
         executor.containerizer = contained_by(&executor);
         debug_assert!(framework.id == executor.run.framework);
         for found in tasks {
