@@ -9,12 +9,22 @@ mod operator;
 mod shell;
 mod values;
 
+use apportion_agent::executor;
 use apportion_console::{Failure, Stdout};
 use arguments::{Arguments, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // One starts for each command that is launched: no command line is described, no log set up.
+    if let Some(program) = executor::Program::parse(std::env::args_os().skip(1)) {
+        return execute(program);
+    }
     apportion_console::main_with(Arguments::read, run)
+}
+
+/// Runs a built-in executor. What it says stands in its sandbox.
+fn execute(program: executor::Program) -> ExitCode {
+    program.run().map_or_else(|error| Failure::Run(error.to_string()).report(), |()| ExitCode::SUCCESS)
 }
 
 fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {

@@ -328,6 +328,14 @@ impl Runner {
         }
     }
 
+    /// Has the program look at once whether there is something to do, which it does after a timer: a transport may wait otherwise
+    /// after it has passed an event on.
+    fn prompt(&self, reports: &mut Reports) {
+        if !self.actions.is_empty() || self.is_done() {
+            reports.wake_at(reports.at());
+        }
+    }
+
     fn kill_group(&mut self, group: u64, reports: &mut Reports) {
         let others = self.tasks.iter().filter(|(_, run)| run.group == group && run.killing.is_none());
         for task in others.map(|(task, _)| task.clone()).collect::<Vec<_>>() {
@@ -385,10 +393,12 @@ impl Executor for Runner {
         if self.kind == Kind::Default && ids.iter().any(|id| !self.tasks.contains_key(id)) {
             self.kill_group(group, reports); // one cannot be run
         }
+        self.prompt(reports);
     }
 
     fn kill(&mut self, task: TaskId, grace: Option<Duration>, reports: &mut Reports) {
         self.begin_kill(&task, grace, Why::Asked, reports);
+        self.prompt(reports);
     }
 
     fn subscribed(&mut self, subscribed: Subscribed, _: &mut Reports) {
@@ -398,8 +408,9 @@ impl Executor for Runner {
         self.says_killing = kinds.any(|kind| kind.as_str().is_some_and(|kind| kind == "TASK_KILLING_STATE"));
     }
 
-    fn acknowledged(&mut self, _: TaskId, uuid: Uuid, _: &mut Reports) {
+    fn acknowledged(&mut self, _: TaskId, uuid: Uuid, reports: &mut Reports) {
         self.unacknowledged.remove(&uuid);
+        self.prompt(reports);
     }
 
     fn shutdown(&mut self, reports: &mut Reports) {
@@ -408,11 +419,16 @@ impl Executor for Runner {
         for (task, grace) in self.tasks.iter().map(|(task, run)| (task.clone(), run.grace)).collect::<Vec<_>>() {
             self.begin_kill(&task, Some(grace.min(longest)), Why::Asked, reports);
         }
+        self.prompt(reports);
     }
 
     fn woken(&mut self, reports: &mut Reports) {
+        let before = self.actions.len();
         for task in self.tasks.keys().cloned().collect::<Vec<_>>() {
             self.wake(&task, reports);
+        }
+        if self.actions.len() > before {
+            self.prompt(reports);
         }
     }
 }

@@ -1,0 +1,277 @@
+//! [`Processes`]: the tasks of a command or a default executor, as processes.
+
+use super::checks::{Probe, ProbeKind, ProbeResult};
+use super::ending::Ending;
+use super::program::{ExecutorError, Host, Outcome, Outcomes};
+use super::work::{CommandLine, Work};
+use apportion::TaskId;
+use apportion_exec::check::{self, Attempt, REDIRECTS};
+use apportion_exec::sandbox::Sandbox;
+use apportion_exec::{Exit, Process, ProcessBuilder, User};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// The longest wait for orphans of a task to go after SIGKILL, before its end is told all the same.
+const ORPHANS: Duration = Duration::from_secs(10);
+
+/// The time limit of a check that has none: it ends with its task.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
+/// The stack of a thread that waits for a process.
+const STACK: usize = 128 << 10;
+
+/// Where tasks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// The one task runs in the sandbox of the executor, and writes to its output.
+    Own,
+    /// Each task has a sandbox `tasks/ID` below that of the executor. Tasks that name a user run as that one, if it is allowed.
+    Each { switch_user: bool },
+}
+
+/// The tasks of an executor, as processes.
+#[derive(Debug)]
+pub(super) struct Processes {
+    layout: Layout,
+    sandbox: PathBuf,
+    /// The variables of the executor, which its tasks inherit.
+    inherited: BTreeMap<OsString, OsString>,
+    tasks: BTreeMap<TaskId, Running>,
+    outcomes: Outcomes,
+}
+
+/// A task whose process runs.
+#[derive(Debug)]
+struct Running {
+    process: Arc<Process>,
+    place: Place,
+    attempts: BTreeMap<super::CheckKind, Attempt>,
+}
+
+/// Where, as whom and with which variables a task runs, and its checks.
+#[derive(Debug, Clone)]
+struct Place {
+    sandbox: PathBuf,
+    user: Option<User>,
+    variables: BTreeMap<OsString, OsString>,
+}
+
+impl Processes {
+    /// Returns the host of an executor whose environment and sandbox are those of this process.
+    pub(super) fn new(layout: Layout, outcomes: Outcomes) -> Result<Self, ExecutorError> {
+        apportion_exec::become_subreaper().map_err(ExecutorError::system("a subreaper"))?;
+        let sandbox = std::env::current_dir().map_err(ExecutorError::system("the working directory"))?;
+        // A secret of the executor is none of its tasks' business.
+        let inherited = std::env::vars_os().filter(|(name, _)| name != "MESOS_EXECUTOR_AUTHENTICATION_TOKEN").collect();
+        follow_children(outcomes.clone())?;
+        Ok(Self { layout, sandbox, inherited, tasks: BTreeMap::new(), outcomes })
+    }
+
+    fn begin(&self, task: &TaskId, work: &Work) -> Result<(Process, Place), String> {
+        let Some(line) = &work.command else { return Err("the task has no command".to_owned()) };
+        let place = self.place(task, work)?;
+        let failed = |error: io::Error| format!("the output of the task: {error}");
+        let (stdout, stderr) = match self.layout {
+            Layout::Own => (inherited(&io::stdout()).map_err(failed)?, inherited(&io::stderr()).map_err(failed)?),
+            Layout::Each { .. } => (
+                output(&place.sandbox.join("stdout"), place.user.as_ref()).map_err(failed)?.into(),
+                output(&place.sandbox.join("stderr"), place.user.as_ref()).map_err(failed)?.into(),
+            ),
+        };
+        let mut builder = place.builder(line).stdout(stdout).stderr(stderr);
+        if let Layout::Each { .. } = self.layout {
+            builder = builder.marked_by("MESOS_SANDBOX", place.sandbox.as_os_str().as_encoded_bytes());
+        }
+        let process = builder.spawn().map_err(|error| format!("Failed to start the command: {error}"))?;
+        Ok((process, place))
+    }
+
+    /// Makes the sandbox of a task, and returns where it runs.
+    fn place(&self, task: &TaskId, work: &Work) -> Result<Place, String> {
+        let mut variables = self.inherited.clone();
+        variables.insert("MESOS_TASK_ID".into(), task.as_str().into());
+        let (mut sandbox, mut user) = (self.sandbox.clone(), None);
+        if let Layout::Each { switch_user } = self.layout {
+            if let Some(name) = work.user.as_ref().filter(|_| switch_user) {
+                user = Some(User::named(name).map_err(|error| error.to_string())?);
+            }
+            let own = Sandbox::at(&self.sandbox).of_task(task.as_str()).map_err(|error| error.to_string())?;
+            own.create(user.as_ref()).map_err(|error| format!("the sandbox of the task: {error}"))?;
+            sandbox = own.path().to_owned();
+            variables.insert("MESOS_SANDBOX".into(), sandbox.clone().into());
+            variables.insert("MESOS_DIRECTORY".into(), sandbox.clone().into());
+        }
+        variables.extend(work.environment.iter().map(|(name, value)| (name.into(), value.into())));
+        Ok(Place { sandbox, user, variables })
+    }
+
+    /// Has a thread wait for the end of a process.
+    fn follow(&self, task: TaskId, process: Arc<Process>) -> io::Result<()> {
+        let (outcomes, is_alone) = (self.outcomes.clone(), self.layout == Layout::Own);
+        let wait = move || {
+            let ending = match process.wait() {
+                Ok(exit) => ending(exit),
+                Err(error) => Ending::Unknown(format!("the end of the command cannot be awaited: {error}")),
+            };
+            if is_alone {
+                apportion_exec::kill_orphans(ORPHANS); // what is left after that time cannot be killed, and goes on being tried
+            }
+            let _ = outcomes.send(Outcome::Ended(task, ending)); // the executor may be at its end
+        };
+        thread::Builder::new().name("wait".to_owned()).stack_size(STACK).spawn(wait).map(|_| ())
+    }
+}
+
+impl Host for Processes {
+    fn start(&mut self, task: TaskId, work: Work) {
+        let (process, place) = match self.begin(&task, &work) {
+            Ok(begun) => begun,
+            Err(why) => {
+                let _ = self.outcomes.send(Outcome::NotStarted(task, why)); // the receiver lives as long as this
+                return;
+            }
+        };
+        let process = Arc::new(process);
+        let followed = self.follow(task.clone(), process.clone());
+        let outcome = match followed {
+            Ok(()) => Outcome::Started(task.clone(), None),
+            Err(error) => {
+                process.kill();
+                Outcome::NotStarted(task.clone(), format!("the command cannot be followed: {error}"))
+            }
+        };
+        self.tasks.insert(task, Running { process, place, attempts: BTreeMap::new() });
+        let _ = self.outcomes.send(outcome); // as above
+    }
+
+    fn terminate(&mut self, task: &TaskId) {
+        if let Some(running) = self.tasks.get_mut(task) {
+            running.attempts.clear();
+            running.process.terminate();
+        }
+    }
+
+    fn kill(&mut self, task: &TaskId) {
+        if let Some(running) = self.tasks.get(task) {
+            running.process.kill();
+        }
+    }
+
+    fn probe(&mut self, task: &TaskId, probe: Probe) {
+        let Some(running) = self.tasks.get_mut(task) else { return };
+        let what = match &probe.what {
+            ProbeKind::Command { line, environment } => {
+                let variables = environment.iter().map(|(name, value)| (name.into(), value.into()));
+                let place = Place {
+                    variables: running.place.variables.clone().into_iter().chain(variables).collect(),
+                    ..running.place.clone()
+                };
+                check::Probe::Command(Box::new(place.builder(line)))
+            }
+            ProbeKind::Http { tls: true, .. } => {
+                let why = "a check by HTTPS is not supported".to_owned();
+                let _ = self.outcomes.send(Outcome::Probed(task.clone(), probe.kind, ProbeResult::Nothing(why)));
+                return;
+            }
+            ProbeKind::Http { port, path, .. } => {
+                check::Probe::Http { address: local(*port), path: path.clone(), redirects: REDIRECTS }
+            }
+            ProbeKind::Tcp { port } => check::Probe::Tcp(local(*port)),
+        };
+        let (outcomes, kind) = (self.outcomes.clone(), probe.kind);
+        let told = task.clone();
+        let done = move |outcome| {
+            let _ = outcomes.send(Outcome::Probed(told, kind, result(outcome))); // the executor may be at its end
+        };
+        match Attempt::begin(what, probe.timeout.unwrap_or(NO_LIMIT), done) {
+            Ok(attempt) => _ = running.attempts.insert(kind, attempt),
+            Err(error) => {
+                let result = ProbeResult::Nothing(error.to_string());
+                let _ = self.outcomes.send(Outcome::Probed(task.clone(), kind, result)); // the receiver lives as long as this
+            }
+        }
+    }
+
+    fn ended(&mut self, task: &TaskId) {
+        self.tasks.remove(task);
+    }
+
+    fn reap(&mut self) {
+        apportion_exec::reap_orphans();
+    }
+}
+
+impl Place {
+    fn builder(&self, line: &CommandLine) -> ProcessBuilder {
+        let (program, arguments) = line.program();
+        let builder = ProcessBuilder::new(std::iter::once(program).chain(arguments))
+            .variables(self.variables.clone())
+            .directory(&self.sandbox);
+        match &self.user {
+            Some(user) => builder.user(user.clone()),
+            None => builder,
+        }
+    }
+}
+
+/// Tells of children that have ended: some may be orphans of tasks, which nobody waits for.
+fn follow_children(outcomes: Outcomes) -> Result<(), ExecutorError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut ended = signal(SignalKind::child()).map_err(ExecutorError::system("SIGCHLD"))?;
+    tokio::spawn(async move { while ended.recv().await.is_some() && outcomes.send(Outcome::Orphans).is_ok() {} });
+    Ok(())
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn inherited(output: &impl AsFd) -> io::Result<OwnedFd> {
+    output.as_fd().try_clone_to_owned()
+}
+
+/// Opens a file of the output of a task, which belongs to its user.
+fn output(path: &Path, user: Option<&User>) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).create(true).open(path)?;
+    if let Some(user) = user {
+        chown(path, Some(user.uid()), Some(user.gid()))?;
+    }
+    Ok(file)
+}
+
+fn ending(exit: Exit) -> Ending {
+    let Some(status) = exit.status() else {
+        return Ending::Unknown("nobody knows how the command has ended".to_owned());
+    };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Exited(code),
+        (None, Some(signal)) => Ending::Signaled(signal),
+        (None, None) => Ending::Unknown(format!("the command has ended with the wait status {}", status.raw())),
+    }
+}
+
+fn result(outcome: check::Outcome) -> ProbeResult {
+    use check::Outcome::{Command, Failed, Http, Tcp, TimedOut};
+    match outcome {
+        Command(exit) => match ending(exit) {
+            Ending::Exited(status) => ProbeResult::Exited(status),
+            other @ (Ending::Signaled(_) | Ending::OutOfMemory(_) | Ending::NotStarted(_) | Ending::Unknown(_)) => {
+                ProbeResult::Nothing(other.message("The check"))
+            }
+        },
+        Http(status) => ProbeResult::Status(status),
+        Tcp(connected) => ProbeResult::Connected(connected.is_ok()),
+        Failed(why) => ProbeResult::Nothing(why),
+        TimedOut(limit) => ProbeResult::Nothing(format!("there was no result in {limit:?}")),
+        other => ProbeResult::Nothing(format!("{other:?}")),
+    }
+}
