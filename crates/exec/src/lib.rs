@@ -34,6 +34,9 @@
 pub mod beneath;
 pub mod cgroup;
 pub mod check;
+#[cfg(feature = "fetch")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fetch")))]
+pub mod fetch;
 pub mod health;
 mod proc;
 mod process;
