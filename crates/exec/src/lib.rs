@@ -31,9 +31,15 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
 
+<<<<<<< HEAD
 pub mod beneath;
 pub mod cgroup;
 pub mod check;
+=======
+#[cfg(feature = "docker")]
+#[cfg_attr(docsrs, doc(cfg(feature = "docker")))]
+pub mod docker;
+>>>>>>> 6981a5f (exec: Docker containers through the engine's API)
 #[cfg(feature = "fetch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fetch")))]
 pub mod fetch;
