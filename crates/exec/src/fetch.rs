@@ -13,9 +13,9 @@
 //! # Ok::<(), apportion_exec::fetch::FetchError>(())
 //! ```
 
+mod folder;
 mod item;
 mod job;
-mod sandbox;
 mod source;
 mod unpack;
 
@@ -25,41 +25,31 @@ pub use job::{Canceller, Fetching, Progress};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::User;
+
 /// How long a fetch may go without a byte, if nothing else is said.
 pub const STALL: Duration = Duration::from_secs(60);
-
-/// The user to whom what is fetched belongs, by number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "what the system keeps of a user")]
-pub struct Owner {
-    /// The number of the user.
-    pub uid: u32,
-    /// The number of the user's first group.
-    pub gid: u32,
-    /// Further groups, whose files the user may read.
-    pub groups: Vec<u32>,
-}
 
 /// A fetch that has not begun: where to, and for whom.
 #[derive(Debug, Clone)]
 pub struct Fetch {
     sandbox: PathBuf,
-    owner: Option<Owner>,
+    user: Option<User>,
     stall: Duration,
 }
 
 impl Fetch {
     /// Returns a fetch into a directory, which must exist, for the user of this process.
     pub fn into_sandbox(sandbox: impl Into<PathBuf>) -> Self {
-        Self { sandbox: sandbox.into(), owner: None, stall: STALL }
+        Self { sandbox: sandbox.into(), user: None, stall: STALL }
     }
 
     /// Fetches as this user: the user must be able to write to the sandbox and to read files of this machine.
     ///
-    /// The thread that fetches takes on the user's numbers, so the kernel judges; only root can fetch for another user.
+    /// What is fetched belongs to this user. The thread that fetches is one of the user's, so the kernel judges; only root can fetch for another user.
     #[must_use]
-    pub fn owner(mut self, owner: Owner) -> Self {
-        self.owner = Some(owner);
+    pub fn user(mut self, user: User) -> Self {
+        self.user = Some(user);
         self
     }
 

@@ -1,7 +1,7 @@
 //! What runs tasks on a machine: processes in sessions of their own, sandboxes, cgroups, checks, and, as features, a fetcher and
 //! Docker containers. Linux only.
 //!
-//! Everything here is synchronous: a call that waits says so, and belongs on a thread of its own.
+//! Everything here but `docker` is synchronous: a call that waits says so, and belongs on a thread of its own.
 //!
 //! ```
 //! use apportion_exec::{Exit, ProcessBuilder};
@@ -27,19 +27,18 @@
 //! | `proc` | what `/proc` says of processes |
 //! | [`cgroup`] [`statistics`] | limits and accounts of the kernel; the resource use of a container |
 //! | [`sandbox`] [`beneath`] | folders of tasks and their names; files below a folder that no path can leave |
+//! | `fetch`, a feature | what a task needs beside its command, from URIs into its sandbox |
+//! | `docker`, a feature | containers, through the engine's API |
 //! | [`check`] [`health`] | health checks as they are made; when, and what follows from them |
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
 
-<<<<<<< HEAD
 pub mod beneath;
 pub mod cgroup;
 pub mod check;
-=======
 #[cfg(feature = "docker")]
 #[cfg_attr(docsrs, doc(cfg(feature = "docker")))]
 pub mod docker;
->>>>>>> 6981a5f (exec: Docker containers through the engine's API)
 #[cfg(feature = "fetch")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fetch")))]
 pub mod fetch;

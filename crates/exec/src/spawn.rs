@@ -7,7 +7,6 @@ use crate::subreaper::OwnChild;
 use crate::tree::Tree;
 use crate::user::User;
 use process_wrap::std::{CommandWrap, ProcessSession};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -212,20 +211,14 @@ impl ProcessBuilder {
     }
 }
 
-/// Moves this thread to a cgroup and makes it one of another user. The system has users for each thread; libc has not, and nothing
-/// here asks it to.
+/// Moves this thread to a cgroup and makes it one of another user.
 fn prepare_thread(user: Option<&User>, cgroup: Option<&Cgroup>) -> Result<(), SpawnError> {
     if let Some(cgroup) = cgroup {
         let failed = |error| SpawnError::Cgroup { cgroup: cgroup.folder(), error };
         cgroup.join_thread().map_err(failed)?;
     }
     if let Some(user) = user {
-        let failed = |error: rustix::io::Errno| SpawnError::User { user: user.name().to_owned(), error: error.into() };
-        let groups: Vec<_> = user.groups().iter().map(|group| rustix::thread::Gid::from_raw(*group)).collect();
-        let (uid, gid) = (rustix::thread::Uid::from_raw(user.uid()), rustix::thread::Gid::from_raw(user.gid()));
-        set_thread_groups(&groups).map_err(failed)?;
-        set_thread_res_gid(gid, gid, gid).map_err(failed)?;
-        set_thread_res_uid(uid, uid, uid).map_err(failed)?;
+        user.take_on().map_err(|error| SpawnError::User { user: user.name().to_owned(), error })?;
     }
     Ok(())
 }

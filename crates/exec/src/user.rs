@@ -1,7 +1,9 @@
 //! [`User`]: whom a process runs as.
 
 use nix::unistd::{Gid, Uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::ffi::CString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A user of this machine with all groups.
@@ -98,6 +100,17 @@ impl User {
     /// Returns the home folder, which may not exist.
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// Makes this thread, and no other, one of this user, with all groups. The system has users for each thread; libc has not, and
+    /// nothing here asks it to.
+    pub(crate) fn take_on(&self) -> io::Result<()> {
+        let groups: Vec<_> = self.groups.iter().map(|group| rustix::thread::Gid::from_raw(*group)).collect();
+        let (uid, gid) = (rustix::thread::Uid::from_raw(self.uid), rustix::thread::Gid::from_raw(self.gid));
+        set_thread_groups(&groups)?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+        Ok(())
     }
 
     /// Returns whether processes of this program run as this user anyway.

@@ -168,7 +168,7 @@ impl Engine {
     /// The engine's words about what cannot be done; nothing of the container is left then. [`EngineError::Output`] if the sandbox's files cannot be written.
     pub async fn launch(&self, container: &Container, logins: &Logins) -> Result<Running, EngineError> {
         let output = Output::open(&container.sandbox)
-            .map_err(|(path, error)| EngineError::Output { path, cause: error.to_string() })?;
+            .map_err(|error| EngineError::Output { sandbox: container.sandbox.clone(), cause: error.to_string() })?;
         if container.force_pull || !self.has_image(&container.image).await? {
             self.pull(&container.image, logins).await?;
         }

@@ -87,11 +87,11 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
-    /// The files for the container's output cannot be opened. The engine was not asked.
-    #[error("the output of the container: {}: {cause}", path.display())]
+    /// The sandbox's files for the output cannot be opened. The engine was not asked.
+    #[error("the output of the container cannot be written to {}: {cause}", sandbox.display())]
     Output {
-        /// The file.
-        path: PathBuf,
+        /// The sandbox.
+        sandbox: PathBuf,
         /// The system's words.
         cause: String,
     },

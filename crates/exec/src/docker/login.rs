@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use serde_json::{Value, json};
+
+use crate::beneath::Root;
 
 /// The files of logins that a fetcher may have brought into a sandbox: today's, and the form before.
 const FILES: [&str; 2] = [".docker/config.json", ".dockercfg"];
@@ -76,33 +78,36 @@ impl Logins {
         if flag.trim_start().starts_with('{') {
             return Self::parse(flag);
         }
-        Self::read(Path::new(flag.strip_prefix("file://").unwrap_or(flag)))
+        let path = Path::new(flag.strip_prefix("file://").unwrap_or(flag));
+        let failed = |error: io::Error| LoginError::File { path: path.to_owned(), cause: error.to_string() };
+        Self::read(File::open(path).map_err(failed)?, path)
     }
 
-    /// Reads the logins that the fetcher brought into a sandbox: `.docker/config.json`, else `.dockercfg`, else nothing. Links are not followed.
+    /// Reads the logins that the fetcher brought into a sandbox: `.docker/config.json`, else `.dockercfg`, else nothing. No link leads out of the sandbox.
     ///
     /// # Errors
     ///
     /// [`LoginError::File`], [`LoginError::NoObject`].
     pub fn in_sandbox(sandbox: &Path) -> Result<Option<Self>, LoginError> {
+        let failed = |error: io::Error| LoginError::File { path: sandbox.to_owned(), cause: error.to_string() };
+        let folder = Root::open(sandbox).map_err(failed)?;
         for name in FILES {
-            let path = sandbox.join(name);
-            let plain = |path: &Path| path.symlink_metadata().is_ok_and(|found| !found.is_symlink());
-            if plain(&path) && path.parent().is_none_or(plain) {
-                return Self::read(&path).map(Some);
+            match folder.file(name) {
+                Ok(file) => return Self::read(file, &sandbox.join(name)).map(Some),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
             }
         }
         Ok(None)
     }
 
-    fn read(path: &Path) -> Result<Self, LoginError> {
+    fn read(file: File, path: &Path) -> Result<Self, LoginError> {
         let failed = |cause: String| LoginError::File { path: path.to_owned(), cause };
         let mut text = String::new();
-        let file = File::open(path).map_err(|error| failed(error.to_string()))?;
-        if !file.metadata().is_ok_and(|found| found.is_file() && found.len() <= MAX_BYTES) {
-            return Err(failed(format!("no file of at most {MAX_BYTES} bytes")));
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(failed(format!("it is longer than {MAX_BYTES} bytes")));
         }
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| failed(error.to_string()))?;
         Self::parse(&text)
     }
 

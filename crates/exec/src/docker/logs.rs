@@ -1,17 +1,16 @@
 //! The output of a container, written to files of its sandbox, and resumed after its last line when the stream breaks.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt;
-use rustix::fs::OFlags;
 
 use super::{Engine, EngineError, timestamp};
+use crate::beneath::Root;
 
 /// Where the output of a container goes.
 #[derive(Debug)]
@@ -22,11 +21,9 @@ pub(super) struct Output {
 
 impl Output {
     /// Opens the files once, before the task can put a link in their places.
-    pub(super) fn open(sandbox: &Path) -> Result<Self, (PathBuf, io::Error)> {
-        let open = |name| {
-            let path = sandbox.join(name);
-            Stream::open(&path).map_err(|error| (path, error))
-        };
+    pub(super) fn open(sandbox: &Path) -> io::Result<Self> {
+        let sandbox = Root::open(sandbox)?;
+        let open = |name| sandbox.append(name).map(Stream::to);
         Ok(Self { stdout: open("stdout")?, stderr: open("stderr")? })
     }
 
@@ -66,10 +63,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn open(path: &Path) -> io::Result<Self> {
-        let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-        let file = OpenOptions::new().append(true).create(true).custom_flags(no_link).open(path)?;
-        Ok(Self { file, last: None, written_at_last: 0, resumed_at: None, to_skip: 0 })
+    fn to(file: File) -> Self {
+        Self { file, last: None, written_at_last: 0, resumed_at: None, to_skip: 0 }
     }
 
     fn write(&mut self, message: &[u8]) {

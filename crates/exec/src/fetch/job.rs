@@ -2,13 +2,15 @@
 //!
 //! The wait does not rely on the thread: one that hangs in a call of the system (a name that is looked up, a dead network file system) is left behind, and writes nothing any more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::sandbox::Folder;
-use super::{Cause, Fetch, FetchError, Item, Owner, source, unpack};
+use crate::User;
+
+use super::folder::{Folder, plain_io};
+use super::{Cause, Fetch, FetchError, Item, source, unpack};
 
 /// A fetch under way. Dropping it cancels the fetch.
 #[derive(Debug)]
@@ -67,9 +69,9 @@ pub(super) fn start(fetch: Fetch, items: &[Item]) -> Result<Fetching, FetchError
         agent: source::agent(fetch.stall),
     });
     let worker = Arc::clone(&shared);
-    let Fetch { sandbox, owner, stall } = fetch;
+    let Fetch { sandbox, user, stall } = fetch;
     let run = move || {
-        let result = work(&worker, &sandbox, owner.as_ref(), &parts);
+        let result = work(&worker, &sandbox, user.as_ref(), &parts);
         worker.end(result);
     };
     let io = |error| Cause::Io { path: PathBuf::from("thread"), error };
@@ -84,9 +86,11 @@ fn failure(uri: String, cause: impl Into<Cause>) -> FetchError {
 
 type Part = (Item, super::item::Place, PathBuf);
 
-fn work(shared: &Shared, sandbox: &std::path::Path, owner: Option<&Owner>, parts: &[Part]) -> Result<(), FetchError> {
+fn work(shared: &Shared, sandbox: &Path, user: Option<&User>, parts: &[Part]) -> Result<(), FetchError> {
     let first = parts.first().map(|(item, _, _)| item.shown()).unwrap_or_default();
-    let prepared = take_on(owner).and_then(|()| Folder::open(sandbox));
+    let ours = |user: &User| user.take_on().map_err(|error| plain_io(Path::new(user.name()), error));
+    let other = user.filter(|user| !user.is_current());
+    let prepared = other.map_or(Ok(()), ours).and_then(|()| Folder::open(sandbox));
     let folder = prepared.map_err(|cause| failure(first, cause))?;
     for (item, place, name) in parts {
         let one = || -> Result<(), Cause> {
@@ -100,22 +104,6 @@ fn work(shared: &Shared, sandbox: &std::path::Path, owner: Option<&Owner>, parts
         one().map_err(|cause| failure(item.shown(), cause))?;
     }
     Ok(())
-}
-
-/// Gives this thread, and no other, the numbers of the user for whom it fetches.
-fn take_on(owner: Option<&Owner>) -> Result<(), Cause> {
-    let Some(owner) = owner else { return Ok(()) };
-    let user = rustix::process::Uid::from_raw(owner.uid);
-    let group = rustix::process::Gid::from_raw(owner.gid);
-    if rustix::process::geteuid() == user {
-        return Ok(());
-    }
-    let groups = owner.groups.iter().map(|&group| rustix::process::Gid::from_raw(group));
-    let groups: Vec<_> = groups.collect();
-    let taken = rustix::thread::set_thread_groups(&groups)
-        .and_then(|()| rustix::thread::set_thread_res_gid(group, group, group))
-        .and_then(|()| rustix::thread::set_thread_res_uid(user, user, user));
-    taken.map_err(|error| Cause::Io { path: PathBuf::from(format!("user {}", owner.uid)), error: error.into() })
 }
 
 impl Shared {

@@ -13,9 +13,9 @@ use rustix::fs::OFlags;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Cause;
+use super::folder::{Folder, plain_io};
 use super::item::Place;
 use super::job::Shared;
-use super::sandbox::{Folder, plain_io};
 
 /// Makes the client of one fetch: it trusts whom the system trusts, and takes proxies from the environment as other programs do.
 pub(super) fn agent(stall: Duration) -> ureq::Agent {

@@ -18,9 +18,9 @@ use zip::read::Config;
 use zip::unstable::read::ZipIterable;
 
 use super::Cause;
+use super::folder::{Folder, plain_io};
 use super::item::inside;
 use super::job::Shared;
-use super::sandbox::{Folder, plain_io};
 use super::source::copy;
 
 /// The most that is read between two entries of a tar archive: padding, and headers of long names.
