@@ -69,7 +69,7 @@ mod executor;
 mod handle;
 mod masters;
 mod metrics;
-mod requests;
+pub(crate) mod requests;
 
 pub use builder::ClientBuilder;
 pub use executor::{ExecutorClient, ExecutorHandle, ExecutorStartError};

@@ -18,9 +18,11 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod connection;
 mod form;
 mod message;
 
+pub use connection::{AgentCalls, AgentConnection, ConnectError, LinkEnded, Tried};
 pub use message::{AgentCall, MasterEvent, Register, ReportedExecutor, ReportedTask, Reregister, Welcome};
 
 #[cfg(test)]

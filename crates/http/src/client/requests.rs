@@ -51,7 +51,8 @@ struct Kept {
     since: Instant,
 }
 
-type Sender = SendRequest<Full<Bytes>>;
+/// The end of a connection at which requests are sent.
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
 
 impl Requests {
     pub(super) fn new() -> Self {
@@ -139,6 +140,11 @@ async fn connect(request: &HttpRequest) -> Result<Sender, String> {
     if request.url.starts_with("https:") {
         return Err(format!("{}: there is no TLS here, expected http:// (a proxy may add TLS)", request.url));
     }
+    connect_to(authority).await
+}
+
+/// Connects to `host:port`.
+pub(crate) async fn connect_to(authority: &str) -> Result<Sender, String> {
     let failed = |error: std::io::Error| format!("{authority}: {error}");
     let socket = TcpStream::connect(authority).await.map_err(failed)?;
     socket.set_nodelay(true).map_err(failed)?; // calls are written whole
