@@ -1,11 +1,14 @@
 //! The command line.
 
+use crate::agent_flags::AgentFlags;
+use crate::config_folder;
 use crate::flags::{self, Known};
 use crate::master_flags::{MasterFlags, UpFlags};
 use crate::{operator, shell};
 use apportion_console::Failure;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::Path;
 
 const ENDING: &str = "\
 `master` and `up` run a master. The commands of operators ask one: that at 127.0.0.1:5050, or the one that --master or APPORTION_MASTER \
@@ -26,6 +29,11 @@ const FLAGS: &str = "\
 The flags are those of Mesos, with - or _ in their names, and --no-NAME switches one off. A flag of the command line wins over \
 APPORTION_NAME of the environment, and that over a line NAME=VALUE of the file that --config names.";
 
+const AGENT_FLAGS: &str = "\
+The flags are those of Mesos, with - or _ in their names, and --no-NAME switches one off. A flag of the command line wins over \
+APPORTION_NAME of the environment, that over a line NAME=VALUE of the file that --config names, and that over the files of the folder \
+that --config_dir names: NAME has the value of --NAME, ?NAME and ?no-NAME are switches, attributes/KEY and resources/KEY are items.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs a master.
@@ -34,6 +42,9 @@ pub(crate) enum Command {
     /// Runs a master and simulated agents, to try a framework with.
     #[command(args_override_self = true, after_help = FLAGS)]
     Up(Box<UpFlags>),
+    /// Runs an agent, which runs tasks.
+    #[command(args_override_self = true, after_help = AGENT_FLAGS)]
+    Agent(Box<AgentFlags>),
     #[command(flatten)]
     Operator(operator::arguments::Command),
     /// Prints a script that completes the command line of this program in a shell.
@@ -75,12 +86,20 @@ impl Arguments {
         command.build();
         let subcommand = given.get(1).and_then(|name| command.find_subcommand(name));
         // Commands of operators have options of the command line alone, but for those that clap reads from the environment.
-        let is_master = given.get(1).is_some_and(|name| name == "master" || name == "up");
-        let known = subcommand.filter(|_| is_master).map(known).unwrap_or_default();
+        let has_flags = given.get(1).is_some_and(|name| name == "master" || name == "up" || name == "agent");
+        let known = subcommand.filter(|_| has_flags).map(known).unwrap_or_default();
         let own: Vec<OsString> =
             given.split_off(given.len().min(2)).into_iter().map(|argument| flags::normal(argument, &known)).collect();
         if !known.valued.is_empty() {
-            if let Some(path) = flags::config(&own) {
+            if known.has("config_dir") {
+                let folder = flags::value(&own, "--config-dir").map(Path::new);
+                let default = || Some(Path::new(config_folder::DEFAULT)).filter(|folder| folder.is_dir());
+                if let Some(folder) = folder.or_else(default) {
+                    let read = config_folder::read(folder, &known);
+                    given.extend(read.map_err(|error| command.error(clap::error::ErrorKind::Io, error))?);
+                }
+            }
+            if let Some(path) = flags::value(&own, "--config") {
                 let text = read(path).map_err(|error| {
                     command.error(clap::error::ErrorKind::Io, format!("the file of --config, {path}: {error}"))
                 })?;
@@ -96,6 +115,7 @@ impl Arguments {
         match &mut arguments.command {
             Command::Master(flags) => flags.all = all,
             Command::Up(flags) => flags.master.all = all,
+            Command::Agent(flags) => flags.all = all,
             Command::Operator(_) | Command::Completions { .. } | Command::Man { .. } => {}
         }
         Ok(arguments)
@@ -125,7 +145,7 @@ fn all(matches: &clap::ArgMatches) -> Vec<(String, String)> {
         let values: Vec<_> = values.map(|value| value.to_string_lossy().into_owned()).collect();
         Some((id.to_string(), values.join(",")))
     };
-    let groups = ["AgentFlags", "MasterFlags", "UpFlags"]; // of clap, not flags
+    let groups = ["AgentFlags", "MasterFlags", "SimulatedFlags", "UpFlags"]; // of clap, not flags
     matches.ids().filter(|id| !groups.contains(&id.as_str())).filter_map(value).collect()
 }
 
@@ -137,11 +157,21 @@ impl Arguments {
         Self::of(given, std::iter::empty(), |_| Err(std::io::ErrorKind::NotFound.into())).map(Self::into_master_flags)
     }
 
+    /// Reads the flags of `apportion agent`; the first of these is `agent`.
+    pub(crate) fn agent(given: &[&str]) -> Result<AgentFlags, clap::Error> {
+        let given = ["apportion"].iter().chain(given).map(OsString::from).collect();
+        let arguments = Self::of(given, std::iter::empty(), |_| Err(std::io::ErrorKind::NotFound.into()))?;
+        let Command::Agent(flags) = arguments.command else { panic!("expected an agent") };
+        Ok(*flags)
+    }
+
     fn into_master_flags(self) -> MasterFlags {
         match self.command {
             Command::Master(flags) => *flags,
             Command::Up(flags) => flags.master,
-            other @ (Command::Operator(_) | Command::Completions { .. } | Command::Man { .. }) => panic!("{other:?}"),
+            Command::Agent(_) | Command::Operator(_) | Command::Completions { .. } | Command::Man { .. } => {
+                panic!("expected a master")
+            }
         }
     }
 }
@@ -171,6 +201,26 @@ mod tests {
         assert_eq!(flags.max_completed_frameworks, 7);
         assert!(flags.all.contains(&("max_completed_frameworks".into(), "7".into())), "{:?}", flags.all);
         assert!(flags.all.contains(&("allocation_interval".into(), "1secs".into())));
+    }
+
+    #[test]
+    fn the_command_line_of_an_agent_wins_over_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("mesos-slave");
+        std::fs::create_dir_all(folder.join("attributes")).unwrap();
+        for (name, text) in [("work_dir", "/w"), ("port", "17\n"), ("?no-switch_user", ""), ("attributes/rack", "r1")] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        std::fs::create_dir(root.path().join("mesos")).unwrap();
+        std::fs::write(root.path().join("mesos/zk"), "m:5050\n").unwrap();
+        let config_dir = format!("--config_dir={}", folder.display());
+        let flags = Arguments::agent(&["agent", &config_dir, "--port=18"]).unwrap();
+        assert_eq!((flags.master.as_str(), flags.port, flags.switch_user), ("m:5050", 18, false));
+        assert_eq!(flags.attributes, "rack:r1".parse().unwrap());
+        assert_eq!(flags.executor_registration_timeout, std::time::Duration::from_secs(60));
+        std::fs::write(folder.join("hostnam"), "x").unwrap();
+        let error = Arguments::agent(&["agent", &config_dir]).unwrap_err().to_string();
+        assert!(error.contains("/hostnam: there is no flag --hostnam"), "{error}");
     }
 
     #[test]

@@ -14,12 +14,18 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    fn has(&self, name: &str) -> bool {
-        self.switches.contains(name) || self.valued.contains(name)
+    /// Returns whether there is such a flag, whose name may have `_`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.is_switch(name) || self.valued.contains(&dashed(name))
+    }
+
+    /// Returns whether there is such a switch, whose name may have `_`.
+    pub(crate) fn is_switch(&self, name: &str) -> bool {
+        self.switches.contains(&dashed(name))
     }
 
     /// Returns a flag as it stands on a command line.
-    fn argument(&self, name: &str, value: &str) -> OsString {
+    pub(crate) fn argument(&self, name: &str, value: &str) -> OsString {
         let name = dashed(name);
         let value = match value {
             "" | "1" if self.switches.contains(&name) => "true",
@@ -50,7 +56,7 @@ pub(crate) fn normal(argument: OsString, known: &Known) -> OsString {
 pub(crate) fn of_environment(variables: impl Iterator<Item = (String, String)>, known: &Known) -> Vec<OsString> {
     let flags = variables.filter_map(|(name, value)| {
         let name = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
-        known.has(&dashed(&name)).then_some((name, value))
+        known.has(&name).then_some((name, value))
     });
     let mut flags: Vec<(String, String)> = flags.collect();
     flags.sort_unstable();
@@ -67,14 +73,14 @@ pub(crate) fn of_file(text: &str, known: &Known) -> Vec<OsString> {
     lines.map(flag).collect()
 }
 
-/// Returns the value of `--config`, if it is given.
-pub(crate) fn config(arguments: &[OsString]) -> Option<&str> {
+/// Returns the last value of a flag among normal arguments, if it is given.
+pub(crate) fn value<'a>(arguments: &'a [OsString], flag: &str) -> Option<&'a str> {
     let mut arguments = arguments.iter().map(|argument| argument.to_str().unwrap_or_default());
     let mut found = None;
     while let Some(argument) = arguments.next() {
-        if argument == "--config" {
+        if argument == flag {
             found = arguments.next();
-        } else if let Some(value) = argument.strip_prefix("--config=") {
+        } else if let Some(value) = argument.strip_prefix(flag).and_then(|rest| rest.strip_prefix('=')) {
             found = Some(value);
         }
     }
@@ -121,7 +127,8 @@ mod tests {
         assert_eq!(of_environment(variables, &known()), ["--hostname-lookup=false", "--port=1"]);
         let file = "# of the master\nport = 5051\n\nhostname_lookup\nwork-dir=/a=b\nwrong=1\n";
         assert_eq!(of_file(file, &known()), ["--port=5051", "--hostname-lookup=true", "--work-dir=/a=b", "--wrong=1"]);
-        assert_eq!(config(&["--config".into(), "a".into(), "--config=b".into()]), Some("b"));
-        assert_eq!(config(&["--port".into()]), None);
+        assert_eq!(value(&["--config".into(), "a".into(), "--config=b".into()], "--config"), Some("b"));
+        assert_eq!(value(&["--config-dir=a".into()], "--config"), None);
+        assert_eq!(value(&["--port".into()], "--config"), None);
     }
 }

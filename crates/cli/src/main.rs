@@ -1,6 +1,9 @@
 //! `apportion`: a master that frameworks of Mesos connect to, and the commands of its operators.
 
+mod agent;
+mod agent_flags;
 mod arguments;
+mod config_folder;
 mod flags;
 mod master_flags;
 mod node;
@@ -31,6 +34,7 @@ fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     match &arguments.command {
         Command::Master(flags) => node::run(flags, None, out),
         Command::Up(up) => node::run(&up.master, Some(&up.agents), out),
+        Command::Agent(flags) => agent::run(flags, out),
         Command::Operator(command) => operator::run(command, out),
         Command::Completions { shell } => shell::completions(*shell, out),
         Command::Man { command } => shell::manual(command, out),

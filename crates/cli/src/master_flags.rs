@@ -11,7 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub(crate) struct UpFlags {
     #[command(flatten)]
-    pub(crate) agents: AgentFlags,
+    pub(crate) agents: SimulatedFlags,
     #[command(flatten)]
     pub(crate) master: MasterFlags,
 }
@@ -19,7 +19,7 @@ pub(crate) struct UpFlags {
 /// The simulated agents.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Simulated agents")]
-pub(crate) struct AgentFlags {
+pub(crate) struct SimulatedFlags {
     /// Sets the number of agents, which are spread over three racks.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(crate) agents: u32,

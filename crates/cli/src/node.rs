@@ -1,11 +1,11 @@
 //! Runs a master until it is told to end.
 
-mod address;
-mod log;
+pub(crate) mod address;
+pub(crate) mod log;
 mod settings;
 mod whitelist;
 
-use crate::master_flags::{AgentFlags, MasterFlags};
+use crate::master_flags::{MasterFlags, SimulatedFlags};
 use crate::open_files;
 use apportion::Command;
 use apportion_console::{Failure, Stdout};
@@ -46,12 +46,13 @@ impl From<NodeError> for Failure {
 }
 
 /// Runs a master, with simulated agents if there are to be some, until Ctrl-C or SIGTERM.
-pub(crate) fn run(flags: &MasterFlags, agents: Option<&AgentFlags>, out: &mut Stdout) -> Result<(), Failure> {
+pub(crate) fn run(flags: &MasterFlags, agents: Option<&SimulatedFlags>, out: &mut Stdout) -> Result<(), Failure> {
     if let Some(folder) = &flags.work_dir {
         let failed = |error| NodeError::File { path: folder.clone(), error };
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    log::start(flags.log_json, flags.work_dir.as_deref()).map_err(|(path, error)| NodeError::File { path, error })?;
+    log::start(flags.log_json, flags.work_dir.as_deref().map(settings::log_file))
+        .map_err(|(path, error)| NodeError::File { path, error })?;
     let connections = open_files::raise(flags.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::System)?;
     let ended = runtime.block_on(serve(flags, agents, connections, out));
@@ -64,7 +65,7 @@ pub(crate) fn run(flags: &MasterFlags, agents: Option<&AgentFlags>, out: &mut St
 
 async fn serve(
     flags: &MasterFlags,
-    agents: Option<&AgentFlags>,
+    agents: Option<&SimulatedFlags>,
     connections: usize,
     out: &mut Stdout,
 ) -> Result<(), Failure> {
@@ -98,7 +99,7 @@ async fn serve(
 }
 
 /// Starts the server, with the weights and the agents that the flags give it.
-async fn start(flags: &MasterFlags, agents: Option<&AgentFlags>, settings: Settings) -> Result<Server, NodeError> {
+async fn start(flags: &MasterFlags, agents: Option<&SimulatedFlags>, settings: Settings) -> Result<Server, NodeError> {
     let server = match agents {
         Some(agents) => {
             Server::start(settings, SimulatedAgents::new(settings::drawn()?).task_duration(agents.task_duration))
@@ -117,7 +118,7 @@ async fn start(flags: &MasterFlags, agents: Option<&AgentFlags>, settings: Setti
 }
 
 /// Tells where to connect. Where nobody reads it, the master runs all the same.
-fn tell(out: &mut Stdout, connect: &str, agents: Option<&AgentFlags>) -> Result<(), Failure> {
+fn tell(out: &mut Stdout, connect: &str, agents: Option<&SimulatedFlags>) -> Result<(), Failure> {
     let mut text = format!("The master is at http://{connect}, for frameworks at http://{connect}/api/v1/scheduler\n");
     if let Some(agents) = agents {
         let (number, resources) = (agents.agents, &agents.resources);

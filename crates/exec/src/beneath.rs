@@ -56,6 +56,8 @@ pub struct Entry {
     pub mtime: i64,
     /// Its kind and permissions, as `ls` shows them: `-rw-r--r--`.
     pub mode: String,
+    /// The same as the system has them, in `st_mode`.
+    pub mode_bits: u32,
     /// The name of its owner, or the number.
     pub uid: String,
     /// The name of its group, or the number.
@@ -174,6 +176,7 @@ impl Entry {
             nlink: stat.st_nlink,
             mtime: stat.st_mtime,
             mode: mode_text(stat.st_mode),
+            mode_bits: stat.st_mode,
             uid: name_of::user(stat.st_uid),
             gid: name_of::group(stat.st_gid),
             is_folder: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,

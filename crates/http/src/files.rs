@@ -18,7 +18,7 @@ use download::Download;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::{Map, Value as Json, json};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub trait Files: Send + Sync + 'static {
     /// # Errors
     ///
     /// Those of the system.
-    fn list(&self, path: &str) -> io::Result<Vec<(String, Metadata)>>;
+    fn list(&self, path: &str) -> io::Result<Vec<FileInfo>>;
 
     /// Returns the folders and files that are shown, and where these are: `/files/debug`.
     fn shown(&self) -> Vec<(String, String)>;
@@ -92,7 +92,7 @@ pub async fn answer(
         }
         FileCall::Browse => {
             let path = path()?;
-            let list = blocking(move || Ok(FileInfo::all(listed(&*files, &path)?))).await?;
+            let list = blocking(move || listed(&*files, &path)).await?;
             list.iter().map(FileInfo::v0).collect()
         }
         FileCall::Read => {
@@ -122,7 +122,7 @@ pub async fn answer(
 ///
 /// The answer 404 where nothing is shown, 500 where the system fails.
 pub fn list_files(files: &impl Files, path: &str) -> Result<Json, Answer> {
-    let list = FileInfo::all(listed(files, &normalised(path))?);
+    let list = listed(files, &normalised(path))?;
     Ok(json!({ "file_infos": list.iter().map(FileInfo::v1).collect::<Json>() }))
 }
 
@@ -136,7 +136,7 @@ pub fn read_file(files: &impl Files, path: &str, offset: u64, length: Option<u64
     Ok(json!({"size": piece.size, "data": STANDARD.encode(piece.data)}))
 }
 
-fn listed(files: &impl Files, path: &str) -> Result<Vec<(String, Metadata)>, Answer> {
+fn listed(files: &impl Files, path: &str) -> Result<Vec<FileInfo>, Answer> {
     files.list(path).map_err(|error| failed(path, &error))
 }
 

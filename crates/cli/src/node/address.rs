@@ -9,7 +9,7 @@ const MAX_LOOKUP: Duration = Duration::from_secs(5);
 /// Returns the address that clients are told, for a socket that is bound to `bound`. If that stands for all addresses, it is
 /// the one that the name resolves to (`hostname`, or that of this machine), unless it is a loopback one; else that of the default
 /// route.
-pub(super) async fn advertised(bound: IpAddr, hostname: Option<&str>) -> IpAddr {
+pub(crate) async fn advertised(bound: IpAddr, hostname: Option<&str>) -> IpAddr {
     if !bound.is_unspecified() {
         return bound;
     }
@@ -20,7 +20,7 @@ pub(super) async fn advertised(bound: IpAddr, hostname: Option<&str>) -> IpAddr 
 }
 
 /// Returns the name of this machine if clients that look it up get this address, else the address.
-pub(super) async fn hostname(ip: IpAddr) -> String {
+pub(crate) async fn hostname(ip: IpAddr) -> String {
     let name = if ip.is_loopback() { "localhost".to_owned() } else { machine_name() };
     // Most clients try the first address only.
     if addresses(&name).await.first() == Some(&ip) { name } else { ip.to_string() }
@@ -31,7 +31,7 @@ fn machine_name() -> String {
 }
 
 /// Returns the addresses of a name, none if it has none or the lookup takes too long.
-async fn addresses(name: &str) -> Vec<IpAddr> {
+pub(crate) async fn addresses(name: &str) -> Vec<IpAddr> {
     match tokio::time::timeout(MAX_LOOKUP, tokio::net::lookup_host((name, 0))).await {
         Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
         Ok(Err(_)) | Err(_) => Vec::new(),

@@ -1,9 +1,8 @@
 //! The log of this program. Its lines go to standard error, and with a work folder also to a file of bounded size.
 
-use super::settings::log_file;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -13,14 +12,13 @@ use tracing_subscriber::{Layer, Registry, fmt};
 /// The size at which a new file is begun. One file before it is kept.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Starts the log of this program. The error has the path of the file that cannot be written.
-pub(super) fn start(is_json: bool, work_dir: Option<&Path>) -> Result<(), (PathBuf, io::Error)> {
+/// Starts the log of this program, to standard error and to a file. The error has the path of the file that cannot be written.
+pub(crate) fn start(is_json: bool, file: Option<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
     let colours = io::stderr().is_terminal();
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
     let to_stderr = fmt::layer().with_writer(io::stderr).with_target(false);
     layers.push(if is_json { to_stderr.json().boxed() } else { to_stderr.with_ansi(colours).boxed() });
-    if let Some(folder) = work_dir {
-        let path = log_file(folder);
+    if let Some(path) = file {
         let file = LogFile::open(path.clone(), MAX_FILE).map_err(|error| (path, error))?;
         let to_file = fmt::layer().with_writer(Mutex::new(file)).with_target(false).with_ansi(false);
         layers.push(if is_json { to_file.json().boxed() } else { to_file.boxed() });
@@ -78,6 +76,7 @@ impl Write for LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_full_file_is_kept_until_the_next_one_is_full() {

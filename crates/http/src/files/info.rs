@@ -6,15 +6,22 @@ use std::os::unix::fs::MetadataExt as _;
 
 /// What a file or a folder is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "these are the fields of Mesos")]
 pub struct FileInfo {
-    path: String,
-    size: u64,
-    nlink: u64,
-    /// Seconds and nanoseconds since 1970.
-    modified: (i64, i64),
-    mode: u32,
-    user: String,
-    group: String,
+    /// The path under which it is shown.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The number of its names.
+    pub nlink: u64,
+    /// The time of its last change, in seconds and nanoseconds since 1970.
+    pub modified: (i64, i64),
+    /// Its kind and permissions, as the system has them in `st_mode`.
+    pub mode: u32,
+    /// The name of its owner, or the number.
+    pub user: String,
+    /// The name of its group, or the number.
+    pub group: String,
 }
 
 impl FileInfo {

@@ -1,7 +1,7 @@
 //! [`Log`]: the log of a master, under the name that Mesos gives it.
 
-use super::Files;
-use std::fs::{self, File, Metadata};
+use super::{FileInfo, Files};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +23,8 @@ impl Files for Log {
         File::open(self.file(path)?)
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<(String, Metadata)>> {
-        Ok(vec![(PATH.to_owned(), fs::metadata(self.file(path)?)?)])
+    fn list(&self, path: &str) -> io::Result<Vec<FileInfo>> {
+        Ok(FileInfo::all(vec![(PATH.to_owned(), fs::metadata(self.file(path)?)?)]))
     }
 
     fn shown(&self) -> Vec<(String, String)> {

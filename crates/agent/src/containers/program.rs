@@ -1,0 +1,51 @@
+//! The program of a container, and what is told in its sandbox.
+
+use crate::executor;
+use crate::machine::{ExecutorKind, Program};
+use crate::settings::Settings;
+use apportion_exec::ProcessBuilder;
+use apportion_exec::sandbox::Sandbox;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Returns the process that is to be started; an error in words for people if there is none.
+pub(super) fn builder(settings: &Settings, program: &Program) -> Result<ProcessBuilder, String> {
+    match program {
+        Program::Shell(script) => Ok(ProcessBuilder::shell(script.as_str())),
+        Program::Program { file: None, .. } => Err("the executor has no command".to_owned()),
+        Program::Program { file: Some(file), arguments } => {
+            let rest = arguments.iter().skip(1).map(|argument| argument.as_str());
+            Ok(ProcessBuilder::new([file.as_str()].into_iter().chain(rest)))
+        }
+        Program::BuiltIn(kind) => Ok(ProcessBuilder::new(built_in(settings, *kind)?)),
+    }
+}
+
+/// Returns the command line of a built-in executor.
+fn built_in(settings: &Settings, kind: ExecutorKind) -> Result<Vec<OsString>, String> {
+    let program = match &settings.executor_program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?,
+    };
+    let executor = match kind {
+        ExecutorKind::Command => executor::Program::Command,
+        ExecutorKind::Default => executor::Program::Default { switch_user: settings.machine.switch_user },
+        ExecutorKind::Custom | ExecutorKind::Docker => {
+            return Err(format!("there is no built-in executor for {}", kind.as_str()));
+        }
+    };
+    let arguments = executor.arguments().into_iter().map(OsString::from);
+    Ok(std::iter::once(program.into()).chain(arguments).collect())
+}
+
+/// Tells the owner of a sandbox why nothing runs in it.
+pub(super) fn tell(directory: &Path, message: &str) {
+    let told = Sandbox::at(directory)
+        .logs(None)
+        .map_err(|error| error.to_string())
+        .and_then(|[_, mut stderr]| writeln!(stderr, "{message}").map_err(|error| error.to_string()));
+    if let Err(error) = told {
+        tracing::debug!(error, directory = %directory.display(), "a sandbox takes no message");
+    }
+}
