@@ -284,3 +284,71 @@ fn mode_text(mode: u32) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// Both ways resolve alike, and say the same of what is refused.
+    #[test]
+    fn a_path_is_walked_as_the_kernel_walks_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root");
+        fs::create_dir_all(path.join("a/b")).unwrap();
+        fs::write(path.join("a/file"), "x").unwrap();
+        fs::write(folder.path().join("secret"), "x").unwrap();
+        let links =
+            [("good", "a/./file"), ("up", "../secret"), ("loop", "loop"), ("a/b/over", "../.."), ("dir", "a/b/")];
+        links.iter().for_each(|(link, target)| symlink(target, path.join(link)).unwrap());
+        symlink(folder.path().join("secret"), path.join("absolute")).unwrap();
+        let root = Root::open(&path).unwrap();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        for path in [
+            "a/file",
+            "good",
+            "a/b/../file",
+            "a/b/over/a/file",
+            "dir",
+            "dir/over",
+            ".",
+            "a/..",
+            "up",
+            "loop",
+            "absolute",
+            "..",
+            "a/../..",
+            "a/b/over/..",
+            "none",
+            "a/none/x",
+            "a/file/x",
+            "../root/a",
+            "dir/over/../secret",
+            "a//b//..//file",
+        ] {
+            let same_file = |file: OwnedFd| {
+                let stat = rustix::fs::fstat(file).unwrap();
+                (stat.st_dev, stat.st_ino)
+            };
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let of_kernel = openat2(&root.folder, path, flags, Mode::empty(), resolve);
+            let walked = walk(&root.folder, Path::new(path), flags);
+            assert_eq!(walked.map(same_file), of_kernel.map(same_file), "{path}");
+        }
+    }
+
+    #[test]
+    fn modes_are_shown_as_ls_shows_them() {
+        let cases = [
+            (0o100_644, "-rw-r--r--"),
+            (0o040_755, "drwxr-xr-x"),
+            (0o120_777, "lrwxrwxrwx"),
+            (0o041_777, "drwxrwxrwt"),
+            (0o104_755, "-rwsr-xr-x"),
+            (0o102_644, "-rw-r-Sr--"),
+            (0o010_000, "p---------"),
+        ];
+        cases.iter().for_each(|(mode, text)| assert_eq!(mode_text(*mode), *text));
+    }
+}

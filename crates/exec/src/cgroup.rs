@@ -244,10 +244,20 @@ impl Cgroup {
         }
     }
 
-    /// Moves all processes of a tree into the cgroup that are not there.
-    pub(crate) fn adopt(&self, tree: &Tree) -> io::Result<()> {
+    /// Moves a process into the cgroup, if it is not there already by [`Self::join_thread`]. It is not an error if it has ended.
+    pub(crate) fn take(&self, pid: u32) -> io::Result<()> {
         let Layout::V2(hierarchy) = &self.layout else { return Ok(()) };
-        let file = hierarchy.leaf(&self.id).join("cgroup.procs");
+        match fs::write(hierarchy.leaf(&self.id).join("cgroup.procs"), pid.to_string()) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Moves all processes of a tree into the cgroup that are not there.
+    pub(crate) fn take_all(&self, tree: &Tree) -> io::Result<()> {
+        if matches!(self.layout, Layout::V1(_)) {
+            return Ok(());
+        }
         // What is moved starts all that follows in the cgroup, so this ends once all that was started before is moved.
         loop {
             let there = self.pids();
@@ -255,14 +265,7 @@ impl Cgroup {
             if outside.is_empty() {
                 return Ok(());
             }
-            for pid in outside {
-                match fs::write(&file, pid.to_string()) {
-                    Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                        return Err(error);
-                    }
-                    Ok(()) | Err(_) => {} // moved, or ended
-                }
-            }
+            outside.into_iter().try_for_each(|pid| self.take(pid))?;
         }
     }
 }
@@ -331,3 +334,6 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.find(|(name, _)| *name == key)?.1.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,6 +155,8 @@ fn request(address: SocketAddr, path: &str, redirects: u32, timeout: Duration) -
     match agent.get(format!("http://{address}{path}")).call() {
         Ok(answer) => Outcome::Http(answer.status().as_u16()),
         Err(ureq::Error::Timeout(_)) => Outcome::TimedOut(timeout),
+        // A redirect that does not say where to: its status is the result, as for curl.
+        Err(ureq::Error::Protocol(_)) if redirects > 0 => request(address, path, 0, timeout),
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }

@@ -192,3 +192,103 @@ impl<R: PartialEq> CheckMonitor<R> {
         self.last.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    /// Makes one check after the other with these results, and returns what is reported, with the time of the result.
+    fn reports(settings: HealthSettings, results: &[Option<bool>]) -> Vec<(u64, Option<HealthReport>)> {
+        let mut monitor = HealthMonitor::new(settings, secs(100));
+        let make = |result: &Option<bool>| {
+            let now = monitor.due().unwrap();
+            assert_eq!(monitor.begin(now - Duration::from_nanos(1)), None);
+            let attempt = monitor.begin(now).unwrap();
+            assert_eq!((monitor.due(), monitor.begin(now)), (None, None));
+            (now.as_secs() - 100, monitor.complete(attempt, *result, now))
+        };
+        results.iter().map(make).collect()
+    }
+
+    const fn healthy() -> Option<HealthReport> {
+        Some(HealthReport { healthy: true, failures: 0, kill: false })
+    }
+
+    const fn sick(failures: u32, kill: bool) -> Option<HealthReport> {
+        Some(HealthReport { healthy: false, failures, kill })
+    }
+
+    #[test]
+    fn the_first_success_and_each_failure_are_reported() {
+        let (good, bad, none) = (Some(true), Some(false), None);
+        let settings = HealthSettings::default();
+        assert_eq!(
+            reports(settings, &[none, good, good, bad, bad, good, none, bad, bad, bad, bad]),
+            [
+                (15, None),
+                (25, healthy()),
+                (35, None),
+                (45, sick(1, false)),
+                (55, sick(2, false)),
+                (65, healthy()),
+                (75, None),
+                (85, sick(1, false)),
+                (95, sick(2, false)),
+                (105, sick(3, true)),
+                (115, sick(4, true)),
+            ]
+        );
+        let never = HealthSettings { consecutive_failures: None, ..settings };
+        assert!(reports(never, &[bad; 100]).iter().all(|(_, report)| report.is_some_and(|report| !report.kill)));
+    }
+
+    #[test]
+    fn failures_count_after_the_grace_period_or_a_success() {
+        let pace = Pace { delay: secs(0), interval: secs(1), timeout: secs(1) };
+        let settings = HealthSettings { pace, grace: secs(2), consecutive_failures: Some(1) };
+        assert_eq!(reports(settings, &[Some(false); 3]), [(0, None), (1, None), (2, sick(1, true))]);
+        assert_eq!(reports(settings, &[Some(true), Some(false)]), [(0, healthy()), (1, sick(1, true))]);
+    }
+
+    #[test]
+    fn a_result_of_another_attempt_changes_nothing() {
+        let mut monitor = HealthMonitor::new(HealthSettings::default(), secs(0));
+        let first = monitor.begin(secs(15)).unwrap();
+        assert_eq!(monitor.complete(first, Some(true), secs(20)), healthy());
+        assert_eq!(monitor.due(), Some(secs(30))); // counted from the result
+        assert_eq!(monitor.complete(first, Some(false), secs(21)), None);
+        let second = monitor.begin(secs(30)).unwrap();
+        assert_eq!(monitor.complete(first, Some(false), secs(31)), None);
+        assert_eq!(monitor.due(), None);
+        assert_eq!(monitor.complete(second, Some(false), secs(31)), sick(1, false));
+    }
+
+    #[test]
+    fn times_without_bound_do_not_overflow() {
+        let pace = Pace { delay: Duration::MAX, interval: Duration::MAX, timeout: Duration::MAX };
+        let settings = HealthSettings { pace, grace: Duration::MAX, consecutive_failures: Some(0) };
+        let mut monitor = HealthMonitor::new(settings, secs(5));
+        let attempt = monitor.begin(Duration::MAX).unwrap();
+        assert_eq!(monitor.complete(attempt, Some(false), Duration::MAX), sick(1, true));
+        assert_eq!(monitor.due(), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn results_that_are_not_judged_are_told_when_they_change() {
+        let mut monitor = CheckMonitor::new(Pace::default(), secs(0));
+        let mut take = |result| {
+            let now = monitor.due().unwrap();
+            let attempt = monitor.begin(now).unwrap();
+            (monitor.complete(attempt, result, now), monitor.last().copied())
+        };
+        assert_eq!(take(None), (false, None));
+        assert_eq!(take(Some(200)), (true, Some(200)));
+        assert_eq!(take(Some(200)), (false, Some(200)));
+        assert_eq!(take(Some(404)), (true, Some(404)));
+        assert_eq!(take(None), (true, None));
+    }
+}

@@ -18,7 +18,7 @@ use std::thread;
 
 /// A process that is to be started: in a session of its own, with an empty standard input.
 ///
-/// Nothing is inherited from this program: no variable, no open file. What is not said is empty: no variables, outputs that
+/// Nothing of this program is inherited: no variable, no file that it has opened. What is not said is empty: no variables, outputs that
 /// go nowhere, the root folder, the user of this program, no cgroup.
 #[derive(Debug)]
 pub struct ProcessBuilder {
@@ -153,8 +153,8 @@ impl ProcessBuilder {
 
     /// Starts the process. When this returns, its program is running.
     ///
-    /// In a cgroup of version 1 the process is there before its program runs. In one of version 2 it is moved right after, with
-    /// everything that it has started by then.
+    /// In a cgroup of version 1 the process is there before its program runs. In one of version 2 it is moved as its program begins,
+    /// with everything that it has started by then: only what has left session and parent in that moment stays outside.
     ///
     /// # Errors
     ///
@@ -172,10 +172,10 @@ impl ProcessBuilder {
         let mut command = CommandWrap::from(command);
         command.wrap(ProcessSession);
         let (user, cgroup) = (self.user.filter(|user| !user.is_current()), self.cgroup);
+        let failed = |error| SpawnError::Program { program: program.clone(), error };
         let mut begin = || {
             prepare_thread(user.as_ref(), cgroup.as_ref())?;
-            OwnChild::start(|| command.spawn().map(|child| child.id()))
-                .map_err(|error| SpawnError::Program { program: program.clone(), error })
+            OwnChild::start(|| command.spawn().map(|child| child.id())).map_err(failed)
         };
         // The thread that starts the process changes its own user and cgroup, which the process inherits, and then ends.
         let child = if user.is_none() && cgroup.is_none() {
@@ -183,21 +183,20 @@ impl ProcessBuilder {
         } else {
             thread::scope(|scope| {
                 let starter = thread::Builder::new().name("start".to_owned()).spawn_scoped(scope, begin);
-                let starter = starter.map_err(|error| SpawnError::Program { program: program.clone(), error })?;
+                let starter = starter.map_err(failed)?;
                 starter.join().unwrap_or_else(|panic| resume_unwind(panic))
             })?
         };
         // The child is not reaped before it is waited for, so its number is its own, even if it has ended.
-        let id = ProcessId::of(child.pid()).ok_or_else(|| SpawnError::Program {
-            program: program.clone(),
-            error: io::Error::other(format!("process {} is not in /proc", child.pid())),
-        })?;
+        let moved = cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.take(child.pid())); // before all else: its program is running
+        let id = ProcessId::of(child.pid());
+        let id = id.ok_or_else(|| failed(io::Error::other(format!("process {} is not in /proc", child.pid()))))?;
         let mut tree = Tree::new(id);
         if let Some((name, value)) = self.mark {
             tree = tree.variable(name, value);
         }
         if let Some(cgroup) = cgroup {
-            let joined = cgroup.adopt(&tree);
+            let joined = moved.and_then(|()| cgroup.take_all(&tree));
             let folder = cgroup.folder();
             tree = tree.cgroup(cgroup);
             if let Err(error) = joined {

@@ -31,7 +31,7 @@ impl Hierarchies {
             let mut refused = None;
             let folder = [&mount.folder, &mount.own].into_iter().map(|base| base.join(root)).find(|folder| {
                 let made = make(folder).and_then(|()| try_out(folder));
-                made.map_err(|error| refused = Some(error)).is_ok()
+                made.map_err(|error| refused.get_or_insert(error)).is_ok()
             });
             match (folder, refused) {
                 (Some(folder), _) => found.push((name, folder)),
