@@ -11,6 +11,8 @@ use crate::v0::{Reading, V0};
 pub(crate) enum Endpoint {
     /// `/api/v1/scheduler`
     Scheduler,
+    /// `/internal/v1/agent`, the API of agents
+    Agent,
     /// `/api/v1`, the API of operators
     Operator,
     /// `/health`
@@ -41,6 +43,7 @@ const OWN: &[&str] = &["master"];
 const KNOWN: &[(&str, Endpoint)] = &[
     ("api/v1/scheduler", Endpoint::Scheduler),
     ("api/v1", Endpoint::Operator),
+    ("internal/v1/agent", Endpoint::Agent),
     ("apportion/agents", Endpoint::Apportion(Resource::AGENTS)),
     ("apportion/events", Endpoint::Apportion(Resource::Events)),
     ("apportion/explain", Endpoint::Apportion(Resource::Explain)),

@@ -3,7 +3,7 @@
 use crate::leadership::Leadership;
 use crate::metrics::Traffic;
 use crate::settings::Settings;
-use apportion::{Framework, FrameworkId, Time, Uuid};
+use apportion::{AgentId, Framework, FrameworkId, Time, Uuid};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub(crate) struct Gate {
     /// The time of the start, since 1970.
     pub(crate) started: Duration,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) agents: AgentSessions,
     leadership: RwLock<Leadership>,
     sessions: RwLock<BTreeMap<FrameworkId, Session>>,
 }
@@ -29,12 +30,34 @@ pub(crate) struct Session {
     pub(crate) stream: Option<Uuid>,
 }
 
+/// The open streams of agents that are connected over the network, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct AgentSessions(RwLock<BTreeMap<String, (AgentId, Uuid)>>);
+
+impl AgentSessions {
+    /// Returns the agent that holds the open stream of that id.
+    pub(crate) fn of_stream(&self, id: &str) -> Option<(AgentId, Uuid)> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Notes that the stream of an agent has begun.
+    pub(crate) fn begin_stream(&self, id: Uuid, agent: AgentId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_string(), (agent, id));
+    }
+
+    /// Notes that a stream has ended.
+    pub(crate) fn end_stream(&self, id: Uuid) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id.to_string());
+    }
+}
+
 impl Gate {
     pub(crate) fn new(settings: Settings, started: Duration) -> Self {
         Self {
             settings,
             started,
             traffic: Arc::default(),
+            agents: AgentSessions::default(),
             leadership: RwLock::new(Leadership::Leading),
             sessions: RwLock::new(BTreeMap::new()),
         }

@@ -18,9 +18,11 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+pub(crate) mod api;
 mod connection;
 mod form;
 mod message;
+pub(crate) mod stream;
 
 pub use connection::{AgentCalls, AgentConnection, ConnectError, LinkEnded, Tried};
 pub use message::{AgentCall, MasterEvent, Register, ReportedExecutor, ReportedTask, Reregister, Welcome};

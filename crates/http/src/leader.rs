@@ -10,20 +10,24 @@ use crate::transport::stream::Signal;
 use crate::view::{Touched, View};
 use apportion::delivery::{Delivery, Notice, Recipient};
 use apportion::{
-    AgentId, Call, Command, CommandError, Emitted, FrameworkId, Master, Operation, OperationError, Registration, Time,
+    AgentId, Call, Command, CommandError, Emitted, Event, Framework, FrameworkId, Master, Operation, OperationError,
+    Registration, Time,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+mod enrolment;
 pub(crate) mod events;
 mod input;
 pub(crate) mod machines;
 mod recorder;
+mod remote;
 mod streams;
 
 pub(crate) use input::Input;
 
+use remote::Remote;
 use streams::{Streams, estimated_bytes};
 
 /// A master with the streams of its frameworks.
@@ -34,8 +38,11 @@ pub(crate) struct Leader {
     /// The effects that the view has not seen yet. It is empty between inputs.
     effects: Vec<Emitted>,
     gate: Arc<Gate>,
+    /// The agents within this program.
     agents: Box<dyn Agents>,
-    streams: Streams,
+    /// The agents that are connected over the network.
+    remote: Remote,
+    streams: Streams<FrameworkId, Event>,
     /// The number of streams that were opened.
     opened: u64,
     pub(crate) machines: Machines,
@@ -63,6 +70,7 @@ impl Leader {
             effects: Vec::new(),
             gate,
             agents,
+            remote: Remote::default(),
             streams: Streams::default(),
             opened: 0,
             machines: Machines::default(),
@@ -83,7 +91,9 @@ impl Leader {
             Input::Update { id, framework, reply } => {
                 let result = self.run_call(at, &id, Call::UpdateFramework(framework.clone()));
                 if let (Ok(()), Some(session)) = (&result, self.gate.session(&id)) {
-                    self.gate.set_session(Session { framework: Arc::from(framework), ..session });
+                    let framework: Arc<Framework> = Arc::from(framework);
+                    self.update_agents(at, &framework);
+                    self.gate.set_session(Session { framework, ..session });
                 }
                 drop(reply.send(result));
             }
@@ -94,6 +104,11 @@ impl Leader {
                     tracing::warn!(framework = %id, %error, "a call is not done");
                 }
             }
+            Input::OpenAgent { back, enrolment, cut, reply } => {
+                let stream = self.open_agent(at, *back, enrolment, cut);
+                drop(reply.send(stream)); // if nobody waits any more, the stream ends
+            }
+            Input::AgentCall { agent, stream, call } => self.agent_call(at, &agent, stream, *call),
             Input::Command { command, reply } => drop(reply.send(self.command(at, *command))),
             Input::WatchEffects(reply) => drop(reply.send(self.events.watch())),
             Input::Query(query) => {
@@ -119,18 +134,31 @@ impl Leader {
     /// Handles what a stream has to tell.
     pub(crate) fn handle_signal(&mut self, at: Time, signal: Signal) {
         match signal {
-            Signal::Drained(framework, id) => {
+            Signal::Drained(Recipient::Framework(framework), id) => {
                 if self.streams.get(&framework).is_some_and(|open| open.id == id) {
                     self.streams.set_drained(&framework);
                     self.pump(at, &framework);
                 }
             }
-            Signal::Ended(framework, id) => {
+            Signal::Ended(Recipient::Framework(framework), id) => {
                 if self.streams.get(&framework).is_some_and(|open| open.id == id) {
                     tracing::info!(%framework, "the connection of a framework has ended");
                     self.disconnect(at, &framework);
                 }
             }
+            Signal::Drained(Recipient::Agent(agent), id) => {
+                if self.remote.streams.get(&agent).is_some_and(|open| open.id == id) {
+                    self.remote.streams.set_drained(&agent);
+                    self.pump_agent(at, &agent);
+                }
+            }
+            Signal::Ended(Recipient::Agent(agent), id) => {
+                if self.remote.streams.get(&agent).is_some_and(|open| open.id == id) {
+                    tracing::info!(%agent, "the connection of an agent has ended");
+                    self.disconnect_agent(at, &agent);
+                }
+            }
+            Signal::Drained(..) | Signal::Ended(..) => {} // operators have other streams
         }
         self.note();
     }
@@ -151,6 +179,13 @@ impl Leader {
             tracing::warn!(%framework, "a framework reads nothing, and is cut");
             self.disconnect(at, &framework);
         }
+        while let Some((_, agent)) =
+            self.remote.streams.longest_full().filter(|(since, _)| *since + timeout <= at).cloned()
+        {
+            tracing::warn!(%agent, "an agent reads nothing, and is cut");
+            self.disconnect_agent(at, &agent);
+        }
+        self.ping_agents(at);
         self.note();
     }
 
@@ -160,6 +195,7 @@ impl Leader {
             while let Some(recipient) = self.delivery.poll_ready() {
                 match recipient {
                     Recipient::Framework(framework) => self.pump(at, &framework),
+                    Recipient::Agent(agent) if self.remote.agents.contains_key(&agent) => self.pump_agent(at, &agent),
                     Recipient::Agent(agent) => {
                         while let Some(envelope) = self.delivery.poll_message_to_agent(&agent) {
                             self.agents.receive(at, &agent, envelope.message);
@@ -192,9 +228,12 @@ impl Leader {
 
     /// Returns the time of the next timer, if there is one.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        let stuck = self.streams.longest_full().map(|(since, _)| *since + self.gate.settings.stream_timeout);
+        let longest = self.gate.settings.stream_timeout;
+        let stuck = self.streams.longest_full().map(|(since, _)| *since + longest);
+        let stuck_agent = self.remote.streams.longest_full().map(|(since, _)| *since + longest);
         let master = self.delivery.poll_timeout().map(|wake| wake.at);
-        [master, self.agents.poll_timeout(), stuck].into_iter().flatten().min()
+        let all = [master, self.agents.poll_timeout(), self.remote.next_ping(), stuck, stuck_agent];
+        all.into_iter().flatten().min()
     }
 
     /// Has the master handle a call. The stream of a framework that is torn down ends.
@@ -246,7 +285,9 @@ impl Leader {
             self.effects.push(emitted);
         }
         if !self.effects.is_empty() || touched != Touched::Nothing {
-            self.view.observe(self.delivery.master(), self.effects.drain(..), touched, &*self.agents);
+            let (agents, remote) = (&self.agents, &self.remote);
+            let address = |agent: &AgentId| address_of(&**agents, remote, agent);
+            self.view.observe(self.delivery.master(), self.effects.drain(..), touched, &address);
         }
     }
 
@@ -277,16 +318,16 @@ impl Leader {
 
     /// Returns the frameworks with an open stream.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrameworkId> {
-        self.streams.frameworks()
+        self.streams.recipients()
     }
 
     pub(crate) fn is_recording(&self) -> bool {
         self.recorder.as_ref().is_some_and(Recorder::is_open)
     }
 
-    /// Returns the address of an agent.
-    pub(crate) fn address(&self, agent: &AgentId) -> IpAddr {
-        self.agents.address(agent).0
+    /// Returns the address and the port of an agent.
+    pub(crate) fn address(&self, agent: &AgentId) -> (IpAddr, u16) {
+        address_of(&*self.agents, &self.remote, agent)
     }
 
     /// Reads what the master has to tell to operators. Returns the reason why an operation has failed, if one has.
@@ -315,14 +356,22 @@ impl Leader {
                     failed = Some(error);
                 }
                 Notice::TooSlow(Recipient::Agent(agent)) => {
-                    tracing::warn!(%agent, "too much waits for an agent");
-                    self.observe(Touched::Agent(agent));
+                    tracing::warn!(%agent, "too much waits for an agent, which is disconnected");
+                    self.observe(Touched::Agent(agent.clone()));
+                    if let Some(open) = self.end_agent_stream(&agent) {
+                        open.cut.notify_one();
+                    }
                 }
                 notice @ (Notice::TooSlow(_) | _) => tracing::info!(?notice),
             }
         }
         failed
     }
+}
+
+/// Returns the address and the port of an agent: as it has registered, or within this program.
+fn address_of(local: &dyn Agents, remote: &Remote, agent: &AgentId) -> (IpAddr, u16) {
+    remote.agents.get(agent).map_or_else(|| local.address(agent), |known| known.address)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::authentication::Realm;
 use crate::endpoint::Endpoint;
 use crate::files::{self, FileCall, Log};
 use crate::gate::Gate;
+use crate::internal::api;
 use crate::leader::{Input, Leader};
 use crate::leadership::{Leadership, redirect};
 use crate::metrics::{self, Connected, Figures};
@@ -69,6 +70,9 @@ impl Site for Service {
         };
         if endpoint == Endpoint::Scheduler {
             return self.scheduler(request, cut).await;
+        }
+        if endpoint == Endpoint::Agent {
+            return self.agent(request, cut).await;
         }
         if endpoint == Endpoint::Operator {
             return self.operator(request, cut).await;
@@ -154,6 +158,26 @@ impl Service {
         let id = HeaderValue::from_str(&stream.id.to_string()).expect("a UUID is ASCII");
         let mut answer = Response::new(streamed(stream));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
+        answer.headers_mut().insert(STREAM_ID, id);
+        Ok(answer)
+    }
+
+    async fn agent(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
+        let (back, enrolment) = match api::check(&self.gate, request)? {
+            api::Passed::Call(agent, stream, call) => {
+                self.gate.traffic.called("agent", call.kind());
+                self.send(Input::AgentCall { agent, stream, call }).await?;
+                return Err(queued());
+            }
+            api::Passed::Open(back, enrolment) => (back, enrolment),
+        };
+        self.gate.traffic.called("agent", enrolment.kind());
+        let (reply, replied) = oneshot::channel();
+        self.send(Input::OpenAgent { back, enrolment, cut, reply }).await?;
+        let stream = replied.await.map_err(|_| ending())?;
+        let id = HeaderValue::from_str(&stream.id.to_string()).expect("a UUID is ASCII");
+        let mut answer = Response::new(streamed(stream));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         answer.headers_mut().insert(STREAM_ID, id);
         Ok(answer)
     }
@@ -302,6 +326,7 @@ impl Service {
                 }
             },
             Endpoint::Scheduler
+            | Endpoint::Agent
             | Endpoint::Operator
             | Endpoint::V0(_)
             | Endpoint::Apportion(_)

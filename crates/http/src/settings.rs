@@ -39,6 +39,13 @@ pub struct Settings {
     pub cluster: Option<String>,
     /// The interval of heartbeats on every stream.
     pub heartbeat_interval: Duration,
+    /// The interval at which agents are pinged that are connected over the network.
+    pub agent_ping_timeout: Duration,
+    /// The number of pings in a row without an answer after which an agent is unreachable.
+    pub max_agent_ping_timeouts: u32,
+    /// The least time that a framework has to subscribe which an agent names and this master does not know; its own
+    /// [failover timeout](apportion::Framework::failover_timeout) may be longer.
+    pub agent_reregister_timeout: Duration,
     /// The largest body of a request in bytes.
     pub max_request_body: usize,
     /// The largest number of bytes that wait for a client which reads slowly; about, messages are estimated.
@@ -75,6 +82,9 @@ impl Default for Settings {
             port: 5050,
             cluster: None,
             heartbeat_interval: Duration::from_secs(15),
+            agent_ping_timeout: Duration::from_secs(15),
+            max_agent_ping_timeouts: 5,
+            agent_reregister_timeout: Duration::from_secs(600),
             max_request_body: 64 << 20,
             stream_buffer: 64 << 20,
             stream_timeout: Duration::from_secs(60),
@@ -143,6 +153,22 @@ impl Settings {
     #[must_use]
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
         self.heartbeat_interval = interval;
+        self
+    }
+
+    /// Sets the interval at which agents are pinged, and the number of pings in a row without an answer after which an agent is
+    /// unreachable (Mesos, `--agent_ping_timeout` and `--max_agent_ping_timeouts`). An interval below 1 ms counts as 1 ms, a number
+    /// of 0 as 1.
+    #[must_use]
+    pub fn agent_pings(mut self, interval: Duration, max_timeouts: u32) -> Self {
+        (self.agent_ping_timeout, self.max_agent_ping_timeouts) = (interval, max_timeouts);
+        self
+    }
+
+    /// Sets the least time that a framework has to subscribe which an agent names and this master does not know.
+    #[must_use]
+    pub fn agent_reregister_timeout(mut self, timeout: Duration) -> Self {
+        self.agent_reregister_timeout = timeout;
         self
     }
 

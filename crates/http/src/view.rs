@@ -21,7 +21,6 @@ pub use snapshot::Snapshot;
 pub(crate) use snapshot::{ExecutorEntry, Held, OfferEntry, Sums};
 pub(crate) use touched::Touched;
 
-use crate::agents::Agents;
 use crate::transport::clock::set_unreachable_time;
 use apportion::allocator::Holding;
 use apportion::{AgentId, Config, Effect, Emitted, FrameworkId, KnownAgent, Master, Time};
@@ -29,6 +28,7 @@ use change::MAX_WAITING;
 use frameworks::Frameworks;
 use indexmap::IndexMap;
 use pages::{Pages, Slot};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tasks::Tasks;
@@ -50,6 +50,9 @@ pub(crate) struct View {
     tasks: Tasks,
     changes: Changes,
 }
+
+/// Where agents are reached.
+type Addresses<'a> = &'a dyn Fn(&AgentId) -> (IpAddr, u16);
 
 /// The changes, for all who watch.
 #[derive(Debug)]
@@ -112,7 +115,7 @@ impl View {
         master: &Master,
         effects: impl Iterator<Item = Emitted>,
         touched: Touched,
-        addresses: &dyn Agents,
+        addresses: Addresses<'_>,
     ) {
         let mut agents = Vec::new();
         for Emitted { at, effect, .. } in effects {
@@ -196,7 +199,7 @@ impl View {
     }
 
     /// Reads an agent again, and which of its tasks still run.
-    fn read_agent(&mut self, master: &Master, agent: &AgentId, has_come: bool, addresses: &dyn Agents) {
+    fn read_agent(&mut self, master: &Master, agent: &AgentId, has_come: bool, addresses: Addresses<'_>) {
         let slot = self.agent_slots.get(agent).copied();
         match (master.known_agent(agent), slot) {
             (Some(known), None) => {
@@ -204,7 +207,7 @@ impl View {
                     number: self.came,
                     agent: known.agent.clone(),
                     total: known.total.into_owned(),
-                    address: addresses.address(agent),
+                    address: addresses(agent),
                     registered: self.now,
                     reregistered: None,
                     connected: known.connected,
@@ -227,14 +230,14 @@ impl View {
         self.tasks.check_agent(master, agent, seconds, &self.changes);
     }
 
-    fn update_agent(&mut self, known: KnownAgent<'_>, slot: Slot, has_come: bool, addresses: &dyn Agents) {
+    fn update_agent(&mut self, known: KnownAgent<'_>, slot: Slot, has_come: bool, addresses: Addresses<'_>) {
         let Some(before) = self.agents.get(slot) else { return };
         let since = before.drain.map_or(self.now, |(_, since)| since);
         let after = AgentEntry {
             number: before.number,
             agent: known.agent.clone(),
             total: known.total.into_owned(),
-            address: if has_come { addresses.address(&known.agent.id) } else { before.address },
+            address: if has_come { addresses(&known.agent.id) } else { before.address },
             registered: before.registered,
             reregistered: if has_come { Some(self.now) } else { before.reregistered },
             connected: known.connected,

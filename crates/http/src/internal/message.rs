@@ -65,6 +65,23 @@ pub enum AgentCall {
     Unregister,
 }
 
+impl AgentCall {
+    /// Returns the type of the call: `REGISTER`, `PONG`, ...
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Register(_) => "REGISTER",
+            Self::Reregister(_) => "REREGISTER",
+            Self::Pong { .. } => "PONG",
+            Self::StatusUpdate { .. } => "STATUS_UPDATE",
+            Self::ExecutorExited { .. } => "EXECUTOR_EXITED",
+            Self::Message { .. } => "MESSAGE",
+            Self::UpdateResources { .. } => "UPDATE_RESOURCES",
+            Self::Unregister => "UNREGISTER",
+        }
+    }
+}
+
 /// The description of an agent, and where it is reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

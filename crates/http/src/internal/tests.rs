@@ -81,6 +81,7 @@ fn messages_come_back_as_they_were() {
     for call in calls() {
         let text = serde_json::to_string(&call).unwrap();
         assert_eq!(serde_json::from_str::<AgentCall>(&text).unwrap(), call, "{text}");
+        assert!(text.starts_with(&format!(r#"{{"type":"{}""#, call.kind())), "{text}");
         let backwards = reversed(&serde_json::from_str(&text).unwrap()).to_string();
         assert_eq!(serde_json::from_str::<AgentCall>(&backwards).unwrap(), call, "{backwards}");
     }

@@ -1,11 +1,14 @@
 //! [`Input`]: what connections and the program around ask of the leader.
 
 use super::Leader;
+use crate::internal::api::Enrolment;
+use crate::internal::stream::AgentStream;
+use crate::internal::{AgentCall, Reregister};
 use crate::leader::events::EffectWatch;
 use crate::transport::encoding::Encoding;
 use crate::transport::stream::Stream;
 use crate::view::{Snapshot, Told};
-use apportion::{Call, Command, CommandError, Framework, FrameworkId, Master, Time, Uuid};
+use apportion::{AgentId, Call, Command, CommandError, Framework, FrameworkId, Master, Time, Uuid};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::{Notify, broadcast, oneshot};
@@ -26,6 +29,16 @@ pub(crate) enum Input {
     Update { id: FrameworkId, framework: Box<Framework>, reply: oneshot::Sender<Result<(), CommandError>> },
     /// A framework calls over the stream of that id.
     Call { id: FrameworkId, stream: Uuid, call: Call },
+    /// An agent registers over the network. The stream says how that went.
+    OpenAgent {
+        back: Box<Reregister>,
+        enrolment: Enrolment,
+        /// Cuts the connection.
+        cut: Arc<Notify>,
+        reply: oneshot::Sender<AgentStream>,
+    },
+    /// An agent calls over the stream of that id.
+    AgentCall { agent: AgentId, stream: Uuid, call: Box<AgentCall> },
     /// A command of an operator, or of the program around.
     Command { command: Box<Command>, reply: oneshot::Sender<Result<(), CommandError>> },
     /// Somebody watches the effects of the master.
@@ -50,6 +63,8 @@ impl fmt::Debug for Input {
             Self::Refuse { .. } => "Refuse",
             Self::Update { .. } => "Update",
             Self::Call { .. } => "Call",
+            Self::OpenAgent { .. } => "OpenAgent",
+            Self::AgentCall { .. } => "AgentCall",
             Self::Command { .. } => "Command",
             Self::WatchEffects(_) => "WatchEffects",
             Self::Query(_) => "Query",

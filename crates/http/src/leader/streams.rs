@@ -7,9 +7,9 @@ use crate::transport::clock::set_unreachable_time;
 use crate::transport::encoding::Encoding;
 use crate::transport::stream::{Encoder, Source, Stream, stream};
 use crate::view::Touched;
-use apportion::delivery::{Closed, FrameworkMessage, Part};
+use apportion::delivery::{AgentMessage, Closed, FrameworkMessage, Part};
 use apportion::v1::Dialect;
-use apportion::{AgentId, Command, Event, Framework, FrameworkId, Offer, Time, Unavailability, Uuid};
+use apportion::{AgentId, Command, Event, Framework, FrameworkId, Offer, Task, Time, Unavailability, Uuid};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,63 +18,89 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// An open stream.
+/// An open stream to a framework or an agent.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct Open<E> {
     pub(super) id: Uuid,
-    source: Source,
+    pub(super) source: Source<E>,
     pub(super) cut: Arc<Notify>,
-    /// True once SUBSCRIBED was sent; what comes before belongs to the stream before.
-    has_begun: bool,
+    /// True once the first event was sent; what comes before belongs to the stream before.
+    pub(super) has_begun: bool,
     /// The time since which the client has taken nothing, while there is something.
     full_since: Option<Time>,
 }
 
-/// The open streams by framework, and those that are full in order of time, so that an idle stream costs nothing at all.
-#[derive(Debug, Default)]
-pub(super) struct Streams {
-    open: BTreeMap<FrameworkId, Open>,
-    full: BTreeSet<(Time, FrameworkId)>,
+impl<E> Open<E> {
+    pub(super) fn new(id: Uuid, source: Source<E>, cut: Arc<Notify>) -> Self {
+        Self { id, source, cut, has_begun: false, full_since: None }
+    }
 }
 
-impl Streams {
-    pub(super) fn get(&self, framework: &FrameworkId) -> Option<&Open> {
-        self.open.get(framework)
+/// The open streams by recipient, and those that are full in order of time, so that an idle stream costs nothing at all.
+#[derive(Debug)]
+pub(super) struct Streams<K, E> {
+    open: BTreeMap<K, Open<E>>,
+    full: BTreeSet<(Time, K)>,
+}
+
+impl<K, E> Default for Streams<K, E> {
+    fn default() -> Self {
+        Self { open: BTreeMap::new(), full: BTreeSet::new() }
+    }
+}
+
+impl<K: Ord + Clone, E> Streams<K, E> {
+    pub(super) fn get(&self, recipient: &K) -> Option<&Open<E>> {
+        self.open.get(recipient)
     }
 
-    pub(super) fn frameworks(&self) -> impl Iterator<Item = &FrameworkId> {
+    pub(super) fn get_mut(&mut self, recipient: &K) -> Option<&mut Open<E>> {
+        self.open.get_mut(recipient)
+    }
+
+    pub(super) fn recipients(&self) -> impl Iterator<Item = &K> {
         self.open.keys()
     }
 
     /// Adds a stream. Returns the one that it replaces.
-    fn insert(&mut self, framework: FrameworkId, open: Open) -> Option<Open> {
-        let before = self.remove(&framework);
-        self.open.insert(framework, open);
+    pub(super) fn insert(&mut self, recipient: K, open: Open<E>) -> Option<Open<E>> {
+        let before = self.remove(&recipient);
+        self.open.insert(recipient, open);
         before
     }
 
-    pub(super) fn remove(&mut self, framework: &FrameworkId) -> Option<Open> {
-        self.set_drained(framework);
-        self.open.remove(framework)
+    pub(super) fn remove(&mut self, recipient: &K) -> Option<Open<E>> {
+        self.set_drained(recipient);
+        self.open.remove(recipient)
     }
 
-    /// Notes that a stream has no room since then.
-    fn set_full(&mut self, framework: &FrameworkId, since: Time) {
-        if let Some(open) = self.open.get_mut(framework) {
-            open.full_since = Some(since);
-            self.full.insert((since, framework.clone()));
+    /// Returns whether a stream takes another event. If it does not, it is noted as full since then.
+    pub(super) fn has_room(&mut self, recipient: &K, at: Time) -> bool {
+        let Some(open) = self.open.get_mut(recipient) else { return true };
+        if open.full_since.is_some() {
+            return false; // until it has taken what there is
         }
+        if open.source.events.capacity() > 0 {
+            return true;
+        }
+        open.source.is_full.store(true, Ordering::Release);
+        if open.source.events.capacity() > 0 {
+            return true;
+        }
+        open.full_since = Some(at);
+        self.full.insert((at, recipient.clone()));
+        false
     }
 
     /// Notes that a stream has room again.
-    pub(super) fn set_drained(&mut self, framework: &FrameworkId) {
-        if let Some(since) = self.open.get_mut(framework).and_then(|open| open.full_since.take()) {
-            self.full.remove(&(since, framework.clone()));
+    pub(super) fn set_drained(&mut self, recipient: &K) {
+        if let Some(since) = self.open.get_mut(recipient).and_then(|open| open.full_since.take()) {
+            self.full.remove(&(since, recipient.clone()));
         }
     }
 
     /// Returns the stream that is full for the longest time, and since when.
-    pub(super) fn longest_full(&self) -> Option<&(Time, FrameworkId)> {
+    pub(super) fn longest_full(&self) -> Option<&(Time, K)> {
         self.full.first()
     }
 }
@@ -98,6 +124,7 @@ impl Leader {
         } else if self.delivery.master().has_removed(&framework.id) {
             return self.refusal("Framework has been removed".to_owned(), encoding);
         }
+        let was_recovered = self.delivery.master().known_framework(&framework.id).is_some();
         let dialect = Dialect::of(&framework);
         let mut described = framework.clone();
         let subscribed = self.delivery.subscribe(at, framework);
@@ -111,10 +138,13 @@ impl Leader {
         let interval = self.gate.settings.heartbeat_interval;
         let (source, stream) = stream((id.clone(), stream_id), encoder, interval, self.signals.clone());
         described.id = id.clone();
+        let described = Arc::new(described);
+        if known.is_some() || was_recovered {
+            self.update_agents(at, &described);
+        }
         tracing::info!(framework = %id, stream = %stream_id, "a framework has subscribed");
-        self.gate.set_session(Session { framework: Arc::new(described), stream: Some(stream_id) });
-        let open = Open { id: stream_id, source, cut, has_begun: false, full_since: None };
-        if let Some(before) = self.streams.insert(id, open) {
+        self.gate.set_session(Session { framework: described, stream: Some(stream_id) });
+        if let Some(before) = self.streams.insert(id, Open::new(stream_id, source, cut)) {
             tracing::info!(stream = %before.id, "another connection takes a framework over: this stream ends");
             before.end(Closed::FailedOver.event());
         }
@@ -132,7 +162,7 @@ impl Leader {
         stream
     }
 
-    fn next_stream_id(&mut self) -> Uuid {
+    pub(super) fn next_stream_id(&mut self) -> Uuid {
         self.opened += 1;
         Uuid::from_seed(self.gate.settings.seed, self.opened)
     }
@@ -161,17 +191,8 @@ impl Leader {
     /// Passes messages to the stream of a framework as long as it takes some.
     pub(super) fn pump(&mut self, at: Time, framework: &FrameworkId) {
         loop {
-            if let Some(open) = self.streams.get(framework) {
-                if open.full_since.is_some() {
-                    return; // until it has taken what there is
-                }
-                if open.source.events.capacity() == 0 {
-                    open.source.is_full.store(true, Ordering::Release);
-                    if open.source.events.capacity() == 0 {
-                        self.streams.set_full(framework, at);
-                        return;
-                    }
-                }
+            if !self.streams.has_room(framework, at) {
+                return;
             }
             let Some(envelope) = self.delivery.poll_message_to_framework(framework) else { return };
             match envelope.message {
@@ -207,7 +228,7 @@ impl Leader {
             }
             event => event,
         };
-        let Some(open) = self.streams.open.get_mut(framework) else { return };
+        let Some(open) = self.streams.get_mut(framework) else { return };
         open.has_begun |= matches!(event, Event::Subscribed(_));
         match open.source.events.try_send(Box::new(event)) {
             Ok(()) => {}
@@ -227,7 +248,7 @@ impl Leader {
     /// clock of the master.
     fn unix_window(&self, agent: &AgentId, window: Unavailability) -> Unavailability {
         let hostname = self.delivery.master().agent(agent).map(|agent| &agent.hostname);
-        let scheduled = hostname.and_then(|hostname| self.machines.unavailability(hostname, self.address(agent)));
+        let scheduled = hostname.and_then(|hostname| self.machines.unavailability(hostname, self.address(agent).0));
         let unix_time = self.gate.unix_time(window.start);
         let start = scheduled.map_or(unix_time, |span| Duration::from_nanos(span.start.not_negative()));
         Unavailability { start: Time::ZERO + start, ..window }
@@ -235,7 +256,7 @@ impl Leader {
 
     fn url(&self, agent: &AgentId, hostname: Option<&str>) -> Json {
         let known = self.delivery.master().agent(agent).map(|agent| agent.hostname.as_str());
-        agent_url(self.agents.address(agent), hostname.or(known).unwrap_or_default())
+        agent_url(self.address(agent), hostname.or(known).unwrap_or_default())
     }
 
     fn close(&mut self, framework: &FrameworkId, closed: Closed) {
@@ -254,7 +275,7 @@ impl Leader {
     }
 }
 
-impl Open {
+impl Open<Event> {
     /// Ends the stream, with a last event if there is one. A client that does not read is cut.
     fn end(self, last: Option<Event>) {
         if let Some(event) = last
@@ -279,6 +300,20 @@ pub(super) fn estimated_bytes(part: Part<'_>) -> u64 {
             Event::Message { data, .. } => FIXED + data.len() as u64,
             _ => FIXED,
         },
-        Part::InverseOffer(_) | Part::Framework(_) | Part::Agent(_) | _ => FIXED,
+        Part::Agent(message) => FIXED + agents_bytes(message),
+        Part::InverseOffer(_) | Part::Framework(_) | _ => FIXED,
     }
+}
+
+/// Estimates the bytes of what frameworks have put into a message to an agent.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most messages are small")]
+fn agents_bytes(message: &AgentMessage) -> u64 {
+    let task = |task: &Task| task.details.iter().map(|(_, json)| json.text().len()).sum::<usize>();
+    let bytes = match message {
+        AgentMessage::Launch { task: launched, .. } => task(launched),
+        AgentMessage::LaunchGroup { tasks, .. } => tasks.iter().map(task).sum(),
+        AgentMessage::Message { data, .. } => data.len(),
+        _ => 0,
+    };
+    bytes as u64
 }

@@ -172,13 +172,13 @@ async fn what_a_framework_does_not_read_waits_with_the_master_and_then_costs_the
     assert_eq!(all(&mut stream).len(), 102 - WINDOW);
 
     ask(&mut rig, 3, 1000, &stream); // more bytes than may wait
-    assert!(rig.leader.streams.frameworks().next().is_none());
+    assert!(rig.leader.streams.recipients().next().is_none());
     assert_eq!(rig.leader.gate.session(&"f1".into()).unwrap().stream, None);
 
     let stream = rig.subscribe(4, framework("f1"));
     ask(&mut rig, 5, 100, &stream);
     rig.leader.advance(at(64));
-    assert_eq!(rig.leader.streams.frameworks().count(), 1);
+    assert_eq!(rig.leader.streams.recipients().count(), 1);
     rig.leader.advance(at(65)); // 60 seconds without a read
-    assert!(rig.leader.streams.frameworks().next().is_none());
+    assert!(rig.leader.streams.recipients().next().is_none());
 }

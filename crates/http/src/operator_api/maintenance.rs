@@ -28,7 +28,7 @@ pub(crate) fn start(machines: &Json) -> Result<Act, Answer> {
     let machines = read_machines(machines)?;
     Ok(Box::new(move |leader, at| {
         leader.machines.start(&machines).map_err(refused)?;
-        let is_down = |agent: &&Agent| leader.machines.is_down(&agent.hostname, leader.address(&agent.id));
+        let is_down = |agent: &&Agent| leader.machines.is_down(&agent.hostname, leader.address(&agent.id).0);
         let down: Vec<AgentId> = agents(leader).filter(is_down).map(|agent| agent.id.clone()).collect();
         for agent in down {
             tracing::info!(%agent, "an agent is removed: its machine is down for maintenance");
@@ -71,7 +71,7 @@ fn reschedule(leader: &mut Leader, at: Time, before: &Machines) -> Result<(), An
     let mut hostnames: BTreeSet<&Text> = BTreeSet::new();
     let mut changed = Vec::new();
     for agent in agents(leader) {
-        let address = leader.address(&agent.id);
+        let address = leader.address(&agent.id).0;
         let window = leader.machines.unavailability(&agent.hostname, address);
         if before.unavailability(&agent.hostname, address) != window && hostnames.insert(&agent.hostname) {
             changed.push((agent.id.clone(), window.map(|span| on_clock_of(leader, span))));
@@ -94,7 +94,7 @@ fn on_clock_of(leader: &Leader, span: Span) -> Unavailability {
 /// Registers an agent, whose machine may be scheduled for maintenance, or down.
 pub(crate) fn admit(leader: &mut Leader, at: Time, mut registration: Registration) -> Result<(), CommandError> {
     let agent = &mut registration.agent;
-    let (id, address) = (agent.id.clone(), leader.address(&agent.id));
+    let (id, address) = (agent.id.clone(), leader.address(&agent.id).0);
     if leader.machines.is_down(&agent.hostname, address) {
         let reason = format!("agent {id} is on {}, a machine that is down for maintenance", agent.hostname);
         return Err(CommandError::InvalidCall(reason.into()));
@@ -126,7 +126,7 @@ pub(crate) fn note_answers(leader: &mut Leader, framework: &FrameworkId, call: &
         let master = leader.delivery().master();
         let own = master.inverse_offer(offer).filter(|(to, _)| *to == framework);
         let Some(agent) = own.and_then(|(_, agent)| master.agent(agent)) else { continue };
-        let (hostname, address) = (agent.hostname.clone(), leader.address(&agent.id));
+        let (hostname, address) = (agent.hostname.clone(), leader.address(&agent.id).0);
         leader.machines.answered(framework, (&hostname, address), is_accepted, now);
     }
 }

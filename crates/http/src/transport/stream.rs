@@ -2,6 +2,7 @@
 
 use crate::protobuf::Protobuf;
 use crate::transport::encoding::Encoding;
+use apportion::delivery::Recipient;
 use apportion::v1::{Dialect, write_record};
 use apportion::{Event, FrameworkId, Uuid};
 use bytes::Bytes;
@@ -23,9 +24,9 @@ pub(crate) const WINDOW: usize = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// The client has taken events, after there were too many.
-    Drained(FrameworkId, Uuid),
+    Drained(Recipient, Uuid),
     /// The connection has ended.
-    Ended(FrameworkId, Uuid),
+    Ended(Recipient, Uuid),
 }
 
 /// The end of a stream at which the client reads.
@@ -56,8 +57,8 @@ enum Next {
 
 /// The end of a stream at which the master writes.
 #[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) events: mpsc::Sender<Box<Event>>,
+pub(crate) struct Source<E> {
+    pub(crate) events: mpsc::Sender<Box<E>>,
     pub(crate) is_full: Arc<AtomicBool>,
 }
 
@@ -95,7 +96,7 @@ pub(crate) fn stream(
     encoder: Encoder,
     heartbeat_interval: Duration,
     signals: mpsc::UnboundedSender<Signal>,
-) -> (Source, Stream) {
+) -> (Source<Event>, Stream) {
     let (sender, events) = mpsc::channel(WINDOW);
     let is_full = Arc::new(AtomicBool::new(false));
     let interval = heartbeat_interval.max(Duration::from_millis(1));
@@ -123,7 +124,9 @@ impl Body for Stream {
                     Poll::Ready(Some(event)) => {
                         if this.is_full.swap(false, Ordering::AcqRel) {
                             // It fails when the server has ended, which ends the stream, too.
-                            let _ = this.signals.send(Signal::Drained(this.framework.clone(), this.id));
+                            let _ = this
+                                .signals
+                                .send(Signal::Drained(Recipient::Framework(this.framework.clone()), this.id));
                         }
                         if matches!(*event, Event::Subscribed(_)) {
                             this.next = Next::Heartbeat;
@@ -150,6 +153,6 @@ impl Body for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let _ = self.signals.send(Signal::Ended(self.framework.clone(), self.id));
+        let _ = self.signals.send(Signal::Ended(Recipient::Framework(self.framework.clone()), self.id));
     }
 }
