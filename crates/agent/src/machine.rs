@@ -51,6 +51,7 @@ mod recovery;
 mod registering;
 mod reservations;
 mod settings;
+pub mod simulation;
 mod statuses;
 mod subscribing;
 mod timers;

@@ -200,12 +200,19 @@ impl AgentMachine {
         self.store_agent = Some(self.timers.set(self.now + STORE_RETRY, Timer::StoreAgent));
     }
 
-    /// Keeps the result of an operation. One that cannot be done was done before: it is repeated after a broken stream.
+    /// Keeps the result of an operation. If that is not possible, the master is told the resources as they are.
     fn operate(&mut self, operation: &Operation) {
-        let Ok(conversion) = operation.conversion(None) else { return };
         let agent = &self.settings.agent;
-        let left = agent.resources.checked_sub(&conversion.consumed);
-        let Some(resources) = left.ok().and_then(|left| left.checked_add(&conversion.converted).ok()) else { return };
+        let resources = operation.conversion(None).ok().and_then(|conversion| {
+            let left = agent.resources.checked_sub(&conversion.consumed).ok()?;
+            left.checked_add(&conversion.converted).ok()
+        });
+        let Some(resources) = resources else {
+            let resources = agent.resources.clone();
+            self.emit(Effect::Warn(format!("the operation {} cannot be kept", operation.name())));
+            self.tell_master(AgentCall::UpdateResources { resources });
+            return;
+        };
         if resources != agent.resources {
             self.settings.agent.resources = resources;
             self.checkpointed = super::reservations::checkpointed(&self.settings.agent.resources);

@@ -164,9 +164,14 @@ impl AgentMachine {
                 return full(MAX_STRANGERS);
             }
             None => {
-                let stranger = HostedTask::new(Task::new(id.clone(), Resources::new()), false);
-                let stranger = HostedTask { is_stranger: true, stage: Stage::Launched, ..stranger };
-                self.hosted.add_task(ix, stranger);
+                // A status that comes after the last one was acknowledged is stored and sent like any other.
+                let (run, is_durable) = (executor.run.clone(), executor.checkpoint && completed.is_some());
+                let task = completed.map_or_else(|| Task::new(id.clone(), Resources::new()), |task| task.task.clone());
+                if is_durable {
+                    self.store(Record::Task(run, Box::new(task.clone())), AfterStore::Nothing);
+                }
+                let stranger = HostedTask::new(task, is_durable);
+                self.hosted.add_task(ix, HostedTask { is_stranger: true, stage: Stage::Launched, ..stranger });
             }
         }
         if let Some(task) = self.hosted.task_mut(ix, &id)
