@@ -2,6 +2,7 @@
 
 use crate::process::{Exit, Process};
 use crate::spawn::ProcessBuilder;
+use crate::tree::Tree;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,6 +111,13 @@ impl Attempt {
         let _ = is_started.recv(); // it comes as soon as the process runs, or has failed
         let process = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(Self { process })
+    }
+}
+
+impl Attempt {
+    /// Returns the processes of the check, if there are any.
+    pub fn tree(&self) -> Option<&Tree> {
+        self.process.as_deref().map(Process::tree)
     }
 }
 

@@ -227,11 +227,6 @@ impl TaskCommand {
         })
     }
 
-    /// Returns the program.
-    pub fn program(&self) -> &str {
-        self.argv.first().map_or("", String::as_str)
-    }
-
     /// Returns the program, followed by its arguments.
     pub fn argv(&self) -> &[String] {
         &self.argv

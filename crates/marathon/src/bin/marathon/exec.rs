@@ -1,6 +1,6 @@
 //! [`Machine`]: with `--exec`, tasks are processes of this machine, in real time.
 //!
-//! No process outlives this program, unless it has left its process group, or this program is killed by SIGKILL.
+//! No process outlives this program, unless this program is killed by SIGKILL.
 #![expect(clippy::disallowed_types, reason = "processes take real time, so the clock is a real one")]
 
 mod attempt;
@@ -15,6 +15,7 @@ pub(crate) use follow::Line;
 use crate::arguments::Exec;
 use apportion::executor::Executor;
 use apportion::{Effect, Emitted, ExecutorInfo, ExecutorRef, TaskId, Text, Time};
+use apportion_exec::User;
 use executor::{ProcessExecutor, SandboxRoot};
 use follow::Follower;
 use process::Processes;
@@ -88,10 +89,7 @@ impl Machine {
 
     /// Returns whether that is the user that this program runs as, by name or number.
     pub(crate) fn runs_as(user: &str) -> bool {
-        let number = rustix::process::getuid().as_raw().to_string();
-        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        user == number || lines.any(|fields| fields.first() == Some(&user) && fields.get(2) == Some(&number.as_str()))
+        User::current().is_ok_and(|own| user == own.name() || user == own.uid().to_string())
     }
 
     /// Returns the time since the start of the program, in whole milliseconds.

@@ -18,7 +18,7 @@
 
 mod arguments;
 mod cluster;
-#[cfg_attr(not(unix), path = "exec/elsewhere.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "exec/elsewhere.rs")]
 mod exec;
 mod failures;
 mod haproxy;

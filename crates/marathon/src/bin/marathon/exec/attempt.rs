@@ -1,80 +1,51 @@
-//! [`Attempt`]: one execution of a health check on a task of this machine.
+//! Health checks of a task of this machine: what is to be asked, and what an answer means.
 
-use super::HOST;
 use super::command::of_shell;
-use super::process::{Process, Processes, exit_text};
+use super::process::{Attempt, Processes};
+use apportion_exec::check::{self, Outcome};
 use apportion_marathon::{Probe, Statuses, TaskCommand};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
-use std::thread::Builder;
 use std::time::Duration;
-use ureq::Agent;
 
-/// The outcome of an attempt: success, or why the task is not healthy; `None` if the attempt has no result.
-pub(crate) type Outcome = Option<Result<(), String>>;
+/// The result of a check: success, or why the task is not healthy; `None` if there is none.
+pub(crate) type Verdict = Option<Result<(), String>>;
 
-/// An attempt under way. Dropping it kills its command.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    _process: Option<Process>,
+/// Starts a check of a task; `done` is called on another thread, when the time is over at the latest.
+pub(crate) fn begin(
+    (probe, timeout): (&Probe, Duration),
+    (command, sandbox): (&TaskCommand, &Path),
+    processes: &Processes,
+    done: impl FnOnce(Verdict) + Send + 'static,
+) -> io::Result<Attempt> {
+    let no_port = || io::Error::other("its port is not on the host");
+    let address = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let (asked, judge): (_, Box<dyn FnOnce(Outcome) -> Verdict + Send>) = match probe {
+        Probe::Command(script) => {
+            let builder = of_shell(script, command, sandbox);
+            (check::Probe::Command(Box::new(builder)), Box::new(|outcome| Some(outcome.judge())))
+        }
+        Probe::Tcp { port } => {
+            let port = port.of(&command.ports).ok_or_else(no_port)?;
+            (check::Probe::Tcp(address(port)), Box::new(|outcome| Some(outcome.judge())))
+        }
+        Probe::Http { tls: _, path, port, ignore_1xx, statuses } => {
+            let port = port.of(&command.ports).ok_or_else(no_port)?;
+            let (statuses, ignore_1xx) = (statuses.clone(), *ignore_1xx);
+            let asked = check::Probe::Http { address: address(port), path: path.clone(), redirects: 0 };
+            (asked, Box::new(move |outcome| judge_answer(&outcome, &statuses, ignore_1xx)))
+        }
+    };
+    processes.check((asked, timeout), move |outcome| done(judge(outcome)))
 }
 
-impl Attempt {
-    /// Starts an attempt; `done` is called on another thread. Requests and connections end with the timeout; a command does
-    /// not, and has to be dropped.
-    pub(crate) fn begin(
-        (probe, timeout): (&Probe, Duration),
-        (command, sandbox): (&TaskCommand, &Path),
-        processes: &Processes,
-        done: impl FnOnce(Outcome) + Send + 'static,
-    ) -> io::Result<Self> {
-        let (port, request) = match probe {
-            Probe::Command(script) => {
-                let mut command = of_shell(script, command, sandbox);
-                command.stdout(Stdio::null()).stderr(Stdio::null());
-                let result = |status: ExitStatus| if status.success() { Ok(()) } else { Err(exit_text(status)) };
-                let process = processes.start(command, move |status| done(Some(result(status))))?;
-                return Ok(Self { _process: Some(process) });
-            }
-            Probe::Tcp { port } => (port, None),
-            Probe::Http { tls: _, path, port, ignore_1xx, statuses } => {
-                (port, Some((path.clone(), statuses.clone(), *ignore_1xx)))
-            }
-        };
-        let port = port.of(&command.ports);
-        Builder::new().name("health check".to_owned()).spawn(move || {
-            done(match (port, request) {
-                (None, _) => Some(Err("its port is not on the host".to_owned())),
-                (Some(port), None) => Some(connect(port, timeout)),
-                (Some(port), Some((path, statuses, ignore_1xx))) => {
-                    request_path(port, &path, timeout, (&statuses, ignore_1xx))
-                }
-            });
-        })?;
-        Ok(Self { _process: None })
-    }
-}
-
-fn connect(port: u16, timeout: Duration) -> Result<(), String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpStream::connect_timeout(&address, timeout).map(drop).map_err(|error| error.to_string())
-}
-
-fn request_path(port: u16, path: &str, timeout: Duration, (good, ignore_1xx): (&Statuses, bool)) -> Outcome {
-    let config = Agent::config_builder()
-        .timeout_global(Some(timeout))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None);
-    let agent = Agent::new_with_config(config.build());
-    match agent.get(format!("http://{HOST}:{port}{path}")).call().map(|response| response.status().as_u16()) {
-        Ok(status) if good.contains(status) => Some(Ok(())),
-        Ok(100..=199) if ignore_1xx => None,
-        Ok(status) => Some(Err(format!("found HTTP status {status}, expected {good}"))),
-        Err(error) => Some(Err(error.to_string())),
+fn judge_answer(outcome: &Outcome, good: &Statuses, ignore_1xx: bool) -> Verdict {
+    let Outcome::Http(status) = *outcome else { return Some(outcome.judge()) };
+    match status {
+        status if good.contains(status) => Some(Ok(())),
+        100..=199 if ignore_1xx => None,
+        status => Some(Err(format!("found HTTP status {status}, expected {good}"))),
     }
 }
 
@@ -87,19 +58,23 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::mpsc;
+    use std::thread::Builder;
 
     /// Makes a check on a task that has these ports.
-    fn made(probe: &Probe, ports: &[Option<u16>]) -> Outcome {
+    fn made(probe: &Probe, ports: &[Option<u16>]) -> Verdict {
         let task = Task::new("t", "cpus:1".parse().unwrap());
         let task = task.detail("command", json!({"value": "true"})).detail("ports", json!(ports));
         let command = TaskCommand::from_task(&task).unwrap();
         let (sender, done) = mpsc::channel();
         let folder = std::env::temp_dir();
         let what = (probe, Duration::from_secs(5));
-        let attempt = Attempt::begin(what, (&command, &folder), &Processes::default(), move |outcome| {
-            sender.send(outcome).unwrap();
+        let attempt = begin(what, (&command, &folder), &Processes::default(), move |verdict| {
+            sender.send(verdict).unwrap();
         });
-        let _attempt = attempt.unwrap();
+        let _attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(error) => return Some(Err(error.to_string())),
+        };
         done.recv().unwrap()
     }
 

@@ -1,5 +1,5 @@
-//! [`Machine`] on systems other than Unix: tasks cannot run as processes.
-#![expect(clippy::needless_pass_by_ref_mut, reason = "the methods are those of Unix")]
+//! [`Machine`] on systems other than Linux: tasks cannot run as processes.
+#![expect(clippy::needless_pass_by_ref_mut, reason = "the methods are those of Linux")]
 
 use crate::arguments::Exec;
 use apportion::executor::Executor;
@@ -26,7 +26,7 @@ impl Machine {
 
     /// Fails.
     pub(crate) fn new(_: &Exec, _: &[Text]) -> Result<Self, String> {
-        Err("--exec: tasks run on Unix only".to_owned())
+        Err("--exec: tasks run on Linux only".to_owned())
     }
 
     pub(crate) fn starter(

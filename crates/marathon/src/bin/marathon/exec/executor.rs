@@ -1,18 +1,20 @@
 //! [`ProcessExecutor`]: an executor that runs one task as processes of this machine.
 
-use super::attempt::{Attempt, Outcome};
+use super::attempt::{self, Verdict};
 use super::command::of_task;
-use super::process::{Process, Processes, exit_text};
+use super::process::{Attempt, Processes, TaskProcess};
 use super::signal::Waker;
 use apportion::executor::{Executor, Reports};
 use apportion::{Task, TaskId, TaskState, TaskStatus, Time};
+use apportion_exec::Exit;
+use apportion_exec::health::{AttemptId, HealthMonitor, HealthSettings, Pace};
+use apportion_exec::sandbox::Sandbox;
 use apportion_marathon::{Probe, TaskCommand, TaskVolume, ready_status, result_status};
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,7 +43,7 @@ impl SandboxRoot {
         of_app.push_back(sandbox);
         while of_app.len() > self.kept {
             if let Some(oldest) = of_app.pop_front() {
-                let _ = fs::remove_dir_all(oldest); // the user may have removed it
+                let _ = Sandbox::at(oldest).remove(); // what cannot be removed stays
             }
         }
     }
@@ -82,12 +84,12 @@ pub(crate) struct ProcessExecutor {
 /// A message from the thread of a process or of a check.
 #[derive(Debug)]
 enum Message {
-    Ended(ExitStatus),
-    /// The outcome of a health check: the index of the check, and the number of the attempt.
+    Ended(Exit),
+    /// The result of a check: the index of the check, and which attempt it was.
     Checked {
         index: usize,
-        number: u64,
-        outcome: Outcome,
+        attempt: AttemptId,
+        verdict: Verdict,
     },
 }
 
@@ -97,7 +99,7 @@ struct Running {
     app: String,
     command: TaskCommand,
     sandbox: PathBuf,
-    process: Process,
+    process: TaskProcess,
     checks: Vec<CheckState>,
     /// The time of SIGKILL, once SIGTERM has been sent.
     until: Option<Time>,
@@ -111,21 +113,15 @@ enum Kind {
     Readiness(usize),
 }
 
-/// The state of one check.
+/// One check, and its attempt under way.
 #[derive(Debug)]
 struct CheckState {
     kind: Kind,
     probe: Probe,
-    interval: Duration,
     timeout: Duration,
-    /// The time of the next attempt.
-    due: Time,
-    /// The attempt under way, and its number.
+    monitor: HealthMonitor,
     attempt: Option<Attempt>,
-    number: u64,
-    /// The time at which the attempt under way has timed out.
-    deadline: Time,
-    is_good: bool,
+    is_over: bool,
 }
 
 impl ProcessExecutor {
@@ -139,46 +135,36 @@ impl ProcessExecutor {
         let command = TaskCommand::from_task(task)?;
         let sandbox = self.sandboxes.sandbox(&task.id);
         let text = |error: io::Error| format!("{}: {error}", sandbox.display());
-        let (stdout, stderr) = output(&sandbox).map_err(text)?;
+        let folder = Sandbox::at(&sandbox);
+        let [stdout, stderr] =
+            folder.create(None).and_then(|()| folder.logs(None)).map_err(|error| error.to_string())?;
         self.sandboxes.mount(&sandbox, &command.volumes).map_err(text)?;
-        let mut process = of_task(&command, &sandbox);
-        process.stdout(stdout).stderr(stderr);
+        let process = of_task(&command, &sandbox).stdout(stdout).stderr(stderr);
         let (messages, waker) = (self.sender.clone(), self.waker.clone());
-        let process = self.sandboxes.processes.start(process, move |status| {
-            let _ = messages.send(Message::Ended(status)); // the executor is gone if its agent was lost
+        let process = self.sandboxes.processes.start(process, move |exit| {
+            let _ = messages.send(Message::Ended(exit)); // the executor is gone if its agent was lost
             waker.wake();
         });
-        let process = process.map_err(|error| format!("{}: {error}", command.program()))?;
+        let process = process.map_err(|error| error.to_string())?;
         let checks = checks(&command, at);
         let app = task.details.get("name").and_then(|name| name.as_str()).unwrap_or_default().into_owned();
         Ok(Running { id: task.id.clone(), app, command, sandbox, process, checks, until: None })
     }
 
-    /// Starts all checks that are due, and fails those that have timed out.
+    /// Starts all checks that are due.
     fn check(&mut self, reports: &mut Reports) {
         let Some(running) = self.running.as_mut().filter(|running| running.until.is_none()) else { return };
-        let now = reports.at();
         for (index, state) in running.checks.iter_mut().enumerate() {
-            if state.attempt.is_some() && state.deadline <= now {
-                let why = format!("it took longer than {} s", state.timeout.as_secs());
-                state.take(Some(Err(why)), &running.id, reports);
-            }
-            if state.attempt.is_some() || state.due > now || state.is_over() {
-                continue;
-            }
-            (state.due, state.deadline) = (now + state.interval, now + state.timeout);
-            reports.wake_at(state.due);
-            reports.wake_at(state.deadline);
-            state.number += 1;
-            let (messages, waker, number) = (self.sender.clone(), self.waker.clone(), state.number);
-            let done = move |outcome| {
-                let _ = messages.send(Message::Checked { index, number, outcome });
+            let Some(attempt) = state.begin(reports.at()) else { continue };
+            let (messages, waker) = (self.sender.clone(), self.waker.clone());
+            let done = move |verdict| {
+                let _ = messages.send(Message::Checked { index, attempt, verdict });
                 waker.wake();
             };
             let (what, on) = ((&state.probe, state.timeout), (&running.command, running.sandbox.as_path()));
-            match Attempt::begin(what, on, &self.sandboxes.processes, done) {
-                Ok(attempt) => state.attempt = Some(attempt),
-                Err(error) => state.take(Some(Err(error.to_string())), &running.id, reports),
+            match attempt::begin(what, on, &self.sandboxes.processes, done) {
+                Ok(begun) => state.attempt = Some(begun),
+                Err(error) => state.complete(attempt, Some(Err(error.to_string())), &running.id, reports),
             }
         }
     }
@@ -189,7 +175,7 @@ impl Executor for ProcessExecutor {
         match self.start(&task, reports.at()) {
             Ok(running) => {
                 reports.running(&task.id);
-                running.checks.iter().for_each(|state| reports.wake_at(state.due));
+                running.checks.iter().for_each(|state| state.wake(reports));
                 self.running = Some(running);
             }
             Err(why) => reports.failed(&task.id, &why),
@@ -209,17 +195,16 @@ impl Executor for ProcessExecutor {
     fn woken(&mut self, reports: &mut Reports) {
         for messages in self.messages.try_iter() {
             match messages {
-                Message::Ended(status) => {
+                Message::Ended(exit) => {
                     if let Some(running) = self.running.take() {
-                        reports.update(running.ended(status));
+                        reports.update(running.ended(exit));
                         self.sandboxes.ended(&running.app, running.sandbox);
                     }
                 }
-                Message::Checked { index, number, outcome } => {
+                Message::Checked { index, attempt, verdict } => {
                     let Some(running) = &mut self.running else { continue };
-                    let state = running.checks.get_mut(index).filter(|state| state.number == number);
-                    if let Some(state) = state.filter(|state| state.attempt.is_some()) {
-                        state.take(outcome, &running.id, reports);
+                    if let Some(state) = running.checks.get_mut(index) {
+                        state.complete(attempt, verdict, &running.id, reports);
                     }
                 }
             }
@@ -235,57 +220,71 @@ impl Executor for ProcessExecutor {
 
 impl Running {
     /// Returns the last status of the task.
-    fn ended(&self, status: ExitStatus) -> TaskStatus {
-        let state = match (self.until, status.success()) {
+    fn ended(&self, exit: Exit) -> TaskStatus {
+        let state = match (self.until, exit.status().is_some_and(|status| status.is_success())) {
             (Some(_), _) => TaskState::Killed,
             (None, true) => TaskState::Finished,
             (None, false) => TaskState::Failed,
         };
-        TaskStatus::new(self.id.clone(), state).message(format!("Command {}", exit_text(status)))
+        TaskStatus::new(self.id.clone(), state).message(format!("Command {exit}"))
     }
 }
 
 impl CheckState {
-    fn new(kind: Kind, probe: &Probe, (interval, timeout): (Duration, Duration), due: Time) -> Self {
-        let (probe, attempt, number, deadline, is_good) = (probe.clone(), None, 0, Time::ZERO, false);
-        Self { kind, probe, interval, timeout, due, attempt, number, deadline, is_good }
+    /// Returns a check that is made for the first time after `delay`. What follows from failures is decided by the framework.
+    fn new(kind: Kind, probe: &Probe, pace: Pace, started: Time) -> Self {
+        let settings = HealthSettings { pace, grace: Duration::ZERO, consecutive_failures: None };
+        let monitor = HealthMonitor::new(settings, started.since(Time::ZERO));
+        Self { kind, probe: probe.clone(), timeout: pace.timeout, monitor, attempt: None, is_over: false }
     }
 
-    /// Returns whether the check is not made any more.
-    fn is_over(&self) -> bool {
-        self.is_good && matches!(self.kind, Kind::Readiness(_))
+    /// Asks to be woken when the next attempt is due.
+    fn wake(&self, reports: &mut Reports) {
+        if let Some(due) = self.monitor.due().filter(|_| !self.is_over) {
+            reports.wake_at(Time::ZERO + due);
+        }
+    }
+
+    fn begin(&mut self, now: Time) -> Option<AttemptId> {
+        if self.is_over { None } else { self.monitor.begin(now.since(Time::ZERO)) }
     }
 
     /// Completes the attempt under way. Like Mesos' health checker, it reports each failure, and a success only if the last
     /// result was none; of a readiness check, only the success.
-    fn take(&mut self, outcome: Outcome, task: &TaskId, reports: &mut Reports) {
+    fn complete(&mut self, attempt: AttemptId, verdict: Verdict, task: &TaskId, reports: &mut Reports) {
+        let is_good = verdict.as_ref().map(Result::is_ok);
+        let report = self.monitor.complete(attempt, is_good, reports.at().since(Time::ZERO));
         self.attempt = None;
-        let Some(result) = outcome else { return };
-        let was_good = std::mem::replace(&mut self.is_good, result.is_ok());
-        match self.kind {
-            Kind::Health(index) if !(was_good && self.is_good) => reports.update(result_status(task, index, result)),
-            Kind::Readiness(index) if self.is_good => reports.update(ready_status(task, index)),
-            Kind::Health(_) | Kind::Readiness(_) => {}
+        if let (Some(report), Some(result)) = (report, verdict) {
+            match self.kind {
+                Kind::Health(index) => reports.update(result_status(task, index, result)),
+                Kind::Readiness(index) if report.healthy => {
+                    self.is_over = true;
+                    reports.update(ready_status(task, index));
+                }
+                Kind::Readiness(_) => {}
+            }
         }
+        self.wake(reports);
     }
 }
 
 /// Returns the checks of a task that starts at that time.
 fn checks(command: &TaskCommand, at: Time) -> Vec<CheckState> {
     let health = command.health_checks.iter().enumerate().map(|(index, check)| {
-        CheckState::new(Kind::Health(index), &check.probe, (check.interval, check.timeout), at + check.first())
+        let pace = Pace { delay: check.first(), interval: check.interval, timeout: check.timeout };
+        CheckState::new(Kind::Health(index), &check.probe, pace, at)
     });
     let readiness = command.readiness_checks.iter().enumerate().map(|(index, check)| {
-        let due = at + check.interval.min(Duration::from_secs(1));
-        CheckState::new(Kind::Readiness(index), &check.probe, (check.interval, check.timeout), due)
+        let delay = check.interval.min(Duration::from_secs(1));
+        CheckState::new(
+            Kind::Readiness(index),
+            &check.probe,
+            Pace { delay, interval: check.interval, timeout: check.timeout },
+            at,
+        )
     });
     health.chain(readiness).collect()
-}
-
-/// Creates the files for the output of a task, both empty.
-fn output(sandbox: &Path) -> io::Result<(File, File)> {
-    fs::create_dir_all(sandbox)?;
-    Ok((File::create(sandbox.join("stdout"))?, File::create(sandbox.join("stderr"))?))
 }
 
 #[cfg(test)]
@@ -368,7 +367,7 @@ mod tests {
         for (script, state, message) in [
             ("echo out; echo err >&2", TaskState::Finished, "Command exited with status 0"),
             ("echo out; echo err >&2; exit 3", TaskState::Failed, "Command exited with status 3"),
-            ("echo out; echo err >&2; kill -KILL $$", TaskState::Failed, "Command terminated with signal: 9 (SIGKILL)"),
+            ("echo out; echo err >&2; kill -KILL $$", TaskState::Failed, "Command terminated with signal Killed"),
         ] {
             let (mut harness, said) = Harness::new(script, Json::Null);
             assert_eq!(short(&said), [(TaskState::Running, None, None)]);
@@ -406,7 +405,7 @@ mod tests {
         harness.wrote("stdout");
         harness.act(|executor, reports| kill(executor, reports, Duration::from_millis(30)));
         let said = harness.next();
-        assert_eq!(short(&said), [(TaskState::Killed, Some("Command terminated with signal: 9 (SIGKILL)"), None)]);
+        assert_eq!(short(&said), [(TaskState::Killed, Some("Command terminated with signal Killed"), None)]);
         assert_eq!(harness.processes.count(), 0);
     }
 

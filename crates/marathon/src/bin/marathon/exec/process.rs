@@ -1,12 +1,12 @@
-//! [`Processes`]: the processes of all tasks, each in a process group of its own. None outlives this program.
+//! [`Processes`]: the processes of all tasks and checks. None outlives this program.
 
-use indexmap::IndexSet;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use apportion_exec::check::{self, Outcome, Probe};
+use apportion_exec::{Exit, Process, ProcessBuilder, Tree};
+use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::Builder;
+use std::time::Duration;
 
 /// A handle to the set of running processes; clones share the set.
 #[derive(Debug, Clone, Default)]
@@ -14,87 +14,105 @@ pub(crate) struct Processes(Arc<Mutex<Running>>);
 
 #[derive(Debug, Default)]
 struct Running {
-    /// The groups whose leader has not been waited for: until then the system does not reuse its number.
-    groups: IndexSet<Pid>,
+    /// Each process with all that it has started, by a number of our own.
+    trees: BTreeMap<u64, Tree>,
+    next: u64,
     closed: bool,
 }
 
-/// A started process, with its process group: all processes that it starts, unless they leave the group. Dropping it kills
-/// the group.
+/// A place in the set, which is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
-    group: Pid,
+struct Entry {
+    number: u64,
     all: Processes,
 }
 
+/// The process of a task. Dropping it kills it with all that it has started.
+#[derive(Debug)]
+pub(crate) struct TaskProcess(Arc<Process>);
+
+/// A check under way. Dropping it kills its command.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    _attempt: check::Attempt,
+    _entry: Option<Entry>,
+}
+
 impl Processes {
-    /// Starts a process in a group of its own, with an empty standard input. When it ends, the rest of its group is killed,
-    /// and `ended` is called on another thread.
+    /// Starts a process. When it ends, what it has left behind is killed, and `ended` is called on another thread.
     pub(crate) fn start(
         &self,
-        mut command: Command,
-        ended: impl FnOnce(ExitStatus) + Send + 'static,
-    ) -> io::Result<Process> {
-        let name = command.get_program().display().to_string();
+        builder: ProcessBuilder,
+        ended: impl FnOnce(Exit) + Send + 'static,
+    ) -> io::Result<TaskProcess> {
         let (sender, started) = mpsc::sync_channel(1);
         let all = self.clone();
         // The thread comes before the process: without a thread the end of the process would go unnoticed.
-        Builder::new().name(name).spawn(move || {
-            let child = {
-                let mut running = all.lock();
-                if running.closed {
-                    let _ = sender.send(Err(io::Error::other("nothing is started any more")));
-                    return;
-                }
-                let child = command.stdin(Stdio::null()).process_group(0).spawn();
-                if let Ok(child) = &child {
-                    running.groups.insert(Pid::from_child(child));
-                }
-                child
-            };
-            let mut child = match child {
-                Ok(child) => child,
+        Builder::new().name("task".to_owned()).spawn(move || {
+            let process = all.enter(|| {
+                let process = Arc::new(builder.spawn().map_err(io::Error::other)?);
+                let tree = process.tree().clone();
+                Ok((process, Some(tree)))
+            });
+            let (process, _entry) = match process {
+                Ok(started) => started,
                 Err(error) => {
                     let _ = sender.send(Err(error));
                     return;
                 }
             };
-            drop(command); // closes our ends of its pipes
-            let group = Pid::from_child(&child);
-            let _ = sender.send(Ok(group));
-            // Wait without reaping: the leader keeps its number until the rest of its group is killed.
-            let end = || waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-            let _ = rustix::io::retry_on_intr(end);
-            all.signal(group, Signal::KILL);
-            all.lock().groups.swap_remove(&group);
-            if let Ok(status) = child.wait() {
-                ended(status);
+            let _ = sender.send(Ok(process.clone()));
+            if let Ok(exit) = process.wait() {
+                drop(_entry);
+                ended(exit);
             }
         })?;
-        let group = started.recv().map_err(io::Error::other)??;
-        Ok(Process { group, all: self.clone() })
+        Ok(TaskProcess(started.recv().map_err(io::Error::other)??))
     }
 
-    /// Kills all groups. From now on no process can be started.
+    /// Starts a check; `done` is called on another thread, when the time is over at the latest.
+    pub(crate) fn check(
+        &self,
+        (probe, timeout): (Probe, Duration),
+        done: impl FnOnce(Outcome) + Send + 'static,
+    ) -> io::Result<Attempt> {
+        let (attempt, entry) = self.enter(|| {
+            let attempt = check::Attempt::begin(probe, timeout, done)?;
+            let tree = attempt.tree().cloned();
+            Ok((attempt, tree))
+        })?;
+        Ok(Attempt { _attempt: attempt, _entry: entry })
+    }
+
+    /// Starts something, and takes the tree of its process into the set: it is known, or nothing is started.
+    fn enter<T>(&self, start: impl FnOnce() -> io::Result<(T, Option<Tree>)>) -> io::Result<(T, Option<Entry>)> {
+        let mut running = self.lock();
+        if running.closed {
+            return Err(io::Error::other("nothing is started any more"));
+        }
+        let (started, tree) = start()?;
+        let entry = tree.map(|tree| {
+            let number = running.next;
+            running.next += 1;
+            running.trees.insert(number, tree);
+            Entry { number, all: self.clone() }
+        });
+        Ok((started, entry))
+    }
+
+    /// Kills all. From now on no process can be started.
     pub(crate) fn close(&self) {
         let mut running = self.lock();
         running.closed = true;
-        for group in &running.groups {
-            let _ = kill_process_group(*group, Signal::KILL); // it may have ended just now
+        for tree in running.trees.values() {
+            let _ = tree.kill_all(Duration::from_secs(1)); // what is left after that time cannot be killed now
         }
     }
 
-    /// Returns the number of groups.
+    /// Returns the number of processes, without what they have started.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
-        self.lock().groups.len()
-    }
-
-    fn signal(&self, group: Pid, signal: Signal) {
-        let running = self.lock();
-        if running.groups.contains(&group) {
-            let _ = kill_process_group(group, signal); // it may have ended just now
-        }
+        self.lock().trees.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {
@@ -102,29 +120,27 @@ impl Processes {
     }
 }
 
-impl Process {
-    /// Sends SIGTERM to the group.
-    pub(crate) fn terminate(&self) {
-        self.all.signal(self.group, Signal::TERM);
-    }
-
-    /// Sends SIGKILL to the group.
-    pub(crate) fn kill(&self) {
-        self.all.signal(self.group, Signal::KILL);
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.all.lock().trees.remove(&self.number);
     }
 }
 
-impl Drop for Process {
+impl TaskProcess {
+    /// Sends SIGTERM to all of it.
+    pub(crate) fn terminate(&self) {
+        self.0.terminate();
+    }
+
+    /// Sends SIGKILL to all of it.
+    pub(crate) fn kill(&self) {
+        self.0.kill();
+    }
+}
+
+impl Drop for TaskProcess {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// Returns how a process ended, in words close to those of Mesos (`WSTRINGIFY`).
-pub(crate) fn exit_text(status: ExitStatus) -> String {
-    match status.code() {
-        Some(code) => format!("exited with status {code}"),
-        None => format!("terminated with {status}"),
     }
 }
 
@@ -134,13 +150,12 @@ mod tests {
     use std::io::{BufRead, BufReader, PipeReader, Read};
     use std::sync::mpsc::Receiver;
 
-    /// A process, how it ended, and what it says: that ends when all of its group have.
-    fn start(processes: &Processes, script: &str) -> (Process, Receiver<ExitStatus>, BufReader<PipeReader>) {
+    /// A process, how it ended, and what it says: that ends when nothing of it is left.
+    fn start(processes: &Processes, script: &str) -> (TaskProcess, Receiver<Exit>, BufReader<PipeReader>) {
         let (sender, ended) = mpsc::channel();
         let (reader, writer) = io::pipe().unwrap();
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).stdout(writer).stderr(Stdio::null());
-        let process = processes.start(command, move |status| sender.send(status).unwrap_or_default()).unwrap();
+        let builder = ProcessBuilder::shell(script).variable("PATH", "/usr/bin:/bin").stdout(writer);
+        let process = processes.start(builder, move |exit| sender.send(exit).unwrap_or_default()).unwrap();
         (process, ended, BufReader::new(reader))
     }
 
@@ -157,27 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn how_it_ends_is_told() {
+    fn one_that_has_ended_is_forgotten_with_all_it_left_behind() {
         let processes = Processes::default();
-        for (script, words) in [
-            ("exit 0", "exited with status 0"),
-            ("exit 7", "exited with status 7"),
-            ("kill -ALRM $$", "terminated with signal: 14 (SIGALRM)"),
-        ] {
-            let (_process, ended, _) = start(&processes, script);
-            assert_eq!(exit_text(ended.recv().unwrap()), words, "{script}");
-        }
-        assert_eq!(processes.count(), 0);
-        let mut nowhere = Command::new("sh");
-        nowhere.current_dir("no/such/folder");
-        assert_eq!(processes.start(nowhere, |_| {}).unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn what_it_leaves_behind_ends_with_it() {
-        let (_process, ended, said) = start(&Processes::default(), "sleep 1000 & sleep 1000 & exit 3");
-        assert_eq!(exit_text(ended.recv().unwrap()), "exited with status 3");
-        assert_eq!(rest(said), "");
+        let (_process, ended, said) = start(&processes, "sleep 1000 & sleep 1000 & exit 3");
+        assert_eq!(ended.recv().unwrap().to_string(), "exited with status 3");
+        assert_eq!((rest(said), processes.count()), (String::new(), 0));
+        let nowhere = ProcessBuilder::shell("true").directory("/no/such/folder");
+        assert!(processes.start(nowhere, |_| {}).unwrap_err().to_string().contains("/no/such/folder: "));
     }
 
     #[test]
@@ -187,7 +188,7 @@ mod tests {
         let (process, ended, mut said) = start(&processes, &format!("trap 'echo bye; exit 4' TERM; {waits}"));
         assert_eq!(line(&mut said), "ready\n");
         process.terminate();
-        assert_eq!(exit_text(ended.recv().unwrap()), "exited with status 4");
+        assert_eq!(ended.recv().unwrap().to_string(), "exited with status 4");
         assert_eq!(rest(said), "bye\n");
 
         let (process, ended, mut said) = start(&processes, &format!("trap 'echo no' TERM; {waits}"));
@@ -195,7 +196,7 @@ mod tests {
         process.terminate();
         assert_eq!(line(&mut said), "no\n");
         process.kill();
-        assert_eq!(exit_text(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
+        assert_eq!(ended.recv().unwrap().to_string(), "terminated with signal Killed");
         process.kill(); // it has ended: nothing happens
         assert_eq!(rest(said), "");
     }
@@ -205,17 +206,24 @@ mod tests {
         let processes = Processes::default();
         let (process, ended, said) = start(&processes, "sleep 1000 & wait");
         drop(process);
-        assert_eq!(exit_text(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
+        assert_eq!(ended.recv().unwrap().to_string(), "terminated with signal Killed");
         assert_eq!(rest(said), "");
 
         let both = [start(&processes, "sleep 1000"), start(&processes, "sleep 1000 & wait")];
-        assert_eq!(processes.count(), 2);
+        let (reader, writer) = io::pipe().unwrap();
+        let builder = ProcessBuilder::shell("sleep 1000").variable("PATH", "/usr/bin:/bin").stdout(writer);
+        let check = (Probe::Command(Box::new(builder)), Duration::from_secs(1000));
+        let attempt = processes.check(check, |_| {}).unwrap();
+        assert_eq!(processes.count(), 3);
         processes.close();
         for (_process, ended, said) in both {
-            assert_eq!(exit_text(ended.recv().unwrap()), "terminated with signal: 9 (SIGKILL)");
+            assert_eq!(ended.recv().unwrap().to_string(), "terminated with signal Killed");
             assert_eq!(rest(said), "");
         }
-        let refused = processes.start(Command::new("true"), |_| {}).unwrap_err();
+        assert_eq!(rest(BufReader::new(reader)), "");
+        drop(attempt);
+        assert_eq!(processes.count(), 0);
+        let refused = processes.start(ProcessBuilder::shell("true"), |_| {}).unwrap_err();
         assert_eq!(refused.to_string(), "nothing is started any more");
     }
 }
