@@ -222,6 +222,11 @@ impl Cgroup {
         pids
     }
 
+    /// Returns whether each process was in the cgroup before its program ran, so that nothing can be outside.
+    pub(crate) const fn is_tight(&self) -> bool {
+        matches!(self.layout, Layout::V1(_))
+    }
+
     /// Has the kernel kill all processes at once, if it can.
     pub(crate) fn kill(&self) {
         if let Layout::V2(hierarchy) = &self.layout {

@@ -9,7 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -97,17 +97,21 @@ impl Process {
 
     /// Returns whether the process itself has not ended.
     pub fn is_running(&self) -> bool {
-        self.lock().is_none() && self.id().is_running()
+        self.may_run() && self.id().is_running()
     }
 
     /// Sends SIGTERM to the process and all that it has started.
     pub fn terminate(&self) {
-        self.tree.terminate();
+        if self.may_run() {
+            self.tree.terminate();
+        }
     }
 
     /// Sends SIGKILL to the process and all that it has started. [`Self::wait`] sees to it that nothing is left.
     pub fn kill(&self) {
-        self.tree.kill();
+        if self.may_run() {
+            self.tree.kill();
+        }
     }
 
     /// Sends a signal to the process alone.
@@ -149,6 +153,16 @@ impl Process {
         }
         self.kill();
         self.wait()
+    }
+
+    /// Returns whether there is anything to signal: not once nothing is left, since its number may be that of another process then,
+    /// nor while [`Self::wait`] kills what is left.
+    fn may_run(&self) -> bool {
+        match self.exit.try_lock() {
+            Ok(exit) => exit.is_none(),
+            Err(TryLockError::Poisoned(exit)) => exit.into_inner().is_none(),
+            Err(TryLockError::WouldBlock) => false,
+        }
     }
 
     /// Waits until the process itself has ended, and leaves its status for [`Self::wait`]. Returns whether it has.

@@ -5,10 +5,10 @@
 //! own children by their session: everything that [`ProcessBuilder`](crate::ProcessBuilder) starts has a session of its own, and
 //! what std's `Command` starts stays in that of the program.
 
-use crate::proc::{self, ProcessId};
+use crate::proc::{self, ProcessId, Stat};
 use crate::tree::send;
 use crate::wait_status::WaitStatus;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, waitpid};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -96,7 +96,8 @@ pub fn kill_orphans(limit: Duration) -> bool {
 /// Returns all children of this program that it did not start, and whether each has ended.
 fn orphans(started: &BTreeSet<u32>) -> Vec<(ProcessId, bool)> {
     let own = std::process::id();
-    let session = getsid(None).map_or(0, |session| session.as_raw_nonzero().get().unsigned_abs());
+    // As pid 1 its session is 0: that of a process outside of its namespace.
+    let Some(session) = Stat::of(own).map(|stat| stat.session) else { return Vec::new() };
     let all = proc::all().into_iter();
     let orphans = all.filter(|stat| stat.parent == own && stat.session != session && !started.contains(&stat.pid));
     orphans.map(|stat| (stat.id(), stat.is_zombie())).collect()

@@ -83,16 +83,21 @@ impl Tree {
     fn members_of(&self, all: &[Stat]) -> Vec<ProcessId> {
         let spared = ancestors(all);
         let mut pids: BTreeSet<u32> = self.cgroup.iter().flat_map(Cgroup::pids).collect();
-        // As long as the leader is not reaped, its number is its own; and a session keeps the number of a leader that is gone.
+        // As long as the leader is not reaped, its number is its own. A session keeps the number of a leader that is gone, but may
+        // also be that of another leader that was there meanwhile: so it counts only where there is no better sign.
+        let is_alone = self.cgroup.is_none() && self.variable.is_none();
         let holder = all.iter().find(|stat| stat.pid == self.leader.pid);
-        if holder.is_none_or(|stat| stat.start_time == self.leader.start_time) {
+        if holder.map_or(is_alone, |stat| stat.start_time == self.leader.start_time) {
             let leader = self.leader;
             let in_session = all.iter().filter(|stat| {
                 (stat.session == leader.pid || stat.group == leader.pid) && stat.start_time >= leader.start_time
             });
             pids.extend(in_session.map(|stat| stat.pid));
         }
-        if let Some((name, value)) = &self.variable {
+        // The environment of a process is in its memory: to read it may take as long as the process is stuck.
+        if let Some((name, value)) = &self.variable
+            && !self.cgroup.as_ref().is_some_and(Cgroup::is_tight)
+        {
             let candidates = all.iter().filter(|stat| !pids.contains(&stat.pid) && !spared.contains(&stat.pid));
             let marked: Vec<u32> =
                 candidates.map(|stat| stat.pid).filter(|pid| proc::has_variable(*pid, name, value)).collect();

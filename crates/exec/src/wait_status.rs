@@ -55,9 +55,10 @@ impl fmt::Display for WaitStatus {
             (Some(code), _) => write!(f, "exited with status {code}"),
             (None, Some(signal)) => {
                 f.write_str("terminated with signal ")?;
-                match signal_name(signal) {
-                    Some(name) => f.write_str(name)?,
-                    None => write!(f, "{signal}")?,
+                match (signal_name(signal), signal) {
+                    (Some(name), _) => f.write_str(name)?,
+                    (None, 34..=64) => write!(f, "Real-time signal {}", signal - 34)?,
+                    (None, _) => write!(f, "Unknown signal {signal}")?,
                 }
                 if self.0 & 0x80 != 0 { f.write_str(" (core dumped)") } else { Ok(()) }
             }
@@ -115,7 +116,8 @@ mod tests {
             (255 << 8, Some(255), None, "exited with status 255"),
             (15, None, Some(15), "terminated with signal Terminated"),
             (11 | 0x80, None, Some(11), "terminated with signal Segmentation fault (core dumped)"),
-            (34, None, Some(34), "terminated with signal 34"),
+            (35, None, Some(35), "terminated with signal Real-time signal 1"),
+            (33, None, Some(33), "terminated with signal Unknown signal 33"),
         ];
         for (raw, code, signal, text) in cases {
             let status = WaitStatus::from_raw(raw);

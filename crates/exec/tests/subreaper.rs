@@ -1,5 +1,7 @@
 //! A program that is the parent of all orphans below it. It is a binary of its own, since that holds for a whole process.
 
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 use apportion_exec::{Exit, ProcessBuilder, ProcessId, WaitStatus, become_subreaper, kill_orphans, reap_orphans};
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::Command;
@@ -44,4 +46,20 @@ fn orphans_are_killed_and_reaped_and_nothing_else_is() {
     assert_eq!(own.wait().unwrap().code(), Some(7));
     assert_eq!(awaited.wait().unwrap(), Exit::Status(WaitStatus::from_code(6)));
     assert!(kill_orphans(Duration::ZERO), "there are none");
+}
+
+/// The same holds for pid 1 of a namespace, where no other process takes orphans.
+#[test]
+fn pid_1_reaps_too() {
+    let test = "orphans_are_killed_and_reaped_and_nothing_else_is";
+    let namespace = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+    if !Command::new("unshare").args(namespace).arg("true").status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this program may not make a namespace");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(namespace).arg(std::env::current_exe().unwrap()).args([test, "--exact", "--nocapture"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
