@@ -76,12 +76,24 @@ impl Tree {
     }
 
     /// Returns the processes that are there at about this moment, without zombies, by number.
+    ///
+    /// In a cgroup of version 1 it takes as long as there are members, else as there are processes on this machine.
     pub fn members(&self) -> Vec<ProcessId> {
-        self.members_of(&proc::all())
+        self.fenced().unwrap_or_else(|| self.members_of(&proc::all()))
+    }
+
+    /// Returns the processes of a cgroup that none can have left; `None` if there is no such cgroup, or the leader is not in it.
+    fn fenced(&self) -> Option<Vec<ProcessId>> {
+        let cgroup = self.cgroup.as_ref().filter(|cgroup| cgroup.is_tight())?;
+        let stats: Vec<Stat> = cgroup.pids().into_iter().filter_map(Stat::of).collect();
+        let leader_is_out = self.leader.is_running() && !stats.iter().any(|stat| stat.id() == self.leader);
+        let spared = if stats.is_empty() { BTreeSet::new() } else { ancestors(Stat::of) };
+        let members = stats.into_iter().filter(|stat| !stat.is_zombie() && !spared.contains(&stat.pid));
+        (!leader_is_out).then(|| members.map(Stat::id).collect())
     }
 
     fn members_of(&self, all: &[Stat]) -> Vec<ProcessId> {
-        let spared = ancestors(all);
+        let spared = ancestors(|pid| all.iter().find(|stat| stat.pid == pid).copied());
         let mut pids: BTreeSet<u32> = self.cgroup.iter().flat_map(Cgroup::pids).collect();
         // As long as the leader is not reaped, its number is its own. A session keeps the number of a leader that is gone, but may
         // also be that of another leader that was there meanwhile: so it counts only where there is no better sign.
@@ -94,10 +106,7 @@ impl Tree {
             });
             pids.extend(in_session.map(|stat| stat.pid));
         }
-        // The environment of a process is in its memory: to read it may take as long as the process is stuck.
-        if let Some((name, value)) = &self.variable
-            && !self.cgroup.as_ref().is_some_and(Cgroup::is_tight)
-        {
+        if let Some((name, value)) = &self.variable {
             let candidates = all.iter().filter(|stat| !pids.contains(&stat.pid) && !spared.contains(&stat.pid));
             let marked: Vec<u32> =
                 candidates.map(|stat| stat.pid).filter(|pid| proc::has_variable(*pid, name, value)).collect();
@@ -180,11 +189,11 @@ impl Tree {
 }
 
 /// Returns this program and what it descends from.
-fn ancestors(all: &[Stat]) -> BTreeSet<u32> {
+fn ancestors(stat: impl Fn(u32) -> Option<Stat>) -> BTreeSet<u32> {
     let mut found = BTreeSet::from([0]);
     let mut pid = std::process::id();
     while found.insert(pid) {
-        pid = all.iter().find(|stat| stat.pid == pid).map_or(0, |stat| stat.parent);
+        pid = stat(pid).map_or(0, |stat| stat.parent);
     }
     found
 }
