@@ -260,7 +260,11 @@ mod tests {
                 "port" | "advertise-port" => "17",
                 "domain" => "eu/a",
                 "max-request-body" | "stream-buffer" | "record-size" => "7KB",
-                "allocation-interval" | "offer-timeout" | "heartbeat-interval" | "agent-ping-timeout" => "7secs",
+                "allocation-interval"
+                | "offer-timeout"
+                | "heartbeat-interval"
+                | "agent-ping-timeout"
+                | "agent-reregister-timeout" => "7secs",
                 "min-allocatable-resources" => "cpus:7",
                 "weights" => "a=7",
                 "role-sorter" => "hdrf",

@@ -101,6 +101,9 @@ pub(crate) struct MasterFlags {
     /// Takes an agent for unreachable after so many pings without an answer. Agents of this program are not pinged.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Cluster")]
     pub(crate) max_agent_ping_timeouts: u32,
+    /// Gives a framework at least this time to subscribe which an agent names when it returns, and which this master does not know.
+    #[arg(long, value_name = "DURATION", default_value = "10mins", value_parser = values::duration, help_heading = "Cluster")]
+    pub(crate) agent_reregister_timeout: Duration,
     /// Remembers so many frameworks that were removed.
     #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Cluster")]
     pub(crate) max_completed_frameworks: usize,

@@ -2,7 +2,7 @@
 //!
 //! The [library](apportion) decides and does no I/O; this package gives it sockets and a clock. A [`Server`] is a master whose
 //! scheduler API is that of Mesos 1.11, in JSON and in protobuf, so that clients written for Mesos connect to it unchanged.
-//! Its agents live in the same program, behind [`Agents`].
+//! Its agents connect over the network, by the [`internal`] protocol, or live in the same program, behind [`Agents`].
 //!
 //! A request takes the way below. The checks before the master, in Mesos' order, are pure functions of the request:
 //!

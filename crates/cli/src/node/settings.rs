@@ -47,6 +47,8 @@ pub(super) async fn of(flags: &MasterFlags, bound: SocketAddr) -> Result<Setting
         .port(flags.advertise_port.unwrap_or_else(|| bound.port()))
         .hostname(hostname)
         .heartbeat_interval(flags.heartbeat_interval)
+        .agent_pings(flags.agent_ping_timeout, flags.max_agent_ping_timeouts)
+        .agent_reregister_timeout(flags.agent_reregister_timeout)
         .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_connections(flags.max_connections)
         .max_completed_tasks(flags.max_completed_tasks_per_framework)

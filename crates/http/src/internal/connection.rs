@@ -51,6 +51,7 @@ const MAX_IDLE: Duration = Duration::from_secs(30);
 ///
 /// ```
 /// use apportion::{Agent, Uuid};
+/// use apportion_http::client::Masters;
 /// use apportion_http::internal::{AgentCall, AgentConnection, MasterEvent, Register};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -59,8 +60,8 @@ const MAX_IDLE: Duration = Duration::from_secs(30);
 /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// # let address = listener.local_addr()?;
 /// # tokio::spawn(server.serve(listener));
-/// let masters = "m1:5050,m2:5050".parse()?;
-/// # let masters = address.to_string().parse()?;
+/// let masters: Masters = "m1:5050,m2:5050".parse()?;
+/// # let masters: Masters = address.to_string().parse()?;
 /// let agent = Agent::new("", "cpus:4;mem:1024".parse()?).hostname("host-1");
 /// let register = Register::new(agent, ([10, 0, 0, 7], 5051).into(), Uuid::from_seed(7, 1));
 /// let mut connection = AgentConnection::open(&masters, &AgentCall::Register(Box::new(register))).await?;

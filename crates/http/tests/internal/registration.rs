@@ -1,10 +1,13 @@
 //! Ids, second streams, refusals, and where an agent is reached.
 
-use crate::scripted::{post, register, registered, reregister, start, subscribed, subscription, without_pings};
+use crate::scripted::{
+    brief, post, register, registered, reregister, start, subscribed, subscription, task, update, without_pings,
+};
 use crate::wire::{Client, ask, get};
 use apportion::{Agent, Command};
-use apportion_http::{Leadership, Settings};
+use apportion_http::{Leadership, Server, Settings, SimulatedAgents};
 use serde_json::{Value as Json, json};
+use tokio::net::TcpListener;
 
 #[tokio::test]
 async fn an_agent_gets_an_id_and_is_offered() {
@@ -81,6 +84,56 @@ async fn a_refused_registration_says_why_and_changes_nothing() {
         assert_eq!(stream.event().await, None, "{id}: the stream ends");
     }
     assert_eq!(server.query(|master| master.agents().count()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn agents_of_the_program_and_of_the_network_stand_beside_each_other() {
+    let server = Server::start(without_pings(), SimulatedAgents::new(7));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(server.serve(listener));
+    let local = SimulatedAgents::agent(3, &"cpus:4;mem:1024".parse().unwrap());
+    server.command(Command::AddAgent(local.into())).await.unwrap();
+    let mut remote = registered(address, &register(1)).await;
+    let mut framework = subscribed(address, &subscription("f1", false, &[])).await;
+    let offers = framework.stream.event_of("OFFERS").await["offers"]["offers"].clone();
+    let places: Vec<(&str, &Json)> = offers
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|offer| (offer["agent_id"]["value"].as_str().unwrap(), &offer["url"]["address"]["ip"]))
+        .collect();
+    assert_eq!(places, [("agent-3", &json!("127.0.0.5")), ("M-S0", &json!("127.0.0.7"))]);
+    for offer in offers.as_array().unwrap() {
+        let agent = offer["agent_id"]["value"].as_str().unwrap();
+        let task = task(agent, agent);
+        let accept = json!({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": [
+            {"type": "LAUNCH", "launch": {"task_infos": [task]}}]}});
+        assert_eq!(framework.call(address, accept).await.status, 202);
+    }
+    assert_eq!(remote.event("RUN").await["task"]["task_id"], json!({"value": "M-S0"}));
+    assert_eq!(brief(&update(&mut framework).await).0, "agent-3", "the simulated agent runs the other one");
+}
+
+#[tokio::test]
+async fn an_agent_on_a_machine_that_is_down_is_refused_until_that_is_up() {
+    let (_server, address) = start(without_pings()).await;
+    let machine = json!([{"hostname": "host-7", "ip": "127.0.0.7"}]);
+    let window = json!({"windows": [{"machine_ids": machine, "unavailability": {"start": {"nanoseconds": 5}}}]});
+    let update = json!({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {"schedule": window}});
+    assert_eq!(ask(address, update).await.0, 200);
+    let agent = registered(address, &register(1)).await;
+    let start = json!({"type": "START_MAINTENANCE", "start_maintenance": {"machines": machine}});
+    assert_eq!(ask(address, start).await.0, 200);
+    let id = agent.id.clone();
+    assert_eq!(agent.rest().await, Vec::<String>::new(), "it is removed");
+    let mut refused = post(address, None, &reregister(&id, &[], &[])).await;
+    refused.head().await.unwrap();
+    let event = refused.event().await.unwrap();
+    assert!(event["body"]["message"].as_str().unwrap().contains("down for maintenance"), "{event}");
+    let stop = json!({"type": "STOP_MAINTENANCE", "stop_maintenance": {"machines": machine}});
+    assert_eq!(ask(address, stop).await.0, 200);
+    assert_eq!(registered(address, &reregister(&id, &[], &[])).await.welcome["type"], "REREGISTERED");
 }
 
 #[tokio::test]
