@@ -18,12 +18,14 @@
 //! ```
 
 mod mounts;
+mod own;
 mod usage;
 mod v1;
 mod v2;
 
 use crate::tree::Tree;
 use mounts::Mounts;
+pub use own::OwnMemory;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,14 +99,15 @@ pub enum CgroupError {
 }
 
 impl Cgroups {
-    /// Finds where this program may make cgroups, below a folder with that name (`--cgroups_root`): at the top of the hierarchy, so
+    /// Finds where this program may make cgroups, below a folder with that path (`--cgroups_root`): at the top of the hierarchy, so
     /// that containers are not in the agent's own cgroup; else, if only that is delegated, beside the agent below its own.
     ///
     /// # Errors
     ///
     /// [`CgroupError::Unavailable`] with the reason, for the one warning of an agent.
     pub fn detect(root: &str) -> Result<Self, CgroupError> {
-        check_id(root)?;
+        let root = root.trim_matches('/');
+        root.split('/').try_for_each(check_id)?;
         let text = |path: &str| {
             fs::read_to_string(path).map_err(|error| CgroupError::Unavailable { reason: format!("{path}: {error}") })
         };

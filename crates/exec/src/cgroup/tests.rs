@@ -21,11 +21,13 @@ fn read(folder: &Path, file: &str) -> String {
 fn version_2_has_limits_as_its_files_take_them() {
     let folder = tempfile::tempdir().unwrap();
     let mounts = Mounts { v1: Vec::new(), v2: Some(mount(folder.path(), &[])) };
-    let cgroups = Cgroups::among(&mounts, "mesos").unwrap();
+    let cgroups = Cgroups::among(&mounts, "all/mesos").unwrap();
     assert_eq!(cgroups.no_limits(), None);
-    assert_eq!(read(folder.path(), "mesos/cgroup.subtree_control"), "+memory"); // the last that was written
+    for above in ["", "all", "all/mesos"] {
+        assert_eq!(read(&folder.path().join(above), "cgroup.subtree_control"), "+memory"); // the last that was written
+    }
     let cgroup = cgroups.create("c1").unwrap();
-    assert!(folder.path().join("mesos/c1/leaf").is_dir());
+    assert!(folder.path().join("all/mesos/c1/leaf").is_dir());
     let at = cgroup.folder();
     let cases = [
         (1500, Some(1), true, "150", "150000 100000", "33554432"),
@@ -113,6 +115,29 @@ fn where_there_is_none_the_reason_is_told() {
         let error = Cgroups::among(&mounts, "mesos").unwrap_err().to_string();
         assert!(error.contains("/file/mesos: Not a directory"), "{error}");
     }
+}
+
+#[test]
+fn an_executor_sees_the_memory_that_it_shares_with_its_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |own: &str, controllers: &[&str]| {
+        let mount = mount(folder.path(), controllers);
+        Mount { own: folder.path().join(own), ..mount }
+    };
+    fs::create_dir_all(folder.path().join("mesos/c1/leaf")).unwrap();
+    let of_v2 = Mounts { v1: Vec::new(), v2: Some(at("mesos/c1/leaf", &[])) };
+    assert_eq!(OwnMemory::among(&of_v2), OwnMemory::among(&Mounts::default()));
+    assert_eq!((OwnMemory::among(&of_v2).oom_kills(), OwnMemory::among(&of_v2).limit()), (0, None));
+    let container = folder.path().join("mesos/c1");
+    fs::write(container.join("memory.events"), "oom 2\noom_kill 1\n").unwrap();
+    fs::write(container.join("memory.max"), "max\n").unwrap();
+    assert_eq!((OwnMemory::among(&of_v2).oom_kills(), OwnMemory::among(&of_v2).limit()), (1, None));
+    fs::write(container.join("memory.max"), "33554432\n").unwrap();
+    assert_eq!(OwnMemory::among(&of_v2).limit(), Some(32 << 20));
+    let of_v1 = Mounts { v1: vec![at("mesos/c1", &["memory"])], v2: of_v2.v2 };
+    fs::write(container.join("memory.oom_control"), "oom_kill 3\n").unwrap();
+    fs::write(container.join("memory.limit_in_bytes"), "9223372036854771712\n").unwrap();
+    assert_eq!((OwnMemory::among(&of_v1).oom_kills(), OwnMemory::among(&of_v1).limit()), (3, None));
 }
 
 /// In a hierarchy of version 2 without controllers, as systems with both versions have it, processes are moved and found.

@@ -15,7 +15,7 @@ pub(super) const PERIOD_MICROS: u64 = 100_000;
 pub(super) const MIN_QUOTA_MICROS: u64 = 1_000;
 
 /// A memory limit above this is none: the kernel says so with a number next to 2^63.
-const NO_LIMIT: u64 = 1 << 62;
+pub(super) const NO_LIMIT: u64 = 1 << 62;
 
 /// The folders below which the containers' cgroups are, with their controllers.
 #[derive(Debug, Clone, PartialEq, Eq)]

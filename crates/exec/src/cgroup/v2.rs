@@ -4,6 +4,7 @@ use super::mounts::Mount;
 use super::v1::{MIN_QUOTA_MICROS, PERIOD_MICROS};
 use super::{CgroupError, Limits, Usage, keyed, make, number, try_out, write};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The controllers that containers need.
@@ -27,16 +28,23 @@ impl Hierarchy {
     pub(super) fn prepare(mount: &Mount, root: &str) -> Result<(Self, Result<(), String>), CgroupError> {
         let top = mount.folder.join(root);
         let Err(refused) = make(&top).and_then(|()| try_out(&top)) else {
-            let limits = enable(&mount.folder).and_then(|()| enable(&top)).map_err(|error| error.to_string());
-            return Ok((Self { root: top }, limits));
+            let enabled = match enable(&mount.folder) {
+                // The top of a namespace, such as that of a container, is no top for the kernel: it must have no processes.
+                Err(CgroupError::File { error, .. })
+                    if error.kind() == io::ErrorKind::ResourceBusy && mount.own == mount.folder =>
+                {
+                    make_room(&mount.folder).and_then(|()| enable(&mount.folder))
+                }
+                result => result,
+            };
+            let limits = enabled.and_then(|()| enable_to(root, &mount.folder));
+            return Ok((Self { root: top }, limits.map_err(|error| error.to_string())));
         };
         let below = mount.own.join(root);
         if mount.own == mount.folder || make(&below).and_then(|()| try_out(&below)).is_err() {
             return Err(CgroupError::Unavailable { reason: refused.to_string() });
         }
-        let leaf = mount.own.join(OWN_LEAF);
-        let moved = make(&leaf).and_then(|()| write(leaf.join("cgroup.procs"), 0));
-        let limits = moved.and_then(|()| enable(&mount.own)).and_then(|()| enable(&below));
+        let limits = make_room(&mount.own).and_then(|()| enable(&mount.own)).and_then(|()| enable_to(root, &mount.own));
         Ok((Self { root: below }, limits.map_err(|error| error.to_string())))
     }
 
@@ -98,6 +106,22 @@ impl Hierarchy {
             unevictable: keyed(&memory, "unevictable"),
         }
     }
+}
+
+/// Moves this program to a cgroup below the one it is in.
+fn make_room(own: &Path) -> Result<(), CgroupError> {
+    let leaf = own.join(OWN_LEAF);
+    make(&leaf)?;
+    write(leaf.join("cgroup.procs"), 0)
+}
+
+/// Has each cgroup on the way to that of all containers limit those below it.
+fn enable_to(root: &str, base: &Path) -> Result<(), CgroupError> {
+    let mut folder = base.to_owned();
+    root.split('/').try_for_each(|name| {
+        folder.push(name);
+        enable(&folder)
+    })
 }
 
 /// Has the controllers of a cgroup limit those below it.

@@ -132,6 +132,9 @@ fn two_hundred_containers_leave_no_cgroup() {
         cgroup.remove().unwrap();
     }
     assert_eq!(made.cgroups.ids(), ["c1"]);
+    for root in ["", "..", "a//b", "/../x", "a/./b"] {
+        assert!(Cgroups::detect(root).is_err(), "{root}");
+    }
     for id in ["", ".", "..", "a/b", "../x"] {
         assert!(made.cgroups.create(id).is_err() && made.cgroups.find(id).is_none(), "{id}");
     }
