@@ -5,6 +5,7 @@ use super::ending::Ending;
 use super::program::{ExecutorError, Host, Outcome, Outcomes};
 use super::work::{CommandLine, Work};
 use apportion::TaskId;
+use apportion_exec::cgroup::OwnMemory;
 use apportion_exec::check::{self, Attempt, REDIRECTS};
 use apportion_exec::sandbox::Sandbox;
 use apportion_exec::{Exit, Process, ProcessBuilder, User};
@@ -25,6 +26,9 @@ const ORPHANS: Duration = Duration::from_secs(10);
 
 /// The time limit of a check that has none: it ends with its task.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
+
+/// The exit status of a shell whose last command was killed by SIGKILL.
+const KILLED_IN_SHELL: i32 = 137;
 
 /// The stack of a thread that waits for a process.
 const STACK: usize = 128 << 10;
@@ -117,11 +121,16 @@ impl Processes {
     /// Has a thread wait for the end of a process.
     fn follow(&self, task: TaskId, process: Arc<Process>) -> io::Result<()> {
         let (outcomes, is_alone) = (self.outcomes.clone(), self.layout == Layout::Own);
+        let memory = OwnMemory::find();
+        let killed_before = memory.oom_kills();
         let wait = move || {
             let ending = match process.wait() {
                 Ok(exit) => ending(exit),
                 Err(error) => Ending::Unknown(format!("the end of the command cannot be awaited: {error}")),
             };
+            let is_killed = matches!(ending, Ending::Signaled(9) | Ending::Exited(KILLED_IN_SHELL));
+            let is_out_of_memory = is_killed && memory.oom_kills() > killed_before;
+            let ending = if is_out_of_memory { out_of_memory(&memory) } else { ending };
             if is_alone {
                 apportion_exec::kill_orphans(ORPHANS); // what is left after that time cannot be killed, and goes on being tried
             }
@@ -221,6 +230,12 @@ impl Place {
             None => builder,
         }
     }
+}
+
+/// Returns the end of a task that the kernel has killed for lack of memory in the container.
+fn out_of_memory(memory: &OwnMemory) -> Ending {
+    let limit = memory.limit().map_or_else(|| "there is".to_owned(), |limit| format!("{} MB", limit >> 20));
+    Ending::OutOfMemory(format!("Memory limit exceeded: the kernel has killed for more than {limit}"))
 }
 
 /// Tells of children that have ended: some may be orphans of tasks, which nobody waits for.
