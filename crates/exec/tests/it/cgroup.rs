@@ -1,7 +1,7 @@
 //! Cgroups of this machine, where it lets us make some.
 
 use crate::witness::{LONG, Witness};
-use apportion_exec::cgroup::{Cgroup, Cgroups, Limits};
+use apportion_exec::cgroup::{Cgroup, Cgroups, Limits, OwnMemory};
 use apportion_exec::statistics::Statistics;
 use apportion_exec::{Exit, ProcessBuilder, WaitStatus};
 use std::fs;
@@ -92,6 +92,32 @@ fn a_memory_hog_is_told_from_one_that_was_killed() {
     let process = start("exec tail /dev/zero");
     assert_eq!(process.wait_timeout(LONG).unwrap(), Some(Exit::Status(WaitStatus::from_raw(9))));
     assert!(made.cgroup.oom_kills() > 0);
+}
+
+#[test]
+fn an_executor_in_the_cgroup_sees_that_its_task_was_a_hog() {
+    let Some(made) = Made::new("inside") else { return };
+    if !made.can_limit() {
+        return;
+    }
+    made.cgroup.limit(&Limits { milli_cpus: 1000, memory: Some(96 << 20), quota: false }).unwrap();
+    let (witness, writer) = Witness::new();
+    let test = ["cgroup::executor_of_a_hog", "--exact", "--ignored", "--nocapture"].map(Into::into);
+    let argv = [std::env::current_exe().unwrap().into_os_string()].into_iter().chain(test);
+    let process = ProcessBuilder::new(argv).cgroup(made.cgroup.clone()).stdout(writer).spawn().unwrap();
+    let exit = process.wait().unwrap();
+    let said = witness.rest();
+    assert!(exit == Exit::Status(WaitStatus::from_code(0)) && said.contains("1 passed"), "{exit}: {said}");
+}
+
+#[test]
+#[ignore = "another test runs it within a cgroup"]
+fn executor_of_a_hog() {
+    let memory = OwnMemory::find();
+    assert_eq!((memory.oom_kills(), memory.limit()), (0, Some(96 << 20)));
+    let hog = ProcessBuilder::new(["tail", "/dev/zero"]).spawn().unwrap();
+    assert_eq!(hog.wait().unwrap(), Exit::Status(WaitStatus::from_raw(9)));
+    assert!(memory.oom_kills() > 0);
 }
 
 #[test]
