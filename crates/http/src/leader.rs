@@ -158,6 +158,7 @@ impl Leader {
                     self.disconnect_agent(at, &agent);
                 }
             }
+            Signal::Unsent(agent, id, launches) => self.remote.note_unsent(&agent, id, launches),
             Signal::Drained(..) | Signal::Ended(..) => {} // operators have other streams
         }
         self.note();

@@ -293,6 +293,20 @@ pub enum MasterEvent {
     },
 }
 
+impl MasterEvent {
+    /// Returns the tasks that the event launches.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two events launch tasks")]
+    pub(crate) fn launches(&self) -> Vec<(FrameworkId, TaskId)> {
+        match self {
+            Self::Run { framework_info, task } => vec![(framework_info.id.clone(), task.id.clone())],
+            Self::RunGroup { framework_info, tasks } => {
+                tasks.iter().map(|task| (framework_info.id.clone(), task.id.clone())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// What a master tells an agent that has registered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

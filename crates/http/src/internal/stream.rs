@@ -56,6 +56,14 @@ impl Body for AgentStream {
 
 impl Drop for AgentStream {
     fn drop(&mut self) {
+        self.events.close();
+        let mut unsent = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            unsent.extend(event.launches());
+        }
+        if !unsent.is_empty() {
+            let _ = self.signals.send(Signal::Unsent(self.agent.clone(), self.id, unsent));
+        }
         let _ = self.signals.send(Signal::Ended(Recipient::Agent(self.agent.clone()), self.id));
     }
 }

@@ -132,20 +132,35 @@ impl Leader {
     fn drop_lost_launches(&mut self, at: Time, id: &AgentId, reported: &[ReportedTask]) {
         let has: BTreeSet<_> = reported.iter().map(|task| (&task.framework_id, &task.task.id)).collect();
         let master = self.delivery.master();
-        let is_lost = |framework: &FrameworkId, task: &TaskId, state| {
-            state == TaskState::Staging && !has.contains(&(framework, task))
-        };
+        let is_lost = |framework: &FrameworkId, task: &TaskId| !has.contains(&(framework, task));
         let lost: Vec<(FrameworkId, TaskId)> = master
             .known_tasks_on(id)
-            .filter(|task| !task.is_copy && is_lost(&task.holding.framework, task.id, task.state))
+            .filter(|task| is_lost(&task.holding.framework, task.id))
             .map(|task| (task.holding.framework.clone(), task.id.clone()))
             .collect();
         for (framework, task) in lost {
+            self.drop_launch(at, id, framework, task, "REASON_RECONCILIATION");
+        }
+    }
+
+    /// Ends a task that was launched on an agent and has not come there: one of which nothing was told yet.
+    pub(super) fn drop_launch(
+        &mut self,
+        at: Time,
+        id: &AgentId,
+        framework: FrameworkId,
+        task: TaskId,
+        reason: &'static str,
+    ) {
+        let master = self.delivery.master();
+        let is_launching = master
+            .known_task(&framework, &task)
+            .is_some_and(|known| known.state == TaskState::Staging && known.holding.agent == *id);
+        if is_launching {
             let knows = |framework: &Framework| framework.has_capability(Capability::PartitionAware);
-            let known = self.delivery.master().known_framework(&framework).is_some_and(|known| knows(known.framework));
+            let known = master.known_framework(&framework).is_some_and(|known| knows(known.framework));
             let state = if known { TaskState::Dropped } else { TaskState::Lost };
-            let status =
-                by_master(task, state, id, "REASON_RECONCILIATION").message("The task never reached its agent");
+            let status = by_master(task, state, id, reason).message("The task never reached its agent");
             self.tell(at, framework, status);
         }
     }

@@ -5,11 +5,12 @@ use super::streams::{Open, Streams};
 use crate::internal::api::Enrolment;
 use crate::internal::{AgentCall, MasterEvent, Welcome};
 use apportion::delivery::{AgentMessage, Closed};
-use apportion::{AgentId, AgentUpdate, Command, ExecutorId, ExecutorRef, Framework, FrameworkId, Time, Uuid};
+use apportion::{AgentId, AgentUpdate, Command, ExecutorId, ExecutorRef, Framework, FrameworkId, TaskId, Time, Uuid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// The agents that have registered over the network, and that the master knows: with a stream, or disconnected.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(super) struct RemoteAgent {
     pub(super) stream: Uuid,
     enrolment: Enrolment,
     pub(super) updates: Updates,
+    /// The launches that did not leave the latest stream, which has ended.
+    unsent: Vec<(FrameworkId, TaskId)>,
     pings: Pings,
 }
 
@@ -55,7 +58,7 @@ impl RemoteAgent {
     /// Returns an agent that has just registered.
     pub(super) fn new(address: (IpAddr, u16), nonce: Uuid, stream: Uuid, enrolment: Enrolment, at: Time) -> Self {
         let pings = Pings { next: at, seq: 0, is_answered: true, missed: 0 };
-        Self { address, nonce, stream, enrolment, updates: BTreeMap::new(), pings }
+        Self { address, nonce, stream, enrolment, updates: BTreeMap::new(), unsent: Vec::new(), pings }
     }
 }
 
@@ -88,6 +91,13 @@ impl Remote {
     fn next_update(&mut self, id: &AgentId) -> Option<(FrameworkId, Option<Arc<Framework>>)> {
         self.streams.get(id).filter(|open| open.has_begun)?;
         self.agents.get_mut(id)?.updates.pop_first()
+    }
+
+    /// Notes launches that did not leave a stream, unless another one has followed.
+    pub(super) fn note_unsent(&mut self, id: &AgentId, stream: Uuid, launches: Vec<(FrameworkId, TaskId)>) {
+        if let Some(agent) = self.agents.get_mut(id).filter(|agent| agent.stream == stream) {
+            agent.unsent.extend(launches);
+        }
     }
 
     /// Returns the time of the next ping.
@@ -213,10 +223,14 @@ impl Leader {
         self.send_agent(id, event);
     }
 
-    fn send_agent(&self, id: &AgentId, event: MasterEvent) {
-        if let Some(open) = self.remote.streams.get(id) {
-            // It fails when the connection has ended, which will be told. It cannot be full, there was room.
-            let _ = open.source.events.try_send(Box::new(event));
+    fn send_agent(&mut self, id: &AgentId, event: MasterEvent) {
+        let Some(open) = self.remote.streams.get(id) else { return };
+        // It fails when the connection has ended, which will be told. It cannot be full, there was room.
+        if let Err(TrySendError::Closed(event) | TrySendError::Full(event)) =
+            open.source.events.try_send(Box::new(event))
+        {
+            let stream = open.id;
+            self.remote.note_unsent(id, stream, event.launches());
         }
     }
 
@@ -246,13 +260,21 @@ impl Leader {
         Some(open)
     }
 
-    /// Handles the end of the connection of an agent.
+    /// Handles the end of the connection of an agent. Launches that did not leave this master are dropped.
     pub(super) fn disconnect_agent(&mut self, at: Time, id: &AgentId) {
         if let Some(open) = self.end_agent_stream(id) {
             open.cut.notify_one();
         }
+        let mut unsent =
+            self.remote.agents.get_mut(id).map(|agent| std::mem::take(&mut agent.unsent)).unwrap_or_default();
+        while let Some(envelope) = self.delivery.poll_message_to_agent(id) {
+            unsent.extend(event(id, envelope.message).iter().flat_map(MasterEvent::launches));
+        }
         if let Err(error) = self.run(at, Command::DisconnectAgent(id.clone())) {
             tracing::debug!(agent = %id, %error, "an agent had gone already");
+        }
+        for (framework, task) in unsent {
+            self.drop_launch(at, id, framework, task, "REASON_AGENT_DISCONNECTED");
         }
     }
 

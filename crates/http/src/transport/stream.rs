@@ -4,7 +4,7 @@ use crate::protobuf::Protobuf;
 use crate::transport::encoding::Encoding;
 use apportion::delivery::Recipient;
 use apportion::v1::{Dialect, write_record};
-use apportion::{Event, FrameworkId, Uuid};
+use apportion::{AgentId, Event, FrameworkId, TaskId, Uuid};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use std::convert::Infallible;
@@ -27,6 +27,8 @@ pub(crate) enum Signal {
     Drained(Recipient, Uuid),
     /// The connection has ended.
     Ended(Recipient, Uuid),
+    /// The connection of an agent is about to end, and these launches did not leave it.
+    Unsent(AgentId, Uuid, Vec<(FrameworkId, TaskId)>),
 }
 
 /// The end of a stream at which the client reads.

@@ -101,12 +101,13 @@ async fn a_group_is_launched_as_one() {
 async fn a_launch_that_never_came_is_dropped_when_the_agent_returns() {
     let (_server, address) = start(without_pings()).await;
     for (number, capabilities, expected) in [(0, &["PARTITION_AWARE"][..], "TASK_DROPPED"), (1, &[], "TASK_LOST")] {
-        let agent = registered(address, &register(number)).await;
+        let mut agent = registered(address, &register(number)).await;
         let name = format!("f{number}");
         let mut framework = subscribed(address, &subscription(&name, true, capabilities)).await;
         launch(address, &mut framework, &["t1"]).await;
+        agent.event("RUN").await;
         let id = agent.id.clone();
-        drop(agent); // it has not read the launch
+        drop(agent); // as if it had not read the launch
         let _agent = registered(address, &reregister(&id, &[], &[])).await;
         let status = update(&mut framework).await;
         assert_eq!(brief(&status), told("t1", expected, "REASON_RECONCILIATION", "SOURCE_MASTER"));

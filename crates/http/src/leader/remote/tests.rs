@@ -6,7 +6,7 @@ use crate::internal::{Register, Reregister};
 use crate::settings::Settings;
 use crate::transport::stream::{Signal, WINDOW};
 use apportion::v1::RecordReader;
-use apportion::{Agent, Drain};
+use apportion::{Accept, Agent, Capability, Drain, Role, Task};
 use http_body::Body as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -195,4 +195,32 @@ fn what_an_agent_does_not_read_waits_with_the_master_and_then_costs_the_connecti
     rig.advance(10); // 5 seconds without a read
     assert_eq!(rig.leader.remote.streams.recipients().count(), 0);
     assert!(rig.is_known(), "it may come back");
+}
+
+#[test]
+fn launches_that_did_not_leave_the_master_are_dropped_with_the_connection() {
+    let mut rig = rig(Settings::default());
+    let mut stream = rig.register(0);
+    assert_eq!(all(&mut stream), ["REREGISTERED"]);
+    let mut framework = Framework::new("f1").role(Role::default()).capability(Capability::PartitionAware);
+    framework.checkpoint = true;
+    rig.leader.command(at(1), Command::AddFramework(framework)).unwrap();
+    let offers: Vec<_> = rig.leader.delivery.master().known_offers().map(|offer| offer.number).collect();
+    let offer = rig.leader.delivery.master().config().offer_id(offers[0]);
+    let mut accept = Accept::to([offer]);
+    for number in 0..80 {
+        accept = accept.launch(Task::new(format!("t{number}"), "cpus:0.01;mem:1".parse().unwrap()));
+    }
+    rig.leader.command(at(1), Command::Call("f1".into(), apportion::Call::Accept(accept))).unwrap();
+    rig.leader.flush(at(1));
+    let states = |rig: &Rig| rig.leader.delivery.master().known_tasks_on(&"a1".into()).count();
+    assert_eq!(states(&rig), 80);
+    let mut poll = || Pin::new(&mut stream).poll_frame(&mut Context::from_waker(Waker::noop())).is_ready();
+    assert!(poll() && poll(), "two launches have left");
+    drop(stream);
+    rig.hear(2);
+    let left: Vec<String> =
+        rig.leader.delivery.master().known_tasks_on(&"a1".into()).map(|task| task.id.to_string()).collect();
+    assert_eq!(left, ["t0", "t1"], "those may have come there");
+    assert_eq!(rig.leader.delivery.master().metrics().tasks.dropped, 78);
 }
