@@ -69,11 +69,13 @@ mod any;
 mod exchange;
 mod executors;
 mod failures;
+mod machines;
 mod network;
 mod transport;
 
 pub use agents::{AgentWake, Agents};
 pub use any::AnyScheduler;
+pub use machines::Machines;
 pub use network::{Crossing, Fate, Faults};
 
 use crate::agent::Agent;
@@ -267,6 +269,23 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         self
     }
 
+    /// Has agents of another kind instead of the obedient ones. They register by themselves.
+    #[must_use]
+    pub fn with_machines(mut self, machines: impl Machines) -> Self {
+        self.agents = self.agents.with_machines(machines);
+        self
+    }
+
+    /// Runs an action on the agents of [another kind](Cluster::with_machines), such as a fault. Returns what it returns, or `None` if
+    /// the agents are not of that type.
+    pub fn act_on_machines<M: Machines, T>(&mut self, action: impl FnOnce(&mut M) -> T) -> Option<T> {
+        self.run_agents();
+        self.agents.advance(self.delivery.now());
+        let result = self.agents.machines_mut().map(action);
+        self.collect_reports();
+        result
+    }
+
     /// Encodes every message between master, schedulers and executors as [v1 JSON](crate::v1) and decodes it again, as a
     /// connection would. The run is the same.
     #[must_use]
@@ -440,7 +459,7 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
         }
         let scheduled = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let timer = self.delivery.poll_timeout().map(|wake| wake.at);
-        scheduled.into_iter().chain(timer).min().map(|next| next.max(self.now()))
+        scheduled.into_iter().chain(timer).chain(self.agents.poll_timeout()).min().map(|next| next.max(self.now()))
     }
 
     /// Runs up to `until`, but no further than the next effect of the master, and returns it; `None` when there is none.
@@ -456,7 +475,10 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
             let next = self.next_due().filter(|next| *next <= until);
             self.delivery.advance(next.unwrap_or(until));
             let next = next?;
-            if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= next)
+            if self.agents.poll_timeout().is_some_and(|due| due <= next) {
+                self.agents.advance(next);
+                self.collect_reports();
+            } else if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= next)
                 && let Some((_, scheduled)) = self.agenda.pop_first()
             {
                 self.execute(scheduled);

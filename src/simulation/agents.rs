@@ -1,6 +1,7 @@
 //! [`Agents`]: simulated agents, which do what a master tells them.
 
 use super::executors::{Executors, Output, Start};
+use super::machines::Machines;
 use super::transport::Transport;
 use crate::agent::Agent;
 use crate::delivery::{AgentMessage, Closed};
@@ -13,6 +14,7 @@ use crate::task::{ExecutorInfo, Task, TaskState, TaskStatus};
 use crate::time::Time;
 use crate::v1::{self, Dialect};
 use indexmap::IndexMap;
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -66,6 +68,8 @@ pub struct Agents {
     wakes: VecDeque<(Time, AgentWake)>,
     /// The number of tasks that were launched.
     launched: u64,
+    /// Agents of another kind, which stand in for all of these.
+    machines: Option<Box<dyn Machines>>,
 }
 
 /// A registered agent.
@@ -127,6 +131,39 @@ impl Agents {
         self
     }
 
+    /// Has agents of another kind instead.
+    #[must_use]
+    pub fn with_machines(mut self, machines: impl Machines) -> Self {
+        self.machines = Some(Box::new(machines));
+        self
+    }
+
+    /// Returns the agents of another kind, if they are of that type.
+    pub fn machines_mut<M: Machines>(&mut self) -> Option<&mut M> {
+        let machines: &mut dyn Any = &mut **self.machines.as_mut()?;
+        machines.downcast_mut()
+    }
+
+    /// Has agents [of another kind](Self::with_machines) do what is due by then.
+    pub fn advance(&mut self, at: Time) {
+        if let Some(machines) = &mut self.machines {
+            machines.advance(at);
+        }
+    }
+
+    /// Returns the time at which something is due for agents [of another kind](Self::with_machines).
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.machines.as_ref()?.poll_timeout()
+    }
+
+    /// Handles that another master leads. Agents register with it as it [is said](Self::registration), or by themselves.
+    pub(super) fn master_failed(&mut self) {
+        if let Some(machines) = &mut self.machines {
+            machines.master_failed();
+        }
+    }
+
     /// Encodes every message between agents and executors as [v1 JSON](crate::v1) and decodes it again.
     #[must_use]
     pub fn through_json(mut self) -> Self {
@@ -138,6 +175,9 @@ impl Agents {
     pub fn receive(&mut self, at: Time, agent: &AgentId, message: AgentMessage) {
         if self.is_cut(agent) {
             return;
+        }
+        if let Some(machines) = &mut self.machines {
+            return machines.receive(at, agent, message);
         }
         match message {
             AgentMessage::Registered(info) => match self.registered.get_mut(agent) {
@@ -195,6 +235,9 @@ impl Agents {
 
     /// Cuts the connection of an agent: it gets no messages and its reports wait. Returns false if there is no such agent.
     pub fn cut(&mut self, agent: &AgentId) -> bool {
+        if let Some(machines) = &mut self.machines {
+            return machines.cut(agent);
+        }
         let registered = self.registered.get_mut(agent);
         registered.map(|registered| registered.is_cut = true).is_some()
     }
@@ -202,6 +245,9 @@ impl Agents {
     /// Heals the connection of an agent that was cut. Its reports that waited come after the present ones; the agent itself has
     /// to come first, with the [registration](Agents::registration) of before. Returns false if there is no such agent.
     pub fn heal(&mut self, agent: &AgentId) -> bool {
+        if let Some(machines) = &mut self.machines {
+            return machines.heal(agent);
+        }
         let Some(registered) = self.registered.get_mut(agent) else { return false };
         registered.is_cut = false;
         let unsent = std::mem::take(&mut registered.unsent);
@@ -212,6 +258,9 @@ impl Agents {
     /// Returns whether the connection of an agent is cut.
     #[must_use]
     pub fn is_cut(&self, agent: &AgentId) -> bool {
+        if let Some(machines) = &self.machines {
+            return machines.is_cut(agent);
+        }
         self.registered.get(agent).is_some_and(|registered| registered.is_cut)
     }
 
@@ -277,6 +326,9 @@ impl Agents {
     /// Removes and returns the next command for the master, with the agent that it comes from.
     #[must_use]
     pub fn poll_command(&mut self) -> Option<(AgentId, Command)> {
+        if let Some(machines) = &mut self.machines {
+            return machines.poll_command();
+        }
         let (agent, command) = self.commands.pop_front()?;
         if let Command::TaskStatus(framework, status) = &command
             && status.state.is_terminal()

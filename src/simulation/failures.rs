@@ -60,11 +60,16 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
     ///
     /// [`NotInCluster`] when there is no such agent.
     pub fn heal(&mut self, agent: &AgentId) -> Result<(), NotInCluster> {
-        let registration = self.agents.registration(agent).filter(|_| self.agents.is_cut(agent));
-        let registration = registration.ok_or_else(|| NotInCluster::Agent(agent.clone()))?;
+        if !self.agents.is_cut(agent) {
+            return Err(NotInCluster::Agent(agent.clone()));
+        }
+        let registration = self.agents.registration(agent);
         self.run_agents(); // what was sent until now is lost
+        self.agents.advance(self.delivery.now());
         self.agents.heal(agent);
-        if self.master().connected_agent(agent).is_none() {
+        if let Some(registration) = registration
+            && self.master().connected_agent(agent).is_none()
+        {
             let _ = self.delivery.handle(self.now(), Command::AddAgent(registration)); // a gone agent is told to shut down
         }
         self.collect_reports();
@@ -99,6 +104,9 @@ impl<S: Scheduler, A: Allocator> Cluster<S, A> {
                 let _ = self.delivery.handle(self.now(), Command::AddAgent(registration));
             }
         }
+        self.agents.advance(self.delivery.now());
+        self.agents.master_failed();
+        self.collect_reports();
         let frameworks: Vec<FrameworkId> = self.members.keys().filter(|id| old.is_connected(id)).cloned().collect();
         for framework in frameworks {
             let mut calls = Calls::new(self.now());
