@@ -67,12 +67,19 @@ pub use record::{
 pub use recovery::{Difference, Incompatible};
 pub use settings::{Containerizer, ReconfigurationPolicy, Recover, Settings};
 
-use apportion::{AgentId, Drain, Framework, Resources, TaskId, Text, Time, Uuid};
+use apportion::{AgentId, Drain, Framework, FrameworkId, Resources, TaskId, Text, Time, Uuid};
 use hosted::{Hosted, HostedFramework, RunIx};
 use link::Link;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 use timers::{Timer, TimerKey, Timers};
+
+/// The time after which a record is written again that could not be.
+const STORE_RETRY: Duration = Duration::from_secs(10);
+
+/// The most records that wait to be written again.
+const MAX_UNSTORED: usize = 4_096;
 
 /// An agent as a state machine; see the [module](self).
 ///
@@ -93,6 +100,8 @@ pub struct AgentMachine {
     strays: BTreeMap<ContainerId, (Run, bool)>,
     timers: Timers,
     store_agent: Option<TimerKey>,
+    /// Records that could not be written and will be tried again.
+    unstored: VecDeque<Record>,
     effects: VecDeque<Effect>,
     /// What goes on when a record is stored.
     stores: BTreeMap<Ticket, AfterStore>,
@@ -113,8 +122,12 @@ enum AfterStore {
     Task(RunIx, TaskId),
     /// A status.
     Status(RunIx, TaskId),
+    /// A framework.
+    Framework(FrameworkId),
     /// The agent itself.
     Agent,
+    /// Nothing, but the record is tried again if it cannot be written.
+    Again(Box<Record>),
     /// Nothing.
     Nothing,
 }
@@ -174,6 +187,7 @@ impl AgentMachine {
                 Timer::Resend(ix, task) => self.resend(ix, &task),
                 Timer::StoreAgain(ix, task) => self.store_next(ix, &task),
                 Timer::StoreAgent => self.store_agent(),
+                Timer::StoreUnstored => self.store_unstored(),
             }
         }
         self.now = self.now.max(at);
@@ -242,15 +256,43 @@ impl AgentMachine {
         ticket
     }
 
+    /// Has a record written, again and again if need be.
+    fn store_for_sure(&mut self, record: Record) {
+        self.store(record.clone(), AfterStore::Again(Box::new(record)));
+    }
+
+    fn not_stored(&mut self, record: Record, error: &Text) {
+        self.emit(Effect::Warn(format!("a record is not stored, and will be again: {error}")));
+        if self.unstored.is_empty() {
+            self.timers.set(self.now + STORE_RETRY, Timer::StoreUnstored);
+        }
+        // What is dropped here is found out of date at the next start.
+        if self.unstored.len() < MAX_UNSTORED {
+            self.unstored.push_back(record);
+        }
+    }
+
+    fn store_unstored(&mut self) {
+        for record in std::mem::take(&mut self.unstored) {
+            let is_over =
+                matches!(&record, Record::Process(run, _) if self.hosted.of_container(&run.container).is_none());
+            if !is_over {
+                self.store_for_sure(record);
+            }
+        }
+    }
+
     fn stored(&mut self, ticket: Ticket, result: Result<(), Text>) -> Result<(), Rejected> {
         let then = self.stores.remove(&ticket).ok_or(Rejected::UnknownTicket(ticket))?;
         match (then, result) {
             (AfterStore::Launch(ix), result) => self.run_stored(ix, result),
             (AfterStore::Task(ix, task), result) => self.task_stored(ix, &task, result),
             (AfterStore::Status(ix, task), result) => self.status_stored(ix, &task, result),
+            (AfterStore::Framework(id), Err(error)) => self.framework_not_stored(&id, &error),
             (AfterStore::Agent, Err(error)) => self.agent_not_stored(&error),
+            (AfterStore::Again(record), Err(error)) => self.not_stored(*record, &error),
             (AfterStore::Nothing, Err(error)) => self.emit(Effect::Warn(format!("a record is not stored: {error}"))),
-            (AfterStore::Agent | AfterStore::Nothing, Ok(())) => {}
+            (AfterStore::Framework(_) | AfterStore::Agent | AfterStore::Again(_) | AfterStore::Nothing, Ok(())) => {}
         }
         Ok(())
     }

@@ -522,3 +522,39 @@ fn containerizers_that_are_not_enabled_are_named() {
     rig.run(plain, Task::new("t1", Resources::new()).detail("executor", "no executor"));
     assert_eq!(rig.take_states().pop().unwrap().1, TaskState::Error);
 }
+
+#[test]
+fn the_master_hears_of_every_executor_of_a_framework_that_has_ended() {
+    let is_exit = |call: &AgentCall| matches!(call, AgentCall::ExecutorExited { status: -1, .. });
+    let mut rig = Rig::registered();
+    rig.run(framework(), custom("t1", "e1"));
+    rig.container(ContainerEvent::Failed { message: "no such user".into() });
+    assert!(rig.calls.iter().any(is_exit), "it could not be launched: {:?}", rig.calls);
+    rig.calls.clear();
+    rig.run(framework(), custom("t2", "e2"));
+    rig.kill("t2");
+    rig.ended(rig.last_container(), -1);
+    assert!(rig.calls.iter().any(is_exit), "it was not needed: {:?}", rig.calls);
+    rig.calls.clear();
+    rig.master(MasterEvent::Drain(Drain::default()));
+    rig.run(framework(), custom("t3", "e3"));
+    assert!(rig.calls.iter().any(is_exit), "it was refused: {:?}", rig.calls);
+}
+
+#[test]
+fn a_framework_that_could_not_be_stored_is_stored_with_its_next_task() {
+    let mut rig = Rig::registered();
+    rig.disk_works = false;
+    rig.run(framework(), command("t1"));
+    rig.acknowledge_all();
+    rig.run(framework(), command("t2"));
+    rig.disk_works = true;
+    rig.running("t3");
+    rig.acknowledge_all();
+    rig.wait_with_pings(secs(30));
+    let recovered = rig.disk.recovered();
+    assert_eq!(recovered.frameworks.len(), 1);
+    assert!(recovered.frameworks[0].framework.is_some());
+    let executors: Vec<&str> = recovered.frameworks[0].runs.iter().map(|run| run.run.executor.as_str()).collect();
+    assert_eq!(executors, ["t3"]);
+}

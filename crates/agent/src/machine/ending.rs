@@ -1,17 +1,18 @@
 //! Ends: of containers and their executors, of frameworks, and of the agent itself.
 
+use super::AgentMachine;
 use super::effect::{Effect, Exit};
 use super::hosted::{Cause, Phase, RunIx, Stage};
 use super::input::{ContainerEvent, Rejected};
 use super::record::{ContainerId, Record};
 use super::timers::Timer;
-use super::{AfterStore, AgentMachine};
 use apportion::executor::Event;
 use apportion::{FrameworkId, TaskId, TaskState, Text};
 use apportion_http::internal::AgentCall;
 
-/// The wait status that the master is told of an executor whose own is not known: killed by SIGKILL.
-pub(super) const UNKNOWN_STATUS: i32 = 9;
+/// The wait status that the master is told of an executor that has none, or whose own is not known (Mesos,
+/// `Slave::executorTerminated`).
+pub(super) const UNKNOWN_STATUS: i32 = -1;
 
 impl AgentMachine {
     pub(super) fn container_event(&mut self, container: ContainerId, event: ContainerEvent) -> Result<(), Rejected> {
@@ -31,7 +32,7 @@ impl AgentMachine {
                 executor.step = "waiting for SUBSCRIBE".into();
                 let (run, is_durable) = (executor.run.clone(), executor.checkpoint);
                 if is_durable && executor.phase != Phase::Recovering {
-                    self.store(Record::Process(run, process), AfterStore::Nothing);
+                    self.store_for_sure(Record::Process(run, process));
                 }
             }
             ContainerEvent::Failed { message } => self.end_run(ix, Some(Cause::NotLaunched(message)), None),
@@ -45,9 +46,9 @@ impl AgentMachine {
     fn stray_ended(&mut self, container: &ContainerId) {
         let Some((run, is_own)) = self.strays.remove(container) else { return };
         if is_own {
-            self.store(Record::ForgetRun(run), AfterStore::Nothing);
+            self.store_for_sure(Record::ForgetRun(run));
         } else if self.strays.values().all(|(_, is_own)| *is_own) {
-            self.store(Record::ForgetStrays, AfterStore::Nothing);
+            self.store_for_sure(Record::ForgetStrays);
         }
     }
 
@@ -102,10 +103,9 @@ impl AgentMachine {
     /// Handles the end of a run: nothing of it is left. Its open tasks get a status.
     pub(super) fn end_run(&mut self, ix: RunIx, cause: Option<Cause>, status: Option<i32>) {
         let Some(executor) = self.hosted.get_mut(ix).filter(|executor| executor.is_live()) else { return };
-        let was_storing = executor.phase == Phase::Storing;
         let cause = executor.cause.clone().filter(|cause| *cause != Cause::Other).or(cause);
         let is_made = executor.kind.is_of_one_task();
-        executor.exit = status.filter(|_| !is_made && !was_storing);
+        executor.exit = (!is_made).then(|| status.unwrap_or(UNKNOWN_STATUS)); // the master holds resources for it
         self.timers.cancel(&mut executor.timer);
         let open: Vec<(TaskId, Stage, bool)> = executor
             .tasks
@@ -157,8 +157,10 @@ impl AgentMachine {
     pub(super) fn tell_exit(&mut self, ix: RunIx) {
         let is_registered = self.link.is_registered();
         let Some(executor) = self.hosted.get_mut(ix) else { return };
-        let is_told = executor.tasks.values().all(|task| task.updates.is_stored());
-        if executor.is_live() || !is_told {
+        if executor.is_live() || executor.exit.is_none() {
+            return;
+        }
+        if !executor.tasks.values().all(|task| task.updates.is_stored()) {
             return;
         }
         let Some(status) = executor.exit.take() else { return };
@@ -186,7 +188,7 @@ impl AgentMachine {
             let has_folder = executor.was_launched();
             self.hosted.complete_run(ix);
             if is_durable {
-                self.store(Record::ForgetRun(run), AfterStore::Nothing);
+                self.store_for_sure(Record::ForgetRun(run));
             }
             if has_folder {
                 self.emit(Effect::Discard(directory));
@@ -202,7 +204,7 @@ impl AgentMachine {
         let is_stored = framework.is_stored;
         self.hosted.complete_framework(id);
         if is_stored {
-            self.store(Record::ForgetFramework(id.clone()), AfterStore::Nothing);
+            self.store_for_sure(Record::ForgetFramework(id.clone()));
         }
     }
 
@@ -228,7 +230,7 @@ impl AgentMachine {
     pub(super) fn leave(&mut self, exit: Exit) {
         if self.leaving.is_none() {
             self.leaving = Some(exit);
-            self.store(Record::ForgetAgent, AfterStore::Nothing);
+            self.store_for_sure(Record::ForgetAgent);
             self.end_all(|_| true);
         }
     }

@@ -39,8 +39,9 @@ impl AgentMachine {
             runs.iter().any(|ix| self.hosted.task(*ix, &task.id).is_some_and(|known| !known.state.is_terminal()))
         };
         let Some(first) = tasks.first() else { return Ok(()) };
-        if tasks.iter().any(is_known) {
-            return Ok(()); // it is repeated
+        let is_completed = self.hosted.framework(&framework.id).is_some_and(|hosted| hosted.is_terminating);
+        if is_completed || tasks.iter().any(is_known) {
+            return Ok(()); // the framework is gone, or the launch is repeated
         }
         let custom = ExecutorInfo::of(first);
         if let Ok(Some(info)) = &custom {
@@ -74,7 +75,7 @@ impl AgentMachine {
     pub(super) fn update_framework(&mut self, framework: Framework) -> Arc<Framework> {
         let (framework, is_to_store) = self.hosted.update_framework(framework);
         if is_to_store {
-            self.store(Record::Framework(Arc::clone(&framework)), AfterStore::Nothing);
+            self.store(Record::Framework(Arc::clone(&framework)), AfterStore::Framework(framework.id.clone()));
         }
         framework
     }
@@ -91,12 +92,8 @@ impl AgentMachine {
             return Some(Refusal { state: TaskState::Error, reason: "REASON_TASK_INVALID", message });
         }
         let drop = |reason, message: &str| Some(Refusal { state: dropped, reason, message: message.to_owned() });
-        let is_completed = self.hosted.framework(&framework.id).is_some_and(|hosted| hosted.is_terminating);
         if self.leaving.is_some() {
             return drop("REASON_AGENT_DISCONNECTED", "The agent is shutting down");
-        }
-        if is_completed {
-            return drop("REASON_FRAMEWORK_REMOVED", "The framework is being shut down");
         }
         if self.drain.is_some() {
             return drop("REASON_AGENT_DRAINING", "The agent is draining");
@@ -128,6 +125,8 @@ impl AgentMachine {
     ) {
         let mut executor = self.new_run(framework, role, described);
         executor.phase = Phase::Ended;
+        let is_new = self.hosted.live(framework, &described.info.id).is_none();
+        executor.exit = (is_new && !described.kind.is_of_one_task()).then_some(super::ending::UNKNOWN_STATUS);
         let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
         executor.tasks = tasks.into_iter().map(|task| (task.id.clone(), HostedTask::new(task, false))).collect();
         let ix = self.hosted.add(executor);
@@ -180,8 +179,14 @@ impl AgentMachine {
     }
 
     pub(super) fn run_stored(&mut self, ix: RunIx, result: Result<(), Text>) {
+        let Some(executor) = self.hosted.get(ix) else { return };
+        let framework = self.hosted.framework(&executor.run.framework);
+        let has_framework = framework.is_some_and(|framework| framework.is_stored);
         let Some(executor) = self.hosted.get_mut(ix) else { return };
         match result {
+            Ok(()) if !has_framework && executor.phase == Phase::Storing => {
+                self.run_stored(ix, Err("its framework is not stored".into()));
+            }
             Ok(()) => {
                 executor.is_stored = true;
                 self.go_on(ix);

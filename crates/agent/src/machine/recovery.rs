@@ -8,7 +8,7 @@ use super::reservations;
 use super::settings::{ReconfigurationPolicy, Recover, Settings};
 use super::timers::{Timer, Timers};
 use super::updates::Updates;
-use super::{AfterStore, AgentMachine, AgentRecord, Containerizer, describe};
+use super::{AgentMachine, AgentRecord, Containerizer, describe};
 use apportion::{Agent, ExecutorInfo, Framework, Resources, Time};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -78,6 +78,7 @@ impl AgentMachine {
             strays: BTreeMap::new(),
             timers: Timers::default(),
             store_agent: None,
+            unstored: VecDeque::new(),
             effects: VecDeque::new(),
             stores: BTreeMap::new(),
             tickets: 0,
@@ -152,7 +153,7 @@ impl AgentMachine {
             }
             if runs.is_empty() {
                 self.hosted.complete_framework(&framework.id);
-                self.store(Record::ForgetFramework(framework.id.clone()), AfterStore::Nothing);
+                self.store_for_sure(Record::ForgetFramework(framework.id.clone()));
             }
         }
     }

@@ -6,13 +6,10 @@ use super::input::Rejected;
 use super::link::{ANSWER_TIMEOUT, LinkState};
 use super::record::{AgentRecord, Record};
 use super::timers::Timer;
-use super::{AfterStore, AgentMachine};
-use apportion::{Drain, Framework, Operation, Text, Uuid};
+use super::{AfterStore, AgentMachine, STORE_RETRY};
+use apportion::{Drain, Framework, FrameworkId, Operation, Text, Uuid};
 use apportion_http::internal::{AgentCall, MasterEvent, Register, ReportedExecutor, ReportedTask, Reregister, Welcome};
 use std::time::Duration;
-
-/// The time after which the agent itself is stored again, if it could not be.
-const STORE_RETRY: Duration = Duration::from_secs(10);
 
 impl AgentMachine {
     pub(super) fn master_found(&mut self) {
@@ -192,6 +189,14 @@ impl AgentMachine {
             ..AgentRecord::new(agent, self.settings.boot_id.clone())
         };
         self.store(Record::Agent(Box::new(record)), AfterStore::Agent);
+    }
+
+    /// Notes that a framework could not be stored. It is tried again with its next task.
+    pub(super) fn framework_not_stored(&mut self, id: &FrameworkId, error: &Text) {
+        self.emit(Effect::Warn(format!("framework {id} is not stored: {error}")));
+        if let Some(framework) = self.hosted.framework_mut(id) {
+            framework.is_stored = false;
+        }
     }
 
     pub(super) fn agent_not_stored(&mut self, error: &Text) {

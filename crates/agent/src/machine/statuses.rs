@@ -164,7 +164,7 @@ impl AgentMachine {
             let has_folder = executor.kind == ExecutorKind::Default && executor.is_live();
             self.forget_task(ix, id);
             if is_durable {
-                self.store(Record::ForgetTask(run, id.clone()), AfterStore::Nothing);
+                self.store_for_sure(Record::ForgetTask(run, id.clone()));
             }
             if has_folder {
                 self.emit(Effect::Discard(directory));

@@ -17,6 +17,8 @@ pub(super) enum Timer {
     StoreAgain(RunIx, TaskId),
     /// The agent itself could not be stored.
     StoreAgent,
+    /// Other records could not be stored.
+    StoreUnstored,
 }
 
 /// A timer that was set.
