@@ -19,6 +19,7 @@ mod operations;
 mod recent;
 mod reconcile;
 mod recovery;
+mod registered;
 mod registration;
 mod saved;
 mod state;
@@ -57,6 +58,7 @@ use offer_watch::OfferWatch;
 use offers::Offers;
 use recent::Recent;
 use recovery::Expected;
+use registered::Registered;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -233,7 +235,7 @@ pub struct Master<A = Hierarchical> {
     config: Config,
     now: Time,
     allocator: A,
-    agents: IndexMap<AgentId, Arc<Agent>, foldhash::fast::RandomState>,
+    agents: Registered,
     inactive: Inactive,
     drains: Drains,
     absent: Absent,
@@ -292,7 +294,7 @@ impl<A: Allocator> Master<A> {
             now: Time::ZERO,
             allocator: make(&config),
             config,
-            agents: IndexMap::default(),
+            agents: Registered::default(),
             inactive: Inactive::default(),
             drains: Drains::default(),
             absent: Absent::default(),
@@ -375,7 +377,7 @@ impl<A: Allocator> Master<A> {
 
     /// Returns the registered agents, in order of coming.
     pub fn agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
-        self.agents.values()
+        self.agents.iter()
     }
 
     /// Returns an agent as it was registered and updated, if it is connected.
@@ -452,7 +454,7 @@ impl<A: Allocator> Master<A> {
             Call::Reconcile(tasks) => self.reconcile(&framework, tasks),
             Call::Acknowledge { agent, task, uuid } => {
                 // The agent may have been removed meanwhile: that is no error of the framework.
-                if self.agents.contains_key(&agent) {
+                if self.agents.contains(&agent) {
                     self.emit(Effect::Acknowledge { agent, framework, task, uuid });
                 }
                 Ok(())

@@ -77,7 +77,7 @@ impl<A: Allocator> Master<A> {
             return Ok(());
         }
         check_registration(&agent, &tasks, &executors)?;
-        let is_known = self.agents.contains_key(&agent.id);
+        let is_known = self.agents.contains(&agent.id);
         if is_known && !self.inactive.is_disconnected(&agent.id) {
             return Err(AllocatorError::AgentExists(agent.id).into());
         }
@@ -101,7 +101,7 @@ impl<A: Allocator> Master<A> {
         let was_unreachable = self.absent.unreachable_since(&id).is_some();
         self.absent.remove(&id);
         self.maintenance.schedule(&id, window);
-        self.agents.insert(id.clone(), agent);
+        self.agents.insert(agent);
         self.tell_drain(&id);
         for executor in &ended.executors {
             self.executors.remove(executor);
@@ -122,7 +122,7 @@ impl<A: Allocator> Master<A> {
             self.note_idle(&id);
         }
         if window != known {
-            self.maintenance.clear_refusals(|_, refused| *refused == id);
+            self.maintenance.clear_refusals_of_agent(&id);
             self.change_window(&hostname, window, Some(&id));
         }
         self.make_offers(Some(&id));
@@ -278,14 +278,14 @@ impl<A: Allocator> Master<A> {
         check_volumes(&agent)?;
         let agent = Arc::new(agent);
         self.allocator.apply(Change::UpdateAgent(&agent))?;
-        self.agents.insert(id.clone(), agent);
+        self.agents.insert(agent);
         self.make_offers(Some(&id));
         Ok(())
     }
 
     pub(super) fn check_registered(&self, agent: &AgentId) -> Result<(), CommandError> {
         let unknown = || AllocatorError::UnknownAgent(agent.clone()).into();
-        self.agents.contains_key(agent).then_some(()).ok_or_else(unknown)
+        self.agents.contains(agent).then_some(()).ok_or_else(unknown)
     }
 
     /// Checks that an agent is registered, or expected by a new leader.
@@ -335,7 +335,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn agent_unreachable(&mut self, agent: &AgentId) -> Result<(), CommandError> {
         self.check_known(agent)?;
         let mut tasks = Vec::new();
-        if self.agents.contains_key(agent) {
+        if self.agents.contains(agent) {
             self.withdraw(agent);
             let live: Vec<_> = self.tasks.on(agent).collect();
             let all = live.iter().map(|(number, _)| *number).collect();
@@ -369,7 +369,7 @@ impl<A: Allocator> Master<A> {
         }
         let (reason, reason_if_lost) = ("REASON_AGENT_REMOVED_BY_OPERATOR", "REASON_AGENT_REMOVED");
         let reason_of = |state| if state == TaskState::Lost { reason_if_lost } else { reason };
-        let is_registered = self.agents.contains_key(agent);
+        let is_registered = self.agents.contains(agent);
         if is_registered {
             self.withdraw(agent);
             let all = self.tasks.on(agent).map(|(number, _)| number).collect();
@@ -405,20 +405,20 @@ impl<A: Allocator> Master<A> {
 
     /// Rescinds the offers and inverse offers of an agent.
     pub(super) fn withdraw(&mut self, agent: &AgentId) {
-        self.rescind(|offer| offer.holding.agent == *agent);
-        self.rescind_inverse(|_, asked| asked == agent);
+        self.rescind_of_agent(agent);
+        self.rescind_inverse_of_agent(agent);
     }
 
     /// Drops an agent on which no offers and tasks are left.
     fn unregister(&mut self, agent: &AgentId) -> Result<(), CommandError> {
         let executors = self.executors.on(agent);
         self.end_executors(&executors);
-        self.maintenance.clear_refusals(|_, refused| refused == agent);
+        self.maintenance.clear_refusals_of_agent(agent);
         self.maintenance.schedule(agent, None); // the window stays with the machine
         self.inactive.disconnected.swap_remove(agent);
         self.inactive.deactivated.swap_remove(agent);
         self.allocator.apply(Change::RemoveAgent(agent))?;
-        self.agents.shift_remove(agent);
+        self.agents.remove(agent);
         Ok(())
     }
 
@@ -450,7 +450,7 @@ impl<A: Allocator> Master<A> {
             .agents()
             .filter(|agent| !disconnected.contains_key(*agent) && !self.inactive.deactivated.contains(*agent));
         let all = disconnected.keys().chain(deactivated).chain(draining);
-        all.filter(|agent| self.agents.contains_key(*agent))
+        all.filter(|agent| self.agents.contains(*agent))
     }
 
     /// Has the allocator offer an agent, or not.

@@ -55,7 +55,7 @@ impl<A: Allocator> Master<A> {
     /// ```
     #[must_use]
     pub fn has_drained(&self, agent: &AgentId) -> bool {
-        self.drains.get(agent).is_some() && self.agents.contains_key(agent) && !self.tasks.any_on(agent)
+        self.drains.get(agent).is_some() && self.agents.contains(agent) && !self.tasks.any_on(agent)
     }
 
     pub(super) fn drain_agent(&mut self, agent: &AgentId, drain: Drain) -> Result<(), CommandError> {
@@ -64,7 +64,7 @@ impl<A: Allocator> Master<A> {
             return Err(CommandError::AlreadyDraining(agent.clone()));
         }
         self.drains.agents.insert(agent.clone(), drain);
-        if self.agents.contains_key(agent) {
+        if self.agents.contains(agent) {
             self.withdraw(agent);
             self.update_activity(agent);
             self.tell_drain(agent);
@@ -105,7 +105,7 @@ impl<A: Allocator> Master<A> {
     pub(super) fn finish_drains(&mut self) -> Result<(), CommandError> {
         for agent in std::mem::take(&mut self.drains.idle) {
             let is_marked = self.drains.get(&agent).is_some_and(|drain| drain.mark_gone);
-            let is_connected = self.agents.contains_key(&agent) && !self.inactive.is_disconnected(&agent);
+            let is_connected = self.agents.contains(&agent) && !self.inactive.is_disconnected(&agent);
             if is_marked && is_connected && !self.tasks.any_on(&agent) {
                 self.agent_gone(&agent)?;
             }

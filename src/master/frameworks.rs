@@ -276,7 +276,7 @@ impl<A: Allocator> Master<A> {
         let agents: BTreeSet<&AgentId> =
             with_tasks.into_iter().chain(executors.iter().map(|executor| &executor.agent)).collect();
         let mut agents: Vec<AgentId> = agents.into_iter().cloned().collect();
-        agents.sort_by_cached_key(|agent| self.agents.get_index_of(agent));
+        agents.sort_by_cached_key(|agent| self.agents.place(agent));
         agents
     }
 
@@ -292,8 +292,8 @@ impl<A: Allocator> Master<A> {
             return Ok(());
         }
         self.rescind(|offer| offer.holding.framework == *id);
-        self.rescind_inverse(|framework, _| framework == id);
-        self.maintenance.clear_refusals(|framework, _| framework == id);
+        self.rescind_inverse_of_framework(id);
+        self.maintenance.clear_refusals_of_framework(id);
         match self.framework(id)?.framework.failover_timeout {
             Some(Duration::ZERO) if was_active => self.give_up_framework(id),
             Some(timeout) if was_active => {
@@ -351,7 +351,7 @@ impl<A: Allocator> Master<A> {
 
     pub(super) fn revive(&mut self, id: &FrameworkId, roles: &[Role]) -> Result<(), CommandError> {
         self.allocator.apply(Change::Revive { framework: id, roles })?;
-        self.maintenance.clear_refusals(|framework, _| framework == id);
+        self.maintenance.clear_refusals_of_framework(id);
         if let Some(entry) = self.frameworks.get_mut(id) {
             entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));
         }

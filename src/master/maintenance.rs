@@ -20,12 +20,12 @@ pub(super) struct Maintenance {
     /// By hostname: a window belongs to the machine and outlives its agents.
     windows: IndexMap<Text, Unavailability>,
     live: BTreeMap<u64, LiveInverseOffer>,
-    /// The framework and the agent of every entry of `live`.
-    asked: IndexSet<(FrameworkId, AgentId), foldhash::fast::RandomState>,
+    /// The number of every entry of `live`, by agent and framework.
+    asked: BTreeMap<(AgentId, FrameworkId), u64>,
     made: u64,
     /// The agents with a scheduled maintenance.
     scheduled: IndexSet<AgentId>,
-    refused: IndexMap<(FrameworkId, AgentId), Time>,
+    refused: BTreeMap<(AgentId, FrameworkId), Time>,
     /// Every entry of `refused`, in order of expiry.
     expiries: BTreeSet<(Time, FrameworkId, AgentId)>,
     /// Dirty flag: the next batch may have to make an inverse offer.
@@ -53,7 +53,7 @@ pub(super) struct SavedMaintenance {
 
 impl Maintenance {
     pub(super) fn save(&self) -> SavedMaintenance {
-        let refused = self.refused.iter().map(|((framework, agent), until)| (framework.clone(), agent.clone(), *until));
+        let refused = self.refused.iter().map(|((agent, framework), until)| (framework.clone(), agent.clone(), *until));
         let mut refused: Vec<_> = refused.collect();
         refused.sort_unstable();
         SavedMaintenance {
@@ -74,13 +74,13 @@ impl Maintenance {
             if number > made {
                 return Err(SnapshotError::Count { kind: "inverse offers", found: number, most: made });
             }
-            if !maintenance.asked.insert((offer.framework.clone(), offer.agent.clone())) {
+            if maintenance.asked.insert((offer.agent.clone(), offer.framework.clone()), number).is_some() {
                 return Err(SnapshotError::repeated("the inverse offer of agent", offer.agent.as_str()));
             }
             maintenance.live.insert(number, offer);
         }
         for (framework, agent, until) in refused {
-            if maintenance.refused.insert((framework.clone(), agent.clone()), until).is_some() {
+            if maintenance.refused.insert((agent.clone(), framework.clone()), until).is_some() {
                 return Err(SnapshotError::repeated("the refusal of agent", agent.as_str()));
             }
             maintenance.expiries.insert((until, framework, agent));
@@ -109,7 +109,7 @@ impl Maintenance {
         if unavailability.is_some() {
             self.scheduled.insert(agent.clone());
         } else {
-            self.scheduled.shift_remove(agent);
+            self.scheduled.swap_remove(agent);
         }
     }
 
@@ -136,41 +136,50 @@ impl Maintenance {
     pub(super) fn expire(&mut self, at: Time) {
         while self.expiries.first().is_some_and(|(until, ..)| *until <= at) {
             if let Some((_, framework, agent)) = self.expiries.pop_first() {
-                self.refused.swap_remove(&(framework, agent));
+                self.refused.remove(&(agent, framework));
             }
             self.mark_dirty();
         }
     }
 
-    /// Removes the refusals that match.
-    pub(super) fn clear_refusals(&mut self, matches: impl Fn(&FrameworkId, &AgentId) -> bool) {
-        self.refused.retain(|(framework, agent), _| !matches(framework, agent));
-        self.expiries.retain(|(_, framework, agent)| !matches(framework, agent));
+    /// Removes the refusals of a framework. O(refusals).
+    pub(super) fn clear_refusals_of_framework(&mut self, framework: &FrameworkId) {
+        self.refused.retain(|(_, refusing), _| refusing != framework);
+        self.expiries.retain(|(_, refusing, _)| refusing != framework);
+    }
+
+    /// Removes the refusals to give an agent back. O(refusals of it · log refusals).
+    pub(super) fn clear_refusals_of_agent(&mut self, agent: &AgentId) {
+        let refused: Vec<_> =
+            of_agent(&self.refused, agent).map(|(framework, until)| (framework.clone(), *until)).collect();
+        for (framework, until) in refused {
+            let refusal = (agent.clone(), framework);
+            self.refused.remove(&refusal);
+            let (agent, framework) = refusal;
+            self.expiries.remove(&(until, framework, agent));
+        }
     }
 
     /// Drops the inverse offers and refusals of a framework that is being removed, without rescinding them.
     pub(super) fn drop_framework(&mut self, framework: &FrameworkId) {
         self.live.retain(|_, offer| offer.framework != *framework);
-        self.asked.retain(|(to, _)| to != framework);
-        self.clear_refusals(|refusing, _| refusing == framework);
+        self.asked.retain(|(_, to), _| to != framework);
+        self.clear_refusals_of_framework(framework);
     }
 
     fn add(&mut self, framework: FrameworkId, agent: AgentId, made_at: Time) -> u64 {
         self.made += 1;
-        self.asked.insert((framework.clone(), agent.clone()));
+        self.asked.insert((agent.clone(), framework.clone()), self.made);
         self.live.insert(self.made, LiveInverseOffer { framework, agent, made_at });
         self.made
     }
 
     fn remove(&mut self, number: u64) -> Option<(FrameworkId, AgentId)> {
         let LiveInverseOffer { framework, agent, .. } = self.live.remove(&number)?;
-        let asked = (framework, agent);
-        self.asked.swap_remove(&asked);
-        Some(asked)
-    }
-
-    fn select(&self, matches: impl Fn(&LiveInverseOffer) -> bool) -> Vec<u64> {
-        self.live.iter().filter(|(_, offer)| matches(offer)).map(|(number, _)| *number).collect()
+        let asked = (agent, framework);
+        self.asked.remove(&asked);
+        let (agent, framework) = asked;
+        Some((framework, agent))
     }
 }
 
@@ -191,16 +200,15 @@ impl<A: Allocator> Master<A> {
     /// `except`.
     pub(super) fn change_window(&mut self, hostname: &Text, window: Option<Unavailability>, except: Option<&AgentId>) {
         self.maintenance.set_window(hostname, window);
-        let is_other = |agent: &&Arc<Agent>| agent.hostname == *hostname && except != Some(&agent.id);
-        let on_it = self.agents.values().filter(is_other);
-        for before in on_it.cloned().collect::<Vec<Arc<Agent>>>() {
+        let on_it = self.agents.on_machine(hostname);
+        for before in on_it.into_iter().filter(|agent| except != Some(&agent.id)) {
             let id = &before.id;
-            self.rescind(|offer| offer.holding.agent == *id);
-            self.rescind_inverse(|_, asked| asked == id);
-            self.maintenance.clear_refusals(|_, refused| refused == id);
+            self.rescind_of_agent(id);
+            self.rescind_inverse_of_agent(id);
+            self.maintenance.clear_refusals_of_agent(id);
             self.maintenance.schedule(id, window);
             let agent = Agent { unavailability: window, ..Agent::clone(&before) };
-            self.agents.insert(id.clone(), Arc::new(agent));
+            self.agents.insert(Arc::new(agent));
             self.make_offers(Some(id));
         }
     }
@@ -213,7 +221,7 @@ impl<A: Allocator> Master<A> {
             None => {
                 self.maintenance.dirty = false;
                 let mut agents: Vec<AgentId> = self.maintenance.scheduled.iter().cloned().collect();
-                agents.sort_by_cached_key(|agent| self.agents.get_index_of(agent)); // in order of registration, as offers
+                agents.sort_by_cached_key(|agent| self.agents.place(agent)); // in order of registration, as offers
                 agents
             }
         };
@@ -225,12 +233,12 @@ impl<A: Allocator> Master<A> {
             let Some(unavailability) = self.agents.get(&agent).and_then(|agent| agent.unavailability) else { continue };
             for framework in holders {
                 let connected = self.framework(&framework).is_ok_and(|entry| entry.active);
-                let key = (framework, agent.clone());
+                let key = (agent.clone(), framework);
                 let refused = self.maintenance.refused.contains_key(&key);
-                if !active || !connected || refused || self.maintenance.asked.contains(&key) {
+                if !active || !connected || refused || self.maintenance.asked.contains_key(&key) {
                     continue;
                 }
-                let (framework, agent) = key;
+                let (agent, framework) = key;
                 let number = self.maintenance.add(framework.clone(), agent.clone(), self.now);
                 let id = self.inverse_id(number);
                 self.emit(Effect::InverseOffer(InverseOffer::new(id, framework, agent, unavailability)));
@@ -241,17 +249,13 @@ impl<A: Allocator> Master<A> {
     /// Returns the frameworks that hold something on each of these agents: first those with tasks, in order of launching,
     /// then those with offers, in order of making.
     fn holders_on(&self, agents: Vec<AgentId>) -> IndexMap<AgentId, IndexSet<FrameworkId>> {
-        let with_tasks = agents.into_iter().map(|agent| {
-            let frameworks = self.tasks.frameworks_on(&agent);
+        let holders = agents.into_iter().map(|agent| {
+            let mut frameworks = self.tasks.frameworks_on(&agent);
+            let offers = self.offers.of_agent(&agent).into_iter().filter_map(|number| self.offers.get(number));
+            frameworks.extend(offers.map(|offer| offer.holding.framework.clone()));
             (agent, frameworks)
         });
-        let mut holders: IndexMap<AgentId, IndexSet<FrameworkId>> = with_tasks.collect();
-        for (_, offer) in self.offers.iter() {
-            if let Some(frameworks) = holders.get_mut(&offer.holding.agent) {
-                frameworks.insert(offer.holding.framework.clone());
-            }
-        }
-        holders
+        holders.collect()
     }
 
     /// Returns the framework that a live inverse offer was made to, and the agent whose resources it asks for.
@@ -301,15 +305,23 @@ impl<A: Allocator> Master<A> {
             let Some((framework, agent)) = self.maintenance.remove(number) else { continue };
             if !filters.refuse.is_zero() {
                 let until = self.now + filters.refuse.max(self.config.allocation_interval);
-                self.maintenance.refused.insert((framework.clone(), agent.clone()), until);
+                self.maintenance.refused.insert((agent.clone(), framework.clone()), until);
                 self.maintenance.expiries.insert((until, framework, agent));
             }
         }
     }
 
-    /// Rescinds the live inverse offers that match, in order of making.
-    pub(super) fn rescind_inverse(&mut self, matches: impl Fn(&FrameworkId, &AgentId) -> bool) {
-        let numbers = self.maintenance.select(|offer| matches(&offer.framework, &offer.agent));
+    /// Rescinds the live inverse offers to a framework, in order of making.
+    pub(super) fn rescind_inverse_of_framework(&mut self, framework: &FrameworkId) {
+        let live = self.maintenance.live.iter().filter(|(_, offer)| offer.framework == *framework);
+        let numbers = live.map(|(number, _)| *number).collect();
+        self.rescind_inverse_all(numbers);
+    }
+
+    /// Rescinds the live inverse offers of an agent, in order of making.
+    pub(super) fn rescind_inverse_of_agent(&mut self, agent: &AgentId) {
+        let mut numbers: Vec<u64> = of_agent(&self.maintenance.asked, agent).map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
         self.rescind_inverse_all(numbers);
     }
 
@@ -332,4 +344,13 @@ impl<A: Allocator> Master<A> {
             }
         }
     }
+}
+
+/// Returns the entries of an agent.
+fn of_agent<'m, V>(
+    map: &'m BTreeMap<(AgentId, FrameworkId), V>,
+    agent: &'m AgentId,
+) -> impl Iterator<Item = (&'m FrameworkId, &'m V)> {
+    let entries = map.range((agent.clone(), FrameworkId::from(""))..); // no framework is before the empty id
+    entries.take_while(move |((of, _), _)| of == agent).map(|((_, framework), value)| (framework, value))
 }

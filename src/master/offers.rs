@@ -9,7 +9,9 @@ use crate::offer::{Conversion, Filters, Offer};
 use crate::resources::Resources;
 use crate::text::Text;
 use crate::time::Time;
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer's number: the `1` of `O1`.
@@ -17,10 +19,29 @@ pub(super) type OfferNumber = u64;
 
 /// The live offers by number: an ordered map, so iteration is in order of making.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "SavedOffers")]
 pub(super) struct Offers {
     live: BTreeMap<OfferNumber, LiveOffer>,
     made: OfferNumber,
+    /// The live offers of each agent that has any, in no order.
+    #[serde(skip)]
+    of_agents: IndexMap<AgentId, SmallVec<[OfferNumber; 2]>, foldhash::fast::RandomState>,
+}
+
+/// What a snapshot has of [`Offers`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedOffers {
+    live: BTreeMap<OfferNumber, LiveOffer>,
+    made: OfferNumber,
+}
+
+impl From<SavedOffers> for Offers {
+    fn from(saved: SavedOffers) -> Self {
+        let mut offers = Self { made: saved.made, ..Self::default() };
+        saved.live.into_iter().for_each(|(number, offer)| offers.insert(number, offer));
+        offers
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +95,34 @@ impl Offers {
         self.iter().take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| number).collect()
     }
 
+    fn insert(&mut self, number: OfferNumber, offer: LiveOffer) {
+        self.of_agents.entry(offer.holding.agent.clone()).or_default().push(number);
+        self.live.insert(number, offer);
+    }
+
+    fn remove(&mut self, number: OfferNumber) -> Option<LiveOffer> {
+        let offer = self.live.remove(&number)?;
+        if let indexmap::map::Entry::Occupied(mut entry) = self.of_agents.entry(offer.holding.agent.clone()) {
+            entry.get_mut().retain(|other| *other != number);
+            if entry.get().is_empty() {
+                entry.swap_remove();
+            }
+        }
+        Some(offer)
+    }
+
+    /// Returns the live offers of an agent, in order of making.
+    pub(super) fn of_agent(&self, agent: &AgentId) -> Vec<OfferNumber> {
+        let mut numbers = self.of_agents.get(agent).map_or_else(Vec::new, |numbers| numbers.to_vec());
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Returns a live offer, if it is one.
+    pub(super) fn get(&self, number: OfferNumber) -> Option<&LiveOffer> {
+        self.live.get(&number)
+    }
+
     /// Returns the offers that match.
     pub(super) fn select(&self, matches: impl Fn(&LiveOffer) -> bool) -> Vec<OfferNumber> {
         self.iter().filter(|(_, offer)| matches(offer)).map(|(number, _)| number).collect()
@@ -89,7 +138,7 @@ impl<A: Allocator> Master<A> {
         for holding in self.allocator.allocate(self.now, agent) {
             self.offers.made += 1;
             let number = self.offers.made;
-            let agent = &self.agents[&holding.agent];
+            let agent = self.agents.get(&holding.agent).expect("the allocator offers agents that are registered");
             let executors = if self.executors.is_empty() {
                 Vec::new()
             } else {
@@ -109,7 +158,7 @@ impl<A: Allocator> Master<A> {
                 details: Details::new(),
             }));
             self.note_offer(&holding.framework);
-            self.offers.live.insert(number, LiveOffer { holding, made_at: self.now });
+            self.offers.insert(number, LiveOffer { holding, made_at: self.now });
         }
         self.make_inverse_offers(agent);
     }
@@ -201,7 +250,7 @@ impl<A: Allocator> Master<A> {
         self.allocator.apply(Change::EndOffers(ended))?;
         let is_used = !(tasks.is_empty() && conversions.is_empty());
         for number in numbers {
-            if let Some(offer) = self.offers.live.remove(number) {
+            if let Some(offer) = self.offers.remove(*number) {
                 self.note_end(*number, &offer, if is_used { OfferEnd::Accepted } else { OfferEnd::Declined });
             }
         }
@@ -210,7 +259,7 @@ impl<A: Allocator> Master<A> {
 
     /// Ends an offer of which nothing is used.
     pub(super) fn end_offer(&mut self, number: OfferNumber, end: OfferEnd) -> Option<Holding> {
-        let offer = self.offers.live.remove(&number)?;
+        let offer = self.offers.remove(number)?;
         self.note_end(number, &offer, end);
         let Holding { framework, role, agent, resources } = &offer.holding;
         let ended = EndedOffers { framework, role, agent, offers: &[resources], conversions: &[], tasks: &[] };
@@ -231,6 +280,11 @@ impl<A: Allocator> Master<A> {
     pub(super) fn rescind(&mut self, matches: impl Fn(&LiveOffer) -> bool) {
         let numbers = self.offers.select(matches);
         self.rescind_all(numbers, OfferEnd::Rescinded);
+    }
+
+    /// Rescinds the live offers of an agent, in order of making.
+    pub(super) fn rescind_of_agent(&mut self, agent: &AgentId) {
+        self.rescind_all(self.offers.of_agent(agent), OfferEnd::Rescinded);
     }
 
     /// Rescinds the live offers made up to `time`.

@@ -1,6 +1,7 @@
 //! Operations on resources: the checks against the agent, and the operations of operators.
 
 use super::offer_watch::OfferEnd;
+use super::offers::OfferNumber;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, Change, available};
 use crate::id::AgentId;
@@ -54,11 +55,12 @@ impl<A: Allocator> Master<A> {
         let consumed = conversions.iter().flat_map(|conversion| conversion.consumed.iter());
         let destroyed: Vec<_> = consumed.filter(|resource| resource.is_shared()).cloned().collect();
         if !destroyed.is_empty() {
-            self.rescind(|offer| {
-                let mut offered = offer.holding.resources.iter();
-                offer.holding.agent == *agent
-                    && offered.any(|resource| destroyed.iter().any(|volume| volume.same_shared(resource)))
-            });
+            let has_copy = |number: &OfferNumber| {
+                let offered = self.offers.resources(*number);
+                offered.iter().any(|resource| destroyed.iter().any(|volume| volume.same_shared(resource)))
+            };
+            let numbers = self.offers.of_agent(agent).into_iter().filter(has_copy).collect();
+            self.rescind_all(numbers, OfferEnd::Rescinded);
         }
     }
 
@@ -97,7 +99,7 @@ impl<A: Allocator> Master<A> {
         let (mut free, mut held) = (Resources::clone(&account.available), Resources::clone(&account.offered));
         let mut missing = needed.saturating_sub(&free);
         let mut rescinded = Vec::new();
-        for number in self.offers.select(|offer| offer.holding.agent == *agent) {
+        for number in self.offers.of_agent(agent) {
             let offered = self.offers.resources(number);
             let still_missing = missing.saturating_sub(&offered);
             if still_missing != missing {

@@ -40,7 +40,7 @@ impl<A: Allocator> Master<A> {
         };
         if self.recovery.is_missing(&agent) {
             None
-        } else if self.agents.contains_key(&agent) {
+        } else if self.agents.contains(&agent) {
             Some(status(TaskState::Gone, Some(agent)))
         } else if let Some(since) = self.absent.unreachable_since(&agent) {
             let status = status(TaskState::Unreachable, Some(agent));

@@ -17,7 +17,7 @@ use crate::allocator::{
     Allocator, Contents, Hierarchical, Holding, Persist, Snapshot, SnapshotError, SorterChoice, check_count,
 };
 use crate::framework::Framework;
-use crate::id::{AgentId, FrameworkId};
+use crate::id::FrameworkId;
 use crate::json::Json;
 use crate::time::Time;
 use effect::SavedEffect;
@@ -83,7 +83,7 @@ impl<A: Allocator + Persist> Master<A> {
         let saved = SavedMaster {
             config: self.config.clone(),
             now: self.now,
-            agents: self.agents.values().map(|agent| Agent::clone(agent)).collect(),
+            agents: self.agents.iter().map(|agent| Agent::clone(agent)).collect(),
             inactive: self.inactive.clone(),
             drains: self.drains.clone(),
             absent: self.absent.save(),
@@ -147,7 +147,7 @@ impl<A: Allocator + Persist> Master<A> {
         for agent in saved.agents {
             let id = agent.id.clone();
             self.maintenance.schedule(&id, agent.unavailability);
-            if self.agents.insert(id.clone(), Arc::new(agent)).is_some() {
+            if self.agents.insert(Arc::new(agent)).is_some() {
                 return Err(SnapshotError::repeated("agent", id.as_str()));
             }
         }
@@ -155,7 +155,7 @@ impl<A: Allocator + Persist> Master<A> {
     }
 
     fn load_allocator(&mut self, saved: Json) -> Result<(), SnapshotError> {
-        let agents: Vec<Arc<Agent>> = self.agents.values().cloned().collect();
+        let agents: Vec<Arc<Agent>> = self.agents.iter().cloned().collect();
         let frameworks: Vec<Arc<Framework>> =
             self.frameworks.values().map(|entry| Arc::clone(&entry.framework)).collect();
         let offers: Vec<Holding> = self.offers.iter().map(|(_, offer)| offer.holding.clone()).collect();
@@ -167,15 +167,14 @@ impl<A: Allocator + Persist> Master<A> {
             }
         }
         let (agents_of, executors) = (offers.iter().chain(&tasks), self.executors.agents());
-        if let Some(unknown) =
-            agents_of.map(|held| &held.agent).chain(executors).find(|id| !self.agents.contains_key(*id))
+        if let Some(unknown) = agents_of.map(|held| &held.agent).chain(executors).find(|id| !self.agents.contains(*id))
         {
             return Err(SnapshotError::unknown("agent", unknown.as_str()));
         }
         let contents = Contents { agents: &agents, frameworks: &frameworks, offers: &offers, tasks: &tasks };
         self.allocator.load(saved, &contents)?;
-        let is_missing = |id: &&AgentId| self.allocator.agent(id).is_none();
-        match self.agents.keys().find(is_missing) {
+        let mut ids = self.agents.iter().map(|agent| &agent.id);
+        match ids.find(|id| self.allocator.agent(id).is_none()) {
             Some(missing) => Err(SnapshotError::unknown("the account of agent", missing.as_str())),
             None => Ok(()),
         }

@@ -105,7 +105,7 @@ impl<A: Allocator> Master<A> {
     /// Returns a snapshot of the master. O(cluster): meant for people, tests and metrics.
     #[must_use]
     pub fn state(&self) -> State {
-        let agents: Vec<AgentState> = self.agents.keys().filter_map(|id| self.agent_state(id)).collect();
+        let agents: Vec<AgentState> = self.agents.iter().filter_map(|agent| self.agent_state(&agent.id)).collect();
         let offers = self.offers.iter().map(|(number, offer)| OfferState {
             id: self.offer_id(number),
             framework: offer.holding.framework.clone(),

@@ -341,7 +341,7 @@ impl<A: Allocator> Master<A> {
             self.end_task(copy);
         }
         if let Some(uuid) = status.uuid
-            && self.agents.contains_key(&agent)
+            && self.agents.contains(&agent)
         {
             self.emit(Effect::Acknowledge { agent, framework, task: status.task, uuid });
         }
