@@ -23,7 +23,7 @@ pub(super) use membership::{Member, Membership, RoleFilter};
 pub(super) use saved::SavedBooks;
 
 use super::amounts::Amounts;
-use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx};
+use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx, RoleIx};
 use super::quota::{IneffectiveLimit, Quota, QuotaAccounts, QuotaError, Quotas};
 use super::resource_names::ResourceNames;
 use super::share::{Totals, Weight};
@@ -36,7 +36,7 @@ use crate::resources::{Quantities, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -50,16 +50,18 @@ pub(super) struct Books<R, F> {
     names: ResourceNames,
     /// The amounts that tasks of frameworks hold that are not known.
     orphaned: Amounts,
-    /// The members that were added since the last allocation of all agents.
-    newcomers: Vec<MemberIx>,
+    /// The members that have come, or have become able to take more, since the last allocation of all agents.
+    newcomers: IndexSet<MemberIx, foldhash::fast::RandomState>,
 }
 
-/// Members that are new. Agents that are not dirty have nothing for any other member.
+/// Members that are new, or can take more than before. Agents that are not dirty have nothing for any other member.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Newcomers {
     pub(super) members: BitSet<MemberIx>,
     /// Their roles.
     pub(super) roles: BitSet<ClientId>,
+    /// The one that there is, with its role: no order is needed then.
+    pub(super) only: Option<(RoleIx, MemberIx)>,
     /// The agents that have to be visited for all members.
     pub(super) dirty: BitSet<AgentIx>,
 }
@@ -95,7 +97,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             totals: Totals::without(excluded),
             names,
             orphaned: Amounts::default(),
-            newcomers: Vec::new(),
+            newcomers: IndexSet::default(),
         }
     }
 
@@ -333,7 +335,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     fn remove_if_unused(&mut self, member: MemberIx) -> bool {
         let is_removed = self.membership.remove_if_unused(member, &mut self.quotas);
         if is_removed {
-            self.newcomers.retain(|newcomer| *newcomer != member); // its index may become another's
+            self.newcomers.swap_remove(&member); // its index may become another's
         }
         is_removed
     }
@@ -366,6 +368,15 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.ledger.mark_all_dirty();
     }
 
+    /// Has the next allocation look at all agents, but at those that are not dirty only for these members.
+    pub(super) fn mark_all_dirty_for(&mut self, members: impl IntoIterator<Item = MemberIx>) {
+        if self.quotas.is_empty() {
+            self.newcomers.extend(members);
+        } else {
+            self.ledger.mark_all_dirty(); // with quota, what is offered to one may set something free for others
+        }
+    }
+
     /// Takes an agent from those that the next batch visits.
     pub(super) fn unmark(&mut self, agent: AgentIx) {
         self.ledger.unmark(agent);
@@ -377,8 +388,10 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let mut newcomers = Newcomers::default();
         for member in std::mem::take(&mut self.newcomers) {
             if self.membership.active().contains(member) {
+                let role = self.membership.member(member).role;
+                newcomers.only = newcomers.members.is_empty().then_some((role, member));
                 newcomers.members.insert(member);
-                newcomers.roles.insert(self.membership.client_of(self.membership.member(member).role));
+                newcomers.roles.insert(self.membership.client_of(role));
             }
         }
         if newcomers.members.is_empty() || self.ledger.is_all_dirty() {
@@ -419,12 +432,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let ix = self.membership.add_framework(framework);
         let revived = self.membership.subscribe(ix, &mut self.quotas);
         self.adopt(tasks, 1);
-        if self.quotas.is_empty() {
-            // The next allocation has to look at all agents, but at those that are not dirty only for the new members.
-            self.newcomers.extend_from_slice(self.membership.members_of(ix));
-        } else {
-            self.ledger.mark_all_dirty();
-        }
+        self.mark_all_dirty_for(self.membership.members_of(ix).to_vec());
         Ok(revived)
     }
 

@@ -5,7 +5,7 @@
 
 use super::Holding;
 use super::books::{Books, Newcomers, Portion};
-use super::demand::Demand;
+use super::demand::RunningDemand;
 use super::demand_snapshot::DemandSnapshot;
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
 use super::index::{AgentIx, MemberIx, RoleIx};
@@ -36,7 +36,7 @@ pub(super) struct Cycle<'a, R, F> {
     extended: Vec<MemberIx>,
     offered_shared: OfferedShared,
     /// The clients that could still be offered something; none if the sorter does not ask.
-    demand: Option<Demand>,
+    demand: Option<RunningDemand>,
     availability: Availability,
     /// If some agents have to be visited only for new members: these members.
     newcomers: Option<&'a Newcomers>,
@@ -150,7 +150,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.books.set_role_draw(number);
         }
         if let Some(demand) = &self.demand {
-            self.books.set_demand(demand);
+            self.books.set_demand(demand.now());
         }
         for passed in 0.. {
             let Some(client) = self.next_role(stage, agent, is_quota_managed, passed) else { break };
@@ -201,6 +201,11 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         if let Some((only, is_active)) = self.books.membership().tree().only_client() {
             return (passed == 0 && is_active).then_some(only);
         }
+        if self.is_for_newcomers
+            && let Some((role, _)) = self.newcomers.and_then(|newcomers| newcomers.only)
+        {
+            return (passed == 0).then(|| self.books.membership().client_of(role));
+        }
         if passed == 0 {
             self.books.begin_roles();
         }
@@ -224,6 +229,11 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
     fn next_member(&mut self, role: RoleIx, agent: AgentIx, passed: usize) -> Option<ClientId> {
         if let Some((only, is_active)) = self.books.membership().member_tree(role).only_client() {
             return (passed == 0 && is_active).then_some(only);
+        }
+        if self.is_for_newcomers
+            && let Some((_, only)) = self.newcomers.and_then(|newcomers| newcomers.only)
+        {
+            return (passed == 0).then(|| self.books.membership().member(only).client);
         }
         if passed == 0 {
             self.books.begin_members(role);

@@ -15,6 +15,12 @@ pub struct Demand {
     agents_of_client: IndexVec<ClientId, u32>,
     /// By resource name: on how many agents enough of it could be offered.
     agents_with_enough: IndexVec<NameIx, u32>,
+}
+
+/// A [`Demand`] that is kept up to date while agents are offered.
+#[derive(Debug, Default)]
+pub(super) struct RunningDemand {
+    demand: Demand,
     /// By agent: its contribution to both counts.
     agents: IndexMap<AgentIx, Unallocated, foldhash::fast::RandomState>,
 }
@@ -48,22 +54,22 @@ impl Demand {
     pub fn all_used_up(&self) -> bool {
         self.agents_with_enough.values().all(|agents| *agents == 0)
     }
+}
+
+impl RunningDemand {
+    /// Returns the demand as it is now.
+    pub(super) fn now(&self) -> &Demand {
+        &self.demand
+    }
 
     /// Replaces the contribution of an agent.
     pub(super) fn set(&mut self, agent: AgentIx, unallocated: Unallocated) {
-        let before = self.agents.insert(agent, unallocated.clone()).unwrap_or_default();
-        for client in before.clients {
-            subtract_one(&mut self.agents_of_client, client);
-        }
-        for name in before.names {
-            subtract_one(&mut self.agents_with_enough, name);
-        }
-        for client in unallocated.clients {
-            add_one(&mut self.agents_of_client, client);
-        }
-        for name in unallocated.names {
-            add_one(&mut self.agents_with_enough, name);
-        }
+        let Demand { agents_of_client, agents_with_enough } = &mut self.demand;
+        unallocated.clients.iter().for_each(|client| add_one(agents_of_client, *client));
+        unallocated.names.iter().for_each(|name| add_one(agents_with_enough, *name));
+        let before = self.agents.insert(agent, unallocated).unwrap_or_default();
+        before.clients.into_iter().for_each(|client| subtract_one(agents_of_client, client));
+        before.names.into_iter().for_each(|name| subtract_one(agents_with_enough, name));
     }
 }
 

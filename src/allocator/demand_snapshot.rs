@@ -1,12 +1,12 @@
-//! [`DemandSnapshot`]: computes [`Demand`] from what could still be offered of each agent, and to which roles.
+//! [`DemandSnapshot`]: computes [`RunningDemand`] from what could still be offered of each agent, and to which roles.
 
-use super::demand::{Demand, Unallocated};
+use super::demand::{RunningDemand, Unallocated};
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
 use super::index::{AgentIx, NameIx};
 use super::sorter::Sorter;
 use crate::resources::Resources;
 
-/// A reader of the books that keeps a [`Demand`] up to date.
+/// A reader of the books that keeps a [`RunningDemand`] up to date.
 pub(super) struct DemandSnapshot<'a, R, F> {
     pub(super) eligibility: Eligibility<'a, R, F>,
     pub(super) availability: &'a Availability,
@@ -15,8 +15,8 @@ pub(super) struct DemandSnapshot<'a, R, F> {
 
 impl<R: Sorter, F: Sorter + Clone> DemandSnapshot<'_, R, F> {
     /// Computes the demand of all agents. O(agents · frameworks).
-    pub(super) fn of_all_agents(&self) -> Demand {
-        let mut demand = Demand::default();
+    pub(super) fn of_all_agents(&self) -> RunningDemand {
+        let mut demand = RunningDemand::default();
         for agent in self.eligibility.books.ledger().with_available() {
             self.refresh_agent(agent, &mut demand);
         }
@@ -24,7 +24,7 @@ impl<R: Sorter, F: Sorter + Clone> DemandSnapshot<'_, R, F> {
     }
 
     /// Recomputes the contribution of an agent of which something was offered. O(frameworks).
-    pub(super) fn refresh_agent(&self, agent: AgentIx, demand: &mut Demand) {
+    pub(super) fn refresh_agent(&self, agent: AgentIx, demand: &mut RunningDemand) {
         let (eligibility, membership) = (&self.eligibility, self.eligibility.books.membership());
         let account = &eligibility.books.ledger()[agent];
         let mut unallocated = Unallocated::default();

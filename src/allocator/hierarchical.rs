@@ -291,7 +291,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let ix = self.find_framework(&framework.id)?;
         let revived_or_left = self.books.update_framework(ix, framework);
         self.forget_refusals(revived_or_left);
-        self.books.mark_all_dirty();
+        self.books.mark_all_dirty_for(self.books.membership().members_of(ix).to_vec());
         Ok(())
     }
 
@@ -314,12 +314,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// If the framework is unknown.
     pub fn set_framework_active(&mut self, framework: &FrameworkId, active: bool) -> Result<(), AllocatorError> {
         let ix = self.find_framework(framework)?;
+        let members = self.books.membership().members_of(ix).to_vec();
         if !active {
-            let members = self.books.membership().members_of(ix).to_vec();
-            self.forget_refusals(members);
+            self.forget_refusals(members.iter().copied());
         }
         self.books.set_framework_active(ix, active);
-        self.books.mark_all_dirty();
+        self.books.mark_all_dirty_for(members);
         Ok(())
     }
 
@@ -341,11 +341,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     ///
     /// If the framework is unknown, or is not subscribed to one of the roles.
     pub fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
-        for member in self.find_all_subscribed(framework, roles)? {
+        let members = self.find_all_subscribed(framework, roles)?;
+        for member in members.iter().copied() {
             self.books.set_suppressed(member, false);
             self.refusals.forget_member(member);
         }
-        self.books.mark_all_dirty();
+        self.books.mark_all_dirty_for(members);
         Ok(())
     }
 

@@ -74,7 +74,7 @@ pub(in crate::allocator) struct Member {
     pub(in crate::allocator) framework: FrameworkIx,
     pub(in crate::allocator) role: RoleIx,
     /// The member in the ranking of the role.
-    client: ClientId,
+    pub(in crate::allocator) client: ClientId,
     /// The number of members that had come by then, this one included.
     arrival: u64,
     /// Whether the framework has the role, or only still holds something under it.

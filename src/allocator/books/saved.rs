@@ -84,7 +84,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.check_loaded()?;
         for (framework, role) in newcomers {
             let (_, member) = self.member_named(&framework, &role)?;
-            self.newcomers.push(member);
+            self.newcomers.insert(member);
         }
         self.names.forget_unused();
         Ok(())

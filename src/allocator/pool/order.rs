@@ -43,7 +43,7 @@ fn prepare<R: Sorter + Clone, F: Sorter + Clone>(allocator: &mut Hierarchical<R,
         let (availability, offered_shared) = (&Availability::default(), &OfferedShared::default());
         let eligibility = Eligibility { rules, books, refusals };
         let demand = DemandSnapshot { eligibility, availability, offered_shared }.of_all_agents();
-        books.set_demand(&demand);
+        books.set_demand(demand.now());
     }
     if books.draws_roles() {
         books.set_role_draw(draw(at.as_micros(), 0));
