@@ -17,6 +17,7 @@
 //! | `recover` | a master that comes back from the text of as many commands as rounds, and from a snapshot |
 //! | `sort` | the DRF sorter alone |
 //! | `resources` | the arithmetic of resources |
+//! | `growth` | each operation at three sizes, and how its cost grows; `--only NAME` for those whose names begin like that |
 //!
 //! The allocator is called as an embedder would call it, through [`apportion::allocator::Allocator`], and
 //! every offer is read within the time that is reported. The number of offers of each round is known
@@ -30,6 +31,7 @@
 mod arithmetic;
 mod cluster;
 mod cycle;
+mod growth;
 mod join;
 mod launch;
 mod quota;
@@ -70,6 +72,9 @@ struct Arguments {
     /// `cycle` and `event`: part of each agent is in use from the start.
     #[arg(long)]
     used: bool,
+    /// `growth`: only the operations whose names begin like this.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
     /// Prints JSON, one object a line.
     #[arg(long)]
     json: bool,
@@ -88,6 +93,7 @@ enum Workload {
     Recover,
     Sort,
     Resources,
+    Growth,
 }
 
 impl Arguments {
@@ -135,19 +141,28 @@ Exit status: 0; 1 when the output cannot be written or a workload makes another 
 arguments. A closed pipe ends it with 0.";
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Some(work) = arguments.name.work() else { return growth::growth(arguments) };
     let report = Report::begin(arguments)?;
-    match arguments.name {
-        Workload::Cycle => cycle::cycle(arguments, &report),
-        Workload::Event => cycle::event(arguments, &report),
-        Workload::Decline => refusal::decline(arguments, &report),
-        Workload::Suppress => refusal::suppress(arguments, &report),
-        Workload::ExtremeSuppress => refusal::extreme_suppress(arguments, &report),
-        Workload::Quota => quota::quota(arguments, &report),
-        Workload::AddAndUpdate => join::add_and_update(arguments, &report),
-        Workload::LaunchLoop => launch::launch_loop(arguments, &report),
-        Workload::Recover => recover::recover(arguments, &report),
-        Workload::Sort => sort::sort(arguments, &report),
-        Workload::Resources => arithmetic::resources(arguments, &report),
-    }?;
+    work(arguments, &report)?;
     report.end()
+}
+
+impl Workload {
+    /// Returns what runs a workload of one size; none for the one that has many.
+    fn work(self) -> Option<fn(&Arguments, &Report) -> Result<(), Failure>> {
+        Some(match self {
+            Self::Cycle => cycle::cycle,
+            Self::Event => cycle::event,
+            Self::Decline => refusal::decline,
+            Self::Suppress => refusal::suppress,
+            Self::ExtremeSuppress => refusal::extreme_suppress,
+            Self::Quota => quota::quota,
+            Self::AddAndUpdate => join::add_and_update,
+            Self::LaunchLoop => launch::launch_loop,
+            Self::Recover => recover::recover,
+            Self::Sort => sort::sort,
+            Self::Resources => arithmetic::resources,
+            Self::Growth => return None,
+        })
+    }
 }

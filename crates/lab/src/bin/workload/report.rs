@@ -195,7 +195,7 @@ fn per(seconds: f64, times: u64) -> f64 {
     seconds / times.max(1) as f64
 }
 
-fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     match seconds {
         long if long >= 1.0 => format!("{long:.3} s"),
         milli if milli >= 1e-3 => format!("{:.3} ms", milli * 1e3),
