@@ -69,6 +69,7 @@ mod share;
 mod snapshot;
 mod sorter;
 mod tree;
+mod unfit;
 
 pub use accounts::Accounts;
 pub use demand::Demand;

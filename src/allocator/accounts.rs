@@ -120,6 +120,9 @@ impl Accounts {
         let eligibility = Eligibility { rules, books, refusals };
         let role = membership.member(member).role;
         let share = eligibility.role_share(role, agent, &Availability::default(), &self.offered_shared);
+        if !eligibility.admits(member, agent) {
+            return None;
+        }
         let portion = eligibility.portion(Stage::FairShares, agent, member, &share)?;
         let resources = portion.of(account.available()).clone();
         let (framework, role) = membership.name_of(member)?;

@@ -8,12 +8,14 @@ use super::books::{Books, Newcomers, Portion};
 use super::demand::RunningDemand;
 use super::demand_snapshot::DemandSnapshot;
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
-use super::index::{AgentIx, MemberIx, RoleIx};
+use super::index::{AgentIx, BitSet, MemberIx, RoleIx};
 use super::refusals::Refusals;
 use super::rules::Rules;
 use super::sorter::Sorter;
 use super::tree::ClientId;
+use super::unfit::Unfit;
 use crate::draw::{draw, draw_for};
+use crate::resources::Resources;
 use crate::time::Time;
 use indexmap::IndexMap;
 
@@ -26,6 +28,9 @@ pub(super) struct Cycle<'a, R, F> {
     rules: &'a Rules,
     books: &'a mut Books<R, F>,
     refusals: &'a mut Refusals,
+    unfit: &'a mut Unfit,
+    /// Scratch: the members that have refused all that is available of an agent, or are unfit for it.
+    out: BitSet<MemberIx>,
     /// The moment of the allocation, which random draws are a function of.
     at: Time,
     /// The offers made are appended here.
@@ -50,6 +55,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         rules: &'a Rules,
         books: &'a mut Books<R, F>,
         refusals: &'a mut Refusals,
+        unfit: &'a mut Unfit,
         at: Time,
         newcomers: Option<&'a Newcomers>,
         offers: &'a mut Vec<Holding>,
@@ -58,6 +64,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             rules,
             books,
             refusals,
+            unfit,
+            out: BitSet::default(),
             at,
             offers,
             merged: None,
@@ -116,7 +124,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
 
     fn demand_snapshot(&self) -> DemandSnapshot<'_, R, F> {
         let (availability, offered_shared) = (&self.availability, &self.offered_shared);
-        DemandSnapshot { eligibility: self.eligibility(), availability, offered_shared }
+        DemandSnapshot { eligibility: self.eligibility(), unfit: self.unfit, availability, offered_shared }
     }
 
     fn any_below_guarantee(&self) -> bool {
@@ -183,7 +191,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         for passed in 0.. {
             let Some(client) = self.next_member(role, agent, passed) else { break };
             let member = self.books.membership().member_at(role, client);
-            if let Some(portion) = self.eligibility().portion(stage, agent, member, &share) {
+            if !self.eligibility().admits(member, agent) {
+                self.unfit.note(member, agent);
+            } else if let Some(portion) = self.eligibility().portion(stage, agent, member, &share) {
                 self.offer(agent, member, portion);
                 if self.books.ledger()[agent].available().is_empty() {
                     break;
@@ -214,14 +224,14 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             && let Some(newcomers) = self.newcomers
         {
             self.books.next_role_within(&newcomers.roles)
-        } else if passed < MAX_SKIPS && self.refusals.cached_refused_all(agent, available).is_none() {
+        } else if passed < MAX_SKIPS && !self.knows_who_is_out(agent) {
             self.books.next_role()
         } else if stage == Stage::Guarantees {
             self.books.next_role_below_guarantee()
         } else {
             let within_limits = is_quota_managed && !self.books.membership().any_offer_filters();
-            let refused_all = self.refusals.refused_all(agent, available);
-            self.books.next_role_that_may_accept(refused_all, within_limits)
+            let out = Self::out(self.refusals, self.unfit, &mut self.out, agent, available);
+            self.books.next_role_that_may_accept(out, within_limits)
         }
     }
 
@@ -243,13 +253,36 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             && let Some(newcomers) = self.newcomers
         {
             self.books.next_member_within(role, &newcomers.members)
-        } else if (passed >= MAX_SKIPS || self.refusals.cached_refused_all(agent, available).is_some())
-            && let Some(refused_all) = self.refusals.refused_all(agent, available)
+        } else if (passed >= MAX_SKIPS || self.knows_who_is_out(agent))
+            && let Some(out) = Self::out(self.refusals, self.unfit, &mut self.out, agent, available)
         {
-            self.books.next_member_except(role, refused_all)
+            self.books.next_member_except(role, out)
         } else {
             self.books.next_member(role)
         }
+    }
+
+    /// Returns whether it is known at once which members will not be offered what is available of an agent.
+    fn knows_who_is_out(&self, agent: AgentIx) -> bool {
+        let available = self.books.ledger()[agent].available();
+        self.refusals.cached_refused_all(agent, available).is_some() || self.unfit.of(agent).is_some()
+    }
+
+    /// Returns the members that have refused all that is available of an agent, or are unfit for it; none if there are none.
+    fn out<'s>(
+        refusals: &'s mut Refusals,
+        unfit: &Unfit,
+        scratch: &'s mut BitSet<MemberIx>,
+        agent: AgentIx,
+        available: &Resources,
+    ) -> Option<&'s BitSet<MemberIx>> {
+        let refused_all = refusals.refused_all(agent, available);
+        let Some(unfit) = unfit.of(agent) else { return refused_all };
+        scratch.clone_from(unfit);
+        if let Some(refused_all) = refused_all {
+            scratch.insert_all(refused_all);
+        }
+        Some(scratch)
     }
 
     fn offer(&mut self, agent: AgentIx, member: MemberIx, portion: Portion) {

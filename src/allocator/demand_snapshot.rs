@@ -2,13 +2,15 @@
 
 use super::demand::{RunningDemand, Unallocated};
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
-use super::index::{AgentIx, NameIx};
+use super::index::{AgentIx, MemberIx, NameIx};
 use super::sorter::Sorter;
+use super::unfit::Unfit;
 use crate::resources::Resources;
 
 /// A reader of the books that keeps a [`RunningDemand`] up to date.
 pub(super) struct DemandSnapshot<'a, R, F> {
     pub(super) eligibility: Eligibility<'a, R, F>,
+    pub(super) unfit: &'a Unfit,
     pub(super) availability: &'a Availability,
     pub(super) offered_shared: &'a OfferedShared,
 }
@@ -27,11 +29,14 @@ impl<R: Sorter, F: Sorter + Clone> DemandSnapshot<'_, R, F> {
     pub(super) fn refresh_agent(&self, agent: AgentIx, demand: &mut RunningDemand) {
         let (eligibility, membership) = (&self.eligibility, self.eligibility.books.membership());
         let account = &eligibility.books.ledger()[agent];
+        let unfit = self.unfit.of(agent);
         let mut unallocated = Unallocated::default();
         if eligibility.rules.allow(account) {
             for role in membership.roles() {
                 let share = eligibility.role_share(role, agent, self.availability, self.offered_shared);
-                let mut members = membership.active_members(role);
+                let is_unfit = |member: &MemberIx| unfit.is_some_and(|unfit| unfit.contains(*member));
+                let members = membership.active_members(role).filter(|member| !is_unfit(member));
+                let mut members = members.filter(|member| eligibility.admits(*member, agent));
                 let portion = members.find_map(|member| eligibility.portion(Stage::FairShares, agent, member, &share));
                 if let Some(portion) = portion {
                     unallocated.clients.push(membership.client_of(role));

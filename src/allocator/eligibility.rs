@@ -142,8 +142,18 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
         RoleShare { portion: Portion::Part(resources), meets_minimum }
     }
 
-    /// Returns what a member would be offered of its role's share. This is the eligibility chain: the checks that Mesos makes,
-    /// in its order.
+    /// Returns whether the offer constraints of a member admit an agent. What is not admitted is offered nothing of it.
+    #[inline]
+    pub(super) fn admits(&self, member: MemberIx, agent: AgentIx) -> bool {
+        let membership = self.books.membership();
+        let &super::books::Member { framework, role, .. } = membership.member(member);
+        let entry = membership.framework(framework);
+        !entry.is_selective()
+            || entry.framework().offer_constraints.admits(membership.role(role), self.books.ledger()[agent].agent())
+    }
+
+    /// Returns what a member that is [admitted](Self::admits) would be offered of its role's share. This is the eligibility chain:
+    /// the checks that Mesos makes.
     pub(super) fn portion(&self, stage: Stage, agent: AgentIx, member: MemberIx, share: &RoleShare) -> Option<Portion> {
         let membership = self.books.membership();
         let &super::books::Member { framework, role: role_ix, .. } = membership.member(member);
@@ -154,7 +164,6 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
             let role = membership.role(role_ix);
             let own_minimum = framework.offer_filters.get(role);
             own_minimum.map_or(share.meets_minimum, |minimum| reaches(resources, minimum))
-                && framework.offer_constraints.admits(role, account.agent())
         } else {
             share.meets_minimum
         };

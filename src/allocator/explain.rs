@@ -18,6 +18,7 @@ use super::refusals::Refusals;
 use super::resource_names::is_quota_managed;
 use super::rules::Rules;
 use super::sorter::Sorter;
+use super::unfit::Unfit;
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::resources::{Quantities, Resource, Resources};
@@ -276,7 +277,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     fn trial(&mut self, agent: AgentIx) -> Vec<Holding> {
         let mut offers = Vec::new();
         let Self { rules, books, refusals, at, .. } = self;
-        let extended = Cycle::new(rules, books, refusals, *at, None, &mut offers).run(&mut [agent]);
+        let unfit = &mut Unfit::default(); // what is lifted changes who is fit
+        let extended = Cycle::new(rules, books, refusals, unfit, *at, None, &mut offers).run(&mut [agent]);
         for offer in &offers {
             self.books.take_back(agent, offer, &extended);
         }

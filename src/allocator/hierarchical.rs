@@ -14,6 +14,7 @@ use super::rules::{Options, Rules};
 use super::share::Weight;
 use super::snapshot::{Contents, SnapshotError};
 use super::sorter::{Sorter, SorterChoice};
+use super::unfit::Unfit;
 use super::{AgentAccount, Allocator, AllocatorError, Change, EndedOffers, Explain, Holding, Persist, RoleAccount};
 use crate::agent::Agent;
 use crate::framework::Framework;
@@ -55,6 +56,7 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) rules: Rules,
     pub(super) books: Books<R, F>,
     pub(super) refusals: Refusals,
+    pub(super) unfit: Unfit,
     /// Counters for [`metrics`](Self::metrics).
     pub(super) allocation_runs: u64,
     pub(super) offers_made: u64,
@@ -68,6 +70,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             books: Books::new(roles, frameworks, &options.fair_sharing_excluded),
             rules: Rules { options, whitelist: None },
             refusals: Refusals::default(),
+            unfit: Unfit::default(),
             allocation_runs: 0,
             offers_made: 0,
         }
@@ -106,7 +109,20 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     }
 
     fn forget_refusals(&mut self, members: impl IntoIterator<Item = MemberIx>) {
-        members.into_iter().for_each(|member| self.refusals.forget_member(member));
+        for member in members {
+            self.refusals.forget_member(member);
+            self.unfit.forget_member(member);
+        }
+    }
+
+    /// Forgets what was found out of an agent that is another one now.
+    fn agent_changed(&mut self, ix: AgentIx, before: &Agent, now: &Agent) {
+        if before.attributes != now.attributes {
+            self.refusals.forget_agent(ix);
+        }
+        if (&before.attributes, &before.hostname, &before.domain) != (&now.attributes, &now.hostname, &now.domain) {
+            self.unfit.forget_agent(ix);
+        }
     }
 
     /// Copies all that decisions about a framework in a role depend on.
@@ -155,8 +171,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         offers: &mut Vec<Holding>,
     ) {
         let before = offers.len();
-        let Self { rules, books, refusals, .. } = self;
-        Cycle::new(rules, books, refusals, at, newcomers, offers).run(agents);
+        let Self { rules, books, refusals, unfit, .. } = self;
+        Cycle::new(rules, books, refusals, unfit, at, newcomers, offers).run(agents);
         self.allocation_runs += 1;
         self.offers_made += (offers.len() - before) as u64;
     }
@@ -212,9 +228,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let ix = self.find_agent(&agent.id)?;
         let before = Arc::clone(self.books.ledger()[ix].agent());
         self.books.update_agent(ix, agent)?;
-        if before.attributes != agent.attributes {
-            self.refusals.forget_agent(ix);
-        }
+        self.agent_changed(ix, &before, agent);
         Ok(())
     }
 
@@ -236,9 +250,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let before = Arc::clone(self.books.ledger()[ix].agent());
         let removed = self.books.readmit_agent(ix, agent, held, ended)?;
         self.forget_refusals(removed);
-        if before.attributes != agent.attributes {
-            self.refusals.forget_agent(ix);
-        }
+        self.agent_changed(ix, &before, agent);
         Ok(())
     }
 
@@ -251,6 +263,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let ix = self.find_agent(agent)?;
         self.books.remove_agent(ix)?;
         self.refusals.forget_agent(ix);
+        self.unfit.forget_agent(ix);
         Ok(())
     }
 
@@ -291,7 +304,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let ix = self.find_framework(&framework.id)?;
         let revived_or_left = self.books.update_framework(ix, framework);
         self.forget_refusals(revived_or_left);
-        self.books.mark_all_dirty_for(self.books.membership().members_of(ix).to_vec());
+        let members = self.books.membership().members_of(ix).to_vec();
+        members.iter().for_each(|member| self.unfit.forget_member(*member)); // it may have other constraints
+        self.books.mark_all_dirty_for(members);
         Ok(())
     }
 

@@ -74,6 +74,26 @@ impl<I: DenseIndex> BitSet<I> {
         self.words.get(at).is_some_and(|word| word & bit != 0)
     }
 
+    /// Iterates over the members in ascending order.
+    pub(in crate::allocator) fn iter(&self) -> impl Iterator<Item = I> + '_ {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            let some = |word: u64| (word != 0).then_some(word);
+            let rest = std::iter::successors(some(*word), move |word| some(word & (word - 1)));
+            rest.map(move |word| I::new(at * 64 + word.trailing_zeros() as usize))
+        })
+    }
+
+    /// Adds all members of another set.
+    pub(in crate::allocator) fn insert_all(&mut self, others: &Self) {
+        if self.words.len() < others.words.len() {
+            self.words.resize(others.words.len(), 0);
+        }
+        for (mine, theirs) in self.words.iter_mut().zip(&others.words) {
+            self.len += (theirs & !*mine).count_ones() as usize;
+            *mine |= theirs;
+        }
+    }
+
     /// Returns whether every member is one of `others` too.
     pub(in crate::allocator) fn is_subset(&self, others: &Self) -> bool {
         let theirs = others.words.iter().chain(std::iter::repeat(&0));
@@ -96,6 +116,14 @@ mod tests {
     fn subsets_are_told_from_others() {
         let (mine, theirs) = (set(&[0, 63, 64, 200]), set(&[63, 64]));
         assert!(theirs.is_subset(&mine) && !mine.is_subset(&theirs) && set(&[]).is_subset(&set(&[])));
+    }
+
+    #[test]
+    fn a_union_has_each_member_once() {
+        let mut mine = set(&[1, 64]);
+        mine.insert_all(&set(&[0, 64, 200]));
+        let members: Vec<usize> = mine.iter().map(DenseIndex::position).collect();
+        assert_eq!((members, mine.len()), (vec![0, 1, 64, 200], 4));
     }
 
     #[test]

@@ -38,11 +38,11 @@ pub(super) fn in_order<R: Sorter + Clone, F: Sorter + Clone>(
 
 /// Tells sorters that ask what the order of roles depends on besides shares.
 fn prepare<R: Sorter + Clone, F: Sorter + Clone>(allocator: &mut Hierarchical<R, F>, at: Time) {
-    let Hierarchical { rules, books, refusals, .. } = allocator;
+    let Hierarchical { rules, books, refusals, unfit, .. } = allocator;
     if books.asks_for_demand() {
         let (availability, offered_shared) = (&Availability::default(), &OfferedShared::default());
         let eligibility = Eligibility { rules, books, refusals };
-        let demand = DemandSnapshot { eligibility, availability, offered_shared }.of_all_agents();
+        let demand = DemandSnapshot { eligibility, unfit, availability, offered_shared }.of_all_agents();
         books.set_demand(demand.now());
     }
     if books.draws_roles() {

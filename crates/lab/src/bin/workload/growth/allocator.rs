@@ -17,9 +17,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::new(
         "constraints-cycle",
-        "a cycle of 1,000 frameworks that constrain, by agents",
+        "an agent of a cycle of 1,000 frameworks that constrain",
         1_000,
         constraints_cycle,
+    ),
+    Operation::new(
+        "constraints-again",
+        "an agent of another cycle of 1,000 frameworks that constrain",
+        1_000,
+        constraints_again,
     ),
     Operation::new(
         "constraints-revive",
@@ -102,6 +108,16 @@ fn constraints_cycle(agents: usize) -> Result<f64, Failure> {
     let mut allocator = constrained(agents)?;
     whole(|| {
         expect("constraints-cycle", "offers", allocator.allocate(Time::ZERO, None).len() as u64, 0)?;
+        Ok(agents)
+    })
+}
+
+fn constraints_again(agents: usize) -> Result<f64, Failure> {
+    let mut allocator = constrained(agents)?;
+    allocator.allocate(Time::ZERO, None);
+    allocator.set_whitelist(None); // all agents are visited again
+    whole(|| {
+        expect("constraints-again", "offers", allocator.allocate(Time::ZERO, None).len() as u64, 0)?;
         Ok(agents)
     })
 }
