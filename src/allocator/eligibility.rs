@@ -146,6 +146,9 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
     #[inline]
     pub(super) fn admits(&self, member: MemberIx, agent: AgentIx) -> bool {
         let membership = self.books.membership();
+        if !membership.any_selective() {
+            return true;
+        }
         let &super::books::Member { framework, role, .. } = membership.member(member);
         let entry = membership.framework(framework);
         !entry.is_selective()

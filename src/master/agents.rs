@@ -450,7 +450,7 @@ impl<A: Allocator> Master<A> {
             .agents()
             .filter(|agent| !disconnected.contains_key(*agent) && !self.inactive.deactivated.contains(*agent));
         let all = disconnected.keys().chain(deactivated).chain(draining);
-        all.filter(|agent| self.agents.contains(*agent))
+        all.filter(|agent| self.agents.contains(agent))
     }
 
     /// Has the allocator offer an agent, or not.

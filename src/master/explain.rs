@@ -44,7 +44,7 @@ impl<A: Allocator> Master<A> {
         let unknown = || AllocatorError::UnknownFramework(framework.clone());
         let entry = self.frameworks.get(framework).ok_or_else(unknown)?; // a recovered one, too
         let roles = role.map_or_else(|| entry.framework.roles.clone(), |role| vec![role.clone()]);
-        if let Some(unknown) = agent.filter(|agent| !self.agents.contains(*agent)) {
+        if let Some(unknown) = agent.filter(|agent| !self.agents.contains(agent)) {
             return Err(AllocatorError::UnknownAgent(unknown.clone()).into());
         }
         let explain = |role: Role| {

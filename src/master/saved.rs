@@ -167,8 +167,7 @@ impl<A: Allocator + Persist> Master<A> {
             }
         }
         let (agents_of, executors) = (offers.iter().chain(&tasks), self.executors.agents());
-        if let Some(unknown) = agents_of.map(|held| &held.agent).chain(executors).find(|id| !self.agents.contains(*id))
-        {
+        if let Some(unknown) = agents_of.map(|held| &held.agent).chain(executors).find(|id| !self.agents.contains(id)) {
             return Err(SnapshotError::unknown("agent", unknown.as_str()));
         }
         let contents = Contents { agents: &agents, frameworks: &frameworks, offers: &offers, tasks: &tasks };

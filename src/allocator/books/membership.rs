@@ -37,6 +37,8 @@ pub(in crate::allocator) struct Membership<R, F> {
     member_sorter: F,
     /// The number of frameworks that have offer filters.
     with_offer_filters: usize,
+    /// The number of frameworks that have offer filters or offer constraints.
+    selective: usize,
     /// The number of members that have ever come.
     arrivals: u64,
 }
@@ -147,6 +149,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             weights: IndexMap::new(),
             member_sorter,
             with_offer_filters: 0,
+            selective: 0,
             arrivals: 0,
         }
     }
@@ -174,9 +177,10 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         &self.frameworks[framework].members
     }
 
-    /// Returns whether any framework has offer filters or offer constraints. O(frameworks).
+    /// Returns whether any framework has offer filters or offer constraints.
+    #[inline]
     pub(in crate::allocator) fn any_selective(&self) -> bool {
-        self.frameworks.iter().any(|(_, entry)| entry.is_selective)
+        self.selective > 0
     }
 
     /// Returns whether any framework has offer filters.
@@ -341,6 +345,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     pub(super) fn add_framework(&mut self, framework: &Arc<Framework>) -> FrameworkIx {
         let entry = FrameworkEntry::new(Arc::clone(framework));
         self.with_offer_filters += usize::from(entry.has_offer_filters());
+        self.selective += usize::from(entry.is_selective);
         self.frameworks.insert(framework.id.clone(), entry)
     }
 
@@ -348,7 +353,9 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     pub(super) fn replace_framework(&mut self, framework: FrameworkIx, info: Arc<Framework>) {
         let entry = &mut self.frameworks[framework];
         self.with_offer_filters -= usize::from(entry.has_offer_filters());
+        self.selective -= usize::from(entry.is_selective);
         entry.is_selective = is_selective(&info);
+        self.selective += usize::from(entry.is_selective);
         entry.framework = info;
         self.with_offer_filters += usize::from(entry.has_offer_filters());
     }
@@ -356,6 +363,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     pub(super) fn remove_framework(&mut self, id: &FrameworkId) {
         if let Some((_, entry)) = self.frameworks.remove(id) {
             self.with_offer_filters -= usize::from(entry.has_offer_filters());
+            self.selective -= usize::from(entry.is_selective);
         }
     }
 
