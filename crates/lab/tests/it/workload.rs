@@ -55,6 +55,16 @@ fn the_launch_loop_ends_when_all_run() {
 }
 
 #[test]
+fn growth_measures_the_operations_that_are_asked_for() {
+    let output = run(&["growth", "--only", "maintenance-t", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap(); // one line alone
+    assert_eq!((&line["operation"], &line["n"]), (&"maintenance-tasks".into(), &serde_json::json!([10, 100, 1_000])));
+    assert!(line["seconds"].as_array().unwrap().iter().all(|seconds| seconds.as_f64().unwrap() > 0.0));
+    assert!(line["exponent"].is_f64());
+}
+
+#[test]
 fn what_is_no_workload_is_refused_before_it_runs() {
     for arguments in
         [&["cycles"] as &[_], &["cycle", "--agents", "0"], &["quota", "--agents", "6", "--frameworks", "90"]]

@@ -147,9 +147,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     report.end()
 }
 
+/// Runs a workload of one size.
+type Work = fn(&Arguments, &Report) -> Result<(), Failure>;
+
 impl Workload {
     /// Returns what runs a workload of one size; none for the one that has many.
-    fn work(self) -> Option<fn(&Arguments, &Report) -> Result<(), Failure>> {
+    fn work(self) -> Option<Work> {
         Some(match self {
             Self::Cycle => cycle::cycle,
             Self::Event => cycle::event,

@@ -5,8 +5,9 @@ use crate::cluster::{MACHINE, agent_id, framework_id, role};
 use crate::report::{Failure, expect};
 use apportion::allocator::Allocator;
 use apportion::{
-    Accept, Agent, AgentId, Call, Command, Config, Effect, Framework, Master, Offer, Operation as Convert,
-    Registration, Reservation, Resources, Role, RunningTask, Task, TaskState, TaskStatus, Time, Unavailability,
+    Accept, Agent, AgentId, Call, Command, Config, Disk, Effect, Framework, Master, Offer, Operation as Convert,
+    Registration, Reservation, Resource, Resources, Role, RunningTask, Scalar, Task, TaskState, TaskStatus, Time,
+    Unavailability, Value,
 };
 use std::time::Duration;
 
@@ -194,7 +195,10 @@ fn creates(n: usize) -> Result<f64, Failure> {
     let mut cluster = Cluster::new(1, 1, &total)?;
     let mut accept = Accept::of(&cluster.offers[0]);
     for number in 0..n {
-        accept = accept.then(Convert::Create(format!("disk(role0)[v{number}]:64").parse()?));
+        let disk = Resource::new("disk", Value::Scalar(Scalar::units(64)))
+            .on_disk(Disk::default().volume(format!("v{number}")));
+        let volume = disk.reserved(Reservation::fixed(Role::new("role0")?));
+        accept = accept.then(Convert::Create(Resources::try_from_iter([volume])?));
     }
     whole(|| cluster.accept(accept).map(|()| 1))
 }
@@ -204,7 +208,7 @@ fn reserves(n: usize) -> Result<f64, Failure> {
     let mut accept = Accept::of(&cluster.offers[0]);
     for number in 0..n {
         let port: Resources = format!("ports:[{0}-{0}]", number + 1).parse()?;
-        let reservation = Reservation::dynamic(Role::new("role0")?).by(format!("p{number}"));
+        let reservation = Reservation::dynamic(Role::new("role0")?).by("operator");
         let reserved = port.iter().map(|resource| resource.clone().reserved(reservation.clone()));
         accept = accept.then(Convert::Reserve(Resources::try_from_iter(reserved)?));
     }
