@@ -1,0 +1,1 @@
+//! The fetcher, against servers and archives that are good, bad and evil.
