@@ -1,0 +1,114 @@
+//! `apportion agent`, as a process of its own, with a master and a framework: what is launched runs, and outlives the agent if its
+//! framework checkpoints.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "a test that goes wrong ends, and its waits are bounded in real time"
+)]
+
+mod files;
+mod restart;
+mod rig;
+#[path = "../../../http/tests/wire/mod.rs"]
+mod wire;
+
+use rig::{Rig, command, is_running, of_executor};
+use rustix::process::Signal;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_command_ends_with_its_exit_status() {
+    let mut rig = Rig::start(false, &[]).await;
+    for (id, script, state, message) in [
+        ("zero", "echo hello; exit 0", "TASK_FINISHED", "Command exited with status 0"),
+        ("five", "exit 5", "TASK_FAILED", "Command exited with status 5"),
+        ("signal", "kill -9 $$", "TASK_FAILED", "Command terminated with signal Killed"),
+        ("missing", "/no/such/program", "TASK_FAILED", "Command exited with status 127"),
+    ] {
+        rig.launch(command(id, script)).await;
+        let ended = rig.status_of(state).await;
+        assert_eq!((&ended["message"], &ended["task_id"]["value"]), (&json!(message), &json!(id)), "{ended}");
+    }
+    let framework = rig.framework.id.clone();
+    assert_eq!(rig.file(&framework, "zero", "stdout").await, "hello\n");
+    let ended = rig.completed(4).await;
+    let zero = ended.iter().find(|executor| executor["id"] == "zero").unwrap();
+    assert_eq!(zero["name"], "Command Executor (Task: zero) (Command: sh -c 'echo hello; ...')");
+    assert_eq!(zero["completed_tasks"][0]["state"], "TASK_FINISHED");
+}
+
+#[tokio::test]
+async fn a_killed_task_leaves_nothing_behind() {
+    let mut rig = Rig::start(false, &[]).await;
+    let script = "trap '' TERM; (trap '' TERM; setsid sleep 1000) & (trap '' TERM; sleep 1000) & echo $!; while :; do sleep 1; done";
+    rig.launch(command("t", script)).await;
+    rig.status_of("TASK_RUNNING").await;
+    let framework = rig.framework.id.clone();
+    let pid = loop {
+        let text = rig.file(&framework, "t", "stdout").await;
+        if let Ok(pid) = text.trim().parse::<u32>() {
+            break pid;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert!(is_running(pid));
+    rig.kill("t", Some(1)).await;
+    rig.status_of("TASK_KILLED").await;
+    assert!(!is_running(pid));
+}
+
+#[tokio::test]
+async fn an_executor_that_does_not_subscribe_is_given_up() {
+    let mut rig = Rig::start(false, &["--executor_registration_timeout=200ms"]).await;
+    rig.launch(of_executor("t", "e", "exec sleep 1000")).await;
+    let failed = rig.status_of("TASK_FAILED").await;
+    assert_eq!(failed["reason"], "REASON_EXECUTOR_REGISTRATION_TIMEOUT", "{failed}");
+    assert!(failed["message"].as_str().unwrap().contains("waiting for SUBSCRIBE"), "{failed}");
+}
+
+#[tokio::test]
+async fn an_executor_that_ends_fails_its_tasks_and_its_status_is_told() {
+    let mut rig = Rig::start(false, &[]).await;
+    rig.launch(of_executor("t", "e", "env > environment; pwd; exit 7")).await;
+    let failed = rig.status_of("TASK_FAILED").await;
+    assert_eq!(failed["reason"], "REASON_EXECUTOR_TERMINATED", "{failed}");
+    let failure = rig.framework.stream.event_of("FAILURE").await;
+    assert_eq!(failure["failure"]["status"], 1792, "{failure}");
+    assert_eq!(failure["failure"]["executor_id"]["value"], "e");
+    let framework = rig.framework.id.clone();
+    let environment = rig.file(&framework, "e", "environment").await;
+    let sandbox = rig.file(&framework, "e", "stdout").await.trim().to_owned();
+    let agent = rig.agent.address;
+    for expected in [
+        format!("MESOS_FRAMEWORK_ID={framework}"),
+        "MESOS_EXECUTOR_ID=e".to_owned(),
+        format!("MESOS_AGENT_ENDPOINT={agent}"),
+        format!("MESOS_SLAVE_PID=slave(1)@{agent}"),
+        format!("MESOS_DIRECTORY={sandbox}"),
+        format!("MESOS_SANDBOX={sandbox}"),
+        "MESOS_CHECKPOINT=0".to_owned(),
+        "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD=5secs".to_owned(),
+        "MESOS_RECOVERY_TIMEOUT=15mins".to_owned(),
+        "MESOS_SUBSCRIPTION_BACKOFF_MAX=2secs".to_owned(),
+        "MESOS_HTTP_COMMAND_EXECUTOR=1".to_owned(),
+        "LIBPROCESS_PORT=0".to_owned(),
+    ] {
+        assert!(environment.lines().any(|line| line == expected), "{expected} is not in\n{environment}");
+    }
+    assert!(
+        environment.lines().any(|line| line.starts_with("PATH="))
+            && environment.lines().any(|line| line.starts_with("HOME="))
+    );
+}
+
+#[tokio::test]
+async fn an_agent_that_is_unregistered_ends_with_its_tasks() {
+    let mut rig = Rig::start(true, &[]).await;
+    rig.launch(command("t", "echo $$; exec sleep 1000")).await;
+    rig.status_of("TASK_RUNNING").await;
+    rig.agent.signal(Signal::USR1);
+    let lost = rig.status_of("TASK_LOST").await;
+    assert_eq!(lost["reason"], "REASON_AGENT_REMOVED", "{lost}");
+    assert_eq!(rig.agent.exit().await, Some(0));
+}

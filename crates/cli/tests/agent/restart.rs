@@ -1,0 +1,118 @@
+//! Agents that are killed and started again.
+
+use crate::rig::{Rig, command, is_running};
+use rustix::process::Signal;
+use serde_json::json;
+
+/// Waits until the output of a task has a number, its process.
+async fn pid(rig: &Rig, task: &str) -> u32 {
+    let framework = rig.framework.id.clone();
+    for _ in 0..1000 {
+        if let Ok(pid) = rig.file(&framework, task, "stdout").await.trim().parse() {
+            return pid;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{task} tells no process");
+}
+
+#[tokio::test]
+async fn a_checkpointed_task_outlives_a_crash_of_its_agent() {
+    let mut rig = Rig::start(true, &["--executor_reregistration_timeout=20secs"]).await;
+    rig.launch(command("stays", "echo $$; while [ ! -e end ]; do sleep 0.05; done; exit 3")).await;
+    let running = rig.status_of("TASK_RUNNING").await;
+    let stays = pid(&rig, "stays").await;
+    rig.kill_agent().await;
+    assert!(is_running(stays));
+    rig.start_agent(&["--executor_reregistration_timeout=20secs"]);
+    let state = loop {
+        let state = rig.ask("/state").await;
+        if state["frameworks"][0]["executors"][0]["tasks"][0]["state"] == "TASK_RUNNING" {
+            break state;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert!(is_running(stays), "{state}");
+    let directory = state["frameworks"][0]["executors"][0]["directory"].as_str().unwrap().to_owned();
+    std::fs::write(format!("{directory}/end"), "").unwrap();
+    let failed = rig.status_of("TASK_FAILED").await;
+    assert_eq!(failed["message"], "Command exited with status 3", "{failed}");
+    assert_eq!(failed["agent_id"], running["agent_id"], "the agent keeps its id");
+}
+
+#[tokio::test]
+async fn what_happens_while_the_agent_is_away_is_told_once() {
+    let flags = ["--executor_reregistration_timeout=20secs"];
+    let mut rig = Rig::start(true, &flags).await;
+    rig.launch(command("t", "while [ ! -e end ]; do sleep 0.05; done; exit 0")).await;
+    rig.status_of("TASK_RUNNING").await;
+    let state = rig.ask("/state").await;
+    let directory = state["frameworks"][0]["executors"][0]["directory"].as_str().unwrap().to_owned();
+    rig.kill_agent().await;
+    std::fs::write(format!("{directory}/end"), "").unwrap();
+    rig.start_agent(&flags);
+    let finished = rig.unacknowledged().await;
+    assert_eq!(finished["state"], "TASK_FINISHED", "{finished}");
+    // It is not acknowledged: another restart tells the same again.
+    rig.kill_agent().await;
+    rig.start_agent(&flags);
+    let again = rig.status().await;
+    assert_eq!((&again["state"], &again["uuid"]), (&json!("TASK_FINISHED"), &finished["uuid"]), "{again}");
+}
+
+#[tokio::test]
+async fn without_checkpoints_tasks_end_with_their_agent() {
+    let mut rig = Rig::start(false, &[]).await;
+    rig.launch(command("goes", "echo $$; exec sleep 1000")).await;
+    rig.status_of("TASK_RUNNING").await;
+    let goes = pid(&rig, "goes").await;
+    rig.kill_agent().await;
+    let lost = rig.status_of("TASK_LOST").await;
+    assert_eq!(lost["reason"], "REASON_AGENT_DISCONNECTED", "{lost}");
+    for _ in 0..2000 {
+        if !is_running(goes) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the task outlives its agent");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_stopped_leaves_checkpointed_tasks_alone() {
+    let mut rig = Rig::start(true, &[]).await;
+    rig.launch(command("stays", "echo $$; exec sleep 1000")).await;
+    rig.status_of("TASK_RUNNING").await;
+    let stays = pid(&rig, "stays").await;
+    rig.agent.signal(Signal::TERM);
+    assert_eq!(rig.agent.exit().await, Some(0));
+    assert!(is_running(stays));
+    rig.start_agent(&["--executor_reregistration_timeout=20secs"]);
+    rig.registered().await;
+    rig.kill("stays", Some(0)).await;
+    rig.status_of("TASK_KILLED").await;
+    assert!(!is_running(stays));
+}
+
+#[tokio::test]
+async fn an_agent_that_has_changed_says_what_and_what_to_do() {
+    let mut rig = Rig::start(true, &[]).await;
+    rig.offer().await; // it is registered
+    rig.agent.signal(Signal::TERM);
+    assert_eq!(rig.agent.exit().await, Some(0));
+    let run = |flags: &[&str]| {
+        let given = std::process::Command::new(env!("CARGO_BIN_EXE_apportion"))
+            .args(["agent", "--port=0", "--resources=cpus:4;mem:1024;disk:1024;ports:[31000-31009]"])
+            .arg(format!("--master={}", rig.master))
+            .arg(format!("--work_dir={}", rig.work_dir().display()))
+            .args(flags)
+            .output()
+            .unwrap();
+        (given.status.code(), String::from_utf8_lossy(&given.stderr).into_owned())
+    };
+    let (code, told) = run(&["--attributes=rack:r2"]);
+    assert_eq!(code, Some(1), "{told}");
+    for expected in ["r1", "r2", "rack", "--reconfiguration_policy", "rm -f", "meta/slaves/latest"] {
+        assert!(told.contains(expected), "{expected} is not in {told}");
+    }
+}
