@@ -1,10 +1,13 @@
 //! [`Containers`]: starts, watches and ends containers, each in a thread of its own, and tells the machine what happens to them.
 
+mod docker;
 mod limits;
 mod process;
 mod program;
 
-use crate::machine::{ContainerEvent, ContainerId, Containerizer, Input, Launch, Process as Stored, Run, Stray};
+use crate::machine::{
+    ContainerEvent, ContainerId, Containerizer, Input, Launch, Limitation, Process as Stored, Program, Run, Stray,
+};
 use crate::settings::Settings;
 use apportion::Resources;
 use apportion_exec::cgroup::{Cgroup, Cgroups};
@@ -14,10 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// The stack of a thread that waits for a container.
 const STACK: usize = 256 << 10;
+
+/// What a launch that is given up says. Nobody reads it but the owner of the sandbox.
+const DESTROYED: &str = "the container was destroyed during its launch";
 
 /// The variable that all processes of a container have, with its id.
 const MARK: &str = "MESOS_CONTAINER_ID";
@@ -57,6 +63,8 @@ enum Stage {
     Preparing,
     Fetching(Canceller),
     Running(Arc<Process>),
+    /// It is a container of an engine, which is told to end.
+    Docker(Arc<Notify>),
 }
 
 impl Container {
@@ -88,6 +96,10 @@ impl Container {
                     None
                 }
                 Stage::Running(process) => Some(process.clone()),
+                Stage::Docker(destroyed) => {
+                    destroyed.notify_one();
+                    None
+                }
             }
         };
         if let Some(process) = process {
@@ -125,9 +137,15 @@ impl Containers {
     pub(crate) fn launch(&self, launch: Launch) {
         let container = self.add(&launch.run.container, launch.resources.clone());
         let shared = self.0.clone();
-        self.spawn(launch.run.container.clone(), move || match process::launch(&shared, &launch, &container) {
-            Ok(process) => shared.follow(&container, &process, false),
-            Err(message) => {
+        let is_docker = launch.containerizer == Containerizer::Docker;
+        self.spawn(launch.run.container.clone(), move || {
+            let followed = if is_docker && !matches!(launch.program, Program::BuiltIn(_)) {
+                docker::launch(&shared, &launch, &container).map(|launched| shared.follow_docker(&container, launched))
+            } else {
+                process::launch(&shared, &launch, &container)
+                    .map(|process| shared.follow(&container, &process, is_docker))
+            };
+            if let Err(message) = followed {
                 program::tell(&launch.directory, &message);
                 shared.remove(&container);
                 shared.tell(&container.id, ContainerEvent::Failed { message: message.into() });
@@ -142,14 +160,20 @@ impl Containers {
         self.spawn(run.container.clone(), move || {
             let tree = shared.tree(&run.container, process);
             container.lock().cgroup = shared.cgroup(&run.container);
-            match process.and_then(|_| Process::find(tree.clone())) {
-                Some(found) => shared.follow(&container, &Arc::new(found), true),
-                None => {
-                    tracing::debug!(container = %run.container, ?containerizer, "a container of before has ended");
-                    shared.clean(&tree);
-                    shared.end(&container, None);
-                }
+            let is_docker = containerizer == Containerizer::Docker;
+            if let Some(found) =
+                process.filter(|_| is_docker).and_then(|process| docker::find(&shared, &run.container, process))
+            {
+                return shared.follow_docker(&container, found);
             }
+            if let Some(found) = process.and_then(|_| Process::find(tree.clone())) {
+                return shared.follow(&container, &Arc::new(found), is_docker);
+            }
+            shared.clean(&tree);
+            if is_docker {
+                docker::clean(&shared, &run.container);
+            }
+            shared.end(&container, None, None);
         });
     }
 
@@ -206,6 +230,12 @@ impl Containers {
     /// Returns how many fetches have succeeded, and how many have failed.
     pub(crate) fn fetches(&self) -> [u64; 2] {
         self.0.fetches.each_ref().map(|number| number.load(Ordering::Relaxed))
+    }
+
+    /// Removes containers of the engine that ended long ago, and ends those that no executor has. It waits for the engine.
+    pub(crate) fn sweep_docker(&self, agent: &str) {
+        let is_live = |id: &str| self.0.lock().keys().any(|known| known.as_str() == id);
+        docker::sweep(&self.0.settings, agent, is_live);
     }
 
     fn add(&self, id: &ContainerId, resources: Resources) -> Arc<Container> {
@@ -274,7 +304,7 @@ impl Shared {
     }
 
     /// Waits for the end of a container that runs.
-    fn follow(&self, container: &Arc<Container>, process: &Arc<Process>, is_old: bool) {
+    fn follow(&self, container: &Arc<Container>, process: &Arc<Process>, is_docker: bool) {
         let id = process.id();
         let goes_on = container.enter(Stage::Running(process.clone()));
         self.tell(&container.id, ContainerEvent::Started(Stored { pid: id.pid, started: id.start_time }));
@@ -284,20 +314,29 @@ impl Shared {
         let status = match process.wait() {
             Ok(exit) => exit.status().map(apportion_exec::WaitStatus::raw),
             Err(error) => {
-                tracing::error!(%error, container = %container.id, is_old, "a container cannot be waited for, and is ended");
+                tracing::error!(%error, container = %container.id, "a container cannot be waited for, and is ended");
                 self.clean(process.tree());
                 None
             }
         };
-        self.end(container, status);
-    }
-
-    /// Tells that nothing of a container is left.
-    fn end(&self, container: &Container, status: Option<i32>) {
+        if is_docker {
+            docker::clean(self, &container.id);
+        }
         let limitation = {
             let state = container.lock();
             state.cgroup.as_ref().and_then(|cgroup| limits::reached(cgroup, &state.resources))
         };
+        self.end(container, status, limitation);
+    }
+
+    /// Waits for the end of a container of the engine.
+    fn follow_docker(&self, container: &Arc<Container>, launched: docker::InDocker) {
+        let (status, limitation) = launched.follow(self, container);
+        self.end(container, status, limitation);
+    }
+
+    /// Tells that nothing of a container is left.
+    fn end(&self, container: &Container, status: Option<i32>, limitation: Option<Limitation>) {
         self.remove(container);
         self.tell(&container.id, ContainerEvent::Ended { status, limitation });
     }

@@ -4,7 +4,7 @@ use crate::checkpoint::{Store, StoreError};
 use crate::containers::Containers;
 use crate::driver::{Asked, Clock, Counters, Driver};
 use crate::gc::Gc;
-use crate::machine::{AgentMachine, Exit, Incompatible, Input};
+use crate::machine::{AgentMachine, Containerizer, Exit, Incompatible, Input};
 use crate::master::MasterLink;
 use crate::sandboxes::Sandboxes;
 use crate::server::AgentSite;
@@ -30,6 +30,10 @@ const MAX_ASKED: usize = 1024;
 
 /// The time that connections get to end in order.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The time between two looks through the containers of the engine, from which those that ended long ago are removed.
+const MIN_SWEEP: Duration = Duration::from_secs(1);
+const MAX_SWEEP: Duration = Duration::from_secs(60);
 
 /// The shortest time between two looks for orphans that have ended.
 const REAP_PAUSE: Duration = Duration::from_secs(1);
@@ -163,6 +167,7 @@ impl Program {
             recovery_errors: broken.len(),
             streams: AtomicU64::new(1),
         };
+        let (swept, owner) = (containers.clone(), sandboxes.clone());
         let driver = Driver {
             machine,
             clock,
@@ -178,7 +183,10 @@ impl Program {
         let listener = Listener::new(site, settings.bounds());
         let serving = tokio::spawn(listener.serve(socket));
         let ended = tokio::spawn(driver.run(to_answer, told));
-        let helpers = vec![tokio::spawn(gc.run()), tokio::spawn(reap()?)];
+        let mut helpers = vec![tokio::spawn(gc.run()), tokio::spawn(reap()?)];
+        if settings.machine.containerizers.contains(&Containerizer::Docker) {
+            helpers.push(tokio::spawn(sweep(swept, owner, settings.docker_remove_delay)));
+        }
         Ok(Self { inputs, ended, listener, serving, helpers })
     }
 
@@ -213,6 +221,25 @@ impl Program {
             tracing::warn!("some connections have not ended in time, and are cut");
         }
         exit
+    }
+}
+
+/// Looks through the containers of the engine, again and again.
+async fn sweep(containers: Containers, sandboxes: Arc<Sandboxes>, remove_delay: Duration) {
+    let mut pause = interval(remove_delay.clamp(MIN_SWEEP, MAX_SWEEP));
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pause.tick().await; // containers of before are found again first
+    loop {
+        pause.tick().await;
+        let (containers, agent) = (containers.clone(), sandboxes.agent());
+        let swept = tokio::task::spawn_blocking(move || {
+            if !agent.is_empty() {
+                containers.sweep_docker(&agent);
+            }
+        });
+        if swept.await.is_err() {
+            return; // the program ends
+        }
     }
 }
 

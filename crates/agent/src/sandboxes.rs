@@ -45,6 +45,11 @@ impl Sandboxes {
         }
     }
 
+    /// Returns the id of the agent; an empty text if it has none.
+    pub(crate) fn agent(&self) -> String {
+        self.agent.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Finds the place of a path: that of a sandbox on this machine, or one below `/frameworks`, of which both may say `latest` for
     /// the last run.
     fn place(&self, path: &str) -> io::Result<Place> {
@@ -53,7 +58,7 @@ impl Sandboxes {
             return self.settings.log.clone().map(Place::Log).ok_or_else(not_found);
         }
         let work_dir = &self.settings.machine.work_dir;
-        let agent = self.agent.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let agent = self.agent();
         let whole = if path.starts_with("/frameworks/") {
             work_dir.join("slaves").join(agent).join(&path[1..])
         } else {

@@ -81,7 +81,7 @@ function attributes(agent) {
   return all.map(({ name, ...value }) => `${name} ${Object.values(value).map((part) => part?.value ?? JSON.stringify(part)).pop()}`).join(", ");
 }
 
-const title = (row, name) => el("div", {}, id(name ?? row.id), name && name !== row.id && el("div", { className: "quiet id" }, row.id));
+const title = (row, name, page) => el("div", {}, page ? el("a", { href: page, rel: "noreferrer" }, id(name ?? row.id)) : id(name ?? row.id), name && name !== row.id && el("div", { className: "quiet id" }, row.id));
 
 function frameworkState(framework) {
   if (framework.recovered) return tag("recovered", "warn");
@@ -121,7 +121,7 @@ const depth = (role) => Math.min(4, role.role.split("/").length - 1);
 
 const columns = {
   agents: [
-    { title: "Agent", cell: (agent) => [title(agent, agent.hostname), el("div", { className: "quiet" }, attributes(agent))] },
+    { title: "Agent", cell: (agent) => [title(agent, agent.hostname, agent.page), el("div", { className: "quiet" }, attributes(agent))] },
     { title: "State", cell: agentState },
     { title: "Held", className: "bars", cell: agentBars },
     { title: "By", cell: holders },

@@ -76,7 +76,11 @@ pub(crate) async fn answer(
         }
         Resource::Table(table) => {
             let wanted = tables::Wanted::read(&query)?;
-            inspector.ask(Effort::Table, move |image| table.rows(image, &wanted)).await?
+            let mut rows = inspector.ask(Effort::Table, move |image| table.rows(image, &wanted)).await?;
+            if table == Table::Agents {
+                inspector.add_pages(&mut rows["items"]).await?;
+            }
+            rows
         }
         Resource::Explain => {
             let question = explain::Question::read(&query)?;

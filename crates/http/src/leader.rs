@@ -331,6 +331,19 @@ impl Leader {
         address_of(&*self.agents, &self.remote, agent)
     }
 
+    /// Returns the page of an agent that has registered over the network, unless its hostname could not stand in a link.
+    pub(crate) fn page(&self, agent: &AgentId) -> Option<String> {
+        let (_, port) = self.remote.agents.get(agent)?.address;
+        let hostname = self.delivery.master().agent(agent)?.hostname.as_str();
+        let is_ip_v6 = hostname.parse::<std::net::Ipv6Addr>().is_ok();
+        let is_name = hostname.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        match (is_ip_v6, is_name && !hostname.is_empty()) {
+            (true, _) => Some(format!("http://[{hostname}]:{port}/")),
+            (false, true) => Some(format!("http://{hostname}:{port}/")),
+            (false, false) => None,
+        }
+    }
+
     /// Reads what the master has to tell to operators. Returns the reason why an operation has failed, if one has.
     fn note(&mut self) -> Option<OperationError> {
         let mut failed = None;

@@ -1,6 +1,6 @@
 //! The launch of a container of processes.
 
-use super::{Container, MARK, Shared, Stage, limits, program};
+use super::{Container, DESTROYED, MARK, Shared, Stage, limits, program};
 use crate::machine::{ContainerEvent, FetchUri, Launch};
 use apportion_exec::fetch::{Fetch, Item};
 use apportion_exec::sandbox::Sandbox;
@@ -9,11 +9,9 @@ use std::sync::Arc;
 
 /// Launches a container. An error is in words for people; nothing is left then, but for the sandbox.
 pub(super) fn launch(shared: &Shared, launch: &Launch, container: &Container) -> Result<Arc<Process>, String> {
-    let user = user(launch)?;
-    let sandbox = Sandbox::at(&launch.directory);
-    sandbox.create(user.as_ref()).map_err(|error| error.to_string())?;
-    let [stdout, stderr] = sandbox.logs(user.as_ref()).map_err(|error| error.to_string())?;
-    fetch(shared, launch, container, user.as_ref())?;
+    let user = prepare(shared, launch, container)?;
+    let logs = Sandbox::at(&launch.directory).logs(user.as_ref());
+    let [stdout, stderr] = logs.map_err(|error| error.to_string())?;
     let mut builder = program::builder(&shared.settings, &launch.program)?
         .variables(launch.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         .directory(&launch.directory)
@@ -42,8 +40,15 @@ pub(super) fn launch(shared: &Shared, launch: &Launch, container: &Container) ->
     Ok(Arc::new(builder.spawn().map_err(|error| error.to_string())?))
 }
 
-/// What a launch that is given up says. Nobody reads it but the owner of the sandbox.
-const DESTROYED: &str = "the container was destroyed during its launch";
+/// Makes the sandbox and fetches what the container needs. Returns the user that it belongs to.
+pub(super) fn prepare(shared: &Shared, launch: &Launch, container: &Container) -> Result<Option<User>, String> {
+    let user = user(launch)?;
+    let sandbox = Sandbox::at(&launch.directory);
+    sandbox.create(user.as_ref()).map_err(|error| error.to_string())?;
+    sandbox.logs(user.as_ref()).map_err(|error| error.to_string())?; // they are there, whatever comes
+    fetch(shared, launch, container, user.as_ref())?;
+    Ok(user)
+}
 
 /// Returns the user that a container runs as. Only root can choose.
 fn user(launch: &Launch) -> Result<Option<User>, String> {

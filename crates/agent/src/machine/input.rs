@@ -108,6 +108,9 @@ pub enum Rejected {
     /// A status without UUID. HTTP 400.
     #[error("the status of task {0} has no UUID")]
     NoUuid(TaskId),
+    /// A status of a task that another executor of the framework runs here: an executor speaks only for itself. HTTP 400.
+    #[error("task {0} is run by another executor")]
+    OtherExecutor(TaskId),
     /// The executor has not subscribed. HTTP 403.
     #[error("Executor is not subscribed")]
     NotSubscribed,

@@ -157,7 +157,12 @@ impl AgentMachine {
             return Ok(());
         }
         let full = |most| Err(Rejected::TooManyUpdates { task: id.clone(), most });
+        let is_others =
+            |ix: &RunIx| self.hosted.get(*ix).is_some_and(|other| other.run.executor != executor.run.executor);
         match known {
+            None if self.hosted.of_task(&executor.run.framework, &id).iter().any(is_others) => {
+                return Err(Rejected::OtherExecutor(id));
+            }
             Some(task) if task.updates.is_full() => return full(MAX_WAITING),
             Some(_) => {}
             None if executor.tasks.values().filter(|task| task.is_stranger).count() >= MAX_STRANGERS => {

@@ -13,9 +13,12 @@ mod rig;
 #[path = "../../../http/tests/wire/mod.rs"]
 mod wire;
 
+use apportion::Uuid;
 use rig::{Rig, command, is_running, of_executor};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+use wire::Client;
 
 #[tokio::test]
 async fn a_command_ends_with_its_exit_status() {
@@ -50,7 +53,7 @@ async fn a_killed_task_leaves_nothing_behind() {
         if let Ok(pid) = text.trim().parse::<u32>() {
             break pid;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert!(is_running(pid));
     rig.kill("t", Some(1)).await;
@@ -100,6 +103,58 @@ async fn an_executor_that_ends_fails_its_tasks_and_its_status_is_told() {
         environment.lines().any(|line| line.starts_with("PATH="))
             && environment.lines().any(|line| line.starts_with("HOME="))
     );
+}
+
+/// Sends a call of an executor over a connection of its own. Returns the connection and the status of the answer.
+async fn call(rig: &Rig, executor: &str, mut call: Json) -> (Client, u16) {
+    call["framework_id"] = json!({"value": rig.framework.id});
+    call["executor_id"] = json!({ "value": executor });
+    let body = call.to_string();
+    let mut client = Client::connect(rig.agent.address).await;
+    let head = "POST /slave(1)/api/v1/executor HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+    let status = client.head().await.unwrap().status;
+    (client, status)
+}
+
+/// Returns the call with a status of a task.
+fn update(task: &str) -> Json {
+    json!({"type": "UPDATE", "update": {"status": {
+        "task_id": {"value": task}, "state": "TASK_RUNNING", "source": "SOURCE_EXECUTOR", "uuid": Uuid::from_seed(7, 1),
+    }}})
+}
+
+#[tokio::test]
+async fn an_executor_of_a_framework_speaks_for_itself_alone() {
+    let mut rig = Rig::start(false, &[]).await;
+    rig.launch(command("other", "exec sleep 1000")).await;
+    rig.status_of("TASK_RUNNING").await;
+    rig.launch(of_executor("own", "e", "exec sleep 1000")).await;
+    let known = async {
+        while rig.ask("/state").await["frameworks"][0]["executors"][1]["queued_tasks"][0]["id"] != "own" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    wire::bounded("the executor", known).await;
+    assert_eq!(call(&rig, "nobody", update("own")).await.1, 400);
+    assert_eq!(call(&rig, "e", update("own")).await.1, 403, "it has not subscribed");
+    let (mut stream, status) = call(&rig, "e", json!({"type": "SUBSCRIBE", "subscribe": {}})).await;
+    assert_eq!(status, 200);
+    let subscribed = stream.event().await.unwrap();
+    assert_eq!(subscribed["type"], "SUBSCRIBED");
+    assert_eq!(subscribed["subscribed"]["executor_info"]["executor_id"]["value"], "e");
+    assert_eq!(subscribed["subscribed"]["framework_info"]["id"]["value"], rig.framework.id);
+    let launch = stream.event().await.unwrap();
+    assert_eq!((&launch["type"], &launch["launch"]["task"]["task_id"]["value"]), (&json!("LAUNCH"), &json!("own")));
+    assert_eq!(call(&rig, "e", update("other")).await.1, 400, "another executor runs it");
+    let mut without = update("own");
+    without["update"]["status"].as_object_mut().unwrap().remove("uuid");
+    assert_eq!(call(&rig, "e", without).await.1, 400);
+    assert_eq!(call(&rig, "e", update("own")).await.1, 202);
+    let acknowledged = stream.event().await.unwrap();
+    assert_eq!(acknowledged["type"], "ACKNOWLEDGED", "{acknowledged}");
+    let running = rig.status().await;
+    assert_eq!((&running["task_id"]["value"], &running["executor_id"]["value"]), (&json!("own"), &json!("e")));
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! [`Inspector`]: questions about the whole cluster, answered on a copy of the master outside of its task.
 
-use crate::leader::Input;
+use crate::leader::{Input, Leader};
 use crate::transport::answer::{Answer, text};
 use apportion::allocator::AllocatorMetrics;
-use apportion::{Master, State};
+use apportion::{AgentId, Master, State};
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
+use serde_json::Value as Json;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -96,6 +97,23 @@ impl Inspector {
             answer
         });
         work.await.map_err(|_| text(StatusCode::INTERNAL_SERVER_ERROR, "the question cannot be answered"))
+    }
+
+    /// Adds the address of its page to each agent that has one.
+    pub(crate) async fn add_pages(&self, agents: &mut Json) -> Result<(), Answer> {
+        let Some(agents) = agents.as_array_mut() else { return Ok(()) };
+        let id = |agent: &Json| AgentId::from(agent["id"].as_str().unwrap_or_default());
+        let ids: Vec<AgentId> = agents.iter().map(id).collect();
+        let (reply, replied) = oneshot::channel();
+        let look =
+            move |leader: &mut Leader, _| drop(reply.send(ids.iter().map(|id| leader.page(id)).collect::<Vec<_>>()));
+        self.inputs.send(Input::Act(Box::new(look))).await.map_err(|_| ending())?;
+        for (agent, page) in agents.iter_mut().zip(replied.await.map_err(|_| ending())?) {
+            if let Some(page) = page {
+                agent["page"] = page.into();
+            }
+        }
+        Ok(())
     }
 
     async fn image(&self) -> Result<Arc<Image>, Answer> {
