@@ -3,7 +3,9 @@
 //! Each is a program of its own, in a session of its own, which speaks the v1 executor API to the agent and survives it. What they
 //! decide is [`Runner`], a state machine.
 
+mod attempts;
 mod checks;
+mod containers;
 mod ending;
 mod processes;
 mod program;
@@ -11,14 +13,19 @@ mod runner;
 mod work;
 
 pub use checks::{CheckKind, Probe, ProbeKind, ProbeResult};
-pub use ending::Ending;
+pub use ending::{Ending, signal_name};
 pub use program::ExecutorError;
 pub use runner::{Action, Runner};
 pub use work::{CommandLine, DEFAULT_GRACE, Work, WorkError};
 
 use apportion::v1::connection::ExecutorEnvironment;
+use containers::Containers;
 use processes::{Layout, Processes};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// The variable in which an agent tells a docker executor the login for images: the value of `--docker_config`.
+pub const DOCKER_CONFIG: &str = "APPORTION_DOCKER_CONFIG";
 
 /// The subcommand of a program that runs the built-in executors; the agent starts its own program with it.
 pub const SUBCOMMAND: &str = "executor";
@@ -36,7 +43,7 @@ pub const SUBCOMMAND: &str = "executor";
 /// assert_eq!(Program::parse(program.arguments()), Some(program));
 /// assert_eq!(Program::parse(["agent", "--master=127.0.0.1:5050"]), None);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Program {
     /// Runs one task.
@@ -46,29 +53,55 @@ pub enum Program {
         /// Whether a task that names a user runs as that one (`--switch_user`).
         switch_user: bool,
     },
+    /// Runs one task in a container of an engine.
+    Docker {
+        /// The socket of the engine.
+        socket: PathBuf,
+        /// Whether the task gets no more CPU than it has (`--cgroups_enable_cfs`).
+        cpu_quota: bool,
+    },
 }
 
 impl Program {
     /// Returns the arguments of the program that runs it, without the program.
     #[must_use]
-    pub fn arguments(self) -> Vec<&'static str> {
-        match self {
-            Self::Command => vec![SUBCOMMAND, "command"],
-            Self::Default { switch_user: false } => vec![SUBCOMMAND, "default"],
-            Self::Default { switch_user: true } => vec![SUBCOMMAND, "default", "--switch_user"],
-        }
+    pub fn arguments(&self) -> Vec<OsString> {
+        let (kind, options): (_, Vec<OsString>) = match self {
+            Self::Command => ("command", Vec::new()),
+            Self::Default { switch_user } => ("default", switch(*switch_user, SWITCH_USER)),
+            Self::Docker { socket, cpu_quota } => {
+                let mut options = vec![DOCKER_SOCKET.into(), socket.clone().into()];
+                options.extend(switch(*cpu_quota, CPU_QUOTA));
+                ("docker", options)
+            }
+        };
+        [SUBCOMMAND, kind].map(OsString::from).into_iter().chain(options).collect()
     }
 
     /// Returns the executor of such arguments; `None` if they are others.
     #[must_use]
     pub fn parse<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Option<Self> {
-        let all = [Self::Command, Self::Default { switch_user: false }, Self::Default { switch_user: true }];
-        let given: Vec<S> = arguments.into_iter().take(4).collect();
-        all.into_iter().find(|program| {
-            let expected = program.arguments();
-            expected.len() == given.len()
-                && expected.iter().zip(&given).all(|(expected, given)| *expected == given.as_ref())
-        })
+        let mut arguments = arguments.into_iter();
+        let mut next = || arguments.next().map(|argument| argument.as_ref().to_owned());
+        if next()? != SUBCOMMAND {
+            return None;
+        }
+        let kind = next()?;
+        let mut program = match kind.to_str()? {
+            "command" => Self::Command,
+            "default" => Self::Default { switch_user: false },
+            "docker" => Self::Docker { socket: PathBuf::new(), cpu_quota: false },
+            _ => return None,
+        };
+        while let Some(option) = next() {
+            match (&mut program, option.to_str()?) {
+                (Self::Default { switch_user }, SWITCH_USER) => *switch_user = true,
+                (Self::Docker { socket, .. }, DOCKER_SOCKET) => *socket = next()?.into(),
+                (Self::Docker { cpu_quota, .. }, CPU_QUOTA) => *cpu_quota = true,
+                _ => return None,
+            }
+        }
+        Some(program)
     }
 
     /// Runs the executor to its end.
@@ -82,11 +115,22 @@ impl Program {
         let seed = getrandom::u64().map_err(std::io::Error::other).map_err(ExecutorError::system("a random number"))?;
         match self {
             Self::Command => {
-                program::run(environment, Runner::command(seed), |outcomes| Processes::new(Layout::Own, outcomes))
+                program::run(environment, Runner::command(seed), async |outcomes| Processes::new(Layout::Own, outcomes))
             }
-            Self::Default { switch_user } => program::run(environment, Runner::groups(seed), |outcomes| {
+            Self::Default { switch_user } => program::run(environment, Runner::groups(seed), async |outcomes| {
                 Processes::new(Layout::Each { switch_user }, outcomes)
+            }),
+            Self::Docker { socket, cpu_quota } => program::run(environment, Runner::docker(seed), async |outcomes| {
+                Containers::new(&socket, cpu_quota, outcomes).await
             }),
         }
     }
+}
+
+const SWITCH_USER: &str = "--switch_user";
+const DOCKER_SOCKET: &str = "--docker_socket";
+const CPU_QUOTA: &str = "--cgroups_enable_cfs";
+
+fn switch(is_on: bool, name: &str) -> Vec<OsString> {
+    if is_on { vec![name.into()] } else { Vec::new() }
 }

@@ -20,6 +20,9 @@ const CONNECTIONS: usize = 20_000;
 /// The longest that the end waits for what is being written.
 const MAX_FLUSH: Duration = Duration::from_secs(10);
 
+/// The variable in which `apportion up` tells its agents its pid: they end with it.
+pub(crate) const PARENT: &str = "APPORTION_UP_PID";
+
 /// The reason why an agent does not run.
 #[derive(Debug, thiserror::Error)]
 enum AgentError {
@@ -43,6 +46,7 @@ impl From<AgentError> for Failure {
 
 /// Runs an agent, until it is told to end by a signal or by its master.
 pub(crate) fn run(flags: &AgentFlags, out: &mut Stdout) -> Result<(), Failure> {
+    end_with_parent();
     let file = log_file(&flags.work_dir);
     log::start(flags.log_json, Some(file)).map_err(|(path, error)| AgentError::File { path, error })?;
     open_files::raise(CONNECTIONS);
@@ -51,6 +55,16 @@ pub(crate) fn run(flags: &AgentFlags, out: &mut Stdout) -> Result<(), Failure> {
     let ended = runtime.block_on(serve(flags, out));
     runtime.shutdown_timeout(MAX_FLUSH);
     Ok(ended?)
+}
+
+/// Has the system tell this agent to leave when the program that has started it ends, however it ends.
+fn end_with_parent() {
+    let Some(parent) = std::env::var(PARENT).ok().and_then(|pid| pid.parse::<i32>().ok()) else { return };
+    let told = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::USR1));
+    let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
+    if told.is_err() || !is_there {
+        tracing::warn!("the program that has started this agent has ended, or its end will not be noticed");
+    }
 }
 
 async fn serve(flags: &AgentFlags, out: &mut Stdout) -> Result<(), AgentError> {

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 const ENDING: &str = "\
-`master` and `up` run a master. The commands of operators ask one: that at 127.0.0.1:5050, or the one that --master or APPORTION_MASTER \
+`master` and `up` run a master, `agent` an agent, `run` a command. The commands of operators ask one: that at 127.0.0.1:5050, or the one that --master or APPORTION_MASTER \
 names.
 
 Exit status: 0; 1 for wrong arguments, for a master that cannot be reached or refuses, or when the output cannot be written; 130 \
@@ -39,12 +39,14 @@ pub(crate) enum Command {
     /// Runs a master.
     #[command(args_override_self = true, after_help = FLAGS)]
     Master(Box<MasterFlags>),
-    /// Runs a master and simulated agents, to try a framework with.
+    /// Runs a master and agents on this machine, to try a framework with.
     #[command(args_override_self = true, after_help = FLAGS)]
     Up(Box<UpFlags>),
     /// Runs an agent, which runs tasks.
     #[command(args_override_self = true, after_help = AGENT_FLAGS)]
     Agent(Box<AgentFlags>),
+    /// Runs one command on the cluster, follows its output, and ends with its status.
+    Run(operator::arguments::RunArguments),
     #[command(flatten)]
     Operator(operator::arguments::Command),
     /// Prints a script that completes the command line of this program in a shell.
@@ -116,7 +118,7 @@ impl Arguments {
             Command::Master(flags) => flags.all = all,
             Command::Up(flags) => flags.master.all = all,
             Command::Agent(flags) => flags.all = all,
-            Command::Operator(_) | Command::Completions { .. } | Command::Man { .. } => {}
+            Command::Run(_) | Command::Operator(_) | Command::Completions { .. } | Command::Man { .. } => {}
         }
         Ok(arguments)
     }
@@ -145,7 +147,7 @@ fn all(matches: &clap::ArgMatches) -> Vec<(String, String)> {
         let values: Vec<_> = values.map(|value| value.to_string_lossy().into_owned()).collect();
         Some((id.to_string(), values.join(",")))
     };
-    let groups = ["AgentFlags", "MasterFlags", "SimulatedFlags", "UpFlags"]; // of clap, not flags
+    let groups = ["AgentFlags", "MasterFlags", "TriedFlags", "UpFlags"]; // of clap, not flags
     matches.ids().filter(|id| !groups.contains(&id.as_str())).filter_map(value).collect()
 }
 
@@ -169,7 +171,11 @@ impl Arguments {
         match self.command {
             Command::Master(flags) => *flags,
             Command::Up(flags) => flags.master,
-            Command::Agent(_) | Command::Operator(_) | Command::Completions { .. } | Command::Man { .. } => {
+            Command::Agent(_)
+            | Command::Run(_)
+            | Command::Operator(_)
+            | Command::Completions { .. }
+            | Command::Man { .. } => {
                 panic!("expected a master")
             }
         }

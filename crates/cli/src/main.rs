@@ -9,7 +9,9 @@ mod master_flags;
 mod node;
 mod open_files;
 mod operator;
+mod run;
 mod shell;
+mod up;
 mod values;
 
 use apportion_agent::executor;
@@ -32,9 +34,10 @@ fn execute(program: executor::Program) -> ExitCode {
 
 fn run(arguments: &Arguments, out: &mut Stdout) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Master(flags) => node::run(flags, None, out),
-        Command::Up(up) => node::run(&up.master, Some(&up.agents), out),
+        Command::Master(flags) => node::run(flags, &node::Cluster::Alone, out),
+        Command::Up(up) => node::run(&up.master, &up.cluster(), out),
         Command::Agent(flags) => agent::run(flags, out),
+        Command::Run(arguments) => run::run(arguments),
         Command::Operator(command) => operator::run(command, out),
         Command::Completions { shell } => shell::completions(*shell, out),
         Command::Man { command } => shell::manual(command, out),

@@ -1,5 +1,6 @@
-//! The flags of a master, which are those of Mesos, and of the simulated agents beside it.
+//! The flags of a master, which are those of Mesos, and of the agents beside it.
 
+use crate::node::Cluster;
 use crate::values;
 use apportion::allocator::Weight;
 use apportion::{Domain, Quantities, Resources, Role, Text};
@@ -11,25 +12,57 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub(crate) struct UpFlags {
     #[command(flatten)]
-    pub(crate) agents: SimulatedFlags,
+    agents: TriedFlags,
     #[command(flatten)]
     pub(crate) master: MasterFlags,
 }
 
-/// The simulated agents.
+/// The agents beside the master.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Simulated agents")]
-pub(crate) struct SimulatedFlags {
-    /// Sets the number of agents, which are spread over three racks.
+#[command(next_help_heading = "Agents")]
+struct TriedFlags {
+    /// Sets the number of agents. Each is a process of its own; the first listens on the port behind that of the master, the next on
+    /// the ports after it.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100_000))]
-    pub(crate) agents: u32,
-    /// Sets the resources of each agent.
-    #[arg(long, value_name = "RESOURCES", default_value = "cpus:4;mem:8192;disk:65536;ports:[31000-32000]")]
-    pub(crate) resources: Resources,
-    /// Ends each task after that time, unless its command is `sleep N`, which takes N seconds. Without this flag other tasks run
-    /// until they are killed.
+    agents: u32,
+    /// Sets the resources of each agent. By default each has all CPUs, and a part of the memory, the disk and the ports
+    /// 31000-32000; a simulated one cpus:4;mem:8192;disk:65536;ports:[31000-32000].
+    #[arg(long, value_name = "RESOURCES")]
+    resources: Option<Resources>,
+    /// Simulates the agents: their tasks run nothing.
+    #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    simulated: bool,
+    /// Ends each task of simulated agents after that time, unless its command is `sleep N`, which takes N seconds. Without this flag
+    /// other tasks run until they are killed.
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    task_duration: Option<Duration>,
+}
+
+/// The agents of a cluster that is simulated.
+#[derive(Debug)]
+pub(crate) struct SimulatedFlags {
+    pub(crate) agents: u32,
+    pub(crate) resources: Resources,
     pub(crate) task_duration: Option<Duration>,
+}
+
+/// The agents of a cluster on this machine.
+#[derive(Debug)]
+pub(crate) struct RealFlags {
+    pub(crate) agents: u32,
+    pub(crate) resources: Option<Resources>,
+}
+
+impl UpFlags {
+    /// Returns the agents that the flags ask for.
+    pub(crate) fn cluster(&self) -> Cluster {
+        let TriedFlags { agents, ref resources, simulated, task_duration } = self.agents;
+        if !simulated {
+            return Cluster::Real(RealFlags { agents, resources: resources.clone() });
+        }
+        let size = || "cpus:4;mem:8192;disk:65536;ports:[31000-32000]".parse().expect("resources of a literal");
+        Cluster::Simulated(SimulatedFlags { agents, resources: resources.clone().unwrap_or_else(size), task_duration })
+    }
 }
 
 #[derive(Debug, Args)]

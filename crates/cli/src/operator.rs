@@ -5,17 +5,21 @@ pub(crate) mod arguments;
 mod changes;
 mod explain;
 mod frameworks;
-mod http;
+pub(crate) mod http;
 mod maintenance;
 mod offers;
+pub(crate) mod output;
+mod ps;
 mod query;
 mod resources;
 mod roles;
+pub(crate) mod sandbox;
+mod state;
 mod table;
 mod tasks;
 
 use apportion_console::{Failure, Stdout};
-use arguments::{Command, Connection, Listing, MaintenanceAction, Output, QuotaAction, WeightsAction};
+use arguments::{Command, Connection, Listing, MaintenanceAction, Output, QuotaAction, SandboxAction, WeightsAction};
 use http::{Answer, Master, MasterError};
 use std::io::{IsTerminal as _, Write as _};
 use table::Table;
@@ -32,6 +36,20 @@ pub(crate) fn run(command: &Command, out: &mut Stdout) -> Result<(), Failure> {
         }
         Command::Tasks(arguments) => {
             listed(&arguments.listing, out, |master, printer| tasks::list(master, arguments, printer))
+        }
+        Command::Ps(arguments) => {
+            listed(&arguments.listing, out, |master, printer| ps::list(master, arguments, printer))
+        }
+        Command::Tail(arguments) => output::tail(&master(&arguments.connection)?, arguments, &mut plain(out)),
+        Command::Logs(arguments) => output::logs(&master(&arguments.connection)?, arguments, &mut plain(out)),
+        Command::Sandbox(arguments) => {
+            let master = master(&arguments.connection)?;
+            match &arguments.action {
+                SandboxAction::Ls { output, .. } => {
+                    output::sandbox(&master, arguments, &mut Printer::new(*output, out))
+                }
+                SandboxAction::Cat { .. } => output::sandbox(&master, arguments, &mut plain(out)),
+            }
         }
         Command::Offers(arguments) => {
             listed(&arguments.listing, out, |master, printer| offers::list(master, arguments, printer))
@@ -104,16 +122,24 @@ impl From<MasterError> for Failure {
 }
 
 /// Returns the master that the options name.
-fn master(connection: &Connection) -> Result<Master, Failure> {
+pub(crate) fn master(connection: &Connection) -> Result<Master, Failure> {
     let master = Master::new(&connection.master, connection.timeout);
+    Ok(match login(connection)? {
+        Some((principal, secret)) => master.login(&principal, &secret),
+        None => master,
+    })
+}
+
+/// Returns the principal and the secret to log in with, if the options name them.
+pub(crate) fn login(connection: &Connection) -> Result<Option<(String, String)>, Failure> {
     match (&connection.principal, &connection.secret_file) {
-        (None, None) => Ok(master),
+        (None, None) => Ok(None),
         (Some(principal), Some(file)) => {
             // Wrong arguments have status 1 in this program.
             let secret =
                 apportion_console::read(file, MAX_SECRET).map_err(|failure| Failure::Run(failure.to_string()))?;
             let secret = String::from_utf8_lossy(&secret);
-            Ok(master.login(principal, secret.trim_end_matches(['\r', '\n'])))
+            Ok(Some((principal.clone(), secret.trim_end_matches(['\r', '\n']).to_owned())))
         }
         (Some(_), None) => Err(Failure::Run("--principal: expected --secret-file, too".to_owned())),
         (None, Some(_)) => Err(Failure::Run("--secret-file: expected --principal, too".to_owned())),

@@ -16,7 +16,8 @@ struct Master {
 
 impl Master {
     fn start(arguments: &[&str]) -> Self {
-        let (program, address) = start(&[&["up", "--port=0", "--allocation_interval=50ms"], arguments].concat());
+        let (program, address) =
+            start(&[&["up", "--simulated", "--port=0", "--allocation_interval=50ms"], arguments].concat());
         Self { address, _program: program }
     }
 

@@ -15,7 +15,8 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn a_framework_runs_a_task_on_a_simulated_agent() {
-    let (mut program, address) = start(&["up", "--port=0", "--agents", "2", "--allocation_interval=50ms"]);
+    let (mut program, address) =
+        start(&["up", "--simulated", "--port=0", "--agents", "2", "--allocation_interval=50ms"]);
     let mut framework = Framework::subscribe(&address, "web");
     let offers = framework.event_of("OFFERS");
     assert!(offers["offers"]["offers"][0]["hostname"].as_str().unwrap().starts_with("127.0.0."));
@@ -35,7 +36,7 @@ fn a_framework_runs_a_task_on_a_simulated_agent() {
 #[test]
 fn a_signal_ends_the_master_in_order_and_a_second_one_at_once() {
     for (signal, name) in [(Signal::INT, "interrupted"), (Signal::TERM, "terminated")] {
-        let (mut program, address) = started(&mut apportion(&["up", "--port=0"]));
+        let (mut program, address) = started(&mut apportion(&["up", "--simulated", "--port=0"]));
         let mut framework = Framework::subscribe(&address, "web");
         program.signal(signal);
         while framework.event().is_some() {} // the end of the stream, and no error of the connection
@@ -44,7 +45,7 @@ fn a_signal_ends_the_master_in_order_and_a_second_one_at_once() {
         program.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         assert!(log.contains(&format!("{name}: the master ends")) && log.contains("the master has ended"), "{log}");
     }
-    let (mut program, address) = started(&mut apportion(&["up", "--port=0"]));
+    let (mut program, address) = started(&mut apportion(&["up", "--simulated", "--port=0"]));
     // A request that never ends holds the master up.
     let mut socket = std::net::TcpStream::connect(address).unwrap();
     std::io::Write::write_all(&mut socket, b"POST /api/v1 HTTP/1.1\r\nHost: m\r\nContent-Length: 9\r\n\r\n").unwrap();
@@ -58,7 +59,7 @@ fn a_signal_ends_the_master_in_order_and_a_second_one_at_once() {
 
 #[test]
 fn it_tells_where_to_connect_and_the_command_for_it_works() {
-    let (mut program, address) = start(&["up", "--port=0", "--agents=2"]);
+    let (mut program, address) = start(&["up", "--simulated", "--port=0", "--agents=2"]);
     let mut stdout = program.0.stdout.take().unwrap();
     let text = read_up_to(&mut stdout, "Ctrl-C ends it.\n"); // behind the first line, which has been read
     drop(stdout); // nobody reads on
@@ -100,7 +101,7 @@ fn the_work_folder_holds_the_id_and_the_log() {
 #[test]
 fn clients_are_told_what_is_advertised_and_the_flags() {
     let flags = ["--ip=0.0.0.0", "--port=0", "--advertise_ip=127.0.0.2", "--no-hostname-lookup", "--domain=eu/a"];
-    let (_program, address) = start(&[&["up"], &flags[..]].concat());
+    let (_program, address) = start(&[&["up", "--simulated"], &flags[..]].concat());
     assert!(address.starts_with("127.0.0.2:"), "{address}");
     let told = get(&address, "/flags");
     let told: Json = serde_json::from_str(told.split("\r\n\r\n").nth(1).unwrap()).unwrap();
@@ -120,7 +121,8 @@ fn clients_are_told_what_is_advertised_and_the_flags() {
 fn a_record_is_complete_when_the_program_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let work_dir = format!("--work_dir={}", folder.path().display());
-    let (mut program, address) = start(&["up", "--port=0", "--agents=2", &work_dir, "--record=run.jsonl"]);
+    let (mut program, address) =
+        start(&["up", "--simulated", "--port=0", "--agents=2", &work_dir, "--record=run.jsonl"]);
     Framework::subscribe(&address, "web").event_of("OFFERS");
     program.signal(Signal::TERM);
     assert_eq!(program.ended(), Some(0));

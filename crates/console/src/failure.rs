@@ -27,6 +27,9 @@ pub enum Failure {
     /// The program was interrupted, as by Ctrl-C. Status 130.
     #[error("{0}")]
     Interrupted(String),
+    /// The program ends as another one did, which it has run: with that status, and without a word.
+    #[error("status {0}")]
+    Status(u8),
     /// The command line asks for help, or is wrong. Status 0 or 2.
     #[error("{0}")]
     Arguments(#[from] clap::Error),
@@ -56,6 +59,7 @@ impl Failure {
                 let written = write!(out, "{}", error.render()).and_then(|()| out.flush());
                 return written.map_or_else(|error| Self::Output(error).report(), |()| ExitCode::SUCCESS);
             }
+            Self::Status(status) => return ExitCode::from(status),
             Self::Input(_) | Self::Arguments(_) => 2,
             Self::Output(_) | Self::Run(_) => 1,
             Self::Unplaced(_) => 3,
@@ -64,7 +68,12 @@ impl Failure {
         // Where standard error is closed there is nobody left to tell.
         let _ = match self {
             Self::Arguments(error) => write!(stderr(), "{}", error.render().ansi()),
-            Self::Input(_) | Self::Output(_) | Self::Run(_) | Self::Unplaced(_) | Self::Interrupted(_) => {
+            Self::Input(_)
+            | Self::Output(_)
+            | Self::Run(_)
+            | Self::Unplaced(_)
+            | Self::Interrupted(_)
+            | Self::Status(_) => {
                 writeln!(stderr(), "{self}")
             }
         };

@@ -31,12 +31,13 @@ fn built_in(settings: &Settings, kind: ExecutorKind) -> Result<Vec<OsString>, St
     let executor = match kind {
         ExecutorKind::Command => executor::Program::Command,
         ExecutorKind::Default => executor::Program::Default { switch_user: settings.machine.switch_user },
-        ExecutorKind::Custom | ExecutorKind::Docker => {
-            return Err(format!("there is no built-in executor for {}", kind.as_str()));
+        ExecutorKind::Docker => {
+            let (socket, cpu_quota) = (settings.docker_socket.clone(), settings.cgroups_enable_cfs);
+            executor::Program::Docker { socket, cpu_quota }
         }
+        ExecutorKind::Custom => return Err("an executor of the framework is none of the built-in ones".to_owned()),
     };
-    let arguments = executor.arguments().into_iter().map(OsString::from);
-    Ok(std::iter::once(program.into()).chain(arguments).collect())
+    Ok(std::iter::once(program.into()).chain(executor.arguments()).collect())
 }
 
 /// Tells the owner of a sandbox why nothing runs in it.

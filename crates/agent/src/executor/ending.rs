@@ -44,8 +44,13 @@ impl Ending {
     }
 }
 
-/// Returns the name of a signal as Mesos prints it (`strsignal`).
-fn signal_name(signal: i32) -> String {
+/// Returns the name of a signal as Mesos prints it in the message of a status (`strsignal`).
+///
+/// ```
+/// assert_eq!(apportion_agent::executor::signal_name(15), "Terminated");
+/// ```
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
     let name = match signal {
         1 => "Hangup",
         2 => "Interrupt",

@@ -1,19 +1,20 @@
 //! [`Processes`]: the tasks of a command or a default executor, as processes.
 
-use super::checks::{Probe, ProbeKind, ProbeResult};
+use super::attempts;
+use super::checks::{CheckKind, Probe, ProbeKind};
 use super::ending::Ending;
 use super::program::{ExecutorError, Host, Outcome, Outcomes};
 use super::work::{CommandLine, Work};
-use apportion::TaskId;
+use apportion::{Task, TaskId};
 use apportion_exec::cgroup::OwnMemory;
-use apportion_exec::check::{self, Attempt, REDIRECTS};
+use apportion_exec::check::{self, Attempt};
 use apportion_exec::sandbox::Sandbox;
-use apportion_exec::{Exit, Process, ProcessBuilder, User};
+use apportion_exec::{Process, ProcessBuilder, User};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -23,9 +24,6 @@ use std::time::Duration;
 
 /// The longest wait for orphans of a task to go after SIGKILL, before its end is told all the same.
 const ORPHANS: Duration = Duration::from_secs(10);
-
-/// The time limit of a check that has none: it ends with its task.
-const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
 
 /// The exit status of a shell whose last command was killed by SIGKILL.
 const KILLED_IN_SHELL: i32 = 137;
@@ -58,7 +56,7 @@ pub(super) struct Processes {
 struct Running {
     process: Arc<Process>,
     place: Place,
-    attempts: BTreeMap<super::CheckKind, Attempt>,
+    attempts: BTreeMap<CheckKind, Attempt>,
 }
 
 /// Where, as whom and with which variables a task runs, and its checks.
@@ -125,7 +123,7 @@ impl Processes {
         let killed_before = memory.oom_kills();
         let wait = move || {
             let ending = match process.wait() {
-                Ok(exit) => ending(exit),
+                Ok(exit) => attempts::ending(exit),
                 Err(error) => Ending::Unknown(format!("the end of the command cannot be awaited: {error}")),
             };
             let is_killed = matches!(ending, Ending::Signaled(9) | Ending::Exited(KILLED_IN_SHELL));
@@ -141,7 +139,8 @@ impl Processes {
 }
 
 impl Host for Processes {
-    fn start(&mut self, task: TaskId, work: Work) {
+    fn start(&mut self, task: Task, work: Work) {
+        let task = task.id;
         let (process, place) = match self.begin(&task, &work) {
             Ok(begun) => begun,
             Err(why) => {
@@ -162,7 +161,7 @@ impl Host for Processes {
         let _ = self.outcomes.send(outcome); // as above
     }
 
-    fn terminate(&mut self, task: &TaskId) {
+    fn terminate(&mut self, task: &TaskId, _: Duration) {
         if let Some(running) = self.tasks.get_mut(task) {
             running.attempts.clear();
             running.process.terminate();
@@ -179,34 +178,17 @@ impl Host for Processes {
         let Some(running) = self.tasks.get_mut(task) else { return };
         let what = match &probe.what {
             ProbeKind::Command { line, environment } => {
-                let variables = environment.iter().map(|(name, value)| (name.into(), value.into()));
-                let place = Place {
-                    variables: running.place.variables.clone().into_iter().chain(variables).collect(),
-                    ..running.place.clone()
-                };
-                check::Probe::Command(Box::new(place.builder(line)))
+                let mut place = running.place.clone();
+                place.variables.extend(environment.iter().map(|(name, value)| (name.into(), value.into())));
+                Ok(check::Probe::Command(Box::new(place.builder(line))))
             }
-            ProbeKind::Http { tls: true, .. } => {
-                let why = "a check by HTTPS is not supported".to_owned();
-                let _ = self.outcomes.send(Outcome::Probed(task.clone(), probe.kind, ProbeResult::Nothing(why)));
-                return;
+            other @ (ProbeKind::Http { .. } | ProbeKind::Tcp { .. }) => {
+                let here = Ipv4Addr::LOCALHOST.into();
+                attempts::over_network(other, here).unwrap_or_else(|| Err("there is nothing to check".to_owned()))
             }
-            ProbeKind::Http { port, path, .. } => {
-                check::Probe::Http { address: local(*port), path: path.clone(), redirects: REDIRECTS }
-            }
-            ProbeKind::Tcp { port } => check::Probe::Tcp(local(*port)),
         };
-        let (outcomes, kind) = (self.outcomes.clone(), probe.kind);
-        let told = task.clone();
-        let done = move |outcome| {
-            let _ = outcomes.send(Outcome::Probed(told, kind, result(outcome))); // the executor may be at its end
-        };
-        match Attempt::begin(what, probe.timeout.unwrap_or(NO_LIMIT), done) {
-            Ok(attempt) => _ = running.attempts.insert(kind, attempt),
-            Err(error) => {
-                let result = ProbeResult::Nothing(error.to_string());
-                let _ = self.outcomes.send(Outcome::Probed(task.clone(), kind, result)); // the receiver lives as long as this
-            }
+        if let Some(attempt) = attempts::begin(task, probe.kind, what, probe.timeout, &self.outcomes) {
+            running.attempts.insert(probe.kind, attempt);
         }
     }
 
@@ -246,10 +228,6 @@ fn follow_children(outcomes: Outcomes) -> Result<(), ExecutorError> {
     Ok(())
 }
 
-fn local(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
-}
-
 fn inherited(output: &impl AsFd) -> io::Result<OwnedFd> {
     output.as_fd().try_clone_to_owned()
 }
@@ -261,32 +239,4 @@ fn output(path: &Path, user: Option<&User>) -> io::Result<File> {
         chown(path, Some(user.uid()), Some(user.gid()))?;
     }
     Ok(file)
-}
-
-fn ending(exit: Exit) -> Ending {
-    let Some(status) = exit.status() else {
-        return Ending::Unknown("nobody knows how the command has ended".to_owned());
-    };
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ending::Exited(code),
-        (None, Some(signal)) => Ending::Signaled(signal),
-        (None, None) => Ending::Unknown(format!("the command has ended with the wait status {}", status.raw())),
-    }
-}
-
-fn result(outcome: check::Outcome) -> ProbeResult {
-    use check::Outcome::{Command, Failed, Http, Tcp, TimedOut};
-    match outcome {
-        Command(exit) => match ending(exit) {
-            Ending::Exited(status) => ProbeResult::Exited(status),
-            other @ (Ending::Signaled(_) | Ending::OutOfMemory(_) | Ending::NotStarted(_) | Ending::Unknown(_)) => {
-                ProbeResult::Nothing(other.message("The check"))
-            }
-        },
-        Http(status) => ProbeResult::Status(status),
-        Tcp(connected) => ProbeResult::Connected(connected.is_ok()),
-        Failed(why) => ProbeResult::Nothing(why),
-        TimedOut(limit) => ProbeResult::Nothing(format!("there was no result in {limit:?}")),
-        other => ProbeResult::Nothing(format!("{other:?}")),
-    }
 }

@@ -6,7 +6,8 @@ use super::runner::{Action, Runner};
 use super::work::Work;
 use apportion::executor::{Executor as _, Reports};
 use apportion::v1::connection::{EndpointError, EnvironmentError, ExecutorConnection, ExecutorEnvironment};
-use apportion::{Json, TaskId};
+use apportion::{Json, Task, TaskId};
+use apportion_exec::docker::{EngineError, LoginError};
 use apportion_http::client::ExecutorClient;
 use std::io;
 use std::time::Duration;
@@ -25,6 +26,12 @@ pub enum ExecutorError {
     /// The agent's address is none.
     #[error(transparent)]
     Agent(#[from] EndpointError),
+    /// There is no engine for containers.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The login for an image cannot be read.
+    #[error(transparent)]
+    Login(#[from] LoginError),
     /// The system refuses something.
     #[error("{what}: {error}")]
     System {
@@ -62,9 +69,9 @@ pub(super) type Outcomes = mpsc::UnboundedSender<Outcome>;
 /// What starts and ends tasks. None of its methods waits: what becomes of them is told as an [`Outcome`].
 pub(super) trait Host {
     /// Starts a task.
-    fn start(&mut self, task: TaskId, work: Work);
-    /// Asks a task to end.
-    fn terminate(&mut self, task: &TaskId);
+    fn start(&mut self, task: Task, work: Work);
+    /// Asks a task to end, which it has to do within the grace period.
+    fn terminate(&mut self, task: &TaskId, grace: Duration);
     /// Ends a task by force.
     fn kill(&mut self, task: &TaskId);
     /// Makes a check of a task.
@@ -79,7 +86,7 @@ pub(super) trait Host {
 pub(super) fn run<H: Host>(
     environment: ExecutorEnvironment,
     runner: Runner,
-    host: impl FnOnce(Outcomes) -> Result<H, ExecutorError>,
+    host: impl AsyncFnOnce(Outcomes) -> Result<H, ExecutorError>,
 ) -> Result<(), ExecutorError> {
     let runner = runner.shutdown_grace(environment.shutdown_grace);
     let seed = getrandom::u64().map_err(io::Error::other).map_err(ExecutorError::system("a random number"))?;
@@ -88,7 +95,7 @@ pub(super) fn run<H: Host>(
     let runtime = runtime.map_err(ExecutorError::system("a runtime"))?;
     runtime.block_on(async {
         let (sender, outcomes) = mpsc::unbounded_channel();
-        let host = host(sender)?;
+        let host = host(sender).await?;
         serve(ExecutorClient::new(connection, runner), host, outcomes).await;
         Ok::<_, ExecutorError>(())
     })?;
@@ -131,8 +138,8 @@ fn carry_out(client: &mut ExecutorClient<Runner>, host: &mut impl Host) {
     client.act(|runner, _: &mut Reports| actions.extend(std::iter::from_fn(|| runner.poll_action())));
     for action in actions {
         match action {
-            Action::Start { task, work } => host.start(task, *work),
-            Action::Terminate(task) => host.terminate(&task),
+            Action::Start { task, work } => host.start(*task, *work),
+            Action::Terminate { task, grace } => host.terminate(&task, grace),
             Action::Kill(task) => host.kill(&task),
             Action::Probe { task, probe } => host.probe(&task, *probe),
         }

