@@ -59,7 +59,8 @@ pub(crate) fn run(flags: &AgentFlags, out: &mut Stdout) -> Result<(), Failure> {
 
 /// Has the system tell this agent to leave when the program that has started it ends, however it ends.
 fn end_with_parent() {
-    let Some(parent) = std::env::var(PARENT).ok().and_then(|pid| pid.parse::<i32>().ok()) else { return };
+    let told = std::env::var_os(PARENT).and_then(|pid| pid.to_str()?.parse::<i32>().ok());
+    let Some(parent) = told else { return };
     let told = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::USR1));
     let is_there = rustix::process::getppid().is_some_and(|pid| pid.as_raw_nonzero().get() == parent);
     if told.is_err() || !is_there {

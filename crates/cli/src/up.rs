@@ -101,11 +101,7 @@ impl Fleet {
             fleet.agents.push(Agent { folder, arguments, port, process: None, address: String::new() });
         }
         for index in 0..fleet.agents.len() {
-            let begun = match fleet.begin(index) {
-                Ok(()) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = begun {
+            if let Err(error) = fleet.begin(index) {
                 fleet.end().await;
                 return Err(error);
             }
