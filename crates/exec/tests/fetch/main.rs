@@ -131,7 +131,7 @@ fn files_come_from_servers_and_this_machine() {
         Item::new(format!("{server}/run?x=1")).executable(),
         Item::new(format!("{server}/moved")).output_file("sub/moved"),
         Item::new(format!("file://{local}")),
-        Item::new(local.clone()).output_file("copy"),
+        Item::new(local).output_file("copy"),
     ]);
     result.unwrap();
     assert_eq!((text(&sandbox, "run"), text(&sandbox, "sub/moved")), ("#!/bin/sh\n".into(), "#!/bin/sh\n".into()));
