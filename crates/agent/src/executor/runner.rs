@@ -5,7 +5,7 @@ use super::ending::Ending;
 use super::work::Work;
 use apportion::executor::{Executor, Reports, Subscribed};
 use apportion::{Json, Task, TaskId, TaskState, TaskStatus, Text, Time, Uuid};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The built-in executors: tasks, their kills, checks and ends, without processes and without a clock.
@@ -44,7 +44,8 @@ pub struct Runner {
     shutdown_grace: Duration,
     tasks: BTreeMap<TaskId, Run>,
     groups: u64,
-    unacknowledged: BTreeSet<Uuid>,
+    /// The statuses that the agent has not stored, in order.
+    unacknowledged: Vec<TaskStatus>,
     actions: VecDeque<Action>,
 }
 
@@ -149,7 +150,7 @@ impl Runner {
             shutdown_grace: Duration::from_secs(5),
             tasks: BTreeMap::new(),
             groups: 0,
-            unacknowledged: BTreeSet::new(),
+            unacknowledged: Vec::new(),
             actions: VecDeque::new(),
         }
     }
@@ -278,8 +279,10 @@ impl Runner {
         self.stamped += 1;
         let uuid = Uuid::from_seed(self.seed, self.stamped);
         status.uuid = Some(uuid);
-        self.unacknowledged.insert(uuid);
-        reports.update(complete(status));
+        status.timestamp = Some(reports.at().as_secs_f64());
+        let status = complete(status);
+        self.unacknowledged.push(status.clone());
+        reports.update(status);
     }
 
     fn begin(&mut self, task: Task, group: u64, reports: &mut Reports) {
@@ -405,7 +408,9 @@ impl Executor for Runner {
         self.prompt(reports);
     }
 
-    fn subscribed(&mut self, subscribed: Subscribed, _: &mut Reports) {
+    fn subscribed(&mut self, subscribed: Subscribed, reports: &mut Reports) {
+        // A status that was made while the subscription was on its way stands in no call: an agent stores each uuid once.
+        self.unacknowledged.iter().for_each(|status| reports.update(status.clone()));
         let capabilities = subscribed.framework.get("capabilities");
         let mut kinds =
             capabilities.iter().flat_map(|list| list.elements()).filter_map(|capability| capability.get("type"));
@@ -413,7 +418,7 @@ impl Executor for Runner {
     }
 
     fn acknowledged(&mut self, _: TaskId, uuid: Uuid, reports: &mut Reports) {
-        self.unacknowledged.remove(&uuid);
+        self.unacknowledged.retain(|status| status.uuid != Some(uuid));
         self.prompt(reports);
     }
 

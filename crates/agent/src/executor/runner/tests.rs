@@ -1,6 +1,7 @@
 use super::*;
 use apportion::ExecutorInfo;
 use apportion::executor::{Call, Event, Session};
+use std::collections::BTreeSet;
 
 /// A runner in its session, on a clock that tests set.
 struct Run {
@@ -163,7 +164,7 @@ fn a_task_that_is_killed_gets_its_grace_and_a_later_kill_may_only_shorten_it() {
 #[test]
 fn killing_is_told_only_to_those_who_know_it() {
     let mut run = launched(Runner::command(7), PLAIN);
-    run.event(Event::Subscribed(Box::new(Subscribed::new(ExecutorInfo::new("e1")))));
+    run.acknowledge_all().event(Event::Subscribed(Box::new(Subscribed::new(ExecutorInfo::new("e1")))));
     run.kill("t", None).ended("t", &Ending::Signaled(15));
     assert_eq!(run.told(), ["t KILLED"]);
 }
@@ -295,4 +296,15 @@ fn statuses_that_are_not_acknowledged_go_with_the_next_subscription() {
     run.event(Event::Acknowledged { task: "t".into(), uuid }).ended("t", &Ending::Exited(0));
     let Call::Subscribe { tasks, updates } = run.session.subscribe() else { panic!("a registration") };
     assert_eq!((tasks.len(), updates.len()), (0, 2));
+}
+
+#[test]
+fn a_status_made_while_a_subscription_is_on_its_way_is_told_after_it() {
+    let mut run = launched(Runner::command(7), PLAIN);
+    run.acknowledge_all().ended("t", &Ending::Exited(0));
+    let lost = std::mem::take(&mut run.told);
+    run.event(Event::Subscribed(Box::new(Subscribed::new(ExecutorInfo::new("e1")))));
+    assert_eq!(run.told, lost, "the same, with the same uuid");
+    run.acknowledge_all();
+    assert!(run.is_done());
 }
