@@ -1,8 +1,9 @@
 //! Executors: their subscriptions and their calls.
 
 use super::effect::Effect;
-use super::hosted::{HostedTask, Phase, RunIx, Stage};
+use super::hosted::{Cause, HostedTask, Phase, RunIx, Stage};
 use super::input::{Rejected, StreamId};
+use super::record::ExecutorKind;
 use super::updates::MAX_WAITING;
 use super::{AfterStore, AgentMachine, Record};
 use apportion::executor::{Call, Event, Subscribed};
@@ -97,8 +98,16 @@ impl AgentMachine {
         for task in listed {
             self.take_in_task(ix, task);
         }
+        let has_lost = !lost.is_empty();
         for id in lost {
             self.end_task(ix, &id, dropped, "REASON_AGENT_RESTARTED", "The executor has not got the task");
+        }
+        // One that was made for what was lost has nothing to do.
+        let is_needless = self.hosted.get(ix).is_some_and(|executor| {
+            executor.kind != ExecutorKind::Custom && !executor.tasks.values().any(HostedTask::is_open)
+        });
+        if has_lost && is_needless {
+            self.shut_down_run(ix, Cause::Other);
         }
         for (task, grace) in killed {
             self.tell(ix, Event::Kill { task, grace });
