@@ -1,7 +1,8 @@
 //! The launch of a container of processes.
 
 use super::{Container, DESTROYED, MARK, Shared, Stage, limits, program};
-use crate::machine::{ContainerEvent, FetchUri, Launch};
+use crate::executor::DOCKER_CONFIG;
+use crate::machine::{ContainerEvent, ExecutorKind, FetchUri, Launch, Program};
 use apportion_exec::fetch::{Fetch, Item};
 use apportion_exec::sandbox::Sandbox;
 use apportion_exec::{Process, User};
@@ -21,6 +22,9 @@ pub(super) fn launch(shared: &Shared, launch: &Launch, container: &Container) ->
     if !launch.environment.iter().any(|(name, _)| name.as_str() == "HOME") {
         let home = user.as_ref().map(User::home).filter(|home| home.is_dir()).unwrap_or(&launch.directory);
         builder = builder.variable("HOME", home);
+    }
+    if let (Program::BuiltIn(ExecutorKind::Docker), Some(config)) = (&launch.program, &shared.settings.docker_config) {
+        builder = builder.variable(DOCKER_CONFIG, config);
     }
     if let Some(user) = user {
         builder = builder.user(user);

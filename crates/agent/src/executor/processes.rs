@@ -12,12 +12,10 @@ use apportion_exec::sandbox::Sandbox;
 use apportion_exec::{Process, ProcessBuilder, User};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -84,10 +82,11 @@ impl Processes {
         let failed = |error: io::Error| format!("the output of the task: {error}");
         let (stdout, stderr) = match self.layout {
             Layout::Own => (inherited(&io::stdout()).map_err(failed)?, inherited(&io::stderr()).map_err(failed)?),
-            Layout::Each { .. } => (
-                output(&place.sandbox.join("stdout"), place.user.as_ref()).map_err(failed)?.into(),
-                output(&place.sandbox.join("stderr"), place.user.as_ref()).map_err(failed)?.into(),
-            ),
+            Layout::Each { .. } => {
+                let logs = Sandbox::at(&place.sandbox).logs(place.user.as_ref());
+                let [stdout, stderr] = logs.map_err(|error| format!("the output of the task: {error}"))?;
+                (stdout.into(), stderr.into())
+            }
         };
         let mut builder = place.builder(line).stdout(stdout).stderr(stderr);
         if let Layout::Each { .. } = self.layout {
@@ -230,13 +229,4 @@ fn follow_children(outcomes: Outcomes) -> Result<(), ExecutorError> {
 
 fn inherited(output: &impl AsFd) -> io::Result<OwnedFd> {
     output.as_fd().try_clone_to_owned()
-}
-
-/// Opens a file of the output of a task, which belongs to its user.
-fn output(path: &Path, user: Option<&User>) -> io::Result<File> {
-    let file = OpenOptions::new().append(true).create(true).open(path)?;
-    if let Some(user) = user {
-        chown(path, Some(user.uid()), Some(user.gid()))?;
-    }
-    Ok(file)
 }
