@@ -8,12 +8,15 @@ use super::{AfterStore, AgentMachine};
 use apportion::executor::Event;
 use apportion::{FrameworkId, Json, StatusSource, TaskId, TaskState, TaskStatus, Text, Uuid};
 use apportion_http::internal::AgentCall;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 impl AgentMachine {
     /// Ends a task with a status of the agent.
     pub(super) fn end_task(&mut self, ix: RunIx, id: &TaskId, state: TaskState, reason: &str, message: &str) {
+        let Some(executor) = self.hosted.get(ix) else { return };
         let mut status = TaskStatus::new(id.clone(), state).reason(reason).message(message);
-        (status.uuid, status.source) = (Some(self.draw()), Some(StatusSource::Agent));
+        let uuid = uuid_of_end(executor.run.container.as_str(), id);
+        (status.uuid, status.source) = (Some(uuid), Some(StatusSource::Agent));
         self.take_in(ix, status, false);
     }
 
@@ -180,6 +183,17 @@ impl AgentMachine {
         }
         self.hosted.complete_task(ix, id);
     }
+}
+
+/// Returns the UUID of the status by which an agent ends a task. It is the same each time: an agent that could not store it, and was
+/// started again, ends the task a second time, and nobody takes that for another end.
+fn uuid_of_end(container: &str, task: &TaskId) -> Uuid {
+    let hash = |text: &str| {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        hasher.finish()
+    };
+    Uuid::from_seed(hash(container), hash(task.as_str()))
 }
 
 /// Adds the container to a status, and its address as long as there is one, unless its executor says otherwise.
