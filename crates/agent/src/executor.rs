@@ -12,8 +12,9 @@ mod program;
 mod runner;
 mod work;
 
+pub use apportion_exec::signal_name;
 pub use checks::{CheckKind, Probe, ProbeKind, ProbeResult};
-pub use ending::{Ending, signal_name};
+pub use ending::Ending;
 pub use program::ExecutorError;
 pub use runner::{Action, Runner};
 pub use work::{CommandLine, DEFAULT_GRACE, Work, WorkError};

@@ -59,4 +59,4 @@ pub use spawn::{ProcessBuilder, SpawnError};
 pub use subreaper::{become_subreaper, kill_orphans, reap_orphans};
 pub use tree::{Survivors, Tree};
 pub use user::{User, UserError};
-pub use wait_status::WaitStatus;
+pub use wait_status::{WaitStatus, signal_name};

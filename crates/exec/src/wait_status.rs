@@ -54,12 +54,7 @@ impl fmt::Display for WaitStatus {
         match (self.code(), self.signal()) {
             (Some(code), _) => write!(f, "exited with status {code}"),
             (None, Some(signal)) => {
-                f.write_str("terminated with signal ")?;
-                match (signal_name(signal), signal) {
-                    (Some(name), _) => f.write_str(name)?,
-                    (None, 34..=64) => write!(f, "Real-time signal {}", signal - 34)?,
-                    (None, _) => write!(f, "Unknown signal {signal}")?,
-                }
+                write!(f, "terminated with signal {}", signal_name(signal))?;
                 if self.0 & 0x80 != 0 { f.write_str(" (core dumped)") } else { Ok(()) }
             }
             (None, None) => write!(f, "wait status {}", self.0),
@@ -67,9 +62,13 @@ impl fmt::Display for WaitStatus {
     }
 }
 
-/// Returns the description of a signal (strsignal(3)), which Mesos writes in messages.
-const fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
+/// Returns the description of a signal (strsignal(3)), which Mesos writes in the message of a status.
+///
+/// ```
+/// assert_eq!(apportion_exec::signal_name(15), "Terminated");
+/// ```
+pub fn signal_name(signal: i32) -> String {
+    let name = match signal {
         1 => "Hangup",
         2 => "Interrupt",
         3 => "Quit",
@@ -101,8 +100,10 @@ const fn signal_name(signal: i32) -> Option<&'static str> {
         29 => "I/O possible",
         30 => "Power failure",
         31 => "Bad system call",
-        _ => return None,
-    })
+        34..=64 => return format!("Real-time signal {}", signal - 34),
+        _ => return format!("Unknown signal {signal}"),
+    };
+    name.to_owned()
 }
 
 #[cfg(test)]

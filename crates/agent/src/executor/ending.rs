@@ -1,5 +1,7 @@
 //! [`Ending`]: how a process or a container has ended.
 
+use apportion_exec::signal_name;
+
 /// How the process or the container of a task has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "these are the ends that a task can have")]
@@ -42,43 +44,6 @@ impl Ending {
             Self::NotStarted(_) => Some("REASON_CONTAINER_LAUNCH_FAILED"),
         }
     }
-}
-
-/// Returns the name of a signal as Mesos prints it in the message of a status (`strsignal`).
-///
-/// ```
-/// assert_eq!(apportion_agent::executor::signal_name(15), "Terminated");
-/// ```
-#[must_use]
-pub fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        1 => "Hangup",
-        2 => "Interrupt",
-        3 => "Quit",
-        4 => "Illegal instruction",
-        5 => "Trace/breakpoint trap",
-        6 => "Aborted",
-        7 => "Bus error",
-        8 => "Floating point exception",
-        9 => "Killed",
-        10 => "User defined signal 1",
-        11 => "Segmentation fault",
-        12 => "User defined signal 2",
-        13 => "Broken pipe",
-        14 => "Alarm clock",
-        15 => "Terminated",
-        16 => "Stack fault",
-        24 => "CPU time limit exceeded",
-        25 => "File size limit exceeded",
-        26 => "Virtual timer expired",
-        27 => "Profiling timer expired",
-        29 => "I/O possible",
-        30 => "Power failure",
-        31 => "Bad system call",
-        34..=64 => return format!("Real-time signal {}", signal - 34),
-        _ => return format!("Unknown signal {signal}"),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]

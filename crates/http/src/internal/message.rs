@@ -1,9 +1,10 @@
 //! The messages of the internal protocol: [`AgentCall`] to the master, [`MasterEvent`] from it.
 
 use super::form::{base64, nanoseconds};
+use apportion::delivery::AgentMessage;
 use apportion::v1::part;
 use apportion::{
-    Agent, AgentId, Drain, ExecutorId, ExecutorInfo, Framework, FrameworkId, Operation, Resources, Task, TaskId,
+    Agent, AgentId, Drain, ExecutorId, ExecutorInfo, Framework, FrameworkId, Operation, Resources, Role, Task, TaskId,
     TaskState, TaskStatus, Uuid,
 };
 use serde::{Deserialize, Serialize};
@@ -294,6 +295,43 @@ pub enum MasterEvent {
 }
 
 impl MasterEvent {
+    /// Returns the event that takes a message to an agent; `None` for what the stream itself says.
+    #[must_use]
+    pub fn of(agent: &AgentId, message: AgentMessage) -> Option<Self> {
+        let allocated = |mut task: Task, role: &Role| {
+            (task.agent, task.role) = (Some(agent.clone()), Some(role.clone()));
+            task
+        };
+        Some(match message {
+            AgentMessage::Launch { framework, role, task } => {
+                Self::Run { framework_info: Framework::clone(&framework), task: allocated(task, &role) }
+            }
+            AgentMessage::LaunchGroup { framework, role, tasks } => Self::RunGroup {
+                framework_info: Framework::clone(&framework),
+                tasks: tasks.into_iter().map(|task| allocated(task, &role)).collect(),
+            },
+            AgentMessage::Kill { framework, task, grace } => {
+                Self::Kill { framework_id: framework, task_id: task, grace_period: grace }
+            }
+            AgentMessage::Acknowledge { framework, task, uuid } => {
+                Self::Acknowledge { framework_id: framework, task_id: task, uuid }
+            }
+            AgentMessage::Message { framework, executor, data } => {
+                Self::Message { framework_id: framework, executor_id: executor, data }
+            }
+            AgentMessage::ShutdownExecutor { framework, executor } => {
+                Self::ShutdownExecutor { framework_id: framework, executor_id: executor }
+            }
+            AgentMessage::ShutdownFramework { framework } => Self::ShutdownFramework { framework_id: framework },
+            AgentMessage::Operation { framework, operation } => {
+                Self::ApplyOperation { framework_id: framework, operation }
+            }
+            AgentMessage::Drain(drain) => Self::Drain(drain),
+            AgentMessage::Shutdown { message } => Self::Shutdown { message: message.to_owned() },
+            AgentMessage::Registered(_) | AgentMessage::Close(_) | _ => return None, // the stream says these
+        })
+    }
+
     /// Returns the tasks that the event launches.
     #[expect(clippy::wildcard_enum_match_arm, reason = "two events launch tasks")]
     pub(crate) fn launches(&self) -> Vec<(FrameworkId, TaskId)> {

@@ -201,7 +201,7 @@ impl Leader {
                     self.begin_agent(id, MasterEvent::Shutdown { message: message.to_owned() });
                 }
                 message => {
-                    if let Some(event) = event(id, message) {
+                    if let Some(event) = MasterEvent::of(id, message) {
                         self.send_agent(id, event);
                     }
                 }
@@ -268,7 +268,7 @@ impl Leader {
         let mut unsent =
             self.remote.agents.get_mut(id).map(|agent| std::mem::take(&mut agent.unsent)).unwrap_or_default();
         while let Some(envelope) = self.delivery.poll_message_to_agent(id) {
-            unsent.extend(event(id, envelope.message).iter().flat_map(MasterEvent::launches));
+            unsent.extend(MasterEvent::of(id, envelope.message).iter().flat_map(MasterEvent::launches));
         }
         if let Err(error) = self.run(at, Command::DisconnectAgent(id.clone())) {
             tracing::debug!(agent = %id, %error, "an agent had gone already");
@@ -312,42 +312,6 @@ impl Leader {
             }
         }
     }
-}
-
-/// Returns the event of a message.
-fn event(agent: &AgentId, message: AgentMessage) -> Option<MasterEvent> {
-    let allocated = |mut task: apportion::Task, role: &apportion::Role| {
-        (task.agent, task.role) = (Some(agent.clone()), Some(role.clone()));
-        task
-    };
-    Some(match message {
-        AgentMessage::Launch { framework, role, task } => {
-            MasterEvent::Run { framework_info: Framework::clone(&framework), task: allocated(task, &role) }
-        }
-        AgentMessage::LaunchGroup { framework, role, tasks } => MasterEvent::RunGroup {
-            framework_info: Framework::clone(&framework),
-            tasks: tasks.into_iter().map(|task| allocated(task, &role)).collect(),
-        },
-        AgentMessage::Kill { framework, task, grace } => {
-            MasterEvent::Kill { framework_id: framework, task_id: task, grace_period: grace }
-        }
-        AgentMessage::Acknowledge { framework, task, uuid } => {
-            MasterEvent::Acknowledge { framework_id: framework, task_id: task, uuid }
-        }
-        AgentMessage::Message { framework, executor, data } => {
-            MasterEvent::Message { framework_id: framework, executor_id: executor, data }
-        }
-        AgentMessage::ShutdownExecutor { framework, executor } => {
-            MasterEvent::ShutdownExecutor { framework_id: framework, executor_id: executor }
-        }
-        AgentMessage::ShutdownFramework { framework } => MasterEvent::ShutdownFramework { framework_id: framework },
-        AgentMessage::Operation { framework, operation } => {
-            MasterEvent::ApplyOperation { framework_id: framework, operation }
-        }
-        AgentMessage::Drain(drain) => MasterEvent::Drain(drain),
-        AgentMessage::Shutdown { message } => MasterEvent::Shutdown { message: message.to_owned() },
-        AgentMessage::Registered(_) | AgentMessage::Close(_) | _ => return None, // the stream says these
-    })
 }
 
 #[cfg(test)]

@@ -1,52 +1,18 @@
 //! The messages of the library's master and those of the internal protocol, from one to the other.
 
 use apportion::delivery::AgentMessage;
-use apportion::{
-    Agent, AgentId, AgentUpdate, Command, ExecutorRef, Framework, Registration, Role, RunningExecutor, RunningTask,
-    Task,
-};
+use apportion::{Agent, AgentId, AgentUpdate, Command, ExecutorRef, Registration, RunningExecutor, RunningTask};
 use apportion_http::internal::{AgentCall, MasterEvent, Reregister, Welcome};
 use std::time::Duration;
 
-/// Returns the event for a message; `None` for one that ends the connection.
-pub(super) fn event(message: AgentMessage) -> Option<MasterEvent> {
-    let in_role = |task: Task, role: &Role| {
-        let mut task = task;
-        task.role = Some(role.clone());
-        task
-    };
-    Some(match message {
+/// Returns the event for a message to an agent; `None` for one that ends the connection.
+pub(super) fn event(id: &AgentId, message: AgentMessage) -> Option<MasterEvent> {
+    if let AgentMessage::Registered(agent) = message {
         // The simulation tells broken connections as such, so there are no pings to miss.
-        AgentMessage::Registered(agent) => {
-            MasterEvent::Reregistered(Welcome::new(agent.id.clone(), 1, Duration::from_secs(1 << 30), 1))
-        }
-        AgentMessage::Launch { framework, role, task } => {
-            MasterEvent::Run { framework_info: Framework::clone(&framework), task: in_role(task, &role) }
-        }
-        AgentMessage::LaunchGroup { framework, role, tasks } => MasterEvent::RunGroup {
-            framework_info: Framework::clone(&framework),
-            tasks: tasks.into_iter().map(|task| in_role(task, &role)).collect(),
-        },
-        AgentMessage::Kill { framework, task, grace } => {
-            MasterEvent::Kill { framework_id: framework, task_id: task, grace_period: grace }
-        }
-        AgentMessage::Acknowledge { framework, task, uuid } => {
-            MasterEvent::Acknowledge { framework_id: framework, task_id: task, uuid }
-        }
-        AgentMessage::Message { framework, executor, data } => {
-            MasterEvent::Message { framework_id: framework, executor_id: executor, data }
-        }
-        AgentMessage::ShutdownExecutor { framework, executor } => {
-            MasterEvent::ShutdownExecutor { framework_id: framework, executor_id: executor }
-        }
-        AgentMessage::ShutdownFramework { framework } => MasterEvent::ShutdownFramework { framework_id: framework },
-        AgentMessage::Operation { framework, operation } => {
-            MasterEvent::ApplyOperation { framework_id: framework, operation }
-        }
-        AgentMessage::Drain(drain) => MasterEvent::Drain(drain),
-        AgentMessage::Shutdown { message } => MasterEvent::Shutdown { message: message.to_owned() },
-        AgentMessage::Close(_) | _ => return None,
-    })
+        let welcome = Welcome::new(agent.id.clone(), 1, Duration::from_secs(1 << 30), 1);
+        return Some(MasterEvent::Reregistered(welcome));
+    }
+    MasterEvent::of(id, message)
 }
 
 /// Returns the command for a call of an agent of that id; `None` for one that the simulation does not need.

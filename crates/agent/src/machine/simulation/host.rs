@@ -221,7 +221,7 @@ impl Host {
         if self.is_cut || !self.has_stream || is_of_before {
             return;
         }
-        match event(message) {
+        match event(&self.id, message) {
             Some(event) => {
                 self.input(now, Input::Master(Box::new(event)));
             }
