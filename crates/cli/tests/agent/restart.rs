@@ -104,17 +104,26 @@ async fn an_agent_that_is_stopped_leaves_checkpointed_tasks_alone() {
 #[tokio::test]
 async fn an_agent_that_has_changed_says_what_and_what_to_do() {
     let mut rig = Rig::start(true, &[]).await;
-    rig.offer().await; // it is registered
+    rig.registered().await;
     rig.agent.signal(Signal::TERM);
     assert_eq!(rig.agent.exit().await, Some(0));
     let run = |flags: &[&str]| {
-        let given = std::process::Command::new(env!("CARGO_BIN_EXE_apportion"))
+        let mut agent = std::process::Command::new(env!("CARGO_BIN_EXE_apportion"))
             .args(["agent", "--port=0", "--resources=cpus:4;mem:1024;disk:1024;ports:[31000-31009]"])
             .arg(format!("--master={}", rig.master))
             .arg(format!("--work_dir={}", rig.work_dir().display()))
             .args(flags)
-            .output()
+            .stderr(std::process::Stdio::piped())
+            .spawn()
             .unwrap();
+        let ends = (0..3_000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            agent.try_wait().unwrap().is_some()
+        });
+        if !ends {
+            agent.kill().unwrap();
+        }
+        let given = agent.wait_with_output().unwrap();
         (given.status.code(), String::from_utf8_lossy(&given.stderr).into_owned())
     };
     let (code, told) = run(&["--attributes=rack:r2"]);
