@@ -343,10 +343,13 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     }
 
     pub(super) fn add_framework(&mut self, framework: &Arc<Framework>) -> FrameworkIx {
-        let entry = FrameworkEntry::new(Arc::clone(framework));
+        self.insert_framework(framework.id.clone(), FrameworkEntry::new(Arc::clone(framework)))
+    }
+
+    fn insert_framework(&mut self, id: FrameworkId, entry: FrameworkEntry) -> FrameworkIx {
         self.with_offer_filters += usize::from(entry.has_offer_filters());
         self.selective += usize::from(entry.is_selective);
-        self.frameworks.insert(framework.id.clone(), entry)
+        self.frameworks.insert(id, entry)
     }
 
     /// Replaces what a framework says of itself, except its roles: see [`Self::subscribe`].

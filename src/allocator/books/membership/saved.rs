@@ -138,8 +138,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             let unknown = || SnapshotError::unknown("framework", framework.id.as_str());
             let info = infos.remove(&framework.id).ok_or_else(unknown)?;
             let entry = FrameworkEntry { is_active: !framework.inactive, ..FrameworkEntry::new(Arc::clone(info)) };
-            self.with_offer_filters += usize::from(entry.has_offer_filters());
-            let ix = self.frameworks.insert(framework.id, entry);
+            let ix = self.insert_framework(framework.id, entry);
             for member in framework.members {
                 self.load_member(ix, member, quotas)?;
             }
