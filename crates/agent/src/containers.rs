@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc};
 /// The stack of a thread that waits for a container.
 const STACK: usize = 256 << 10;
 
-/// What a launch that is given up says. Nobody reads it but the owner of the sandbox.
+/// The error of a launch that is given up. It stands in the `stderr` of the sandbox alone.
 const DESTROYED: &str = "the container was destroyed during its launch";
 
 /// The variable that all processes of a container have, with its id.

@@ -31,7 +31,7 @@ pub enum DetectError {
     System {
         /// The resource.
         what: &'static str,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 /// A question to the loop.
 pub(crate) type Question = Box<dyn FnOnce(&Driver) + Send>;
 
-/// What connections ask of the loop.
+/// A request of a connection to the loop.
 pub(crate) enum Asked {
     /// A call of an executor other than SUBSCRIBE.
     Call {
@@ -86,7 +86,7 @@ pub(crate) struct Driver {
     pub(crate) counters: Counters,
 }
 
-/// What the loop counts, for the metrics.
+/// The counters of the loop, for the metrics.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counters {
     pub(crate) valid_status_updates: u64,

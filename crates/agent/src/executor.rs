@@ -51,14 +51,14 @@ pub enum Program {
     Command,
     /// Runs groups of tasks.
     Default {
-        /// Whether a task that names a user runs as that one (`--switch_user`).
+        /// True if a task runs as the user that it names (`--switch_user`).
         switch_user: bool,
     },
     /// Runs one task in a container of an engine.
     Docker {
         /// The socket of the engine.
         socket: PathBuf,
-        /// Whether the task gets no more CPU than it has (`--cgroups_enable_cfs`).
+        /// True if the task is limited to its `cpus` (`--cgroups_enable_cfs`).
         cpu_quota: bool,
     },
 }

@@ -38,12 +38,6 @@ pub struct Settings {
     pub cgroups_root: String,
     /// True if `cpus` are a hard limit, too.
     pub cgroups_enable_cfs: bool,
-    /// True if a container may listen only on its own of the agent's ports.
-    pub enforce_container_ports: bool,
-    /// True if a container may not write more than its `disk`.
-    pub enforce_container_disk_quota: bool,
-    /// The size in bytes at which a file of output begins anew; none for no limit.
-    pub max_log_size: Option<u64>,
     /// The time for which a sandbox is kept after its end.
     pub gc_delay: Duration,
     /// The part of the disk that is kept free: sandboxes go earlier when there is less.
@@ -70,9 +64,6 @@ impl Settings {
             docker_remove_delay: hour * 6,
             cgroups_root: "mesos".to_owned(),
             cgroups_enable_cfs: false,
-            enforce_container_ports: false,
-            enforce_container_disk_quota: false,
-            max_log_size: None,
             gc_delay: hour * 24 * 7,
             gc_disk_headroom: 0.1,
             log: None,

@@ -1,5 +1,6 @@
 //! The flags of an agent, which are those of Mesos.
 
+use crate::address::AdvertiseFlags;
 use crate::values;
 use apportion::{Attributes, Domain, Role};
 use apportion_agent::machine::{Containerizer, ReconfigurationPolicy, Recover};
@@ -21,20 +22,8 @@ pub(crate) struct AgentFlags {
     /// Listens on this port; 0 takes one that is free.
     #[arg(long, default_value_t = 5051, help_heading = "Network")]
     pub(crate) port: u16,
-    /// Tells others to connect to this address. By default it is that of --ip; for 0.0.0.0 it is the one that the name of this
-    /// machine resolves to, or that of the default route.
-    #[arg(long, value_name = "IP", help_heading = "Network")]
-    pub(crate) advertise_ip: Option<IpAddr>,
-    /// Tells others to connect to this port. By default it is that of --port.
-    #[arg(long, value_name = "PORT", help_heading = "Network")]
-    pub(crate) advertise_port: Option<u16>,
-    /// Tells others this name of the machine, which has to resolve to an address.
-    #[arg(long, value_name = "NAME", help_heading = "Network")]
-    pub(crate) hostname: Option<String>,
-    /// Without --hostname, tells others the name of this machine, if it resolves to the advertised address. Switched off, or if it
-    /// does not, the address takes the place of the name.
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Network")]
-    pub(crate) hostname_lookup: bool,
+    #[command(flatten)]
+    pub(crate) advertise: AdvertiseFlags,
 
     /// Keeps sandboxes, checkpoints and logs in this folder.
     #[arg(long, value_name = "FOLDER", help_heading = "Files")]
@@ -95,13 +84,13 @@ pub(crate) struct AgentFlags {
     /// Runs tasks as the user that they or their framework name, if this is root.
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) switch_user: bool,
-    /// Ends a task that listens on a port of the agent which is not its own.
+    /// Is known of Mesos, where it ends a task that listens on a port of the agent which is not its own; switched on it is refused.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) enforce_container_ports: bool,
-    /// Ends a task that writes more than its disk.
+    /// Is known of Mesos, where it ends a task that writes more than its disk; switched on it is refused.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) enforce_container_disk_quota: bool,
-    /// Begins files of output anew at this size, and keeps the one before. By default they grow.
+    /// Is known of Mesos, where it bounds files of output; it is refused: they grow.
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Containers")]
     pub(crate) max_log_size: Option<u64>,
 

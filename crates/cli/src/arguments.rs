@@ -200,7 +200,7 @@ mod tests {
         let flags =
             read(&["master", "--port", "3", "--config=f", "--max_completed_frameworks=7"], &variables, file).unwrap();
         assert_eq!(
-            (flags.port, flags.cluster.as_deref(), flags.hostname.as_deref()),
+            (flags.port, flags.cluster.as_deref(), flags.advertise.hostname.as_deref()),
             (3, Some("environment"), Some("file"))
         );
         assert_eq!(flags.weights.unwrap().0.len(), 1, "a list is replaced whole");

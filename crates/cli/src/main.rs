@@ -1,5 +1,6 @@
 //! `apportion`: a master that frameworks of Mesos connect to, and the commands of its operators.
 
+mod address;
 mod agent;
 mod agent_flags;
 mod arguments;

@@ -1,5 +1,6 @@
 //! The flags of a master, which are those of Mesos, and of the agents beside it.
 
+use crate::address::AdvertiseFlags;
 use crate::node::Cluster;
 use crate::values;
 use apportion::allocator::Weight;
@@ -74,20 +75,8 @@ pub(crate) struct MasterFlags {
     /// Listens on this port; 0 takes one that is free.
     #[arg(long, default_value_t = 5050, help_heading = "Network")]
     pub(crate) port: u16,
-    /// Tells clients and agents to connect to this address. By default it is that of --ip; for 0.0.0.0 it is the one that the
-    /// name of this machine resolves to, or that of the default route.
-    #[arg(long, value_name = "IP", help_heading = "Network")]
-    pub(crate) advertise_ip: Option<IpAddr>,
-    /// Tells clients and agents to connect to this port. By default it is that of --port.
-    #[arg(long, value_name = "PORT", help_heading = "Network")]
-    pub(crate) advertise_port: Option<u16>,
-    /// Tells clients and agents this name of the machine.
-    #[arg(long, value_name = "NAME", help_heading = "Network")]
-    pub(crate) hostname: Option<String>,
-    /// Without --hostname, tells clients the name of this machine, if it resolves to the advertised address. Switched off, or
-    /// if it does not, the address takes the place of the name.
-    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Network")]
-    pub(crate) hostname_lookup: bool,
+    #[command(flatten)]
+    pub(crate) advertise: AdvertiseFlags,
     /// Refuses requests with a larger body.
     #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = values::size, help_heading = "Network")]
     pub(crate) max_request_body: u64,

@@ -1,6 +1,5 @@
 //! Runs a master until it is told to end.
 
-pub(crate) mod address;
 pub(crate) mod log;
 mod settings;
 mod whitelist;

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 pub struct Broken {
     /// The file or the link.
     pub path: PathBuf,
-    /// What is wrong.
+    /// The fault, in words for people.
     pub what: String,
-    /// What becomes of it.
+    /// The consequence, in words for people.
     pub then: &'static str,
 }
 

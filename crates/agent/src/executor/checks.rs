@@ -2,15 +2,16 @@
 
 use super::work::{CommandLine, WorkError, text, variables};
 use apportion::{Json, JsonRef, Time};
+use apportion_exec::health::{AttemptId, CheckMonitor, HealthMonitor, HealthReport, HealthSettings, Pace};
 use std::time::Duration;
 
 /// A check or a health check of a task (Mesos' `CheckInfo`, `HealthCheck`).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Probe {
-    /// Whether its results are judged.
+    /// Its kind, which says whether its results are judged.
     pub kind: CheckKind,
-    /// What is done.
+    /// The command, the request or the connection that it makes.
     pub what: ProbeKind,
     /// The time from the start of the task to the first time.
     pub delay: Duration,
@@ -34,7 +35,7 @@ pub enum CheckKind {
     Check,
 }
 
-/// What a check does.
+/// The ways to check a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "who makes the checks has to handle all of them")]
 pub enum ProbeKind {
@@ -47,7 +48,7 @@ pub enum ProbeKind {
     },
     /// Sends a GET request, following redirects; a final status from 200 to 399 is healthy.
     Http {
-        /// Whether the request is HTTPS.
+        /// True for HTTPS.
         tls: bool,
         /// The port, of the task's network.
         port: u16,
@@ -167,16 +168,19 @@ impl ProbeResult {
     }
 }
 
-/// When a check is made, and what its results mean. It is made again an interval after its last result has come in.
+/// When a check is made, and what its results mean: a monitor of `apportion-exec`, on the clock of the executor.
 #[derive(Debug, Clone)]
 pub(super) struct Checker {
     probe: Probe,
-    started: Time,
-    /// The time of the next one; `None` while one is being made.
-    due: Option<Time>,
-    failures: u64,
-    was_healthy: bool,
-    status: Json,
+    monitor: Monitor,
+    /// The one that is being made, or was last.
+    attempt: Option<AttemptId>,
+}
+
+#[derive(Debug, Clone)]
+enum Monitor {
+    Health(HealthMonitor),
+    Check(CheckMonitor<ProbeResult>),
 }
 
 /// What follows from a result.
@@ -188,25 +192,49 @@ pub(super) enum Finding {
     Changed(Json),
 }
 
+/// Returns a time as monitors have it.
+fn monotonic(at: Time) -> Duration {
+    at.since(Time::ZERO)
+}
+
 impl Checker {
     /// Returns the checker of a task that has started just now.
     pub(super) fn new(probe: Probe, started: Time) -> Self {
-        let status = probe.what.status(None);
-        Self { due: Some(started + probe.delay), probe, started, failures: 0, was_healthy: false, status }
+        let pace =
+            Pace { delay: probe.delay, interval: probe.interval, timeout: probe.timeout.unwrap_or(Duration::MAX) };
+        let monitor = match probe.kind {
+            CheckKind::Health => {
+                // A failure at the end of the grace period does not count either (Mesos' `HealthChecker`).
+                let last = if probe.grace.is_zero() { Duration::ZERO } else { Duration::from_nanos(1) };
+                let settings = HealthSettings {
+                    pace,
+                    grace: probe.grace.saturating_add(last),
+                    consecutive_failures: Some(u32::try_from(probe.max_failures).unwrap_or(u32::MAX)),
+                };
+                Monitor::Health(HealthMonitor::new(settings, monotonic(started)))
+            }
+            CheckKind::Check => Monitor::Check(CheckMonitor::new(pace, monotonic(started))),
+        };
+        Self { probe, monitor, attempt: None }
     }
 
     /// Returns the time at which the next one is due, unless one is being made.
     pub(super) fn due(&self) -> Option<Time> {
-        self.due
+        let due = match &self.monitor {
+            Monitor::Health(monitor) => monitor.due(),
+            Monitor::Check(monitor) => monitor.due(),
+        };
+        due.map(|due| Time::ZERO + due)
     }
 
     /// Returns the check to make now, if one is due.
     pub(super) fn begin(&mut self, at: Time) -> Option<Probe> {
-        let is_due = self.due.is_some_and(|due| due <= at);
-        is_due.then(|| {
-            self.due = None;
-            self.probe.clone()
-        })
+        let attempt = match &mut self.monitor {
+            Monitor::Health(monitor) => monitor.begin(monotonic(at)),
+            Monitor::Check(monitor) => monitor.begin(monotonic(at)),
+        };
+        self.attempt = Some(attempt?);
+        Some(self.probe.clone())
     }
 
     /// Returns whose results these are.
@@ -215,35 +243,28 @@ impl Checker {
     }
 
     /// Returns Mesos' `CheckStatusInfo` of the last result, for a check; a health check has none.
-    pub(super) fn check_status(&self) -> Option<&Json> {
-        (self.probe.kind == CheckKind::Check).then_some(&self.status)
+    pub(super) fn check_status(&self) -> Option<Json> {
+        match &self.monitor {
+            Monitor::Check(monitor) => Some(self.probe.what.status(monitor.last())),
+            Monitor::Health(_) => None,
+        }
     }
 
-    /// Takes the result of the one that was made (Mesos' `HealthChecker`, `Checker`).
+    /// Takes the result of the one that was made.
     pub(super) fn result(&mut self, at: Time, result: &ProbeResult) -> Option<Finding> {
-        self.due = Some(at + self.probe.interval);
-        match self.probe.kind {
-            CheckKind::Health => self.judge(at, result.is_healthy()),
-            CheckKind::Check => {
-                let status = self.probe.what.status(Some(result));
-                let before = std::mem::replace(&mut self.status, status);
-                (before != self.status).then(|| Finding::Changed(self.status.clone()))
+        let attempt = self.attempt?;
+        match &mut self.monitor {
+            Monitor::Health(monitor) => {
+                let HealthReport { healthy, kill, .. } =
+                    monitor.complete(attempt, Some(result.is_healthy()), monotonic(at))?;
+                Some(Finding::Health { is_healthy: healthy, kill })
+            }
+            Monitor::Check(monitor) => {
+                let result = (!matches!(result, ProbeResult::Nothing(_))).then(|| result.clone());
+                let is_news = monitor.complete(attempt, result, monotonic(at));
+                is_news.then(|| self.check_status().map(Finding::Changed)).flatten()
             }
         }
-    }
-
-    fn judge(&mut self, at: Time, is_healthy: bool) -> Option<Finding> {
-        if is_healthy {
-            let is_news = !self.was_healthy || self.failures > 0;
-            self.was_healthy = true;
-            self.failures = 0;
-            return is_news.then_some(Finding::Health { is_healthy, kill: false });
-        }
-        if !self.was_healthy && at <= self.started + self.probe.grace && !self.probe.grace.is_zero() {
-            return None;
-        }
-        self.failures += 1;
-        Some(Finding::Health { is_healthy, kill: self.failures >= self.probe.max_failures })
     }
 }
 

@@ -270,9 +270,9 @@ impl Runner {
         if let Some(run) = self.tasks.get(task) {
             status.healthy = run.healthy.filter(|_| !state.is_terminal());
             let check = run.checkers.iter().find_map(Checker::check_status);
-            for (name, value) in [("check_status", check), ("container_status", run.container.as_ref())] {
+            for (name, value) in [("check_status", check), ("container_status", run.container.clone())] {
                 if let Some(value) = value {
-                    status.details.insert(name, value.clone());
+                    status.details.insert(name, value);
                 }
             }
         }

@@ -54,7 +54,7 @@ pub struct Settings {
     pub executor_shutdown_grace_period: Duration,
     /// The time that executors wait for an agent that is gone, `MESOS_RECOVERY_TIMEOUT`.
     pub recovery_timeout: Duration,
-    /// What is done with the executors of before the start.
+    /// The treatment of executors that an earlier run of the agent has started.
     pub recover: Recover,
     /// Which changes of the agent from one start to the next are allowed.
     pub reconfiguration_policy: ReconfigurationPolicy,
@@ -81,7 +81,7 @@ impl Containerizer {
     }
 }
 
-/// What is done with the executors that ran before the agent has started: `--recover`.
+/// The treatment of executors that an earlier run of the agent has started: `--recover`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Recover {

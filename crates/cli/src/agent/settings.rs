@@ -1,7 +1,7 @@
 //! The settings of an agent, made of the flags.
 
+use crate::address::{self, Advertised};
 use crate::agent_flags::AgentFlags;
-use crate::node::address;
 use apportion::Agent;
 use apportion_agent::{DetectError, Settings, resources};
 use std::collections::BTreeMap;
@@ -19,34 +19,38 @@ pub(crate) enum SettingsError {
     File { path: PathBuf, error: io::Error },
     #[error("--hostname={0}: it does not resolve to an address")]
     Hostname(String),
+    #[error("--{0}: this agent cannot do that yet")]
+    Unsupported(&'static str),
     #[error("--resources: {0}")]
     Resources(#[from] DetectError),
 }
 
 /// Returns the settings of an agent that is bound to that address. The folder of the agent is made, if it is not there.
 pub(crate) async fn of(flags: &AgentFlags, bound: SocketAddr) -> Result<Settings, SettingsError> {
+    let unsupported = [
+        ("enforce_container_ports", flags.enforce_container_ports),
+        ("enforce_container_disk_quota", flags.enforce_container_disk_quota),
+        ("max_log_size", flags.max_log_size.is_some()),
+    ];
+    if let Some((flag, _)) = unsupported.into_iter().find(|(_, is_asked)| *is_asked) {
+        return Err(SettingsError::Unsupported(flag));
+    }
     let failed = |error| SettingsError::File { path: flags.work_dir.clone(), error };
     std::fs::create_dir_all(&flags.work_dir).map_err(failed)?;
     let work_dir = std::fs::canonicalize(&flags.work_dir).map_err(failed)?;
-    let ip = match flags.advertise_ip {
-        Some(ip) => ip,
-        None => address::advertised(bound.ip(), flags.hostname.as_deref()).await,
-    };
-    let hostname = match &flags.hostname {
-        Some(hostname) if address::addresses(hostname).await.is_empty() => {
-            return Err(SettingsError::Hostname(hostname.clone()));
-        }
-        Some(hostname) => hostname.clone(),
-        None if flags.hostname_lookup => address::hostname(ip).await,
-        None => ip.to_string(),
-    };
+    if let Some(hostname) = &flags.advertise.hostname
+        && address::addresses(hostname).await.is_empty()
+    {
+        return Err(SettingsError::Hostname(hostname.clone()));
+    }
+    let Advertised { address, hostname } = flags.advertise.resolve(bound).await;
     let (resources, found) = resources(&flags.resources, Some(&flags.default_role), &work_dir)?;
     let mut agent = Agent::new("", resources).hostname(hostname).attributes(flags.attributes.clone());
     agent.domain.clone_from(&flags.domain);
     let mut settings = Settings::new(flags.master.clone(), agent, &work_dir);
     let machine = &mut settings.machine;
     machine.found_resources = found.iter().map(|name| name.as_str().into()).collect();
-    machine.address = SocketAddr::new(ip, flags.advertise_port.unwrap_or_else(|| bound.port()));
+    machine.address = address;
     machine.containerizers.clone_from(&flags.containerizers.0);
     machine.switch_user = flags.switch_user;
     machine.executor_environment =
@@ -62,9 +66,6 @@ pub(crate) async fn of(flags: &AgentFlags, bound: SocketAddr) -> Result<Settings
     settings.docker_remove_delay = flags.docker_remove_delay;
     settings.cgroups_root.clone_from(&flags.cgroups_root);
     settings.cgroups_enable_cfs = flags.cgroups_enable_cfs;
-    settings.enforce_container_ports = flags.enforce_container_ports;
-    settings.enforce_container_disk_quota = flags.enforce_container_disk_quota;
-    settings.max_log_size = flags.max_log_size;
     settings.gc_delay = flags.gc_delay;
     settings.gc_disk_headroom = flags.gc_disk_headroom;
     settings.log = Some(log_file(&work_dir));
@@ -154,6 +155,20 @@ mod tests {
         assert_eq!(given.gc_delay, Duration::from_secs(2 * 86_400));
         assert!(machine.work_dir.is_absolute() && machine.work_dir.is_dir());
         assert!(given.flags.contains(&("default_role".to_owned(), "web".to_owned())), "{:?}", given.flags);
+    }
+
+    #[test]
+    fn what_is_not_enforced_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for (flag, name) in [
+            ("--enforce_container_ports", "enforce_container_ports"),
+            ("--enforce_container_disk_quota", "enforce_container_disk_quota"),
+            ("--max_log_size=1MB", "max_log_size"),
+        ] {
+            let error = settings(folder.path(), &[flag]).unwrap_err().to_string();
+            assert_eq!(error, format!("--{name}: this agent cannot do that yet"));
+        }
+        settings(folder.path(), &["--no-enforce_container_ports", "--no-enforce_container_disk_quota"]).unwrap();
     }
 
     #[test]

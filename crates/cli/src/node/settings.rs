@@ -1,6 +1,6 @@
 //! The settings of a server, made of the flags.
 
-use super::address;
+use crate::address::Advertised;
 use crate::master_flags::{MasterFlags, RoleSorter};
 use apportion::allocator::{Drf, Hdrf, Options, Random, SorterChoice};
 use apportion::{Config, Remembered, Uuid};
@@ -31,27 +31,18 @@ pub(super) async fn of(flags: &MasterFlags, bound: SocketAddr) -> Result<Setting
         let path = folder.join("id");
         std::fs::write(&path, format!("{id}\n")).map_err(|error| SettingsError::File { path, error })?;
     }
-    let ip = match flags.advertise_ip {
-        Some(ip) => ip,
-        None => address::advertised(bound.ip(), flags.hostname.as_deref()).await,
-    };
-    let hostname = match &flags.hostname {
-        Some(hostname) => hostname.clone(),
-        None if flags.hostname_lookup => address::hostname(ip).await,
-        None => ip.to_string(),
-    };
+    let Advertised { address, hostname } = flags.advertise.resolve(bound).await;
     let mut settings = Settings::default()
         .config(config(flags, &id)?)
         .id(id, drawn()?)
-        .ip(ip)
-        .port(flags.advertise_port.unwrap_or_else(|| bound.port()))
+        .ip(address.ip())
+        .port(address.port())
         .hostname(hostname)
         .heartbeat_interval(flags.heartbeat_interval)
         .agent_pings(flags.agent_ping_timeout, flags.max_agent_ping_timeouts)
         .agent_reregister_timeout(flags.agent_reregister_timeout)
         .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_connections(flags.max_connections)
-        .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_request_body(usize::try_from(flags.max_request_body).unwrap_or(usize::MAX))
         .authentication(authentication(flags)?)
         .flags(flags.all.clone());

@@ -1,15 +1,57 @@
-//! The address and the name by which others reach this machine.
+//! The address and the name by which others reach a master or an agent, and the flags that say so.
 
+use clap::Args;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 /// The longest that a name is looked up.
 const MAX_LOOKUP: Duration = Duration::from_secs(5);
 
+#[derive(Debug, Args)]
+pub(crate) struct AdvertiseFlags {
+    /// Tells others to connect to this address. By default it is that of --ip; for 0.0.0.0 it is the one that the name of this
+    /// machine resolves to, or that of the default route.
+    #[arg(long, value_name = "IP", help_heading = "Network")]
+    pub(crate) advertise_ip: Option<IpAddr>,
+    /// Tells others to connect to this port. By default it is that of --port.
+    #[arg(long, value_name = "PORT", help_heading = "Network")]
+    pub(crate) advertise_port: Option<u16>,
+    /// Tells others this name of the machine. That of an agent has to resolve to an address.
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
+    pub(crate) hostname: Option<String>,
+    /// Without --hostname, tells others the name of this machine, if it resolves to the advertised address. Switched off, or if it
+    /// does not, the address takes the place of the name.
+    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Network")]
+    pub(crate) hostname_lookup: bool,
+}
+
+/// How others reach a program.
+#[derive(Debug)]
+pub(crate) struct Advertised {
+    pub(crate) address: SocketAddr,
+    pub(crate) hostname: String,
+}
+
+impl AdvertiseFlags {
+    /// Returns how others reach a program that is bound to that address.
+    pub(crate) async fn resolve(&self, bound: SocketAddr) -> Advertised {
+        let ip = match self.advertise_ip {
+            Some(ip) => ip,
+            None => advertised(bound.ip(), self.hostname.as_deref()).await,
+        };
+        let hostname = match &self.hostname {
+            Some(hostname) => hostname.clone(),
+            None if self.hostname_lookup => hostname(ip).await,
+            None => ip.to_string(),
+        };
+        Advertised { address: SocketAddr::new(ip, self.advertise_port.unwrap_or_else(|| bound.port())), hostname }
+    }
+}
+
 /// Returns the address that clients are told, for a socket that is bound to `bound`. If that stands for all addresses, it is
 /// the one that the name resolves to (`hostname`, or that of this machine), unless it is a loopback one; else that of the default
 /// route.
-pub(crate) async fn advertised(bound: IpAddr, hostname: Option<&str>) -> IpAddr {
+async fn advertised(bound: IpAddr, hostname: Option<&str>) -> IpAddr {
     if !bound.is_unspecified() {
         return bound;
     }
@@ -20,7 +62,7 @@ pub(crate) async fn advertised(bound: IpAddr, hostname: Option<&str>) -> IpAddr 
 }
 
 /// Returns the name of this machine if clients that look it up get this address, else the address.
-pub(crate) async fn hostname(ip: IpAddr) -> String {
+async fn hostname(ip: IpAddr) -> String {
     let name = if ip.is_loopback() { "localhost".to_owned() } else { machine_name() };
     // Most clients try the first address only.
     if addresses(&name).await.first() == Some(&ip) { name } else { ip.to_string() }
