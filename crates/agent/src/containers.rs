@@ -22,6 +22,9 @@ use tokio::sync::{Notify, mpsc};
 /// The stack of a thread that waits for a container.
 const STACK: usize = 256 << 10;
 
+/// The stack of a thread that asks an engine, which is a client of HTTP with all that this takes. What it does not use costs nothing.
+const ENGINE_STACK: usize = 2 << 20;
+
 /// The error of a launch that is given up. It stands in the `stderr` of the sandbox alone.
 const DESTROYED: &str = "the container was destroyed during its launch";
 
@@ -138,7 +141,8 @@ impl Containers {
         let container = self.add(&launch.run.container, launch.resources.clone());
         let shared = self.0.clone();
         let is_docker = launch.containerizer == Containerizer::Docker;
-        self.spawn(launch.run.container.clone(), move || {
+        let stack = if is_docker { ENGINE_STACK } else { STACK };
+        self.spawn(launch.run.container.clone(), stack, move || {
             let followed = if is_docker && !matches!(launch.program, Program::BuiltIn(_)) {
                 docker::launch(&shared, &launch, &container).map(|launched| shared.follow_docker(&container, launched))
             } else {
@@ -157,10 +161,11 @@ impl Containers {
     pub(crate) fn reattach(&self, run: Run, process: Option<Stored>, containerizer: Containerizer) {
         let container = self.add(&run.container, Resources::new());
         let shared = self.0.clone();
-        self.spawn(run.container.clone(), move || {
+        let is_docker = containerizer == Containerizer::Docker;
+        let stack = if is_docker { ENGINE_STACK } else { STACK };
+        self.spawn(run.container.clone(), stack, move || {
             let tree = shared.tree(&run.container, process);
             container.lock().cgroup = shared.cgroup(&run.container);
-            let is_docker = containerizer == Containerizer::Docker;
             if let Some(found) =
                 process.filter(|_| is_docker).and_then(|process| docker::find(&shared, &run.container, process))
             {
@@ -182,7 +187,7 @@ impl Containers {
         let container = self.0.lock().get(id).cloned();
         match container {
             // Signals and the look for processes may take a while.
-            Some(container) => self.spawn(id.clone(), move || container.destroy()),
+            Some(container) => self.spawn(id.clone(), STACK, move || container.destroy()),
             None => self.0.tell(id, ContainerEvent::Ended { status: None, limitation: None }),
         }
     }
@@ -190,7 +195,7 @@ impl Containers {
     /// Ends what is left of a run of which nobody wants to hear.
     pub(crate) fn destroy_stray(&self, Stray { run, process }: Stray) {
         let shared = self.0.clone();
-        self.spawn(run.container.clone(), move || {
+        self.spawn(run.container.clone(), STACK, move || {
             tracing::info!(container = %run.container, "a container of an earlier agent is ended");
             shared.clean(&shared.tree(&run.container, process));
             if let Some(cgroup) = shared.cgroup(&run.container) {
@@ -245,8 +250,8 @@ impl Containers {
     }
 
     /// Runs something in a thread of its own. If there is none, the container has failed.
-    fn spawn(&self, id: ContainerId, work: impl FnOnce() + Send + 'static) {
-        let spawned = thread::Builder::new().name("container".to_owned()).stack_size(STACK).spawn(work);
+    fn spawn(&self, id: ContainerId, stack: usize, work: impl FnOnce() + Send + 'static) {
+        let spawned = thread::Builder::new().name("container".to_owned()).stack_size(stack).spawn(work);
         if let Err(error) = spawned {
             self.0.lock().remove(&id);
             self.0.tell(&id, ContainerEvent::Failed { message: format!("no thread: {error}").into() });

@@ -122,7 +122,7 @@ impl Program {
                 Processes::new(Layout::Each { switch_user }, outcomes)
             }),
             Self::Docker { socket, cpu_quota } => program::run(environment, Runner::docker(seed), async |outcomes| {
-                Containers::new(&socket, cpu_quota, outcomes).await
+                Containers::new(&socket, cpu_quota, outcomes)
             }),
         }
     }

@@ -11,6 +11,7 @@ use apportion::{Json, Task, TaskId};
 use apportion_exec::check::Attempt;
 use apportion_exec::docker::{Container, Ended, Engine, Logins, Place, Running};
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -19,8 +20,7 @@ use tokio::sync::watch;
 
 /// The tasks of an executor, as containers of an engine.
 pub(super) struct Containers {
-    engine: Engine,
-    logins: Logins,
+    socket: PathBuf,
     container_id: String,
     agent_id: String,
     sandbox: PathBuf,
@@ -45,26 +45,17 @@ struct Started {
 }
 
 impl Containers {
-    /// Connects to the engine. The place of the container is that of this process, as the agent has told it in the environment.
-    pub(super) async fn new(socket: &Path, cpu_quota: bool, outcomes: Outcomes) -> Result<Self, ExecutorError> {
-        #[expect(clippy::disallowed_methods, reason = "it is where an agent tells an executor what it has to know")]
-        let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    /// Returns the host of an executor. The place of the container is that of this process, as the agent has told it in the
+    /// environment. The engine is asked when a task is started: it is the task that fails without it.
+    pub(super) fn new(socket: &Path, cpu_quota: bool, outcomes: Outcomes) -> Result<Self, ExecutorError> {
         let sandbox = match variable("MESOS_DIRECTORY") {
             told if told.is_empty() => {
                 std::env::current_dir().map_err(ExecutorError::system("the working directory"))?
             }
             told => PathBuf::from(told),
         };
-        let logins = match Logins::in_sandbox(&sandbox)? {
-            Some(logins) => logins,
-            None => match variable(super::DOCKER_CONFIG) {
-                none if none.is_empty() => Logins::default(),
-                config => Logins::of_flag(&config)?,
-            },
-        };
         Ok(Self {
-            engine: Engine::connect(socket).await?,
-            logins,
+            socket: socket.to_owned(),
             // The folder of a sandbox is called by the id of its container.
             container_id: sandbox.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             agent_id: variable("MESOS_SLAVE_ID"),
@@ -93,6 +84,7 @@ impl Host for Containers {
         let container = match self.container(task) {
             Ok(container) => container,
             Err(why) => {
+                let _ = writeln!(io::stderr(), "{why}"); // as below
                 let _ = self.outcomes.send(Outcome::NotStarted(id, why)); // the receiver lives as long as this
                 return;
             }
@@ -102,14 +94,17 @@ impl Host for Containers {
         self.tasks.insert(id.clone(), Current { running: running.clone(), stop, attempts: BTreeMap::new() });
         let mappings = work.container.as_ref().and_then(|container| container.get("docker")?.get("port_mappings"));
         let mappings = mappings.map(Json::from);
-        let (engine, logins, outcomes) = (self.engine.clone(), self.logins.clone(), self.outcomes.clone());
+        let (socket, outcomes) = (self.socket.clone(), self.outcomes.clone());
         tokio::spawn(async move {
-            let ending = run(&engine, &logins, &container, stopped, |started, addresses| {
+            let ending = run(&socket, &container, stopped, |started, addresses| {
                 let _ = outcomes.send(Outcome::Started(id.clone(), status(addresses, mappings))); // as below
                 running.get_or_init(|| started)
             });
             let outcome = match ending.await {
-                Ending::NotStarted(why) => Outcome::NotStarted(id.clone(), why),
+                Ending::NotStarted(why) => {
+                    let _ = writeln!(io::stderr(), "{why}"); // its owner reads why in the sandbox, if there is room
+                    Outcome::NotStarted(id.clone(), why)
+                }
                 ending @ (Ending::Exited(_) | Ending::Signaled(_) | Ending::OutOfMemory(_) | Ending::Unknown(_)) => {
                     Outcome::Ended(id.clone(), ending)
                 }
@@ -159,17 +154,25 @@ impl Host for Containers {
 
 /// Starts a container, and waits until it has ended, or has been stopped. `started` keeps it when it runs, with its own addresses.
 async fn run<'a>(
-    engine: &Engine,
-    logins: &Logins,
+    socket: &Path,
     container: &Container,
     mut stopped: watch::Receiver<Option<Duration>>,
     started: impl FnOnce(Started, &[IpAddr]) -> &'a Started,
 ) -> Ending {
+    let killed = || Ending::NotStarted("it was killed while its container was being started".to_owned());
+    let connected = tokio::select! {
+        connected = connect(socket, &container.sandbox) => connected,
+        () = async { drop(stopped.wait_for(Option::is_some).await) } => return killed(),
+    };
+    let (engine, logins) = match connected {
+        Ok(connected) => connected,
+        Err(error) => return Ending::NotStarted(error.to_string()),
+    };
     let launched = tokio::select! {
-        launched = engine.launch(container, logins) => launched,
+        launched = engine.launch(container, &logins) => launched,
         () = async { drop(stopped.wait_for(Option::is_some).await) } => {
             engine.destroy(&container.name).await; // a pull goes on, and the next task finds the image
-            return Ending::NotStarted("it was killed while its container was being started".to_owned());
+            return killed();
         }
     };
     let launched = match launched {
@@ -192,6 +195,24 @@ async fn run<'a>(
         let _ = running.remove().await; // the agent removes it later, if that fails
     }
     ending(ended)
+}
+
+/// Connects to the engine, and reads the login for images: the one that was fetched, else that of the agent.
+async fn connect(socket: &Path, sandbox: &Path) -> Result<(Engine, Logins), ExecutorError> {
+    let logins = match Logins::in_sandbox(sandbox)? {
+        Some(logins) => logins,
+        None => match variable(super::DOCKER_CONFIG) {
+            none if none.is_empty() => Logins::default(),
+            config => Logins::of_flag(&config)?,
+        },
+    };
+    Ok((Engine::connect(socket).await?, logins))
+}
+
+/// Returns a variable of the environment, where an agent tells an executor what it has to know.
+#[expect(clippy::disallowed_methods, reason = "an executor is a program, which its agent tells so")]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 /// Stops a container, if it has to be stopped; the end of it is for others to see.

@@ -7,6 +7,7 @@
     reason = "a test that goes wrong ends, and its waits are bounded in real time"
 )]
 
+mod docker;
 mod files;
 mod restart;
 mod rig;
