@@ -7,6 +7,7 @@ mod containers;
 mod detect;
 mod driver;
 pub mod executor;
+mod fetching;
 mod gc;
 pub mod machine;
 mod master;

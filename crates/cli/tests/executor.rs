@@ -242,6 +242,39 @@ async fn a_group_has_sandboxes_of_its_own_and_one_that_fails_takes_the_rest_alon
 }
 
 #[tokio::test]
+async fn what_a_task_of_a_group_needs_is_fetched_into_its_sandbox_and_a_kill_does_not_wait_for_it() {
+    let mut executor = Running::start("default", &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("data"), "fetched\n").unwrap();
+    let of = |name: &str, uri: &str| {
+        let uris = json!([{"value": uri, "output_file": "here", "executable": true}]);
+        task(name, "", &json!({"command": {"value": "cat here; test -x here; exit $?", "uris": uris}}))
+    };
+    let path = folder.path().join("data").display().to_string();
+    let group = |tasks: Json| json!({"type": "LAUNCH_GROUP", "launch_group": {"task_group": {"tasks": tasks}}});
+    executor.stream.event(&group(json!([of("good", &path)]))).await;
+    executor.states(&["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]).await;
+    assert_eq!(executor.lines("tasks/good/stdout").await, ["fetched"]);
+
+    let mut executor = Running::start("default", &[]).await;
+    executor.stream.event(&group(json!([of("bad", &format!("{path}.missing"))]))).await;
+    let failed = executor.states(&["TASK_STARTING", "TASK_FAILED"]).await;
+    assert_eq!(failed["reason"], "REASON_CONTAINER_LAUNCH_FAILED");
+    assert!(failed["message"].as_str().unwrap().contains(&format!("{path}.missing")), "{failed}");
+    assert!(executor.lines("tasks/bad/stderr").await[0].contains(".missing"));
+
+    let mut executor = Running::start("default", &[]).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(); // it takes the connection, and never answers
+    let uri = format!("http://{}/data", silent.local_addr().unwrap());
+    executor.stream.event(&group(json!([of("slow", &uri)]))).await;
+    executor.states(&["TASK_STARTING"]).await;
+    let _connection = within(silent.accept()).await.unwrap();
+    executor.kill("slow", 1000.0).await;
+    executor.states(&["TASK_KILLING", "TASK_KILLED"]).await;
+    assert_eq!(executor.ended().await, Some(0));
+}
+
+#[tokio::test]
 async fn checks_run_in_the_sandbox_and_an_unhealthy_task_is_killed() {
     let mut executor = Running::start("command", &[]).await;
     let checks = json!({

@@ -5,7 +5,7 @@ use crate::user::User;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -142,6 +142,17 @@ impl Sandbox {
             Ok(file)
         };
         Ok([open("stdout")?, open("stderr")?])
+    }
+
+    /// Appends a line to `stderr`, for the owner of the sandbox: why nothing runs in it, for example.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] if the output cannot be opened or written.
+    pub fn note(&self, message: &str) -> Result<(), SandboxError> {
+        let [_, mut stderr] = self.logs(None)?;
+        let failed = |error| SandboxError { path: self.path.join("stderr"), error };
+        stderr.write_all(format!("{message}\n").as_bytes()).map_err(failed)
     }
 
     /// Removes the folder with all that is in it; links are removed, not followed. It is not an error if it is gone.

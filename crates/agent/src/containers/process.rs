@@ -2,8 +2,9 @@
 
 use super::{Container, DESTROYED, MARK, Shared, Stage, limits, program};
 use crate::executor::DOCKER_CONFIG;
-use crate::machine::{ContainerEvent, ExecutorKind, FetchUri, Launch, Program};
-use apportion_exec::fetch::{Fetch, Item};
+use crate::fetching::item;
+use crate::machine::{ContainerEvent, ExecutorKind, Launch, Program};
+use apportion_exec::fetch::Fetch;
 use apportion_exec::sandbox::Sandbox;
 use apportion_exec::{Process, User};
 use std::sync::Arc;
@@ -87,15 +88,4 @@ fn fetch(shared: &Shared, launch: &Launch, container: &Container, user: Option<&
     }
     shared.tell(&container.id, ContainerEvent::Step("waiting for SUBSCRIBE".into()));
     Ok(())
-}
-
-fn item(uri: &FetchUri) -> Item {
-    let mut item = Item::new(uri.value.as_str());
-    if let Some(name) = &uri.output_file {
-        item = item.output_file(name.as_str());
-    }
-    if uri.executable {
-        item = item.executable();
-    }
-    if uri.extract { item } else { item.packed() }
 }

@@ -6,7 +6,6 @@ use crate::settings::Settings;
 use apportion_exec::ProcessBuilder;
 use apportion_exec::sandbox::Sandbox;
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 
 /// Returns the process that is to be started; an error in words for people if there is none.
@@ -42,11 +41,8 @@ fn built_in(settings: &Settings, kind: ExecutorKind) -> Result<Vec<OsString>, St
 
 /// Tells the owner of a sandbox why nothing runs in it.
 pub(super) fn tell(directory: &Path, message: &str) {
-    let told = Sandbox::at(directory)
-        .logs(None)
-        .map_err(|error| error.to_string())
-        .and_then(|[_, mut stderr]| writeln!(stderr, "{message}").map_err(|error| error.to_string()));
+    let told = Sandbox::at(directory).note(message);
     if let Err(error) = told {
-        tracing::debug!(error, directory = %directory.display(), "a sandbox takes no message");
+        tracing::debug!(%error, directory = %directory.display(), "a sandbox takes no message");
     }
 }

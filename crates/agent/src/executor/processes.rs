@@ -5,9 +5,11 @@ use super::checks::{CheckKind, Probe, ProbeKind};
 use super::ending::Ending;
 use super::program::{ExecutorError, Host, Outcome, Outcomes};
 use super::work::{CommandLine, Work};
+use crate::fetching::item;
 use apportion::{Task, TaskId};
 use apportion_exec::cgroup::OwnMemory;
 use apportion_exec::check::{self, Attempt};
+use apportion_exec::fetch::{Canceller, Fetch, Item};
 use apportion_exec::sandbox::Sandbox;
 use apportion_exec::{Process, ProcessBuilder, User};
 use std::collections::BTreeMap;
@@ -45,8 +47,18 @@ pub(super) struct Processes {
     sandbox: PathBuf,
     /// The variables of the executor, which its tasks inherit.
     inherited: BTreeMap<OsString, OsString>,
+    /// The tasks for which something is being fetched.
+    fetching: BTreeMap<TaskId, Fetching>,
     tasks: BTreeMap<TaskId, Running>,
     outcomes: Outcomes,
+}
+
+/// A task that is started when all that it needs is there.
+#[derive(Debug)]
+struct Fetching {
+    line: CommandLine,
+    place: Place,
+    canceller: Canceller,
 }
 
 /// A task whose process runs.
@@ -73,12 +85,54 @@ impl Processes {
         // A secret of the executor is none of its tasks' business.
         let inherited = std::env::vars_os().filter(|(name, _)| name != "MESOS_EXECUTOR_AUTHENTICATION_TOKEN").collect();
         follow_children(outcomes.clone())?;
-        Ok(Self { layout, sandbox, inherited, tasks: BTreeMap::new(), outcomes })
+        Ok(Self { layout, sandbox, inherited, fetching: BTreeMap::new(), tasks: BTreeMap::new(), outcomes })
     }
 
-    fn begin(&self, task: &TaskId, work: &Work) -> Result<(Process, Place), String> {
-        let Some(line) = &work.command else { return Err("the task has no command".to_owned()) };
-        let place = self.place(task, work)?;
+    /// Prepares the sandbox of a task, and starts the task if nothing has to be fetched before.
+    fn begin(&mut self, task: &TaskId, work: Work) -> Result<(), String> {
+        let place = self.place(task, &work)?;
+        let line = work.command.ok_or_else(|| "the task has no command".to_owned())?;
+        // What the one task of a command executor needs has been fetched by the agent, into the sandbox that they share.
+        if work.uris.is_empty() || self.layout == Layout::Own {
+            return self.run(task, line, place);
+        }
+        let items: Vec<Item> = work.uris.iter().map(item).collect();
+        let mut fetch = Fetch::into_sandbox(&place.sandbox);
+        if let Some(user) = &place.user {
+            fetch = fetch.user(user.clone());
+        }
+        let fetching = fetch.start(&items).map_err(|error| error.to_string())?;
+        let canceller = fetching.canceller();
+        let (outcomes, told) = (self.outcomes.clone(), task.clone());
+        let wait = move || {
+            let result = fetching.wait().map_err(|error| error.to_string());
+            let _ = outcomes.send(Outcome::Fetched(told, result)); // the executor may be at its end
+        };
+        let waits = thread::Builder::new().name("fetched".to_owned()).stack_size(STACK).spawn(wait);
+        waits.map_err(|error| format!("nothing can be fetched: {error}"))?;
+        self.fetching.insert(task.clone(), Fetching { line, place, canceller });
+        Ok(())
+    }
+
+    /// Starts a task in its sandbox.
+    fn run(&mut self, task: &TaskId, line: CommandLine, place: Place) -> Result<(), String> {
+        let process = Arc::new(self.spawn(&line, &place)?);
+        let followed = self.follow(task.clone(), process.clone());
+        if followed.is_err() {
+            process.kill();
+        }
+        self.tasks.insert(task.clone(), Running { process, place, attempts: BTreeMap::new() });
+        followed.map_err(|error| format!("the command cannot be followed: {error}"))?;
+        let _ = self.outcomes.send(Outcome::Started(task.clone(), None)); // the receiver lives as long as this
+        Ok(())
+    }
+
+    /// Tells that a task could not be started.
+    fn not_started(&self, task: TaskId, why: String) {
+        let _ = self.outcomes.send(Outcome::NotStarted(task, why)); // as above
+    }
+
+    fn spawn(&self, line: &CommandLine, place: &Place) -> Result<Process, String> {
         let failed = |error: io::Error| format!("the output of the task: {error}");
         let (stdout, stderr) = match self.layout {
             Layout::Own => (inherited(&io::stdout()).map_err(failed)?, inherited(&io::stderr()).map_err(failed)?),
@@ -92,8 +146,7 @@ impl Processes {
         if let Layout::Each { .. } = self.layout {
             builder = builder.marked_by("MESOS_SANDBOX", place.sandbox.as_os_str().as_encoded_bytes());
         }
-        let process = builder.spawn().map_err(|error| format!("Failed to start the command: {error}"))?;
-        Ok((process, place))
+        builder.spawn().map_err(|error| format!("Failed to start the command: {error}"))
     }
 
     /// Makes the sandbox of a task, and returns where it runs.
@@ -139,28 +192,25 @@ impl Processes {
 
 impl Host for Processes {
     fn start(&mut self, task: Task, work: Work) {
-        let task = task.id;
-        let (process, place) = match self.begin(&task, &work) {
-            Ok(begun) => begun,
-            Err(why) => {
-                let _ = self.outcomes.send(Outcome::NotStarted(task, why)); // the receiver lives as long as this
-                return;
-            }
-        };
-        let process = Arc::new(process);
-        let followed = self.follow(task.clone(), process.clone());
-        let outcome = match followed {
-            Ok(()) => Outcome::Started(task.clone(), None),
-            Err(error) => {
-                process.kill();
-                Outcome::NotStarted(task.clone(), format!("the command cannot be followed: {error}"))
-            }
-        };
-        self.tasks.insert(task, Running { process, place, attempts: BTreeMap::new() });
-        let _ = self.outcomes.send(outcome); // as above
+        if let Err(why) = self.begin(&task.id, work) {
+            self.not_started(task.id, why);
+        }
+    }
+
+    fn fetched(&mut self, task: TaskId, result: Result<(), String>) {
+        let Some(Fetching { line, place, .. }) = self.fetching.remove(&task) else { return };
+        if let Err(why) = &result {
+            let _ = Sandbox::at(&place.sandbox).note(why); // its owner reads why in the sandbox, if there is room
+        }
+        if let Err(why) = result.and_then(|()| self.run(&task, line, place)) {
+            self.not_started(task, why);
+        }
     }
 
     fn terminate(&mut self, task: &TaskId, _: Duration) {
+        if let Some(fetching) = self.fetching.get(task) {
+            fetching.canceller.cancel();
+        }
         if let Some(running) = self.tasks.get_mut(task) {
             running.attempts.clear();
             running.process.terminate();

@@ -51,6 +51,8 @@ impl ExecutorError {
 /// What has become of an action.
 #[derive(Debug)]
 pub(super) enum Outcome {
+    /// What a task needs is in its sandbox, or cannot be had.
+    Fetched(TaskId, Result<(), String>),
     /// A task runs.
     Started(TaskId, Option<Json>),
     /// A task could not be started.
@@ -70,6 +72,8 @@ pub(super) type Outcomes = mpsc::UnboundedSender<Outcome>;
 pub(super) trait Host {
     /// Starts a task.
     fn start(&mut self, task: Task, work: Work);
+    /// Takes the end of a fetch for a task, which is started now.
+    fn fetched(&mut self, _task: TaskId, _result: Result<(), String>) {}
     /// Asks a task to end, which it has to do within the grace period.
     fn terminate(&mut self, task: &TaskId, grace: Duration);
     /// Ends a task by force.
@@ -151,6 +155,7 @@ fn take(client: &mut ExecutorClient<Runner>, host: &mut impl Host, outcome: Outc
         host.ended(task);
     }
     client.act(|runner, reports| match outcome {
+        Outcome::Fetched(task, result) => host.fetched(task, result),
         Outcome::Started(task, container) => runner.started(&task, container, reports),
         Outcome::NotStarted(task, why) => runner.not_started(&task, &why, reports),
         Outcome::Ended(task, ending) => runner.ended(&task, &ending, reports),

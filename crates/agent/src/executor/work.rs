@@ -1,6 +1,7 @@
 //! [`Work`]: what a task says about how it is run, checked and killed.
 
 use super::checks::{CheckKind, Probe};
+use crate::machine::FetchUri;
 use apportion::{Details, Json, JsonRef, Task};
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ pub struct Work {
     pub user: Option<String>,
     /// Variables to set, above those of the executor.
     pub environment: Vec<(String, String)>,
-    /// Mesos' `CommandInfo.URI`s, to be fetched into the sandbox before the start.
-    pub uris: Vec<Json>,
+    /// What is to be fetched into the sandbox before the start.
+    pub uris: Vec<FetchUri>,
     /// Mesos' `ContainerInfo`, uninterpreted.
     pub container: Option<Json>,
     /// The time from SIGTERM to SIGKILL when a kill does not say it.
@@ -98,9 +99,7 @@ impl Work {
             command: line,
             user,
             environment: command.map(variables).transpose()?.unwrap_or_default(),
-            uris: command
-                .and_then(|command| command.get("uris"))
-                .map_or_else(Vec::new, |uris| uris.elements().map(Json::from).collect()),
+            uris: FetchUri::all(present(details, "command")),
             container,
             grace: nanoseconds(details.get("kill_policy").and_then(|policy| policy.get("grace_period")))
                 .unwrap_or(DEFAULT_GRACE),

@@ -140,7 +140,7 @@ pub(super) fn launch(settings: &Settings, framework: &Framework, executor: &Host
         containerizer: executor.containerizer,
         program,
         directory: executor.directory.clone(),
-        uris: uris(command),
+        uris: FetchUri::all(command),
         environment: environment(settings, executor),
         user,
         resources,
@@ -158,22 +158,6 @@ fn program(command: Option<&Json>) -> Program {
             Program::Program { file, arguments }
         }
     }
-}
-
-fn uris(command: Option<&Json>) -> Vec<FetchUri> {
-    let list = command.and_then(|command| command.get("uris"));
-    let read = |uri: JsonRef<'_>| {
-        let flag = |name, default| uri.get(name).and_then(JsonRef::as_bool).unwrap_or(default);
-        let output_file = uri.get("output_file").and_then(|name| name.as_str().map(Text::new));
-        Some(FetchUri {
-            value: Text::new(uri.get("value")?.as_str()?),
-            executable: flag("executable", false),
-            extract: flag("extract", true),
-            cache: flag("cache", false),
-            output_file: output_file.filter(|name| !name.is_empty()),
-        })
-    };
-    list.into_iter().flat_map(JsonRef::elements).filter_map(read).collect()
 }
 
 /// Returns the environment of an executor: that of the settings, then the agent's variables, then those of the framework. A task

@@ -5,7 +5,7 @@ use super::record::{ContainerId, ExecutorKind, Process, Record, Run, Stray};
 use super::settings::Containerizer;
 use apportion::executor::Event;
 use apportion::v1::Dialect;
-use apportion::{Json, Resources, Text};
+use apportion::{Json, JsonRef, Resources, Text};
 use apportion_http::internal::AgentCall;
 use std::path::PathBuf;
 
@@ -120,6 +120,25 @@ pub struct FetchUri {
     pub cache: bool,
     /// Its name in the sandbox, if it is not the last part of the path.
     pub output_file: Option<Text>,
+}
+
+impl FetchUri {
+    /// Reads the list of a Mesos `CommandInfo`. An entry without a value is left out.
+    pub(crate) fn all(command: Option<&Json>) -> Vec<Self> {
+        let list = command.and_then(|command| command.get("uris"));
+        let read = |uri: JsonRef<'_>| {
+            let flag = |name, default| uri.get(name).and_then(JsonRef::as_bool).unwrap_or(default);
+            let output_file = uri.get("output_file").and_then(|name| name.as_str().map(Text::new));
+            Some(Self {
+                value: Text::new(uri.get("value")?.as_str()?),
+                executable: flag("executable", false),
+                extract: flag("extract", true),
+                cache: flag("cache", false),
+                output_file: output_file.filter(|name| !name.is_empty()),
+            })
+        };
+        list.into_iter().flat_map(JsonRef::elements).filter_map(read).collect()
+    }
 }
 
 /// Why an agent ends.
