@@ -100,6 +100,28 @@ pub(crate) fn all() -> Vec<Stat> {
     all
 }
 
+/// Returns the numbers of the children of this program, in no order. Zombies are among them.
+///
+/// The kernel keeps a list, so this takes as long as there are children. It is complete as long as nobody reaps meanwhile; a kernel
+/// without that list (`CONFIG_PROC_CHILDREN`) is asked for all processes.
+pub(crate) fn own_children() -> Vec<u32> {
+    let of_threads = || -> io::Result<Vec<u32>> {
+        let mut found = Vec::new();
+        for thread in fs::read_dir("/proc/self/task")? {
+            match fs::read_to_string(thread?.path().join("children")) {
+                Ok(numbers) => found.extend(numbers.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+                // A thread that has ended has left its children to another one, which may have been looked at by then.
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    };
+    of_threads().unwrap_or_else(|_| {
+        let own = std::process::id();
+        all().into_iter().filter(|stat| stat.parent == own).map(|stat| stat.pid).collect()
+    })
+}
+
 /// Returns whether a process was started with this variable in its environment. Returns `false` for one of another user,
 /// unless this program is root.
 pub(crate) fn has_variable(pid: u32, name: &str, value: &[u8]) -> bool {

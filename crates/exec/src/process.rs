@@ -1,7 +1,7 @@
 //! [`Process`]: a running process, one's own or one that an earlier run of this program started.
 
 use crate::proc::ProcessId;
-use crate::subreaper::OwnChild;
+use crate::subreaper::{OwnChild, has_no_orphans};
 use crate::tree::{Tree, send};
 use crate::wait_status::WaitStatus;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -198,7 +198,9 @@ impl Process {
         if let Some(exit) = *exit {
             return Ok(exit);
         }
-        while self.tree.kill_all(KILL_TURN).is_err() {}
+        // What a child of this program leaves behind is given to this program, if that is a subreaper. Else all processes are looked at.
+        let is_alone = self.own.is_some() && has_no_orphans();
+        while !is_alone && self.tree.kill_all(KILL_TURN).is_err() {}
         let found = match &self.own {
             Some(own) => Exit::Status(own.reap()?),
             None => Exit::Unknown,

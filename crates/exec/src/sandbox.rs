@@ -172,6 +172,10 @@ impl Sandbox {
 
 /// Sets a link in one step, so that it is never missing.
 fn replace_link(link: &Path, target: &Path) -> io::Result<()> {
+    match symlink(target, link) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        done => return done,
+    }
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let new = link.with_file_name(format!(".latest-{}-{number}", std::process::id()));

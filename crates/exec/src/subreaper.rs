@@ -11,12 +11,16 @@ use crate::wait_status::WaitStatus;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, waitpid};
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// The children that somebody waits for. Whoever forks or reaps holds the lock.
 static CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// True once this program is a subreaper.
+static IS_SUBREAPER: AtomicBool = AtomicBool::new(false);
 
 /// The pause between two looks at orphans that are being killed.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -61,7 +65,15 @@ impl Drop for OwnChild {
 ///
 /// The system's error, before Linux 3.4.
 pub fn become_subreaper() -> io::Result<()> {
-    Ok(set_child_subreaper(Some(getpid()))?)
+    set_child_subreaper(Some(getpid()))?;
+    IS_SUBREAPER.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Returns true if nothing can be left of a child that has ended, but for what is in the session of this program: this program is a
+/// subreaper, and has no orphans.
+pub(crate) fn has_no_orphans() -> bool {
+    IS_SUBREAPER.load(Ordering::Relaxed) && orphans(&children()).is_empty()
 }
 
 /// Takes the status of all orphans that have been given to this program and have ended. Returns their numbers.
@@ -98,8 +110,8 @@ fn orphans(started: &BTreeSet<u32>) -> Vec<(ProcessId, bool)> {
     let own = std::process::id();
     // As pid 1 its session is 0: that of a process outside of its namespace.
     let Some(session) = Stat::of(own).map(|stat| stat.session) else { return Vec::new() };
-    let all = proc::all().into_iter();
-    let orphans = all.filter(|stat| stat.parent == own && stat.session != session && !started.contains(&stat.pid));
+    let given = proc::own_children().into_iter().filter(|pid| !started.contains(pid)).filter_map(Stat::of);
+    let orphans = given.filter(|stat| stat.parent == own && stat.session != session);
     orphans.map(|stat| (stat.id(), stat.is_zombie())).collect()
 }
 
