@@ -1,6 +1,7 @@
 //! [`Containers`]: starts, watches and ends containers, each in a thread of its own, and tells the machine what happens to them.
 
 mod docker;
+mod enforcement;
 mod limits;
 mod process;
 mod program;
@@ -14,6 +15,7 @@ use apportion_exec::cgroup::{Cgroup, Cgroups};
 use apportion_exec::fetch::Canceller;
 use apportion_exec::{Process, ProcessId, Tree};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -57,6 +59,10 @@ struct State {
     /// True once it is to end.
     is_destroyed: bool,
     resources: Resources,
+    /// The sandbox.
+    directory: Option<PathBuf>,
+    /// The limit because of which it is ended.
+    limitation: Option<Limitation>,
     cgroup: Option<Cgroup>,
     stage: Stage,
 }
@@ -71,8 +77,15 @@ enum Stage {
 }
 
 impl Container {
-    fn new(id: ContainerId, resources: Resources) -> Self {
-        let state = State { is_destroyed: false, resources, cgroup: None, stage: Stage::Preparing };
+    fn new(id: ContainerId, resources: Resources, directory: Option<PathBuf>) -> Self {
+        let state = State {
+            is_destroyed: false,
+            resources,
+            directory,
+            limitation: None,
+            cgroup: None,
+            stage: Stage::Preparing,
+        };
         Self { id, state: Mutex::new(state) }
     }
 
@@ -85,6 +98,12 @@ impl Container {
         let mut state = self.lock();
         state.stage = stage;
         !state.is_destroyed
+    }
+
+    /// Ends it because of a limit that it has reached.
+    fn reach(&self, limitation: Limitation) {
+        self.lock().limitation.get_or_insert(limitation);
+        self.destroy();
     }
 
     /// Ends it: what is fetched is given up, what runs is killed.
@@ -138,7 +157,7 @@ impl Containers {
 
     /// Launches a container.
     pub(crate) fn launch(&self, launch: Launch) {
-        let container = self.add(&launch.run.container, launch.resources.clone());
+        let container = self.add(&launch.run.container, launch.resources.clone(), Some(launch.directory.clone()));
         let shared = self.0.clone();
         let is_docker = launch.containerizer == Containerizer::Docker;
         let stack = if is_docker { ENGINE_STACK } else { STACK };
@@ -158,8 +177,14 @@ impl Containers {
     }
 
     /// Finds the container of a run before the agent's start again.
-    pub(crate) fn reattach(&self, run: Run, process: Option<Stored>, containerizer: Containerizer) {
-        let container = self.add(&run.container, Resources::new());
+    pub(crate) fn reattach(
+        &self,
+        run: Run,
+        directory: Option<PathBuf>,
+        process: Option<Stored>,
+        containerizer: Containerizer,
+    ) {
+        let container = self.add(&run.container, Resources::new(), directory);
         let shared = self.0.clone();
         let is_docker = containerizer == Containerizer::Docker;
         let stack = if is_docker { ENGINE_STACK } else { STACK };
@@ -243,8 +268,8 @@ impl Containers {
         docker::sweep(&self.0.settings, agent, is_live);
     }
 
-    fn add(&self, id: &ContainerId, resources: Resources) -> Arc<Container> {
-        let container = Arc::new(Container::new(id.clone(), resources));
+    fn add(&self, id: &ContainerId, resources: Resources, directory: Option<PathBuf>) -> Arc<Container> {
+        let container = Arc::new(Container::new(id.clone(), resources, directory));
         self.0.lock().insert(id.clone(), container.clone());
         container
     }
@@ -328,8 +353,9 @@ impl Shared {
             docker::clean(self, &container.id);
         }
         let limitation = {
-            let state = container.lock();
-            state.cgroup.as_ref().and_then(|cgroup| limits::reached(cgroup, &state.resources))
+            let mut state = container.lock();
+            let enforced = state.limitation.take();
+            enforced.or_else(|| state.cgroup.as_ref().and_then(|cgroup| limits::reached(cgroup, &state.resources)))
         };
         self.end(container, status, limitation);
     }
@@ -337,6 +363,8 @@ impl Shared {
     /// Waits for the end of a container of the engine.
     fn follow_docker(&self, container: &Arc<Container>, launched: docker::InDocker) {
         let (status, limitation) = launched.follow(self, container);
+        let enforced = container.lock().limitation.take();
+        let limitation = enforced.or(limitation);
         self.end(container, status, limitation);
     }
 

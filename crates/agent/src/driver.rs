@@ -207,7 +207,9 @@ impl Driver {
                 Effect::CloseStream(stream) => _ = self.streams.remove(&stream),
                 Effect::Launch(launch) => self.containers.launch(*launch),
                 Effect::Reattach { run, process, containerizer } => {
-                    self.containers.reattach(run, process, containerizer)
+                    let executor = self.machine.executors().find(|executor| executor.run == run);
+                    let directory = executor.map(|executor| executor.directory.clone());
+                    self.containers.reattach(run, directory, process, containerizer)
                 }
                 Effect::Destroy(container) => self.containers.destroy(&container),
                 Effect::DestroyStray(stray) => self.containers.destroy_stray(stray),

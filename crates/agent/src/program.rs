@@ -35,6 +35,9 @@ const GRACE: Duration = Duration::from_secs(5);
 const MIN_SWEEP: Duration = Duration::from_secs(1);
 const MAX_SWEEP: Duration = Duration::from_secs(60);
 
+/// The shortest time between two looks at limits that the kernel does not enforce.
+const MIN_LOOK: Duration = Duration::from_millis(10);
+
 /// The shortest time between two looks for orphans that have ended.
 const REAP_PAUSE: Duration = Duration::from_secs(1);
 
@@ -167,7 +170,7 @@ impl Program {
             recovery_errors: broken.len(),
             streams: AtomicU64::new(1),
         };
-        let (swept, owner) = (containers.clone(), sandboxes.clone());
+        let (swept, enforced_on, owner) = (containers.clone(), containers.clone(), sandboxes.clone());
         let driver = Driver {
             machine,
             clock,
@@ -186,6 +189,11 @@ impl Program {
         let mut helpers = vec![tokio::spawn(gc.run()), tokio::spawn(reap()?)];
         if settings.machine.containerizers.contains(&Containerizer::Docker) {
             helpers.push(tokio::spawn(sweep(swept, owner, settings.docker_remove_delay)));
+        }
+        let enforced: [(Option<Duration>, fn(&Containers)); 2] =
+            [(settings.enforce_disk, Containers::enforce_disk), (settings.enforce_ports, Containers::enforce_ports)];
+        for (pause, enforce) in enforced {
+            helpers.extend(pause.map(|pause| tokio::spawn(enforce_every(pause, enforced_on.clone(), enforce))));
         }
         Ok(Self { inputs, ended, listener, serving, helpers })
     }
@@ -238,6 +246,19 @@ async fn sweep(containers: Containers, sandboxes: Arc<Sandboxes>, remove_delay: 
             }
         });
         if swept.await.is_err() {
+            return; // the program ends
+        }
+    }
+}
+
+/// Looks at limits of containers, again and again.
+async fn enforce_every(pause: Duration, containers: Containers, enforce: fn(&Containers)) {
+    let mut pause = interval(pause.max(MIN_LOOK));
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        pause.tick().await;
+        let containers = containers.clone();
+        if tokio::task::spawn_blocking(move || enforce(&containers)).await.is_err() {
             return; // the program ends
         }
     }

@@ -38,6 +38,10 @@ pub struct Settings {
     pub cgroups_root: String,
     /// True if `cpus` are a hard limit, too.
     pub cgroups_enable_cfs: bool,
+    /// The time between two looks at what sandboxes take of the disk, if containers that take more than they have are ended.
+    pub enforce_disk: Option<Duration>,
+    /// The time between two looks at ports, if containers that listen on ports of the agent which are not theirs are ended.
+    pub enforce_ports: Option<Duration>,
     /// The time for which a sandbox is kept after its end.
     pub gc_delay: Duration,
     /// The part of the disk that is kept free: sandboxes go earlier when there is less.
@@ -64,6 +68,8 @@ impl Settings {
             docker_remove_delay: hour * 6,
             cgroups_root: "mesos".to_owned(),
             cgroups_enable_cfs: false,
+            enforce_disk: None,
+            enforce_ports: None,
             gc_delay: hour * 24 * 7,
             gc_disk_headroom: 0.1,
             log: None,

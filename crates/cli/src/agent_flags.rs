@@ -84,12 +84,18 @@ pub(crate) struct AgentFlags {
     /// Runs tasks as the user that they or their framework name, if this is root.
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) switch_user: bool,
-    /// Is known of Mesos, where it ends a task that listens on a port of the agent which is not its own; switched on it is refused.
+    /// Ends a task that listens on a TCP port of the agent which is not its own.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) enforce_container_ports: bool,
-    /// Is known of Mesos, where it ends a task that writes more than its disk; switched on it is refused.
+    /// Looks at ports so often, if that is enforced.
+    #[arg(long, value_name = "DURATION", default_value = "30secs", value_parser = values::duration, help_heading = "Containers")]
+    pub(crate) container_ports_watch_interval: Duration,
+    /// Ends a task whose sandbox takes more of the disk than the task has, if it has any.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) enforce_container_disk_quota: bool,
+    /// Looks at sandboxes so often, if that is enforced.
+    #[arg(long, value_name = "DURATION", default_value = "15secs", value_parser = values::duration, help_heading = "Containers")]
+    pub(crate) container_disk_watch_interval: Duration,
     /// Is known of Mesos, where it bounds files of output; it is refused: they grow.
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Containers")]
     pub(crate) max_log_size: Option<u64>,

@@ -24,7 +24,7 @@
 //! | `process` `spawn` | a running process, found again by pid and start time; how one is started |
 //! | `tree` `subreaper` | all that a process has started, to be signalled and killed; orphans that are given to this program |
 //! | `wait_status` `user` | how a process ended; users by name |
-//! | `proc` | what `/proc` says of processes |
+//! | `proc` [`ports`] | what `/proc` says of processes; the ports on which they wait for connections |
 //! | [`cgroup`] [`statistics`] | limits and accounts of the kernel; the resource use of a container |
 //! | [`sandbox`] [`beneath`] | folders of tasks and their names; files below a folder that no path can leave |
 //! | `fetch`, a feature | what a task needs beside its command, from URIs into its sandbox |
@@ -43,6 +43,7 @@ pub mod docker;
 #[cfg_attr(docsrs, doc(cfg(feature = "fetch")))]
 pub mod fetch;
 pub mod health;
+pub mod ports;
 mod proc;
 mod process;
 pub mod sandbox;

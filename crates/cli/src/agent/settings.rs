@@ -27,13 +27,8 @@ pub(crate) enum SettingsError {
 
 /// Returns the settings of an agent that is bound to that address. The folder of the agent is made, if it is not there.
 pub(crate) async fn of(flags: &AgentFlags, bound: SocketAddr) -> Result<Settings, SettingsError> {
-    let unsupported = [
-        ("enforce_container_ports", flags.enforce_container_ports),
-        ("enforce_container_disk_quota", flags.enforce_container_disk_quota),
-        ("max_log_size", flags.max_log_size.is_some()),
-    ];
-    if let Some((flag, _)) = unsupported.into_iter().find(|(_, is_asked)| *is_asked) {
-        return Err(SettingsError::Unsupported(flag));
+    if flags.max_log_size.is_some() {
+        return Err(SettingsError::Unsupported("max_log_size"));
     }
     let failed = |error| SettingsError::File { path: flags.work_dir.clone(), error };
     std::fs::create_dir_all(&flags.work_dir).map_err(failed)?;
@@ -66,6 +61,8 @@ pub(crate) async fn of(flags: &AgentFlags, bound: SocketAddr) -> Result<Settings
     settings.docker_remove_delay = flags.docker_remove_delay;
     settings.cgroups_root.clone_from(&flags.cgroups_root);
     settings.cgroups_enable_cfs = flags.cgroups_enable_cfs;
+    settings.enforce_disk = flags.enforce_container_disk_quota.then_some(flags.container_disk_watch_interval);
+    settings.enforce_ports = flags.enforce_container_ports.then_some(flags.container_ports_watch_interval);
     settings.gc_delay = flags.gc_delay;
     settings.gc_disk_headroom = flags.gc_disk_headroom;
     settings.log = Some(log_file(&work_dir));
@@ -158,17 +155,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_enforced_is_refused() {
+    fn limits_are_enforced_if_that_is_asked_for() {
         let folder = tempfile::tempdir().unwrap();
-        for (flag, name) in [
-            ("--enforce_container_ports", "enforce_container_ports"),
-            ("--enforce_container_disk_quota", "enforce_container_disk_quota"),
-            ("--max_log_size=1MB", "max_log_size"),
-        ] {
-            let error = settings(folder.path(), &[flag]).unwrap_err().to_string();
-            assert_eq!(error, format!("--{name}: this agent cannot do that yet"));
-        }
-        settings(folder.path(), &["--no-enforce_container_ports", "--no-enforce_container_disk_quota"]).unwrap();
+        let error = settings(folder.path(), &["--max_log_size=1MB"]).unwrap_err().to_string();
+        assert_eq!(error, "--max_log_size: this agent cannot do that yet");
+        let plain = settings(folder.path(), &["--no-enforce_container_ports"]).unwrap();
+        assert_eq!((plain.enforce_ports, plain.enforce_disk), (None, None));
+        let flags =
+            ["--enforce_container_ports", "--enforce_container_disk_quota", "--container_disk_watch_interval=1mins"];
+        let enforced = settings(folder.path(), &flags).unwrap();
+        let seconds = Duration::from_secs;
+        assert_eq!((enforced.enforce_ports, enforced.enforce_disk), (Some(seconds(30)), Some(seconds(60))));
     }
 
     #[test]

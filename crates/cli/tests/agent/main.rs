@@ -9,6 +9,7 @@
 
 mod docker;
 mod files;
+mod limits;
 mod restart;
 mod rig;
 #[path = "../../../http/tests/wire/mod.rs"]
