@@ -170,7 +170,7 @@ impl Program {
             recovery_errors: broken.len(),
             streams: AtomicU64::new(1),
         };
-        let (swept, enforced_on, owner) = (containers.clone(), containers.clone(), sandboxes.clone());
+        let (swept, enforced, owner) = (containers.clone(), containers.clone(), sandboxes.clone());
         let driver = Driver {
             machine,
             clock,
@@ -190,10 +190,11 @@ impl Program {
         if settings.machine.containerizers.contains(&Containerizer::Docker) {
             helpers.push(tokio::spawn(sweep(swept, owner, settings.docker_remove_delay)));
         }
-        let enforced: [(Option<Duration>, fn(&Containers)); 2] =
-            [(settings.enforce_disk, Containers::enforce_disk), (settings.enforce_ports, Containers::enforce_ports)];
-        for (pause, enforce) in enforced {
-            helpers.extend(pause.map(|pause| tokio::spawn(enforce_every(pause, enforced_on.clone(), enforce))));
+        if let Some(pause) = settings.enforce_disk {
+            helpers.push(tokio::spawn(enforce_every(pause, enforced.clone(), Containers::enforce_disk)));
+        }
+        if let Some(pause) = settings.enforce_ports {
+            helpers.push(tokio::spawn(enforce_every(pause, enforced, Containers::enforce_ports)));
         }
         Ok(Self { inputs, ended, listener, serving, helpers })
     }

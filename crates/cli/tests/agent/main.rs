@@ -7,9 +7,13 @@
     reason = "a test that goes wrong ends, and its waits are bounded in real time"
 )]
 
+#[expect(dead_code, reason = "the tests of another page use more of it")]
+#[path = "../../../http/tests/browser/mod.rs"]
+mod browser;
 mod docker;
 mod files;
 mod limits;
+mod page;
 mod restart;
 mod rig;
 #[path = "../../../http/tests/wire/mod.rs"]
