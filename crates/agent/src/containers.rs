@@ -2,6 +2,7 @@
 
 mod docker;
 mod enforcement;
+mod leftovers;
 mod limits;
 mod process;
 mod program;

@@ -3,7 +3,7 @@
 use crate::checkpoint::{Store, StoreError};
 use crate::containers::Containers;
 use crate::driver::{Asked, Clock, Counters, Driver};
-use crate::gc::Gc;
+use crate::gc::{self, Gc};
 use crate::machine::{AgentMachine, Containerizer, Exit, Incompatible, Input};
 use crate::master::MasterLink;
 use crate::sandboxes::Sandboxes;
@@ -141,6 +141,7 @@ impl Program {
         settings.machine.boot_id = apportion_exec::boot_id()?.into();
         settings.machine.seed = getrandom::u64().map_err(io::Error::other)?;
         let settings = Arc::new(settings);
+        let root = work_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Store::open(&work_dir));
         let (store, recovered, broken) = opened.await.map_err(io::Error::other)??;
         for broken in &broken {
@@ -159,6 +160,8 @@ impl Program {
         let gc = Gc::new(settings.clone());
         let live: Vec<PathBuf> = machine.executors().map(|executor| executor.directory.clone()).collect();
         gc.discard_old(&live);
+        let found = tokio::task::spawn_blocking(move || Containers::leftovers(gc::runs(&root), &live));
+        containers.end_leftovers(found.await.map_err(io::Error::other)?);
         let sandboxes = Arc::new(Sandboxes::new(settings.clone()));
         let site = AgentSite {
             settings: settings.clone(),

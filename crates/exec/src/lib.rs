@@ -54,7 +54,7 @@ mod tree;
 mod user;
 mod wait_status;
 
-pub use proc::{ProcessId, boot_id};
+pub use proc::{ProcessId, boot_id, values_of_variable};
 pub use process::{Exit, Process};
 pub use spawn::{ProcessBuilder, SpawnError};
 pub use subreaper::{become_subreaper, kill_orphans, reap_orphans};

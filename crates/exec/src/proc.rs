@@ -1,5 +1,6 @@
 //! What `/proc` says of processes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -125,16 +126,35 @@ pub(crate) fn own_children() -> Vec<u32> {
 /// Returns whether a process was started with this variable in its environment. Returns `false` for one of another user,
 /// unless this program is root.
 pub(crate) fn has_variable(pid: u32, name: &str, value: &[u8]) -> bool {
-    let Ok(environment) = fs::read(PathBuf::from(format!("/proc/{pid}/environ"))) else { return false };
-    environment.split(|byte| *byte == 0).any(|variable| {
-        let rest = variable.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
-        rest == Some(value)
-    })
+    environment(pid).is_ok_and(|environment| values(&environment, name).any(|found| found == value))
+}
+
+/// Returns the values that a variable has in the environments that processes of this machine were started with, each once. Those of
+/// other users are left out, unless this program is root.
+#[must_use]
+pub fn values_of_variable(name: &str) -> BTreeSet<Vec<u8>> {
+    let environments = all().into_iter().filter_map(|stat| environment(stat.pid).ok());
+    environments.flat_map(|environment| values(&environment, name).map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
+}
+
+fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    fs::read(PathBuf::from(format!("/proc/{pid}/environ")))
+}
+
+fn values<'a>(environment: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let variables = environment.split(|byte| *byte == 0);
+    variables.filter_map(move |variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_a_variable_are_those_of_its_whole_name() {
+        let environment = b"PATH=/bin\0ID=1\0IDS=2\0ID=\0XID=3\0";
+        assert_eq!(values(environment, "ID").collect::<Vec<_>>(), [b"1".as_slice(), b""]);
+    }
 
     #[test]
     fn a_name_may_contain_anything() {

@@ -1,6 +1,6 @@
 //! Agents that are killed and started again.
 
-use crate::rig::{Rig, command, is_running};
+use crate::rig::{Rig, command, is_running, of_executor};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -76,13 +76,29 @@ async fn without_checkpoints_tasks_end_with_their_agent() {
     rig.kill_agent().await;
     let lost = rig.status_of("TASK_LOST").await;
     assert_eq!(lost["reason"], "REASON_AGENT_DISCONNECTED", "{lost}");
+    ends(goes).await;
+}
+
+async fn ends(pid: u32) {
     for _ in 0..2000 {
-        if !is_running(goes) {
+        if !is_running(pid) {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the task outlives its agent");
+}
+
+#[tokio::test]
+async fn without_checkpoints_an_executor_that_goes_on_alone_is_ended_by_the_next_run() {
+    let mut rig = Rig::start(false, &[]).await;
+    let script = "echo $$; exec setsid --wait sleep 1000"; // it does not ask whether there is an agent
+    rig.launch(of_executor("t1", "stubborn", script)).await;
+    let stubborn = pid(&rig, "stubborn").await;
+    rig.kill_agent().await;
+    assert!(is_running(stubborn));
+    rig.start_agent(&[]);
+    ends(stubborn).await;
 }
 
 #[tokio::test]
