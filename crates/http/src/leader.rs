@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 mod enrolment;
 pub(crate) mod events;
 mod input;
+mod kills;
 pub(crate) mod machines;
 mod recorder;
 mod remote;
@@ -268,8 +269,12 @@ impl Leader {
 
     fn run_call(&mut self, at: Time, framework: &FrameworkId, call: Call) -> Result<(), CommandError> {
         let touched = Touched::by_call(framework, &call);
+        let kill = if let Call::Kill(kill) = &call { Some((kill.task.clone(), kill.grace)) } else { None };
         let result = self.delivery.call(at, framework, call);
         self.observe(if result.is_ok() { touched } else { Touched::Nothing });
+        if let (Some((task, grace)), Ok(())) = (kill, &result) {
+            self.note_kill(framework, task, grace);
+        }
         result
     }
 

@@ -58,6 +58,13 @@ impl Leader {
             drop(self.remote.streams.remove(&id));
             return self.refuse_agent(id, &error.to_string());
         }
+        if let (Some(remote), Some(before)) = (self.remote.agents.get_mut(&id), before) {
+            let master = self.delivery.master();
+            remote.kills = before.kills;
+            remote.kills.repeat(|framework, task| {
+                master.known_task(framework, task).is_some_and(|known| known.holding.agent == id)
+            });
+        }
         self.gate.agents.begin_stream(stream_id, id.clone());
         tracing::info!(agent = %id, stream = %stream_id, kind = enrolment.kind(), "an agent has registered");
         // The master itself tells of tasks on an agent that was unreachable.

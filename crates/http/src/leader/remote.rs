@@ -1,6 +1,7 @@
 //! The agents that are connected over the network: their streams, their pings, and what they tell.
 
 use super::Leader;
+use super::kills::Kills;
 use super::streams::{Open, Streams};
 use crate::internal::api::Enrolment;
 use crate::internal::{AgentCall, MasterEvent, Welcome};
@@ -39,6 +40,7 @@ pub(super) struct RemoteAgent {
     pub(super) updates: Updates,
     /// The launches that did not leave the latest stream, which has ended.
     unsent: Vec<(FrameworkId, TaskId)>,
+    pub(super) kills: Kills,
     pings: Pings,
 }
 
@@ -58,7 +60,8 @@ impl RemoteAgent {
     /// Returns an agent that has just registered.
     pub(super) fn new(address: (IpAddr, u16), nonce: Uuid, stream: Uuid, enrolment: Enrolment, at: Time) -> Self {
         let pings = Pings { next: at, seq: 0, is_answered: true, missed: 0 };
-        Self { address, nonce, stream, enrolment, updates: BTreeMap::new(), unsent: Vec::new(), pings }
+        let (updates, unsent, kills) = (BTreeMap::new(), Vec::new(), Kills::default());
+        Self { address, nonce, stream, enrolment, updates, unsent, kills, pings }
     }
 }
 
@@ -91,6 +94,13 @@ impl Remote {
     fn next_update(&mut self, id: &AgentId) -> Option<(FrameworkId, Option<Arc<Framework>>)> {
         self.streams.get(id).filter(|open| open.has_begun)?;
         self.agents.get_mut(id)?.updates.pop_first()
+    }
+
+    /// Removes and returns a kill that an agent may not have got, once its stream has begun.
+    fn next_kill(&mut self, id: &AgentId) -> Option<MasterEvent> {
+        self.streams.get(id).filter(|open| open.has_begun)?;
+        let (framework_id, task_id, grace_period) = self.agents.get_mut(id)?.kills.next()?;
+        Some(MasterEvent::Kill { framework_id, task_id, grace_period })
     }
 
     /// Notes launches that did not leave a stream, unless another one has followed.
@@ -183,6 +193,10 @@ impl Leader {
                         None => MasterEvent::ShutdownFramework { framework_id },
                     },
                 );
+                continue;
+            }
+            if let Some(kill) = self.remote.next_kill(id) {
+                self.send_agent(id, kill);
                 continue;
             }
             let Some(envelope) = self.delivery.poll_message_to_agent(id) else { return };

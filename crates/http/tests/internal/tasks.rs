@@ -1,7 +1,8 @@
 //! Launches, statuses end to end, executors, messages and operations.
 
 use crate::scripted::{
-    brief, launch, register, registered, reregister, start, subscribed, subscription, told, update, uuid, without_pings,
+    brief, launch, register, registered, reported, reregister, start, subscribed, subscription, told, update, uuid,
+    without_pings,
 };
 use crate::wire::ask;
 use serde_json::{Value as Json, json};
@@ -78,6 +79,46 @@ async fn kills_messages_and_shutdowns_reach_the_agent() {
     assert_eq!(failure, expected);
     framework.call(address, json!({"type": "TEARDOWN"})).await;
     assert_eq!(agent.event("SHUTDOWN_FRAMEWORK").await, json!({"framework_id": "f1"}));
+}
+
+#[tokio::test]
+async fn a_kill_that_an_agent_may_not_have_got_is_sent_again_when_it_returns() {
+    let (_server, address) = start(without_pings()).await;
+    let mut agent = registered(address, &register(1)).await;
+    let info = subscription("f1", true, &[]);
+    let mut framework = subscribed(address, &info).await;
+    launch(address, &mut framework, &["sent", "kept", "late", "over"]).await;
+    for (number, id) in (1..).zip(["sent", "kept", "late", "over"]) {
+        agent.event("RUN").await;
+        agent.status("f1", id, "TASK_RUNNING", number).await;
+        update(&mut framework).await;
+    }
+    let kill = |id: &str| json!({"type": "KILL", "kill": {"task_id": {"value": id}}});
+    framework.call(address, kill("sent")).await;
+    framework.call(address, kill("over")).await;
+    agent.event("KILL").await;
+    agent.event("KILL").await;
+    agent.status("f1", "over", "TASK_KILLED", 9).await;
+    update(&mut framework).await;
+    let id = agent.id.clone();
+    drop(agent); // as if it had not read the kill
+    framework.call(address, kill("late")).await;
+
+    for attempt in 0..2 {
+        let tasks = ["sent", "kept", "late"].map(|task| reported("f1", task, &id, "TASK_RUNNING"));
+        let mut agent = registered(address, &reregister(&id, std::slice::from_ref(&info), &tasks)).await;
+        let killed = [agent.event("KILL").await, agent.event("KILL").await];
+        assert_eq!(killed.each_ref().map(|kill| &kill["task_id"]), [&json!("late"), &json!("sent")], "{attempt}");
+        framework
+            .call(
+                address,
+                json!({"type": "MESSAGE", "message":
+            {"agent_id": {"value": &*id}, "executor_id": {"value": "e1"}, "data": "AAH/"}}),
+            )
+            .await;
+        let next = agent.stream.event().await.unwrap();
+        assert_eq!(next["type"], "MESSAGE", "no other task is killed");
+    }
 }
 
 #[tokio::test]
