@@ -60,6 +60,12 @@ class Task:
         return f"{self.name} ({self.executor or 'command'} on {self.agent}; killed: {self.killed}, hit: {self.hit}): {told}"
 
 
+class Driver(pymesos.MesosSchedulerDriver):
+    def _send(self, body, path="/api/v1/scheduler", method="POST", headers=None):
+        # The default of pymesos is one dictionary for all drivers: a call may have the stream id of another one.
+        return super()._send(body, path, method, dict(headers or {}))
+
+
 class Framework(pymesos.Scheduler):
     """Keeps a number of tasks running, and records what it is told of each."""
 
@@ -75,7 +81,7 @@ class Framework(pymesos.Scheduler):
             "user": "root", "name": name, "roles": ["kills"], "failover_timeout": 3600, "checkpoint": checkpoint,
             "capabilities": [{"type": kind} for kind in ("MULTI_ROLE", "PARTITION_AWARE", "TASK_KILLING_STATE")],
         }
-        self.driver = pymesos.MesosSchedulerDriver(self, framework, master)
+        self.driver = Driver(self, framework, master)
         self.driver.start()
 
     def live(self):
