@@ -92,9 +92,18 @@ async fn ends(pid: u32) {
 #[tokio::test]
 async fn without_checkpoints_an_executor_that_goes_on_alone_is_ended_by_the_next_run() {
     let mut rig = Rig::start(false, &[]).await;
-    let script = "echo $$; exec setsid --wait sleep 1000"; // it does not ask whether there is an agent
-    rig.launch(of_executor("t1", "stubborn", script)).await;
-    let stubborn = pid(&rig, "stubborn").await;
+    let told = rig.work_dir().join("pid");
+    let script = format!("echo $$ >{}; exec sleep 1000", told.display()); // it does not ask whether there is an agent
+    rig.launch(of_executor("t1", "stubborn", &script)).await;
+    let mut stubborn = None;
+    for _ in 0..1000 {
+        stubborn = std::fs::read_to_string(&told).ok().and_then(|text| text.trim().parse().ok());
+        if stubborn.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let stubborn = stubborn.unwrap();
     rig.kill_agent().await;
     assert!(is_running(stubborn));
     rig.start_agent(&[]);
