@@ -5,7 +5,6 @@
 
 use super::books::{Books, Newcomers};
 use super::cycle::Cycle;
-use super::eligibility::Eligibility;
 use super::explain::{Explanation, Reason};
 use super::index::{AgentIx, FrameworkIx, MemberIx};
 use super::quota::{IneffectiveLimit, Quota, QuotaError};
@@ -430,8 +429,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let member = self.find_subscribed(&refused.framework, &refused.role)?;
         let available = self.books.ledger()[agent].available();
         self.refusals.refuse(member, agent, &refused.resources, until, available);
-        let eligibility = Eligibility { rules: &self.rules, books: &self.books, refusals: &self.refusals };
-        if eligibility.all_refused(agent) {
+        // This must not depend on what is cached: a restored allocator has other caches.
+        if self.refusals.all_refuse(self.books.membership().active(), agent, available) {
             self.books.unmark(agent);
         }
         Ok(())
@@ -577,6 +576,7 @@ fn check_agent_of(agent: &AgentId, tasks: &[Holding]) -> Result<(), AllocatorErr
 mod tests {
     use super::*;
     use crate::allocator::Drf;
+    use crate::allocator::eligibility::Eligibility;
     use crate::framework::OfferConstraints;
     use crate::resources::{Limits, Quantities, Scalar};
 

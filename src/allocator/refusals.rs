@@ -186,7 +186,18 @@ impl Refusals {
         Some(&refusals.refused_all)
     }
 
-    /// Returns the same if it is cached for these resources.
+    /// Returns whether all of these members have refused all available resources of an agent, whatever is cached.
+    pub(super) fn all_refuse(&mut self, members: &BitSet<MemberIx>, agent: AgentIx, available: &Resources) -> bool {
+        let Some(refusals) = self.agents.get_mut(agent).and_then(Option::as_mut) else { return false };
+        // Fewer refusals than members cannot be those of all.
+        if refusals.live.len() < members.len() {
+            return false;
+        }
+        refusals.refresh(available);
+        members.is_subset(&refusals.refused_all)
+    }
+
+    /// Returns the members that have refused all available resources of an agent, if that is cached for these resources.
     #[inline]
     pub(super) fn cached_refused_all(&self, agent: AgentIx, available: &Resources) -> Option<&BitSet<MemberIx>> {
         let refusals = self.of(agent)?;

@@ -20,10 +20,6 @@ pub(in crate::allocator) struct SavedRefusals(Vec<SavedAgent>);
 #[serde(deny_unknown_fields)]
 struct SavedAgent {
     agent: AgentId,
-    /// The resources for which it is known who refuses all of them, unless they are what is available: if all do, no batch
-    /// visits the agent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    snapshot: Option<Resources>,
     members: Vec<SavedMember>,
 }
 
@@ -46,13 +42,9 @@ impl Refusals {
     pub(in crate::allocator) fn save<R: Sorter, F: Sorter + Clone>(&self, books: &Books<R, F>) -> SavedRefusals {
         let in_order = books.ledger().in_order_of_adding().into_iter();
         let refused = in_order.filter_map(|agent| Some((agent, self.of(agent)?)));
-        let save = |(agent, refusals): (AgentIx, &AgentRefusals)| {
-            let available = books.ledger()[agent].available();
-            SavedAgent {
-                agent: books.ledger().id(agent).clone(),
-                snapshot: (refusals.snapshot != *available).then(|| refusals.snapshot.clone()),
-                members: refusals.save(books),
-            }
+        let save = |(agent, refusals): (AgentIx, &AgentRefusals)| SavedAgent {
+            agent: books.ledger().id(agent).clone(),
+            members: refusals.save(books),
         };
         SavedRefusals(refused.map(save).collect())
     }
@@ -63,7 +55,7 @@ impl Refusals {
         saved: SavedRefusals,
         books: &Books<R, F>,
     ) -> Result<(), SnapshotError> {
-        for SavedAgent { agent, snapshot, members } in saved.0 {
+        for SavedAgent { agent, members } in saved.0 {
             let ix = books.agent_named(&agent)?;
             self.agents.grow_to(ix, || None);
             if members.is_empty() || self.agents[ix].is_some() {
@@ -84,7 +76,7 @@ impl Refusals {
                 }
                 refusals.live.sort_by_key(|refusal| refusal.member); // stable
             }
-            refusals.snapshot = snapshot.unwrap_or_else(|| books.ledger()[ix].available().clone());
+            refusals.snapshot = books.ledger()[ix].available().clone();
             let AgentRefusals { live, refused_all, snapshot } = &mut refusals;
             for refusal in live.iter().filter(|refusal| refusal.resources.contains(snapshot)) {
                 refused_all.insert(refusal.member);
