@@ -145,6 +145,8 @@ class Framework(pymesos.Scheduler):
                 return  # it was sent again before its acknowledgement came
             if uuid is None and state in task.states:
                 return  # told by the master, and by the agent before
+            if uuid is None and state == "TASK_UNKNOWN" and task.is_over and task.killed:
+                return  # the kill has crossed the end: the master does not know the task any more
             if task.is_over:
                 self.faults.append(f"{state} after the end: {status.get('reason')} {status.get('message')}: {task}")
             task.statuses.append((state, uuid, status.get("reason"), status.get("message")))
