@@ -75,7 +75,9 @@ impl Planner {
     ///
     /// A few plans, each of one app, for each app that waits: more, but not many more, than there are kinds of additions.
     pub fn expand(&self, plan: &mut Plan, apps: &[App], running: &[Running], offers: &[Offer]) {
-        expansion::expand(self, apps, running, offers, plan);
+        // The near misses say what to try.
+        let explaining = self.omits_reasons.then(|| Self { omits_reasons: false, ..self.clone() });
+        expansion::expand(explaining.as_ref().unwrap_or(self), apps, running, offers, plan);
     }
 }
 

@@ -168,6 +168,20 @@ impl Condition {
             .chain(of_tasks.into_iter().flatten().map(|value| FieldValue::Text(Cow::Borrowed(value))))
     }
 
+    /// Evaluates a counting operator. The reasons of some name the value to take instead, which is looked for among all.
+    fn holds_counted(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
+        let value = || candidate.location.value(&self.field);
+        let (app, field) = (candidate.app, &self.field);
+        if let Operator::GroupBy(None) = &self.operator {
+            let tally = placed.tally(app, field);
+            value().is_some_and(|value| spread::is_even(tally.count(&value), &tally))
+        } else if let Operator::MaxSkew(most) = &self.operator {
+            value().is_some_and(|value| spread::fits_skew(field, &value, *most, app, placed))
+        } else {
+            self.check(candidate, placed).is_accept()
+        }
+    }
+
     fn absent(&self) -> RejectReason {
         RejectReason::Absent { field: self.field.clone(), remedy: self.remedy() }
     }
@@ -222,7 +236,7 @@ impl Constraint for Condition {
 
     fn holds(&self, candidate: &Candidate<'_>, placed: &Placed) -> bool {
         if self.operator.is_counting() {
-            return self.check(candidate, placed).is_accept();
+            return self.holds_counted(candidate, placed);
         }
         (self.match_values(candidate, placed) == Match::Found) == self.is_positive()
     }

@@ -42,15 +42,34 @@ pub(super) fn group_evenly(field: &Field, value: &str, tally: &Tally) -> Verdict
     let fewest = tally.fewest().unwrap_or(0);
     // Tasks without a value are a group too, which has no name.
     let behind = || tally.first_with_fewest().filter(|behind| tally.count(behind) == fewest);
-    Verdict::require(count == 0 || count <= fewest, || uneven(field, value, (count, fewest), behind()))
+    Verdict::require(is_even(count, tally), || uneven(field, value, (count, fewest), behind()))
+}
+
+/// Returns true if a value of so many tasks has room by [`group_evenly`].
+pub(super) fn is_even(count: u64, tally: &Tally) -> bool {
+    count == 0 || count <= tally.fewest().unwrap_or(0)
 }
 
 /// `MAX_SKEW`: with one more task, the value has at most `most` tasks more than any topology domain.
 pub(super) fn max_skew(field: &Field, value: &str, most: NonZeroU64, app: &str, placed: &Placed) -> Verdict {
+    let (count, fewest) = counts(field, value, app, placed);
+    let is_within = is_within(most, (count, fewest));
+    Verdict::require(is_within, || uneven(field, value, (count, fewest), placed.value_behind(app, field)))
+}
+
+/// Returns true if [`max_skew`] accepts.
+pub(super) fn fits_skew(field: &Field, value: &str, most: NonZeroU64, app: &str, placed: &Placed) -> bool {
+    is_within(most, counts(field, value, app, placed))
+}
+
+/// Returns the number of tasks of the app at the value, and the smallest at any domain.
+fn counts(field: &Field, value: &str, app: &str, placed: &Placed) -> (u64, u64) {
     let count = placed.tally(app, field).count(value);
-    let fewest = placed.fewest(app, field).unwrap_or(count);
-    let fits = count.saturating_add(1).saturating_sub(fewest) <= most.get();
-    Verdict::require(fits, || uneven(field, value, (count, fewest), placed.value_behind(app, field)))
+    (count, placed.fewest(app, field).unwrap_or(count))
+}
+
+fn is_within(most: NonZeroU64, (count, fewest): (u64, u64)) -> bool {
+    count.saturating_add(1).saturating_sub(fewest) <= most.get()
 }
 
 fn uneven(field: &Field, value: &str, (count, fewest): (u64, u64), behind: Option<Text>) -> RejectReason {

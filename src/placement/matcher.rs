@@ -9,6 +9,7 @@ mod class;
 mod classes;
 mod domains;
 mod gang;
+mod heads;
 mod host_scores;
 mod index;
 mod near_miss;

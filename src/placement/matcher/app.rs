@@ -61,8 +61,12 @@ pub(super) fn plan_app(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> u64 
     pending
 }
 
-/// Returns every check that fails, offer by offer, and the smallest change that would let one more instance in.
+/// Returns every check that fails, offer by offer, and the smallest change that would let one more instance in; nothing if
+/// the plan is to be without reasons.
 pub(super) fn explain(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> Explanation {
+    if state.planner.omits_reasons {
+        return Explanation::default();
+    }
     let query = Query::new(state.planner, listed);
     for field in &query.max_skew {
         TopologyDomains::set(&query, field, state);

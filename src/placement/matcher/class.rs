@@ -21,6 +21,8 @@ pub(super) struct Class {
     pub(super) head: Option<Head>,
     /// The head has to be looked for again.
     pub(super) is_stale: bool,
+    /// It is in the list of those whose head has to be looked for.
+    pub(super) is_queued: bool,
 }
 
 /// The best offer of a class.
@@ -59,7 +61,7 @@ impl From<Rank> for HostScore {
 }
 
 /// Maps numbers to integers in descending order.
-fn key(number: f64) -> u64 {
+pub(super) fn key(number: f64) -> u64 {
     let bits = number.to_bits();
     if bits >> 63 == 1 { bits } else { !bits & !(1 << 63) }
 }

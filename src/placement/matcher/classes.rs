@@ -118,7 +118,7 @@ impl<'a> Classes<'a> {
         &mut self,
         offer: OfferIx,
         state: &PlanState<'_>,
-        mut changed: impl FnMut(&Self, ClassIx),
+        mut changed: impl FnMut(&mut Self, ClassIx),
     ) {
         let mut values: SmallVec<[ValueIx; 8]> = SmallVec::new();
         for number in 0..self.terms.len() {

@@ -67,7 +67,7 @@ impl<'a> PlanState<'a> {
             table: Table::default(),
             states: OfferStates::default(),
             hosts: Vec::with_capacity(offers.len()),
-            task_ids: TaskIds::new(planner.taken.iter().chain(running.iter().map(|task| &task.task))),
+            task_ids: TaskIds::new(&planner.taken, running.iter().map(|task| &task.task)),
             undo_log: None,
         };
         let hosts = state.add_offers(offers);

@@ -7,6 +7,7 @@
 
 use super::class::{Head, Rank};
 use super::classes::Classes;
+use super::heads::{ClassBest, Heads};
 use super::host_scores::{HostScores, with_fitness};
 use super::index::{ClassIx, OfferIx};
 use super::pairing::Pairing;
@@ -16,7 +17,6 @@ use super::score::{HostScore, Score, TOLERANCE};
 use super::terms::{TermGroup, Terms};
 use crate::placement::model::fitness::Fitness;
 use crate::placement::model::strategy::Strategy;
-use std::cmp::Ordering;
 
 /// The candidates of an app and their scores, kept from one instance to the next.
 #[derive(Debug)]
@@ -32,9 +32,8 @@ pub(super) struct Selector<'a> {
     of_anything: TermGroup<'a>,
     host_scores: HostScores<'a>,
     classes: Classes<'a>,
-    /// By class, its best offer.
-    best: Vec<Option<Best>>,
-    /// The dirty set: classes whose best offer has to be looked for again.
+    heads: Heads,
+    /// The dirty set: classes whose best offer has to be looked for again, and whose values are allowed.
     stale: Vec<ClassIx>,
     /// By offer, the result of its fit checks.
     fits: Vec<Fit>,
@@ -48,14 +47,6 @@ enum Fit {
     Unknown,
     No,
     Yes,
-}
-
-/// The best offer of a class, with its whole score.
-#[derive(Debug, Clone, Copy)]
-struct Best {
-    offer: OfferIx,
-    score: Score,
-    is_close: bool,
 }
 
 impl<'a> Selector<'a> {
@@ -72,7 +63,7 @@ impl<'a> Selector<'a> {
             scans,
             of_anything,
             host_scores: HostScores::new(query, of_state, of_host, is_ranked),
-            best: vec![None; classes.len()],
+            heads: Heads::new(classes.len()),
             stale: Vec::new(),
             fits: vec![Fit::Unknown; state.offer_count()],
             ranks: Vec::new(),
@@ -110,44 +101,32 @@ impl<'a> Selector<'a> {
         for other in state.same_host(offer) {
             self.refresh_candidate(*other, state);
         }
-        let (best, total_weight) = (&mut self.best, self.total_weight);
-        self.classes.task_launched(offer, state, |classes, class| rescore(best, classes, class, total_weight));
+        let (heads, stale, total_weight) = (&mut self.heads, &mut self.stale, self.total_weight);
+        self.classes.task_launched(offer, state, |classes, class| {
+            rescore(heads, classes, class, total_weight);
+            queue(stale, classes, class);
+        });
     }
 
     /// Returns the best of the heads of all classes.
     fn best_head(&mut self, state: &PlanState<'_>) -> Option<OfferIx> {
-        // A class whose values are not allowed stays stale until they are.
-        let mut stale = std::mem::take(&mut self.stale);
-        stale.retain(|class| {
-            let is_allowed = self.classes[*class].score.is_some();
-            if is_allowed {
-                self.find_head(*class, state);
-            }
-            !is_allowed
-        });
-        self.stale = stale;
-        let mut heads = self.best.iter().flatten();
-        let mut best = heads.next()?;
-        for other in heads {
-            match other.score.exact_cmp(&best.score) {
-                Ordering::Greater => best = other,
-                Ordering::Equal if other.offer < best.offer => best = other,
-                Ordering::Equal | Ordering::Less => {}
+        for class in std::mem::take(&mut self.stale) {
+            self.classes[class].is_queued = false;
+            // A class whose values are not allowed stays stale until they are.
+            if self.classes[class].is_stale && self.classes[class].score.is_some() {
+                self.find_head(class, state);
             }
         }
-        let is_close = |other: &Best| {
-            best.score.is_close_to(&other.score) || (other.is_close && other.score.exact_cmp(&best.score).is_eq())
-        };
-        if (self.is_ranked || self.classes.len() > 1) && self.best.iter().flatten().any(is_close) {
+        let best = self.heads.best()?;
+        if (self.is_ranked || self.classes.len() > 1) && best.is_close {
             return self.scan(state);
         }
         Some(best.offer)
     }
 
     fn set_stale(&mut self, class: ClassIx) {
-        if !std::mem::replace(&mut self.classes[class].is_stale, true) {
-            self.stale.push(class);
-        }
+        self.classes[class].is_stale = true;
+        queue(&mut self.stale, &mut self.classes, class);
     }
 
     /// Looks for the best offer of a class.
@@ -159,7 +138,7 @@ impl<'a> Selector<'a> {
             let first = self.first_that_fits(class, state);
             first.map(|offer| Head { offer, score: HostScore::default(), is_close: false })
         };
-        rescore(&mut self.best, &self.classes, class, self.total_weight);
+        rescore(&mut self.heads, &self.classes, class, self.total_weight);
     }
 
     fn first_that_fits(&mut self, class: ClassIx, state: &PlanState<'_>) -> Option<OfferIx> {
@@ -248,13 +227,23 @@ impl<'a> Selector<'a> {
     }
 }
 
+/// Queues a class whose head has to be looked for, if its values are allowed.
+#[inline]
+fn queue(stale: &mut Vec<ClassIx>, classes: &mut Classes<'_>, class: ClassIx) {
+    let one = &mut classes[class];
+    if one.is_stale && one.score.is_some() && !std::mem::replace(&mut one.is_queued, true) {
+        stale.push(class);
+    }
+}
+
 /// Computes the score of the best offer of a class anew.
 #[inline]
-fn rescore(best: &mut [Option<Best>], classes: &Classes<'_>, class: ClassIx, total_weight: f64) {
+fn rescore(heads: &mut Heads, classes: &Classes<'_>, class: ClassIx, total_weight: f64) {
     let head = classes[class].head.zip(classes[class].score);
-    best[class.index()] = head.map(|(head, of_values)| Best {
+    let best = head.map(|(head, of_values)| ClassBest {
         offer: head.offer,
         score: Score::new(of_values, head.score, total_weight),
         is_close: head.is_close,
     });
+    heads.set(class, best);
 }

@@ -3,17 +3,20 @@
 use crate::id::TaskId;
 use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
+use std::collections::BTreeSet;
 
 /// The ids that are taken, and by app name the last number that was given out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TaskIds<'a> {
-    taken: IndexSet<&'a TaskId, foldhash::fast::FixedState>,
+    running: IndexSet<&'a TaskId, foldhash::fast::FixedState>,
+    /// The ids of ended tasks: there may be many more of these than are looked for.
+    ended: &'a BTreeSet<TaskId>,
     last: IndexMap<Text, u64, foldhash::fast::FixedState>,
 }
 
 impl<'a> TaskIds<'a> {
-    pub(super) fn new(taken: impl Iterator<Item = &'a TaskId>) -> Self {
-        Self { taken: taken.collect(), last: IndexMap::default() }
+    pub(super) fn new(ended: &'a BTreeSet<TaskId>, running: impl Iterator<Item = &'a TaskId>) -> Self {
+        Self { running: running.collect(), ended, last: IndexMap::default() }
     }
 
     /// Returns the last number that was given out under a name; 0 = none.
@@ -35,7 +38,7 @@ impl<'a> TaskIds<'a> {
         loop {
             *number += 1;
             let id = TaskId::new(Text::from_display(format_args!("{name}.{number}")));
-            if !self.taken.contains(&id) {
+            if !self.running.contains(&id) && !self.ended.contains(&id) {
                 return id;
             }
         }
@@ -48,8 +51,8 @@ mod tests {
 
     #[test]
     fn numbers_skip_taken_ids_and_go_back() {
-        let taken = [TaskId::from("web.2"), TaskId::from("db.1")];
-        let (mut ids, web) = (TaskIds::new(taken.iter()), Text::from("web"));
+        let (ended, running) = (BTreeSet::from([TaskId::from("web.2")]), [TaskId::from("db.1")]);
+        let (mut ids, web) = (TaskIds::new(&ended, running.iter()), Text::from("web"));
         assert_eq!([ids.next(&web), ids.next(&web)], ["web.1", "web.3"].map(TaskId::from));
         assert_eq!(ids.next(&"db".into()), TaskId::from("db.2"));
         assert_eq!(ids.last(&web), 3);

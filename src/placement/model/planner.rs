@@ -78,6 +78,8 @@ pub struct Planner {
     pub gpu_behavior: GpuBehavior,
     /// The ids of tasks that have ended, which new tasks do not get; nor do they get those of running tasks.
     pub taken: BTreeSet<TaskId>,
+    /// Apps that have to wait are not told why, see [`Planner::without_reasons`].
+    pub omits_reasons: bool,
 }
 
 impl Planner {
@@ -98,6 +100,29 @@ impl Planner {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Leaves out of plans why an app has to wait: its reasons and its near miss. To find them takes every check of every
+    /// offer; an app that waits costs a small part of that without.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::placement::{App, Planner};
+    /// use apportion::{Offer, Role};
+    ///
+    /// let app = App::new("web").instances(3);
+    /// let offer = Offer::new("O1", "f1", Role::default(), "a1", "cpus:2;mem:512;ports:[80-90]".parse()?);
+    /// let plan = Planner::new().without_reasons().plan([&app], &[], &[offer]);
+    /// let waits = &plan.unplaced[0];
+    /// assert_eq!((plan.launches.len(), waits.instances), (2, 1));
+    /// assert!(waits.reasons.is_empty() && waits.near_miss.is_none());
+    /// # Ok::<(), apportion::ResourceError>(())
+    /// ```
+    #[must_use]
+    pub fn without_reasons(mut self) -> Self {
+        self.omits_reasons = true;
         self
     }
 

@@ -8,7 +8,7 @@ use apportion::{Offer, Resources, Role};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new("plan-binpack", "a task of one app packed over n offers", 5_000, binpack),
-    Operation::new("plan-nowhere", "an app that fits none of n offers", 5_000, nowhere),
+    Operation::new("plan-nowhere", "an app that fits none of n offers, without its reasons", 5_000, nowhere),
     Operation::new("plan-apps", "a task of n apps of one, over 5,000 offers", 10_000, apps),
     Operation::new("plan-more", "10 more of an app of which n run, over 5,000 offers", 100_000, more),
     Operation::new("plan-group-by", "a task spread by hostname over n offers", 20_000, group_by),
@@ -27,7 +27,7 @@ fn offers(n: usize) -> Result<Vec<Offer>, Failure> {
 
 /// Returns the seconds for each task that is placed.
 fn plan(apps: &[App], offers: &[Offer], placed: usize) -> Result<f64, Failure> {
-    let planner = Planner::new();
+    let planner = Planner::new().without_reasons();
     whole(|| {
         let plan = planner.plan(apps, &[], offers);
         expect("plan", "launches", plan.launches.len() as u64, placed as u64)?;
