@@ -123,6 +123,11 @@ pub struct Framework {
     ///
     /// v1 JSON has no word for ever: there it is the longest time that Mesos can count, 2<sup>63</sup> − 1 nanoseconds.
     pub failover_timeout: Option<Duration>,
+    /// The time after which an offer to it that it does not answer is rescinded; zero = never. `None`: as
+    /// [configured](crate::Config::offer_timeout).
+    ///
+    /// Offers keep the timeout that they were made with. Inverse offers have it, too.
+    pub offer_timeout: Option<Duration>,
     /// True if its tasks outlive a broken connection of their agent, which keeps them on disk.
     pub checkpoint: bool,
     /// The principal that it authenticates as.
@@ -146,6 +151,7 @@ impl Framework {
             offer_filters: IndexMap::new(),
             offer_constraints: OfferConstraints::default(),
             failover_timeout: None,
+            offer_timeout: None,
             checkpoint: false,
             principal: None,
             user: None,
@@ -178,6 +184,29 @@ impl Framework {
     #[must_use]
     pub fn failover_timeout(mut self, timeout: Duration) -> Self {
         self.failover_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the time after which an offer to it that it does not answer is rescinded; zero = never.
+    ///
+    /// # Examples
+    ///
+    /// A framework that thinks long may hold its offers for ten minutes, whatever the others may do:
+    ///
+    /// ```
+    /// use apportion::{Agent, Command, Config, Effect, Framework, Master, Role, Time};
+    /// use std::time::Duration;
+    ///
+    /// let mut master = Master::new(Config::new().offer_timeout(Duration::from_secs(5)));
+    /// let framework = Framework::new("planner").role(Role::default()).offer_timeout(Duration::from_secs(600));
+    /// master.handle(Time::ZERO, Command::AddFramework(framework))?;
+    /// master.handle(Time::ZERO, Command::AddAgent(Agent::new("a1", "cpus:8".parse()?).into()))?;
+    /// assert_eq!(master.poll_timeout().map(|wake| wake.at), Some(Time::from_secs(600)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn offer_timeout(mut self, timeout: Duration) -> Self {
+        self.offer_timeout = Some(timeout);
         self
     }
 

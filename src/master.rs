@@ -74,8 +74,12 @@ pub struct Config {
     /// task of an agent in each batch, and meanwhile the rest goes to whoever comes next. Agents that come or change and
     /// frameworks that come or revive are allocated for at once.
     pub allocation_interval: Duration,
-    /// The time after which an unanswered offer or inverse offer is rescinded; `None` means never.
+    /// The time after which an unanswered offer or inverse offer is rescinded; `None` means never. A framework may have
+    /// [one of its own](crate::Framework::offer_timeout).
     pub offer_timeout: Option<Duration>,
+    /// The length of the refusal that an offer which times out leaves behind, as if its framework had declined it for that
+    /// time; zero = none. Without it the next batch may offer the same to the same framework again.
+    pub timeout_refusal: Duration,
     /// The allocator's options.
     pub options: Options,
     /// The order in which roles, and the frameworks of each role, are offered resources.
@@ -114,6 +118,13 @@ impl Config {
     #[must_use]
     pub fn offer_timeout(mut self, timeout: Duration) -> Self {
         self.offer_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the length of the refusal that an offer which times out leaves behind.
+    #[must_use]
+    pub fn timeout_refusal(mut self, length: Duration) -> Self {
+        self.timeout_refusal = length;
         self
     }
 
@@ -195,6 +206,7 @@ impl Default for Config {
         Self {
             allocation_interval: Duration::from_secs(1),
             offer_timeout: None,
+            timeout_refusal: Duration::ZERO,
             options: Options::default(),
             sorter: SorterChoice::default(),
             id_prefix: Text::default(),

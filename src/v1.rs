@@ -38,6 +38,7 @@ pub mod connection;
 mod event;
 mod executor;
 mod framework;
+mod labels;
 mod offer;
 mod operation;
 pub mod part;

@@ -104,6 +104,7 @@ impl TryFrom<Configure> for Config {
             return Err(ValueError::ZeroInterval);
         }
         config.offer_timeout = raw.offer_timeout.map(span).transpose()?;
+        config.timeout_refusal = raw.timeout_refusal.map(span).transpose()?.unwrap_or_default();
         if let Some(minimums) = raw.min_allocatable {
             config.options.min_allocatable = minimums.into_iter().map(quantities).collect::<Result<_, _>>()?;
         }
@@ -384,6 +385,7 @@ impl TryFrom<RawFramework> for Framework {
         }
         framework.failover_timeout = raw.failover_timeout.map(span).transpose()?;
         framework.checkpoint = raw.checkpoint.unwrap_or(false);
+        framework.offer_timeout = raw.offer_timeout.map(span).transpose()?;
         framework.principal = raw.principal;
         framework.user = raw.user;
         framework.details = raw.details.unwrap_or_default();

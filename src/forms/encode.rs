@@ -45,6 +45,7 @@ impl From<&Config> for Configure {
             },
             domain: options.domain.clone(),
             offer_timeout: config.offer_timeout.map(Number::from),
+            timeout_refusal: unlike(!config.timeout_refusal.is_zero()).map(|()| config.timeout_refusal.into()),
             id_prefix: unlike(!config.id_prefix.is_empty()).map(|()| config.id_prefix.clone()),
             remembered: unlike(config.remembered != default.remembered).map(|()| {
                 let Remembered { frameworks, unreachable_tasks, agents } = config.remembered;
@@ -234,6 +235,7 @@ impl From<&Framework> for RawFramework {
             offer_constraints: framework.offer_constraints.written(),
             failover_timeout: framework.failover_timeout.map(Number::from),
             checkpoint: framework.checkpoint.then_some(true),
+            offer_timeout: framework.offer_timeout.map(Number::from),
             principal: framework.principal.clone(),
             user: framework.user.clone(),
             hostname: take("hostname"),

@@ -63,7 +63,7 @@ macro_rules! of_framework {
 body!(Configure { ;
     format: u64, allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<Text>,
     filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
-    id_prefix: Text, remembered: RawRemembered
+    timeout_refusal: Number, id_prefix: Text, remembered: RawRemembered
 });
 body!(RawRemembered { ; frameworks: usize, unreachable_tasks: usize, agents: usize });
 body!(AddAgent { id: AgentId, resources: Written ;
@@ -75,7 +75,7 @@ body!(Id { id: Text ; });
 body!(RawFramework { id: FrameworkId, roles: Vec<Text> ;
     name: Text, capabilities: Vec<Text>, suppressed_roles: Vec<Text>,
     offer_filters: IndexMap<Text, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
-    principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json, details: Details,
+    offer_timeout: Number, principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json, details: Details,
     framework: FrameworkId, give_up_after: Number
 });
 body!(RawDrain { ; max_grace_period: Number, mark_gone: bool });

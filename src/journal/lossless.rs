@@ -214,6 +214,7 @@ impl Dice<'_> {
             framework.offer_constraints = OfferConstraints::from_v1(v1).unwrap();
         }
         framework.failover_timeout = self.maybe(Self::span);
+        framework.offer_timeout = self.maybe(Self::span);
         framework.checkpoint = self.roll(2) == 1;
         framework.principal = self.maybe(|dice| dice.name().into());
         framework.user = self.maybe(|dice| dice.name().into());

@@ -20,6 +20,8 @@ pub(super) struct Maintenance {
     /// By hostname: a window belongs to the machine and outlives its agents.
     windows: IndexMap<Text, Unavailability>,
     live: BTreeMap<u64, LiveInverseOffer>,
+    /// Those of `live` that time out, by when they do.
+    timeouts: BTreeSet<(Time, u64)>,
     /// The number of every entry of `live`, by agent and framework.
     asked: BTreeMap<(AgentId, FrameworkId), u64>,
     made: u64,
@@ -37,7 +39,9 @@ pub(super) struct Maintenance {
 struct LiveInverseOffer {
     framework: FrameworkId,
     agent: AgentId,
-    made_at: Time,
+    /// The time at which it is rescinded if it is not answered; `None` = never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    times_out_at: Option<Time>,
 }
 
 /// Maintenance in a snapshot.
@@ -77,6 +81,7 @@ impl Maintenance {
             if maintenance.asked.insert((offer.agent.clone(), offer.framework.clone()), number).is_some() {
                 return Err(SnapshotError::repeated("the inverse offer of agent", offer.agent.as_str()));
             }
+            maintenance.timeouts.extend(offer.times_out_at.map(|at| (at, number)));
             maintenance.live.insert(number, offer);
         }
         for (framework, agent, until) in refused {
@@ -122,9 +127,9 @@ impl Maintenance {
         self.dirty
     }
 
-    /// Returns the time at which the oldest live inverse offer was made.
-    pub(super) fn oldest(&self) -> Option<Time> {
-        self.live.first_key_value().map(|(_, offer)| offer.made_at)
+    /// Returns the time at which the next live inverse offer times out.
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        self.timeouts.first().map(|(at, _)| *at)
     }
 
     /// Returns the time at which the next refusal expires.
@@ -162,20 +167,26 @@ impl Maintenance {
 
     /// Drops the inverse offers and refusals of a framework that is being removed, without rescinding them.
     pub(super) fn drop_framework(&mut self, framework: &FrameworkId) {
-        self.live.retain(|_, offer| offer.framework != *framework);
-        self.asked.retain(|(_, to), _| to != framework);
+        let dropped = self.live.iter().filter(|(_, offer)| offer.framework == *framework);
+        for number in dropped.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.remove(number);
+        }
         self.clear_refusals_of_framework(framework);
     }
 
-    fn add(&mut self, framework: FrameworkId, agent: AgentId, made_at: Time) -> u64 {
+    fn add(&mut self, framework: FrameworkId, agent: AgentId, times_out_at: Option<Time>) -> u64 {
         self.made += 1;
         self.asked.insert((agent.clone(), framework.clone()), self.made);
-        self.live.insert(self.made, LiveInverseOffer { framework, agent, made_at });
+        self.timeouts.extend(times_out_at.map(|at| (at, self.made)));
+        self.live.insert(self.made, LiveInverseOffer { framework, agent, times_out_at });
         self.made
     }
 
     fn remove(&mut self, number: u64) -> Option<(FrameworkId, AgentId)> {
-        let LiveInverseOffer { framework, agent, .. } = self.live.remove(&number)?;
+        let LiveInverseOffer { framework, agent, times_out_at } = self.live.remove(&number)?;
+        if let Some(at) = times_out_at {
+            self.timeouts.remove(&(at, number));
+        }
         let asked = (agent, framework);
         self.asked.remove(&asked);
         let (agent, framework) = asked;
@@ -239,7 +250,8 @@ impl<A: Allocator> Master<A> {
                     continue;
                 }
                 let (agent, framework) = key;
-                let number = self.maintenance.add(framework.clone(), agent.clone(), self.now);
+                let times_out_at = self.times_out_at(&framework);
+                let number = self.maintenance.add(framework.clone(), agent.clone(), times_out_at);
                 let id = self.inverse_id(number);
                 self.emit(Effect::InverseOffer(InverseOffer::new(id, framework, agent, unavailability)));
             }
@@ -325,11 +337,11 @@ impl<A: Allocator> Master<A> {
         self.rescind_inverse_all(numbers);
     }
 
-    /// Rescinds the live inverse offers made up to `time`. The next batch may make them again.
-    pub(super) fn rescind_inverse_made_up_to(&mut self, time: Time) {
-        let live = self.maintenance.live.iter();
-        let numbers: Vec<u64> =
-            live.take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| *number).collect();
+    /// Rescinds the live inverse offers that time out now. The next batch may make them again.
+    pub(super) fn rescind_inverse_timed_out(&mut self) {
+        let due = self.maintenance.timeouts.iter().take_while(|(at, _)| *at <= self.now);
+        let mut numbers: Vec<u64> = due.map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
         if !numbers.is_empty() {
             self.maintenance.mark_dirty();
         }

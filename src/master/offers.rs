@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// An offer's number: the `1` of `O1`.
 pub(super) type OfferNumber = u64;
@@ -23,6 +24,9 @@ pub(super) type OfferNumber = u64;
 pub(super) struct Offers {
     live: BTreeMap<OfferNumber, LiveOffer>,
     made: OfferNumber,
+    /// The live offers that time out, by when they do.
+    #[serde(skip)]
+    timeouts: BTreeSet<(Time, OfferNumber)>,
     /// The live offers of each agent that has any, in no order.
     #[serde(skip)]
     of_agents: IndexMap<AgentId, SmallVec<[OfferNumber; 2]>, foldhash::fast::RandomState>,
@@ -49,6 +53,9 @@ impl From<SavedOffers> for Offers {
 pub(super) struct LiveOffer {
     pub(super) holding: Holding,
     pub(super) made_at: Time,
+    /// The time at which it is rescinded if it is not answered; `None` = never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) times_out_at: Option<Time>,
 }
 
 /// Makes the id of an offer, or, with another letter, of an inverse offer.
@@ -71,9 +78,9 @@ impl Offers {
         self.live.iter().map(|(number, offer)| (*number, offer))
     }
 
-    /// Returns the time at which the oldest live offer was made.
-    pub(super) fn oldest(&self) -> Option<Time> {
-        self.live.first_key_value().map(|(_, offer)| offer.made_at)
+    /// Returns the time at which the next live offer times out.
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        self.timeouts.first().map(|(at, _)| *at)
     }
 
     /// Returns the resources of a live offer; empty if there is no such offer.
@@ -90,18 +97,25 @@ impl Offers {
         }
     }
 
-    /// Returns the offers made up to `time`.
-    fn made_up_to(&self, time: Time) -> Vec<OfferNumber> {
-        self.iter().take_while(|(_, offer)| offer.made_at <= time).map(|(number, _)| number).collect()
+    /// Returns the offers that time out up to `time`, in order of making.
+    fn timed_out(&self, time: Time) -> Vec<OfferNumber> {
+        let due = self.timeouts.iter().take_while(|(at, _)| *at <= time);
+        let mut numbers: Vec<OfferNumber> = due.map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     fn insert(&mut self, number: OfferNumber, offer: LiveOffer) {
         self.of_agents.entry(offer.holding.agent.clone()).or_default().push(number);
+        self.timeouts.extend(offer.times_out_at.map(|at| (at, number)));
         self.live.insert(number, offer);
     }
 
     fn remove(&mut self, number: OfferNumber) -> Option<LiveOffer> {
         let offer = self.live.remove(&number)?;
+        if let Some(at) = offer.times_out_at {
+            self.timeouts.remove(&(at, number));
+        }
         if let indexmap::map::Entry::Occupied(mut entry) = self.of_agents.entry(offer.holding.agent.clone()) {
             entry.get_mut().retain(|other| *other != number);
             if entry.get().is_empty() {
@@ -158,7 +172,8 @@ impl<A: Allocator> Master<A> {
                 details: Details::new(),
             }));
             self.note_offer(&holding.framework);
-            self.offers.insert(number, LiveOffer { holding, made_at: self.now });
+            let times_out_at = self.times_out_at(&holding.framework);
+            self.offers.insert(number, LiveOffer { holding, made_at: self.now, times_out_at });
         }
         self.make_inverse_offers(agent);
     }
@@ -287,19 +302,38 @@ impl<A: Allocator> Master<A> {
         self.rescind_all(self.offers.of_agent(agent), OfferEnd::Rescinded);
     }
 
-    /// Rescinds the live offers made up to `time`.
-    pub(super) fn rescind_made_up_to(&mut self, time: Time) {
-        let numbers = self.offers.made_up_to(time);
-        self.rescind_all(numbers, OfferEnd::TimedOut);
+    /// Returns the time at which an offer or inverse offer that is made to a framework now times out.
+    pub(super) fn times_out_at(&self, framework: &FrameworkId) -> Option<Time> {
+        let own = self.registered(framework).and_then(|framework| framework.offer_timeout);
+        match own {
+            Some(Duration::ZERO) => None,
+            Some(timeout) => Some(self.now + timeout),
+            None => self.config.offer_timeout.map(|timeout| self.now + timeout),
+        }
+    }
+
+    /// Rescinds the live offers that time out now. Each may leave a refusal behind.
+    pub(super) fn rescind_timed_out(&mut self) -> Result<(), CommandError> {
+        let filters = Filters::refuse_for(self.config.timeout_refusal);
+        for number in self.offers.timed_out(self.now) {
+            if let Some(holding) = self.rescind_offer(number, OfferEnd::TimedOut) {
+                self.refuse(holding, filters)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn rescind_all(&mut self, numbers: Vec<OfferNumber>, end: OfferEnd) {
         for number in numbers {
-            if let Some(holding) = self.end_offer(number, end) {
-                let offer = self.offer_id(number);
-                self.emit(Effect::Rescind { offer, framework: holding.framework });
-            }
+            self.rescind_offer(number, end);
         }
+    }
+
+    fn rescind_offer(&mut self, number: OfferNumber, end: OfferEnd) -> Option<Holding> {
+        let holding = self.end_offer(number, end)?;
+        let offer = self.offer_id(number);
+        self.emit(Effect::Rescind { offer, framework: holding.framework.clone() });
+        Some(holding)
     }
 
     /// Ends the offers of a framework that is being removed, without rescinding them.

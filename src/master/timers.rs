@@ -36,22 +36,17 @@ impl<A: Allocator> Master<A> {
     /// There is no timer for a batch that could not offer anything new, so an idle master needs no wake-ups.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Wake> {
-        let timeout = self.config.offer_timeout.and_then(|timeout| Some(self.oldest_offer()? + timeout));
+        let timeouts = [self.offers.next_timeout(), self.maintenance.next_timeout()].into_iter();
         let refusals = [self.allocator.next_expiry(), self.maintenance.next_expiry()].into_iter();
         let timers = [
             (self.next_batch, WakeReason::Batch),
             (refusals.flatten().min(), WakeReason::RefusalEnds),
-            (timeout, WakeReason::OfferTimeout),
+            (timeouts.flatten().min(), WakeReason::OfferTimeout),
             (self.recovery.until(), WakeReason::RecoveryTimeout),
             (self.removals.next(), WakeReason::FrameworkTimeout),
         ];
         let active = timers.into_iter().filter_map(|(at, reason)| Some(Wake { at: at?, reason }));
         active.min_by_key(|wake| (wake.at, wake.reason))
-    }
-
-    /// Returns the time at which the oldest live offer or inverse offer was made.
-    fn oldest_offer(&self) -> Option<Time> {
-        [self.offers.oldest(), self.maintenance.oldest()].into_iter().flatten().min()
     }
 
     /// Runs every timer due up to `at`, in order of time and then of [`WakeReason`].
@@ -72,10 +67,8 @@ impl<A: Allocator> Master<A> {
                     self.maintenance.expire(self.now);
                 }
                 WakeReason::OfferTimeout => {
-                    // Rescinds all offers and inverse offers that were made at the same time as the oldest.
-                    let oldest = self.oldest_offer().unwrap_or(self.now);
-                    self.rescind_made_up_to(oldest);
-                    self.rescind_inverse_made_up_to(oldest);
+                    self.rescind_timed_out()?;
+                    self.rescind_inverse_timed_out();
                 }
                 WakeReason::RecoveryTimeout => self.recovery.end(),
                 WakeReason::FrameworkTimeout => {

@@ -1,6 +1,7 @@
 //! `FrameworkInfo` and the subscription of a framework in v1 JSON.
 
 use super::V1Error;
+use super::labels;
 use super::wire::{Wrapped, read_roles, wire, write_roles};
 use crate::framework::{Capability, Framework, OfferConstraints};
 use crate::id::FrameworkId;
@@ -77,7 +78,7 @@ impl From<&Framework> for FrameworkInfo {
             capabilities: capabilities
                 .map(|capability| WireCapability { r#type: Some(capability.as_str().into()) })
                 .collect(),
-            details: framework.details.clone(),
+            details: labels::write(framework),
         }
     }
 }
@@ -112,6 +113,7 @@ impl FrameworkInfo {
         framework.principal = self.principal;
         framework.user = (!self.user.is_empty()).then_some(self.user);
         framework.details = self.details;
+        labels::read(&mut framework)?;
         Ok(framework)
     }
 }

@@ -653,6 +653,9 @@ fn framework(id: FrameworkId, dice: &mut Dice<'_>) -> Framework {
     } else if die == 6 {
         framework.offer_constraints = constraints(dice, &framework.roles[0]);
     }
+    if dice.one_in(4) {
+        framework.offer_timeout = Some(Duration::from_millis(dice.pick(&[2000, 0, 500, 4000])));
+    }
     framework
 }
 

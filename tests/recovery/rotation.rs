@@ -70,7 +70,7 @@ fn all_that_a_snapshot_has_happens_in_a_life() {
     }
     let all = "accounts all_dirty allocations container_status deactivated dirty disconnected drains executors grace groups \
         healthy inactive info is_copy left live members newcomers next_batch offered_at quotas recovered refusals refused \
-        removed removed_at snapshot suppressed total unreachable_since until useful_offer_at weights whitelist windows \
+        removed removed_at suppressed total unreachable_since until useful_offer_at weights whitelist windows \
         with_quota";
     let missing: Vec<&str> = all.split(' ').filter(|name| !found.contains(*name)).collect();
     assert_eq!(missing, Vec::<&str>::new(), "{found:?}");

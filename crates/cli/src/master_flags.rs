@@ -142,6 +142,9 @@ pub(crate) struct MasterFlags {
     /// Rescinds an offer that is not answered within this time. By default an offer stands until it is answered.
     #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Allocation")]
     pub(crate) offer_timeout: Option<Duration>,
+    /// Offers what timed out to the same framework again only after this time.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Allocation")]
+    pub(crate) timeout_refusal: Option<Duration>,
     /// Makes no offer that contains none of these amounts; | stands between alternatives.
     #[arg(long, value_name = "AMOUNTS|...", default_value = "cpus:0.01|mem:32", value_parser = minimums, help_heading = "Allocation")]
     pub(crate) min_allocatable_resources: Minimums,

@@ -122,7 +122,8 @@ impl Reference {
             offer.held.resources = sum(offer.held.resources.clone(), &held.resources);
         } else {
             self.offers_made += 1;
-            self.offers.push(LiveOffer { number: self.offers_made, made_at: self.now, held });
+            let times_out_at = self.times_out_at(&held.framework);
+            self.offers.push(LiveOffer { number: self.offers_made, times_out_at, held });
         }
     }
 

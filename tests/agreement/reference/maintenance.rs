@@ -15,7 +15,7 @@ pub(crate) struct InverseRefusal {
 pub(crate) struct LiveInverseOffer {
     /// The `1` of `I1`.
     pub(crate) number: u64,
-    pub(crate) made_at: Time,
+    pub(crate) times_out_at: Option<Time>,
     pub(crate) framework: FrameworkId,
     pub(crate) agent: AgentId,
 }
@@ -72,8 +72,14 @@ impl Reference {
                     continue;
                 }
                 self.inverse_offers_made += 1;
-                let (number, made_at, agent) = (self.inverse_offers_made, self.now, id.clone());
-                self.inverse_offers.push(LiveInverseOffer { number, made_at, framework: framework.clone(), agent });
+                let (number, agent) = (self.inverse_offers_made, id.clone());
+                let times_out_at = self.times_out_at(&framework);
+                self.inverse_offers.push(LiveInverseOffer {
+                    number,
+                    times_out_at,
+                    framework: framework.clone(),
+                    agent,
+                });
                 let (number, agent) = (self.inverse_offer_id(number), id.clone());
                 self.emit(Effect::InverseOffer(InverseOffer::new(number, framework, agent, unavailability)));
             }

@@ -39,11 +39,12 @@ pub(crate) use share::amounts;
 
 use apportion::allocator::Weight;
 use apportion::{
-    Agent, AgentId, Call, Command, Config, Details, Drain, Effect, ExecutorId, Framework, FrameworkId, Json, Resources,
-    Role, TaskId, TaskState, Time, Unavailability,
+    Agent, AgentId, Call, Command, Config, Details, Drain, Effect, ExecutorId, Filters, Framework, FrameworkId, Json,
+    Resources, Role, TaskId, TaskState, Time, Unavailability,
 };
 use quota::Quota;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tree::Served;
 
 /// Why a command was turned away; only that it was is compared.
@@ -62,7 +63,7 @@ pub(crate) struct Held {
 pub(crate) struct LiveOffer {
     /// The `1` of `O1`.
     pub(crate) number: u64,
-    pub(crate) made_at: Time,
+    pub(crate) times_out_at: Option<Time>,
     pub(crate) held: Held,
 }
 
@@ -262,11 +263,8 @@ impl Reference {
         loop {
             let ends = self.refusals.iter().map(|refusal| refusal.until);
             let refusal_ends = ends.chain(self.inverse_refusals.iter().map(|refusal| refusal.until)).min();
-            let timeout = self.config.offer_timeout;
-            let timed_out = |offer: &LiveOffer| timeout.map(|timeout| offer.made_at + timeout);
-            let inverse_timed_out = |offer: &LiveInverseOffer| timeout.map(|timeout| offer.made_at + timeout);
-            let inverse_ends = self.inverse_offers.iter().filter_map(inverse_timed_out);
-            let offer_times_out = self.offers.iter().filter_map(timed_out).chain(inverse_ends).min();
+            let inverse_ends = self.inverse_offers.iter().filter_map(|offer| offer.times_out_at);
+            let offer_times_out = self.offers.iter().filter_map(|offer| offer.times_out_at).chain(inverse_ends).min();
             let recovery_ends = self.recovering.as_ref().and_then(Recovering::ends);
             let leaves = self.frameworks.iter().filter_map(|known| known.leaves_at).min();
             let timers = [self.next_batch, refusal_ends, offer_times_out, recovery_ends, leaves];
@@ -280,8 +278,17 @@ impl Reference {
                 self.refusals.retain(|refusal| refusal.until > due);
                 self.inverse_refusals.retain(|refusal| refusal.until > due);
             } else if offer_times_out == Some(due) {
-                self.rescind(|offer| timed_out(offer).is_some_and(|end| end <= due));
-                self.rescind_inverse(|offer| inverse_timed_out(offer).is_some_and(|end| end <= due));
+                let is_due = |end: Option<Time>| end.is_some_and(|end| end <= due);
+                let refused: Vec<Held> = self
+                    .offers
+                    .iter()
+                    .filter(|offer| is_due(offer.times_out_at))
+                    .map(|offer| offer.held.clone())
+                    .collect();
+                self.rescind(|offer| is_due(offer.times_out_at));
+                let filters = Filters::refuse_for(self.config.timeout_refusal);
+                refused.into_iter().for_each(|held| self.refuse(held, filters));
+                self.rescind_inverse(|offer| is_due(offer.times_out_at));
             } else if recovery_ends == Some(due) {
                 self.stop_recovering();
             } else {
@@ -292,6 +299,13 @@ impl Reference {
             self.end_drains();
         }
         self.now = at;
+    }
+
+    /// When an offer or inverse offer that is made to a framework now times out.
+    fn times_out_at(&self, framework: &FrameworkId) -> Option<Time> {
+        let own = self.framework(framework).and_then(|known| known.framework.offer_timeout);
+        let timeout = own.or(self.config.offer_timeout)?;
+        (own != Some(Duration::ZERO)).then_some(self.now + timeout)
     }
 
     /// The states before frameworks were given up since the last time, each with the number of effects by then.

@@ -121,6 +121,7 @@ fn config(flags: &MasterFlags, id: &str) -> Result<Config, SettingsError> {
         .id_prefix(format!("{id}-"))
         .remembered(remembered);
     config.offer_timeout = flags.offer_timeout;
+    config.timeout_refusal = flags.timeout_refusal.unwrap_or_default();
     Ok(config)
 }
 
@@ -182,6 +183,7 @@ mod tests {
         assert_eq!((config.allocation_interval, config.offer_timeout), (Duration::from_millis(100), Some(seconds(30))));
         assert_eq!(config.options.domain, Some(Domain { region: "eu".into(), zone: "a".into() }));
         assert_eq!((configured(&[]).offer_timeout, configured(&[]).options.domain), (None, None));
+        assert_eq!(configured(&["--timeout_refusal=5secs"]).timeout_refusal, seconds(5));
         let config = configured(&["--min_allocatable_resources=cpus:1|mem:2|disk:3", "--no-filter_gpu_resources"]);
         assert_eq!((config.options.min_allocatable.len(), config.options.filter_gpu_resources), (3, false));
         assert!(configured(&[]).options.filter_gpu_resources);
