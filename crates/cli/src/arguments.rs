@@ -268,6 +268,7 @@ mod tests {
                 "max-request-body" | "stream-buffer" | "record-size" => "7KB",
                 "allocation-interval"
                 | "offer-timeout"
+                | "timeout-refusal"
                 | "heartbeat-interval"
                 | "agent-ping-timeout"
                 | "agent-reregister-timeout" => "7secs",
