@@ -3,10 +3,11 @@
 use crate::limits::check_limits;
 use crate::reference::{Held, Reference, same, sum_of, used};
 use apportion::{
-    AgentState, Call, Capability, Command, Config, Effect, Emitted, FrameworkId, Offer, Operation, Resource, Resources,
-    Role, State, Time,
+    AgentState, Call, Capability, Command, Config, Effect, Emitted, FrameworkId, Offer, OfferId, Operation, Resource,
+    Resources, Role, State, Time,
 };
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Something that a framework said it does not want, for as long as nothing has taken that back.
 #[derive(Debug)]
@@ -22,11 +23,13 @@ struct Unwanted {
 pub(crate) struct Watch {
     config: Config,
     unwanted: Vec<Unwanted>,
+    /// The offers that may time out, each with the time at which it does.
+    waiting: Vec<(OfferId, Held, Time)>,
 }
 
 impl Watch {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, unwanted: Vec::new() }
+        Self { config, unwanted: Vec::new(), waiting: Vec::new() }
     }
 
     /// Learns of a command that was taken, and of what was known before it.
@@ -108,9 +111,14 @@ impl Watch {
     ) -> Result<(), String> {
         check_accounts(state, reference)?;
         for emitted in found {
-            if let Effect::Offer(offer) = &emitted.effect {
-                self.check_refusals(offer, emitted.at)?;
-                check_reservations(offer)?;
+            match &emitted.effect {
+                Effect::Offer(offer) => {
+                    self.check_refusals(offer, emitted.at)?;
+                    check_reservations(offer)?;
+                    self.await_timeout(offer, emitted.at, reference);
+                }
+                Effect::Rescind { offer, .. } => self.learn_timeout(offer, emitted.at),
+                _ => {}
             }
         }
         let mut begin = 0;
@@ -120,7 +128,36 @@ impl Watch {
             begin = end;
         }
         self.unwanted.retain(|unwanted| unwanted.until > at);
+        let is_live = |id: &OfferId| reference.offers.iter().any(|offer| reference.offer_id(offer.number) == *id);
+        self.waiting.retain(|(id, ..)| is_live(id));
         Ok(())
+    }
+
+    /// Notes an offer and the time at which it times out, if it does.
+    fn await_timeout(&mut self, offer: &Offer, at: Time, reference: &Reference) {
+        let Some(to) = reference.framework(&offer.framework) else { return };
+        let timeout = match to.framework.offer_timeout {
+            Some(Duration::ZERO) => None,
+            own => own.or(self.config.offer_timeout),
+        };
+        let held = Held {
+            framework: offer.framework.clone(),
+            role: offer.role.clone(),
+            agent: offer.agent.clone(),
+            resources: offer.resources.clone(),
+        };
+        self.waiting.extend(timeout.map(|timeout| (offer.id.clone(), held, at + timeout)));
+    }
+
+    /// Learns that an offer is rescinded: if it has timed out, it may count as refused from then on.
+    fn learn_timeout(&mut self, id: &OfferId, at: Time) {
+        let timed_out = self.waiting.iter().position(|(offer, _, end)| offer == id && *end == at);
+        let Some(timed_out) = timed_out else { return };
+        let (_, held, _) = self.waiting.remove(timed_out);
+        if !self.config.timeout_refusal.is_zero() {
+            let until = at + self.config.timeout_refusal.max(self.config.allocation_interval);
+            self.unwanted.push(Unwanted { held, until, sure: true });
+        }
     }
 
     fn check_refusals(&self, offer: &Offer, at: Time) -> Result<(), String> {
