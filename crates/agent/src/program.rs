@@ -140,6 +140,10 @@ impl Program {
         std::fs::create_dir_all(&work_dir).map_err(folder)?;
         settings.machine.boot_id = apportion_exec::boot_id()?.into();
         settings.machine.seed = getrandom::u64().map_err(io::Error::other)?;
+        if settings.executor_program.is_none() {
+            // It is found now: a newer version may take the place of the file while this one runs.
+            settings.executor_program = Some(std::env::current_exe()?);
+        }
         let settings = Arc::new(settings);
         let root = work_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Store::open(&work_dir));

@@ -32,6 +32,8 @@ const PORTS: std::ops::RangeInclusive<u32> = 31_000..=32_000;
 
 /// The agents of a master on this machine.
 pub(crate) struct Fleet {
+    /// The file of this program, which may be replaced while it runs.
+    program: PathBuf,
     agents: Vec<Agent>,
     ends: (mpsc::UnboundedSender<usize>, mpsc::UnboundedReceiver<usize>),
     folder: PathBuf,
@@ -81,7 +83,9 @@ impl Fleet {
                 (made.path().to_owned(), Some(made))
             }
         };
-        let mut fleet = Self { agents: Vec::new(), ends: mpsc::unbounded_channel(), folder, _temporary: temporary };
+        let program = std::env::current_exe().map_err(failed(Path::new("/proc/self/exe")))?;
+        let mut fleet =
+            Self { program, agents: Vec::new(), ends: mpsc::unbounded_channel(), folder, _temporary: temporary };
         for index in 0..flags.agents {
             let folder = fleet.folder.join(format!("agent-{}", index + 1));
             std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
@@ -165,8 +169,6 @@ impl Fleet {
     fn begin(&mut self, index: usize) -> Result<(), FleetError> {
         let number = index + 1;
         let agent = &mut self.agents[index];
-        let program =
-            std::env::current_exe().map_err(|error| FleetError::File { path: "/proc/self/exe".into(), error })?;
         let output = |name: &str| {
             let path = agent.folder.join(name);
             let opened = OpenOptions::new().append(true).create(true).open(&path);
@@ -178,14 +180,16 @@ impl Fleet {
         let variables = std::env::vars_os().filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"APPORTION_"));
         let arguments =
             ["agent".to_owned(), format!("--port={}", agent.port)].into_iter().chain(agent.arguments.clone());
-        let process = ProcessBuilder::new(std::iter::once(program.into_os_string()).chain(arguments.map(Into::into)))
-            .variables(variables)
-            .variable(PARENT, std::process::id().to_string())
-            .directory(&agent.folder)
-            .stdout(stdout)
-            .stderr(output("stderr")?)
-            .spawn()
-            .map_err(|error| FleetError::Start { number, error })?;
+        let process = ProcessBuilder::new(
+            std::iter::once(self.program.clone().into_os_string()).chain(arguments.map(Into::into)),
+        )
+        .variables(variables)
+        .variable(PARENT, std::process::id().to_string())
+        .directory(&agent.folder)
+        .stdout(stdout)
+        .stderr(output("stderr")?)
+        .spawn()
+        .map_err(|error| FleetError::Start { number, error })?;
         let process = Arc::new(process);
         agent.process = Some(process.clone());
         let ends = self.ends.0.clone();

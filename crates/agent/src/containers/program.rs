@@ -23,10 +23,7 @@ pub(super) fn builder(settings: &Settings, program: &Program) -> Result<ProcessB
 
 /// Returns the command line of a built-in executor.
 fn built_in(settings: &Settings, kind: ExecutorKind) -> Result<Vec<OsString>, String> {
-    let program = match &settings.executor_program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?,
-    };
+    let program = settings.executor_program.clone().ok_or("the program of built-in executors is not known")?;
     let executor = match kind {
         ExecutorKind::Command => executor::Program::Command,
         ExecutorKind::Default => executor::Program::Default { switch_user: settings.machine.switch_user },

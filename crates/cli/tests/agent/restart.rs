@@ -1,6 +1,6 @@
 //! Agents that are killed and started again.
 
-use crate::rig::{Rig, command, is_running, of_executor};
+use crate::rig::{PROGRAM, Rig, command, is_running, of_executor};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -124,6 +124,19 @@ async fn an_agent_that_is_stopped_leaves_checkpointed_tasks_alone() {
     rig.kill("stays", Some(0)).await;
     rig.status_of("TASK_KILLED").await;
     assert!(!is_running(stays));
+}
+
+#[tokio::test]
+async fn an_agent_whose_program_is_replaced_launches_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let [program, newer] = ["apportion", "newer"].map(|name| folder.path().join(name));
+    for file in [&program, &newer] {
+        std::fs::copy(PROGRAM, file).unwrap();
+    }
+    let mut rig = Rig::start_with(&program, false, &[]).await;
+    std::fs::rename(newer, program).unwrap(); // as packages are upgraded
+    rig.launch(command("t", "exit 0")).await;
+    rig.status_of("TASK_FINISHED").await;
 }
 
 #[tokio::test]

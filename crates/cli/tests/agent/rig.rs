@@ -16,6 +16,9 @@ use tokio::net::TcpListener;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The file of the program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_apportion");
+
 /// An agent that runs as a process.
 pub(crate) struct Agent {
     process: Child,
@@ -31,8 +34,8 @@ impl Drop for Agent {
 
 impl Agent {
     /// Starts an agent, and waits until it serves.
-    fn start(master: SocketAddr, work_dir: &Path, port: u16, flags: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_apportion"))
+    fn start(program: &Path, master: SocketAddr, work_dir: &Path, port: u16, flags: &[&str]) -> Self {
+        let mut process = Command::new(program)
             .arg("agent")
             .arg(format!("--master={master}"))
             .arg(format!("--work_dir={}", work_dir.display()))
@@ -79,13 +82,18 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(checkpoint: bool, flags: &[&str]) -> Self {
+        Self::start_with(Path::new(PROGRAM), checkpoint, flags).await
+    }
+
+    /// The same with an agent that is started from another file of the program.
+    pub(crate) async fn start_with(program: &Path, checkpoint: bool, flags: &[&str]) -> Self {
         let config = Config::new().allocation_interval(Duration::from_millis(20));
         let server = Server::start(Settings::default().config(config), NoAgents);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let master = listener.local_addr().unwrap();
         tokio::spawn(server.serve(listener));
         let work_dir = tempfile::tempdir().unwrap();
-        let agent = Agent::start(master, work_dir.path(), 0, flags);
+        let agent = Agent::start(program, master, work_dir.path(), 0, flags);
         let framework = framework(master, checkpoint).await;
         Self { _server: server, master, agent, framework, offers: Vec::new(), work_dir }
     }
@@ -104,7 +112,7 @@ impl Rig {
     /// Starts the agent again, at the same address.
     pub(crate) fn start_agent(&mut self, flags: &[&str]) {
         let port = self.agent.address.port();
-        self.agent = Agent::start(self.master, self.work_dir.path(), port, flags);
+        self.agent = Agent::start(Path::new(PROGRAM), self.master, self.work_dir.path(), port, flags);
     }
 
     async fn call(&self, call: Json) {
