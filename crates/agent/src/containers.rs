@@ -61,7 +61,7 @@ struct State {
     is_destroyed: bool,
     resources: Resources,
     /// The sandbox.
-    directory: Option<PathBuf>,
+    directory: PathBuf,
     /// The limit because of which it is ended.
     limitation: Option<Limitation>,
     cgroup: Option<Cgroup>,
@@ -78,7 +78,7 @@ enum Stage {
 }
 
 impl Container {
-    fn new(id: ContainerId, resources: Resources, directory: Option<PathBuf>) -> Self {
+    fn new(id: ContainerId, resources: Resources, directory: PathBuf) -> Self {
         let state = State {
             is_destroyed: false,
             resources,
@@ -158,7 +158,7 @@ impl Containers {
 
     /// Launches a container.
     pub(crate) fn launch(&self, launch: Launch) {
-        let container = self.add(&launch.run.container, launch.resources.clone(), Some(launch.directory.clone()));
+        let container = self.add(&launch.run.container, launch.resources.clone(), launch.directory.clone());
         let shared = self.0.clone();
         let is_docker = launch.containerizer == Containerizer::Docker;
         let stack = if is_docker { ENGINE_STACK } else { STACK };
@@ -178,13 +178,7 @@ impl Containers {
     }
 
     /// Finds the container of a run before the agent's start again.
-    pub(crate) fn reattach(
-        &self,
-        run: Run,
-        directory: Option<PathBuf>,
-        process: Option<Stored>,
-        containerizer: Containerizer,
-    ) {
+    pub(crate) fn reattach(&self, run: Run, directory: PathBuf, process: Option<Stored>, containerizer: Containerizer) {
         let container = self.add(&run.container, Resources::new(), directory);
         let shared = self.0.clone();
         let is_docker = containerizer == Containerizer::Docker;
@@ -223,10 +217,7 @@ impl Containers {
         let shared = self.0.clone();
         self.spawn(run.container.clone(), STACK, move || {
             tracing::info!(container = %run.container, "a container of an earlier agent is ended");
-            shared.clean(&shared.tree(&run.container, process));
-            if let Some(cgroup) = shared.cgroup(&run.container) {
-                remove(&cgroup);
-            }
+            shared.end_rest(&run.container, process);
             shared.tell(&run.container, ContainerEvent::Ended { status: None, limitation: None });
         });
     }
@@ -269,7 +260,7 @@ impl Containers {
         docker::sweep(&self.0.settings, agent, is_live);
     }
 
-    fn add(&self, id: &ContainerId, resources: Resources, directory: Option<PathBuf>) -> Arc<Container> {
+    fn add(&self, id: &ContainerId, resources: Resources, directory: PathBuf) -> Arc<Container> {
         let container = Arc::new(Container::new(id.clone(), resources, directory));
         self.0.lock().insert(id.clone(), container.clone());
         container
@@ -324,6 +315,14 @@ impl Shared {
         match self.cgroup(id) {
             Some(cgroup) => tree.cgroup(cgroup),
             None => tree,
+        }
+    }
+
+    /// Ends what is left of a container of before, and removes its cgroup.
+    fn end_rest(&self, id: &ContainerId, process: Option<Stored>) {
+        self.clean(&self.tree(id, process));
+        if let Some(cgroup) = self.cgroup(id) {
+            remove(&cgroup);
         }
     }
 

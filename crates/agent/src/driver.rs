@@ -206,9 +206,7 @@ impl Driver {
                 }
                 Effect::CloseStream(stream) => _ = self.streams.remove(&stream),
                 Effect::Launch(launch) => self.containers.launch(*launch),
-                Effect::Reattach { run, process, containerizer } => {
-                    let executor = self.machine.executors().find(|executor| executor.run == run);
-                    let directory = executor.map(|executor| executor.directory.clone());
+                Effect::Reattach { run, directory, process, containerizer } => {
                     self.containers.reattach(run, directory, process, containerizer)
                 }
                 Effect::Destroy(container) => self.containers.destroy(&container),

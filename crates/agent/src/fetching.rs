@@ -1,9 +1,9 @@
-//! What is to be fetched, as the fetcher wants it.
+//! Converts the URIs of a task into items of the fetcher.
 
 use crate::machine::FetchUri;
 use apportion_exec::fetch::Item;
 
-/// Returns what the fetcher has to do.
+/// Returns the item for a URI.
 pub(crate) fn item(uri: &FetchUri) -> Item {
     let mut item = Item::new(uri.value.as_str());
     if let Some(name) = &uri.output_file {

@@ -87,13 +87,13 @@ pub(crate) struct AgentFlags {
     /// Ends a task that listens on a TCP port of the agent which is not its own.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) enforce_container_ports: bool,
-    /// Looks at ports so often, if that is enforced.
+    /// Sets the time between two looks at ports, with --enforce_container_ports.
     #[arg(long, value_name = "DURATION", default_value = "30secs", value_parser = values::duration, help_heading = "Containers")]
     pub(crate) container_ports_watch_interval: Duration,
     /// Ends a task whose sandbox takes more of the disk than the task has, if it has any.
     #[arg(long, value_name = "BOOL", default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Containers")]
     pub(crate) enforce_container_disk_quota: bool,
-    /// Looks at sandboxes so often, if that is enforced.
+    /// Sets the time between two looks at sandboxes, with --enforce_container_disk_quota.
     #[arg(long, value_name = "DURATION", default_value = "15secs", value_parser = values::duration, help_heading = "Containers")]
     pub(crate) container_disk_watch_interval: Duration,
     /// Is known of Mesos, where it bounds files of output; it is refused: they grow.

@@ -31,7 +31,7 @@ pub(super) struct Heads {
     best: Vec<Option<ClassBest>>,
     /// The priority queue, if there are more than [`MAX_COMPARED`] classes.
     queue: Option<BTreeMap<(Key, OfferIx), Score>>,
-    /// How many of them are close to another offer of their class.
+    /// The number of classes whose best offer has another one of the class within the tolerance.
     close: usize,
 }
 

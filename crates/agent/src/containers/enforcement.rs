@@ -15,7 +15,6 @@ impl Containers {
                 let state = container.lock();
                 (state.resources.clone(), state.directory.clone())
             };
-            let Some(directory) = directory else { continue };
             let Ok(used) = sandbox::disk_use(&directory) else { continue }; // it is gone by now
             if let Some(limitation) = over_disk(&resources, used) {
                 container.reach(limitation);

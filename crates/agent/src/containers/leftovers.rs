@@ -1,11 +1,12 @@
-//! What is left of containers of an earlier run that no checkpoint knows: an agent that is killed cannot end the executors of
-//! frameworks that do not checkpoint, and some of them go on without it.
+//! Containers of an earlier run that no checkpoint names. An agent that is killed cannot end the executors of frameworks that do not
+//! checkpoint, and some executors go on without it: the next run ends them.
 
-use super::{Containers, MARK, STACK, remove};
+use super::{Containers, MARK, STACK};
 use crate::machine::ContainerId;
 use apportion_exec::values_of_variable;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::thread;
 
 impl Containers {
@@ -25,10 +26,7 @@ impl Containers {
         let spawned = thread::Builder::new().name("leftovers".to_owned()).stack_size(STACK).spawn(move || {
             for container in leftovers {
                 tracing::info!(%container, "a container that no checkpoint knows is ended");
-                shared.clean(&shared.tree(&container, None));
-                if let Some(cgroup) = shared.cgroup(&container) {
-                    remove(&cgroup);
-                }
+                shared.end_rest(&container, None);
             }
         });
         if let Err(error) = spawned {
@@ -43,14 +41,11 @@ fn unknown(
     known: &[PathBuf],
     running: &BTreeSet<Vec<u8>>,
 ) -> Vec<ContainerId> {
-    let own = sandboxes.into_iter().filter(|sandbox| !known.contains(sandbox));
-    let ids = own.filter_map(|sandbox| id_of(&sandbox));
-    ids.filter(|id| running.contains(id.as_str().as_bytes())).collect()
-}
-
-/// Returns the container of a sandbox: the last part of its path.
-fn id_of(sandbox: &Path) -> Option<ContainerId> {
-    Some(ContainerId::new(sandbox.file_name()?.to_str()?))
+    // Many sandboxes are kept, and few of them have processes. The last part of the path is the id of the container.
+    let with_processes =
+        sandboxes.into_iter().filter(|sandbox| sandbox.file_name().is_some_and(|id| running.contains(id.as_bytes())));
+    let unknown = with_processes.filter(|sandbox| !known.contains(sandbox));
+    unknown.filter_map(|sandbox| Some(ContainerId::new(sandbox.file_name()?.to_str()?))).collect()
 }
 
 #[cfg(test)]

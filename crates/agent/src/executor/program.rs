@@ -51,7 +51,7 @@ impl ExecutorError {
 /// What has become of an action.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// What a task needs is in its sandbox, or cannot be had.
+    /// The fetch for a task has ended: its files are in its sandbox, or the error says why they are not.
     Fetched(TaskId, Result<(), String>),
     /// A task runs.
     Started(TaskId, Option<Json>),

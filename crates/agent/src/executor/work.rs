@@ -18,7 +18,7 @@ pub struct Work {
     pub user: Option<String>,
     /// Variables to set, above those of the executor.
     pub environment: Vec<(String, String)>,
-    /// What is to be fetched into the sandbox before the start.
+    /// The files that are fetched into the sandbox before the start.
     pub uris: Vec<FetchUri>,
     /// Mesos' `ContainerInfo`, uninterpreted.
     pub container: Option<Json>,

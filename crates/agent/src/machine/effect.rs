@@ -41,6 +41,8 @@ pub enum Effect {
     Reattach {
         /// The run.
         run: Run,
+        /// Its sandbox.
+        directory: PathBuf,
         /// Its process, if it is known.
         process: Option<Process>,
         /// What contains it.

@@ -197,12 +197,13 @@ impl AgentMachine {
             self.end_run(ix, None, Some(super::ending::UNKNOWN_STATUS));
             return;
         }
-        let (run, process, containerizer) = (executor.run.clone(), executor.process, executor.containerizer);
+        let (run, directory) = (executor.run.clone(), executor.directory.clone());
+        let (process, containerizer) = (executor.process, executor.containerizer);
         let is_terminating = executor.phase == Phase::Terminating;
         if !is_terminating && !is_cleanup {
             executor.timer = Some(self.timers.set(due, Timer::Run(ix)));
         }
-        self.emit(Effect::Reattach { run: run.clone(), process, containerizer });
+        self.emit(Effect::Reattach { run: run.clone(), directory, process, containerizer });
         if is_terminating {
             self.emit(Effect::Destroy(run.container));
         }
