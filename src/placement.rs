@@ -26,13 +26,17 @@
 //! Apps and the rules of placement are Marathon's: constraints, ports, roles, volumes, maintenance, reserved gpus.
 //! Preferences, spreads and strategies come from Fenzo, Swarm and Nomad.
 //!
-//! Four rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`), what
-//! makes the plan (`matcher`), and what asks for more plans to find what would have to be added (`expansion`). The others
-//! import from the first and not from each other.
+//! [`Planner`] is told everything at each plan; a [`LivePlanner`] is told what has changed, and can try out what a
+//! preemption would bring.
+//!
+//! Five rooms: the values that a planner is asked with and answers (`model`), what reads them from JSON (`document`), what
+//! makes the plan (`matcher`), what keeps it between plans (`live`, above the matcher), and what asks for more plans to find
+//! what would have to be added (`expansion`). The others import from the first and not from each other.
 
 #[cfg(feature = "json")]
 mod document;
 mod expansion;
+mod live;
 mod matcher;
 mod model;
 
@@ -42,8 +46,10 @@ pub use document::{
     MAX_DOCUMENT_BYTES, Node as JsonNode, Problem, ReadError, ReadFault, SyntaxError, SyntaxFault, TextError,
     read_json, read_json_up_to,
 };
+pub use live::{LivePlanner, Transaction};
 pub use model::app::{App, GpuBehavior};
 pub use model::barrier::{Barrier, Obstacle};
+pub use model::change::{Change, ChangeError, Misfit, ReleaseError};
 pub use model::expansion::{Addition, Expansion};
 pub use model::fitness::{Fitness, Prospect, TaskRequest, Usage};
 pub use model::near_miss::{NearMiss, NeededChange};

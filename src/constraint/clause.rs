@@ -59,6 +59,16 @@ impl Clause {
         }
     }
 
+    /// Returns true if a custom constraint is part of the expression.
+    pub(crate) fn is_custom(&self) -> bool {
+        match self {
+            Self::Condition(_) => false,
+            Self::Any(clauses) | Self::All(clauses) => clauses.iter().any(Self::is_custom),
+            Self::Not(clause) => clause.is_custom(),
+            Self::Custom(_) => true,
+        }
+    }
+
     /// Returns the state that the verdict depends on.
     pub(crate) fn dependencies(&self) -> Dependencies {
         match self {

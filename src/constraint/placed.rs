@@ -1,5 +1,9 @@
 //! [`Placed`]: an index over the placed tasks for evaluating constraints.
 
+mod changes;
+mod field_index;
+
+use self::field_index::FieldIndex;
 use super::tally::Map;
 use super::{Field, Location, Tally};
 use crate::id::TaskId;
@@ -97,25 +101,29 @@ fn repository(image: &str) -> &str {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Placed {
-    tasks: Vec<PlacedTask>,
-    by_app: Map<Text, Vec<usize>>,
+    /// By index in order of placement, the task; none if it was removed.
+    tasks: Vec<Option<PlacedTask>>,
+    /// The number of indices without a task.
+    removed: usize,
+    by_app: Map<Text, AppTasks>,
     /// A linked list of the tasks of each host: its head and tail here, the links in `next`.
     by_host: Map<Text, (usize, usize)>,
     next: Vec<Option<usize>>,
     indexed: Map<Field, FieldIndex>,
     /// By field and value, the tasks that hold the value exclusively.
     exclusive_holders: Map<Field, Map<Text, Vec<usize>>>,
+    /// The fields of `exclusive_holders` may be in another order than that of their first tasks.
+    has_reordered_holders: bool,
     domains: Map<Field, TopologyDomains>,
 }
 
-/// An index over the values of a field.
+/// The tasks of an app.
 #[derive(Debug, Clone, Default)]
-struct FieldIndex {
-    by_app: Map<Text, Tally>,
-    /// By value, the first task of any app that is not outdated.
-    first: Map<Text, usize>,
-    /// By value, the outdated tasks.
-    outdated: Map<Text, Vec<usize>>,
+struct AppTasks {
+    /// Outdated and removed tasks included.
+    indices: Vec<usize>,
+    /// The number of tasks, without the outdated and the removed ones.
+    count: usize,
 }
 
 /// The topology domains of a field for one app: the values at which its tasks can run.
@@ -157,29 +165,31 @@ impl Placed {
                 holders.entry(value.into()).or_default().push(index);
             }
         }
-        if !task.is_outdated {
-            match self.by_app.get_mut(&task.app) {
-                Some(tasks) => tasks.push(index),
-                None => drop(self.by_app.insert(task.app.clone(), vec![index])),
+        let count = usize::from(!task.is_outdated);
+        match self.by_app.get_mut(&task.app) {
+            Some(tasks) => {
+                tasks.indices.push(index);
+                tasks.count += count;
             }
+            None => drop(self.by_app.insert(task.app.clone(), AppTasks { indices: vec![index], count })),
         }
         match self.by_host.get_mut(&task.location.hostname) {
             Some((_, last)) => self.next[std::mem::replace(last, index)] = Some(index),
             None => drop(self.by_host.insert(task.location.hostname.clone(), (index, index))),
         }
         self.next.push(None);
-        self.tasks.push(task);
+        self.tasks.push(Some(task));
     }
 
-    /// Undoes the last [`push`](Self::push) and returns its task.
+    /// Undoes the last [`push`](Self::push) and returns its task, unless it was removed.
     pub(crate) fn pop(&mut self) -> Option<PlacedTask> {
-        let task = self.tasks.pop()?;
+        let task = self.tasks.pop_if(|last| last.is_some())??;
         let index = self.tasks.len();
         self.next.pop();
         let host = &task.location.hostname;
         if let Some((first, last)) = self.by_host.get_mut(host) {
             if *first == index {
-                self.by_host.shift_remove(host);
+                self.by_host.swap_remove(host);
             } else {
                 let mut previous = *first;
                 while let Some(next) = self.next[previous].filter(|next| *next != index) {
@@ -188,12 +198,14 @@ impl Placed {
                 (self.next[previous], *last) = (None, previous);
             }
         }
-        if let Some(tasks) = self.by_app.get_mut(&task.app).filter(|_| !task.is_outdated) {
-            tasks.pop();
+        if let Some(tasks) = self.by_app.get_mut(&task.app) {
+            tasks.indices.pop();
+            tasks.count -= usize::from(!task.is_outdated);
         }
         for (field, field_index) in &mut self.indexed {
-            field_index.remove_last(index, field, &task);
+            field_index.remove_last(field, &task);
         }
+        self.has_reordered_holders |= !task.exclusive.is_empty();
         for field in &task.exclusive {
             if let (Some(value), Some(values)) = (task.location.value(field), self.exclusive_holders.get_mut(field))
                 && let Some(holders) = values.get_mut(value.as_ref())
@@ -210,8 +222,8 @@ impl Placed {
                 && let Some(value) = task.location.value(field)
                 && let Some(has_task) = domains.values.get_mut(value.as_ref())
             {
-                let mut siblings = self.by_app.get(&task.app).into_iter().flatten();
-                let has_other = siblings.any(|other| self.tasks[*other].location.value(field).as_ref() == Some(&value));
+                let mut siblings = siblings(&self.by_app, &self.tasks, &task.app);
+                let has_other = siblings.any(|other| other.location.value(field).as_ref() == Some(&value));
                 if std::mem::replace(has_task, has_other) && !has_other {
                     domains.empty += 1;
                 }
@@ -226,7 +238,9 @@ impl Placed {
         if !self.indexed.contains_key(field) {
             let mut field_index = FieldIndex::default();
             for (index, task) in self.tasks.iter().enumerate() {
-                field_index.add(index, field, task);
+                if let Some(task) = task {
+                    field_index.add(index, field, task);
+                }
             }
             self.indexed.insert(field.clone(), field_index);
         }
@@ -277,24 +291,30 @@ impl Placed {
 
     /// Iterates over all tasks in order of placement.
     pub fn iter(&self) -> impl Iterator<Item = &PlacedTask> {
-        self.tasks.iter()
+        self.tasks.iter().flatten()
     }
 
     /// Iterates over the tasks of an app in order of placement, without the outdated ones.
     pub fn siblings(&self, app: &str) -> impl Iterator<Item = &PlacedTask> {
-        self.by_app.get(app).into_iter().flatten().map(|index| &self.tasks[*index])
+        siblings(&self.by_app, &self.tasks, app)
     }
 
     /// Returns the number of tasks of an app, without the outdated ones.
     #[must_use]
     pub fn count(&self, app: &str) -> usize {
-        self.by_app.get(app).map_or(0, Vec::len)
+        self.by_app.get(app).map_or(0, |tasks| tasks.count)
     }
 
     /// Iterates over the tasks of all apps on a host in order of placement, outdated ones included.
     pub fn neighbours(&self, hostname: &str) -> impl Iterator<Item = &PlacedTask> {
+        self.indexed_neighbours(hostname).map(|(_, task)| task)
+    }
+
+    /// Iterates over the tasks on a host with their indices.
+    pub(crate) fn indexed_neighbours(&self, hostname: &str) -> impl Iterator<Item = (usize, &PlacedTask)> {
         let first = self.by_host.get(hostname).map(|(first, _)| *first);
-        std::iter::successors(first, |index| self.next[*index]).map(|index| &self.tasks[index])
+        let indices = std::iter::successors(first, |index| self.next[*index]);
+        indices.filter_map(|index| Some((index, self.tasks[index].as_ref()?)))
     }
 
     /// Returns the tally of a field over the tasks of an app.
@@ -302,7 +322,7 @@ impl Placed {
     pub fn tally(&self, app: &str, field: &Field) -> Cow<'_, Tally> {
         match self.indexed.get(field) {
             Some(field_index) => {
-                field_index.by_app.get(app).map_or_else(|| Cow::Owned(Tally::default()), Cow::Borrowed)
+                field_index.tally(app).map_or_else(|| Cow::Owned(Tally::default()), Cow::Borrowed)
             }
             None => {
                 let mut tally = Tally::default();
@@ -320,13 +340,10 @@ impl Placed {
         let is_visible = |task: &&PlacedTask| task.is_visible_to(app);
         match self.indexed.get(field) {
             Some(field_index) => {
-                let outdated = field_index.outdated.get(value).into_iter().flatten();
-                let mut tasks =
-                    field_index.first.get(value).into_iter().chain(outdated).map(|index| &self.tasks[*index]);
-                tasks.find(is_visible)
+                field_index.with(value).filter_map(|index| self.tasks[index].as_ref()).find(is_visible)
             }
             None => {
-                let mut tasks = self.tasks.iter().filter(is_visible);
+                let mut tasks = self.iter().filter(is_visible);
                 tasks.find(|task| task.location.value(field).as_deref() == Some(value))
             }
         }
@@ -338,7 +355,7 @@ impl Placed {
     pub fn exclusive_holder(&self, location: &Location, app: &str) -> Option<(&Field, &Text, &TaskId)> {
         self.exclusive_holders.iter().find_map(|(field, values)| {
             let (value, holders) = values.get_key_value(location.value(field)?.as_ref())?;
-            let mut tasks = holders.iter().rev().map(|index| &self.tasks[*index]);
+            let mut tasks = holders.iter().rev().filter_map(|index| self.tasks[*index].as_ref());
             Some((field, value, &tasks.find(|task| task.is_visible_to(app))?.id))
         })
     }
@@ -360,114 +377,15 @@ impl Placed {
     }
 }
 
-impl FieldIndex {
-    fn add(&mut self, index: usize, field: &Field, task: &PlacedTask) {
-        let value = task.location.value(field);
-        let value = value.as_deref();
-        if task.is_outdated {
-            value.into_iter().for_each(|value| self.outdated.entry(value.into()).or_default().push(index));
-            return;
-        }
-        if let Some(value) = value.filter(|value| !self.first.contains_key(*value)) {
-            self.first.insert(value.into(), index);
-        }
-        match self.by_app.get_mut(&task.app) {
-            Some(tally) => tally.add(value),
-            None => self.by_app.entry(task.app.clone()).or_default().add(value),
-        }
-    }
-
-    /// Undoes the last [`add`](Self::add).
-    fn remove_last(&mut self, index: usize, field: &Field, task: &PlacedTask) {
-        let value = task.location.value(field).map(Text::from);
-        if task.is_outdated {
-            value.and_then(|value| self.outdated.get_mut(&value)?.pop());
-            return;
-        }
-        if let Some(value) = value.as_ref().filter(|value| self.first.get(*value) == Some(&index)) {
-            self.first.shift_remove(value);
-        }
-        if let Some(tally) = self.by_app.get_mut(&task.app) {
-            tally.remove_last(&value);
-        }
-    }
+/// Iterates over the tasks of an app, without the outdated and the removed ones.
+fn siblings<'a>(
+    by_app: &'a Map<Text, AppTasks>,
+    tasks: &'a [Option<PlacedTask>],
+    app: &str,
+) -> impl Iterator<Item = &'a PlacedTask> + use<'a> {
+    let indices = by_app.get(app).into_iter().flat_map(|tasks| &tasks.indices);
+    indices.filter_map(|index| tasks[*index].as_ref()).filter(|task| !task.is_outdated)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tag_and_digest_are_not_part_of_the_name() {
-        let cases = [
-            ("redis", "redis"),
-            ("redis:7", "redis"),
-            ("hub:5000/db/redis", "hub:5000/db/redis"),
-            ("hub:5000/db/redis:7", "hub:5000/db/redis"),
-            ("redis@sha256:00ff", "redis"),
-            ("redis:7@sha256:00ff", "redis"),
-        ];
-        for (image, name) in cases {
-            assert_eq!(repository(image), name, "{image}");
-        }
-    }
-
-    #[test]
-    fn pop_undoes_push() {
-        let (rack, host) = ("rack".parse::<Field>().unwrap(), Field::Hostname);
-        let task = |i: usize| {
-            let location = Location {
-                attributes: format!("rack:r{}", i % 3).parse().unwrap(),
-                ..Location::new(format!("h{}", i % 2))
-            };
-            let mut task = PlacedTask::new(["/a", "/b"][i % 5 / 3], format!("t.{i}"), location);
-            task.exclusive = if i % 4 == 3 { vec![rack.clone()] } else { Vec::new() };
-            task.is_outdated = i % 7 == 3;
-            task
-        };
-        let mut placed = Placed::new();
-        placed.index_field(&rack);
-        placed.index_field(&host);
-        placed.set_domains("/a", &rack, ["r0", "r1", "r7"].map(Text::from));
-        let snapshot = |placed: &Placed| {
-            let of_app = |app| (placed.tally(app, &rack).into_owned(), placed.fewest(app, &rack), placed.count(app));
-            let on = |host| placed.neighbours(host).map(|task| task.id.clone()).collect::<Vec<_>>();
-            let holder = placed.exclusive_holder(&task(0).location, "/a").map(|(_, _, id)| id.clone());
-            let first = placed.first_with(&rack, "r2", "/a").map(|task| task.id.clone());
-            (of_app("/a"), of_app("/b"), on("h0"), on("h1"), holder, first)
-        };
-        let mut states = Vec::new();
-        for i in 0..20 {
-            states.push(snapshot(&placed));
-            placed.push(task(i));
-        }
-        for i in (0..20).rev() {
-            assert_eq!(placed.pop(), Some(task(i)));
-            assert_eq!(snapshot(&placed), states[i], "{i}");
-        }
-        assert_eq!(placed.pop(), None);
-    }
-
-    #[test]
-    fn the_tally_of_an_indexed_field_agrees_with_counting() {
-        let (rack, mut plain) = ("rack".parse::<Field>().unwrap(), Placed::new());
-        let mut indexed = Placed::new();
-        for (i, attributes) in ["rack:r1", "", "rack:r2", "rack:r1"].into_iter().enumerate() {
-            if i == 2 {
-                indexed.index_field(&rack); // before some tasks, after others
-            }
-            let location = Location { attributes: attributes.parse().unwrap(), ..Location::new("h") };
-            let task = PlacedTask::new("/a", format!("a.{i}"), location);
-            plain.push(task.clone());
-            indexed.push(task);
-        }
-        assert_eq!(indexed.tally("/a", &rack), plain.tally("/a", &rack));
-        assert_eq!(indexed.tally("/b", &rack), plain.tally("/b", &rack));
-        assert_eq!(indexed.tally("/a", &rack).count("r1"), 2);
-        assert_eq!(indexed.tally("/a", &rack).excess_over(1), 1);
-        for value in ["r1", "r2", "r3"] {
-            let id = |placed: &Placed| placed.first_with(&rack, value, "/a").map(|task| task.id.clone());
-            assert_eq!(id(&indexed), id(&plain), "{value}");
-        }
-    }
-}
+mod tests;

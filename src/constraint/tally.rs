@@ -79,6 +79,16 @@ impl Tally {
             self.counts.shift_remove(value);
         }
     }
+
+    /// Removes any task that has this value. The values may be in another order afterwards.
+    pub(super) fn remove(&mut self, value: &Option<Text>) {
+        let Some(count) = self.counts.get_mut(value) else { return };
+        *count -= 1;
+        move_count(&mut self.histogram, *count + 1, *count);
+        if *count == 0 {
+            self.counts.swap_remove(value);
+        }
+    }
 }
 
 /// A borrowed value as a lookup key for `Option<Text>`.

@@ -1,6 +1,7 @@
 //! The matcher: finds an offer for each pending task, or says why there is none.
 //!
 //! [`plan`] is the algorithm in five phases; [`app`] and [`gang`] are its steps, and [`PlanState`] is what they change.
+//! [`LiveState`](live::LiveState) keeps one between plans.
 //! A [`Query`](query::Query) is an app, a [`Pairing`](pairing::Pairing) is an app and an offer; the
 //! [`Selector`](selector::Selector) finds the best offer without pairing the app with all of them.
 
@@ -12,6 +13,7 @@ mod gang;
 mod heads;
 mod host_scores;
 mod index;
+pub(super) mod live;
 mod near_miss;
 mod offer_state;
 mod pairing;
@@ -31,7 +33,7 @@ use self::index::AppIx;
 use self::plan_state::PlanState;
 use self::query::ListedApp;
 use super::model::app::App;
-use super::model::plan::Plan;
+use super::model::plan::{Plan, Unplaced};
 use super::model::planner::Planner;
 use super::model::running::Running;
 use crate::offer::Offer;
@@ -48,19 +50,26 @@ pub(super) fn plan<'a>(
     // 1. Take stock of the offers, the loads of their hosts, and the placed tasks.
     let mut state = PlanState::new(planner, apps, running, offers);
 
-    // 2. Join the apps of each group: a gang takes the turn of its first member.
-    let turns = turns(apps);
-
-    // 3. Place turn by turn: an app instance by instance, a gang whole or not at all.
-    let mut waiting: Vec<Waiting<'_>> = turns.iter().flat_map(|turn| turn.place(&mut state)).collect();
-
-    // 4. Explain why the others have to wait, once all is placed that can be.
-    waiting.sort_by_key(|one| one.app.ix);
-    let unplaced = waiting.into_iter().map(|one| one.explained(&mut state)).collect();
+    // 2. to 4. Place the apps.
+    let listed = |(place, app)| ListedApp { planner, ix: AppIx::new(place), place, app };
+    let unplaced = place(&mut state, apps.values().copied().enumerate().map(listed));
 
     // 5. Decline the offers of which nothing is taken.
     let declines = state.unused_offers();
     Plan { launches: state.launches, declines, unplaced }
+}
+
+/// Places apps in the order in which they are listed, and returns those that have to wait.
+fn place<'a>(state: &mut PlanState<'_>, apps: impl Iterator<Item = ListedApp<'a>>) -> Vec<Unplaced> {
+    // 2. Join the apps of each group: a gang takes the turn of its first member.
+    let turns = turns(apps);
+
+    // 3. Place turn by turn: an app instance by instance, a gang whole or not at all.
+    let mut waiting: Vec<Waiting<'_>> = turns.iter().flat_map(|turn| turn.place(state)).collect();
+
+    // 4. Explain why the others have to wait, once all is placed that can be.
+    waiting.sort_by_key(|one| one.app.place);
+    waiting.into_iter().map(|one| one.explained(state)).collect()
 }
 
 /// Apps that are placed as one: those of a group, or a single one without a group.
@@ -69,12 +78,11 @@ struct Turn<'a> {
     members: Vec<ListedApp<'a>>,
 }
 
-fn turns<'a>(apps: &IndexMap<&str, &'a App>) -> Vec<Turn<'a>> {
-    let mut turns: Vec<Turn<'a>> = Vec::with_capacity(apps.len());
+fn turns<'a>(apps: impl Iterator<Item = ListedApp<'a>>) -> Vec<Turn<'a>> {
+    let mut turns: Vec<Turn<'a>> = Vec::with_capacity(apps.size_hint().0);
     let mut by_group: IndexMap<&Text, usize> = IndexMap::new();
-    for (index, app) in apps.values().copied().enumerate() {
-        let listed = ListedApp { ix: AppIx::new(index), app };
-        let group = app.group.as_ref();
+    for listed in apps {
+        let group = listed.app.group.as_ref();
         let turn = group.map_or(turns.len(), |group| *by_group.entry(group).or_insert(turns.len()));
         match turns.get_mut(turn) {
             Some(turn) => turn.members.push(listed),

@@ -7,6 +7,7 @@
 #![expect(clippy::cast_precision_loss, reason = "few tasks are few enough for a double")]
 
 mod gangs;
+mod living;
 mod matcher;
 mod near_misses;
 mod problems;

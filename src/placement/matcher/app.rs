@@ -1,13 +1,14 @@
 //! Plans one app: places its pending instances, and explains why the others have to wait.
 
 use super::domains::TopologyDomains;
+use super::index::OfferIx;
 use super::near_miss::NearestMiss;
 use super::pairing::Pairing;
 use super::plan_state::PlanState;
 use super::port_holders::PortHolders;
 use super::query::{ListedApp, Query};
 use super::selector::Selector;
-use crate::placement::model::barrier::Obstacle;
+use crate::placement::model::barrier::{Barrier, Obstacle};
 use crate::placement::model::near_miss::NearMiss;
 use crate::placement::model::plan::{GroupShortage, Unplaced};
 
@@ -38,9 +39,12 @@ pub(super) fn plan_app(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> u64 
     }
 
     // 1. Compile the app, once for all its instances.
-    let query = Query::new(state.planner, listed);
+    let query = Query::new(listed);
 
     // 2. Maintain what its conditions count: tasks by value, and the domains of its `MAX_SKEW`.
+    if query.has_custom_constraints() {
+        state.placed.restore_all_orders();
+    }
     for field in query.counted_fields() {
         state.placed.index_field(&field);
     }
@@ -64,10 +68,11 @@ pub(super) fn plan_app(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> u64 
 /// Returns every check that fails, offer by offer, and the smallest change that would let one more instance in; nothing if
 /// the plan is to be without reasons.
 pub(super) fn explain(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> Explanation {
-    if state.planner.omits_reasons {
+    if listed.planner.omits_reasons {
         return Explanation::default();
     }
-    let query = Query::new(state.planner, listed);
+    let query = Query::new(listed);
+    restore_order(&query, state);
     for field in &query.max_skew {
         TopologyDomains::set(&query, field, state);
     }
@@ -75,12 +80,32 @@ pub(super) fn explain(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> Expla
     let (mut reasons, mut nearest) = (Vec::new(), None::<NearestMiss<'_>>);
     for offer in state.offers() {
         let pairing = Pairing::new(&query, state, offer);
-        let failed = pairing.failed_checks(&holders);
+        let failed = pairing.failed_checks(holders);
         nearest = NearestMiss::of(pairing, &failed, nearest.as_ref()).or(nearest);
         let id = &pairing.slot().offer.id;
         reasons.extend(failed.reported.into_iter().map(|barrier| Obstacle { offer: id.clone(), barrier }));
     }
     Explanation { reasons, near_miss: nearest.and_then(NearestMiss::into_near_miss) }
+}
+
+/// Returns every check that fails for one more task of an app in one offer.
+pub(super) fn failed_checks(state: &mut PlanState<'_>, listed: ListedApp<'_>, offer: OfferIx) -> Vec<Barrier> {
+    let query = Query::new(listed);
+    restore_order(&query, state);
+    query.counted_fields().iter().for_each(|field| state.placed.index_field(field));
+    for field in &query.max_skew {
+        TopologyDomains::set(&query, field, state);
+    }
+    Pairing::new(&query, state, offer).failed_checks(PortHolders::new(state)).reported
+}
+
+/// Restores the order of the placed tasks that reasons, or constraints of which nothing is known, may look at.
+fn restore_order(query: &Query<'_>, state: &mut PlanState<'_>) {
+    if query.has_custom_constraints() {
+        state.placed.restore_all_orders();
+    } else {
+        state.placed.restore_order(&query.app.id);
+    }
 }
 
 impl Waiting<'_> {

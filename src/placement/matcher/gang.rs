@@ -94,13 +94,13 @@ impl Attempt<'_> {
     /// Places one member after another, and returns the first that does not find all its places.
     fn run(&self, state: &mut PlanState<'_>) -> Option<usize> {
         self.order.iter().copied().find(|member| {
-            let ListedApp { ix, app } = self.members[*member];
-            let mut app = Cow::Borrowed(app);
+            let listed = self.members[*member];
+            let mut app = Cow::Borrowed(listed.app);
             for Exclusion { field, value, .. } in self.excluded.iter().filter(|other| other.member == *member) {
                 let operator = Operator::IsNot(Literal::new(value.clone()));
                 app.to_mut().require.push(Condition { field: field.clone(), operator }.into());
             }
-            plan_app(state, ListedApp { ix, app: &app }) > 0
+            plan_app(state, ListedApp { app: &app, ..listed }) > 0
         })
     }
 

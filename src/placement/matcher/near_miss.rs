@@ -221,7 +221,7 @@ impl<'a> NearestMiss<'a> {
     /// Returns the near miss as users see it; none if nothing has to change, for later launches of the same plan made
     /// room.
     pub(super) fn into_near_miss(self) -> Option<NearMiss> {
-        let offer = self.pairing.slot().offer;
+        let offer = &self.pairing.slot().offer;
         let (id, agent, hostname) = (offer.id.clone(), offer.agent.clone(), offer.hostname.clone());
         (!self.changes.is_empty()).then_some(NearMiss { offer: id, agent, hostname, changes: self.changes })
     }

@@ -3,21 +3,42 @@
 //! Offers that were alike at first, and on whose hosts the same has happened since, share one state. What follows from
 //! the state (whether one more task fits, what it takes, how full the host is) is computed once for all of them.
 
-use super::index::{AppIx, HostIx, OfferIx, StateIx};
+use super::index::{AppIx, HostIx, StateIx};
 use crate::constraint::Location;
 use crate::offer::Offer;
 use crate::placement::model::fitness::Usage;
 use crate::resources::{Resources, Scalar};
 use indexmap::IndexMap;
-use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
+
+/// An offer that is borrowed for one plan, or kept between plans.
+#[derive(Debug, Clone)]
+pub(super) enum HeldOffer<'a> {
+    Borrowed(&'a Offer),
+    Kept(Arc<Offer>),
+}
+
+impl Deref for HeldOffer<'_> {
+    type Target = Offer;
+
+    #[inline]
+    fn deref(&self) -> &Offer {
+        match self {
+            Self::Borrowed(offer) => offer,
+            Self::Kept(offer) => offer,
+        }
+    }
+}
 
 /// An offer with its state in the plan.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
-    pub(super) offer: &'a Offer,
+    pub(super) offer: HeldOffer<'a>,
     pub(super) location: Arc<Location>,
+    /// The state of the offer if no task were on its host.
+    pub(super) initial: StateIx,
     pub(super) state: StateIx,
     pub(super) host: HostIx,
     /// How many tasks were launched in the offer.
@@ -60,32 +81,36 @@ pub(super) struct Launched {
 
 /// The distinct states, and the transitions between them that were taken before.
 #[derive(Debug, Default)]
-pub(super) struct OfferStates {
+pub(super) struct OfferStates<'a> {
     all: Vec<OfferState>,
     transitions: Map<(StateIx, Transition), StateIx>,
     launches: Map<(StateIx, AppIx), Launched>,
-    /// The initial states by a hash of the offer, each with one offer that is in it.
-    initial: Map<u64, SmallVec<[(StateIx, OfferIx); 1]>>,
+    /// The initial states by a hash of the offer, or the next free number, each with one offer that is in it.
+    initial: Map<u64, (StateIx, HeldOffer<'a>)>,
 }
 
 type Map<K, V> = IndexMap<K, V, foldhash::fast::FixedState>;
 
-impl OfferStates {
+impl<'a> OfferStates<'a> {
+    /// Returns the number of distinct states.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// Returns the initial state of an offer, shared with the offers before it that are alike.
-    pub(super) fn intern(&mut self, offers: &[Offer], offer: OfferIx) -> StateIx {
-        let (ix, offer) = (offer, &offers[offer.index()]);
-        let known = self.initial.entry(hash(offer)).or_default();
-        let is_alike = |(_, other): &&(StateIx, OfferIx)| {
-            let other = &offers[other.index()];
-            other.resources == offer.resources
+    pub(super) fn intern(&mut self, offer: &HeldOffer<'a>) -> StateIx {
+        let mut hash = hash(offer);
+        while let Some((state, other)) = self.initial.get(&hash) {
+            if other.resources == offer.resources
                 && other.role == offer.role
                 && other.unavailability == offer.unavailability
-        };
-        if let Some((state, _)) = known.iter().find(is_alike) {
-            return *state;
+            {
+                return *state;
+            }
+            hash = hash.wrapping_add(1);
         }
         let state = push(&mut self.all, OfferState { left: offer.resources.clone(), used: Usage::default() });
-        known.push((state, ix));
+        self.initial.insert(hash, (state, offer.clone()));
         state
     }
 

@@ -72,11 +72,11 @@ impl<'a> Pairing<'a> {
     /// Returns the pairing as a fitness sees it.
     #[inline]
     pub(super) fn prospect(self) -> Prospect<'a> {
-        let (OfferState { left, used }, seed) = (self.offer_state(), self.state.planner.seed.unwrap_or(0));
+        let (OfferState { left, used }, seed) = (self.offer_state(), self.query.planner.seed.unwrap_or(0));
         let nth_launch = self.state.launches.len() as u64 + 1;
         Prospect {
             app: &self.query.request,
-            offer: self.slot().offer,
+            offer: &self.slot().offer,
             left,
             used: *used,
             draw: unit(draw(seed.wrapping_add(nth_launch), self.offer.index() as u64)),
@@ -104,7 +104,7 @@ impl<'a> Pairing<'a> {
     }
 
     /// Returns every check that fails.
-    pub(super) fn failed_checks(self, holders: &PortHolders<'_>) -> FailedChecks {
+    pub(super) fn failed_checks(self, holders: PortHolders<'_>) -> FailedChecks {
         let (query, Rest { left, short, .. }) = (self.query, self.rest());
         let (mut reported, mut implied) = (Vec::new(), Vec::new());
         reported.extend(self.role_mismatch());
@@ -146,7 +146,7 @@ impl<'a> Pairing<'a> {
     }
 
     /// Returns the barrier of missing ports, with who has them as far as that is known.
-    fn missing_ports(self, shortage: PortShortage, left: &Resources, holders: &PortHolders<'_>) -> Barrier {
+    fn missing_ports(self, shortage: PortShortage, left: &Resources, holders: PortHolders<'_>) -> Barrier {
         match shortage {
             PortShortage::Fixed(number) => {
                 let port = u64::from(number);
@@ -191,7 +191,7 @@ impl<'a> Pairing<'a> {
 
     /// An agent is unavailable from `start - draining` (exclusive) to `start + duration` (inclusive), as in Marathon.
     fn maintenance(self) -> Option<Barrier> {
-        let (planner, window) = (self.state.planner, self.slot().offer.unavailability?);
+        let (planner, window) = (self.query.planner, self.slot().offer.unavailability?);
         let (now, until) = (planner.now, window.duration.map(|duration| window.start + duration));
         let is_unavailable = now + planner.draining > window.start && until.is_none_or(|until| now <= until);
         is_unavailable.then_some(Barrier::Maintenance { start: window.start, until, now })
@@ -221,7 +221,7 @@ impl<'a> Pairing<'a> {
         if self.query.app.ports.is_empty() {
             return Ok(AssignedPorts::default());
         }
-        let pick = self.state.planner.seed.map(mix);
+        let pick = self.query.planner.seed.map(mix);
         let start = pick.and_then(|pick| ports::start(&self.slot().offer.resources, pick));
         ports::assign(&self.query.app.ports, &self.query.pools(left, "ports"), start)
     }

@@ -1,7 +1,7 @@
 //! [`PlanState`]: a plan in the making, with an undo log.
 
 use super::index::{AppIx, HostIx, OfferIx, StateIx};
-use super::offer_state::{Allocation, Launched, OfferState, OfferStates, Slot, Transition};
+use super::offer_state::{Allocation, HeldOffer, Launched, OfferState, OfferStates, Slot, Transition};
 use super::query::Query;
 use super::table::{Column, Table};
 use super::task_ids::TaskIds;
@@ -12,9 +12,11 @@ use crate::placement::model::app::App;
 use crate::placement::model::plan::Launch;
 use crate::placement::model::planner::Planner;
 use crate::placement::model::running::Running;
+use crate::resources::Ranges;
 use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The current states of the offers, the placed tasks, and the launches so far.
@@ -23,17 +25,17 @@ use std::sync::Arc;
 /// [`commit`](Self::commit) and taken back by [`rollback`](Self::rollback).
 #[derive(Debug)]
 pub(super) struct PlanState<'a> {
-    pub(super) planner: &'a Planner,
     /// The running and the launched tasks, as constraints see them.
     pub(super) placed: Placed,
     pub(super) launches: Vec<Launch>,
-    pub(super) running: &'a [Running],
-    slots: Vec<Slot<'a>>,
-    table: Table,
-    states: OfferStates,
+    /// By index of a placed task: those before the launches, ended ones included.
+    pub(super) running: Cow<'a, [Running]>,
+    pub(super) slots: Vec<Slot<'a>>,
+    pub(super) table: Table,
+    pub(super) states: OfferStates<'a>,
     /// By host, its offers.
-    hosts: Vec<SmallVec<[OfferIx; 1]>>,
-    task_ids: TaskIds<'a>,
+    pub(super) hosts: Vec<SmallVec<[OfferIx; 1]>>,
+    pub(super) task_ids: TaskIds<'a>,
     /// The launches since `begin`, if launches may be taken back.
     undo_log: Option<Vec<Undo>>,
 }
@@ -49,6 +51,26 @@ struct Undo {
     last_id: u64,
 }
 
+/// What a running task is to the offers of its host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TaskLoad {
+    transition: Transition,
+    /// Its image and labels are those of its app.
+    is_as_in_app: bool,
+}
+
+impl TaskLoad {
+    pub(super) fn new(task: &Running, ix: AppIx, app: Option<&App>) -> Self {
+        let (cpus, mem) = match (&task.resources, app) {
+            (Some(resources), _) => (resources.amount("cpus"), resources.amount("mem")),
+            (None, Some(app)) => (app.cpus, app.mem),
+            (None, None) => Default::default(),
+        };
+        let transition = Transition { app: ix, is_outdated: task.is_outdated(app), cpus, mem };
+        Self { transition, is_as_in_app: task.image.is_none() && task.labels.is_none() }
+    }
+}
+
 type HostNumbers<'a> = IndexMap<&'a str, HostIx, foldhash::fast::FixedState>;
 
 impl<'a> PlanState<'a> {
@@ -58,21 +80,28 @@ impl<'a> PlanState<'a> {
         running: &'a [Running],
         offers: &'a [Offer],
     ) -> Self {
-        let mut state = Self {
-            planner,
-            placed: Placed::new(),
-            launches: Vec::new(),
-            running,
-            slots: Vec::with_capacity(offers.len()),
-            table: Table::default(),
-            states: OfferStates::default(),
-            hosts: Vec::with_capacity(offers.len()),
-            task_ids: TaskIds::new(&planner.taken, running.iter().map(|task| &task.task)),
-            undo_log: None,
-        };
+        let task_ids = TaskIds::new(Cow::Borrowed(&planner.taken), running.iter().map(|task| task.task.clone()));
+        let mut state = Self::empty(Cow::Borrowed(running), task_ids);
+        state.slots.reserve_exact(offers.len());
+        state.hosts.reserve_exact(offers.len());
         let hosts = state.add_offers(offers);
         state.add_running(running, apps, &hosts);
         state
+    }
+
+    /// Makes the state without offers, in which no task is placed yet.
+    pub(super) fn empty(running: Cow<'a, [Running]>, task_ids: TaskIds<'a>) -> Self {
+        Self {
+            placed: Placed::new(),
+            launches: Vec::new(),
+            running,
+            slots: Vec::new(),
+            table: Table::default(),
+            states: OfferStates::default(),
+            hosts: Vec::new(),
+            task_ids,
+            undo_log: None,
+        }
     }
 
     fn add_offers(&mut self, offers: &'a [Offer]) -> HostNumbers<'a> {
@@ -84,10 +113,15 @@ impl<'a> PlanState<'a> {
                 self.hosts.push(SmallVec::new());
             }
             self.hosts[host.index()].push(ix);
-            let (location, state) = (Arc::new(Location::from(offer)), self.states.intern(offers, ix));
-            self.slots.push(Slot { offer, location, state, host, launches: 0 });
+            self.push_slot(HeldOffer::Borrowed(offer), host);
         }
         hosts
+    }
+
+    /// Adds an offer after all others, as if no task were on its host.
+    pub(super) fn push_slot(&mut self, offer: HeldOffer<'a>, host: HostIx) {
+        let (location, state) = (Arc::new(Location::from(&*offer)), self.states.intern(&offer));
+        self.slots.push(Slot { offer, location, initial: state, state, host, launches: 0 });
     }
 
     fn add_running(&mut self, running: &'a [Running], apps: &IndexMap<&str, &App>, hosts: &HostNumbers<'_>) {
@@ -99,27 +133,20 @@ impl<'a> PlanState<'a> {
                 None => (apps.len() + unplanned.insert_full(id).0, None),
             };
             if let Some(host) = hosts.get(task.location.hostname.as_str()) {
-                self.add_load(*host, task, AppIx::new(index), app);
+                self.add_load(*host, TaskLoad::new(task, AppIx::new(index), app));
             }
             self.placed.push(task.placed(app));
         }
     }
 
     /// Adds a running task to the states of its host's offers.
-    fn add_load(&mut self, host: HostIx, task: &Running, ix: AppIx, app: Option<&App>) {
-        let (cpus, mem) = match (&task.resources, app) {
-            (Some(resources), _) => (resources.amount("cpus"), resources.amount("mem")),
-            (None, Some(app)) => (app.cpus, app.mem),
-            (None, None) => Default::default(),
-        };
-        let is_as_in_app = task.image.is_none() && task.labels.is_none();
+    pub(super) fn add_load(&mut self, host: HostIx, TaskLoad { transition, is_as_in_app }: TaskLoad) {
         for offer in &self.hosts[host.index()] {
             let slot = &mut self.slots[offer.index()];
             slot.state = if is_as_in_app {
-                let is_outdated = task.is_outdated(app);
-                self.states.transition(slot.state, Transition { app: ix, is_outdated, cpus, mem })
+                self.states.transition(slot.state, transition)
             } else {
-                self.states.fork_unique(slot.state, cpus, mem)
+                self.states.fork_unique(slot.state, transition.cpus, transition.mem)
             };
         }
     }
@@ -152,6 +179,17 @@ impl<'a> PlanState<'a> {
     /// Returns the offers of which nothing is taken.
     pub(super) fn unused_offers(&self) -> Vec<OfferId> {
         self.slots.iter().filter(|slot| slot.launches == 0).map(|slot| slot.offer.id.clone()).collect()
+    }
+
+    /// Returns the host ports of a placed task.
+    pub(super) fn host_ports(&self, task: usize) -> Ranges {
+        match self.running.get(task) {
+            Some(running) => running.host_ports(),
+            None => {
+                let launch = self.launches.get(task - self.running.len());
+                launch.map(|launch| launch.resources.ranges("ports")).unwrap_or_default()
+            }
+        }
     }
 
     /// Returns the column of a field's values as they print.

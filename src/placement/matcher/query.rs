@@ -15,16 +15,21 @@ use crate::text::Text;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// An app of the plan, with its index.
+/// An app of the plan, with the options of the planner.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListedApp<'a> {
+    pub(super) planner: &'a Planner,
+    /// Its number, which tells it from other apps and from itself before its last change.
     pub(super) ix: AppIx,
+    /// Its place in the list of apps.
+    pub(super) place: usize,
     pub(super) app: &'a App,
 }
 
 /// An app with the planner's options filled in where it does not say, and with what its matching needs.
 #[derive(Debug)]
 pub(super) struct Query<'a> {
+    pub(super) planner: &'a Planner,
     pub(super) app: &'a App,
     pub(super) ix: AppIx,
     /// The app as a fitness sees it.
@@ -60,8 +65,8 @@ pub(super) struct WeightedSpread<'a> {
 }
 
 impl<'a> Query<'a> {
-    pub(super) fn new(planner: &'a Planner, listed: ListedApp<'a>) -> Self {
-        let ListedApp { ix, app } = listed;
+    pub(super) fn new(listed: ListedApp<'a>) -> Self {
+        let ListedApp { planner, ix, app, .. } = listed;
         let required = app.conditions();
         let mut preferred = Vec::new();
         for preference in &app.prefer {
@@ -73,6 +78,7 @@ impl<'a> Query<'a> {
         let total_weight: f64 = app.spread.iter().map(|spread| spread.weight).sum();
         let weighted = |spread: &'a Spread| WeightedSpread { spread, share: spread.weight / total_weight };
         Self {
+            planner,
             app,
             ix,
             request: app.task_request(),
@@ -94,6 +100,12 @@ impl<'a> Query<'a> {
     /// Returns true if preferences, spreads or a `GROUP_BY` may rank one suitable offer above another.
     pub(super) fn has_preferences(&self) -> bool {
         !self.app.prefer.is_empty() || !self.app.spread.is_empty() || !self.group_by.is_empty()
+    }
+
+    /// Returns true if a clause or preference asks a custom constraint.
+    pub(super) fn has_custom_constraints(&self) -> bool {
+        let clauses = self.app.require.iter().chain(self.app.prefer.iter().map(|wish| &wish.clause));
+        clauses.into_iter().any(Clause::is_custom)
     }
 
     /// Returns all fields of which the app counts tasks.
