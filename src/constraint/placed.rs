@@ -321,9 +321,7 @@ impl Placed {
     #[must_use]
     pub fn tally(&self, app: &str, field: &Field) -> Cow<'_, Tally> {
         match self.indexed.get(field) {
-            Some(field_index) => {
-                field_index.tally(app).map_or_else(|| Cow::Owned(Tally::default()), Cow::Borrowed)
-            }
+            Some(field_index) => field_index.tally(app).map_or_else(|| Cow::Owned(Tally::default()), Cow::Borrowed),
             None => {
                 let mut tally = Tally::default();
                 for task in self.siblings(app) {
