@@ -95,6 +95,11 @@ impl LivePlanner {
         self.state.plan()
     }
 
+    /// Plans as [`plan`](Self::plan) does, but only these apps, given by id in any order; those that are not there are ignored.
+    pub fn plan_only<'i>(&mut self, apps: impl IntoIterator<Item = &'i str>) -> Plan {
+        self.state.plan_only(apps)
+    }
+
     /// Returns why no task of an app could be launched in an offer now, if so. The app need not be one of the planner's, and
     /// how many of its tasks run already does not count.
     ///
@@ -151,7 +156,7 @@ impl LivePlanner {
     ///     for victim in &victims {
     ///         attempt.release(victim).expect("it runs");
     ///         released.push(victim.clone());
-    ///         if attempt.plan().launches.iter().any(|launch| launch.app == "/urgent") {
+    ///         if !attempt.plan_only(["urgent"]).launches.is_empty() {
     ///             // batch.1 was alone on its host: that it went was of no use.
     ///             released.retain(|victim| attempt.restore(victim).is_err());
     ///             break;
@@ -216,6 +221,11 @@ impl<'a> Transaction<'a> {
     /// Plans as [`LivePlanner::plan`] does.
     pub fn plan(&mut self) -> Plan {
         self.state.plan()
+    }
+
+    /// Plans as [`LivePlanner::plan_only`] does.
+    pub fn plan_only<'i>(&mut self, apps: impl IntoIterator<Item = &'i str>) -> Plan {
+        self.state.plan_only(apps)
     }
 
     /// Checks as [`LivePlanner::can_place`] does.

@@ -16,7 +16,7 @@ use super::table::Table;
 use super::task_ids::TaskIds;
 use crate::id::{OfferId, TaskId};
 use crate::offer::Offer;
-use crate::placement::model::app::App;
+use crate::placement::model::app::{App, full_id};
 use crate::placement::model::change::{Change, ChangeError, Misfit};
 use crate::placement::model::plan::{Launch, Plan};
 use crate::placement::model::planner::Planner;
@@ -25,6 +25,7 @@ use crate::text::Text;
 use indexmap::{IndexMap, IndexSet};
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Map<K, V> = IndexMap<K, V, foldhash::fast::FixedState>;
@@ -156,13 +157,25 @@ impl LiveState {
         Ok(())
     }
 
-    /// Makes a plan, and takes its launches in.
+    /// Makes a plan of all apps, and takes its launches in.
     pub(in crate::placement) fn plan(&mut self) -> Plan {
+        self.plan_places(0..self.apps.len())
+    }
+
+    /// Makes a plan of some apps, in their order among all.
+    pub(in crate::placement) fn plan_only<'i>(&mut self, apps: impl IntoIterator<Item = &'i str>) -> Plan {
+        let places = apps.into_iter().filter_map(|id| self.apps.get_index_of(&full_id(id)));
+        let places: BTreeSet<usize> = places.collect();
+        self.plan_places(places.into_iter())
+    }
+
+    fn plan_places(&mut self, places: impl Iterator<Item = usize>) -> Plan {
         self.compact();
         self.state.placed.clear_domains();
         let Self { planner, apps, state, .. } = self;
         let mut listed: Vec<ListedApp<'_>> = Vec::new();
-        for (place, KnownApp { app, ix }) in apps.values().enumerate() {
+        for place in places {
+            let KnownApp { app, ix } = &apps[place];
             if app.group.is_some() || state.pending(app) > 0 {
                 listed.push(ListedApp { planner, ix: *ix, place, app });
             }
