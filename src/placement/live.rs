@@ -24,8 +24,10 @@ use crate::offer::Offer;
 /// # Complexity
 ///
 /// A task that starts or ends costs O(tasks on its host), an offer that comes O(tasks on its host), another definition of
-/// an app O(its tasks and those on their hosts). A plan costs O(apps), and for each app with pending instances what it
-/// costs [`Planner`]; after offers came or went, O(offers) once. Tasks that run cost a plan nothing.
+/// an app O(its tasks and those on their hosts). Tasks that run cost a plan nothing. It costs O(apps), and for each app with
+/// pending instances what it costs [`Planner`]; but an app without conditions, preferences and spreads costs only the offers
+/// that have changed since the last plan of an app that asks for the same. After offers have gone, or the time has changed,
+/// a plan costs O(offers) once.
 ///
 /// # Examples
 ///
@@ -118,7 +120,7 @@ impl LivePlanner {
     /// let (small, offer) = (App::new("small").ports(vec![]), OfferId::from("o1"));
     /// assert_eq!(planner.can_place(&small, &offer), Ok(()));
     /// let misfit = planner.can_place(&small.cpus(apportion::Scalar::units(3)), &offer).unwrap_err();
-    /// assert_eq!(misfit.to_string(), "3 cpus needed, 2 left");
+    /// assert_eq!(misfit.to_string(), "cpus: 3 needed, 2 left");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn can_place(&mut self, app: &App, offer: &OfferId) -> Result<(), Misfit> {

@@ -6,6 +6,7 @@
 //! [`Selector`](selector::Selector) finds the best offer without pairing the app with all of them.
 
 mod app;
+mod candidates;
 mod class;
 mod classes;
 mod domains;

@@ -62,6 +62,7 @@ pub(super) fn plan_app(state: &mut PlanState<'_>, listed: ListedApp<'_>) -> u64 
         selector.task_launched(offer, state);
         pending -= 1;
     }
+    selector.keep(state);
     pending
 }
 

@@ -9,6 +9,9 @@ use super::terms::TermGroup;
 use crate::placement::model::fitness::Fitness;
 use indexmap::IndexMap;
 
+/// By offer state, its score; none if a task does not fit.
+pub(super) type ScoresByState = IndexMap<StateIx, Option<HostScore>, foldhash::fast::FixedState>;
+
 /// Scores by offer state: all offers in one state are scored once.
 #[derive(Debug)]
 pub(super) struct HostScores<'a> {
@@ -17,7 +20,7 @@ pub(super) struct HostScores<'a> {
     of_host: TermGroup<'a>,
     /// Fitness is part of the scores; otherwise only fit and weights are.
     has_fitness: bool,
-    by_state: IndexMap<StateIx, Option<HostScore>, foldhash::fast::FixedState>,
+    by_state: ScoresByState,
     last: Option<(StateIx, Option<HostScore>)>,
 }
 
@@ -29,6 +32,16 @@ impl<'a> HostScores<'a> {
         has_fitness: bool,
     ) -> Self {
         Self { query, of_state, of_host, has_fitness, by_state: IndexMap::default(), last: None }
+    }
+
+    /// Starts from scores that were computed before.
+    pub(super) fn adopt(&mut self, by_state: ScoresByState) {
+        (self.by_state, self.last) = (by_state, None);
+    }
+
+    /// Returns the scores that were computed.
+    pub(super) fn into_scores(self) -> ScoresByState {
+        self.by_state
     }
 
     /// Returns the host's part of an offer's score; none if a task does not fit.

@@ -152,7 +152,10 @@ impl LiveState {
             }
             Change::Started(task) => self.add_task(*task)?,
             Change::Ended(id) => self.end_task(&id)?,
-            Change::Now(now) => self.planner.now = now,
+            Change::Now(now) => {
+                self.planner.now = now;
+                self.state.candidates.clear();
+            }
         }
         Ok(())
     }
@@ -204,6 +207,7 @@ impl LiveState {
         self.state.slots.clear();
         self.state.hosts.clear();
         self.state.table = Table::default();
+        self.state.candidates.clear();
         self.hosts.clear();
         self.offers.clear();
         unused
@@ -335,6 +339,7 @@ impl LiveState {
         for offer in &self.state.hosts[host.index()] {
             let slot = &mut self.state.slots[offer.index()];
             slot.state = slot.initial;
+            self.state.candidates.offer_changed(*offer);
         }
         let location = Arc::clone(&self.state.slot(first).location);
         let tasks: SmallVec<[usize; 32]> =

@@ -1,5 +1,6 @@
 //! [`PlanState`]: a plan in the making, with an undo log.
 
+use super::candidates::KeptCandidates;
 use super::index::{AppIx, HostIx, OfferIx, StateIx};
 use super::offer_state::{Allocation, HeldOffer, Launched, OfferState, OfferStates, Slot, Transition};
 use super::query::Query;
@@ -36,6 +37,7 @@ pub(super) struct PlanState<'a> {
     /// By host, its offers.
     pub(super) hosts: Vec<SmallVec<[OfferIx; 1]>>,
     pub(super) task_ids: TaskIds<'a>,
+    pub(super) candidates: KeptCandidates,
     /// The launches since `begin`, if launches may be taken back.
     undo_log: Option<Vec<Undo>>,
 }
@@ -100,6 +102,7 @@ impl<'a> PlanState<'a> {
             states: OfferStates::default(),
             hosts: Vec::new(),
             task_ids,
+            candidates: KeptCandidates::default(),
             undo_log: None,
         }
     }
@@ -148,6 +151,7 @@ impl<'a> PlanState<'a> {
             } else {
                 self.states.fork_unique(slot.state, transition.cpus, transition.mem)
             };
+            self.candidates.offer_changed(*offer);
         }
     }
 
@@ -237,6 +241,7 @@ impl<'a> PlanState<'a> {
                 let added = Transition { app: query.ix, is_outdated: false, cpus: app.cpus, mem: app.mem };
                 self.states.transition(slot.state, added)
             };
+            self.candidates.offer_changed(*other);
         }
         if let (Some(log), Some(last_id)) = (&mut self.undo_log, last_id) {
             log.push(Undo { offer, states: earlier, name: query.name.clone(), last_id });
@@ -280,6 +285,7 @@ impl<'a> PlanState<'a> {
         for undo in self.undo_log.take().into_iter().flatten().rev() {
             for (offer, state) in undo.states {
                 self.slots[offer.index()].state = state;
+                self.candidates.offer_changed(offer);
             }
             self.slots[undo.offer.index()].launches -= 1;
             self.task_ids.rewind(undo.name, undo.last_id);

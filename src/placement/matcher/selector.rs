@@ -5,6 +5,7 @@
 //! or, if none depends on hosts, they are tried as listed. So one more instance costs a comparison of the heads of all
 //! classes. Only a constraint or fitness that may depend on anything makes each instance scan all offers.
 
+use super::candidates::{Candidates, Shape};
 use super::class::{Head, Rank};
 use super::classes::Classes;
 use super::heads::{ClassBest, Heads};
@@ -39,11 +40,13 @@ pub(super) struct Selector<'a> {
     fits: Vec<Fit>,
     /// By offer that fits, its rank, if offers are ranked.
     ranks: Vec<Rank>,
+    /// What the candidates are kept under, if they are of use to other apps.
+    shape: Option<Shape>,
 }
 
 /// The result of the fit checks of an offer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Fit {
+pub(super) enum Fit {
     Unknown,
     No,
     Yes,
@@ -65,10 +68,21 @@ impl<'a> Selector<'a> {
             host_scores: HostScores::new(query, of_state, of_host, is_ranked),
             heads: Heads::new(classes.len()),
             stale: Vec::new(),
-            fits: vec![Fit::Unknown; state.offer_count()],
+            fits: Vec::new(),
             ranks: Vec::new(),
+            shape: None,
             classes,
         };
+        // Candidates that are kept lack no offer because of what another app's tasks hold.
+        if !state.placed.has_exclusive_holder() {
+            if let Some((shape, candidates, changed)) = state.candidates.take(query) {
+                selector.adopt(candidates, &changed, state);
+                selector.shape = Some(shape);
+                return selector;
+            }
+            selector.shape = Shape::of(query);
+        }
+        selector.fits = vec![Fit::Unknown; state.offer_count()];
         for class in selector.classes.all() {
             selector.classes.total(class);
             selector.set_stale(class);
@@ -82,6 +96,33 @@ impl<'a> Selector<'a> {
             }
         }
         selector
+    }
+
+    /// Starts from the candidates of an app of the same shape; the changed offers have to be looked at again.
+    fn adopt(&mut self, candidates: Candidates, changed: &[OfferIx], state: &PlanState<'_>) {
+        let class = ClassIx::new(0);
+        let known = candidates.fits.len();
+        (self.fits, self.ranks) = (candidates.fits, candidates.ranks);
+        self.host_scores.adopt(candidates.scores);
+        self.classes[class] = candidates.class;
+        self.classes[class].is_queued = false;
+        self.classes.total(class);
+        self.fits.resize(state.offer_count(), Fit::Unknown);
+        if self.is_ranked {
+            self.ranks.resize(state.offer_count(), Rank::default());
+            state.offers().skip(known).for_each(|offer| self.rank(offer, class, state));
+        }
+        let is_known = |offer: &&OfferIx| offer.index() < known;
+        changed.iter().filter(is_known).for_each(|offer| self.refresh_candidate(*offer, state));
+        self.set_stale(class);
+    }
+
+    /// Keeps the candidates for the next app of the same shape.
+    pub(super) fn keep(mut self, state: &mut PlanState<'_>) {
+        let Some(shape) = self.shape else { return };
+        let class = std::mem::take(&mut self.classes[ClassIx::new(0)]);
+        let scores = self.host_scores.into_scores();
+        state.candidates.put(shape, Candidates::new(class, self.fits, self.ranks, scores));
     }
 
     /// Returns the best offer for one more instance.

@@ -123,7 +123,7 @@ impl fmt::Display for Misfit {
             Self::UnknownOffer(offer) => write!(f, "no offer {offer}"),
             Self::Barriers(barriers) => {
                 for (i, barrier) in barriers.iter().enumerate() {
-                    write!(f, "{}{barrier}", if i == 0 { "" } else { "; " })?;
+                    write!(f, "{}{}: {barrier}", if i == 0 { "" } else { "; " }, barrier.kind())?;
                 }
                 Ok(())
             }

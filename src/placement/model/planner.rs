@@ -21,7 +21,7 @@ use std::time::Duration;
 ///
 /// Offers that agree in all values that an app's conditions look at are of one class; offers that were alike at first
 /// and had the same tasks launched share one state. An app costs O(offers) once, or less if it has no conditions, and
-/// each instance costs O(classes), plus the few offers on the host of the launch before. A custom constraint or fitness
+/// nothing if an app without conditions before it asks for the same; each instance costs O(classes), plus the few offers on the host of the launch before. A custom constraint or fitness
 /// costs O(offers) for each instance, unless it says what it depends on
 /// ([`Constraint::scope`](crate::constraint::Constraint::scope),
 /// [`Fitness::depends_on_load_only`](super::fitness::Fitness::depends_on_load_only)).

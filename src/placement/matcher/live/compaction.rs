@@ -35,6 +35,7 @@ impl LiveState {
         self.hosts.clear();
         self.state.hosts.clear();
         self.state.table = Table::default();
+        self.state.candidates.clear();
         for (index, mut slot) in std::mem::take(&mut self.state.slots).into_iter().enumerate() {
             if gone.next_if_eq(&index).is_some() {
                 continue;
@@ -67,6 +68,7 @@ impl LiveState {
     /// Drops the states that no offer is in, and the numbers of apps that are no more.
     fn compact_states(&mut self) {
         self.state.states = OfferStates::default();
+        self.state.candidates.clear();
         self.numbers = AppNumbers::default();
         for known in self.apps.values_mut() {
             known.ix = self.numbers.next();
