@@ -44,7 +44,8 @@
 //! - **The interval of batches bounds how finely a cluster is divided**: a whole agent goes to one framework, and what it declines
 //!   goes to the next one a batch later; see [`Config::allocation_interval`](crate::Config::allocation_interval).
 //! - **A refusal lasts until the next batch at least**, and one framework's refusal holds nobody else up.
-//! - **[Requests](crate::Call::Request) change nothing**, here as in Mesos.
+//! - **[Requests](crate::Request) say how many offers a framework wants**, and what each has to have. In Mesos they change nothing.
+//! - **[Chunks](Options::max_offer) divide an agent** among those who come first one after the other.
 //! - [`Hierarchical::metrics`] tells operators what it counts, under the names of Mesos' metrics.
 
 mod accounts;
@@ -59,6 +60,7 @@ mod explain;
 mod hierarchical;
 mod index;
 mod metrics;
+mod offer_cap;
 mod pool;
 mod quota;
 mod ranking;
@@ -69,7 +71,7 @@ mod share;
 mod snapshot;
 mod sorter;
 mod tree;
-mod unfit;
+mod verdicts;
 
 pub use accounts::Accounts;
 pub use demand::Demand;
@@ -96,6 +98,7 @@ use crate::json::Json;
 use crate::offer::Conversion;
 use crate::resources::{Quantities, Resources};
 use crate::role::Role;
+use crate::scheduler::Request;
 use crate::text::Text;
 use crate::time::Time;
 use serde::{Deserialize, Serialize};
@@ -293,6 +296,26 @@ pub enum Change<'a> {
         framework: &'a FrameworkId,
         /// The roles; none = all of its roles.
         roles: &'a [Role],
+    },
+    /// A framework requests so many offers under some of its roles, in place of what it requested there before. This works while
+    /// the role is suppressed: as long as fewer than so many of the offers made for it are live or were used, the role counts as
+    /// active. A master allocates for all agents at once after this.
+    Request {
+        /// The framework.
+        framework: &'a FrameworkId,
+        /// The roles; none = all of its roles. Those in the request itself are not looked at.
+        roles: &'a [Role],
+        /// The request.
+        request: &'a Request,
+    },
+    /// Offers that were made for a framework's present request under a role have ended unused.
+    Reopen {
+        /// The framework.
+        framework: &'a FrameworkId,
+        /// The role.
+        role: &'a Role,
+        /// The number of offers.
+        places: u64,
     },
     /// A role has another weight, whether or not any framework is subscribed to it.
     SetWeight {

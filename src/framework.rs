@@ -123,6 +123,8 @@ pub struct Framework {
     ///
     /// v1 JSON has no word for ever: there it is the longest time that Mesos can count, 2<sup>63</sup> − 1 nanoseconds.
     pub failover_timeout: Option<Duration>,
+    /// The number of live offers at which it is offered nothing more; `None` for no bound.
+    pub max_offers: Option<u64>,
     /// The time after which an offer to it that it does not answer is rescinded; zero = never. `None`: as
     /// [configured](crate::Config::offer_timeout).
     ///
@@ -151,6 +153,7 @@ impl Framework {
             offer_filters: IndexMap::new(),
             offer_constraints: OfferConstraints::default(),
             failover_timeout: None,
+            max_offers: None,
             offer_timeout: None,
             checkpoint: false,
             principal: None,
@@ -184,6 +187,25 @@ impl Framework {
     #[must_use]
     pub fn failover_timeout(mut self, timeout: Duration) -> Self {
         self.failover_timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds the number of its live offers: at so many it is passed over, until one of them ends.
+    ///
+    /// # Examples
+    ///
+    /// A framework that decides slowly, and leaves the rest of the cluster to others meanwhile:
+    ///
+    /// ```
+    /// use apportion::{Framework, Role};
+    /// use std::time::Duration;
+    ///
+    /// let framework = Framework::new("slow").role(Role::default()).max_offers(10).offer_timeout(Duration::from_secs(60));
+    /// assert_eq!(framework.max_offers, Some(10));
+    /// ```
+    #[must_use]
+    pub fn max_offers(mut self, offers: u64) -> Self {
+        self.max_offers = Some(offers);
         self
     }
 

@@ -139,9 +139,9 @@ pub use json::{Json, JsonError, JsonRef};
 pub use master::{
     AgentMessageMetrics, AgentMetrics, AgentState, AgentUpdate, CallMetrics, Command, CommandError, CommandMetrics,
     Config, Drain, Effect, EffectMetrics, Emitted, EndedOffer, ExecutorRef, Explanation, FrameworkMetrics,
-    FrameworkState, KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask, Master, Metrics, OfferEnd,
-    OfferMetrics, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask, State,
-    TaskMetrics, Wake, WakeReason,
+    FrameworkOffers, FrameworkState, KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask, Master, Metrics,
+    OfferEnd, OfferMetrics, OfferState, Recovery, Registration, Remembered, RoleState, RunningExecutor, RunningTask,
+    State, TaskMetrics, Wake, WakeReason,
 };
 pub use name::NameError;
 pub use offer::{
@@ -153,7 +153,7 @@ pub use resources::{
     SumError, Value,
 };
 pub use role::{Role, RoleError, RoleFault};
-pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Scheduler, TaskRef, Timer};
+pub use scheduler::{Call, Calls, Event, Failure, Kill, Rejected, Request, RequestError, Scheduler, TaskRef, Timer};
 pub use task::{ExecutorInfo, ExecutorInfoError, StatusSource, Task, TaskState, TaskStatus};
 pub use text::Text;
 pub use time::{Time, TimeError};

@@ -21,6 +21,7 @@ mod reconcile;
 mod recovery;
 mod registered;
 mod registration;
+mod requests;
 mod saved;
 mod state;
 mod tasks;
@@ -32,8 +33,8 @@ pub use effect::{Effect, Emitted};
 pub use explain::Explanation;
 pub use known::{KnownAgent, KnownExecutor, KnownFramework, KnownOffer, KnownTask};
 pub use metrics::{
-    AgentMessageMetrics, AgentMetrics, CallMetrics, CommandMetrics, EffectMetrics, FrameworkMetrics, Metrics,
-    OfferMetrics, TaskMetrics,
+    AgentMessageMetrics, AgentMetrics, CallMetrics, CommandMetrics, EffectMetrics, FrameworkMetrics, FrameworkOffers,
+    Metrics, OfferMetrics, TaskMetrics,
 };
 pub use offer_watch::{EndedOffer, OfferEnd};
 pub use registration::{AgentUpdate, Registration, RunningExecutor, RunningTask};
@@ -452,7 +453,8 @@ impl<A: Allocator> Master<A> {
         match call {
             Call::Subscribe(info) => self.subscribe(framework, *info),
             Call::Teardown => self.remove_framework(&framework),
-            Call::AcknowledgeOperation { .. } | Call::Request(_) => Ok(()),
+            Call::AcknowledgeOperation { .. } => Ok(()),
+            Call::Request(request) => self.request(&framework, *request),
             Call::Invalid { form, .. } => Err(CommandError::InvalidCall(form.error.clone())),
             Call::Accept(accept) => self.accept(&framework, accept),
             Call::Decline { offers, filters, each } => self.decline(&framework, &offers, filters, each),

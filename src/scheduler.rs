@@ -47,14 +47,16 @@ mod event;
 mod pace;
 mod reconciler;
 mod rejected;
+mod request;
 mod retries;
 mod task_ids;
 
-pub use call::{Call, Kill, OperationRef, Request, TaskRef};
+pub use call::{Call, Kill, OperationRef, TaskRef};
 pub use event::{Event, Failure, Subscribed};
-pub use pace::Pace;
+pub use pace::{Fit, Pace};
 pub use reconciler::Reconciler;
 pub use rejected::Rejected;
+pub use request::{Request, RequestError};
 pub use retries::{Retries, Retry};
 pub use task_ids::TaskIds;
 
@@ -387,6 +389,26 @@ impl Calls {
         if !roles.is_empty() {
             self.push(Call::Revive(roles));
         }
+    }
+
+    /// Requests so many offers for roles that are suppressed. See [`Request`].
+    ///
+    /// # Examples
+    ///
+    /// A framework that is offered nothing but the two offers that it needs:
+    ///
+    /// ```
+    /// use apportion::scheduler::Calls;
+    /// use apportion::{Request, Time};
+    ///
+    /// let mut calls = Calls::new(Time::ZERO);
+    /// calls.suppress();
+    /// calls.request(Request::offers(2).each("cpus:1;mem:512".parse()?));
+    /// assert_eq!(calls.as_slice().len(), 2);
+    /// # Ok::<(), apportion::ResourceError>(())
+    /// ```
+    pub fn request(&mut self, request: Request) {
+        self.push(request.into());
     }
 
     /// Kills a task, by its own kill policy.

@@ -235,6 +235,9 @@ pub enum V1Error {
         /// The reason.
         error: Text,
     },
+    /// A REQUEST asks for offers of several kinds at once.
+    #[error("request.requests: expected all of them to ask for the same resources")]
+    SeveralRequests,
     /// A resource is invalid.
     #[error(transparent)]
     Resource(#[from] ResourceError),
@@ -257,6 +260,7 @@ impl V1Error {
     fn is_of_value(&self) -> bool {
         match self {
             Self::Framework(..)
+            | Self::SeveralRequests
             | Self::Resource(_)
             | Self::Sum(_)
             | Self::Amount(_)

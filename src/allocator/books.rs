@@ -19,7 +19,7 @@ use agents::converted;
 pub(super) use balance::Balance;
 use holdings::Holdings;
 pub(super) use ledger::Ledger;
-pub(super) use membership::{Member, Membership, RoleFilter};
+pub(super) use membership::{Member, Membership, Requested, RoleFilter};
 pub(super) use saved::SavedBooks;
 
 use super::amounts::Amounts;
@@ -29,10 +29,11 @@ use super::resource_names::ResourceNames;
 use super::share::{Totals, Weight};
 use super::sorter::Sorter;
 use super::tree::ClientId;
+use super::verdicts::Verdicts;
 use super::{AllocatorError, EndedOffers, Holding};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
-use crate::resources::{Quantities, Resources};
+use crate::resources::{Limits, Quantities, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
@@ -143,7 +144,9 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.quotas.add_held(self.names.weigh(&offer));
         self.charge(member, agent, &offer, 1);
         self.membership.note_offer(member, at);
-        self.membership.add_holdings(member, u64::from(earlier.is_none()));
+        if earlier.is_none() {
+            self.membership.add_offer(member);
+        }
         self.assert_conservation(agent);
         offer
     }
@@ -190,8 +193,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         for task in ended.tasks {
             self.charge(member, agent, task, 0);
         }
-        self.membership.add_holdings(member, ended.tasks.len() as u64);
-        let removed = self.end_holdings(member, ended.offers.len() as u64);
+        self.membership.add_tasks(member, ended.tasks.len() as u64);
+        self.membership.end_offers(member, ended.offers.len() as u64);
+        if self.membership.any_gated() {
+            self.settle(self.membership.member(member).framework);
+        }
+        let removed = self.remove_if_unused(member).then_some(member);
         self.names.forget_unused();
         Ok(removed)
     }
@@ -259,7 +266,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         }
         let removed = member.filter(|_| is_charged).and_then(|member| {
             self.release(member, agent, &task.resources);
-            self.end_holdings(member, 1)
+            self.end_task_of(member)
         });
         self.names.forget_unused();
         Ok(removed)
@@ -280,7 +287,9 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.release(member, agent, &offer.resources);
         let allocations = 1 + extended.iter().filter(|other| **other == member).count();
         self.membership.uncount(member, allocations as u64);
-        self.membership.end_holdings(member, 1);
+        self.membership.end_offers(member, 1);
+        self.membership.reopen(member, 1);
+        self.membership.settle(self.membership.member(member).framework);
         self.assert_conservation(agent);
     }
 
@@ -297,7 +306,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         }
         for ((framework, role, agent), tasks) in sums {
             let member = self.membership.get_or_insert_member(framework, role, &mut self.quotas);
-            self.membership.add_holdings(member, tasks.len() as u64);
+            self.membership.add_tasks(member, tasks.len() as u64);
             self.charge(member, agent, &holdings::sum(tasks.iter().copied()), allocations);
             self.ledger.holdings_mut(agent).tasks.extend(tasks.into_iter().map(|task| (member, task.clone())));
         }
@@ -326,9 +335,18 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.release(member, order, weighed, &mut self.quotas);
     }
 
-    fn end_holdings(&mut self, member: MemberIx, ended: u64) -> Option<MemberIx> {
-        self.membership.end_holdings(member, ended);
+    fn end_task_of(&mut self, member: MemberIx) -> Option<MemberIx> {
+        self.membership.end_tasks(member, 1);
         self.remove_if_unused(member).then_some(member)
+    }
+
+    /// Recomputes whether the members of a framework may be offered something: one that may again has missed what has
+    /// changed of agents meanwhile.
+    pub(super) fn settle(&mut self, framework: FrameworkIx) {
+        let woken = self.membership.settle(framework);
+        if !woken.is_empty() {
+            self.mark_all_dirty_for(woken);
+        }
     }
 
     /// Removes a member that is not subscribed and holds nothing any more. Returns whether it did.
@@ -384,7 +402,9 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
 
     /// Returns the agents to visit, in the order in which they were added, and marks them clean. Some of them may have to be
     /// visited only for [`Newcomers`].
-    pub(super) fn take_dirty(&mut self) -> (Vec<AgentIx>, Option<Newcomers>) {
+    ///
+    /// Agents that were looked at in `vain` for the only newcomer, and have not changed since, are left out.
+    pub(super) fn take_dirty(&mut self, vain: &Verdicts) -> (Vec<AgentIx>, Option<Newcomers>) {
         let mut newcomers = Newcomers::default();
         for member in std::mem::take(&mut self.newcomers) {
             if self.membership.active().contains(member) {
@@ -400,7 +420,12 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         for agent in self.ledger.take_dirty() {
             newcomers.dirty.insert(agent);
         }
-        (self.ledger.with_available(), Some(newcomers))
+        let vain = newcomers.only.and_then(|(_, only)| vain.of_member(only));
+        let agents = match vain {
+            Some(vain) => self.ledger.with_available_except(vain),
+            None => self.ledger.with_available(),
+        };
+        (agents, Some(newcomers))
     }
 
     /// Returns whether an allocation of all agents could make any offer.
@@ -479,8 +504,38 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.set_framework_active(framework, active);
     }
 
-    pub(super) fn set_suppressed(&mut self, member: MemberIx, suppressed: bool) {
+    /// Suppresses a member, or no longer; returns whether a request has begun to work by that.
+    pub(super) fn set_suppressed(&mut self, member: MemberIx, suppressed: bool) -> bool {
+        let worked = self.membership.member(member).request_at_work().is_some();
         self.membership.set_suppressed(member, suppressed);
+        !worked && self.membership.member(member).request_at_work().is_some()
+    }
+
+    /// Has a member be offered nothing, by a request neither.
+    pub(super) fn silence(&mut self, member: MemberIx) {
+        self.membership.set_request(member, None);
+        self.membership.set_suppressed(member, true);
+    }
+
+    /// Lifts the minimum that a member's request has.
+    pub(super) fn lift_each(&mut self, member: MemberIx) {
+        self.membership.change_request(member, |request| request.each = None);
+    }
+
+    /// Lifts the most that offers have by a member's request.
+    pub(super) fn lift_most(&mut self, member: MemberIx) {
+        self.membership.change_request(member, |request| request.most = Limits::new());
+    }
+
+    /// Replaces the request of a member; returns whether it had or has one.
+    pub(super) fn set_request(&mut self, member: MemberIx, requested: Option<Requested>) -> bool {
+        self.membership.set_request(member, requested)
+    }
+
+    /// Opens places of a member's request again.
+    pub(super) fn reopen(&mut self, member: MemberIx, places: u64) {
+        self.membership.reopen(member, places);
+        self.settle(self.membership.member(member).framework);
     }
 
     /// Returns the dominant share of a role and its descendants, over its weight.

@@ -8,12 +8,12 @@ use super::books::{Books, Newcomers, Portion};
 use super::demand::RunningDemand;
 use super::demand_snapshot::DemandSnapshot;
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
-use super::index::{AgentIx, BitSet, MemberIx, RoleIx};
+use super::index::{AgentIx, BitSet, FrameworkIx, MemberIx, RoleIx};
 use super::refusals::Refusals;
 use super::rules::Rules;
 use super::sorter::Sorter;
 use super::tree::ClientId;
-use super::unfit::Unfit;
+use super::verdicts::Verdicts;
 use crate::draw::{draw, draw_for};
 use crate::resources::Resources;
 use crate::time::Time;
@@ -22,20 +22,25 @@ use indexmap::IndexMap;
 /// After so many clients that were not offered anything, the orders are asked only for those that may accept.
 const MAX_SKIPS: usize = 4;
 
+/// The most chunks of an agent that are offered in one allocation.
+const MAX_CHUNKS: u32 = 1_024;
+
 /// One allocation of some agents.
 #[derive(Debug)]
 pub(super) struct Cycle<'a, R, F> {
     rules: &'a Rules,
     books: &'a mut Books<R, F>,
     refusals: &'a mut Refusals,
-    unfit: &'a mut Unfit,
+    unfit: &'a mut Verdicts,
+    /// The agents that were looked at in vain for members that are offered only so many offers.
+    vain: &'a mut Verdicts,
     /// Scratch: the members that have refused all that is available of an agent, or are unfit for it.
     out: BitSet<MemberIx>,
     /// The moment of the allocation, which random draws are a function of.
     at: Time,
     /// The offers made are appended here.
     offers: &'a mut Vec<Holding>,
-    /// If both stages run: the position of each member's offer of an agent, to merge theirs into one offer.
+    /// If a member may be given something of an agent more than once: the position of each member's offer of an agent, to merge theirs into one offer.
     merged: Option<IndexMap<(MemberIx, AgentIx), usize, foldhash::fast::RandomState>>,
     /// The members whose offer of an agent was extended, once for each time.
     extended: Vec<MemberIx>,
@@ -43,6 +48,12 @@ pub(super) struct Cycle<'a, R, F> {
     /// The clients that could still be offered something; none if the sorter does not ask.
     demand: Option<RunningDemand>,
     availability: Availability,
+    /// Whether any member is offered only so many offers.
+    is_gated: bool,
+    /// The frameworks of such members that were made an offer, and may not be made another.
+    sated: Vec<FrameworkIx>,
+    /// The number of chunks that were offered of each agent that is divided.
+    chunks: IndexMap<AgentIx, u32, foldhash::fast::RandomState>,
     /// If some agents have to be visited only for new members: these members.
     newcomers: Option<&'a Newcomers>,
     /// True if the agent being visited is visited only for new members.
@@ -55,16 +66,18 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         rules: &'a Rules,
         books: &'a mut Books<R, F>,
         refusals: &'a mut Refusals,
-        unfit: &'a mut Unfit,
+        [unfit, vain]: [&'a mut Verdicts; 2],
         at: Time,
         newcomers: Option<&'a Newcomers>,
         offers: &'a mut Vec<Holding>,
     ) -> Self {
         Self {
+            is_gated: books.membership().any_gated(),
             rules,
             books,
             refusals,
             unfit,
+            vain,
             out: BitSet::default(),
             at,
             offers,
@@ -73,6 +86,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             offered_shared: OfferedShared::default(),
             demand: None,
             availability: Availability::default(),
+            sated: Vec::new(),
+            chunks: IndexMap::default(),
             newcomers,
             is_for_newcomers: false,
         }
@@ -92,6 +107,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.demand = Some(self.demand_snapshot().of_all_agents());
         }
         // 4. Satisfy guarantees.
+        if self.books.membership().any_dividing() {
+            self.merged = Some(IndexMap::default()); // after a chunk all members come once more
+        }
         if self.any_below_guarantee() {
             self.merged = Some(IndexMap::default());
             for &agent in &*agents {
@@ -104,10 +122,17 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         // 5. Divide the rest fairly.
         for &agent in &*agents {
             self.visit_agent(Stage::FairShares, agent);
+            if self.merged.is_none() {
+                self.settle(); // else what was offered may still be extended
+            }
         }
+        self.settle();
         // 6. Mark what the next batch has to visit. Shared resources can be offered again then; all else that is available
         // was refused by all members just now.
         for agent in self.offered_shared.keys() {
+            self.books.mark_dirty(*agent);
+        }
+        for agent in self.chunks.iter().filter(|(_, chunks)| **chunks >= MAX_CHUNKS).map(|(agent, _)| agent) {
             self.books.mark_dirty(*agent);
         }
         // Headroom is free for other roles once its guarantee is met.
@@ -138,20 +163,50 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         eligibility.refresh(agent, &mut self.availability);
     }
 
-    /// Offers an agent to the roles in order.
+    /// Recomputes whether the members that were made an offer may be made another.
+    fn settle(&mut self) {
+        for framework in self.sated.drain(..) {
+            self.books.settle(framework);
+        }
+    }
+
+    /// Offers an agent to the roles in order; if it is divided, chunk by chunk, until nobody takes another one.
     fn visit_agent(&mut self, stage: Stage, agent: AgentIx) {
         if let Some(newcomers) = self.newcomers {
             self.is_for_newcomers = !newcomers.dirty.contains(agent);
         }
+        while self.chunks.get(&agent).is_none_or(|chunks| *chunks < MAX_CHUNKS) && self.offer_agent(stage, agent) {
+            *self.chunks.entry(agent).or_default() += 1;
+            if self.merged.is_none() {
+                self.settle();
+            }
+        }
+        if self.is_for_newcomers && self.is_gated {
+            self.note_newcomers_in_vain(agent);
+        }
+    }
+
+    /// Notes that an agent has nothing for the newcomers that could still be made an offer.
+    fn note_newcomers_in_vain(&mut self, agent: AgentIx) {
+        let membership = self.books.membership();
+        for member in self.newcomers.iter().flat_map(|newcomers| newcomers.members.iter()) {
+            if membership.is_gated(member) && membership.may_be_offered(member) {
+                self.vain.note(member, agent);
+            }
+        }
+    }
+
+    /// Offers an agent to the roles in order. Returns true once a chunk was offered: then roles and members are sorted anew.
+    fn offer_agent(&mut self, stage: Stage, agent: AgentIx) -> bool {
         self.refresh_availability(agent);
         let is_quota_managed = self.availability.is_quota_managed();
         let (eligibility, account) = (self.eligibility(), &self.books.ledger()[agent]);
         if account.available().is_empty()
             || !self.rules.allow(account)
-            || eligibility.all_refused(agent)
+            || eligibility.all_refused(agent, &self.availability)
             || (is_quota_managed && eligibility.all_at_limit())
         {
-            return;
+            return false;
         }
         if self.books.draws_roles() {
             let number = draw(self.at.as_micros(), account.order());
@@ -160,12 +215,13 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         if let Some(demand) = &self.demand {
             self.books.set_demand(demand.now());
         }
+        let mut is_chunk = false;
         for passed in 0.. {
             let Some(client) = self.next_role(stage, agent, is_quota_managed, passed) else { break };
             let role = self.books.membership().role_at(client);
             if stage == Stage::FairShares || self.eligibility().is_below_guarantee(role) {
-                self.visit_role(stage, agent, role);
-                if self.books.ledger()[agent].available().is_empty() {
+                is_chunk = self.visit_role(stage, agent, role);
+                if is_chunk || self.books.ledger()[agent].available().is_empty() {
                     break;
                 }
                 self.refresh_availability(agent);
@@ -175,13 +231,14 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.demand_snapshot().refresh_agent(agent, &mut demand);
             self.demand = Some(demand);
         }
+        is_chunk
     }
 
-    /// Offers an agent to the members of a role in order.
-    fn visit_role(&mut self, stage: Stage, agent: AgentIx, role: RoleIx) {
+    /// Offers an agent to the members of a role in order. Returns true once a chunk was offered.
+    fn visit_role(&mut self, stage: Stage, agent: AgentIx, role: RoleIx) -> bool {
         let mut share = self.eligibility().role_share(role, agent, &self.availability, &self.offered_shared);
         if share.is_empty() {
-            return;
+            return false;
         }
         if self.books.draws_members(role) {
             let number = draw(self.at.as_micros(), self.books.ledger()[agent].order());
@@ -191,10 +248,15 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         for passed in 0.. {
             let Some(client) = self.next_member(role, agent, passed) else { break };
             let member = self.books.membership().member_at(role, client);
+            if self.is_gated && !self.may_take(member, agent) {
+                continue;
+            }
             if !self.eligibility().admits(member, agent) {
                 self.unfit.note(member, agent);
             } else if let Some(portion) = self.eligibility().portion(stage, agent, member, &share) {
-                self.offer(agent, member, portion);
+                if self.offer(agent, member, portion) {
+                    return true;
+                }
                 if self.books.ledger()[agent].available().is_empty() {
                     break;
                 }
@@ -202,8 +264,21 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
                 if share.is_empty() {
                     break;
                 }
+            } else if self.is_gated && stage == Stage::FairShares && self.books.membership().is_gated(member) {
+                self.vain.note(member, agent);
             }
         }
+        false
+    }
+
+    /// Returns whether a member that is offered only so many offers may be offered something of an agent: a new offer, or more
+    /// with the one that it was made a moment ago.
+    fn may_take(&self, member: MemberIx, agent: AgentIx) -> bool {
+        if self.books.membership().may_be_offered(member) {
+            return !(self.is_for_newcomers && self.vain.contains(member, agent));
+        }
+        let merged = self.merged.as_ref().is_some_and(|merged| merged.contains_key(&(member, agent)));
+        merged && !self.eligibility().is_divided_for(member)
     }
 
     /// Returns the next role in order, after so many that were passed over or did not take all; the first begins it.
@@ -220,6 +295,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.books.begin_roles();
         }
         let available = self.books.ledger()[agent].available();
+        let offerable = self.availability.offerable(self.rules, available);
         if self.is_for_newcomers
             && let Some(newcomers) = self.newcomers
         {
@@ -229,8 +305,9 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         } else if stage == Stage::Guarantees {
             self.books.next_role_below_guarantee()
         } else {
-            let within_limits = is_quota_managed && !self.books.membership().any_offer_filters();
-            let out = Self::out(self.refusals, self.unfit, &mut self.out, agent, available);
+            let within_limits = is_quota_managed && !self.books.membership().any_own_minimum();
+            let (own, divides) = (self.books.membership().with_own_minimum(), self.rules.cap.is_some());
+            let out = Self::out(self.refusals, self.unfit, own, &mut self.out, agent, &offerable, divides);
             self.books.next_role_that_may_accept(out, within_limits)
         }
     }
@@ -249,12 +326,14 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.books.begin_members(role);
         }
         let available = self.books.ledger()[agent].available();
+        let offerable = self.availability.offerable(self.rules, available);
+        let (own, divides) = (self.books.membership().with_own_minimum(), self.rules.cap.is_some());
         if self.is_for_newcomers
             && let Some(newcomers) = self.newcomers
         {
             self.books.next_member_within(role, &newcomers.members)
         } else if (passed >= MAX_SKIPS || self.knows_who_is_out(agent))
-            && let Some(out) = Self::out(self.refusals, self.unfit, &mut self.out, agent, available)
+            && let Some(out) = Self::out(self.refusals, self.unfit, own, &mut self.out, agent, &offerable, divides)
         {
             self.books.next_member_except(role, out)
         } else {
@@ -265,51 +344,74 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
     /// Returns whether it is known at once which members will not be offered what is available of an agent.
     fn knows_who_is_out(&self, agent: AgentIx) -> bool {
         let available = self.books.ledger()[agent].available();
-        self.refusals.cached_refused_all(agent, available).is_some() || self.unfit.of(agent).is_some()
+        let offerable = self.availability.offerable(self.rules, available);
+        self.refusals.cached_refused_all(agent, &offerable).is_some() || self.unfit.of(agent).is_some()
     }
 
-    /// Returns the members that have refused all that is available of an agent, or are unfit for it; none if there are none.
+    /// Returns the members that have refused all that may be offered of an agent, or are unfit for it; none if there are none.
+    /// If all agents are divided, those with a minimum of their `own` may be offered more than others.
     fn out<'s>(
         refusals: &'s mut Refusals,
-        unfit: &Unfit,
+        unfit: &Verdicts,
+        own: &BitSet<MemberIx>,
         scratch: &'s mut BitSet<MemberIx>,
         agent: AgentIx,
-        available: &Resources,
+        offerable: &Resources,
+        divides: bool,
     ) -> Option<&'s BitSet<MemberIx>> {
-        let refused_all = refusals.refused_all(agent, available);
-        let Some(unfit) = unfit.of(agent) else { return refused_all };
-        scratch.clone_from(unfit);
+        let refused_all = refusals.refused_all(agent, offerable);
+        let are_all_alike = own.is_empty() || !divides;
+        let unfit = unfit.of(agent);
+        if unfit.is_none() && are_all_alike {
+            return refused_all;
+        }
+        scratch.clear();
         if let Some(refused_all) = refused_all {
             scratch.insert_all(refused_all);
+        }
+        if !are_all_alike {
+            scratch.remove_all(own);
+        }
+        if let Some(unfit) = unfit {
+            scratch.insert_all(unfit);
         }
         Some(scratch)
     }
 
-    fn offer(&mut self, agent: AgentIx, member: MemberIx, portion: Portion) {
+    /// Makes an offer, or adds to the one that a member was made of the agent in this allocation. Returns whether it is a chunk.
+    fn offer(&mut self, agent: AgentIx, member: MemberIx, portion: Portion) -> bool {
         if let Portion::Part(resources) = &portion
             && resources.iter().any(|resource| resource.is_shared() && resource.scalar().is_some())
         {
             let shared = resources.iter().filter(|resource| resource.is_shared()).cloned();
             self.offered_shared.entry(agent).or_default().extend(shared);
         }
-        let earlier = self.merged.as_ref().and_then(|merged| merged.get(&(member, agent)).copied());
+        let is_chunk = self.eligibility().is_divided_for(member);
+        let earlier = self.merged.as_ref().filter(|_| !is_chunk);
+        let earlier = earlier.and_then(|merged| merged.get(&(member, agent)).copied());
         let extended = earlier.map(|earlier| &self.offers[earlier].resources);
         let resources = self.books.offer(agent, member, portion, self.at, extended);
         if let Some(earlier) = earlier {
             self.offers[earlier].resources.insert(&resources);
             self.extended.push(member);
-            return;
+            return is_chunk;
         }
-        if let Some(merged) = &mut self.merged {
+        if let Some(merged) = &mut self.merged
+            && !is_chunk
+        {
             merged.insert((member, agent), self.offers.len());
         }
         let membership = self.books.membership();
         let &super::books::Member { framework, role, .. } = membership.member(member);
+        if self.is_gated && !membership.may_be_offered(member) {
+            self.sated.push(framework);
+        }
         self.offers.push(Holding {
             framework: membership.framework_id(framework).clone(),
             role: membership.role(role).clone(),
             agent: self.books.ledger().id(agent).clone(),
             resources,
         });
+        is_chunk
     }
 }

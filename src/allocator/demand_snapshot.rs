@@ -4,13 +4,13 @@ use super::demand::{RunningDemand, Unallocated};
 use super::eligibility::{Availability, Eligibility, OfferedShared, Stage};
 use super::index::{AgentIx, MemberIx, NameIx};
 use super::sorter::Sorter;
-use super::unfit::Unfit;
+use super::verdicts::Verdicts;
 use crate::resources::Resources;
 
 /// A reader of the books that keeps a [`RunningDemand`] up to date.
 pub(super) struct DemandSnapshot<'a, R, F> {
     pub(super) eligibility: Eligibility<'a, R, F>,
-    pub(super) unfit: &'a Unfit,
+    pub(super) unfit: &'a Verdicts,
     pub(super) availability: &'a Availability,
     pub(super) offered_shared: &'a OfferedShared,
 }
@@ -36,7 +36,8 @@ impl<R: Sorter, F: Sorter + Clone> DemandSnapshot<'_, R, F> {
                 let share = eligibility.role_share(role, agent, self.availability, self.offered_shared);
                 let is_unfit = |member: &MemberIx| unfit.is_some_and(|unfit| unfit.contains(*member));
                 let members = membership.active_members(role).filter(|member| !is_unfit(member));
-                let mut members = members.filter(|member| eligibility.admits(*member, agent));
+                let is_open = |member: &MemberIx| !membership.any_gated() || membership.may_be_offered(*member);
+                let mut members = members.filter(is_open).filter(|member| eligibility.admits(*member, agent));
                 let portion = members.find_map(|member| eligibility.portion(Stage::FairShares, agent, member, &share));
                 if let Some(portion) = portion {
                     unallocated.clients.push(membership.client_of(role));

@@ -3,15 +3,17 @@
 use super::amounts::Amounts;
 use super::books::{Account, Books, Portion};
 use super::index::{AgentIx, MemberIx, RoleIx};
+use super::offer_cap::{bound_of_offers, cut_to, offer_cap};
 use super::refusals::Refusals;
 use super::resource_names::is_quota_managed;
 use super::rules::Rules;
 use super::sorter::Sorter;
 use crate::agent::Domain;
 use crate::framework::{Capability, Framework};
-use crate::resources::{Quantities, Resource, Resources};
+use crate::resources::{Limits, Quantities, Resource, Resources};
 use crate::role::Role;
 use indexmap::IndexMap;
+use std::borrow::Cow;
 
 /// A pass of the cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub(super) struct Availability {
     unrestricted: bool,
     /// Whether, as far as minimums are concerned, quota manages all of them.
     quota_managed: bool,
+    /// If agents are divided: resources that contain every offer of them to a member with the general minimum.
+    offerable: Option<Resources>,
 }
 
 /// The part of an agent that is available to a role.
@@ -58,6 +62,17 @@ impl Availability {
     pub(super) fn is_quota_managed(&self) -> bool {
         self.quota_managed
     }
+
+    /// Returns resources that contain all that a member with the general minimum may be offered of these. Who has refused them has
+    /// refused every offer. They are those available, unless agents are divided.
+    #[inline]
+    pub(super) fn offerable<'a>(&'a self, rules: &Rules, available: &'a Resources) -> Cow<'a, Resources> {
+        match (&rules.cap, &self.offerable) {
+            (None, _) => Cow::Borrowed(available),
+            (Some(_), Some(offerable)) if self.resources.is_same(available) => Cow::Owned(offerable.clone()),
+            (Some(cap), _) => Cow::Owned(bound_of_offers(available, cap)),
+        }
+    }
 }
 
 impl RoleShare {
@@ -68,16 +83,19 @@ impl RoleShare {
 }
 
 impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
-    /// Returns whether all active members are known to have refused all that is available of an agent.
-    pub(super) fn all_refused(&self, agent: AgentIx) -> bool {
-        let refused_all = self.refusals.cached_refused_all(agent, self.books.ledger()[agent].available());
-        refused_all.is_some_and(|refused_all| self.books.membership().active().is_subset(refused_all))
+    /// Returns whether all active members are known to have refused all that may be offered of an agent.
+    pub(super) fn all_refused(&self, agent: AgentIx, availability: &Availability) -> bool {
+        let membership = self.books.membership();
+        let offerable = availability.offerable(self.rules, self.books.ledger()[agent].available());
+        let refused_all = self.refusals.cached_refused_all(agent, &offerable);
+        refused_all.is_some_and(|refused_all| membership.active().is_subset(refused_all))
+            && (self.rules.cap.is_none() || !membership.any_active_with_own_minimum())
     }
 
     /// Returns whether the limits of all roles leave too little for any offer of nothing but quota-managed resources.
     pub(super) fn all_at_limit(&self) -> bool {
         let (membership, at_limit) = (self.books.membership(), self.books.quotas().accounts().at_limit().len());
-        !membership.any_offer_filters() && at_limit > 0 && at_limit == membership.roles_len()
+        !membership.any_own_minimum() && at_limit > 0 && at_limit == membership.roles_len()
     }
 
     /// Returns whether a role consumes less than its own guarantee.
@@ -102,6 +120,7 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
             meets_minimum: reaches(available, minimums),
             unrestricted: available.iter().all(|it| it.role().is_none() && !it.is_revocable() && !it.is_shared()),
             quota_managed: !self.books.quotas().is_empty() && available.iter().all(counts),
+            offerable: self.rules.cap.as_ref().map(|cap| bound_of_offers(available, cap)),
             resources: available.clone(),
         }
     }
@@ -142,51 +161,91 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
         RoleShare { portion: Portion::Part(resources), meets_minimum }
     }
 
-    /// Returns whether the offer constraints of a member admit an agent. What is not admitted is offered nothing of it.
+    /// Returns whether the offer constraints of a member admit an agent, and its request names it if it names any. What is not
+    /// admitted is offered nothing of it.
     #[inline]
     pub(super) fn admits(&self, member: MemberIx, agent: AgentIx) -> bool {
         let membership = self.books.membership();
         if !membership.any_selective() {
             return true;
         }
-        let &super::books::Member { framework, role, .. } = membership.member(member);
-        let entry = membership.framework(framework);
-        !entry.is_selective()
-            || entry.framework().offer_constraints.admits(membership.role(role), self.books.ledger()[agent].agent())
+        let member = membership.member(member);
+        let entry = membership.framework(member.framework);
+        if !entry.is_selective() {
+            return true;
+        }
+        let agent = self.books.ledger()[agent].agent();
+        member.request_at_work().is_none_or(|request| request.names(&agent.id))
+            && entry.framework().offer_constraints.admits(membership.role(member.role), agent)
     }
 
     /// Returns what a member that is [admitted](Self::admits) would be offered of its role's share. This is the eligibility chain:
     /// the checks that Mesos makes.
     pub(super) fn portion(&self, stage: Stage, agent: AgentIx, member: MemberIx, share: &RoleShare) -> Option<Portion> {
         let membership = self.books.membership();
-        let &super::books::Member { framework, role: role_ix, .. } = membership.member(member);
+        let &super::books::Member { framework, role, .. } = membership.member(member);
         let (entry, account) = (membership.framework(framework), &self.books.ledger()[agent]);
         let framework = entry.framework();
         let resources = share.portion.of(account.available());
-        let is_acceptable = if entry.is_selective() {
-            let role = membership.role(role_ix);
-            let own_minimum = framework.offer_filters.get(role);
-            own_minimum.map_or(share.meets_minimum, |minimum| reaches(resources, minimum))
+        let is_acceptable = if entry.is_selective() && self.has_own_minimum(member) {
+            reaches(resources, self.minimum_of(member))
         } else {
             share.meets_minimum
         };
         if !is_acceptable || !self.can_use(framework, account) {
             return None;
         }
-        if matches!(share.portion, Portion::Whole) && self.books.quotas().is_empty() {
+        let cap = if self.rules.cap.is_some() || entry.is_selective() { self.cap_of(member) } else { None };
+        if matches!(share.portion, Portion::Whole) && self.books.quotas().is_empty() && cap.is_none() {
             return (!self.refusals.refuses(member, agent, resources)).then_some(Portion::Whole);
         }
         let usable = resources.filter(|resource| is_usable(framework, resource));
-        let offer = self.cut(stage, role_ix, usable)?;
-        let is_acceptable = (offer.is_same(resources)
-            || reaches(&offer, self.minimum(framework, membership.role(role_ix))))
+        let offer = self.cut(stage, role, usable, cap.as_deref())?;
+        let is_acceptable = (offer.is_same(resources) || reaches(&offer, self.minimum_of(member)))
             && !self.refusals.refuses(member, agent, &offer);
         is_acceptable.then_some(Portion::Part(offer))
+    }
+
+    /// Returns whether a member has another minimum than the general one.
+    fn has_own_minimum(&self, member: MemberIx) -> bool {
+        let membership = self.books.membership();
+        let member = membership.member(member);
+        let framework = membership.framework(member.framework).framework();
+        member.request_at_work().is_some_and(|request| request.each.is_some())
+            || framework.offer_filters.contains_key(membership.role(member.role))
+    }
+
+    /// Returns the minimums of offers to a member: each contains one of them. That of a request at work counts instead of others.
+    pub(super) fn minimum_of(&self, member: MemberIx) -> &[Quantities] {
+        let membership = self.books.membership();
+        let member = membership.member(member);
+        let each = member.request_at_work().and_then(|request| request.each.as_ref());
+        let framework = membership.framework(member.framework).framework();
+        each.map_or_else(|| self.minimum(framework, membership.role(member.role)), std::slice::from_ref)
     }
 
     /// Returns the minimums of offers to a framework under a role: each contains one of them.
     pub(super) fn minimum<'f>(&'f self, framework: &'f Framework, role: &Role) -> &'f [Quantities] {
         framework.offer_filters.get(role).map_or(self.rules.options.min_allocatable.as_slice(), Vec::as_slice)
+    }
+
+    /// Returns the most that an offer to a member carries; none if nothing is limited.
+    pub(super) fn cap_of(&self, member: MemberIx) -> Option<Cow<'_, Limits>> {
+        let request = self.books.membership().member(member).request_at_work();
+        if request.is_none() && !self.has_own_minimum(member) {
+            return self.rules.cap.as_ref().map(Cow::Borrowed);
+        }
+        offer_cap(&self.rules.options.max_offer, request, self.minimum_of(member)).map(Cow::Owned)
+    }
+
+    /// Returns whether offers to a member are parts of an agent: then each is an offer of its own.
+    #[inline]
+    pub(super) fn is_divided_for(&self, member: MemberIx) -> bool {
+        let membership = self.books.membership();
+        let divides = |member: MemberIx| {
+            membership.member(member).request_at_work().is_some_and(|request| !request.most.is_empty())
+        };
+        self.rules.cap.is_some() || (membership.any_dividing() && divides(member))
     }
 
     /// Returns whether a framework has the capabilities for what an agent has and the region that it is in.
@@ -202,11 +261,21 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
             && (!remote || framework.has_capability(Capability::RegionAware))
     }
 
-    /// Returns as much of the resources as quota allows at a stage; none if nothing of it counts towards a guarantee there.
-    pub(super) fn cut(&self, stage: Stage, role: RoleIx, resources: Resources) -> Option<Resources> {
+    /// Returns as much of the resources as quota allows at a stage, and an offer carries; none if nothing of it counts towards a
+    /// guarantee there.
+    pub(super) fn cut(
+        &self,
+        stage: Stage,
+        role: RoleIx,
+        resources: Resources,
+        cap: Option<&Limits>,
+    ) -> Option<Resources> {
         let (quotas, membership) = (self.books.quotas(), self.books.membership());
         if quotas.is_empty() {
-            return Some(resources);
+            return Some(match cap {
+                None => resources,
+                Some(cap) => cut_to(&resources, cap),
+            });
         }
         let quota = membership.quota_of(role);
         let unsatisfied = match (stage, quota) {
@@ -215,7 +284,7 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
             (Stage::FairShares, _) => Amounts::default(),
         };
         let managed = resources.filter(is_quota_managed);
-        let (allowed, is_guaranteed) = quotas.accounts().cut(self.books.names(), quota, &managed, &unsatisfied);
+        let (allowed, is_guaranteed) = quotas.accounts().cut(self.books.names(), quota, &managed, &unsatisfied, cap);
         if stage == Stage::Guarantees && !is_guaranteed {
             return None;
         }

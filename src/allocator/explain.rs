@@ -10,7 +10,7 @@ mod reason;
 pub use reason::{AmountSummary, Extent, Holder, Reason};
 
 use super::Holding;
-use super::books::Books;
+use super::books::{Books, Requested};
 use super::cycle::Cycle;
 use super::eligibility::{Eligibility, Stage, is_usable, reaches};
 use super::index::{AgentIx, MemberIx};
@@ -18,10 +18,10 @@ use super::refusals::Refusals;
 use super::resource_names::is_quota_managed;
 use super::rules::Rules;
 use super::sorter::Sorter;
-use super::unfit::Unfit;
+use super::verdicts::Verdicts;
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraints};
-use crate::resources::{Quantities, Resource, Resources};
+use crate::resources::{Limits, Quantities, Resource, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
@@ -38,6 +38,8 @@ pub(super) struct Explanation<R, F> {
     refusals: Refusals,
     member: MemberIx,
     at: Time,
+    /// Whether its request was told.
+    is_request_told: bool,
 }
 
 /// Reasons of several agents, grouped as [`Reason::group`] says: each with the number of agents.
@@ -55,7 +57,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     /// Copies all that decisions about a member depend on.
     pub(super) fn new(rules: &Rules, books: &Books<R, F>, refusals: &Refusals, member: MemberIx, at: Time) -> Self {
         let (rules, books, refusals) = (rules.clone(), books.clone(), refusals.clone());
-        Self { rules, books, refusals, member, at }
+        Self { rules, books, refusals, member, at, is_request_told: false }
     }
 
     /// Returns all that prevents an offer of an agent, in the order of the checks; [`Reason::Starved`] if nothing does.
@@ -77,10 +79,10 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         // 2. Frameworks that come first: each is suppressed, to find the next one.
         while let Some((reason, member)) = self.outranked(agent) {
             reasons.push(reason);
-            self.books.set_suppressed(member, true);
+            self.books.silence(member);
         }
         // 3. Nothing prevents it: the member waits for the next allocation.
-        if reasons.is_empty() {
+        if reasons.iter().all(Reason::is_passed_over) {
             reasons.push(self.starved());
         }
         reasons
@@ -105,7 +107,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
                         Some(trial) => trial.outcome.clone(),
                         None => {
                             let outcome = copy.outranked(agent).map(|(reason, _)| reason);
-                            trial = Some(copy.trial_of(agent, outcome.clone()));
+                            let is_plain = !copy.refusals.has_any(agent); // else its outcome is that of no other agent
+                            trial = is_plain.then(|| copy.trial_of(agent, outcome.clone()));
                             outcome
                         }
                     };
@@ -123,11 +126,11 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             for (reason, agents) in lifts {
                 let mut other = copy.clone();
                 other.lift(&reason, &agents);
-                copies.push((other, agents, false));
+                copies.push((other, agents, is_first && reason.is_passed_over()));
             }
             if let Some((reason, agents)) = last {
                 copy.lift(&reason, &agents);
-                copies.push((copy, agents, false));
+                copies.push((copy, agents, is_first && reason.is_passed_over()));
             }
         }
         groups.into_values().collect()
@@ -163,8 +166,15 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         if !membership.framework(member.framework).is_active() {
             return Some(Reason::FrameworkInactive);
         }
-        if member.is_suppressed {
-            return Some(Reason::Suppressed);
+        match member.request_at_work().filter(|request| request.names(&account.agent().id)) {
+            None if member.is_suppressed => return Some(Reason::Suppressed),
+            Some(_) | None if self.is_request_told => {}
+            Some(&Requested { offers, open: 0, .. }) => return Some(Reason::RequestMet { offers }),
+            Some(&Requested { offers, open, .. }) => return Some(Reason::Requested { offers, open }),
+            None => {}
+        }
+        if let Some(most) = membership.full_at(member.framework) {
+            return Some(Reason::MaxOffers { live: membership.live_offers(member.framework), most });
         }
         if !framework.offer_constraints.admits(role, account.agent()) {
             return Some(Reason::OfferConstraints);
@@ -183,7 +193,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             return Some(Reason::Reserved { roles });
         }
         let eligibility = self.eligibility();
-        let minimum = eligibility.minimum(framework, role);
+        let minimum = eligibility.minimum_of(self.member);
         if !reaches(&left, minimum) {
             let (asked, left) = (minimum.to_vec(), Extent::One(left));
             return Some(Reason::MinAllocatable { asked, left, overcommitted: overcommitted() });
@@ -217,13 +227,17 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
         let (eligibility, membership, framework) = (self.eligibility(), self.books.membership(), self.framework());
         let role = membership.member(self.member).role;
         let usable = left.filter(|resource| is_usable(framework, resource));
-        let stages = [Stage::Guarantees, Stage::FairShares];
-        let offers: Vec<Resources> =
-            stages.into_iter().filter_map(|stage| eligibility.cut(stage, role, usable.clone())).collect();
+        let cap = eligibility.cap_of(self.member);
+        let cut = |stage| eligibility.cut(stage, role, usable.clone(), cap.as_deref());
+        let offers: Vec<Resources> = [Stage::Guarantees, Stage::FairShares].into_iter().filter_map(cut).collect();
         let Some(offer) = offers.iter().find(|offer| reaches(offer, minimum)) else {
             let (accounts, quota) = (self.books.quotas().accounts(), membership.quota_of(role));
-            let barrier = accounts.barrier(self.books.names(), quota, &usable.filter(is_quota_managed))?;
-            return Some(Reason::of_barrier(self.books.names(), barrier));
+            if let Some(barrier) = accounts.barrier(self.books.names(), quota, &usable.filter(is_quota_managed)) {
+                return Some(Reason::of_barrier(self.books.names(), barrier));
+            }
+            // What does not divide is larger than an offer may be.
+            let (asked, left) = (minimum.to_vec(), Extent::One(left.clone()));
+            return cap.map(|_| Reason::MinAllocatable { asked, left, overcommitted: Quantities::new() });
         };
         let (until, refused) = self.refusals.first(self.member, agent, offer)?;
         Some(Reason::Filtered { until, last: until, refused: refused.into() })
@@ -237,9 +251,26 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             Reason::AgentInactive => agents.iter().for_each(|agent| self.books.set_agent_active(*agent, true)),
             Reason::NotWhitelisted { .. } => self.rules.whitelist = None,
             Reason::FrameworkInactive => self.books.set_framework_active(ix, true),
-            Reason::Suppressed => self.books.set_suppressed(self.member, false),
+            Reason::Suppressed => drop(self.books.set_suppressed(self.member, false)),
+            Reason::Requested { .. } => self.is_request_told = true,
+            Reason::RequestMet { .. } => {
+                self.is_request_told = true;
+                self.books.reopen(self.member, 1);
+            }
+            Reason::MaxOffers { .. } => framework.max_offers = None,
             Reason::OfferConstraints => framework.offer_constraints = OfferConstraints::default(),
-            Reason::MinAllocatable { .. } => drop(framework.offer_filters.insert(role, Vec::new())),
+            // It is enough, but does not divide into offers.
+            Reason::MinAllocatable { asked, left: Extent::One(left), .. } if reaches(left, asked) => {
+                self.rules = Rules {
+                    whitelist: self.rules.whitelist.take(),
+                    ..Rules::new(self.rules.options.clone().max_offer(Limits::new()))
+                };
+                self.books.lift_most(self.member);
+            }
+            Reason::MinAllocatable { .. } => {
+                framework.offer_filters.insert(role, Vec::new());
+                self.books.lift_each(self.member);
+            }
             Reason::Capability { capability } => framework.capabilities.push(*capability),
             Reason::Region { .. } => framework.capabilities.push(Capability::RegionAware),
             Reason::QuotaLimit { role, .. } => self.books.lift_limits(role),
@@ -252,6 +283,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             | Reason::Starved { .. } => return,
         }
         self.books.replace_framework(ix, Arc::new(framework));
+        self.books.settle(ix);
     }
 
     /// Returns the first member that the next allocation offers an agent, if that leaves nothing for the member asked about.
@@ -277,8 +309,9 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
     fn trial(&mut self, agent: AgentIx) -> Vec<Holding> {
         let mut offers = Vec::new();
         let Self { rules, books, refusals, at, .. } = self;
-        let unfit = &mut Unfit::default(); // what is lifted changes who is fit
-        let extended = Cycle::new(rules, books, refusals, unfit, *at, None, &mut offers).run(&mut [agent]);
+        let mut verdicts = [Verdicts::default(), Verdicts::default()]; // what is lifted changes who is fit
+        let verdicts = verdicts.each_mut();
+        let extended = Cycle::new(rules, books, refusals, verdicts, *at, None, &mut offers).run(&mut [agent]);
         for offer in &offers {
             self.books.take_back(agent, offer, &extended);
         }

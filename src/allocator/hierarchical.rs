@@ -3,8 +3,9 @@
 //! `books` keeps the accounts, `refusals` the filters, `rules` the options; `cycle` decides who is offered what, and
 //! `explain` tells why a framework is not.
 
-use super::books::{Books, Newcomers};
+use super::books::{Books, Newcomers, Requested};
 use super::cycle::Cycle;
+use super::eligibility::Availability;
 use super::explain::{Explanation, Reason};
 use super::index::{AgentIx, FrameworkIx, MemberIx};
 use super::quota::{IneffectiveLimit, Quota, QuotaError};
@@ -13,7 +14,7 @@ use super::rules::{Options, Rules};
 use super::share::Weight;
 use super::snapshot::{Contents, SnapshotError};
 use super::sorter::{Sorter, SorterChoice};
-use super::unfit::Unfit;
+use super::verdicts::Verdicts;
 use super::{AgentAccount, Allocator, AllocatorError, Change, EndedOffers, Explain, Holding, Persist, RoleAccount};
 use crate::agent::Agent;
 use crate::framework::Framework;
@@ -22,6 +23,7 @@ use crate::json::Json;
 use crate::offer::Conversion;
 use crate::resources::{Resource, Resources};
 use crate::role::Role;
+use crate::scheduler::Request;
 use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexSet;
@@ -55,7 +57,11 @@ pub struct Hierarchical<R = SorterChoice, F = SorterChoice> {
     pub(super) rules: Rules,
     pub(super) books: Books<R, F>,
     pub(super) refusals: Refusals,
-    pub(super) unfit: Unfit,
+    /// The members that agents are known not to be offered to, whatever is available of them.
+    pub(super) unfit: Verdicts,
+    /// The agents that were looked at in vain for members that are offered only so many offers; those that have changed since are
+    /// forgotten at the next allocation.
+    pub(super) vain: Verdicts,
     /// Counters for [`metrics`](Self::metrics).
     pub(super) allocation_runs: u64,
     pub(super) offers_made: u64,
@@ -67,9 +73,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     pub fn new(options: Options, roles: R, frameworks: F) -> Self {
         Self {
             books: Books::new(roles, frameworks, &options.fair_sharing_excluded),
-            rules: Rules { options, whitelist: None },
+            rules: Rules::new(options),
             refusals: Refusals::default(),
-            unfit: Unfit::default(),
+            unfit: Verdicts::default(),
+            vain: Verdicts::default(),
             allocation_runs: 0,
             offers_made: 0,
         }
@@ -110,7 +117,25 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     fn forget_refusals(&mut self, members: impl IntoIterator<Item = MemberIx>) {
         for member in members {
             self.refusals.forget_member(member);
-            self.unfit.forget_member(member);
+            self.forget_verdicts(member);
+        }
+    }
+
+    /// Forgets what was found out of a member.
+    fn forget_verdicts(&mut self, member: MemberIx) {
+        self.unfit.forget_member(member);
+        self.vain.forget_member(member);
+    }
+
+    /// Forgets that agents were looked at in vain that have changed since, in an allocation of all agents.
+    fn forget_changed(&mut self) {
+        if self.vain.is_empty() {
+            return;
+        }
+        if self.books.ledger().is_all_dirty() {
+            self.vain.clear();
+        } else {
+            self.books.ledger().dirty().for_each(|agent| self.vain.forget_agent(agent));
         }
     }
 
@@ -136,6 +161,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Takes an agent, if there is such a one, from those that the next allocation of all agents visits.
     pub(super) fn take_one(&mut self, agent: &AgentId) -> Option<AgentIx> {
         let agent = self.books.ledger().find(agent)?;
+        self.vain.forget_agent(agent);
         self.books.unmark(agent);
         Some(agent)
     }
@@ -147,7 +173,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
             // An offer of one agent may satisfy a guarantee, and so make headroom available on another.
             self.books.mark_all_dirty();
         }
-        self.books.take_dirty()
+        self.forget_changed();
+        self.books.take_dirty(&self.vain)
     }
 
     /// Checks that resources of an agent are available to a role.
@@ -170,8 +197,8 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         offers: &mut Vec<Holding>,
     ) {
         let before = offers.len();
-        let Self { rules, books, refusals, unfit, .. } = self;
-        Cycle::new(rules, books, refusals, unfit, at, newcomers, offers).run(agents);
+        let Self { rules, books, refusals, unfit, vain, .. } = self;
+        Cycle::new(rules, books, refusals, [unfit, vain], at, newcomers, offers).run(agents);
         self.allocation_runs += 1;
         self.offers_made += (offers.len() - before) as u64;
     }
@@ -263,6 +290,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         self.books.remove_agent(ix)?;
         self.refusals.forget_agent(ix);
         self.unfit.forget_agent(ix);
+        self.vain.forget_agent(ix);
         Ok(())
     }
 
@@ -304,7 +332,7 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let revived_or_left = self.books.update_framework(ix, framework);
         self.forget_refusals(revived_or_left);
         let members = self.books.membership().members_of(ix).to_vec();
-        members.iter().for_each(|member| self.unfit.forget_member(*member)); // it may have other constraints
+        members.iter().for_each(|member| self.forget_verdicts(*member)); // it may have other constraints
         self.books.mark_all_dirty_for(members);
         Ok(())
     }
@@ -344,9 +372,48 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// If the framework is unknown, or is not subscribed to one of the roles.
     pub fn suppress(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
         for member in self.find_all_subscribed(framework, roles)? {
-            self.books.set_suppressed(member, true);
+            let works_now = self.books.set_suppressed(member, true);
+            if works_now {
+                self.request_changed(member);
+            }
         }
         Ok(())
+    }
+
+    /// Has a framework request so many offers under each of these roles, or of all if there are none here, in place of what it
+    /// requested before. The roles that the request itself names are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or is not subscribed to one of the roles.
+    pub fn request(
+        &mut self,
+        framework: &FrameworkId,
+        roles: &[Role],
+        request: &Request,
+    ) -> Result<(), AllocatorError> {
+        for member in self.find_all_subscribed(framework, roles)? {
+            self.books.set_request(member, Requested::of(request));
+            self.request_changed(member);
+        }
+        Ok(())
+    }
+
+    /// Opens places of a framework's request under a role again: so many offers that were made for it have ended unused.
+    ///
+    /// # Errors
+    ///
+    /// If the framework is unknown, or is not subscribed to the role.
+    pub fn reopen(&mut self, framework: &FrameworkId, role: &Role, places: u64) -> Result<(), AllocatorError> {
+        let member = self.find_subscribed(framework, role)?;
+        self.books.reopen(member, places);
+        Ok(())
+    }
+
+    /// Has the next allocation look at all agents for a member whose request has changed, or has begun to work.
+    fn request_changed(&mut self, member: MemberIx) {
+        self.forget_verdicts(member);
+        self.books.mark_all_dirty_for([member]);
     }
 
     /// Resumes offers to a framework for these of its roles, or for all if there are none here, and forgets its refusals.
@@ -357,6 +424,10 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     pub fn revive(&mut self, framework: &FrameworkId, roles: &[Role]) -> Result<(), AllocatorError> {
         let members = self.find_all_subscribed(framework, roles)?;
         for member in members.iter().copied() {
+            if self.books.set_request(member, None) {
+                self.unfit.forget_member(member); // the request may have named agents
+            }
+            self.vain.forget_member(member);
             self.books.set_suppressed(member, false);
             self.refusals.forget_member(member);
         }
@@ -427,10 +498,14 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     pub fn refuse(&mut self, refused: &Holding, until: Time) -> Result<(), AllocatorError> {
         let agent = self.find_agent(&refused.agent)?;
         let member = self.find_subscribed(&refused.framework, &refused.role)?;
-        let available = self.books.ledger()[agent].available();
-        self.refusals.refuse(member, agent, &refused.resources, until, available);
+        let membership = self.books.membership();
+        let uncached = Availability::default();
+        let offerable = uncached.offerable(&self.rules, self.books.ledger()[agent].available());
+        self.refusals.refuse(member, agent, &refused.resources, until, &offerable);
         // This must not depend on what is cached: a restored allocator has other caches.
-        if self.refusals.all_refuse(self.books.membership().active(), agent, available) {
+        if self.refusals.all_refuse(membership.active(), agent, &offerable)
+            && (self.rules.cap.is_none() || !membership.any_active_with_own_minimum())
+        {
             self.books.unmark(agent);
         }
         Ok(())
@@ -458,6 +533,8 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Allocator for Hierarchical<R, F> {
             Change::SetFrameworkActive { framework, active } => self.set_framework_active(framework, active),
             Change::Suppress { framework, roles } => self.suppress(framework, roles),
             Change::Revive { framework, roles } => self.revive(framework, roles),
+            Change::Request { framework, roles, request } => self.request(framework, roles, request),
+            Change::Reopen { framework, role, places } => self.reopen(framework, role, places),
             Change::SetWeight { role, weight } => {
                 self.set_weight(role, weight);
                 Ok(())
@@ -638,7 +715,7 @@ mod tests {
         let offers = allocator.allocate(Time::ZERO, None);
         allocator.end_offer(&offers[1], &[]).unwrap(); // what comes back waits for the next allocation
         allocator.add_framework(&framework("g", "b"), &[]).unwrap();
-        let (agents, newcomers) = allocator.clone().books.take_dirty();
+        let (agents, newcomers) = allocator.clone().take_changed();
         let newcomers = newcomers.unwrap();
         let is_dirty: Vec<bool> = agents.iter().map(|agent| newcomers.dirty.contains(*agent)).collect();
         assert_eq!((is_dirty, newcomers.members.len(), newcomers.roles.len()), (vec![false, true], 1, 1));

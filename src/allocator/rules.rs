@@ -2,9 +2,10 @@
 
 use super::books::{Account, Ledger};
 use super::index::AgentIx;
+use super::offer_cap::offer_cap;
 use crate::agent::Domain;
 use crate::draw::draw;
-use crate::resources::{Quantities, Scalar};
+use crate::resources::{Limits, Quantities, Scalar};
 use crate::text::Text;
 use crate::time::Time;
 use indexmap::IndexSet;
@@ -25,6 +26,10 @@ pub struct Options {
     pub domain: Option<Domain>,
     /// The order in which agents are allocated.
     pub agent_order: AgentOrder,
+    /// The most that an offer carries of unreserved, not revocable scalars; a name that is absent is not limited. If there are
+    /// any, an agent is offered in *chunks* of so much, each to the first in order by then.
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    pub max_offer: Limits,
 }
 
 /// The order in which agents are allocated; the same for guarantees and for fair shares.
@@ -90,6 +95,37 @@ impl Options {
         self.agent_order = order;
         self
     }
+
+    /// Sets the most that an offer carries. Mesos offers all of an agent at once, so the first in order takes it whole; with
+    /// chunks the shares grow alike on one agent as on a thousand.
+    ///
+    /// What an offer carries of the scalars named, by guarantee and fair share together, is cut to it, and roles and frameworks
+    /// are sorted anew for the rest. Reservations, revocable resources, ranges and sets go with the first chunk; what does not
+    /// divide is taken whole or left out. If a minimum is larger than a chunk, the minimum counts instead. Of an agent at most
+    /// 1,024 chunks are offered in one allocation, the rest in the next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use apportion::allocator::{Allocator, Hierarchical, Options};
+    /// use apportion::{Agent, Framework, Time};
+    /// use std::sync::Arc;
+    ///
+    /// let mut allocator = Hierarchical::with_options(Options::new().max_offer("cpus:1;mem:1024".parse()?));
+    /// for (id, role) in [("hadoop", "batch"), ("mpi", "hpc")] {
+    ///     allocator.add_framework(&Arc::new(Framework::new(id).role(role.parse()?)), &[])?;
+    /// }
+    /// allocator.add_agent(&Arc::new(Agent::new("a1", "cpus:4;mem:4096".parse()?)), &[])?;
+    /// let offers = allocator.allocate(Time::ZERO, None);
+    /// let frameworks: Vec<_> = offers.iter().map(|offer| offer.framework.as_str()).collect();
+    /// assert_eq!(frameworks, ["hadoop", "mpi", "hadoop", "mpi"]); // two halves of one agent
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn max_offer(mut self, most: Limits) -> Self {
+        self.max_offer = most;
+        self
+    }
 }
 
 impl Default for Options {
@@ -104,6 +140,7 @@ impl Default for Options {
             filter_gpu_resources: true,
             domain: None,
             agent_order: AgentOrder::Insertion,
+            max_offer: Limits::new(),
         }
     }
 }
@@ -112,11 +149,18 @@ impl Default for Options {
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) options: Options,
+    /// The most that an offer carries to a member that has the general minimum and no request; none if nothing is limited.
+    pub(super) cap: Option<Limits>,
     /// The hosts that may be offered; none = all.
     pub(super) whitelist: Option<IndexSet<Text>>,
 }
 
 impl Rules {
+    pub(super) fn new(options: Options) -> Self {
+        let cap = offer_cap(&options.max_offer, None, &options.min_allocatable);
+        Self { options, cap, whitelist: None }
+    }
+
     /// Returns whether an agent may be offered at all.
     #[inline]
     pub(super) fn allow(&self, account: &Account) -> bool {

@@ -12,7 +12,7 @@ use crate::master::{
     AgentUpdate, Command, Config, Drain, ExecutorRef, Recovery, Registration, Remembered, RunningExecutor, RunningTask,
 };
 use crate::offer::{Accept, Filters, Operation};
-use crate::resources::{Quantities, Resource, ResourceError, Resources, Scalar, ScalarError, Written};
+use crate::resources::{Limits, Quantities, Resource, ResourceError, Resources, Scalar, ScalarError, Written};
 use crate::role::{Role, RoleError};
 use crate::scheduler::{self, Call, OperationRef, TaskRef};
 use crate::task::{StatusSource, Task, TaskState, TaskStatus};
@@ -73,6 +73,22 @@ pub enum ValueError {
     /// `restore` is not the first command.
     #[error("`restore` must be the first command")]
     LateRestore,
+    /// A number of things is not a whole number, or is negative.
+    #[error("{field}: {found} is not a number of offers: expected 0, 1, 2 or more")]
+    Count {
+        /// The name of the field.
+        field: &'static str,
+        /// The number found.
+        found: String,
+    },
+    /// The least or the most of a resource in an offer is 0.
+    #[error("{field}: 0 {name}: expected more, or the name left out")]
+    Zero {
+        /// The name of the field.
+        field: &'static str,
+        /// The resource.
+        name: Text,
+    },
     /// A volume is not exactly one resource.
     #[error("{0} resources: expected one")]
     NotOneResource(usize),
@@ -105,6 +121,7 @@ impl TryFrom<Configure> for Config {
         }
         config.offer_timeout = raw.offer_timeout.map(span).transpose()?;
         config.timeout_refusal = raw.timeout_refusal.map(span).transpose()?.unwrap_or_default();
+        config.options.max_offer = raw.max_offer.map(|most| limits("max_offer", most)).transpose()?.unwrap_or_default();
         if let Some(minimums) = raw.min_allocatable {
             config.options.min_allocatable = minimums.into_iter().map(quantities).collect::<Result<_, _>>()?;
         }
@@ -190,10 +207,7 @@ impl TryFrom<RawCommand> for Command {
             R::AcknowledgeOperation(AcknowledgeOperation { framework, operation, uuid, agent }) => {
                 Self::Call(framework, Call::AcknowledgeOperation { agent, operation, uuid })
             }
-            R::Request(RawRequests { framework, requests }) => {
-                let requests = requests.into_iter().map(scheduler::Request::try_from);
-                Self::Call(framework, Call::Request(requests.collect::<Result<_, _>>()?))
-            }
+            R::Request(raw) => Self::Call(raw.framework.clone(), scheduler::Request::try_from(raw)?.into()),
             R::Acknowledge(Acknowledge { framework, agent, task, uuid }) => {
                 Self::Call(framework, Call::Acknowledge { agent, task, uuid })
             }
@@ -265,7 +279,14 @@ impl TryFrom<RawRequest> for scheduler::Request {
     type Error = ValueError;
 
     fn try_from(raw: RawRequest) -> Result<Self, ValueError> {
-        Ok(Self { agent: raw.agent, ..Self::new(raw.resources.try_into()?) })
+        Ok(Self {
+            roles: read_roles(raw.roles)?,
+            offers: count("offers", raw.offers)?,
+            each: raw.each.map(|least| positive("each", least)).transpose()?.map(Quantities::from_iter),
+            most: raw.most.map(|most| limits("most", most)).transpose()?.unwrap_or_default(),
+            agents: raw.agents.unwrap_or_default(),
+            if_suppressed: raw.if_suppressed.unwrap_or(false),
+        })
     }
 }
 
@@ -384,6 +405,7 @@ impl TryFrom<RawFramework> for Framework {
             framework.offer_filters.insert(Role::new(role)?, minimums.collect::<Result<_, _>>()?);
         }
         framework.failover_timeout = raw.failover_timeout.map(span).transpose()?;
+        framework.max_offers = raw.max_offers.map(|number| count("max_offers", number)).transpose()?;
         framework.checkpoint = raw.checkpoint.unwrap_or(false);
         framework.offer_timeout = raw.offer_timeout.map(span).transpose()?;
         framework.principal = raw.principal;
@@ -488,6 +510,31 @@ pub(super) fn read_task(raw: RawTask, keep_invalid: bool) -> Result<Task, ValueE
 
 fn quantities(amounts: Amounts) -> Result<Quantities, ValueError> {
     Ok(Quantities::try_from(amounts)?)
+}
+
+/// Decodes amounts of which none is 0.
+fn positive(field: &'static str, amounts: Amounts) -> Result<Vec<(Text, Scalar)>, ValueError> {
+    let read = |(name, amount): (Text, Number)| match Scalar::try_from(amount)? {
+        Scalar::ZERO => Err(ValueError::Zero { field, name }),
+        amount => Ok((name, amount)),
+    };
+    amounts.into_iter().map(read).collect()
+}
+
+/// Decodes the most that an offer carries, by name.
+fn limits(field: &'static str, amounts: Amounts) -> Result<Limits, ValueError> {
+    Ok(positive(field, amounts)?.into_iter().collect())
+}
+
+/// Decodes a number of offers.
+fn count(field: &'static str, number: RawCount) -> Result<u64, ValueError> {
+    match number {
+        RawCount::Whole(count) => Ok(count),
+        RawCount::Other(number) => {
+            let text = number.digits().map_or_else(|| number.nearest().to_string(), str::to_owned);
+            text.parse().map_err(|_| ValueError::Count { field, found: text })
+        }
+    }
 }
 
 fn read_roles(roles: Option<Vec<Text>>) -> Result<Vec<Role>, ValueError> {

@@ -11,7 +11,7 @@ use crate::invalid::InvalidForm;
 use crate::json::{Json, Number};
 use crate::master::{Command, Config, ExecutorRef, Registration, Remembered, RunningExecutor, RunningTask};
 use crate::offer::{Accept, Filters, Operation};
-use crate::resources::{Quantities, Resources, Written};
+use crate::resources::{Limits, Quantities, Resources, Written};
 use crate::role::Role;
 use crate::scheduler::{Call, OperationRef, Request, TaskRef};
 use crate::task::{Task, TaskState, TaskStatus};
@@ -46,6 +46,7 @@ impl From<&Config> for Configure {
             domain: options.domain.clone(),
             offer_timeout: config.offer_timeout.map(Number::from),
             timeout_refusal: unlike(!config.timeout_refusal.is_zero()).map(|()| config.timeout_refusal.into()),
+            max_offer: unlike(!options.max_offer.is_empty()).map(|()| write_limits(&options.max_offer)),
             id_prefix: unlike(!config.id_prefix.is_empty()).map(|()| config.id_prefix.clone()),
             remembered: unlike(config.remembered != default.remembered).map(|()| {
                 let Remembered { frameworks, unreachable_tasks, agents } = config.remembered;
@@ -100,7 +101,7 @@ impl From<&Command> for RawCommand {
             Command::SetQuota(role, quota) => Self::SetQuota(Box::new(SetQuota {
                 role: role.as_str().into(),
                 guarantees: Some(write_amounts(&quota.guarantees)),
-                limits: Some(quota.limits.iter().map(|(name, limit)| (name.into(), limit.into())).collect()),
+                limits: Some(write_limits(&quota.limits)),
             })),
             Command::SetWhitelist(hostnames) => Self::SetWhitelist(SetWhitelist { hostnames: hostnames.clone() }),
             Command::Operate(agent, operations) => Self::Operate(Operate {
@@ -213,6 +214,10 @@ fn write_amounts(quantities: &Quantities) -> Amounts {
     quantities.iter().map(|(name, amount)| (name.into(), amount.into())).collect()
 }
 
+fn write_limits(limits: &Limits) -> Amounts {
+    limits.iter().map(|(name, limit)| (name.into(), limit.into())).collect()
+}
+
 impl From<&Framework> for RawFramework {
     fn from(framework: &Framework) -> Self {
         let capabilities = || framework.capabilities.iter().map(|capability| capability.as_str().into()).collect();
@@ -234,6 +239,7 @@ impl From<&Framework> for RawFramework {
             offer_filters: (!framework.offer_filters.is_empty()).then(filters),
             offer_constraints: framework.offer_constraints.written(),
             failover_timeout: framework.failover_timeout.map(Number::from),
+            max_offers: framework.max_offers.map(RawCount::Whole),
             checkpoint: framework.checkpoint.then_some(true),
             offer_timeout: framework.offer_timeout.map(Number::from),
             principal: framework.principal.clone(),
@@ -323,10 +329,17 @@ fn write_call(framework: &FrameworkId, call: &Call) -> RawCommand {
             let (agent, operation, uuid) = (agent.clone(), operation.clone(), *uuid);
             RawCommand::AcknowledgeOperation(AcknowledgeOperation { framework, operation, uuid, agent })
         }
-        Call::Request(requests) => {
-            let write =
-                |request: &Request| RawRequest { resources: (&request.resources).into(), agent: request.agent.clone() };
-            RawCommand::Request(RawRequests { framework, requests: requests.iter().map(write).collect() })
+        Call::Request(request) => {
+            let Request { roles, offers, each, most, agents, if_suppressed } = &**request;
+            RawCommand::Request(RawRequest {
+                framework,
+                offers: RawCount::Whole(*offers),
+                roles: (!roles.is_empty()).then(|| roles.iter().map(|role| role.as_str().into()).collect()),
+                each: each.as_ref().map(write_amounts),
+                most: (!most.is_empty()).then(|| write_limits(most)),
+                agents: (!agents.is_empty()).then(|| agents.clone()),
+                if_suppressed: if_suppressed.then_some(true),
+            })
         }
         Call::Invalid { kind, form } => {
             let InvalidForm { given, error, .. } = InvalidForm::clone(form);

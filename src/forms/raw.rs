@@ -63,7 +63,7 @@ macro_rules! of_framework {
 body!(Configure { ;
     format: u64, allocation_interval: Number, min_allocatable: Vec<Amounts>, fair_sharing_excluded: Vec<Text>,
     filter_gpu_resources: bool, sorter: RawSorter, agent_order: RawOrder, domain: Domain, offer_timeout: Number,
-    timeout_refusal: Number, id_prefix: Text, remembered: RawRemembered
+    timeout_refusal: Number, max_offer: Amounts, id_prefix: Text, remembered: RawRemembered
 });
 body!(RawRemembered { ; frameworks: usize, unreachable_tasks: usize, agents: usize });
 body!(AddAgent { id: AgentId, resources: Written ;
@@ -75,7 +75,8 @@ body!(Id { id: Text ; });
 body!(RawFramework { id: FrameworkId, roles: Vec<Text> ;
     name: Text, capabilities: Vec<Text>, suppressed_roles: Vec<Text>,
     offer_filters: IndexMap<Text, RawFilter>, offer_constraints: Json, failover_timeout: Number, checkpoint: bool,
-    offer_timeout: Number, principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json, details: Details,
+    max_offers: RawCount, offer_timeout: Number, principal: Text, user: Text, hostname: Json, webui_url: Json, labels: Json,
+    details: Details,
     framework: FrameworkId, give_up_after: Number
 });
 body!(RawDrain { ; max_grace_period: Number, mark_gone: bool });
@@ -96,8 +97,8 @@ of_framework!(RawStatus, LoneStatus { task: TaskId, state: Text ;
     unreachable_time: Json, details: Details
 });
 body!(Kill { framework: FrameworkId, task: TaskId ; grace: Number, agent: AgentId });
-body!(RawRequests { framework: FrameworkId, requests: Vec<RawRequest> ; });
-body!(RawRequest { resources: Written ; agent: AgentId });
+body!(RawRequest { framework: FrameworkId, offers: RawCount ; roles: Vec<Text>, each: Amounts, most: Amounts, agents: Vec<AgentId>,
+    if_suppressed: bool });
 body!(InvalidCall { framework: FrameworkId, kind: Text, given: Json, error: Text ; });
 body!(AcknowledgeOperation { framework: FrameworkId, operation: OperationId, uuid: Uuid ; agent: AgentId });
 body!(Acknowledge { framework: FrameworkId, agent: AgentId, task: TaskId, uuid: Uuid ; });
@@ -176,6 +177,14 @@ pub(crate) enum RawSorter {
     Random { random: u64 },
 }
 
+/// A number of things. One that is not a whole number is not malformed, but invalid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number")]
+pub(crate) enum RawCount {
+    Whole(u64),
+    Other(Number),
+}
+
 /// The order in which a batch visits agents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"insertion\" or {\"shuffle\": SEED}")]
@@ -243,7 +252,7 @@ pub(crate) enum RawCommand {
     Shutdown(RawExecutor),
     ReconcileOperations(ReconcileOperations),
     AcknowledgeOperation(AcknowledgeOperation),
-    Request(RawRequests),
+    Request(RawRequest),
     InvalidCall(InvalidCall),
     ExecutorMessage(RawMessage),
     ExecutorEnded(ExecutorEnded),

@@ -48,6 +48,9 @@ pub(super) fn details(reason: &Reason) -> Json {
         Reason::AgentInactive | Reason::FrameworkInactive | Reason::Suppressed | Reason::OfferConstraints => {
             json!({ "kind": kind })
         }
+        Reason::Requested { offers, open } => json!({ "kind": kind, "offers": offers, "open": open }),
+        Reason::RequestMet { offers } => json!({ "kind": kind, "offers": offers }),
+        Reason::MaxOffers { live, most } => json!({ "kind": kind, "live": live, "most": most }),
         Reason::NotWhitelisted { hostname } => with(json!({ "kind": kind }), "hostname", hostname.as_ref()),
         Reason::NothingAvailable { offered, allocated, overcommitted, holders } => {
             let line = json!({ "kind": kind, "offered": sum(offered), "allocated": sum(allocated) });
@@ -87,8 +90,9 @@ pub(super) fn details(reason: &Reason) -> Json {
 }
 
 fn holder(holder: &Holder) -> Json {
-    let Holder { framework, role, offers, amounts, since, .. } = holder;
-    json!({ "framework": framework, "role": role, "offers": offers, "amounts": amounts, "since": since })
+    let Holder { framework, role, offers, amounts, since, timed_out, .. } = holder;
+    let holder = json!({ "framework": framework, "role": role, "offers": offers, "amounts": amounts, "since": since });
+    with(holder, "timed_out", Some(timed_out).filter(|timed_out| **timed_out > 0))
 }
 
 /// Returns the resources of one agent, or the sum of several.

@@ -324,10 +324,13 @@ impl Dice<'_> {
                 Call::Message { agent: self.agent_id(), executor: self.executor_id(), data }
             }
             15 => Call::Shutdown { agent: self.agent_id(), executor: self.executor_id() },
-            16 => Call::Request(self.some(|dice| {
-                let agent = dice.maybe(Self::agent_id);
-                Request { agent, ..Request::new(dice.resources()) }
-            })),
+            16 => {
+                let (roles, each) = (self.roles(), self.maybe(Self::quantities));
+                let most = self.maybe(Self::quantities).map(|most| most.iter().collect()).unwrap_or_default();
+                let agents = self.some(Self::agent_id);
+                let if_suppressed = self.roll(2) == 1;
+                Call::from(Request { roles, each, most, agents, if_suppressed, ..Request::offers(self.roll(9).into()) })
+            }
             17 => Call::Teardown,
             _ => Call::Invalid { kind: "REVIVE".into(), form: Self::invalid() },
         }

@@ -4,6 +4,7 @@ use crate::allocator::{AllocatorError, QuotaError};
 use crate::id::{AgentId, ExecutorId, FrameworkId, IdError, OfferId, TaskId};
 use crate::resources::{Scalar, Shortfall, SumError};
 use crate::role::Role;
+use crate::scheduler::RequestError;
 use crate::text::Text;
 use crate::time::Time;
 
@@ -30,6 +31,9 @@ pub enum CommandError {
     /// The allocator rejects the command.
     #[error(transparent)]
     Allocator(#[from] AllocatorError),
+    /// A request for offers contradicts itself.
+    #[error(transparent)]
+    Request(RequestError),
     /// The quota is invalid.
     #[error(transparent)]
     Quota(#[from] QuotaError),

@@ -96,6 +96,10 @@ impl<A: Allocator> Master<A> {
                 holder.add_offer(&holding.resources);
             }
         }
-        holders.into_values().collect()
+        let holders = holders.into_values().map(|mut holder| {
+            holder.timed_out = self.frameworks.get(&holder.framework).map_or(0, |entry| entry.timed_out);
+            holder
+        });
+        holders.collect()
     }
 }

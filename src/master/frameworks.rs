@@ -1,5 +1,6 @@
 //! Frameworks: their registration, their changes, and the ways in which they go and return.
 
+use super::requests::Requests;
 use super::{CommandError, Effect, Master};
 use crate::allocator::{Allocator, AllocatorError, Change, Holding, SnapshotError, check_count};
 use crate::framework::Framework;
@@ -19,6 +20,10 @@ pub(super) struct FrameworkEntry {
     /// True for a framework that was registered with the leader before and has not subscribed since.
     pub(super) is_recovered: bool,
     pub(super) suppressed: Vec<Role>,
+    /// The number of its offers that have timed out.
+    pub(super) timed_out: u64,
+    /// What it has requested for roles, most of which are suppressed.
+    pub(super) requests: Requests,
     /// The number of frameworks that came before this one.
     order: u64,
     /// The time at which it is removed unless it comes back.
@@ -36,6 +41,10 @@ pub(super) struct SavedFramework {
     recovered: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     suppressed: Vec<Role>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    timed_out: u64,
+    #[serde(default, skip_serializing_if = "Requests::is_empty")]
+    requests: Requests,
     order: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     removed_at: Option<Time>,
@@ -48,6 +57,8 @@ impl FrameworkEntry {
             inactive: !self.active,
             recovered: self.is_recovered,
             suppressed: self.suppressed.clone(),
+            timed_out: self.timed_out,
+            requests: self.requests.clone(),
             order: self.order,
             removed_at: self.removed_at,
         }
@@ -78,7 +89,9 @@ impl<A: Allocator> Master<A> {
     /// Restores the frameworks of a snapshot, in place of none.
     pub(super) fn restore_frameworks(&mut self, saved: Vec<SavedFramework>, came: u64) -> Result<(), SnapshotError> {
         self.removals.came = check_count("frameworks", came)?;
-        for SavedFramework { framework, inactive, recovered, suppressed, order, removed_at } in saved {
+        for SavedFramework { framework, inactive, recovered, suppressed, timed_out, requests, order, removed_at } in
+            saved
+        {
             if order >= came {
                 return Err(SnapshotError::Count { kind: "frameworks", found: order, most: came });
             }
@@ -93,6 +106,8 @@ impl<A: Allocator> Master<A> {
                 active: !inactive,
                 is_recovered: recovered,
                 suppressed,
+                requests,
+                timed_out,
                 order,
                 removed_at,
             };
@@ -190,7 +205,17 @@ impl<A: Allocator> Master<A> {
         self.removals.came += 1;
         let id = framework.id.clone();
         let active = !is_recovered;
-        let entry = FrameworkEntry { framework, active, is_recovered, suppressed, order, removed_at: None };
+        let requests = Requests::new();
+        let entry = FrameworkEntry {
+            framework,
+            active,
+            is_recovered,
+            suppressed,
+            requests,
+            timed_out: 0,
+            order,
+            removed_at: None,
+        };
         self.frameworks.insert(id, entry);
         Ok(())
     }
@@ -208,6 +233,7 @@ impl<A: Allocator> Master<A> {
             return self.add_framework(info);
         }
         check_framework(&info)?;
+        self.end_requests(&framework)?;
         self.drop_offers(&framework);
         self.maintenance.drop_framework(&framework);
         self.allocator.apply(Change::SetFrameworkActive { framework: &framework, active: false })?; // forgets its refusals
@@ -232,6 +258,10 @@ impl<A: Allocator> Master<A> {
         let framework = Arc::new(framework);
         self.allocator.apply(Change::UpdateFramework(&framework))?;
         let (id, roles) = (&framework.id, &framework.roles);
+        if let Some(entry) = self.frameworks.get_mut(id) {
+            let is_revived = |role: &Role| entry.suppressed.contains(role) && !framework.suppressed.contains(role);
+            entry.requests.retain(|role, _| roles.contains(role) && !is_revived(role));
+        }
         self.rescind(|offer| offer.holding.framework == *id && !roles.contains(&offer.holding.role));
         if let Some(entry) = self.frameworks.get_mut(id) {
             entry.suppressed.clone_from(&framework.suppressed);
@@ -353,7 +383,9 @@ impl<A: Allocator> Master<A> {
         self.allocator.apply(Change::Revive { framework: id, roles })?;
         self.maintenance.clear_refusals_of_framework(id);
         if let Some(entry) = self.frameworks.get_mut(id) {
-            entry.suppressed.retain(|role| !roles.is_empty() && !roles.contains(role));
+            let is_other = |role: &Role| !roles.is_empty() && !roles.contains(role);
+            entry.suppressed.retain(is_other);
+            entry.requests.retain(|role, _| is_other(role));
         }
         self.make_offers(None);
         Ok(())
@@ -389,4 +421,9 @@ fn check_framework(framework: &Framework) -> Result<(), CommandError> {
         }
         None => Ok(()),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

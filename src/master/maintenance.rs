@@ -250,7 +250,7 @@ impl<A: Allocator> Master<A> {
                     continue;
                 }
                 let (agent, framework) = key;
-                let times_out_at = self.times_out_at(&framework);
+                let times_out_at = self.times_out_at(self.frameworks.get(&framework));
                 let number = self.maintenance.add(framework.clone(), agent.clone(), times_out_at);
                 let id = self.inverse_id(number);
                 self.emit(Effect::InverseOffer(InverseOffer::new(id, framework, agent, unavailability)));

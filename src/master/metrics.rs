@@ -4,10 +4,13 @@ mod messages;
 
 pub use messages::{AgentMessageMetrics, CallMetrics, CommandMetrics, EffectMetrics};
 
-use super::{Command, Effect, Master};
+use super::{Command, Effect, FrameworkEntry, Master};
 use crate::allocator::Allocator;
+use crate::id::FrameworkId;
 use crate::resources::Quantities;
 use crate::task::TaskState;
+use crate::time::Time;
+use indexmap::IndexMap;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -78,6 +81,22 @@ pub struct Metrics {
     pub frameworks: FrameworkMetrics,
     /// The tasks by state, and those that have ended.
     pub tasks: TaskMetrics,
+    /// The frameworks that have live offers or have let some time out, in order of coming: who keeps resources from others.
+    pub offered: Vec<FrameworkOffers>,
+}
+
+/// The offers that a framework has not answered. It has no metric of its own: the names of frameworks are not bounded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FrameworkOffers {
+    /// The framework.
+    pub framework: FrameworkId,
+    /// The number of its live offers.
+    pub live: usize,
+    /// The time at which the oldest of them was made.
+    pub since: Option<Time>,
+    /// The number of its offers that have timed out.
+    pub timed_out: u64,
 }
 
 impl Metrics {
@@ -321,7 +340,24 @@ impl<A: Allocator> Master<A> {
             agents,
             frameworks,
             tasks,
+            offered: self.offered(),
         }
+    }
+
+    /// Counts the live offers and the timed-out ones of each framework that has any.
+    fn offered(&self) -> Vec<FrameworkOffers> {
+        let mut live: IndexMap<&FrameworkId, (usize, Time)> = IndexMap::new();
+        for (_, offer) in self.offers.iter() {
+            live.entry(&offer.holding.framework).or_insert((0, offer.made_at)).0 += 1; // in order of making
+        }
+        let offered = |entry: &FrameworkEntry| {
+            let framework = &entry.framework.id;
+            let (live, since) = live.get(framework).map_or((0, None), |(live, since)| (*live, Some(*since)));
+            let timed_out = entry.timed_out;
+            let has_any = live > 0 || timed_out > 0;
+            has_any.then(|| FrameworkOffers { framework: framework.clone(), live, since, timed_out })
+        };
+        self.frameworks.values().filter_map(offered).collect()
     }
 }
 
@@ -333,7 +369,6 @@ mod tests {
     use crate::framework::Framework;
     use crate::master::Config;
     use crate::role::Role;
-    use crate::time::Time;
     use std::collections::BTreeMap;
 
     #[test]

@@ -124,6 +124,11 @@ impl<A: Allocator> Master<A> {
             OfferEnd::TimedOut => &mut counters.timed_out,
             OfferEnd::Void => &mut counters.void,
         } += 1;
+        if end == OfferEnd::TimedOut
+            && let Some(entry) = self.frameworks.get_mut(&offer.holding.framework)
+        {
+            entry.timed_out += 1;
+        }
         if self.watch.is_none() {
             return;
         }

@@ -1,7 +1,7 @@
 //! Offers: making, accepting, declining and rescinding them.
 
 use super::offer_watch::OfferEnd;
-use super::{CommandError, Effect, Master};
+use super::{CommandError, Effect, FrameworkEntry, Master};
 use crate::allocator::{Allocator, Change, EndedOffers, Holding, SnapshotError, check_count};
 use crate::details::Details;
 use crate::id::{AgentId, FrameworkId, OfferId};
@@ -56,6 +56,9 @@ pub(super) struct LiveOffer {
     /// The time at which it is rescinded if it is not answered; `None` = never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) times_out_at: Option<Time>,
+    /// True if it was made for a request, while its role was suppressed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_requested: bool,
 }
 
 /// Makes the id of an offer, or, with another letter, of an inverse offer.
@@ -72,6 +75,11 @@ pub(super) fn number_of(prefix: &Text, letter: char, id: &OfferId) -> Option<u64
 impl Offers {
     pub(super) fn len(&self) -> usize {
         self.live.len()
+    }
+
+    /// Returns the number of offers that were ever made.
+    pub(super) fn made(&self) -> OfferNumber {
+        self.made
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (OfferNumber, &LiveOffer)> {
@@ -172,8 +180,10 @@ impl<A: Allocator> Master<A> {
                 details: Details::new(),
             }));
             self.note_offer(&holding.framework);
-            let times_out_at = self.times_out_at(&holding.framework);
-            self.offers.insert(number, LiveOffer { holding, made_at: self.now, times_out_at });
+            let entry = self.frameworks.get(&holding.framework);
+            let times_out_at = self.times_out_at(entry);
+            let is_requested = entry.is_some_and(|entry| entry.suppressed.contains(&holding.role));
+            self.offers.insert(number, LiveOffer { holding, made_at: self.now, times_out_at, is_requested });
         }
         self.make_inverse_offers(agent);
     }
@@ -267,6 +277,9 @@ impl<A: Allocator> Master<A> {
         for number in numbers {
             if let Some(offer) = self.offers.remove(*number) {
                 self.note_end(*number, &offer, if is_used { OfferEnd::Accepted } else { OfferEnd::Declined });
+                if !is_used {
+                    self.reopen(*number, &offer);
+                }
             }
         }
         Ok(())
@@ -279,6 +292,7 @@ impl<A: Allocator> Master<A> {
         let Holding { framework, role, agent, resources } = &offer.holding;
         let ended = EndedOffers { framework, role, agent, offers: &[resources], conversions: &[], tasks: &[] };
         self.allocator.apply(Change::EndOffers(ended)).expect("the allocator made the offer, and it was live");
+        self.reopen(number, &offer);
         Some(offer.holding)
     }
 
@@ -303,9 +317,8 @@ impl<A: Allocator> Master<A> {
     }
 
     /// Returns the time at which an offer or inverse offer that is made to a framework now times out.
-    pub(super) fn times_out_at(&self, framework: &FrameworkId) -> Option<Time> {
-        let own = self.registered(framework).and_then(|framework| framework.offer_timeout);
-        match own {
+    pub(super) fn times_out_at(&self, framework: Option<&FrameworkEntry>) -> Option<Time> {
+        match framework.and_then(|entry| entry.framework.offer_timeout) {
             Some(Duration::ZERO) => None,
             Some(timeout) => Some(self.now + timeout),
             None => self.config.offer_timeout.map(|timeout| self.now + timeout),

@@ -1,10 +1,10 @@
 //! [`Call`]: a request of a framework to its master.
 
+use super::request::Request;
 use crate::framework::Framework;
 use crate::id::{AgentId, ExecutorId, OfferId, OperationId, TaskId};
 use crate::invalid::InvalidForm;
 use crate::offer::{Accept, Filters};
-use crate::resources::Resources;
 use crate::role::Role;
 use crate::text::Text;
 use crate::uuid::Uuid;
@@ -92,8 +92,11 @@ pub enum Call {
         /// The executor.
         executor: ExecutorId,
     },
-    /// Requests resources. An allocator may ignore this; this crate's does, like that of Mesos.
-    Request(Vec<Request>),
+    /// Requests so many offers for roles that are suppressed, or withdraws such a request. All agents are allocated at once, as for
+    /// a revive. (Mesos takes a REQUEST and ignores it.)
+    ///
+    /// v1 JSON has no word for roles and for the most of an offer: there a request is one for all suppressed roles, without a most.
+    Request(Box<Request>),
     /// Replaces the framework's description: name, roles, capabilities, filters, constraints.
     UpdateFramework(Box<Framework>),
     /// Removes the framework and all its tasks.
@@ -214,20 +217,8 @@ impl From<OperationId> for OperationRef {
     }
 }
 
-/// Resources that a framework would like to be offered.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Request {
-    /// The agent, if the framework wants a particular one.
-    pub agent: Option<AgentId>,
-    /// The resources.
-    pub resources: Resources,
-}
-
-impl Request {
-    /// Returns a request for resources of any agent.
-    #[must_use]
-    pub fn new(resources: Resources) -> Self {
-        Self { agent: None, resources }
+impl From<Request> for Call {
+    fn from(request: Request) -> Self {
+        Self::Request(Box::new(request))
     }
 }

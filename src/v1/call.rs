@@ -9,6 +9,7 @@ use crate::id::{AgentId, ExecutorId, FrameworkId, OfferId, OperationId, TaskId};
 use crate::invalid::InvalidForm;
 use crate::json::Json;
 use crate::resources::v1::V1Resource;
+use crate::resources::{Quantities, Resource, Resources, Value};
 use crate::scheduler::{Call, Kill, OperationRef, Request, TaskRef};
 use crate::text::Text;
 use crate::uuid::Uuid;
@@ -120,12 +121,8 @@ impl WireCall {
                 let (agent_id, executor_id) = (agent.clone().into(), executor.clone().into());
                 Self { shutdown: Some(Shutdown { executor_id, agent_id }), ..Self::of(call.kind()) }
             }
-            Call::Request(requests) => {
-                let request = |request: &Request| WireRequest {
-                    agent_id: wrapped(request.agent.as_ref()),
-                    resources: dialect.framework_resources(&request.resources, None),
-                };
-                let requests = requests.iter().map(request).collect();
+            Call::Request(request) => {
+                let requests = write_request(request, dialect);
                 Self { request: Some(Requests { requests }), ..Self::of(call.kind()) }
             }
             Call::UpdateFramework(framework) => {
@@ -213,10 +210,7 @@ impl WireCall {
                 let Shutdown { executor_id, agent_id } = required(self.shutdown, "shutdown")?;
                 Call::Shutdown { agent: agent_id.value, executor: executor_id.value }
             }
-            "REQUEST" => {
-                let requests = required(self.request, "request")?.requests.into_iter();
-                Call::Request(requests.map(WireRequest::read).collect::<Result<_, _>>()?)
-            }
+            "REQUEST" => read_request(required(self.request, "request")?.requests)?.into(),
             "UPDATE_FRAMEWORK" => {
                 let framework = required(self.update_framework, "update_framework")?.read()?;
                 Call::UpdateFramework(Box::new(framework))
@@ -269,8 +263,38 @@ impl From<WireOperation> for OperationRef {
     }
 }
 
-impl WireRequest {
-    fn read(self) -> Result<Request, V1Error> {
-        Ok(Request { agent: unwrapped(self.agent_id), ..Request::new(read_resources(self.resources)?.0) })
+/// The most offers that one call asks for in v1 JSON, where each has an entry of its own.
+const MOST_ENTRIES: usize = 1_000;
+
+/// Writes a request: an entry for each offer. The agents stand in the first entries; if there are more agents than offers, the others
+/// are left out.
+fn write_request(request: &Request, dialect: &Dialect) -> Vec<WireRequest> {
+    let offers = usize::try_from(request.offers).map_or(MOST_ENTRIES, |offers| offers.min(MOST_ENTRIES));
+    let amounts = request.each.iter().flat_map(Quantities::iter);
+    let least = amounts.map(|(name, amount)| Resource::new(name, Value::Scalar(amount)));
+    let least = Resources::try_from_iter(least).expect("each name stands once");
+    let entry = |index: usize| WireRequest {
+        agent_id: wrapped(request.agents.get(index % request.agents.len().max(1))),
+        resources: dialect.framework_resources(&least, None),
+    };
+    (0..offers).map(entry).collect()
+}
+
+/// Reads entries of equal resources as a request of so many offers. If one of them names no agent, any will do.
+fn read_request(entries: Vec<WireRequest>) -> Result<Request, V1Error> {
+    let mut request = Request { if_suppressed: true, ..Request::offers(entries.len() as u64) };
+    let is_any = entries.iter().any(|entry| entry.agent_id.is_none());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let least = read_resources(entry.resources)?.0.quantities();
+        let each = (!least.is_empty()).then_some(least);
+        if index == 0 {
+            request.each = each;
+        } else if request.each != each {
+            return Err(V1Error::SeveralRequests);
+        }
+        if let Some(agent) = unwrapped(entry.agent_id).filter(|agent| !is_any && !request.agents.contains(agent)) {
+            request.agents.push(agent);
+        }
     }
+    Ok(request)
 }

@@ -7,8 +7,8 @@ use apportion::allocator::{Quota, Weight};
 use apportion::{
     Accept, Agent, AgentId, AgentUpdate, Attributes, Call, Capability, Command, Domain, Drain, ExecutorRef, Filters,
     Framework, FrameworkId, InvalidForm, Kill, Offer, OfferConstraints, OfferId, Operation, Quantities, Recovery,
-    Registration, Role, RunningExecutor, RunningTask, Scalar, Task, TaskId, TaskRef, TaskState, TaskStatus, Time,
-    Unavailability, Uuid,
+    Registration, Request, Resources, Role, RunningExecutor, RunningTask, Scalar, Task, TaskId, TaskRef, TaskState,
+    TaskStatus, Time, Unavailability, Uuid,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -72,10 +72,12 @@ pub(crate) enum Kind {
     Join,
     /// An offer is declined, most often for long.
     Refuse,
+    /// So many offers are requested.
+    Request,
 }
 
 /// How often each kind comes up. What the crate does not do yet is left out here.
-const KINDS: [(u32, Kind); 31] = [
+const KINDS: [(u32, Kind); 32] = [
     (3, Kind::AddAgent),
     (2, Kind::UpdateAgent),
     (1, Kind::RemoveAgent),
@@ -107,10 +109,11 @@ const KINDS: [(u32, Kind); 31] = [
     (2, Kind::EndExecutor),
     (2, Kind::StrayStatus),
     (4, Kind::Each),
+    (5, Kind::Request),
 ];
 
 /// How often each kind comes up where many frameworks turn down most of what they are offered.
-const CROWD: [(u32, Kind); 12] = [
+const CROWD: [(u32, Kind); 13] = [
     (30, Kind::Refuse),
     (8, Kind::Wait),
     (3, Kind::Accept),
@@ -123,6 +126,7 @@ const CROWD: [(u32, Kind); 12] = [
     (1, Kind::SetQuota),
     (1, Kind::UpdateAgent),
     (1, Kind::AddAgent),
+    (2, Kind::Request),
 ];
 
 /// One thing that happens, and what it makes its choices from.
@@ -235,7 +239,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
     let frameworks: Vec<_> = state.frameworks.iter().map(|known| known.framework.id.clone()).collect();
     Some(match made.kind {
         Kind::AddAgent => add_agent(dice, state),
-        Kind::UpdateAgent => Command::UpdateAgent(update_agent(&dice.pick_some(&state.agents)?.agent, dice)),
+        Kind::UpdateAgent => Command::UpdateAgent(update_agent(&dice.pick_some(&state.agents)?.agent, dice, state)),
         Kind::RemoveAgent => Command::RemoveAgent(dice.pick_some(&agents)?),
         Kind::Depart => depart(dice),
         Kind::Return => comes_back(dice, state)?,
@@ -314,6 +318,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
             Command::Call(framework, Call::Decline { offers, filters, each: false })
         }
         Kind::Suppress => Command::Call(dice.pick_some(&frameworks)?, Call::Suppress(some_roles(dice, state))),
+        Kind::Request => Command::Call(dice.pick_some(&frameworks)?, Call::from(request(dice, state))),
         Kind::Revive => Command::Call(dice.pick_some(&frameworks)?, Call::Revive(some_roles(dice, state))),
         Kind::TaskStatus => {
             let task = dice.pick_some(&state.tasks)?;
@@ -372,7 +377,7 @@ pub(crate) fn command(made: &Move, state: &Reference) -> Option<Command> {
 
 fn add_agent(dice: &mut Dice<'_>, state: &Reference) -> Command {
     let which = dice.below(AGENTS);
-    let resources = agent_resources(dice.below(256));
+    let resources = drawn_resources(dice, state);
     let mut agent = Agent::new(format!("a{}", which + 1), resources).hostname(format!("h{}", which + 1));
     if dice.one_in(4) {
         agent = agent.attribute("rack", "r1");
@@ -453,10 +458,10 @@ fn comes_back(dice: &mut Dice<'_>, state: &Reference) -> Option<Command> {
     let unreachable: Vec<AgentId> = unreachable.map(|departed| departed.id.clone()).collect();
     let mut agent = match dice.pick_some(&away) {
         Some(agent) if unreachable.is_empty() || !dice.one_in(3) => agent,
-        _ => Agent::new(dice.pick_some(&unreachable)?, agent_resources(dice.below(256))).hostname("h2"),
+        _ => Agent::new(dice.pick_some(&unreachable)?, drawn_resources(dice, state)).hostname("h2"),
     };
     if dice.one_in(5) {
-        agent.resources = agent_resources(dice.below(256));
+        agent.resources = drawn_resources(dice, state);
     }
     if dice.one_in(5) {
         agent = agent.attribute("rack", "r2");
@@ -588,12 +593,12 @@ fn judged_each(dice: &mut Dice<'_>, state: &Reference) -> Option<Command> {
 
 /// Resources that cannot be read.
 fn negative(given: serde_json::Value) -> InvalidForm {
-    let error = "cpus:-1".parse::<apportion::Resources>().expect_err("an amount is not negative");
+    let error = "cpus:-1".parse::<Resources>().expect_err("an amount is not negative");
     InvalidForm::new(given, error.to_string())
 }
 
 /// A task that may be wrong in many ways.
-fn a_task(dice: &mut Dice<'_>, state: &Reference, framework: &FrameworkId, of: &apportion::Resources) -> Task {
+fn a_task(dice: &mut Dice<'_>, state: &Reference, framework: &FrameworkId, of: &Resources) -> Task {
     let skip = dice.below(3);
     let id = unused_task(state, framework, skip);
     let fits = part(of, || dice.below(256));
@@ -615,11 +620,11 @@ fn window(dice: &mut Dice<'_>) -> Unavailability {
     Unavailability { start: Time::from_secs(100), duration }
 }
 
-fn update_agent(agent: &Agent, dice: &mut Dice<'_>) -> AgentUpdate {
+fn update_agent(agent: &Agent, dice: &mut Dice<'_>, state: &Reference) -> AgentUpdate {
     let mut update = AgentUpdate::new(agent.id.clone());
     match dice.below(3) {
         0 => {}
-        1 => update.resources = Some(agent_resources(dice.below(256))),
+        1 => update.resources = Some(drawn_resources(dice, state)),
         _ => update.resources = Some(told_otherwise(&agent.resources, || dice.below(256))),
     }
     if dice.one_in(3) {
@@ -655,6 +660,12 @@ fn framework(id: FrameworkId, dice: &mut Dice<'_>) -> Framework {
     }
     if dice.one_in(4) {
         framework.offer_timeout = Some(Duration::from_millis(dice.pick(&[2000, 0, 500, 4000])));
+    }
+    if dice.one_in(4) {
+        framework.max_offers = Some(dice.pick(&[1, 2, 0, 3]));
+    }
+    if dice.one_in(4) {
+        framework.suppressed.clone_from(&framework.roles);
     }
     framework
 }
@@ -704,6 +715,31 @@ fn set_quota(dice: &mut Dice<'_>) -> Command {
         dice.pick(&limits).into_iter().map(|(name, milli)| (name, Scalar::milli(milli).as_f64())).collect();
     let limits = serde_json::from_value(json!(limits)).expect("limits");
     Command::SetQuota(role, Quota::new(guarantees.collect(), limits))
+}
+
+fn request(dice: &mut Dice<'_>, state: &Reference) -> Request {
+    let mut request = Request::offers(dice.pick(&[1, 2, 3, 1, 0]));
+    request.roles = some_roles(dice, state);
+    request.each = dice.pick(&[None, None, Some("cpus:1"), Some("cpus:2;mem:32"), Some("ports:2")]).map(parsed);
+    let most = dice.pick(&[None, None, Some("cpus:2"), Some("cpus:1;mem:64"), Some("disk:3;gpus:1")]);
+    request.most = most.map(parsed).unwrap_or_default();
+    if dice.one_in(4) {
+        request.agents = vec![dice.pick(&IDS).into(), dice.pick(&IDS).into()];
+    }
+    request.if_suppressed = dice.one_in(4);
+    request
+}
+
+/// What an agent has: not so much that it would be divided into thousands of chunks.
+fn drawn_resources(dice: &mut Dice<'_>, state: &Reference) -> Resources {
+    let drawn = agent_resources(dice.below(256));
+    let is_huge = drawn.amount("cpus") > Scalar::units(1000);
+    if is_huge && !state.config.options.max_offer.is_empty() { agent_resources(0) } else { drawn }
+}
+
+/// Amounts of this test.
+pub(crate) fn parsed<T: std::str::FromStr<Err: fmt::Debug>>(text: &str) -> T {
+    text.parse().expect("amounts of this test")
 }
 
 fn some_roles(dice: &mut Dice<'_>, state: &Reference) -> Vec<Role> {
@@ -758,7 +794,7 @@ fn operations(dice: &mut Dice<'_>, offer: &LiveOffer) -> Vec<Operation> {
     operations
 }
 
-fn operation(dice: &mut Dice<'_>, of: &apportion::Resources, role: &Role) -> Operation {
+fn operation(dice: &mut Dice<'_>, of: &Resources, role: &Role) -> Operation {
     let kind = dice.below(6);
     let taken = part(of, || dice.below(256));
     let volumes = taken.filter(|resource| resource.is_indivisible());

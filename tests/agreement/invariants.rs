@@ -1,7 +1,7 @@
 //! What must hold after every command, looked at from outside: effects, and the master's state.
 
 use crate::limits::check_limits;
-use crate::reference::{Held, Reference, same, sum_of, used};
+use crate::reference::{Held, Reference, Wanted, same, sum_of, used};
 use apportion::{
     AgentState, Call, Capability, Command, Config, Effect, Emitted, FrameworkId, Offer, OfferId, Operation, Resource,
     Resources, Role, State, Time,
@@ -178,13 +178,17 @@ impl Watch {
         let held = reference.holdings().map(|held| &held.resources);
         let shared = totals.chain(held).any(|resources| resources.iter().any(Resource::is_shared));
         let rescinded = found.iter().any(|emitted| matches!(emitted.effect, Effect::Rescind { .. }));
-        if shared || rescinded || !reference.quotas.is_empty() {
+        let divides = |(_, wanted): (_, &Wanted)| !wanted.most.is_empty();
+        let divided = reference.frameworks.iter().any(|known| known.wanted.iter().any(divides));
+        if shared || rescinded || divided || !reference.quotas.is_empty() {
             return Ok(());
         }
         let offers: Vec<&Offer> = found.iter().filter_map(|emitted| offer_of(&emitted.effect)).collect();
         for (i, offer) in offers.iter().enumerate() {
             // Roles are in order of the shares that they had before anything of the agent was given.
-            let first = offers[..i].iter().rposition(|other| other.agent != offer.agent).map_or(0, |last| last + 1);
+            let of_agent = offers[..i].iter().rposition(|other| other.agent != offer.agent).map_or(0, |last| last + 1);
+            // Of chunks each is given in the order of the shares by then.
+            let first = if self.config.options.max_offer.is_empty() { of_agent } else { i };
             let later = &offers[first..];
             let new = |number: u64| later.iter().any(|new| new.id == reference.offer_id(number));
             let old = reference.offers.iter().filter(|offer| !new(offer.number)).map(|offer| &offer.held);
@@ -217,6 +221,7 @@ impl Watch {
             && enough
             && known.framework.offer_constraints.is_empty()
             && known.active
+            && known.framework.max_offers.is_none()
             && !known.suppressed.contains(role)
             && agent.agent.domain.is_none()
             && (!gpus || known.framework.has_capability(Capability::GpuResources))

@@ -18,7 +18,7 @@ mod tier;
 
 use apportion::journal::{self, Replay};
 use apportion::{Command, Config, Domain, Effect, Emitted, Master, OperationError, OperationStatus, Snapshot, Time};
-use generate::{Dice, Move, command, crowds, minimum, moves};
+use generate::{Dice, Move, command, crowds, minimum, moves, parsed};
 use invariants::Watch;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -83,7 +83,7 @@ fn agree(shard: u32, total: fn(u32) -> u32, moves: impl Strategy<Value = Vec<Mov
     if let RngSeed::Fixed(seed) = config.rng_seed {
         config.rng_seed = RngSeed::Fixed(seed.wrapping_add(u64::from(shard)));
     }
-    let cases = (any::<[u8; 10]>(), moves, 0..twin_before);
+    let cases = (any::<[u8; 11]>(), moves, 0..twin_before);
     let judged =
         TestRunner::new(config).run(&cases, |(options, moves, twin_at)| run(options, &moves, twin_at).map(drop));
     judged.unwrap_or_else(|disagreement| panic!("{disagreement}"));
@@ -95,7 +95,7 @@ fn every_kind_of_command_is_taken_and_every_effect_comes_out() {
     let mut runner = TestRunner::deterministic();
     let (mut commands, mut effects) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..600 {
-        let tree = (any::<[u8; 10]>(), moves()).new_tree(&mut runner).expect("a sequence");
+        let tree = (any::<[u8; 11]>(), moves()).new_tree(&mut runner).expect("a sequence");
         let (options, moves) = tree.current();
         let done = run(options, &moves, 0).expect("agreement");
         commands.extend(done.taken);
@@ -113,11 +113,11 @@ fn every_kind_of_command_is_taken_and_every_effect_comes_out() {
 
 const COMMANDS: &str = "accept accept_inverse_offer activate_agent activate_framework add_agent add_framework agent_gone \
     agent_unreachable deactivate_agent deactivate_framework decline decline_inverse_offer disconnect_agent drain_agent \
-    executor_ended kill operate reconcile recover recover_framework remove_agent remove_framework revive set_maintenance \
+    executor_ended kill operate reconcile recover recover_framework remove_agent remove_framework request revive set_maintenance \
     set_quota set_weight set_whitelist subscribe suppress task_status unregister_agent update_agent update_framework";
 
 /// Options of the master, and the journal line that says the same.
-fn configure(options: [u8; 10]) -> (Config, String) {
+fn configure(options: [u8; 11]) -> (Config, String) {
     let mut dice = Dice(options.iter());
     let mut config = Config::default();
     let interval = dice.pick(&[1.0, 1.0, 0.5, 3.0]);
@@ -151,6 +151,8 @@ fn configure(options: [u8; 10]) -> (Config, String) {
         config.remembered.agents = dice.pick(&[1000, 1, 0]);
     }
     config.timeout_refusal = Duration::from_secs_f64(dice.pick(&[0.0, 0.0, 2.5, 0.1]));
+    let most = dice.pick(&[None, None, None, Some("cpus:2"), Some("mem:64;cpus:3"), Some("disk:4;gpus:1")]);
+    config.options.max_offer = most.map(parsed).unwrap_or_default();
     let line = journal::header(&config);
     (config, line)
 }
@@ -173,7 +175,7 @@ struct Run {
     taken: BTreeSet<String>,
 }
 
-fn run(options: [u8; 10], moves: &[Move], twin_at: usize) -> Result<Run, TestCaseError> {
+fn run(options: [u8; 11], moves: &[Move], twin_at: usize) -> Result<Run, TestCaseError> {
     let (config, configure) = configure(options);
     let mut run = Run {
         master: Master::new(config.clone()),

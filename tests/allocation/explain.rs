@@ -364,3 +364,70 @@ fn a_limit_above_that_of_a_parent_is_warned_of_whichever_is_set_last() {
         assert!(roles.len() == expected.len() && roles.iter().zip(&expected).all(is_told), "{roles:?}, {expected:?}");
     }
 }
+
+#[test]
+fn a_refusal_of_one_agent_says_nothing_of_another_one_like_it() {
+    let lines = [
+        go(json!({"add_agent": {"id": "a1", "resources": "cpus:4"}})),
+        go(json!({"add_agent": {"id": "a2", "resources": "cpus:4"}})),
+        go(json!({"add_framework": {"id": "e", "roles": ["a"]}})),
+        go(json!({"add_framework": {"id": "f", "roles": ["r"], "suppressed_roles": ["r"]}})),
+        // So e has the smaller share.
+        go(json!({"add_agent": {"id": "a3", "resources": "cpus:1", "tasks": [
+            {"id": "t", "framework": "f", "role": "r", "resources": "cpus:1"}]}})),
+        go(json!({"decline": {"framework": "e", "offers": ["O1"], "refuse_seconds": 1000}})),
+        go(json!({"decline": {"framework": "e", "offers": ["O2"], "refuse_seconds": 0}})),
+        go(json!({"explain": {"framework": "f", "role": "r"}})),
+    ];
+    let told = reasons(&lines);
+    let outranked = told.iter().find(|reason| reason["kind"] == "outranked").unwrap();
+    assert_eq!((&outranked["framework"], &outranked["agents"]), (&json!("e"), &json!(1)), "{told:?}");
+}
+
+#[test]
+fn a_request_stands_in_place_of_a_suppression() {
+    let request = |offers: u64, more: Value| {
+        let mut body = json!({"framework": "f", "offers": offers});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        go(json!({ "request": body }))
+    };
+    let before = [agent(&json!("cpus:4;mem:1024"), json!({})), framework(json!({}))];
+    let told = |more: &[Value]| kinds(&[&before[..], more, &[ask()]].concat());
+    assert_eq!(told(&[]), ["suppressed"]);
+    assert_eq!(told(&[request(1, json!({"agents": ["b"]}))]), ["suppressed"]);
+    assert_eq!(told(&[request(2, json!({"each": {"cpus": 8}}))]), ["requested", "min_allocatable"]);
+    assert_eq!(told(&[request(1, json!({}))]), ["request_met", "nothing_available"]);
+    assert_eq!(told(&[request(2, json!({}))]), ["requested", "nothing_available"]);
+    assert_eq!(told(&[request(2, json!({})), request(0, json!({}))]), ["suppressed", "nothing_available"]);
+    let decline = go(json!({"decline": {"framework": "f", "offers": ["O1"], "refuse_seconds": 9}}));
+    let lines = [&before[..], &[request(1, json!({})), decline, ask()]].concat();
+    assert_eq!(kinds(&lines), ["requested", "filtered"]);
+    assert_eq!((&reasons(&lines)[0]["offers"], &reasons(&lines)[0]["open"]), (&json!(1), &json!(1)));
+    let now = go(json!({"decline": {"framework": "f", "offers": ["O1"], "refuse_seconds": 0}}));
+    assert_eq!(told(&[request(1, json!({})), now]), ["requested", "starved"]);
+}
+
+#[test]
+fn who_has_as_many_offers_as_it_wants_is_told_so() {
+    let lines = [
+        agent(&json!("cpus:4;mem:1024"), json!({})),
+        go(json!({"add_framework": {"id": "f", "roles": ["r"], "max_offers": 1}})),
+        go(json!({"add_agent": {"id": "b", "resources": "cpus:1;mem:64"}})),
+        go(json!({"explain": {"framework": "f", "role": "r", "agent": "b"}})),
+    ];
+    assert_eq!(reasons(&lines), [json!({"kind": "max_offers", "live": 1, "most": 1})]);
+}
+
+#[test]
+fn who_lets_offers_time_out_is_named_with_their_number() {
+    let lines = [
+        go(json!({"configure": {"offer_timeout": 2.5}})),
+        agent(&json!("cpus:4;mem:1024"), json!({})),
+        go(json!({"add_framework": {"id": "e", "roles": ["a"]}})),
+        framework(json!({})),
+        json!({"at": 6, "do": {"explain": {"framework": "f", "role": "r", "agent": "a"}}}),
+    ];
+    let nothing = reasons(&lines).into_iter().find(|reason| reason["kind"] == "nothing_available").unwrap();
+    let holder = &nothing["holders"][0];
+    assert_eq!((&holder["framework"], &holder["since"], &holder["timed_out"]), (&json!("e"), &json!(6), &json!(2)));
+}

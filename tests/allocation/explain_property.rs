@@ -9,8 +9,8 @@
 use crate::tier::tier;
 use apportion::allocator::{Allocator, Explain, Hierarchical, Holding, Options, Quota, Reason, SorterChoice};
 use apportion::{
-    Agent, AgentId, Capability, Domain, Framework, FrameworkId, Limits, OfferConstraints, Quantities, Resources, Role,
-    Scalar, Time,
+    Agent, AgentId, Capability, Domain, Framework, FrameworkId, Limits, OfferConstraints, Quantities, Request,
+    Resources, Role, Scalar, Time,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -45,11 +45,23 @@ struct FrameworkSpec {
     roles: Vec<usize>,
     active: bool,
     suppressed: Vec<usize>,
+    /// What it has requested under its first role.
+    request: Option<RequestSpec>,
+    /// The minimum under its first role in place of the request's.
+    least: Option<u64>,
+    /// Whether it wants no offers at a time.
+    full: bool,
     constrained: bool,
     minimum: Option<u64>,
     /// Roles under which anything goes.
     relaxed: Vec<usize>,
     capabilities: Vec<Capability>,
+}
+
+#[derive(Debug, Clone)]
+struct RequestSpec {
+    each: Option<u64>,
+    agent: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -112,6 +124,12 @@ impl Spec {
             allocator.set_agent_active(&agent_id(ix), agent.active).unwrap();
         }
         for (ix, framework) in self.frameworks.iter().enumerate() {
+            if let Some(wanted) = &framework.request {
+                let mut request = Request::offers(2);
+                request.each = wanted.each.map(amounts);
+                request.agents.extend(wanted.agent.map(agent_id));
+                allocator.request(&framework_id(ix), &[role(framework.roles[0])], &request).unwrap();
+            }
             allocator.set_framework_active(&framework_id(ix), framework.active).unwrap();
         }
         let hosts = |hosts: &Vec<usize>| hosts.iter().map(|ix| format!("s{ix}").into()).collect();
@@ -145,6 +163,12 @@ impl Spec {
             Reason::NotWhitelisted { .. } => self.whitelist = None,
             Reason::FrameworkInactive => framework.active = true,
             Reason::Suppressed => framework.suppressed.retain(|role| *role != asked.role),
+            // As if it were not suppressed, and wanted so much of each offer.
+            Reason::Requested { .. } => {
+                framework.suppressed.retain(|role| *role != asked.role);
+                framework.least = framework.request.take().and_then(|request| request.each);
+            }
+            Reason::MaxOffers { .. } => framework.full = false,
             Reason::OfferConstraints => framework.constrained = false,
             Reason::MinAllocatable { .. } => framework.relaxed.push(asked.role),
             Reason::Capability { capability } => framework.capabilities.push(*capability),
@@ -162,6 +186,9 @@ impl Spec {
                 let ix: usize = framework.as_str()[1..].parse().unwrap();
                 let role = ROLES.iter().position(|known| *known == role.as_str()).unwrap();
                 self.frameworks[ix].suppressed.push(role);
+                if self.frameworks[ix].roles[0] == role {
+                    self.frameworks[ix].request = None;
+                }
             }
             _ => return false,
         }
@@ -176,8 +203,10 @@ impl FrameworkSpec {
         framework.suppressed = framework.roles.clone();
         framework.suppressed.retain(|role| self.suppressed.iter().any(|ix| ROLES[*ix] == role.as_str()));
         framework.capabilities.clone_from(&self.capabilities);
+        framework.max_offers = self.full.then_some(0);
         for role_ix in &self.roles {
             let given = self.minimum.map(|cpus| vec![amounts(cpus)]);
+            let given = self.least.filter(|_| *role_ix == self.roles[0]).map(|cpus| vec![amounts(cpus)]).or(given);
             let minimum = if self.relaxed.contains(role_ix) { Some(Vec::new()) } else { given };
             framework.offer_filters.extend(minimum.map(|minimum| (role(*role_ix), minimum)));
         }
@@ -235,10 +264,29 @@ fn spec() -> impl Strategy<Value = Spec> {
         seldom(),
         prop::option::weighted(0.3, 1_u64..6),
         prop::sample::subsequence(vec![Capability::GpuResources, Capability::RegionAware], 0..=2),
+        prop::option::weighted(0.4, (prop::option::of(1_u64..6), prop::option::weighted(0.3, 0_usize..2))),
+        prop::bool::weighted(0.1),
     );
-    let framework = framework.prop_map(|(roles, active, suppressed, constrained, minimum, capabilities)| {
-        FrameworkSpec { roles, active, suppressed, constrained, minimum, relaxed: Vec::new(), capabilities }
-    });
+    let framework =
+        framework.prop_map(|(roles, active, mut suppressed, constrained, minimum, capabilities, request, full)| {
+            let request = request.map(|(each, agent)| RequestSpec { each, agent });
+            if request.is_some() {
+                suppressed.push(roles[0]);
+            }
+            let (relaxed, least) = (Vec::new(), None);
+            FrameworkSpec {
+                roles,
+                active,
+                suppressed,
+                request,
+                least,
+                full,
+                constrained,
+                minimum,
+                relaxed,
+                capabilities,
+            }
+        });
     let quota = (prop::sample::select(vec![0, 2]), 0_u64..6, prop::option::of(0_u64..8));
     let quota = quota.prop_map(|(role, guarantee, limit)| QuotaSpec { role, guarantee, limit });
     let refusal =
@@ -296,7 +344,11 @@ proptest! {
         prop_assert!(!reasons.is_empty());
         for (ix, reason) in reasons.iter().enumerate() {
             let told = explain(&spec);
-            prop_assert_eq!(kinds(&told), kinds(&reasons[ix..]), "after {:?} of {:?}", &reasons[..ix], reasons);
+            let mut expected = kinds(&reasons[ix..]);
+            if ix > 0 && expected == ["requested"] {
+                expected.push("starved"); // a request alone prevents nothing
+            }
+            prop_assert_eq!(kinds(&told), expected, "after {:?} of {:?}", &reasons[..ix], reasons);
             if !spec.without(asked, reason) {
                 break;
             }

@@ -3,6 +3,7 @@
 mod checked;
 mod explain;
 mod explain_property;
+mod fit;
 mod golden;
 mod hdrf;
 mod hostile;

@@ -152,6 +152,8 @@ fn a_group_names_its_executor_once() {
 
 /// One of each kind of message, with every field that it may have.
 fn all_calls() -> Vec<Call> {
+    let mut request = apportion::Request::offers(2).each("cpus:1".parse().unwrap());
+    request.if_suppressed = true;
     let uuid = Uuid::from_seed(1, 1);
     let mut framework = Framework::new("f1").role(role("web")).role(role("ops")).capability(Capability::MultiRole);
     framework = framework.capability(Capability::PartitionAware).suppressed(role("ops"));
@@ -193,7 +195,7 @@ fn all_calls() -> Vec<Call> {
         Call::ReconcileOperations(vec![]),
         Call::Message { agent: "a1".into(), executor: "e1".into(), data: vec![0, 255] },
         Call::Shutdown { agent: "a1".into(), executor: "e1".into() },
-        Call::Request(vec![apportion::scheduler::Request::new("cpus:1".parse().unwrap())]),
+        Call::from(request),
         Call::UpdateFramework(Box::new(framework)),
         Call::Teardown,
     ]

@@ -126,7 +126,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         let mut removed = Vec::new();
         for (member, task) in released {
             self.release(member, ix, &task.resources);
-            removed.extend(self.end_holdings(member, 1));
+            removed.extend(self.end_task_of(member));
         }
         self.quota_room_changed();
         self.names.forget_unused();

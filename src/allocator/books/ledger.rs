@@ -9,7 +9,7 @@ use super::balance::unshared;
 use super::holdings::Holdings;
 use crate::agent::Agent;
 use crate::allocator::Holding;
-use crate::allocator::index::{AgentIx, IdMap, MemberIx, WorkSet};
+use crate::allocator::index::{AgentIx, BitSet, IdMap, MemberIx, WorkSet};
 use crate::id::AgentId;
 use crate::resources::{Quantities, Resource, Resources, SumError};
 use crate::text::Text;
@@ -293,6 +293,18 @@ impl Ledger {
         self.in_order(agents)
     }
 
+    /// The dirty agents, unless all are.
+    pub(in crate::allocator) fn dirty(&self) -> impl Iterator<Item = AgentIx> {
+        self.dirty.iter()
+    }
+
+    /// Returns the agents that have available resources, but for those that were looked at in vain, in the order in which they
+    /// were added.
+    pub(super) fn with_available_except(&self, vain: &BitSet<AgentIx>) -> Vec<AgentIx> {
+        let agents = self.with_available.iter_except(vain);
+        self.in_order(agents.collect())
+    }
+
     /// Returns the agents that have available resources, in the order in which they were added.
     pub(in crate::allocator) fn with_available(&self) -> Vec<AgentIx> {
         self.in_order(self.with_available.to_vec())
@@ -316,7 +328,7 @@ impl Ledger {
     }
 
     /// Returns whether all agents with available resources are dirty.
-    pub(super) fn is_all_dirty(&self) -> bool {
+    pub(in crate::allocator) fn is_all_dirty(&self) -> bool {
         self.all_dirty
     }
 

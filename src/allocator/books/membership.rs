@@ -1,7 +1,9 @@
 //! [`Membership`]: frameworks, roles, and the members of roles; subscribes frameworks and charges what they hold.
 
+mod requested;
 mod saved;
 
+pub(in crate::allocator) use requested::Requested;
 pub(super) use saved::SavedMembership;
 
 use crate::allocator::amounts::Amounts;
@@ -37,8 +39,15 @@ pub(in crate::allocator) struct Membership<R, F> {
     member_sorter: F,
     /// The number of frameworks that have offer filters.
     with_offer_filters: usize,
-    /// The number of frameworks that have offer filters or offer constraints.
+    /// The number of frameworks that have offer filters, offer constraints or requests.
     selective: usize,
+    /// The number of frameworks that have a bound on their live offers.
+    bounded: usize,
+    /// The number of members with a request, and with one that divides agents.
+    requests: usize,
+    dividing: usize,
+    /// The members whose minimum may be another than the general one.
+    with_own_minimum: BitSet<MemberIx>,
     /// The number of members that have ever come.
     arrivals: u64,
 }
@@ -46,9 +55,11 @@ pub(in crate::allocator) struct Membership<R, F> {
 #[derive(Debug, Clone)]
 pub(in crate::allocator) struct FrameworkEntry {
     framework: Arc<Framework>,
-    /// Whether it has offer filters or offer constraints.
+    /// Whether it has offer filters, offer constraints or requests.
     is_selective: bool,
     is_active: bool,
+    /// The number of its members with a request.
+    requests: usize,
     /// Its members in the roles that it has, or has left but still holds something under.
     members: SmallVec<[MemberIx; 4]>,
 }
@@ -82,8 +93,12 @@ pub(in crate::allocator) struct Member {
     /// Whether the framework has the role, or only still holds something under it.
     pub(in crate::allocator) is_subscribed: bool,
     pub(in crate::allocator) is_suppressed: bool,
-    /// The number of its offers and tasks.
-    holdings: u64,
+    /// The number of its live offers.
+    offers: u64,
+    /// The number of its tasks.
+    tasks: u64,
+    /// The offers that it asks for while it is suppressed.
+    requested: Option<Box<Requested>>,
     /// When it was last offered something.
     offered_at: Time,
     /// When it was last offered something that it launched on.
@@ -93,7 +108,18 @@ pub(in crate::allocator) struct Member {
 impl Member {
     /// Returns the number of its offers and tasks.
     pub(in crate::allocator) fn holdings(&self) -> u64 {
-        self.holdings
+        self.offers + self.tasks
+    }
+
+    /// Returns its request, if that works: while it is suppressed, whether or not a place is open.
+    #[inline]
+    pub(in crate::allocator) fn request_at_work(&self) -> Option<&Requested> {
+        self.requested.as_deref().filter(|_| self.is_suppressed)
+    }
+
+    /// Returns whether it wants offers: unless it is suppressed and no place of a request is open.
+    fn is_willing(&self) -> bool {
+        !self.is_suppressed || self.requested.as_ref().is_some_and(|requested| requested.open > 0)
     }
 }
 
@@ -109,7 +135,7 @@ pub(in crate::allocator) enum RoleFilter<'a> {
 impl FrameworkEntry {
     fn new(framework: Arc<Framework>) -> Self {
         let is_selective = is_selective(&framework);
-        Self { framework, is_selective, is_active: true, members: SmallVec::new() }
+        Self { framework, is_selective, is_active: true, requests: 0, members: SmallVec::new() }
     }
 
     #[inline]
@@ -117,7 +143,7 @@ impl FrameworkEntry {
         &self.framework
     }
 
-    /// Returns whether it has offer filters or offer constraints.
+    /// Returns whether it has offer filters, offer constraints or requests.
     #[inline]
     pub(in crate::allocator) fn is_selective(&self) -> bool {
         self.is_selective
@@ -150,6 +176,10 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             member_sorter,
             with_offer_filters: 0,
             selective: 0,
+            bounded: 0,
+            requests: 0,
+            dividing: 0,
+            with_own_minimum: BitSet::default(),
             arrivals: 0,
         }
     }
@@ -177,15 +207,60 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         &self.frameworks[framework].members
     }
 
-    /// Returns whether any framework has offer filters or offer constraints.
+    /// Returns whether any framework has offer filters, offer constraints or requests.
     #[inline]
     pub(in crate::allocator) fn any_selective(&self) -> bool {
         self.selective > 0
     }
 
-    /// Returns whether any framework has offer filters.
-    pub(in crate::allocator) fn any_offer_filters(&self) -> bool {
-        self.with_offer_filters > 0
+    /// Returns whether any member may have another minimum than the general one.
+    pub(in crate::allocator) fn any_own_minimum(&self) -> bool {
+        self.with_offer_filters + self.requests > 0
+    }
+
+    /// Returns whether any member with another minimum than the general one may be offered something.
+    pub(in crate::allocator) fn any_active_with_own_minimum(&self) -> bool {
+        self.with_own_minimum.iter().any(|member| self.active.contains(member))
+    }
+
+    /// Returns the members that may have another minimum than the general one.
+    pub(in crate::allocator) fn with_own_minimum(&self) -> &BitSet<MemberIx> {
+        &self.with_own_minimum
+    }
+
+    /// Returns whether any member is offered only so many offers: by a request or by a bound.
+    #[inline]
+    pub(in crate::allocator) fn any_gated(&self) -> bool {
+        self.bounded + self.requests > 0
+    }
+
+    /// Returns whether a member is offered only so many offers.
+    pub(in crate::allocator) fn is_gated(&self, member: MemberIx) -> bool {
+        let member = &self.members[member];
+        member.requested.is_some() || self.frameworks[member.framework].framework.max_offers.is_some()
+    }
+
+    /// Returns whether any request divides agents.
+    pub(in crate::allocator) fn any_dividing(&self) -> bool {
+        self.dividing > 0
+    }
+
+    /// Returns the number of live offers of a framework.
+    pub(in crate::allocator) fn live_offers(&self, framework: FrameworkIx) -> u64 {
+        self.frameworks[framework].members.iter().map(|member| self.members[*member].offers).sum()
+    }
+
+    /// Returns the bound on the live offers of a framework, if it has reached that.
+    pub(in crate::allocator) fn full_at(&self, framework: FrameworkIx) -> Option<u64> {
+        let bound = self.frameworks[framework].framework.max_offers;
+        bound.filter(|bound| self.live_offers(framework) >= *bound)
+    }
+
+    /// Returns whether a member may be made an offer now.
+    pub(in crate::allocator) fn may_be_offered(&self, member: MemberIx) -> bool {
+        let member = &self.members[member];
+        let is_active = member.is_subscribed && self.frameworks[member.framework].is_active;
+        is_active && member.is_willing() && self.full_at(member.framework).is_none()
     }
 
     /// Returns the member of a framework in a role.
@@ -349,6 +424,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     fn insert_framework(&mut self, id: FrameworkId, entry: FrameworkEntry) -> FrameworkIx {
         self.with_offer_filters += usize::from(entry.has_offer_filters());
         self.selective += usize::from(entry.is_selective);
+        self.bounded += usize::from(entry.framework.max_offers.is_some());
         self.frameworks.insert(id, entry)
     }
 
@@ -356,17 +432,93 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     pub(super) fn replace_framework(&mut self, framework: FrameworkIx, info: Arc<Framework>) {
         let entry = &mut self.frameworks[framework];
         self.with_offer_filters -= usize::from(entry.has_offer_filters());
-        self.selective -= usize::from(entry.is_selective);
-        entry.is_selective = is_selective(&info);
-        self.selective += usize::from(entry.is_selective);
+        self.bounded -= usize::from(entry.framework.max_offers.is_some());
         entry.framework = info;
         self.with_offer_filters += usize::from(entry.has_offer_filters());
+        self.bounded += usize::from(entry.framework.max_offers.is_some());
+        self.update_selective(framework);
+        for member in self.frameworks[framework].members.clone() {
+            self.update_own_minimum(member);
+        }
+    }
+
+    /// Recomputes whether a framework is selective.
+    fn update_selective(&mut self, framework: FrameworkIx) {
+        let entry = &mut self.frameworks[framework];
+        self.selective -= usize::from(entry.is_selective);
+        entry.is_selective = is_selective(&entry.framework) || entry.requests > 0;
+        self.selective += usize::from(entry.is_selective);
+    }
+
+    /// Recomputes whether a member may have another minimum than the general one.
+    fn update_own_minimum(&mut self, ix: MemberIx) {
+        let member = &self.members[ix];
+        let has_own = member.requested.is_some() || self.frameworks[member.framework].has_offer_filters();
+        self.with_own_minimum.set(ix, has_own);
+    }
+
+    /// Replaces the request of a member, and returns the one before. Whether the member may be offered something has to be
+    /// [recomputed](Self::update_activity).
+    fn replace_request(&mut self, ix: MemberIx, requested: Option<Requested>) -> Option<Box<Requested>> {
+        let divides = |requested: &Option<Box<Requested>>| requested.as_ref().is_some_and(|it| !it.most.is_empty());
+        let member = &mut self.members[ix];
+        let before = std::mem::replace(&mut member.requested, requested.map(Box::new));
+        self.dividing = self.dividing - usize::from(divides(&before)) + usize::from(divides(&member.requested));
+        let (had, has) = (before.is_some(), member.requested.is_some());
+        if had != has {
+            let framework = member.framework;
+            let requests = &mut self.frameworks[framework].requests;
+            (*requests, self.requests) =
+                (*requests - usize::from(had) + usize::from(has), self.requests - usize::from(had) + usize::from(has));
+            self.update_selective(framework);
+            self.update_own_minimum(ix);
+        }
+        before
+    }
+
+    /// Replaces the request of a member; returns whether it had or has one.
+    pub(super) fn set_request(&mut self, ix: MemberIx, requested: Option<Requested>) -> bool {
+        let has = requested.is_some();
+        let had = self.replace_request(ix, requested).is_some();
+        if had || has {
+            self.update_activity(ix);
+        }
+        had || has
+    }
+
+    /// Changes the request of a member, if it has one.
+    pub(super) fn change_request(&mut self, ix: MemberIx, change: impl FnOnce(&mut Requested)) {
+        if let Some(mut requested) = self.members[ix].requested.as_deref().cloned() {
+            change(&mut requested);
+            self.set_request(ix, Some(requested));
+        }
+    }
+
+    /// Opens places of a member's request again, of which offers have ended unused.
+    pub(super) fn reopen(&mut self, ix: MemberIx, places: u64) {
+        if let Some(requested) = &mut self.members[ix].requested {
+            requested.open = requested.open.saturating_add(places).min(requested.offers);
+        }
+    }
+
+    /// Recomputes whether the members of a framework may be offered something. Returns those that may, and could not before.
+    pub(super) fn settle(&mut self, framework: FrameworkIx) -> Vec<MemberIx> {
+        let mut woken = Vec::new();
+        for member in self.frameworks[framework].members.clone() {
+            let was_active = self.active.contains(member);
+            if self.may_be_offered(member) != was_active {
+                self.update_activity(member);
+                woken.extend((!was_active).then_some(member));
+            }
+        }
+        woken
     }
 
     pub(super) fn remove_framework(&mut self, id: &FrameworkId) {
         if let Some((_, entry)) = self.frameworks.remove(id) {
             self.with_offer_filters -= usize::from(entry.has_offer_filters());
             self.selective -= usize::from(entry.is_selective);
+            self.bounded -= usize::from(entry.framework.max_offers.is_some());
         }
     }
 
@@ -385,10 +537,12 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             let ix = self.get_or_insert_member(framework, role, quotas);
             let is_suppressed = info.suppressed.contains(role);
             let member = &mut self.members[ix];
-            if member.is_suppressed && !is_suppressed {
-                revived.push(ix);
-            }
+            let is_revived = member.is_suppressed && !is_suppressed;
             (member.is_subscribed, member.is_suppressed) = (true, is_suppressed);
+            if is_revived {
+                revived.push(ix);
+                self.replace_request(ix, None);
+            }
             self.update_activity(ix);
         }
         revived
@@ -396,6 +550,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
 
     pub(super) fn unsubscribe(&mut self, member: MemberIx) {
         self.members[member].is_subscribed = false;
+        self.replace_request(member, None);
     }
 
     pub(super) fn set_suppressed(&mut self, member: MemberIx, suppressed: bool) {
@@ -405,8 +560,8 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
 
     /// Recomputes whether a member may be offered something.
     pub(super) fn update_activity(&mut self, ix: MemberIx) {
+        let active = self.may_be_offered(ix);
         let member = &self.members[ix];
-        let active = member.is_subscribed && !member.is_suppressed && self.frameworks[member.framework].is_active;
         self.active.set(ix, active);
         self.roles[member.role].ranking.set_active(member.client, active);
     }
@@ -433,7 +588,9 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             arrival: self.arrivals,
             is_subscribed: false,
             is_suppressed: false,
-            holdings: 0,
+            offers: 0,
+            tasks: 0,
+            requested: None,
             offered_at: Time::ZERO,
             useful_offer_at: None,
         });
@@ -441,6 +598,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         entry.members[client] = Some(member);
         entry.len += 1;
         self.frameworks[framework].members.push(member);
+        self.update_own_minimum(member);
         member
     }
 
@@ -468,10 +626,12 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
     /// Removes a member that is not subscribed and holds nothing any more, and with the last member the role. Returns
     /// whether it did.
     pub(super) fn remove_if_unused(&mut self, ix: MemberIx, quotas: &mut Quotas) -> bool {
-        let &Member { framework, role, client, is_subscribed, holdings, .. } = &self.members[ix];
-        if is_subscribed || holdings > 0 {
+        let member = &self.members[ix];
+        if member.is_subscribed || member.holdings() > 0 {
             return false;
         }
+        let &Member { framework, role, client, .. } = member;
+        self.with_own_minimum.remove(ix);
         self.frameworks[framework].members.retain(|mine| *mine != ix);
         self.active.remove(ix);
         self.members.remove(ix);
@@ -527,16 +687,47 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         self.ranking.uncount(entry.client, allocations);
     }
 
-    /// Counts offers and tasks that a member holds.
-    #[inline]
-    pub(super) fn add_holdings(&mut self, member: MemberIx, more: u64) {
-        self.members[member].holdings += more;
+    /// Recomputes whether any member may be offered something, once all live offers are known.
+    pub(super) fn settle_all(&mut self) {
+        if self.bounded > 0 {
+            let frameworks: Vec<FrameworkIx> = self.frameworks.iter().map(|(framework, _)| framework).collect();
+            frameworks.into_iter().for_each(|framework| drop(self.settle(framework)));
+        }
     }
 
-    /// Counts offers and tasks that a member holds no longer.
-    pub(super) fn end_holdings(&mut self, member: MemberIx, ended: u64) {
-        let holdings = &mut self.members[member].holdings;
-        *holdings = holdings.saturating_sub(ended);
+    /// Counts a live offer of a member. If the member is suppressed, it takes a place of its request.
+    #[inline]
+    pub(super) fn add_offer(&mut self, member: MemberIx) {
+        let member = &mut self.members[member];
+        member.offers += 1;
+        if let Some(requested) = &mut member.requested
+            && member.is_suppressed
+        {
+            requested.open = requested.open.saturating_sub(1);
+        }
+    }
+
+    /// Counts live offers of a member that are known to a snapshot.
+    pub(super) fn load_offers(&mut self, member: MemberIx, offers: u64) {
+        self.members[member].offers += offers;
+    }
+
+    /// Counts live offers that a member has no longer.
+    pub(super) fn end_offers(&mut self, member: MemberIx, ended: u64) {
+        let offers = &mut self.members[member].offers;
+        *offers = offers.saturating_sub(ended);
+    }
+
+    /// Counts tasks that a member holds.
+    #[inline]
+    pub(super) fn add_tasks(&mut self, member: MemberIx, more: u64) {
+        self.members[member].tasks += more;
+    }
+
+    /// Counts tasks that a member holds no longer.
+    pub(super) fn end_tasks(&mut self, member: MemberIx, ended: u64) {
+        let tasks = &mut self.members[member].tasks;
+        *tasks = tasks.saturating_sub(ended);
     }
 
     /// Notes when a member was offered something.

@@ -82,6 +82,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
         self.membership.load(membership, contents.frameworks, &mut self.quotas)?;
         self.load_holdings(contents)?;
         self.membership.check_loaded()?;
+        self.membership.settle_all();
         for (framework, role) in newcomers {
             let (_, member) = self.member_named(&framework, &role)?;
             self.newcomers.insert(member);
@@ -147,6 +148,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
                 return Err(SnapshotError::unknown("anything in an offer to framework", name));
             }
             self.load_holding(member, agent, &offer.resources);
+            self.membership.load_offers(member, 1);
             offers.entry(agent).or_default().push((member, &offer.resources));
         }
         for (agent, offers) in offers {
@@ -157,6 +159,7 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
             if self.membership.find_framework(&task.framework).is_some() {
                 let (_, member) = self.member_named(&task.framework, &task.role)?;
                 self.load_holding(member, agent, &task.resources);
+                self.membership.add_tasks(member, 1);
                 self.ledger.holdings_mut(agent).tasks.push((member, task.resources.clone()));
             } else {
                 self.quotas.add_held(self.names.weigh(&task.resources));
@@ -172,7 +175,6 @@ impl<R: Sorter, F: Sorter + Clone> Books<R, F> {
     fn load_holding(&mut self, member: MemberIx, agent: AgentIx, resources: &Resources) {
         self.quotas.add_held(self.names.weigh(resources));
         self.charge(member, agent, resources, 0);
-        self.membership.add_holdings(member, 1);
     }
 
     /// Returns the agent of an id in a snapshot.

@@ -39,6 +39,26 @@ pub enum Reason {
     FrameworkInactive,
     /// The framework has suppressed offers for the role.
     Suppressed,
+    /// The framework has suppressed offers for the role, but for those that it has requested: some are still to come. What keeps
+    /// them from coming follows.
+    Requested {
+        /// The number of offers requested.
+        offers: u64,
+        /// The number of them that are neither live nor used.
+        open: u64,
+    },
+    /// The framework has suppressed offers for the role, but for those that it has requested, and all of these are live or used.
+    RequestMet {
+        /// The number of offers requested.
+        offers: u64,
+    },
+    /// The framework has as many live offers as it wants at once.
+    MaxOffers {
+        /// The number of its live offers.
+        live: u64,
+        /// The [most](crate::Framework::max_offers) that it wants.
+        most: u64,
+    },
     /// The framework's offer constraints exclude the agent.
     OfferConstraints,
     /// All resources of the agent are held.
@@ -176,6 +196,8 @@ pub struct Holder {
     pub amounts: Quantities,
     /// The time at which the oldest of them was made.
     pub since: Time,
+    /// The number of offers of the framework, of whatever agents, that have timed out.
+    pub timed_out: u64,
 }
 
 impl Reason {
@@ -188,6 +210,9 @@ impl Reason {
             Self::NotWhitelisted { .. } => "not_whitelisted",
             Self::FrameworkInactive => "framework_inactive",
             Self::Suppressed => "suppressed",
+            Self::Requested { .. } => "requested",
+            Self::RequestMet { .. } => "request_met",
+            Self::MaxOffers { .. } => "max_offers",
             Self::OfferConstraints => "offer_constraints",
             Self::NothingAvailable { .. } => "nothing_available",
             Self::Reserved { .. } => "reserved",
@@ -245,6 +270,11 @@ impl Reason {
         )
     }
 
+    /// Returns whether it prevents nothing by itself: another reason follows.
+    pub(super) fn is_passed_over(&self) -> bool {
+        matches!(self, Self::Requested { .. })
+    }
+
     /// Returns what reasons have to have in common to be lifted by one change: first their place in the order of checks.
     pub(super) fn lifted(&self) -> (u8, Text) {
         let (place, name, _) = self.group();
@@ -262,17 +292,19 @@ impl Reason {
             Self::NotWhitelisted { .. } => named(1, ""),
             Self::FrameworkInactive => named(2, ""),
             Self::Suppressed => named(3, ""),
-            Self::OfferConstraints => named(4, ""),
-            Self::NothingAvailable { .. } => named(5, ""),
-            Self::Reserved { .. } => named(6, ""),
-            Self::MinAllocatable { .. } => named(7, ""),
-            Self::Capability { capability } => named(8, capability.as_str()),
-            Self::Region { agent, .. } => named(9, agent),
-            Self::QuotaLimit { role, name, .. } => (10, role.as_str().into(), name.clone()),
-            Self::Headroom { name, .. } => named(11, name),
-            Self::Filtered { .. } => named(12, ""),
-            Self::Outranked { framework, role, .. } => (13, role.as_str().into(), framework.as_str().into()),
-            Self::Starved { .. } => named(14, ""),
+            Self::Requested { .. } | Self::RequestMet { .. } => named(4, ""),
+            Self::MaxOffers { .. } => named(5, ""),
+            Self::OfferConstraints => named(6, ""),
+            Self::NothingAvailable { .. } => named(7, ""),
+            Self::Reserved { .. } => named(8, ""),
+            Self::MinAllocatable { .. } => named(9, ""),
+            Self::Capability { capability } => named(10, capability.as_str()),
+            Self::Region { agent, .. } => named(11, agent),
+            Self::QuotaLimit { role, name, .. } => (12, role.as_str().into(), name.clone()),
+            Self::Headroom { name, .. } => named(13, name),
+            Self::Filtered { .. } => named(14, ""),
+            Self::Outranked { framework, role, .. } => (15, role.as_str().into(), framework.as_str().into()),
+            Self::Starved { .. } => named(16, ""),
         }
     }
 
@@ -330,6 +362,15 @@ impl fmt::Display for Reason {
             Self::NotWhitelisted { hostname: None } => f.write_str("the host is not on the whitelist"),
             Self::FrameworkInactive => f.write_str("the framework is inactive"),
             Self::Suppressed => f.write_str("the framework has suppressed offers for the role"),
+            Self::Requested { offers, open } => {
+                write!(f, "the framework wants only the {offers} offers that it requested, of which {open} are to come")
+            }
+            Self::RequestMet { offers } => {
+                write!(f, "the framework wants only the {offers} offers that it requested, and has had them")
+            }
+            Self::MaxOffers { live, most } => {
+                write!(f, "the framework has {live} live offers, and wants {most} at most")
+            }
             Self::OfferConstraints => f.write_str("the framework's offer constraints exclude the agent"),
             Self::NothingAvailable { offered, allocated, .. } => {
                 write!(f, "nothing is available: {offered} is offered, {allocated} is allocated")
@@ -385,7 +426,7 @@ impl fmt::Display for Extent {
 impl Holder {
     /// Returns a holder without offers.
     pub(crate) fn new(framework: FrameworkId, role: Role, since: Time) -> Self {
-        Self { framework, role, offers: 0, amounts: Quantities::new(), since }
+        Self { framework, role, offers: 0, amounts: Quantities::new(), since, timed_out: 0 }
     }
 
     /// Adds an offer.

@@ -74,6 +74,11 @@ impl<I: DenseIndex> BitSet<I> {
         self.words.get(at).is_some_and(|word| word & bit != 0)
     }
 
+    /// Returns a word of the set: the bit `b` of the word `at` stands for the index `64 * at + b`.
+    pub(super) fn word(&self, at: usize) -> u64 {
+        self.words.get(at).copied().unwrap_or(0)
+    }
+
     /// Iterates over the members in ascending order.
     pub(in crate::allocator) fn iter(&self) -> impl Iterator<Item = I> + '_ {
         self.words.iter().enumerate().flat_map(|(at, word)| {
@@ -91,6 +96,14 @@ impl<I: DenseIndex> BitSet<I> {
         for (mine, theirs) in self.words.iter_mut().zip(&others.words) {
             self.len += (theirs & !*mine).count_ones() as usize;
             *mine |= theirs;
+        }
+    }
+
+    /// Removes all members of another set.
+    pub(in crate::allocator) fn remove_all(&mut self, others: &Self) {
+        for (mine, theirs) in self.words.iter_mut().zip(&others.words) {
+            self.len -= (*mine & theirs).count_ones() as usize;
+            *mine &= !theirs;
         }
     }
 

@@ -1,7 +1,7 @@
 //! [`WorkSet`]: a set of dense indices that is iterated often.
 
 use super::DenseIndex;
-use super::bit_set::locate;
+use super::bit_set::{BitSet, locate};
 use std::marker::PhantomData;
 
 /// A dirty set: a bit set with a summary, a bit for each word that is not 0.
@@ -82,6 +82,12 @@ impl<I: DenseIndex> WorkSet<I> {
     pub(in crate::allocator) fn iter(&self) -> impl Iterator<Item = I> {
         let words = self.summary.iter().enumerate().flat_map(|(at, word)| ones(*word).map(move |bit| at * 64 + bit));
         words.flat_map(|at| ones(self.words[at]).map(move |bit| I::new(at * 64 + bit)))
+    }
+
+    /// All members that are not in another set, from the lowest. O(members / 64) beside what it returns.
+    pub(in crate::allocator) fn iter_except(&self, others: &BitSet<I>) -> impl Iterator<Item = I> {
+        let words = self.summary.iter().enumerate().flat_map(|(at, word)| ones(*word).map(move |bit| at * 64 + bit));
+        words.flat_map(move |at| ones(self.words[at] & !others.word(at)).map(move |bit| I::new(at * 64 + bit)))
     }
 
     /// All members, from the lowest, as a list.

@@ -88,7 +88,7 @@ impl<R: Sorter, F: Sorter + Clone> Quotes<'_, R, F> {
             _ => Amounts::default(),
         };
         let managed = taken.filter(is_quota_managed);
-        if accounts.cut(names, quota, &managed, &unsatisfied).0 == managed {
+        if accounts.cut(names, quota, &managed, &unsatisfied, None).0 == managed {
             return None;
         }
         let barrier = accounts.barrier(names, quota, &managed);

@@ -5,9 +5,10 @@
 use super::Quota;
 use crate::allocator::amounts::{Amounts, Delta};
 use crate::allocator::index::{BitSet, DenseIndex, IndexVec, NameIx, QuotaIx};
+use crate::allocator::offer_cap::{amount, take};
 use crate::allocator::resource_names::ResourceNames;
 use crate::allocator::tree::ClientId;
-use crate::resources::{Quantities, Resource, Resources, Scalar, Value};
+use crate::resources::{Limits, Quantities, Resource, Resources, Scalar, Value};
 use crate::role::Role;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -256,13 +257,15 @@ impl QuotaAccounts {
     }
 
     /// Returns the part of quota-managed resources that a role may be offered, and whether any of it counts towards its
-    /// guarantee: what it lacks of that, and beyond it as much as limits and required headroom allow.
+    /// guarantee: what it lacks of that, and beyond it as much as limits and required headroom allow. Both together are cut to
+    /// the most that an offer carries, the latter first.
     pub(in crate::allocator) fn cut(
         &self,
         names: &ResourceNames,
         ix: Option<QuotaIx>,
         quota_managed: &Resources,
         unsatisfied: &Amounts,
+        cap: Option<&Limits>,
     ) -> (Resources, bool) {
         let mut allowed = Vec::with_capacity(quota_managed.iter().len());
         let (mut is_whole, mut is_guaranteed) = (true, false);
@@ -271,6 +274,7 @@ impl QuotaAccounts {
                 allowed.extend_from_slice(alike);
                 continue;
             };
+            let mut most = cap.and_then(|cap| cap.limit(alike[0].name())).map_or(u64::MAX, Scalar::as_milli);
             let limit = self.limit_left(ix, name);
             // A limit further up holds for guarantees too: the role's own is never below what it lacks.
             let mut lacking = unsatisfied.of(name).min(limit.unwrap_or(u64::MAX));
@@ -279,9 +283,12 @@ impl QuotaAccounts {
             let sum = guaranteed.iter().fold(0_u64, |sum, amount| sum.saturating_add(*amount));
             is_guaranteed |= sum > 0;
             let mut extra = self.extra(name, limit, sum);
-            for (resource, guaranteed) in alike.iter().zip(guaranteed) {
+            let carried: SmallVec<[u64; 4]> =
+                alike.iter().zip(&guaranteed).map(|(resource, amount)| take(resource, *amount, &mut most)).collect();
+            for (resource, (guaranteed, carried)) in alike.iter().zip(guaranteed.into_iter().zip(carried)) {
                 let all = amount(resource);
-                let taken = guaranteed + take(resource, all - guaranteed, &mut extra);
+                let beyond = take(resource, all - guaranteed, &mut extra);
+                let taken = carried + take(resource, beyond, &mut most);
                 is_whole &= taken == all;
                 allowed.push(resource.clone().with_value(Value::Scalar(Scalar::milli(taken))));
             }
@@ -363,16 +370,4 @@ impl QuotaAccounts {
 /// Converts quantities or limits to amounts by dense index, and counts a use of each name.
 fn retain<'a>(names: &mut ResourceNames, amounts: impl Iterator<Item = (&'a str, Scalar)>) -> Vec<(NameIx, u64)> {
     amounts.map(|(name, amount)| (names.retain(name), amount.as_milli())).collect()
-}
-
-fn amount(resource: &Resource) -> u64 {
-    resource.scalar().unwrap_or_default().as_milli()
-}
-
-/// Subtracts up to `amount` of a resource from what is left, and returns how much; of an indivisible resource all or nothing.
-/// The resources of a name use it up in canonical order.
-fn take(resource: &Resource, amount: u64, left: &mut u64) -> u64 {
-    let taken = if resource.is_indivisible() && *left < amount { 0 } else { amount.min(*left) };
-    *left -= taken;
-    taken
 }

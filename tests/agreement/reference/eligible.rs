@@ -1,7 +1,7 @@
 //! Who may be offered what: the chain of conditions besides quota.
 
 use super::{KnownAgent, KnownFramework, Reference};
-use apportion::{Capability, FrameworkId, Quantities, Resources, Role};
+use apportion::{Capability, FrameworkId, Resources, Role};
 
 impl Reference {
     /// Whether an agent gives offers at all.
@@ -13,14 +13,15 @@ impl Reference {
 
     pub(super) fn is_active_in(&self, id: &FrameworkId, role: &Role) -> bool {
         self.framework(id).is_some_and(|known| {
-            known.active && known.framework.roles.contains(role) && !known.suppressed.contains(role)
+            let is_open = |wanted| self.still_open(wanted) > 0;
+            let wants = !known.suppressed.contains(role) || self.working_request(id, role).is_some_and(is_open);
+            known.active && known.framework.roles.contains(role) && wants && !self.is_full(known)
         })
     }
 
-    /// Whether a framework's own minimum for the role, or else the general one, is reached.
+    /// Whether one of the minimums for a framework and a role is reached.
     pub(super) fn reaches_minimum(&self, to: &KnownFramework, role: &Role, resources: &Resources) -> bool {
-        let own = to.framework.offer_filters.get(role);
-        let minimums: &Vec<Quantities> = own.unwrap_or(&self.config.options.min_allocatable);
+        let minimums = self.minimums(&to.framework.id, role);
         let reached = minimums.is_empty() || minimums.iter().any(|minimum| resources.reaches(minimum));
         reached && !resources.is_empty()
     }

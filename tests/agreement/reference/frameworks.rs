@@ -2,6 +2,7 @@
 
 use super::{Held, KnownFramework, Reference, Refused};
 use apportion::{Effect, Framework, FrameworkId, Role};
+use std::collections::BTreeMap;
 
 impl Reference {
     pub(super) fn add_framework(&mut self, framework: Framework) -> Result<(), Refused> {
@@ -10,7 +11,8 @@ impl Reference {
             return Err("the framework is there already");
         }
         let suppressed = framework.suppressed.clone();
-        self.come(KnownFramework { framework, active: true, suppressed, recovered: false, leaves_at: None });
+        let wanted = BTreeMap::new();
+        self.come(KnownFramework { framework, active: true, suppressed, wanted, recovered: false, leaves_at: None });
         self.allocate(None);
         Ok(())
     }
@@ -39,7 +41,8 @@ impl Reference {
         for known in self.frameworks.iter_mut().filter(|known| known.framework.id == id) {
             let suppressed = framework.suppressed.clone();
             let framework = framework.clone();
-            *known = KnownFramework { framework, active: true, suppressed, recovered: false, leaves_at: None };
+            let wanted = BTreeMap::new();
+            *known = KnownFramework { framework, active: true, suppressed, wanted, recovered: false, leaves_at: None };
         }
         self.track_roles(&id);
         self.untrack_idle();
@@ -57,6 +60,7 @@ impl Reference {
         let revived = |role: &Role| known.suppressed.contains(role) && !framework.suppressed.contains(role);
         let revived: Vec<Role> = framework.roles.iter().filter(|role| revived(role)).cloned().collect();
         let roles = framework.roles.clone();
+        known.wanted.retain(|role, _| roles.contains(role) && !revived.contains(role));
         known.suppressed.clone_from(&framework.suppressed);
         known.framework = framework;
         self.refusals.retain(|refusal| {
@@ -157,6 +161,7 @@ impl Reference {
         let roles = self.its_roles(id, roles)?;
         if let Some(known) = self.frameworks.iter_mut().find(|known| known.framework.id == *id) {
             known.suppressed.retain(|role| !roles.contains(role));
+            known.wanted.retain(|role, _| !roles.contains(role));
         }
         self.refusals.retain(|refusal| refusal.held.framework != *id || !roles.contains(&refusal.held.role));
         self.inverse_refusals.retain(|refusal| refusal.framework != *id);
@@ -165,7 +170,7 @@ impl Reference {
     }
 
     /// The roles that a call means: those named, all of which it must have; none named = all that it has.
-    fn its_roles(&self, id: &FrameworkId, named: &[Role]) -> Result<Vec<Role>, Refused> {
+    pub(super) fn its_roles(&self, id: &FrameworkId, named: &[Role]) -> Result<Vec<Role>, Refused> {
         let roles = &self.registered(id).ok_or("no such framework")?.framework.roles;
         match named {
             [] => Ok(roles.clone()),

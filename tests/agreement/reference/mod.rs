@@ -22,6 +22,7 @@ mod plan;
 mod quota;
 mod recovery;
 mod refusals;
+mod requests;
 mod returns;
 mod share;
 mod tasks;
@@ -35,6 +36,7 @@ pub(crate) use operations::same;
 pub(crate) use quota::{Amounts, of_quantities, of_resources};
 pub(crate) use recovery::Recovering;
 pub(crate) use refusals::Refusal;
+pub(crate) use requests::Wanted;
 pub(crate) use share::amounts;
 
 use apportion::allocator::Weight;
@@ -64,6 +66,8 @@ pub(crate) struct LiveOffer {
     /// The `1` of `O1`.
     pub(crate) number: u64,
     pub(crate) times_out_at: Option<Time>,
+    /// Whether it is one of several of an agent, none of which is added to.
+    pub(crate) is_chunk: bool,
     pub(crate) held: Held,
 }
 
@@ -109,6 +113,8 @@ pub(crate) struct KnownFramework {
     pub(crate) framework: Framework,
     pub(crate) active: bool,
     pub(crate) suppressed: Vec<Role>,
+    /// What it has requested, by role.
+    pub(crate) wanted: BTreeMap<Role, Wanted>,
     /// Whether it is only known from the leader before, and not registered.
     pub(crate) recovered: bool,
     /// When it is removed, unless it comes back.
@@ -251,6 +257,7 @@ impl Reference {
             }
             Call::Suppress(roles) => self.suppress(framework, &roles),
             Call::Revive(roles) => self.revive(framework, &roles),
+            Call::Request(request) => self.request(framework, &request),
             Call::Kill(kill) => self.kill(framework, kill),
             Call::Reconcile(tasks) => self.reconcile(framework, tasks),
             other => panic!("the reference does not know {other:?}"),

@@ -110,6 +110,11 @@ impl Reference {
         let framework = place.framework.clone();
         let answered = self.its_live(&framework, &accept.offers);
         self.offers.retain(|offer| answered.iter().all(|answered| answered.number != offer.number));
+        let done = |outcome: &Outcome| matches!(outcome, Outcome::Launched { .. } | Outcome::Done { .. });
+        if plan.outcomes.iter().any(done) {
+            let numbers: Vec<u64> = answered.iter().map(|answered| answered.number).collect();
+            self.note_used(&framework, &place.role, &numbers);
+        }
         self.set_total(&place.agent, plan.total, &plan.done);
         let groups = self.groups_launched;
         for outcome in plan.outcomes {

@@ -87,7 +87,8 @@ impl Reference {
         }
         let (id, suppressed) = (framework.id.clone(), framework.suppressed.clone());
         let leaves_at = Some(self.now + give_up_after);
-        let known = KnownFramework { framework, active: false, suppressed, recovered: true, leaves_at };
+        let wanted = std::collections::BTreeMap::new();
+        let known = KnownFramework { framework, active: false, suppressed, wanted, recovered: true, leaves_at };
         self.come(known);
         self.removed.retain(|removed| *removed != id);
         Ok(())

@@ -126,7 +126,6 @@ impl Reference {
             self.share(self.weighing().filter(|held| held.framework == *id && held.role == *role), Weight::ONE)
         };
         let mut order: Vec<(&FrameworkId, u64)> = tracked.iter().map(|(id, count)| (id, *count)).collect();
-        order.retain(|(id, _)| self.is_active_in(id, role));
         order.sort_by_cached_key(|(id, count)| (share(id), *count, id.as_str()));
         order.into_iter().map(|(id, _)| id.clone()).collect()
     }

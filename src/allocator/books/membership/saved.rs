@@ -1,6 +1,6 @@
 //! Frameworks, roles and members in a snapshot.
 
-use super::{FrameworkEntry, Member, Membership};
+use super::{FrameworkEntry, Member, Membership, Requested};
 use crate::allocator::index::{FrameworkIx, MemberIx};
 use crate::allocator::quota::Quotas;
 use crate::allocator::resource_names::Weighed;
@@ -59,6 +59,8 @@ struct SavedMember {
     offered_at: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     useful_offer_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    requested: Option<Requested>,
     allocations: u64,
     /// The number of members that had come by then, this one included.
     #[serde(default)]
@@ -112,6 +114,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
             suppressed: member.is_suppressed,
             offered_at: last_offer.or_else(|| Some(member.offered_at).filter(|at| *at > Time::ZERO)),
             useful_offer_at: member.useful_offer_at,
+            requested: member.requested.as_deref().cloned(),
             allocations: leaf.map_or(0, |leaf| tree.count(leaf)),
             came: member.arrival,
         }
@@ -161,7 +164,7 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
 
     /// Checks that each member has the role or holds something under it: others are removed when they hold nothing more.
     pub(in crate::allocator) fn check_loaded(&self) -> Result<(), SnapshotError> {
-        let is_idle = |(_, member): &(MemberIx, &Member)| !member.is_subscribed && member.holdings == 0;
+        let is_idle = |(_, member): &(MemberIx, &Member)| !member.is_subscribed && member.holdings() == 0;
         match self.members.iter().find(is_idle) {
             Some((_, member)) => Err(SnapshotError::unknown("anything under role", self.role(member.role).as_str())),
             None => Ok(()),
@@ -185,6 +188,13 @@ impl<R: Sorter, F: Sorter + Clone> Membership<R, F> {
         member.offered_at = saved.offered_at.unwrap_or_default();
         member.useful_offer_at = saved.useful_offer_at;
         let (role, client) = (member.role, member.client);
+        if let Some(requested) = saved.requested.filter(|_| !saved.left) {
+            if requested.open > requested.offers {
+                let (found, most) = (requested.open, requested.offers);
+                return Err(SnapshotError::Count { kind: "open places of a request", found, most });
+            }
+            self.replace_request(ix, Some(requested));
+        }
         for (at, is_useful) in [(saved.offered_at, false), (saved.useful_offer_at, true)] {
             if let Some(at) = at {
                 self.rank_offer(ix, at, is_useful);
