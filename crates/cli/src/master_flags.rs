@@ -4,7 +4,7 @@ use crate::address::AdvertiseFlags;
 use crate::node::Cluster;
 use crate::values;
 use apportion::allocator::Weight;
-use apportion::{Domain, Quantities, Resources, Role, Text};
+use apportion::{Domain, Limits, Quantities, Resources, Role, Text};
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -145,6 +145,9 @@ pub(crate) struct MasterFlags {
     /// Offers what timed out to the same framework again only after this time.
     #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Allocation")]
     pub(crate) timeout_refusal: Option<Duration>,
+    /// Offers an agent in chunks of at most these amounts, each to whoever comes first by then. By default it is offered as a whole.
+    #[arg(long, value_name = "AMOUNTS", value_parser = values::chunk, help_heading = "Allocation")]
+    pub(crate) max_offer: Option<Limits>,
     /// Makes no offer that contains none of these amounts; | stands between alternatives.
     #[arg(long, value_name = "AMOUNTS|...", default_value = "cpus:0.01|mem:32", value_parser = minimums, help_heading = "Allocation")]
     pub(crate) min_allocatable_resources: Minimums,

@@ -1,7 +1,7 @@
 //! Values of flags as Mesos writes them: durations, sizes, weights.
 
 use apportion::allocator::Weight;
-use apportion::{Domain, Quantities, Role};
+use apportion::{Domain, Limits, Quantities, ResourceError, Role};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub(crate) enum ValueError {
     Weight(String),
     #[error("expected NAME:AMOUNT;..., and | between alternatives, as in cpus:0.01|mem:32: {0}")]
     Quantities(String),
+    #[error("expected NAME:AMOUNT;..., and no amount of 0, as in cpus:1;mem:1024: {0}")]
+    Chunk(String),
     #[error("expected REGION/ZONE, or a domain as Mesos' JSON has it")]
     Domain,
 }
@@ -64,6 +66,15 @@ pub(crate) fn minimums(text: &str) -> Result<Vec<Quantities>, ValueError> {
     alternatives
         .map(|alternative| alternative.parse::<Quantities>().map_err(|error| ValueError::Quantities(error.to_string())))
         .collect()
+}
+
+/// Reads the most that an offer carries: `cpus:1;mem:1024`.
+pub(crate) fn chunk(text: &str) -> Result<Limits, ValueError> {
+    let chunk: Limits = text.parse().map_err(|error: ResourceError| ValueError::Chunk(error.to_string()))?;
+    if chunk.is_empty() || chunk.iter().any(|(_, most)| most.is_zero()) {
+        return Err(ValueError::Chunk(format!("found {text:?}")));
+    }
+    Ok(chunk)
 }
 
 /// Reads a fault domain: `eu/eu-a`, or Mesos' JSON.

@@ -106,6 +106,7 @@ fn config(flags: &MasterFlags, id: &str) -> Result<Config, SettingsError> {
         flags.fair_sharing_excluded_resource_names.as_ref().map(|names| names.0.clone()).unwrap_or_default();
     options.filter_gpu_resources = flags.filter_gpu_resources;
     options.domain.clone_from(&flags.domain);
+    options.max_offer = flags.max_offer.clone().unwrap_or_default();
     let sorter = match flags.role_sorter {
         RoleSorter::Drf => SorterChoice::Drf(Drf::default()),
         RoleSorter::Hdrf => SorterChoice::Hdrf(Hdrf::default()),
@@ -183,6 +184,8 @@ mod tests {
         assert_eq!((config.allocation_interval, config.offer_timeout), (Duration::from_millis(100), Some(seconds(30))));
         assert_eq!(config.options.domain, Some(Domain { region: "eu".into(), zone: "a".into() }));
         assert_eq!((configured(&[]).offer_timeout, configured(&[]).options.domain), (None, None));
+        assert_eq!(configured(&["--max_offer=cpus:1;mem:512"]).options.max_offer.to_string(), "cpus:1;mem:512");
+        assert!(Arguments::master(&["--max_offer=cpus:0"]).is_err() && Arguments::master(&["--max_offer="]).is_err());
         assert_eq!(configured(&["--timeout_refusal=5secs"]).timeout_refusal, seconds(5));
         let config = configured(&["--min_allocatable_resources=cpus:1|mem:2|disk:3", "--no-filter_gpu_resources"]);
         assert_eq!((config.options.min_allocatable.len(), config.options.filter_gpu_resources), (3, false));
