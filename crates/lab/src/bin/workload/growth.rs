@@ -4,6 +4,7 @@
 //! in proportion, 2 quadratic.
 
 mod allocator;
+mod fit;
 mod levels;
 mod master;
 mod planner;
@@ -67,6 +68,7 @@ pub(crate) fn growth(arguments: &Arguments) -> Result<(), Failure> {
         levels::OPERATIONS,
         resources::OPERATIONS,
         master::OPERATIONS,
+        fit::OPERATIONS,
         planner::OPERATIONS,
     ];
     for operation in groups.into_iter().flatten().filter(|operation| operation.name.starts_with(only)) {
