@@ -85,7 +85,7 @@ fn the_guide_reads_well_on_its_own() {
             assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{path}");
         }
     }
-    assert_eq!(programs, 5);
+    assert_eq!(programs, 6);
 }
 
 /// The path of an example, which cargo builds beside the tests.
