@@ -456,6 +456,15 @@ fn tasks_of_a_draining_agent_say_so_and_new_ones_are_dropped() {
 }
 
 #[test]
+fn an_agent_without_tasks_is_drained_at_once_and_takes_tasks_when_it_is_reactivated() {
+    let mut rig = Rig::registered();
+    rig.master(MasterEvent::Drain(Drain::default()));
+    assert_eq!(rig.agent.drain(), None);
+    rig.run(framework(), command("t1")); // the master has reactivated it
+    assert_eq!((rig.launches.len(), rig.take_statuses().len()), (1, 0));
+}
+
+#[test]
 fn gone_and_unregistered_agents_end_all_and_give_up_their_id() {
     for is_gone in [true, false] {
         let mut rig = Rig::registered();

@@ -220,7 +220,7 @@ impl AgentMachine {
     }
 
     /// Ends draining when no task is left.
-    fn end_drain(&mut self) {
+    pub(super) fn end_drain(&mut self) {
         if self.drain.is_some() && self.hosted.all().all(|(_, executor)| executor.tasks.is_empty()) {
             self.set_drain(None);
         }

@@ -135,7 +135,10 @@ impl AgentMachine {
                 self.acknowledge(&framework_id, &task_id, &uuid);
             }
             MasterEvent::ApplyOperation { operation, .. } => self.operate(&operation),
-            MasterEvent::Drain(drain) => self.set_drain(Some(drain)),
+            MasterEvent::Drain(drain) => {
+                self.set_drain(Some(drain));
+                self.end_drain(); // an agent without tasks is drained: it may be reactivated, of which it does not hear
+            }
             _ => self.emit(Effect::Warn("an event of the master is not known to this agent".to_owned())),
         }
         Ok(())
