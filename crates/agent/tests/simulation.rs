@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that goes wrong ends")]
 
+#[path = "../../../tests/tier/mod.rs"]
+mod tier;
+
 use apportion::executor::{Executor, Reports};
 use apportion::simulation::Cluster;
 use apportion::{
@@ -11,7 +14,6 @@ use apportion::{
 use apportion_agent::machine::Settings;
 use apportion_agent::machine::simulation::Hosts;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -257,7 +259,7 @@ fn repair(cluster: &mut World, repair: &Repair) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
+    #![proptest_config(tier::tier(48))]
 
     #[test]
     fn nothing_is_lost_doubled_or_left_behind(
