@@ -24,6 +24,9 @@ const END: Duration = Duration::from_secs(20);
 /// The pause before an agent that has failed is started again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The time that executors have to come back to an agent that is started again. Some take as long as Mesos' default, 2 s.
+const RETURN: Duration = Duration::from_secs(15);
+
 /// The pause between two looks at what an agent tells.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -99,6 +102,7 @@ impl Fleet {
                 format!("--work_dir={}", folder.display()),
                 format!("--resources={resources}"),
                 "--containerizers=docker,mesos".to_owned(),
+                format!("--executor_reregistration_timeout={}secs", RETURN.as_secs()),
             ];
             let next = u16::try_from(index + 1).ok().and_then(|offset| first_port.checked_add(offset));
             let port = if first_port == 0 { 0 } else { next.unwrap_or(0) };
