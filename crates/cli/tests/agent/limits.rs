@@ -43,3 +43,21 @@ async fn a_task_that_takes_a_port_of_others_is_ended_if_that_is_enforced() {
     assert_eq!(failed["message"], "Container is listening on unallocated ports: 31008");
     assert_eq!(get(([127, 0, 0, 1], 31_007).into(), "/health").await.status, 200, "its own port is its own");
 }
+
+#[tokio::test]
+async fn a_memory_hog_ends_with_the_reason() {
+    let mut rig = Rig::start(false, &[]).await;
+    let state = rig.ask("/state").await;
+    let isolation = state["isolation"].as_str().unwrap();
+    if isolation.contains("without limits") {
+        eprintln!("skipped: {isolation}");
+        return;
+    }
+    rig.launch(command("hog", "echo begins; exec tail /dev/zero")).await;
+    let failed = rig.status_of("TASK_FAILED").await;
+    assert_eq!(failed["reason"], "REASON_CONTAINER_LIMITATION_MEMORY", "{failed}");
+    // One that is killed by the same signal, and has not used its memory up, is none.
+    rig.launch(command("killed", "kill -KILL $$")).await;
+    let failed = rig.status_of("TASK_FAILED").await;
+    assert_ne!(failed["reason"], "REASON_CONTAINER_LIMITATION_MEMORY", "{failed}");
+}

@@ -10,8 +10,12 @@
 #[expect(dead_code, reason = "the tests of another page use more of it")]
 #[path = "../../../http/tests/browser/mod.rs"]
 mod browser;
+mod absence;
+mod checks;
 mod docker;
+mod executors;
 mod files;
+mod flags;
 mod limits;
 mod page;
 mod restart;

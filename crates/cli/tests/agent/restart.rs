@@ -1,20 +1,8 @@
 //! Agents that are killed and started again.
 
-use crate::rig::{PROGRAM, Rig, command, is_running, of_executor};
+use crate::rig::{PROGRAM, Rig, command, is_running, of_executor, pid};
 use rustix::process::Signal;
 use serde_json::json;
-
-/// Waits until the output of a task has a number, its process.
-async fn pid(rig: &Rig, task: &str) -> u32 {
-    let framework = rig.framework.id.clone();
-    for _ in 0..1000 {
-        if let Ok(pid) = rig.file(&framework, task, "stdout").await.trim().parse() {
-            return pid;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("{task} tells no process");
-}
 
 #[tokio::test]
 async fn a_checkpointed_task_outlives_a_crash_of_its_agent() {
@@ -169,4 +157,43 @@ async fn an_agent_that_has_changed_says_what_and_what_to_do() {
     for expected in ["r1", "r2", "rack", "--reconfiguration_policy", "rm -f", "meta/slaves/latest"] {
         assert!(told.contains(expected), "{expected} is not in {told}");
     }
+}
+
+#[tokio::test]
+async fn after_a_boot_of_the_machine_no_executor_is_waited_for() {
+    let mut rig = Rig::start(true, &[]).await;
+    rig.launch(command("t", "echo $$; exec sleep 1000")).await;
+    let running = rig.status_of("TASK_RUNNING").await;
+    let task = pid(&rig, "t").await;
+    rig.kill_agent().await;
+    let of_agent = rig.agent_record();
+    let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&of_agent).unwrap()).unwrap();
+    assert!(record["boot_id"].is_string(), "{record}");
+    record["boot_id"] = json!("another boot");
+    std::fs::write(&of_agent, record.to_string()).unwrap();
+    // It would wait for very long if it thought that the executor may still run.
+    rig.start_agent(&["--executor_reregistration_timeout=1hrs"]);
+    let ended = rig.status_of("TASK_FAILED").await;
+    assert_eq!(ended["reason"], "REASON_EXECUTOR_TERMINATED", "{ended}");
+    assert_eq!(ended["agent_id"], running["agent_id"], "the old id is tried");
+    ends(task).await; // the machine has not really booted
+}
+
+/// It takes 10 s, the time after which a status is told again.
+#[tokio::test]
+async fn a_status_is_told_again_until_it_is_acknowledged_and_the_next_one_waits() {
+    let flags = ["--executor_reregistration_timeout=20secs"];
+    let mut rig = Rig::start(true, &flags).await;
+    rig.launch(command("t", "exit 0")).await;
+    let starting = rig.unacknowledged().await;
+    assert_eq!(starting["state"], "TASK_STARTING", "{starting}");
+    let again = rig.unacknowledged().await;
+    assert_eq!((&again["state"], &again["uuid"]), (&json!("TASK_STARTING"), &starting["uuid"]), "{again}");
+    rig.kill_agent().await;
+    rig.start_agent(&flags);
+    let after_restart = rig.unacknowledged().await;
+    assert_eq!((&after_restart["state"], &after_restart["uuid"]), (&json!("TASK_STARTING"), &starting["uuid"]));
+    rig.acknowledge(&after_restart).await;
+    assert_eq!(rig.status().await["state"], "TASK_RUNNING");
+    assert_eq!(rig.status().await["state"], "TASK_FINISHED");
 }

@@ -87,8 +87,17 @@ impl Rig {
 
     /// The same with an agent that is started from another file of the program.
     pub(crate) async fn start_with(program: &Path, checkpoint: bool, flags: &[&str]) -> Self {
+        Self::begin(Settings::default(), program, checkpoint, flags).await
+    }
+
+    /// The same with other settings of the master.
+    pub(crate) async fn start_under(settings: Settings, checkpoint: bool, flags: &[&str]) -> Self {
+        Self::begin(settings, Path::new(PROGRAM), checkpoint, flags).await
+    }
+
+    async fn begin(settings: Settings, program: &Path, checkpoint: bool, flags: &[&str]) -> Self {
         let config = Config::new().allocation_interval(Duration::from_millis(20));
-        let server = Server::start(Settings::default().config(config), NoAgents);
+        let server = Server::start(settings.config(config), NoAgents);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let master = listener.local_addr().unwrap();
         tokio::spawn(server.serve(listener));
@@ -101,6 +110,17 @@ impl Rig {
     /// Returns the folder of the agent.
     pub(crate) fn work_dir(&self) -> PathBuf {
         self.work_dir.path().canonicalize().unwrap()
+    }
+
+    /// Returns the file that has the description of the agent, as it is stored.
+    pub(crate) fn agent_record(&self) -> PathBuf {
+        let latest = self.work_dir().join("meta/slaves/latest").canonicalize().unwrap();
+        latest.join("slave.info")
+    }
+
+    /// Drops the offers that have come and were not used.
+    pub(crate) fn forget_offers(&mut self) {
+        self.offers.clear();
     }
 
     /// Kills the agent as a crash does.
@@ -146,6 +166,12 @@ impl Rig {
     pub(crate) async fn kill(&self, task: &str, grace: Option<u64>) {
         let policy = grace.map(|seconds| json!({"grace_period": {"nanoseconds": seconds * 1_000_000_000}}));
         self.call(json!({"type": "KILL", "kill": {"task_id": {"value": task}, "kill_policy": policy}})).await;
+    }
+
+    /// Sends a message to an executor.
+    pub(crate) async fn message(&self, agent: &Json, executor: &str, data: &str) {
+        let message = json!({"agent_id": agent, "executor_id": {"value": executor}, "data": data});
+        self.call(json!({"type": "MESSAGE", "message": message})).await;
     }
 
     /// Waits for the next status, and acknowledges it.
@@ -283,4 +309,16 @@ pub(crate) fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
+}
+
+/// Waits until the output of a task has a number, its process.
+pub(crate) async fn pid(rig: &Rig, task: &str) -> u32 {
+    let framework = rig.framework.id.clone();
+    for _ in 0..1000 {
+        if let Ok(pid) = rig.file(&framework, task, "stdout").await.trim().parse() {
+            return pid;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("{task} tells no process");
 }
