@@ -13,6 +13,7 @@ mod scripted;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use scripted::{Scripted, Socket, within};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -239,6 +240,23 @@ async fn a_group_has_sandboxes_of_its_own_and_one_that_fails_takes_the_rest_alon
     assert_eq!(executor.ended().await, Some(0));
     let sandbox = executor.sandbox.path().canonicalize().unwrap().join("tasks/good");
     assert_eq!(executor.lines("tasks/good/stdout").await, [format!("good in {}", sandbox.display())]);
+}
+
+#[tokio::test]
+async fn a_command_that_ends_at_once_is_told_to_run_first() {
+    let mut executor = Running::start("default", &[]).await;
+    let tasks: Vec<Json> = (0..30).map(|number| task(&format!("t{number}"), "exit 0", &json!({}))).collect();
+    executor.stream.event(&json!({"type": "LAUNCH_GROUP", "launch_group": {"task_group": {"tasks": tasks}}})).await;
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for _ in 0..3 * tasks.len() {
+        let status = executor.status().await;
+        let [task, state] =
+            [&status["task_id"]["value"], &status["state"]].map(|text| text.as_str().unwrap().to_owned());
+        told.entry(task).or_default().push(state);
+    }
+    for (task, states) in told {
+        assert_eq!(states, ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"], "{task}");
+    }
 }
 
 #[tokio::test]

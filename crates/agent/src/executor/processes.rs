@@ -117,14 +117,14 @@ impl Processes {
     /// Starts a task in its sandbox.
     fn run(&mut self, task: &TaskId, line: CommandLine, place: Place) -> Result<(), String> {
         let process = Arc::new(self.spawn(&line, &place)?);
+        // It is told before anybody waits for the end: a short command may end at once.
+        let _ = self.outcomes.send(Outcome::Started(task.clone(), None)); // the receiver lives as long as this
         let followed = self.follow(task.clone(), process.clone());
         if followed.is_err() {
             process.kill();
         }
         self.tasks.insert(task.clone(), Running { process, place, attempts: BTreeMap::new() });
-        followed.map_err(|error| format!("the command cannot be followed: {error}"))?;
-        let _ = self.outcomes.send(Outcome::Started(task.clone(), None)); // the receiver lives as long as this
-        Ok(())
+        followed.map_err(|error| format!("the command cannot be followed: {error}"))
     }
 
     /// Tells that a task could not be started.
@@ -233,7 +233,7 @@ impl Host for Processes {
             }
             other @ (ProbeKind::Http { .. } | ProbeKind::Tcp { .. }) => {
                 let here = Ipv4Addr::LOCALHOST.into();
-                attempts::over_network(other, here).unwrap_or_else(|| Err("there is nothing to check".to_owned()))
+                attempts::over_network(other, here).ok_or_else(|| "there is nothing to check".to_owned())
             }
         };
         if let Some(attempt) = attempts::begin(task, probe.kind, what, probe.timeout, &self.outcomes) {
