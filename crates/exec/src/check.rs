@@ -28,6 +28,17 @@ pub enum Probe {
         /// How many redirects are followed at most; see [`REDIRECTS`].
         redirects: u32,
     },
+    /// The same by HTTPS. No certificate is checked (Mesos' checks run `curl -k`): whoever listens at this port is the task.
+    #[cfg(feature = "fetch")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "fetch")))]
+    Https {
+        /// Where the request goes.
+        address: SocketAddr,
+        /// The path, with its query.
+        path: String,
+        /// How many redirects are followed at most; see [`REDIRECTS`].
+        redirects: u32,
+    },
     /// A connection must be accepted.
     Tcp(SocketAddr),
 }
@@ -84,7 +95,14 @@ impl Attempt {
         let builder = match probe {
             Probe::Command(builder) => builder,
             Probe::Http { address, path, redirects } => {
-                thread.spawn(move || done(request(address, &path, redirects, timeout)))?;
+                let url = format!("http://{address}{path}");
+                thread.spawn(move || done(request(&url, redirects, timeout)))?;
+                return Ok(Self { process: None });
+            }
+            #[cfg(feature = "fetch")]
+            Probe::Https { address, path, redirects } => {
+                let url = format!("https://{address}{path}");
+                thread.spawn(move || done(request(&url, redirects, timeout)))?;
                 return Ok(Self { process: None });
             }
             Probe::Tcp(address) => {
@@ -152,19 +170,21 @@ fn connect(address: SocketAddr, timeout: Duration) -> Outcome {
     }
 }
 
-fn request(address: SocketAddr, path: &str, redirects: u32, timeout: Duration) -> Outcome {
+fn request(url: &str, redirects: u32, timeout: Duration) -> Outcome {
     let config = Agent::config_builder()
         .timeout_global(Some(timeout))
         .http_status_as_error(false)
         .max_redirects(redirects)
         .max_redirects_will_error(redirects > 0)
         .proxy(None);
+    #[cfg(feature = "fetch")]
+    let config = config.tls_config(crate::tls::of_anybody());
     let agent = Agent::new_with_config(config.build());
-    match agent.get(format!("http://{address}{path}")).call() {
+    match agent.get(url).call() {
         Ok(answer) => Outcome::Http(answer.status().as_u16()),
         Err(ureq::Error::Timeout(_)) => Outcome::TimedOut(timeout),
         // A redirect that does not say where to: its status is the result, as for curl.
-        Err(ureq::Error::Protocol(_)) if redirects > 0 => request(address, path, 0, timeout),
+        Err(ureq::Error::Protocol(_)) if redirects > 0 => request(url, 0, timeout),
         Err(error) => Outcome::Failed(error.to_string()),
     }
 }

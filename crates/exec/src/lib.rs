@@ -50,6 +50,8 @@ pub mod sandbox;
 mod spawn;
 pub mod statistics;
 mod subreaper;
+#[cfg(feature = "fetch")]
+mod tls;
 mod tree;
 mod user;
 mod wait_status;

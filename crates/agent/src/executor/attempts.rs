@@ -13,15 +13,18 @@ use std::time::Duration;
 pub(super) const NO_LIMIT: Duration = Duration::from_secs(365 * 86_400);
 
 /// Returns the check of a task at that address; `None` for a command.
-pub(super) fn over_network(what: &ProbeKind, address: IpAddr) -> Option<Result<check::Probe, String>> {
+pub(super) fn over_network(what: &ProbeKind, address: IpAddr) -> Option<check::Probe> {
     match what {
         ProbeKind::Command { .. } => None,
-        ProbeKind::Http { tls: true, .. } => Some(Err("a check by HTTPS is not supported".to_owned())),
-        ProbeKind::Http { port, path, .. } => {
-            let address = (address, *port).into();
-            Some(Ok(check::Probe::Http { address, path: path.clone(), redirects: REDIRECTS }))
+        ProbeKind::Http { tls, port, path } => {
+            let (address, path) = ((address, *port).into(), path.clone());
+            Some(if *tls {
+                check::Probe::Https { address, path, redirects: REDIRECTS }
+            } else {
+                check::Probe::Http { address, path, redirects: REDIRECTS }
+            })
         }
-        ProbeKind::Tcp { port } => Some(Ok(check::Probe::Tcp((address, *port).into()))),
+        ProbeKind::Tcp { port } => Some(check::Probe::Tcp((address, *port).into())),
     }
 }
 

@@ -4,13 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustix::fs::OFlags;
-use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Cause;
 use super::folder::{Folder, plain_io};
@@ -20,11 +18,8 @@ use super::job::Shared;
 /// Makes the client of one fetch: it trusts whom the system trusts, and takes proxies from the environment as other programs do.
 pub(super) fn agent(stall: Duration) -> ureq::Agent {
     let backstop = stall.saturating_mul(2); // the wait judges a stall; this ends a thread that nobody waits for
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let config = ureq::Agent::config_builder()
-        .tls_config(tls.build())
+        .tls_config(crate::tls::of_system())
         .user_agent("apportion")
         .timeout_connect(Some(backstop))
         .timeout_per_read(Some(backstop))
