@@ -7,6 +7,7 @@ use apportion::v1::WrittenResources;
 use apportion_exec::docker::{self, Engine, EngineError, Logins, Place, Running};
 use apportion_exec::{ProcessId, WaitStatus};
 use serde_json::{Value as Json, json};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -57,20 +58,61 @@ pub(super) fn launch(shared: &Shared, launch: &Launch, container: &Container) ->
         }
         Err(message) => {
             if message == DESTROYED {
-                // A pull goes on, so that the next launch finds the image: the engine gives up one that nobody waits for.
-                let pull = move || {
-                    runtime.block_on(async {
-                        if let Ok(engine) = Engine::connect(&socket).await {
-                            let _ = tokio::time::timeout(PULL_LIMIT, engine.pull(&wanted.image, &logins)).await;
-                        }
-                    });
-                };
-                // Without a thread the pull begins anew with the next launch.
-                let _ = std::thread::Builder::new().name("pull".to_owned()).spawn(pull);
+                go_on_pulling(runtime, socket, wanted.image, logins);
             }
             Err(message)
         }
     }
+}
+
+/// Pulls the image of a task that a built-in executor will run in a container, unless the engine has it already: so the wait for an
+/// image counts as the wait for the executor does, and ends with it.
+pub(super) fn pull(shared: &Shared, launch: &Launch, container: &Container) -> Result<(), String> {
+    let docker = launch.container.as_ref().and_then(|container| container.get("docker"));
+    let Some(image) = docker.and_then(|docker| docker.get("image")?.as_str().map(std::borrow::Cow::into_owned)) else {
+        return Ok(()); // the executor says what is wrong
+    };
+    let is_forced = docker.and_then(|docker| docker.get("force_pull_image")?.as_bool()).unwrap_or(false);
+    let logins = logins(shared, launch)?;
+    let (runtime, destroyed) = (runtime()?, Arc::new(Notify::new()));
+    if !container.enter(Stage::Docker(destroyed.clone())) {
+        return Err(DESTROYED.to_owned());
+    }
+    let socket = shared.settings.docker_socket.clone();
+    let pulled = runtime.block_on(async {
+        let pull = async {
+            let engine = Engine::connect(&socket).await?;
+            if is_forced || !engine.has_image(&image).await? {
+                shared.tell(&container.id, ContainerEvent::Step(format!("pulling {image}").into()));
+                engine.pull(&image, &logins).await?;
+            }
+            Ok::<_, EngineError>(())
+        };
+        tokio::select! {
+            pulled = pull => pulled.map_err(|error| error.to_string()),
+            () = destroyed.notified() => Err(DESTROYED.to_owned()),
+        }
+    });
+    if pulled.as_ref().is_err_and(|message| message == DESTROYED) {
+        go_on_pulling(runtime, socket, image, logins);
+    }
+    pulled?;
+    shared.tell(&container.id, ContainerEvent::Step("waiting for SUBSCRIBE".into()));
+    Ok(())
+}
+
+/// Has a pull go on of which nobody needs the image now, so that the next launch finds it: the engine gives up one that nobody waits
+/// for.
+fn go_on_pulling(runtime: Runtime, socket: PathBuf, image: String, logins: Logins) {
+    let pull = move || {
+        runtime.block_on(async {
+            if let Ok(engine) = Engine::connect(&socket).await {
+                let _ = tokio::time::timeout(PULL_LIMIT, engine.pull(&image, &logins)).await;
+            }
+        });
+    };
+    // Without a thread the pull begins anew with the next launch.
+    let _ = std::thread::Builder::new().name("pull".to_owned()).spawn(pull);
 }
 
 /// The longest that a pull goes on of which nobody needs the image now.

@@ -1,6 +1,6 @@
 //! The launch of a container of processes.
 
-use super::{Container, DESTROYED, MARK, Shared, Stage, limits, program};
+use super::{Container, DESTROYED, MARK, Shared, Stage, docker, limits, program};
 use crate::executor::DOCKER_CONFIG;
 use crate::fetching::item;
 use crate::machine::{ContainerEvent, ExecutorKind, Launch, Program};
@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Launches a container. An error is in words for people; nothing is left then, but for the sandbox.
 pub(super) fn launch(shared: &Shared, launch: &Launch, container: &Container) -> Result<Arc<Process>, String> {
     let user = prepare(shared, launch, container)?;
+    if launch.program == Program::BuiltIn(ExecutorKind::Docker) {
+        docker::pull(shared, launch, container)?;
+    }
     let logs = Sandbox::at(&launch.directory).logs(user.as_ref());
     let [stdout, stderr] = logs.map_err(|error| error.to_string())?;
     let mut builder = program::builder(&shared.settings, &launch.program)?

@@ -74,7 +74,9 @@ impl Containers {
         // The engine's part reads the v1 JSON of a task, which the codec of events writes.
         let event = Dialect::default().encode(&Event::Launch(task));
         let event: serde_json::Value = serde_json::from_str(&event).map_err(|error| error.to_string())?;
-        Container::of(&event["launch"]["task"], &place).map_err(|error| error.to_string())
+        let mut container = Container::of(&event["launch"]["task"], &place).map_err(|error| error.to_string())?;
+        container.force_pull = false; // the agent has pulled the image before it started this executor
+        Ok(container)
     }
 }
 
@@ -128,7 +130,7 @@ impl Host for Containers {
         let Some(current) = self.tasks.get_mut(task) else { return };
         let Some(started) = current.running.get() else { return };
         if let Some(what) = attempts::over_network(&probe.what, started.address) {
-            if let Some(attempt) = attempts::begin(task, probe.kind, what, probe.timeout, &self.outcomes) {
+            if let Some(attempt) = attempts::begin(task, probe.kind, Ok(what), probe.timeout, &self.outcomes) {
                 current.attempts.insert(probe.kind, attempt);
             }
             return;

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 fn server(id: &str, port: u16, check: Json) -> Json {
     let serve = format!("{PROGRAM} master --port={port} --work_dir=$MESOS_SANDBOX/master");
     let mut task = command(id, &format!("{serve} & until [ -e turn ]; do sleep 0.05; done; kill $!; exec sleep 1000"));
-    let pace = json!({"delay_seconds": 0, "interval_seconds": 0.05, "grace_period_seconds": 30, "consecutive_failures": 2});
+    let pace =
+        json!({"delay_seconds": 0, "interval_seconds": 0.05, "grace_period_seconds": 30, "consecutive_failures": 2});
     task["health_check"] = pace;
     task["health_check"].as_object_mut().unwrap().extend(check.as_object().unwrap().clone());
     let range = json!({"range": [{"begin": port, "end": port}]});

@@ -22,8 +22,7 @@ impl Executor {
     async fn subscribe(rig: &Rig, encoding: &'static str) -> Self {
         let framework = rig.framework.id.clone();
         loop {
-            let (calls, stream) =
-                (Client::connect(rig.agent.address).await, Client::connect(rig.agent.address).await);
+            let (calls, stream) = (Client::connect(rig.agent.address).await, Client::connect(rig.agent.address).await);
             let mut executor = Self { encoding, framework: framework.clone(), calls, stream };
             let bytes = executor.bytes(json!({"type": "SUBSCRIBE", "subscribe": {}}));
             executor.stream.send(bytes).await;
@@ -43,11 +42,8 @@ impl Executor {
         call["executor_id"] = json!({"value": "e"});
         let encoding = self.encoding;
         let text = call.to_string();
-        let body = if encoding == PROTOBUF {
-            MessageType::EXECUTOR_CALL.from_json(&text).unwrap()
-        } else {
-            text.into_bytes()
-        };
+        let body =
+            if encoding == PROTOBUF { MessageType::EXECUTOR_CALL.from_json(&text).unwrap() } else { text.into_bytes() };
         let head = format!(
             "POST /api/v1/executor HTTP/1.1\r\nHost: a\r\nContent-Type: {encoding}\r\nAccept: {encoding}\r\nContent-Length: {}\r\n\r\n",
             body.len()
@@ -109,7 +105,10 @@ async fn session(encoding: &'static str) {
 
     executor.call(json!({"type": "MESSAGE", "message": {"data": "/wA="}})).await;
     let message = rig.framework.stream.event_of("MESSAGE").await;
-    assert_eq!((&message["message"]["data"], &message["message"]["executor_id"]["value"]), (&json!("/wA="), &json!("e")));
+    assert_eq!(
+        (&message["message"]["data"], &message["message"]["executor_id"]["value"]),
+        (&json!("/wA="), &json!("e"))
+    );
     rig.message(&status["agent_id"], "e", "AQI=").await;
     assert_eq!(executor.event("MESSAGE").await["data"], "AQI=");
     rig.kill("t", Some(2)).await;

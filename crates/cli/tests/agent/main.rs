@@ -7,17 +7,21 @@
     reason = "a test that goes wrong ends, and its waits are bounded in real time"
 )]
 
+mod absence;
 #[expect(dead_code, reason = "the tests of another page use more of it")]
 #[path = "../../../http/tests/browser/mod.rs"]
 mod browser;
-mod absence;
 mod checks;
 mod docker;
 mod executors;
+#[expect(dead_code, reason = "the tests of the engine's client use more of it")]
+#[path = "../../../exec/tests/docker/fake.rs"]
+mod fake;
 mod files;
 mod flags;
 mod limits;
 mod page;
+mod pull;
 mod restart;
 mod rig;
 #[path = "../../../http/tests/wire/mod.rs"]
