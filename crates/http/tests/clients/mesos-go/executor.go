@@ -142,6 +142,7 @@ func (of *tasks) tell(task string, state mesos.TaskState, message string) error 
 	if _, err := rand.Read(uuid); err != nil {
 		return err
 	}
+	uuid[6], uuid[8] = uuid[6]&0x0f|0x40, uuid[8]&0x3f|0x80 // of version 4: Mesos refuses one without a version
 	source, now := mesos.SOURCE_EXECUTOR, float64(time.Now().UnixNano())/1e9
 	status := mesos.TaskStatus{
 		TaskID:    mesos.TaskID{Value: task},
