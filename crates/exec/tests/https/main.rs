@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_types,
+    clippy::disallowed_methods,
     reason = "a test that goes wrong ends, and its server runs in real time"
 )]
 
