@@ -127,7 +127,14 @@ fn after_a_boot_all_executors_are_gone_and_the_id_is_tried() {
     other.boot_id = "boot-2".into();
     let disk = rig.disk.clone();
     rig.restart_as(other.clone());
-    assert_eq!(rig.reattached, []);
+    let [(run, process)] = &rig.reattached[..] else { panic!("{:?}", rig.reattached) };
+    assert_eq!(
+        (process, &rig.destroyed[..]),
+        (&None, &[run.container.clone()][..]),
+        "nothing is left of it, whatever has its number"
+    );
+    let container = run.container.clone();
+    rig.ended(container, 9);
     rig.register();
     assert_eq!(rig.take_states(), [("t1".into(), Failed, "REASON_EXECUTOR_TERMINATED".into())]);
 
@@ -136,7 +143,7 @@ fn after_a_boot_all_executors_are_gone_and_the_id_is_tried() {
     let mut rig = Rig::with(other, disk);
     rig.input(Input::MasterFound);
     assert!(matches!(rig.registration(), AgentCall::Register(_)));
-    assert_eq!(rig.reattached, []);
+    assert_eq!((&rig.reattached[..], rig.strays.len()), (&[][..], 1));
 }
 
 #[test]

@@ -258,6 +258,61 @@ fn repair(cluster: &mut World, repair: &Repair) {
     }
 }
 
+/// Lets faults happen, each so many milliseconds after the one before, and checks what has become of the tasks when all is repaired.
+fn check(faults: &[(u64, usize, Fault)]) -> Result<(), TestCaseError> {
+    let (mut cluster, ledger) = world(12);
+    let framework = "f1".into();
+    let mut repairs = BTreeSet::new();
+    let mut at = Time::from_secs(1);
+    let repair_until = |cluster: &mut World, at: Time, repairs: &mut BTreeSet<(Time, Repair)>| {
+        while let Some((due, what)) = repairs.first().filter(|(due, _)| *due <= at).cloned() {
+            repairs.remove(&(due, what.clone()));
+            cluster.run_until(due.max(cluster.now()));
+            repair(cluster, &what);
+        }
+        cluster.run_until(at);
+    };
+    for (after, host, fault) in faults {
+        at += Duration::from_millis(*after);
+        repair_until(&mut cluster, at, &mut repairs);
+        break_something(&mut cluster, HOSTS[*host], fault, &mut repairs);
+    }
+
+    // Everything is repaired, and there is time enough for all retries.
+    repair_until(&mut cluster, at + Duration::from_secs(900), &mut repairs);
+    for host in HOSTS {
+        repair(&mut cluster, &Repair::Heal(host));
+        repair(&mut cluster, &Repair::EmptyDisk(host));
+        cluster.act_on_machines(|hosts: &mut Hosts| hosts.restart(&host.into()));
+    }
+    let now = cluster.now();
+    cluster.run_until(now + Duration::from_secs(900));
+    cluster
+        .tell(&framework, |work: &mut Work, calls| calls.reconcile(work.open().into_iter().cloned().map(Into::into)))
+        .unwrap();
+    cluster.run_until(now + Duration::from_secs(1_800));
+    let work = cluster.scheduler(&framework).unwrap();
+    prop_assert_eq!(work.open(), Vec::<&TaskId>::new(), "lost");
+    prop_assert_eq!(work.finished, 12);
+    prop_assert_eq!(&ledger.lock().unwrap().running, &BTreeSet::new(), "left behind");
+    let state = cluster.master().state();
+    prop_assert_eq!(state.agents.len(), HOSTS.len());
+
+    // The framework goes, and its executors with it.
+    cluster.command(Command::Call(framework, apportion::Call::Teardown)).unwrap();
+    let now = cluster.now();
+    cluster.run_until(now + Duration::from_secs(60));
+    let left = cluster.act_on_machines(|hosts: &mut Hosts| {
+        let stored: Vec<bool> = HOSTS.iter().map(|host| hosts.disk(&(*host).into()).unwrap().is_idle()).collect();
+        (hosts.executors(), stored)
+    });
+    prop_assert_eq!(left, Some((0, vec![true; HOSTS.len()])));
+    for agent in cluster.master().state().agents {
+        prop_assert!(agent.allocated.is_empty(), "{} holds {}", agent.id, agent.allocated);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(tier::tier(48))]
 
@@ -265,55 +320,22 @@ proptest! {
     fn nothing_is_lost_doubled_or_left_behind(
         faults in prop::collection::vec((0..2_500_u64, 0..HOSTS.len(), fault()), 0..14),
     ) {
-        let (mut cluster, ledger) = world(12);
-        let framework = "f1".into();
-        let mut repairs = BTreeSet::new();
-        let mut at = Time::from_secs(1);
-        let repair_until = |cluster: &mut World, at: Time, repairs: &mut BTreeSet<(Time, Repair)>| {
-            while let Some((due, what)) = repairs.first().filter(|(due, _)| *due <= at).cloned() {
-                repairs.remove(&(due, what.clone()));
-                cluster.run_until(due.max(cluster.now()));
-                repair(cluster, &what);
-            }
-            cluster.run_until(at);
-        };
-        for (after, host, fault) in &faults {
-            at += Duration::from_millis(*after);
-            repair_until(&mut cluster, at, &mut repairs);
-            break_something(&mut cluster, HOSTS[*host], fault, &mut repairs);
-        }
-
-        // Everything is repaired, and there is time enough for all retries.
-        repair_until(&mut cluster, at + Duration::from_secs(900), &mut repairs);
-        for host in HOSTS {
-            repair(&mut cluster, &Repair::Heal(host));
-            repair(&mut cluster, &Repair::EmptyDisk(host));
-            cluster.act_on_machines(|hosts: &mut Hosts| hosts.restart(&host.into()));
-        }
-        let now = cluster.now();
-        cluster.run_until(now + Duration::from_secs(900));
-        cluster.tell(&framework, |work: &mut Work, calls| calls.reconcile(work.open().into_iter().cloned().map(Into::into))).unwrap();
-        cluster.run_until(now + Duration::from_secs(1_800));
-        let work = cluster.scheduler(&framework).unwrap();
-        prop_assert_eq!(work.open(), Vec::<&TaskId>::new(), "lost");
-        prop_assert_eq!(work.finished, 12);
-        prop_assert_eq!(&ledger.lock().unwrap().running, &BTreeSet::new(), "left behind");
-        let state = cluster.master().state();
-        prop_assert_eq!(state.agents.len(), HOSTS.len());
-
-        // The framework goes, and its executors with it.
-        cluster.command(Command::Call(framework, apportion::Call::Teardown)).unwrap();
-        let now = cluster.now();
-        cluster.run_until(now + Duration::from_secs(60));
-        let left = cluster.act_on_machines(|hosts: &mut Hosts| {
-            let stored: Vec<bool> = HOSTS.iter().map(|host| hosts.disk(&(*host).into()).unwrap().is_idle()).collect();
-            (hosts.executors(), stored)
-        });
-        prop_assert_eq!(left, Some((0, vec![true; HOSTS.len()])));
-        for agent in cluster.master().state().agents {
-            prop_assert!(agent.allocated.is_empty(), "{} holds {}", agent.id, agent.allocated);
-        }
+        check(&faults)?;
     }
+}
+
+#[test]
+fn a_disk_that_is_full_at_a_boot_leaves_nothing_behind() {
+    use Fault::{Boot, Crash, FullDisk, KillExecutor, MasterFails};
+    let faults = [
+        (728, 0, FullDisk { lasts: 2_272 }),
+        (932, 0, Boot), // it cannot be stored
+        (635, 2, Crash { after: 4, down: 366 }),
+        (674, 0, KillExecutor(0)),
+        (1_241, 0, MasterFails),
+        (5, 0, Crash { after: 0, down: 0 }),
+    ];
+    check(&faults).unwrap();
 }
 
 #[test]

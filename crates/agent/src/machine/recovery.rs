@@ -59,7 +59,7 @@ impl AgentMachine {
     /// Starts an agent with what was found on disk. Effects of the start wait in [`poll_effect`](Self::poll_effect): containers that
     /// are looked for, or ended.
     ///
-    /// The agent keeps its id. If the machine was booted since, all its executors are gone. Then an agent that has
+    /// The agent keeps its id. If the machine was booted since, none of its executors is waited for. Then an agent that has
     /// [changed](Incompatible) starts anew, without an id.
     ///
     /// # Errors
@@ -100,7 +100,12 @@ impl AgentMachine {
             let has_booted = record.boot_id != machine.settings.boot_id;
             match machine.take_over(record) {
                 Ok(()) => machine.recover(frameworks, has_booted),
-                Err(_) if has_booted => {} // nothing runs: the old id is given up
+                Err(_) if has_booted => {
+                    // The old id is given up. What was started since the boot runs, if its record could not be written then.
+                    for RecoveredRun { run, .. } in frameworks.into_iter().flat_map(|framework| framework.runs) {
+                        machine.end_stray(Stray { run, process: None }, false);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -194,11 +199,12 @@ impl AgentMachine {
         let is_cleanup = self.settings.recover == Recover::Cleanup;
         let Some(executor) = self.hosted.get_mut(ix) else { return };
         if has_booted {
-            self.end_run(ix, None, Some(super::ending::UNKNOWN_STATUS));
-            return;
+            // Its process is gone, and the number may be another's. But if the disk was full when the agent started after the boot, what
+            // was launched since then is known by its container alone, and is ended.
+            executor.phase = Phase::Terminating;
         }
         let (run, directory) = (executor.run.clone(), executor.directory.clone());
-        let (process, containerizer) = (executor.process, executor.containerizer);
+        let (process, containerizer) = (executor.process.filter(|_| !has_booted), executor.containerizer);
         let is_terminating = executor.phase == Phase::Terminating;
         if !is_terminating && !is_cleanup {
             executor.timer = Some(self.timers.set(due, Timer::Run(ix)));

@@ -86,6 +86,7 @@ impl Disk {
             }
             Record::ForgetFramework(framework) => {
                 self.frameworks.remove(framework);
+                self.runs.retain(|run, _| run.framework != *framework); // its folder goes with all that is in it
             }
             Record::ForgetAgent => self.give_up(),
             Record::ForgetStrays => self.strays.clear(),
