@@ -214,6 +214,7 @@ impl Driver {
                 Effect::Resize(container, resources) => self.containers.resize(&container, resources),
                 Effect::Store(ticket, record) => self.storage.store(ticket, record),
                 Effect::Discard(path) => self.gc.discard(path),
+                Effect::RemoveVolume(folder) => self.gc.remove_volume(&folder),
                 Effect::Warn(text) => tracing::warn!("{text}"),
                 Effect::Exit(exit) => return Some(exit),
             }

@@ -39,8 +39,8 @@ pub const SUBCOMMAND: &str = "executor";
 /// ```
 /// use apportion_agent::executor::Program;
 ///
-/// let program = Program::Default { switch_user: true };
-/// assert_eq!(program.arguments(), ["executor", "default", "--switch_user"]);
+/// let program = Program::Default { switch_user: true, work_dir: "/var/lib/mesos".into() };
+/// assert_eq!(program.arguments(), ["executor", "default", "--switch_user", "--work_dir", "/var/lib/mesos"]);
 /// assert_eq!(Program::parse(program.arguments()), Some(program));
 /// assert_eq!(Program::parse(["agent", "--master=127.0.0.1:5050"]), None);
 /// ```
@@ -53,6 +53,8 @@ pub enum Program {
     Default {
         /// True if a task runs as the user that it names (`--switch_user`).
         switch_user: bool,
+        /// The folder of the agent, which has the persistent volumes; if it is empty there are none.
+        work_dir: PathBuf,
     },
     /// Runs one task in a container of an engine.
     Docker {
@@ -60,6 +62,8 @@ pub enum Program {
         socket: PathBuf,
         /// True if the task is limited to its `cpus` (`--cgroups_enable_cfs`).
         cpu_quota: bool,
+        /// The folder of the agent, which has the persistent volumes; if it is empty there are none.
+        work_dir: PathBuf,
     },
 }
 
@@ -69,10 +73,15 @@ impl Program {
     pub fn arguments(&self) -> Vec<OsString> {
         let (kind, options): (_, Vec<OsString>) = match self {
             Self::Command => ("command", Vec::new()),
-            Self::Default { switch_user } => ("default", switch(*switch_user, SWITCH_USER)),
-            Self::Docker { socket, cpu_quota } => {
+            Self::Default { switch_user, work_dir } => {
+                let mut options = switch(*switch_user, SWITCH_USER);
+                options.extend([WORK_DIR.into(), work_dir.clone().into()]);
+                ("default", options)
+            }
+            Self::Docker { socket, cpu_quota, work_dir } => {
                 let mut options = vec![DOCKER_SOCKET.into(), socket.clone().into()];
                 options.extend(switch(*cpu_quota, CPU_QUOTA));
+                options.extend([WORK_DIR.into(), work_dir.clone().into()]);
                 ("docker", options)
             }
         };
@@ -90,13 +99,16 @@ impl Program {
         let kind = next()?;
         let mut program = match kind.to_str()? {
             "command" => Self::Command,
-            "default" => Self::Default { switch_user: false },
-            "docker" => Self::Docker { socket: PathBuf::new(), cpu_quota: false },
+            "default" => Self::Default { switch_user: false, work_dir: PathBuf::new() },
+            "docker" => Self::Docker { socket: PathBuf::new(), cpu_quota: false, work_dir: PathBuf::new() },
             _ => return None,
         };
         while let Some(option) = next() {
             match (&mut program, option.to_str()?) {
-                (Self::Default { switch_user }, SWITCH_USER) => *switch_user = true,
+                (Self::Default { switch_user, .. }, SWITCH_USER) => *switch_user = true,
+                (Self::Default { work_dir, .. } | Self::Docker { work_dir, .. }, WORK_DIR) => {
+                    *work_dir = next()?.into()
+                }
                 (Self::Docker { socket, .. }, DOCKER_SOCKET) => *socket = next()?.into(),
                 (Self::Docker { cpu_quota, .. }, CPU_QUOTA) => *cpu_quota = true,
                 _ => return None,
@@ -115,15 +127,19 @@ impl Program {
         let environment = ExecutorEnvironment::read(|name| std::env::var(name).ok())?;
         let seed = getrandom::u64().map_err(std::io::Error::other).map_err(ExecutorError::system("a random number"))?;
         match self {
-            Self::Command => {
-                program::run(environment, Runner::command(seed), async |outcomes| Processes::new(Layout::Own, outcomes))
+            Self::Command => program::run(environment, Runner::command(seed), async |outcomes| {
+                Processes::new(Layout::Own, None, outcomes)
+            }),
+            Self::Default { switch_user, work_dir } => {
+                program::run(environment, Runner::groups(seed), async |outcomes| {
+                    Processes::new(Layout::Each { switch_user }, known(work_dir), outcomes)
+                })
             }
-            Self::Default { switch_user } => program::run(environment, Runner::groups(seed), async |outcomes| {
-                Processes::new(Layout::Each { switch_user }, outcomes)
-            }),
-            Self::Docker { socket, cpu_quota } => program::run(environment, Runner::docker(seed), async |outcomes| {
-                Containers::new(&socket, cpu_quota, outcomes)
-            }),
+            Self::Docker { socket, cpu_quota, work_dir } => {
+                program::run(environment, Runner::docker(seed), async |outcomes| {
+                    Containers::new(&socket, cpu_quota, known(work_dir), outcomes)
+                })
+            }
         }
     }
 }
@@ -131,6 +147,11 @@ impl Program {
 const SWITCH_USER: &str = "--switch_user";
 const DOCKER_SOCKET: &str = "--docker_socket";
 const CPU_QUOTA: &str = "--cgroups_enable_cfs";
+const WORK_DIR: &str = "--work_dir";
+
+fn known(work_dir: PathBuf) -> Option<PathBuf> {
+    Some(work_dir).filter(|work_dir| !work_dir.as_os_str().is_empty())
+}
 
 fn switch(is_on: bool, name: &str) -> Vec<OsString> {
     if is_on { vec![name.into()] } else { Vec::new() }

@@ -3,7 +3,9 @@
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -50,6 +52,29 @@ impl Gc {
     /// Removes a folder after its time.
     pub(crate) fn discard(&self, folder: PathBuf) {
         self.0.lock().waiting.entry(folder).or_insert_with(Instant::now);
+    }
+
+    /// Removes the folder of a persistent volume, if it is there. Another of that name may be made as soon as this returns.
+    pub(crate) fn remove_volume(&self, folder: &Path) {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let removed = self.0.settings.removed_volumes().join(format!("{}-{number}", std::process::id()));
+        let moved = fs::create_dir_all(self.0.settings.removed_volumes()).and_then(|()| fs::rename(folder, &removed));
+        let removed = match moved {
+            Ok(()) => removed,
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            Err(_) => folder.to_owned(), // it is on another disk
+        };
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = fs::remove_dir_all(&removed) {
+                tracing::warn!(%error, folder = %removed.display(), "a persistent volume cannot be removed");
+            }
+        });
+    }
+
+    /// Removes what an earlier run has left of persistent volumes. It takes as long as there are files.
+    pub(crate) fn remove_leftover_volumes(&self) {
+        let _ = fs::remove_dir_all(self.0.settings.removed_volumes()); // what cannot be removed is tried again by the next run
     }
 
     /// Discards the sandboxes of runs before this start that are none of `live`, as of their last change.
@@ -150,7 +175,7 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
 /// Removes a folder, the link `latest` to it, and the folders above it that are empty then.
 fn remove(folder: &Path, work_dir: &Path) -> std::io::Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let latest = folder.with_file_name("latest");

@@ -21,6 +21,7 @@ mod settings;
 mod statistics;
 mod storage;
 mod view;
+pub mod volumes;
 
 pub use detect::{DetectError, resources};
 pub use program::{Program, RunError, run};

@@ -38,6 +38,9 @@ const MAX_SWEEP: Duration = Duration::from_secs(60);
 /// The shortest time between two looks at limits that the kernel does not enforce.
 const MIN_LOOK: Duration = Duration::from_millis(10);
 
+/// The time between two looks at the length of output, if that is bounded.
+const LOG_PAUSE: Duration = Duration::from_millis(500);
+
 /// The shortest time between two looks for orphans that have ended.
 const REAP_PAUSE: Duration = Duration::from_secs(1);
 
@@ -164,6 +167,8 @@ impl Program {
         let gc = Gc::new(settings.clone());
         let live: Vec<PathBuf> = machine.executors().map(|executor| executor.directory.clone()).collect();
         gc.discard_old(&live);
+        let volumes = gc.clone();
+        tokio::task::spawn_blocking(move || volumes.remove_leftover_volumes());
         let found = tokio::task::spawn_blocking(move || Containers::leftovers(gc::runs(&root), &live));
         containers.end_leftovers(found.await.map_err(io::Error::other)?);
         let sandboxes = Arc::new(Sandboxes::new(settings.clone()));
@@ -201,7 +206,10 @@ impl Program {
             helpers.push(tokio::spawn(enforce_every(pause, enforced.clone(), Containers::enforce_disk)));
         }
         if let Some(pause) = settings.enforce_ports {
-            helpers.push(tokio::spawn(enforce_every(pause, enforced, Containers::enforce_ports)));
+            helpers.push(tokio::spawn(enforce_every(pause, enforced.clone(), Containers::enforce_ports)));
+        }
+        if settings.max_log_size.is_some() {
+            helpers.push(tokio::spawn(enforce_every(LOG_PAUSE, enforced, Containers::rotate_logs)));
         }
         Ok(Self { inputs, ended, listener, serving, helpers })
     }

@@ -42,6 +42,9 @@ pub struct Settings {
     pub enforce_disk: Option<Duration>,
     /// The time between two looks at ports, if containers that listen on ports of the agent which are not theirs are ended.
     pub enforce_ports: Option<Duration>,
+    /// The most bytes of `stdout` and `stderr` in a sandbox, before they are copied to `stdout.1` and `stderr.1` and begun anew; none
+    /// for no bound.
+    pub max_log_size: Option<u64>,
     /// The time for which a sandbox is kept after its end.
     pub gc_delay: Duration,
     /// The part of the disk that is kept free: sandboxes go earlier when there is less.
@@ -70,6 +73,7 @@ impl Settings {
             cgroups_enable_cfs: false,
             enforce_disk: None,
             enforce_ports: None,
+            max_log_size: None,
             gc_delay: hour * 24 * 7,
             gc_disk_headroom: 0.1,
             log: None,
@@ -82,6 +86,11 @@ impl Settings {
     #[must_use]
     pub fn pid(&self) -> String {
         format!("slave(1)@{}", self.machine.address)
+    }
+
+    /// Returns the folder to which persistent volumes are moved before they are removed.
+    pub(crate) fn removed_volumes(&self) -> PathBuf {
+        self.machine.work_dir.join("volumes").join("removed")
     }
 
     /// Returns where clients reach the agent, and what its listener lets them do.

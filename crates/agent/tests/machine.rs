@@ -8,7 +8,9 @@ mod rig;
 
 use TaskState::{Dropped, Failed, Finished, Killed, Killing, Running, Starting};
 use apportion::executor::{Call, Event};
-use apportion::{Drain, ExecutorInfo, Framework, Json, Operation, Reservation, Resources, Role, Task, TaskState};
+use apportion::{
+    Details, Disk, Drain, ExecutorInfo, Framework, Json, Operation, Reservation, Resources, Role, Task, TaskState,
+};
 use apportion_agent::machine::{
     ContainerEvent, ContainerId, ExecutorKind, Exit, Input, Limitation, Program, Record, Rejected,
 };
@@ -513,6 +515,35 @@ fn reservations_are_kept() {
     let operation = Operation::Unreserve("cpus:5".parse().unwrap());
     rig.master(MasterEvent::ApplyOperation { framework_id: None, operation });
     assert_eq!(rig.calls.pop(), Some(AgentCall::UpdateResources { resources: after }));
+}
+
+#[test]
+fn a_persistent_volume_has_a_folder_that_goes_with_it_and_is_told_with_the_launch() {
+    let mut rig = Rig::registered();
+    let disk: Resources = "disk:100".parse().unwrap();
+    let reserved = disk.iter().map(|disk| disk.clone().reserved(Reservation::dynamic("web".parse().unwrap())));
+    let reserved = Resources::try_from_iter(reserved).unwrap();
+    let volume = reserved.iter().map(|resource| {
+        let mut kind = resource.kind().unwrap().clone();
+        let mut disk = Disk::default().volume("v1");
+        disk.volume = Some(Details::from_iter([("container_path", "data"), ("mode", "RW")]));
+        kind.disk = Some(disk);
+        resource.clone().with_kind(kind)
+    });
+    let volume = Resources::try_from_iter(volume).unwrap();
+    let folder = std::path::PathBuf::from("/w/volumes/roles/web/v1");
+    let apply = |rig: &mut Rig, operation| rig.master(MasterEvent::ApplyOperation { framework_id: None, operation });
+    apply(&mut rig, Operation::Reserve(reserved));
+    assert!(rig.discarded.is_empty());
+    apply(&mut rig, Operation::Create(volume.clone()));
+    assert_eq!(std::mem::take(&mut rig.discarded), [folder.clone()], "what another of that name has left");
+    let mut task = command("t1");
+    task.resources = task.resources.checked_add(&volume).unwrap();
+    rig.run(framework(), task);
+    let [found] = &rig.launches[0].volumes[..] else { panic!("{:?}", rig.launches[0].volumes) };
+    assert_eq!((&found.folder, found.container_path.as_str(), found.read_only), (&folder, "data", false));
+    apply(&mut rig, Operation::Destroy(volume));
+    assert_eq!(rig.discarded, [folder]);
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(crate) struct AgentFlags {
     /// Sets the time between two looks at sandboxes, with --enforce_container_disk_quota.
     #[arg(long, value_name = "DURATION", default_value = "15secs", value_parser = values::duration, help_heading = "Containers")]
     pub(crate) container_disk_watch_interval: Duration,
-    /// Is known of Mesos, where it bounds files of output; it is refused: they grow.
+    /// Bounds the files stdout and stderr of a sandbox: a longer one becomes stdout.1 or stderr.1, and is begun anew.
     #[arg(long, value_name = "SIZE", value_parser = values::size, help_heading = "Containers")]
     pub(crate) max_log_size: Option<u64>,
 

@@ -4,7 +4,9 @@
 //! here, one folder after the other, each opened without following links.
 
 use crate::user::name_of;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, readlinkat, statat, unlinkat,
+};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -150,6 +152,32 @@ impl Root {
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(&self.folder, name, flags, Mode::from_raw_mode(0o644))?;
         regular(file)
+    }
+
+    /// Makes a new, empty file right in the root to be written, in place of one of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::file`].
+    pub fn create(&self, name: &str) -> io::Result<File> {
+        if name.contains('/') || matches!(name, "" | "." | "..") {
+            return Err(Errno::INVAL.into());
+        }
+        match unlinkat(&self.folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.folder, name, flags, Mode::from_raw_mode(0o644))?.into())
+    }
+
+    /// Returns a folder below the root as a root of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::file`].
+    pub fn below(&self, path: impl AsRef<Path>) -> io::Result<Self> {
+        Ok(Self { folder: self.resolve(path.as_ref(), OFlags::RDONLY | OFlags::DIRECTORY)? })
     }
 
     fn resolve(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {

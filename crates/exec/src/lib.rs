@@ -26,7 +26,7 @@
 //! | `wait_status` `user` | how a process ended; users by name |
 //! | `proc` [`ports`] | what `/proc` says of processes; the ports on which they wait for connections |
 //! | [`cgroup`] [`statistics`] | limits and accounts of the kernel; the resource use of a container |
-//! | [`sandbox`] [`beneath`] | folders of tasks and their names; files below a folder that no path can leave |
+//! | [`sandbox`] [`beneath`] [`rotation`] | folders of tasks and their names; files below a folder that no path can leave; bounds of output |
 //! | `fetch`, a feature | what a task needs beside its command, from URIs into its sandbox |
 //! | `docker`, a feature | containers, through the engine's API |
 //! | [`check`] [`health`] | health checks as they are made; when, and what follows from them |
@@ -46,6 +46,7 @@ pub mod health;
 pub mod ports;
 mod proc;
 mod process;
+pub mod rotation;
 pub mod sandbox;
 mod spawn;
 pub mod statistics;

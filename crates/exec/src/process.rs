@@ -198,8 +198,9 @@ impl Process {
         if let Some(exit) = *exit {
             return Ok(exit);
         }
-        // What a child of this program leaves behind is given to this program, if that is a subreaper. Else all processes are looked at.
-        let is_alone = self.own.is_some() && has_no_orphans();
+        // What a child of this program leaves behind is given to this program, if that is a subreaper: where no cgroup tells what is
+        // left, that saves a look at all processes.
+        let is_alone = self.own.is_some() && !self.tree.is_fenced() && has_no_orphans();
         while !is_alone && self.tree.kill_all(KILL_TURN).is_err() {}
         let found = match &self.own {
             Some(own) => Exit::Status(own.reap()?),

@@ -70,6 +70,11 @@ impl Tree {
         self.cgroup.as_ref()
     }
 
+    /// Returns true if the tree has a cgroup that none of its processes can leave.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(Cgroup::is_tight)
+    }
+
     /// Returns the first process.
     pub const fn leader(&self) -> ProcessId {
         self.leader

@@ -3,6 +3,7 @@
 use super::{Container, DESTROYED, Shared, Stage, limits, process};
 use crate::machine::{ContainerEvent, ContainerId, Launch, Limitation, Process as Stored, Program};
 use crate::settings::Settings;
+use crate::volumes;
 use apportion::v1::WrittenResources;
 use apportion_exec::docker::{self, Engine, EngineError, Logins, Place, Running};
 use apportion_exec::{ProcessId, WaitStatus};
@@ -205,7 +206,8 @@ fn wanted(shared: &Shared, launch: &Launch) -> Result<docker::Container, String>
     command["environment"] = json!({ "variables": variables });
     let resources =
         serde_json::to_value(WrittenResources::new(&launch.resources)).map_err(|error| error.to_string())?;
-    let container: Json = launch.container.as_ref().map_or(Json::Null, Into::into);
+    let mut container: Json = launch.container.as_ref().map_or(Json::Null, Into::into);
+    volumes::mount(&launch.volumes, &mut container);
     let info = json!({"container": container, "command": command, "resources": resources});
     docker::Container::of(&info, &place.label("executor", launch.run.executor.as_str()))
         .map_err(|error| error.to_string())

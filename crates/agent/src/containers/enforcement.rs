@@ -1,10 +1,10 @@
 //! Limits that the kernel does not enforce: what a sandbox takes of the disk, and ports that belong to others. They are looked at now
-//! and then, and a container that is beyond them is ended.
+//! and then, and a container that is beyond them is ended; output that is too long is begun anew.
 
 use super::{Container, Containers, Stage};
 use crate::machine::Limitation;
 use apportion::{Ranges, Resources};
-use apportion_exec::{ports, sandbox};
+use apportion_exec::{ports, rotation, sandbox};
 use std::sync::Arc;
 
 impl Containers {
@@ -34,6 +34,18 @@ impl Containers {
             let listens = ports::listening(&tree.members());
             if let Some(limitation) = foreign_ports(&all, &resources, listens) {
                 container.reach(limitation);
+            }
+        }
+    }
+
+    /// Begins output anew that is longer than it may be.
+    pub(crate) fn rotate_logs(&self) {
+        let Some(max) = self.0.settings.max_log_size else { return };
+        let all: Vec<_> = self.0.lock().values().cloned().collect();
+        for container in all {
+            let directory = container.lock().directory.clone();
+            if let Err(error) = rotation::rotate(&directory, max) {
+                tracing::debug!(%error, directory = %directory.display(), "output is not bounded"); // it is gone by now
             }
         }
     }

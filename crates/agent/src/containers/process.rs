@@ -3,7 +3,7 @@
 use super::{Container, DESTROYED, MARK, Shared, Stage, docker, limits, program};
 use crate::executor::DOCKER_CONFIG;
 use crate::fetching::item;
-use crate::machine::{ContainerEvent, ExecutorKind, Launch, Program};
+use crate::machine::{ContainerEvent, Containerizer, ExecutorKind, Launch, Program};
 use apportion_exec::fetch::Fetch;
 use apportion_exec::sandbox::Sandbox;
 use apportion_exec::{Process, User};
@@ -54,6 +54,11 @@ pub(super) fn prepare(shared: &Shared, launch: &Launch, container: &Container) -
     let sandbox = Sandbox::at(&launch.directory);
     sandbox.create(user.as_ref()).map_err(|error| error.to_string())?;
     sandbox.logs(user.as_ref()).map_err(|error| error.to_string())?; // they are there, whatever comes
+    if launch.containerizer == Containerizer::Mesos {
+        for volume in &launch.volumes {
+            volume.link(&launch.directory, user.as_ref()).map_err(|error| error.to_string())?;
+        }
+    }
     fetch(shared, launch, container, user.as_ref())?;
     Ok(user)
 }

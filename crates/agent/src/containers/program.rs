@@ -26,10 +26,13 @@ fn built_in(settings: &Settings, kind: ExecutorKind) -> Result<Vec<OsString>, St
     let program = settings.executor_program.clone().ok_or("the program of built-in executors is not known")?;
     let executor = match kind {
         ExecutorKind::Command => executor::Program::Command,
-        ExecutorKind::Default => executor::Program::Default { switch_user: settings.machine.switch_user },
+        ExecutorKind::Default => executor::Program::Default {
+            switch_user: settings.machine.switch_user,
+            work_dir: settings.machine.work_dir.clone(),
+        },
         ExecutorKind::Docker => {
             let (socket, cpu_quota) = (settings.docker_socket.clone(), settings.cgroups_enable_cfs);
-            executor::Program::Docker { socket, cpu_quota }
+            executor::Program::Docker { socket, cpu_quota, work_dir: settings.machine.work_dir.clone() }
         }
         ExecutorKind::Custom => return Err("an executor of the framework is none of the built-in ones".to_owned()),
     };

@@ -5,6 +5,7 @@ use super::checks::{CheckKind, Probe, ProbeKind, ProbeResult};
 use super::ending::Ending;
 use super::program::{ExecutorError, Host, Outcome, Outcomes};
 use super::work::{CommandLine, Work};
+use crate::volumes::{self, Volume};
 use apportion::executor::Event;
 use apportion::v1::Dialect;
 use apportion::{Json, Task, TaskId};
@@ -25,6 +26,8 @@ pub(super) struct Containers {
     agent_id: String,
     sandbox: PathBuf,
     cpu_quota: bool,
+    /// The folder of the agent, which has the persistent volumes.
+    work_dir: Option<PathBuf>,
     tasks: BTreeMap<TaskId, Current>,
     outcomes: Outcomes,
 }
@@ -47,7 +50,12 @@ struct Started {
 impl Containers {
     /// Returns the host of an executor. The place of the container is that of this process, as the agent has told it in the
     /// environment. The engine is asked when a task is started: it is the task that fails without it.
-    pub(super) fn new(socket: &Path, cpu_quota: bool, outcomes: Outcomes) -> Result<Self, ExecutorError> {
+    pub(super) fn new(
+        socket: &Path,
+        cpu_quota: bool,
+        work_dir: Option<PathBuf>,
+        outcomes: Outcomes,
+    ) -> Result<Self, ExecutorError> {
         let sandbox = match variable("MESOS_DIRECTORY") {
             told if told.is_empty() => {
                 std::env::current_dir().map_err(ExecutorError::system("the working directory"))?
@@ -61,6 +69,7 @@ impl Containers {
             agent_id: variable("MESOS_SLAVE_ID"),
             sandbox,
             cpu_quota,
+            work_dir,
             tasks: BTreeMap::new(),
             outcomes,
         })
@@ -71,9 +80,12 @@ impl Containers {
         let place = Place::new(&self.container_id, &self.agent_id, &self.sandbox)
             .label("task", task.id.as_str())
             .cpu_quota(self.cpu_quota);
+        let volumes: Vec<Volume> =
+            self.work_dir.iter().flat_map(|work_dir| Volume::all(&task.resources, work_dir)).collect();
         // The engine's part reads the v1 JSON of a task, which the codec of events writes.
         let event = Dialect::default().encode(&Event::Launch(task));
-        let event: serde_json::Value = serde_json::from_str(&event).map_err(|error| error.to_string())?;
+        let mut event: serde_json::Value = serde_json::from_str(&event).map_err(|error| error.to_string())?;
+        volumes::mount(&volumes, &mut event["launch"]["task"]["container"]);
         let mut container = Container::of(&event["launch"]["task"], &place).map_err(|error| error.to_string())?;
         container.force_pull = false; // the agent has pulled the image before it started this executor
         Ok(container)

@@ -6,6 +6,7 @@ use super::ending::Ending;
 use super::program::{ExecutorError, Host, Outcome, Outcomes};
 use super::work::{CommandLine, Work};
 use crate::fetching::item;
+use crate::volumes::Volume;
 use apportion::{Task, TaskId};
 use apportion_exec::cgroup::OwnMemory;
 use apportion_exec::check::{self, Attempt};
@@ -44,6 +45,8 @@ pub(super) enum Layout {
 #[derive(Debug)]
 pub(super) struct Processes {
     layout: Layout,
+    /// The folder of the agent, where tasks that have sandboxes of their own have persistent volumes.
+    work_dir: Option<PathBuf>,
     sandbox: PathBuf,
     /// The variables of the executor, which its tasks inherit.
     inherited: BTreeMap<OsString, OsString>,
@@ -79,18 +82,19 @@ struct Place {
 
 impl Processes {
     /// Returns the host of an executor whose environment and sandbox are those of this process.
-    pub(super) fn new(layout: Layout, outcomes: Outcomes) -> Result<Self, ExecutorError> {
+    pub(super) fn new(layout: Layout, work_dir: Option<PathBuf>, outcomes: Outcomes) -> Result<Self, ExecutorError> {
         apportion_exec::become_subreaper().map_err(ExecutorError::system("a subreaper"))?;
         let sandbox = std::env::current_dir().map_err(ExecutorError::system("the working directory"))?;
         // A secret of the executor is none of its tasks' business.
         let inherited = std::env::vars_os().filter(|(name, _)| name != "MESOS_EXECUTOR_AUTHENTICATION_TOKEN").collect();
         follow_children(outcomes.clone())?;
-        Ok(Self { layout, sandbox, inherited, fetching: BTreeMap::new(), tasks: BTreeMap::new(), outcomes })
+        Ok(Self { layout, work_dir, sandbox, inherited, fetching: BTreeMap::new(), tasks: BTreeMap::new(), outcomes })
     }
 
     /// Prepares the sandbox of a task, and starts the task if nothing has to be fetched before.
-    fn begin(&mut self, task: &TaskId, work: Work) -> Result<(), String> {
+    fn begin(&mut self, task: &Task, work: Work) -> Result<(), String> {
         let place = self.place(task, &work)?;
+        let task = &task.id;
         let line = work.command.ok_or_else(|| "the task has no command".to_owned())?;
         // What the one task of a command executor needs has been fetched by the agent, into the sandbox that they share.
         if work.uris.is_empty() || self.layout == Layout::Own {
@@ -150,16 +154,19 @@ impl Processes {
     }
 
     /// Makes the sandbox of a task, and returns where it runs.
-    fn place(&self, task: &TaskId, work: &Work) -> Result<Place, String> {
+    fn place(&self, task: &Task, work: &Work) -> Result<Place, String> {
         let mut variables = self.inherited.clone();
-        variables.insert("MESOS_TASK_ID".into(), task.as_str().into());
+        variables.insert("MESOS_TASK_ID".into(), task.id.as_str().into());
         let (mut sandbox, mut user) = (self.sandbox.clone(), None);
         if let Layout::Each { switch_user } = self.layout {
             if let Some(name) = work.user.as_ref().filter(|_| switch_user) {
                 user = Some(User::named(name).map_err(|error| error.to_string())?);
             }
-            let own = Sandbox::at(&self.sandbox).of_task(task.as_str()).map_err(|error| error.to_string())?;
+            let own = Sandbox::at(&self.sandbox).of_task(task.id.as_str()).map_err(|error| error.to_string())?;
             own.create(user.as_ref()).map_err(|error| format!("the sandbox of the task: {error}"))?;
+            for volume in self.work_dir.iter().flat_map(|work_dir| Volume::all(&task.resources, work_dir)) {
+                volume.link(own.path(), user.as_ref()).map_err(|error| error.to_string())?;
+            }
             sandbox = own.path().to_owned();
             variables.insert("MESOS_SANDBOX".into(), sandbox.clone().into());
             variables.insert("MESOS_DIRECTORY".into(), sandbox.clone().into());
@@ -192,7 +199,7 @@ impl Processes {
 
 impl Host for Processes {
     fn start(&mut self, task: Task, work: Work) {
-        if let Err(why) = self.begin(&task.id, work) {
+        if let Err(why) = self.begin(&task, work) {
             self.not_started(task.id, why);
         }
     }

@@ -4,6 +4,7 @@ use super::effect::{FetchUri, Launch, Program};
 use super::hosted::HostedExecutor;
 use super::record::{ExecutorKind, Run};
 use super::settings::{Containerizer, Settings};
+use crate::volumes::Volume;
 use apportion::{AgentId, ExecutorId, ExecutorInfo, Framework, Json, JsonRef, Task, Text};
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
@@ -135,6 +136,10 @@ pub(super) fn launch(settings: &Settings, framework: &Framework, executor: &Host
     let user = command.and_then(|command| command.get("user")?.as_str().map(Text::new));
     let user = user.or_else(|| framework.user.clone()).filter(|user| settings.switch_user && !user.is_empty());
     let resources = if executor.kind == ExecutorKind::Docker { info.resources.clone() } else { executor.resources() };
+    let volumes = match executor.kind {
+        ExecutorKind::Command | ExecutorKind::Custom => Volume::all(&resources, &settings.work_dir),
+        ExecutorKind::Default | ExecutorKind::Docker => Volume::all(&info.resources, &settings.work_dir),
+    };
     Launch {
         run: executor.run.clone(),
         containerizer: executor.containerizer,
@@ -144,6 +149,7 @@ pub(super) fn launch(settings: &Settings, framework: &Framework, executor: &Host
         environment: environment(settings, executor),
         user,
         resources,
+        volumes,
         container: info.details.get("container").cloned(),
         checkpoint: executor.checkpoint,
     }

@@ -3,6 +3,7 @@
 use super::input::{StreamId, Ticket};
 use super::record::{ContainerId, ExecutorKind, Process, Record, Run, Stray};
 use super::settings::Containerizer;
+use crate::volumes::Volume;
 use apportion::executor::Event;
 use apportion::v1::Dialect;
 use apportion::{Json, JsonRef, Resources, Text};
@@ -59,6 +60,9 @@ pub enum Effect {
     Store(Ticket, Record),
     /// A sandbox, or a folder in one, is not needed any more: remove it after `gc_delay`, or before if the disk is full.
     Discard(PathBuf),
+    /// Remove the folder of a persistent volume with all that is in it, if it is there: the volume is destroyed, or is made anew and
+    /// may not have what another had left.
+    RemoveVolume(PathBuf),
     /// Log something that a person should know.
     Warn(String),
     /// End the program. Nothing follows.
@@ -85,6 +89,8 @@ pub struct Launch {
     pub user: Option<Text>,
     /// Its limits: the resources of the executor and of its tasks.
     pub resources: Resources,
+    /// Its persistent volumes; those of tasks that an executor contains by itself are not among them.
+    pub volumes: Vec<Volume>,
     /// Mesos' `ContainerInfo`, if the executor or the task has one: volumes, network, image.
     pub container: Option<Json>,
     /// True if it outlives the agent: it is found again after a restart.

@@ -7,8 +7,11 @@ use super::link::{ANSWER_TIMEOUT, LinkState};
 use super::record::{AgentRecord, Record};
 use super::timers::Timer;
 use super::{AfterStore, AgentMachine, STORE_RETRY};
-use apportion::{Drain, Framework, FrameworkId, Operation, Text, Uuid};
+use crate::volumes::Volume;
+use apportion::{Drain, Framework, FrameworkId, Operation, Resources, Text, Uuid};
 use apportion_http::internal::{AgentCall, MasterEvent, Register, ReportedExecutor, ReportedTask, Reregister, Welcome};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 impl AgentMachine {
@@ -222,9 +225,15 @@ impl AgentMachine {
             return;
         };
         if resources != agent.resources {
+            let folders = |resources: &Resources| -> BTreeSet<PathBuf> {
+                Volume::all(resources, &self.settings.work_dir).into_iter().map(|volume| volume.folder).collect()
+            };
+            let changed: Vec<PathBuf> =
+                folders(&agent.resources).symmetric_difference(&folders(&resources)).cloned().collect();
             self.settings.agent.resources = resources;
             self.checkpointed = super::reservations::checkpointed(&self.settings.agent.resources);
             self.store_agent();
+            changed.into_iter().for_each(|folder| self.emit(Effect::RemoveVolume(folder)));
         }
     }
 

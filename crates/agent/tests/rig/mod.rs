@@ -334,7 +334,7 @@ impl Rig {
                 Effect::DestroyStray(stray) => self.strays.push(stray.run),
                 Effect::Destroy(container) => self.destroyed.push(container),
                 Effect::Store(ticket, record) => self.store(ticket, record),
-                Effect::Discard(folder) => self.discarded.push(folder),
+                Effect::Discard(folder) | Effect::RemoveVolume(folder) => self.discarded.push(folder),
                 Effect::Warn(warning) => self.warnings.push(warning),
                 Effect::Exit(exit) => self.exit = Some(exit),
                 other => panic!("{other:?}"),

@@ -19,17 +19,12 @@ pub(crate) enum SettingsError {
     File { path: PathBuf, error: io::Error },
     #[error("--hostname={0}: it does not resolve to an address")]
     Hostname(String),
-    #[error("--{0}: this agent cannot do that yet")]
-    Unsupported(&'static str),
     #[error("--resources: {0}")]
     Resources(#[from] DetectError),
 }
 
 /// Returns the settings of an agent that is bound to that address. The folder of the agent is made, if it is not there.
 pub(crate) async fn of(flags: &AgentFlags, bound: SocketAddr) -> Result<Settings, SettingsError> {
-    if flags.max_log_size.is_some() {
-        return Err(SettingsError::Unsupported("max_log_size"));
-    }
     let failed = |error| SettingsError::File { path: flags.work_dir.clone(), error };
     std::fs::create_dir_all(&flags.work_dir).map_err(failed)?;
     let work_dir = std::fs::canonicalize(&flags.work_dir).map_err(failed)?;
@@ -63,6 +58,7 @@ pub(crate) async fn of(flags: &AgentFlags, bound: SocketAddr) -> Result<Settings
     settings.cgroups_enable_cfs = flags.cgroups_enable_cfs;
     settings.enforce_disk = flags.enforce_container_disk_quota.then_some(flags.container_disk_watch_interval);
     settings.enforce_ports = flags.enforce_container_ports.then_some(flags.container_ports_watch_interval);
+    settings.max_log_size = flags.max_log_size;
     settings.gc_delay = flags.gc_delay;
     settings.gc_disk_headroom = flags.gc_disk_headroom;
     settings.log = Some(log_file(&work_dir));
@@ -157,10 +153,9 @@ mod tests {
     #[test]
     fn limits_are_enforced_if_that_is_asked_for() {
         let folder = tempfile::tempdir().unwrap();
-        let error = settings(folder.path(), &["--max_log_size=1MB"]).unwrap_err().to_string();
-        assert_eq!(error, "--max_log_size: this agent cannot do that yet");
         let plain = settings(folder.path(), &["--no-enforce_container_ports"]).unwrap();
-        assert_eq!((plain.enforce_ports, plain.enforce_disk), (None, None));
+        assert_eq!((plain.enforce_ports, plain.enforce_disk, plain.max_log_size), (None, None, None));
+        assert_eq!(settings(folder.path(), &["--max_log_size=1MB"]).unwrap().max_log_size, Some(1 << 20));
         let flags =
             ["--enforce_container_ports", "--enforce_container_disk_quota", "--container_disk_watch_interval=1mins"];
         let enforced = settings(folder.path(), &flags).unwrap();

@@ -14,7 +14,7 @@ mod browser;
 mod checks;
 mod docker;
 mod executors;
-#[expect(dead_code, reason = "the tests of the engine's client use more of it")]
+#[expect(dead_code, clippy::wildcard_enum_match_arm, reason = "the tests of the engine's client use more of it")]
 #[path = "../../../exec/tests/docker/fake.rs"]
 mod fake;
 mod files;
@@ -24,6 +24,7 @@ mod page;
 mod pull;
 mod restart;
 mod rig;
+mod volumes;
 #[path = "../../../http/tests/wire/mod.rs"]
 mod wire;
 

@@ -149,10 +149,19 @@ impl Rig {
     }
 
     pub(crate) async fn accept(&self, offer: &Json, operation: Json) {
+        self.accept_all(offer, &[operation]).await;
+    }
+
+    pub(crate) async fn accept_all(&self, offer: &Json, operations: &[Json]) {
         self.call(json!({"type": "ACCEPT", "accept": {
-            "offer_ids": [offer["id"]], "operations": [operation], "filters": {"refuse_seconds": 0.0},
+            "offer_ids": [offer["id"]], "operations": operations, "filters": {"refuse_seconds": 0.0},
         }}))
         .await;
+    }
+
+    pub(crate) async fn decline(&self, offer: &Json) {
+        let decline = json!({"offer_ids": [offer["id"]], "filters": {"refuse_seconds": 0.0}});
+        self.call(json!({"type": "DECLINE", "decline": decline})).await;
     }
 
     pub(crate) async fn offer(&mut self) -> Json {

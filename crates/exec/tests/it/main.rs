@@ -6,5 +6,6 @@ mod beneath;
 mod cgroup;
 mod check;
 mod process;
+mod rotation;
 mod tree;
 mod witness;

@@ -412,7 +412,7 @@ impl Host {
                 self.has_exited = true;
                 self.crash(now);
             }
-            Effect::Resize(..) | Effect::Discard(_) | Effect::Warn(_) => {}
+            Effect::Resize(..) | Effect::Discard(_) | Effect::RemoveVolume(_) | Effect::Warn(_) => {}
         }
     }
 
