@@ -23,11 +23,13 @@ fn with_volume(id: &str, script: &str) -> Json {
     task
 }
 
-/// Waits for an offer that has the volume.
+/// Waits for an offer of all that the agent has, with the volume.
 async fn offer(rig: &mut Rig) -> Json {
     loop {
         let offer = rig.offer().await;
-        if offer["resources"].as_array().unwrap().iter().any(|resource| resource["disk"]["persistence"]["id"] == "v1") {
+        let resources = offer["resources"].as_array().unwrap();
+        let has_volume = resources.iter().any(|resource| resource["disk"]["persistence"]["id"] == "v1");
+        if has_volume && resources.iter().any(|resource| resource["scalar"]["value"] == 4.0) {
             return offer;
         }
         rig.decline(&offer).await;
