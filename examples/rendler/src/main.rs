@@ -272,6 +272,8 @@ fn print_report(rendler: &Rendler, summary: &str, out: &Path, to: &mut Stdout) -
             writeln!(to, "{page}: {}{from}", node.caption())?;
         }
     }
+    let (offers, tasks) = rendler.offers_and_tasks();
+    writeln!(to, "{} for {}", count(offers, "offer"), count(tasks, "task"))?;
     if rendler.retried() > 0 {
         writeln!(to, "tried again: {}", count(rendler.retried(), "time"))?;
     }

@@ -50,7 +50,7 @@ impl Run {
     ) -> Result<Self, CommandError> {
         let config = Config::new().allocation_interval(ALLOCATION_INTERVAL);
         let (site, painter) = (painter.site(), Arc::new(painter));
-        let rendler = Rendler::new(site.start(), limits);
+        let rendler = Rendler::new(site.start(), limits).requesting();
         let start = move |id: &ExecutorRef, info: &ExecutorInfo| start_executor(&site, &painter, &sender, id, info);
         let mut cluster = Cluster::new(config).with_executors(start);
         for number in 1..=agents {

@@ -3,7 +3,7 @@
 use crate::executor;
 use crate::graph::Graph;
 use crate::job::{Crawled, Job, Kind, Rendered};
-use apportion::scheduler::{Failure, Pace, Rejected, Retries, Retry, TaskIds};
+use apportion::scheduler::{Failure, Fit, Pace, Rejected, Retries, Retry, TaskIds};
 use apportion::{
     Accept, AgentId, Calls, Offer, OfferId, Resources, Scheduler, Task, TaskId, TaskState, TaskStatus, Time,
 };
@@ -42,6 +42,9 @@ pub(crate) struct Rendler {
     retries: Retries<Job>,
     pace: Pace,
     retried: usize,
+    /// The number of offers that came, and of tasks that were launched.
+    offered: usize,
+    launched: usize,
     notes: Vec<String>,
     stopping: bool,
     /// The command by which agents start the executors; none where they have these.
@@ -99,6 +102,8 @@ impl Rendler {
             retries: Retries::new(limits.retries, INITIAL_BACKOFF, MAX_BACKOFF),
             pace: Pace::new(REFUSAL, MIN_REVIVE_INTERVAL),
             retried: 0,
+            offered: 0,
+            launched: 0,
             notes: Vec::new(),
             stopping: false,
             command: None,
@@ -111,6 +116,13 @@ impl Rendler {
     /// Sets the command by which agents start the executors.
     pub(crate) fn executed_by(mut self, command: Vec<String>) -> Self {
         self.command = Some(command);
+        self
+    }
+
+    /// Requests an offer of the right size for each job, instead of looking at all that there are. A master of Apache Mesos takes
+    /// no requests.
+    pub(crate) fn requesting(mut self) -> Self {
+        self.pace = self.pace.requesting(Fit::Task);
         self
     }
 
@@ -148,6 +160,11 @@ impl Rendler {
         self.retried
     }
 
+    /// Returns the number of offers that came, and of tasks that were launched.
+    pub(crate) fn offers_and_tasks(&self) -> (usize, usize) {
+        (self.offered, self.launched)
+    }
+
     /// Returns the problems so far, for people.
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
@@ -171,6 +188,7 @@ impl Rendler {
                 left = rest;
                 let task = queue.task(&job, self.command.as_deref());
                 self.running.insert(task.id.clone(), job);
+                self.launched += 1;
                 accept = accept.launch(task);
             }
             if self.running.len() == launched {
@@ -217,19 +235,19 @@ impl Rendler {
         }
     }
 
-    /// Revives offers if a job can be launched now. Jobs in backoff have requested a wake-up.
+    /// Asks for offers if a job can be launched now. Jobs in backoff have requested a wake-up.
     fn request_offers(&mut self, calls: &mut Calls) {
-        let mut waiting = self.crawls.waiting.iter().chain(&self.renders.waiting).peekable();
-        if waiting.peek().is_none() {
-            self.pace.idle(calls);
-        } else if waiting.any(|job| self.retries.can_retry(job, calls.at())) {
-            self.pace.busy(calls);
-        }
+        let Self { crawls, renders, retries, pace, .. } = self;
+        let at = calls.at();
+        let ready = |queue: &JobQueue| queue.waiting.iter().filter(|job| retries.can_retry(job, at)).count();
+        let sizes = [crawls, renders].map(|queue| std::iter::repeat_n(&queue.size, ready(queue)));
+        pace.wants(sizes.into_iter().flatten(), calls);
     }
 }
 
 impl Scheduler for Rendler {
     fn offers(&mut self, offers: Vec<Offer>, calls: &mut Calls) {
+        self.offered += offers.len();
         let (mut accepts, mut declines): (Vec<Accept>, Vec<OfferId>) = (Vec::new(), Vec::new());
         for offer in offers {
             match self.accept(&offer, calls.at()) {
@@ -237,11 +255,10 @@ impl Scheduler for Rendler {
                 accept => accepts.push(accept),
             }
         }
+        self.pace.used(accepts.len() as u64);
         accepts.into_iter().for_each(|accept| calls.accept(accept));
         self.pace.decline(declines, calls);
-        if self.crawls.waiting.is_empty() && self.renders.waiting.is_empty() {
-            self.pace.idle(calls);
-        }
+        self.request_offers(calls);
     }
 
     fn update(&mut self, status: TaskStatus, calls: &mut Calls) {
