@@ -210,7 +210,8 @@ pub enum Output<C, E> {
         why: String,
     },
     /// A call that was not sent, since there is no subscription or too many calls wait, or that was sent and not answered
-    /// before the subscription was lost.
+    /// before the subscription was lost. Those of a scheduler that mean the same later, such as KILL, are kept for the next
+    /// subscription, and dropped only when there will be none.
     ///
     /// Nothing has to be done. What a scheduler's call would have changed, the next reconciliation tells; an executor's statuses
     /// are repeated with its next subscription.

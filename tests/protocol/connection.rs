@@ -9,7 +9,7 @@ use apportion::v1::connection::{
 };
 use apportion::v1::{Dialect, RecordReader, SchedulerCall, write_record};
 use apportion::{
-    Accept, AgentId, Call, Capability, Event, Filters, Framework, Offer, Role, Task, TaskState, TaskStatus, Time,
+    Accept, AgentId, Call, Capability, Event, Filters, Framework, Kill, Offer, Role, Task, TaskState, TaskStatus, Time,
     executor,
 };
 use proptest::prelude::*;
@@ -71,6 +71,12 @@ fn answer(connection: &mut Connection, at: Time, request: &HttpRequest, status: 
     connection.handle_response(at, request.id, status, []);
     connection.handle_bytes(at, request.id, body.as_bytes());
     connection.handle_end(at, request.id);
+}
+
+/// Returns the call of a request.
+fn decoded(request: &HttpRequest) -> Call {
+    let body = std::str::from_utf8(&request.body).unwrap();
+    Dialect::default().decode::<SchedulerCall>(body).unwrap().call
 }
 
 fn decline(offer: &str) -> Call {
@@ -405,6 +411,38 @@ fn calls_without_a_subscription_come_back() {
     assert_eq!(outputs(&mut connection), [Output::Dropped(decline("O1"))]);
     assert!(connection.poll_request(Time::ZERO).unwrap().is_stream);
     assert_eq!(connection.poll_request(Time::ZERO), None);
+}
+
+/// A task that is to be killed still is after the subscription was lost; offers are void by then.
+#[test]
+fn calls_that_mean_the_same_later_go_out_with_the_next_subscription() {
+    let kill = |task: &str| Call::Kill(Kill::new(task));
+    let (mut connection, _) = subscribed();
+    for call in [kill("sent"), decline("O1"), kill("waits")] {
+        connection.send(call);
+    }
+    let sent = connection.poll_request(secs(1)).unwrap();
+    connection.handle_failure(secs(1), sent.id, "broken");
+    let found = outputs(&mut connection);
+    let [Output::Dropped(dropped), Output::Disconnected { retry_at, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(*dropped, decline("O1"));
+    connection.send(kill("meanwhile"));
+    assert_eq!(outputs(&mut connection), []);
+    subscribe(&mut connection, *retry_at);
+    for task in ["sent", "waits", "meanwhile"] {
+        let request = connection.poll_request(*retry_at).unwrap();
+        assert_eq!(decoded(&request), kill(task));
+        answer(&mut connection, *retry_at, &request, 202, "");
+    }
+    assert!(outputs(&mut connection).iter().all(|output| matches!(output, Output::Event(_))));
+
+    // Without a further subscription they are told, before the end.
+    connection.send(kill("never"));
+    let request = connection.poll_request(*retry_at).unwrap();
+    connection.handle_failure(*retry_at, request.id, "broken again");
+    assert!(outputs(&mut connection).iter().all(|output| !matches!(output, Output::Dropped(Call::Kill(_)))));
+    connection.stop();
+    assert_eq!(outputs(&mut connection), [Output::Dropped(kill("never")), Output::Stopped(StopReason::Left)]);
 }
 
 #[test]

@@ -56,7 +56,7 @@
 //!
 //! A scheduler hears of it by [`Scheduler::subscribed`], and by [`Scheduler::disconnected`] once for each subscription that is lost.
 //! Calls that it makes without a subscription are dropped with a note in the log: reconciliation repairs what they would have
-//! changed. A lost subscription, a dropped or rejected call and an unreadable event are `tracing` events.
+//! changed. KILL, SHUTDOWN, UPDATE_FRAMEWORK and TEARDOWN, which it would not repair, go out with the next subscription. A lost subscription, a dropped or rejected call and an unreadable event are `tracing` events.
 //!
 //! # A whole program
 //!

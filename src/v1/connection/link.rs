@@ -207,6 +207,11 @@ impl<C, E> Link<C, E> {
         self.outputs.push_back(output);
     }
 
+    /// Queues an output before all others.
+    pub(super) fn push_first(&mut self, output: Output<C, E>) {
+        self.outputs.push_front(output);
+    }
+
     // ---- out: requests
 
     /// Returns a SUBSCRIBE if it is time for one.

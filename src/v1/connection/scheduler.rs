@@ -9,6 +9,7 @@ use crate::framework::Framework;
 use crate::scheduler::{Call, Event, TaskRef};
 use crate::time::Time;
 use crate::v1::{Dialect, SchedulerCall};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// A framework's connection to the leading master, without I/O.
@@ -21,7 +22,8 @@ use std::time::Duration;
 /// - **The id** that SUBSCRIBED gives is in [`Connection::framework`]. Store it: a program that starts with it again takes over the
 ///   tasks of the one before. Without an id, it starts a new framework.
 /// - **Calls** go out one by one, in order, each with the `Mesos-Stream-Id` of its subscription. A call that is made without a
-///   subscription, or is not answered before it is lost, is [dropped](Output::Dropped). A status of 400 to 499 makes it
+///   subscription, or is not answered before it is lost, is [dropped](Output::Dropped), unless it means the same later: KILL,
+///   SHUTDOWN, UPDATE_FRAMEWORK and TEARDOWN go out with the next subscription. A status of 400 to 499 makes it
 ///   [rejected](Output::Rejected), but for 403 and a wrong stream id: then the subscription is the matter, and is made anew.
 /// - **Acknowledgements** are made by [`deliver`](crate::scheduler::deliver), after the scheduler has seen the status.
 /// - **Reconciliation**: after each SUBSCRIBED but the first, and every 15 minutes, the connection asks for the states of all tasks
@@ -79,6 +81,8 @@ pub struct Connection<K = Dialect> {
     framework: Framework,
     link: Link<Call, Event>,
     reconciliation: Reconciliation,
+    /// Calls without a subscription that do not belong to one: they go out after the next SUBSCRIBED, in this order.
+    kept: VecDeque<Call>,
     /// True from [`Connection::teardown`] on.
     is_ending: bool,
 }
@@ -103,6 +107,8 @@ impl Connection {
 
 impl<K: Codec<SchedulerCall, Event>> Connection<K> {
     const PATH: &'static str = "/api/v1/scheduler";
+    /// The most calls that are kept for the next subscription.
+    const MAX_KEPT: usize = 10_000;
     const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
     /// Returns a connection whose messages are those of a codec; see [`Connection::new`].
@@ -120,7 +126,8 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
         framework.name.get_or_insert_with(|| framework.id.as_str().into());
         let masters = endpoints(masters)?;
         let link = Link::new(masters, Self::PATH.to_owned(), codec.content_type(), Self::BACKOFF, seed);
-        Ok(Self { codec, framework, link, reconciliation: Reconciliation::new(), is_ending: false })
+        let (reconciliation, kept) = (Reconciliation::new(), VecDeque::new());
+        Ok(Self { codec, framework, link, reconciliation, kept, is_ending: false })
     }
 
     /// Adds a header to all requests, such as `Authorization`.
@@ -287,9 +294,36 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
     /// Returns the next output, if there is one.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output<Call, Event>> {
-        let output = self.link.poll_output()?;
-        self.link.metrics.count(&output, Call::kind, Event::kind);
-        Some(output)
+        loop {
+            let mut output = self.link.poll_output()?;
+            if let Output::Dropped(call) = output {
+                match self.keep(call) {
+                    None => continue,
+                    Some(call) => output = Output::Dropped(call),
+                }
+            } else if matches!(output, Output::Stopped(_))
+                && let Some(call) = self.kept.pop_front()
+            {
+                self.link.push_first(output);
+                output = Output::Dropped(call);
+            }
+            self.link.metrics.count(&output, Call::kind, Event::kind);
+            return Some(output);
+        }
+    }
+
+    /// Keeps a call that was not sent for the next subscription. Returns it if it belongs to the one that is lost.
+    fn keep(&mut self, call: Call) -> Option<Call> {
+        let is_repeated = self.is_ending && matches!(call, Call::Teardown);
+        let is_full = self.kept.len() >= Self::MAX_KEPT;
+        if !outlives_subscription(&call) || is_repeated || is_full || self.link.is_stopped() {
+            return Some(call);
+        }
+        match self.link.is_subscribed() {
+            true => self.send(call), // there is another one by now
+            false => self.kept.push_back(call),
+        }
+        None
     }
 
     /// Returns what the connection has done so far. Events and calls that are dropped or rejected count when they are handed out.
@@ -343,6 +377,7 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
                 if self.is_ending {
                     return self.send(Call::Teardown); // the tasks end: there is nothing to reconcile
                 }
+                std::mem::take(&mut self.kept).into_iter().for_each(|call| self.send(call));
                 let calls = self.reconciliation.subscribed(at, is_first);
                 self.reconcile(calls);
             }
@@ -390,6 +425,28 @@ impl<K: Codec<SchedulerCall, Event>> Connection<K> {
         if !self.link.is_subscribed() {
             self.reconciliation.disconnected();
         }
+    }
+}
+
+/// Returns whether a call means the same in a later subscription. Offers are void by then, statuses come again, and filters and
+/// suppressed roles are those of the new SUBSCRIBE; but a task that was to be killed still is.
+fn outlives_subscription(call: &Call) -> bool {
+    match call {
+        Call::Kill(_) | Call::Shutdown { .. } | Call::UpdateFramework(_) | Call::Teardown => true,
+        Call::Subscribe(_)
+        | Call::Accept(_)
+        | Call::Decline { .. }
+        | Call::AcceptInverseOffers { .. }
+        | Call::DeclineInverseOffers { .. }
+        | Call::Suppress(_)
+        | Call::Revive(_)
+        | Call::Reconcile(_)
+        | Call::Acknowledge { .. }
+        | Call::AcknowledgeOperation { .. }
+        | Call::ReconcileOperations(_)
+        | Call::Message { .. }
+        | Call::Request(_)
+        | Call::Invalid { .. } => false,
     }
 }
 
