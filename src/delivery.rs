@@ -28,7 +28,7 @@ pub use metrics::DeliveryMetrics;
 use crate::allocator::{Allocator, Hierarchical};
 use crate::framework::Framework;
 use crate::id::{AgentId, FrameworkId};
-use crate::master::{Command, CommandError, Emitted, Master, Wake};
+use crate::master::{Command, CommandError, Emitted, EndedOffer, Master, Wake};
 use crate::offer::{InverseOffer, Offer};
 use crate::scheduler::{Call, Rejected, TaskRef};
 use crate::time::Time;
@@ -374,6 +374,12 @@ impl<A: Allocator> Delivery<A> {
     #[must_use]
     pub fn poll_effect(&mut self) -> Option<Emitted> {
         self.observed.as_mut()?.pop_front()
+    }
+
+    /// Removes and returns the next offer that has ended, if the master [watches offers](Master::watch_offers).
+    #[must_use]
+    pub fn poll_ended_offer(&mut self) -> Option<EndedOffer> {
+        self.master.poll_ended_offer()
     }
 
     /// Returns the next timer of the master, if there is one.

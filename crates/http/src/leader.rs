@@ -7,7 +7,7 @@ use crate::leader::machines::Machines;
 use crate::leader::recorder::Recorder;
 use crate::operator_api::maintenance;
 use crate::transport::stream::Signal;
-use crate::view::{Touched, View};
+use crate::view::{StateCounts, Touched, View};
 use apportion::delivery::{Delivery, Notice, Recipient};
 use apportion::{
     AgentId, Call, Command, CommandError, Emitted, Event, Framework, FrameworkId, Master, Operation, OperationError,
@@ -25,11 +25,14 @@ pub(crate) mod machines;
 mod recorder;
 mod remote;
 mod streams;
+mod tally;
 
 pub(crate) use input::Input;
+pub(crate) use tally::Tally;
 
 use remote::Remote;
 use streams::{Streams, estimated_bytes};
+use tally::Tallies;
 
 /// A master with the streams of its frameworks.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub(crate) struct Leader {
     /// The agents that are connected over the network.
     remote: Remote,
     streams: Streams<FrameworkId, Event>,
+    tallies: Tallies,
     /// The number of streams that were opened.
     opened: u64,
     pub(crate) machines: Machines,
@@ -59,7 +63,8 @@ impl Leader {
             config.id_prefix = format!("{}-", gate.settings.id).into();
         }
         let view = View::new(gate.started, config.clone(), gate.settings.max_completed_tasks);
-        let master = Master::new(config);
+        let mut master = Master::new(config);
+        master.watch_offers(); // each framework is told how many of its offers ended in which way
         let delivery = Delivery::new(master).bounded(gate.settings.stream_buffer, estimated_bytes).observing();
         let record = gate.settings.record.clone();
         let delivery = if record.is_some() { delivery.recording() } else { delivery };
@@ -73,6 +78,7 @@ impl Leader {
             agents,
             remote: Remote::default(),
             streams: Streams::default(),
+            tallies: Tallies::default(),
             opened: 0,
             machines: Machines::default(),
             recorder,
@@ -269,6 +275,9 @@ impl Leader {
 
     fn run_call(&mut self, at: Time, framework: &FrameworkId, call: Call) -> Result<(), CommandError> {
         let touched = Touched::by_call(framework, &call);
+        if let Some(tally) = self.tallies.get_mut(framework) {
+            tally.called(&call);
+        }
         let kill = if let Call::Kill(kill) = &call { Some((kill.task.clone(), kill.grace)) } else { None };
         let result = self.delivery.call(at, framework, call);
         self.observe(if result.is_ok() { touched } else { Touched::Nothing });
@@ -286,6 +295,11 @@ impl Leader {
 
     /// Tells what has happened, and keeps the view up to date, after a command or a timer.
     fn observe(&mut self, touched: Touched) {
+        while let Some(offer) = self.delivery.poll_ended_offer() {
+            if let Some(tally) = self.tallies.get_mut(&offer.framework) {
+                tally.ended(offer.end);
+            }
+        }
         while let Some(emitted) = self.delivery.poll_effect() {
             self.events.tell(&emitted);
             self.effects.push(emitted);
@@ -325,6 +339,16 @@ impl Leader {
     /// Returns the frameworks with an open stream.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrameworkId> {
         self.streams.recipients()
+    }
+
+    /// Returns what a registered framework has called, was told and was offered.
+    pub(crate) fn tally(&self, framework: &FrameworkId) -> Option<&Tally> {
+        self.tallies.get(framework)
+    }
+
+    /// Returns the tasks of a framework by state: those that have not ended, and those that have since it registered.
+    pub(crate) fn task_counts(&self, framework: &FrameworkId) -> (StateCounts, StateCounts) {
+        self.view.task_counts(framework)
     }
 
     pub(crate) fn is_recording(&self) -> bool {

@@ -44,6 +44,7 @@ mod settings;
 mod simulated;
 pub mod transport;
 mod v0;
+mod verbosity;
 mod view;
 
 pub use agents::{Agents, NoAgents};
@@ -56,4 +57,5 @@ pub use settings::Settings;
 pub use simulated::SimulatedAgents;
 pub use transport::duration::parse_duration;
 pub use transport::encoding::Encoding;
+pub use verbosity::Verbosity;
 pub use view::Snapshot;

@@ -1,5 +1,6 @@
 //! What a master measures: for Mesos' `/metrics/snapshot` and GET_METRICS, and as Prometheus reads it.
 
+mod frameworks;
 mod mesos;
 mod prometheus;
 mod system;
@@ -14,6 +15,7 @@ use crate::leader::Leader;
 use apportion::allocator::{Allocator as _, AllocatorMetrics};
 use apportion::delivery::{DeliveryMetrics, Recipient};
 use apportion::{FrameworkId, Metrics, Resource, Scalar, Time};
+use frameworks::FrameworkFigures;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ pub(crate) struct Figures {
     /// What waits for each framework with an open stream: messages, and about how many bytes.
     streams: Vec<(FrameworkId, usize, u64)>,
     is_recording: bool,
+    /// Of each registered framework, if they are published.
+    frameworks: Vec<FrameworkFigures>,
 }
 
 /// What all agents have of a resource, and what tasks and executors hold of that.
@@ -64,6 +68,7 @@ impl Figures {
                 add(resource, |sums, revocable| if revocable { &mut sums.revocable_used } else { &mut sums.used });
             }
         }
+        let is_each_published = leader.gate().settings.per_framework_metrics;
         let waiting = |framework: &FrameworkId| {
             let (messages, bytes) = delivery.queued_for(&Recipient::Framework(framework.clone()));
             (framework.clone(), messages, bytes)
@@ -76,6 +81,7 @@ impl Figures {
             uptime: delivery.now().since(Time::ZERO),
             streams: leader.streams().map(waiting).collect(),
             is_recording: leader.is_recording(),
+            frameworks: if is_each_published { FrameworkFigures::all(leader) } else { Vec::new() },
         }
     }
 

@@ -21,6 +21,7 @@ use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::transport::answer::{Answer, bad_request, only, text, typed};
 use crate::transport::encoding::Encoding;
+use crate::verbosity::Verbosity;
 use apportion::{AgentId, Call, Command, FrameworkId, Time};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
@@ -40,6 +41,8 @@ pub(crate) enum Asked {
     Seen(Seen),
     /// The state of the cluster, and all changes after it.
     Watch,
+    /// A level of the log, for a time.
+    Log(Verbosity, u32, Duration),
     /// A question to the master.
     Question(fn(&Leader) -> Json),
     /// A change.
@@ -60,7 +63,8 @@ pub(crate) fn check(gate: &Gate, request: &Request<Bytes>) -> Result<(Asked, Enc
     let body = Encoding::of_body(headers)?.to_json(MessageType::MASTER_CALL, request.body())?;
     let call = canonical_text(MessageType::MASTER_CALL, &body)?;
     let asked = asked(gate, &call)?;
-    let encoding = Encoding::of_answer(headers)?;
+    let is_stream = matches!(asked, Asked::Watch);
+    let encoding = if is_stream { Encoding::of_stream(headers)? } else { Encoding::of_answer(headers)? };
     gate.traffic.called("operator", call["type"].as_str().unwrap_or_default());
     Ok((asked, encoding))
 }
@@ -110,7 +114,11 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
             let flags: Vec<Json> = gate.settings.flags.iter().map(flag).collect();
             Asked::Known(response(kind, &without_empty(json!({ "flags": flags }))))
         }
-        "GET_LOGGING_LEVEL" => Asked::Known(response(kind, &json!({ "level": 0 }))),
+        "GET_LOGGING_LEVEL" => {
+            let level = gate.settings.verbosity.as_ref().map_or(0, Verbosity::level);
+            Asked::Known(response(kind, &json!({ "level": level })))
+        }
+        "SET_LOGGING_LEVEL" => log(gate, body()?)?,
         "GET_MASTER" => {
             let (info, start) = (gate.settings.master_info(), gate.started.as_secs_f64());
             Asked::Known(response(kind, &json!({"master_info": info, "start_time": start, "elected_time": start})))
@@ -176,6 +184,18 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
     })
 }
 
+/// Reads a SET_LOGGING_LEVEL.
+fn log(gate: &Gate, body: &Json) -> Result<Asked, Answer> {
+    let level = body["level"].as_u64().and_then(|level| u32::try_from(level).ok());
+    let level = level.ok_or_else(|| bad_request("expected 'level' to be present"))?;
+    let nanoseconds = body["duration"]["nanoseconds"].as_u64();
+    let time = nanoseconds.ok_or_else(|| bad_request("expected 'duration' to be present, and from 0 on"))?;
+    let verbosity = gate.settings.verbosity.clone();
+    let verbosity =
+        verbosity.ok_or_else(|| text(StatusCode::NOT_IMPLEMENTED, "the log of this program has one level"))?;
+    Ok(Asked::Log(verbosity, level, Duration::from_nanos(time)))
+}
+
 /// Returns the response to GET_METRICS.
 pub(crate) fn metrics(metrics: &BTreeMap<String, f64>) -> Json {
     let metrics: Vec<Json> = metrics.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
@@ -229,6 +249,15 @@ mod tests {
             (json!({"type": "TEARDOWN", "teardown": {"framework_id": {"value": "f1"}}}), None),
             (json!({"type": "UPDATE_MAINTENANCE_SCHEDULE", "update_maintenance_schedule": {}}), Some(400)),
             (json!({"type": "PRUNE_IMAGES"}), Some(400)),
+            (json!({"type": "SET_LOGGING_LEVEL", "set_logging_level": {"level": 1}}), Some(400)),
+            (
+                json!({"type": "SET_LOGGING_LEVEL", "set_logging_level": {"level": 1, "duration": {"nanoseconds": -1}}}),
+                Some(400),
+            ),
+            (
+                json!({"type": "SET_LOGGING_LEVEL", "set_logging_level": {"level": 1, "duration": {"nanoseconds": 1}}}),
+                Some(501),
+            ),
             (json!({"type": "GET_METRICS"}), Some(400)),
             (json!({"type": "GET_METRICS", "get_metrics": {}}), None),
             (json!({"type": "GET_METRICS", "get_metrics": {"timeout": {"nanoseconds": -1}}}), Some(400)),

@@ -76,7 +76,7 @@ fn subscription(headers: &HeaderMap, principal: Option<Text>, mut framework: Box
 }
 
 fn subscription_encoding(headers: &HeaderMap) -> Result<Encoding, Answer> {
-    let encoding = Encoding::of_answer(headers)?;
+    let encoding = Encoding::of_stream(headers)?;
     if headers.contains_key(STREAM_ID) {
         return Err(bad_request("expected no 'Mesos-Stream-Id' in a subscription: it begins a new stream"));
     }

@@ -24,7 +24,7 @@ use crate::transport::jsonp;
 use crate::transport::listener::{Body, Site, streamed};
 use crate::v0::V0;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ impl Service {
             Asked::Read(read) => Ok(json_text(&blocking(read).await?)),
             Asked::Metrics(timeout) => Ok(json_text(&json!(self.snapshot(timeout).await?))),
             Asked::Seen(seen) => self.seen(seen, Encoding::Json).await,
-            Asked::Watch => Err(text(StatusCode::NOT_FOUND, "not here")),
+            Asked::Watch | Asked::Log(..) => Err(text(StatusCode::NOT_FOUND, "not here")),
             Asked::Question(question) => Ok(json_text(&self.ask(question).await?)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
@@ -157,7 +157,7 @@ impl Service {
         let stream = replied.await.map_err(|_| ending())?;
         let id = HeaderValue::from_str(&stream.id.to_string()).expect("a UUID is ASCII");
         let mut answer = Response::new(streamed(stream));
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
+        encoding.describe_stream(request.headers(), answer.headers_mut());
         answer.headers_mut().insert(STREAM_ID, id);
         Ok(answer)
     }
@@ -194,7 +194,7 @@ impl Service {
     async fn operator(&self, request: &Request<Bytes>, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
         let (asked, encoding) = operator_api::check(&self.gate, request)?;
         let answer = match asked {
-            Asked::Watch => return self.watch(encoding, cut).await,
+            Asked::Watch => return self.watch(request.headers(), encoding, cut).await,
             Asked::Seen(seen) => self.seen(seen, encoding).await,
             Asked::Known(response) => Ok(operator_api::answer(&response, encoding)),
             Asked::Read(read) => Ok(operator_api::answer(&blocking(read).await?, encoding)),
@@ -204,6 +204,10 @@ impl Service {
             }
             Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
+            Asked::Log(verbosity, level, time) => {
+                verbosity.set(level, time);
+                Ok(empty(StatusCode::OK))
+            }
         };
         Err(answer?)
     }
@@ -273,14 +277,14 @@ impl Service {
     }
 
     /// Begins a stream to an operator.
-    async fn watch(&self, encoding: Encoding, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
+    async fn watch(&self, asked: &HeaderMap, encoding: Encoding, cut: Arc<Notify>) -> Result<Response<Body>, Answer> {
         let (reply, replied) = oneshot::channel();
         self.send(Input::WatchChanges(reply)).await?;
         let (snapshot, changes) = replied.await.map_err(|_| ending())?;
         let (gate, renderer, watchers) = (self.gate.clone(), self.renderer.clone(), self.watchers.clone());
         let records = Watch { gate, renderer, encoding, cut, watchers }.start(snapshot, changes);
         let mut answer = Response::new(streamed(records));
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(encoding.content_type()));
+        encoding.describe_stream(asked, answer.headers_mut());
         Ok(answer)
     }
 

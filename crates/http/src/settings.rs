@@ -2,6 +2,7 @@
 
 use crate::authentication::Authentication;
 use crate::transport::listener::Bounds;
+use crate::verbosity::Verbosity;
 use apportion::{Config, Domain};
 use serde_json::{Map, Value as Json, json};
 use std::net::{IpAddr, Ipv4Addr};
@@ -69,6 +70,10 @@ pub struct Settings {
     pub record: Option<PathBuf>,
     /// The size in bytes from which on the recording goes on in a new file.
     pub record_size: u64,
+    /// How much the program logs, if operators may set it.
+    pub verbosity: Option<Verbosity>,
+    /// Whether `/metrics/snapshot` has the metrics of each framework: some sixty names for each.
+    pub per_framework_metrics: bool,
 }
 
 impl Default for Settings {
@@ -96,6 +101,8 @@ impl Default for Settings {
             log: None,
             record: None,
             record_size: 64 << 20,
+            verbosity: None,
+            per_framework_metrics: true,
         }
     }
 }
@@ -271,6 +278,20 @@ impl Settings {
     #[must_use]
     pub fn record_size(mut self, bytes: u64) -> Self {
         self.record_size = bytes;
+        self
+    }
+
+    /// Lets operators set how much the program logs (SET_LOGGING_LEVEL). Without this they are told that they cannot (501).
+    #[must_use]
+    pub fn verbosity(mut self, verbosity: Verbosity) -> Self {
+        self.verbosity = Some(verbosity);
+        self
+    }
+
+    /// Sets whether `/metrics/snapshot` has the metrics of each framework (Mesos, `--publish_per_framework_metrics`).
+    #[must_use]
+    pub fn per_framework_metrics(mut self, are_published: bool) -> Self {
+        self.per_framework_metrics = are_published;
         self
     }
 

@@ -6,6 +6,7 @@ mod connections;
 pub(crate) mod duration;
 pub(crate) mod encoding;
 mod ending;
+mod gzip;
 pub(crate) mod jsonp;
 pub(crate) mod listener;
 mod origin;

@@ -10,6 +10,7 @@ mod entry;
 mod frameworks;
 mod pages;
 mod snapshot;
+mod state_counts;
 mod tasks;
 mod touched;
 
@@ -19,6 +20,7 @@ pub(crate) use change::{Change, Told};
 pub(crate) use entry::{AgentEntry, FrameworkEntry, Standing, TaskEntry};
 pub use snapshot::Snapshot;
 pub(crate) use snapshot::{ExecutorEntry, Held, OfferEntry, Sums};
+pub(crate) use state_counts::StateCounts;
 pub(crate) use touched::Touched;
 
 use crate::transport::clock::set_unreachable_time;
@@ -86,6 +88,11 @@ impl View {
     /// Returns a receiver of all changes from now on. One that falls too far behind gets an error.
     pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Told>> {
         self.changes.0.subscribe()
+    }
+
+    /// Returns the tasks of a framework by state: those that have not ended, and those that have since it registered.
+    pub(crate) fn task_counts(&self, framework: &FrameworkId) -> (StateCounts, StateCounts) {
+        self.tasks.counts(framework)
     }
 
     /// Returns the state at this moment, live offers and executors as the master has them.

@@ -85,6 +85,69 @@ async fn metrics_tell_what_happens() {
     assert!(told["system/cpus_total"].as_f64().unwrap() >= 1.0);
 }
 
+/// Each framework has metrics of its own, with every name that a Mesos was recorded with, until it is removed.
+#[tokio::test]
+async fn each_framework_is_measured() {
+    let (_server, address) = start(Settings::default()).await;
+    let mut framework = subscribed(address, None, 100.0).await;
+    let prefix = format!("master/frameworks/test/{}/", framework.id);
+    let of = |told: &Map<String, Json>| -> BTreeMap<String, f64> {
+        let own =
+            told.iter().filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_owned(), value.as_f64()?)));
+        own.collect()
+    };
+    let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
+    let task = |id: &str, cpus: f64| {
+        json!({"name": id, "task_id": {"value": id}, "agent_id": {"value": "a1"},
+        "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}}], "command": {"value": "true"}})
+    };
+    let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [task("runs", 1.0), task("too-large", 100.0)]}});
+    let accept = json!({"type": "ACCEPT", "accept": {"offer_ids": [offer["id"]], "operations": [launch], "filters": {"refuse_seconds": 0}}});
+    assert_eq!(framework.call(address, accept).await.status, 202);
+    let offer = framework.stream.event_of("OFFERS").await["offers"]["offers"][0].clone();
+    let decline = json!({"type": "DECLINE", "decline": {"offer_ids": [offer["id"]]}});
+    assert_eq!(framework.call(address, decline).await.status, 202);
+    assert_eq!(framework.call(address, json!({"type": "SUPPRESS"})).await.status, 202);
+
+    let told = of(&snapshot(address).await);
+    for (name, value) in [
+        ("calls", 4.0),
+        ("calls/subscribe", 1.0),
+        ("calls/accept", 1.0),
+        ("calls/decline", 1.0),
+        ("events/offers", 2.0),
+        ("events/update", 1.0),
+        ("events/heartbeat", 1.0),
+        ("offers/sent", 2.0),
+        ("offers/accepted", 1.0),
+        ("offers/declined", 1.0),
+        ("operations", 1.0),
+        ("operations/launch", 1.0),
+        ("roles/web/suppressed", 1.0),
+        ("subscribed", 1.0),
+        ("tasks/active/task_staging", 1.0),
+        ("tasks/terminal/task_error", 1.0),
+    ] {
+        assert_eq!(told.get(name), Some(&value), "{name} of {told:?}");
+    }
+    let recorded = recorded();
+    let names = recorded.keys().filter_map(|name| name.strip_prefix("master/frameworks/")?.splitn(3, '/').nth(2));
+    let names: Vec<&str> = names.filter(|name| !name.starts_with("roles/")).collect();
+    assert!(names.len() > 50, "{names:?}");
+    assert!(names.iter().all(|name| told.contains_key(*name)), "{told:?}");
+
+    framework.stream = wire::Client::connect(address).await; // its own connection ends
+    wire::bounded("the end", async { while of(&snapshot(address).await)["subscribed"] > 0.0 {} }).await;
+    assert_eq!(of(&snapshot(address).await)["calls"], 4.0, "it is the same framework");
+    let teardown = json!({"type": "TEARDOWN", "teardown": {"framework_id": {"value": framework.id}}});
+    assert_eq!(operate(address, "application/json", teardown.to_string().as_bytes()).await.status, 200);
+    assert_eq!(of(&snapshot(address).await), BTreeMap::new());
+
+    let (_server, address) = start(Settings::default().per_framework_metrics(false)).await;
+    let _framework = subscribed(address, None, 100.0).await;
+    assert!(snapshot(address).await.keys().all(|name| !name.starts_with("master/frameworks/")));
+}
+
 #[tokio::test]
 async fn an_operator_asks_for_metrics_in_json_and_protobuf() {
     let (_server, address) = start(Settings::default()).await;

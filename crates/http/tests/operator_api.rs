@@ -4,8 +4,8 @@
 
 mod wire;
 
-use apportion_http::Settings;
 use apportion_http::protobuf::MessageType;
+use apportion_http::{Settings, Verbosity};
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 use wire::{ask, operate, start, subscribed};
@@ -131,6 +131,73 @@ async fn an_operator_reserves_and_makes_volumes() {
     assert_eq!(ask(address, call("UNRESERVE_RESOURCES", on("a2", "resources", json!([disk(200.0)])))).await.0, 202);
     let total = server.query(|master| master.agent(&"a2".into()).unwrap().resources.to_string()).await.unwrap();
     assert_eq!(total, "cpus:4;disk:1000;mem:1024");
+}
+
+/// The field `source` of RESERVE_RESOURCES: the same amounts, reserved in another way.
+#[tokio::test]
+async fn a_reservation_is_moved_to_another_role() {
+    let (server, address) = start(Settings::default()).await;
+    let reserved = |amount: f64, roles: &[&str]| {
+        let stack: Vec<Json> =
+            roles.iter().map(|role| json!({"type": "DYNAMIC", "role": role, "principal": "ops"})).collect();
+        json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": amount}, "reservations": stack}])
+    };
+    let reserve = |source: Json, resources: Json| {
+        call("RESERVE_RESOURCES", json!({"agent_id": {"value": "a1"}, "source": source, "resources": resources}))
+    };
+    let total = async || {
+        server
+            .query(|master| master.agent(&"a1".into()).unwrap().resources.filter(|of| of.name() == "cpus").to_string())
+            .await
+            .unwrap()
+    };
+    let plain = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 2}}]);
+    assert_eq!(ask(address, reserve(plain.clone(), reserved(2.0, &["web"]))).await.0, 202, "of what is not reserved");
+    let at_first = total().await;
+    for (source, resources, expected, reason) in [
+        (reserved(3.0, &["web"]), reserved(3.0, &["ops"]), 409, "so much is not reserved"),
+        (reserved(1.0, &["web"]), reserved(2.0, &["ops"]), 400, "other amounts"),
+        (reserved(1.0, &["web"]), reserved(1.0, &["web"]), 400, "nothing to do"),
+        (reserved(1.0, &["web"]), plain.clone(), 400, "that is UNRESERVE_RESOURCES of other amounts"),
+        (
+            json!([reserved(1.0, &["web"])[0], reserved(1.0, &["ops"])[0]]),
+            reserved(2.0, &["a"]),
+            400,
+            "two reservations",
+        ),
+        (json!("all"), reserved(2.0, &["ops"]), 400, "no list"),
+    ] {
+        assert_eq!(ask(address, reserve(source, resources)).await.0, expected, "{reason}");
+        assert_eq!(total().await, at_first, "{reason}");
+    }
+    let [first, second] =
+        ask_twice(address, &reserve(reserved(2.0, &["web"]), reserved(2.0, &["ops", "ops/db"]))).await;
+    assert_eq!((first.0, second.0), (202, 409), "it has moved");
+    let (_, roles) = ask(address, json!({"type": "GET_ROLES"})).await;
+    let names: Vec<&Json> = roles["get_roles"]["roles"].as_array().unwrap().iter().map(|role| &role["name"]).collect();
+    assert_eq!(names, ["ops", "ops/db"]);
+    assert_eq!(
+        ask(address, reserve(reserved(2.0, &["ops", "ops/db"]), reserved(2.0, &["ops", "ops/web"]))).await.0,
+        202
+    );
+    let unreserve = json!({"agent_id": {"value": "a1"}, "resources": reserved(2.0, &["ops", "ops/web"])});
+    assert_eq!(ask(address, call("UNRESERVE_RESOURCES", unreserve)).await.0, 202);
+    assert!(total().await.contains("ops"), "its reservation to ops is still there: {}", total().await);
+}
+
+/// SET_LOGGING_LEVEL: 200 and empty, if the program lets operators do it; 501 if not.
+#[tokio::test]
+async fn an_operator_sets_the_level_of_the_log() {
+    let (_server, address) = start(Settings::default().verbosity(Verbosity::new(|_| {}))).await;
+    let set = call("SET_LOGGING_LEVEL", json!({"level": 2, "duration": {"nanoseconds": 3_600_000_000_000_i64}}));
+    for answer in ask_twice(address, &set).await {
+        assert_eq!(answer, (200, Json::Null));
+    }
+    for (_, told) in ask_twice(address, &json!({"type": "GET_LOGGING_LEVEL"})).await {
+        assert_eq!(told, json!({"type": "GET_LOGGING_LEVEL", "get_logging_level": {"level": 2}}));
+    }
+    let (_server, address) = start(Settings::default()).await;
+    assert_eq!(ask(address, set).await.0, 501);
 }
 
 #[tokio::test]

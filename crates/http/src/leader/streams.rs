@@ -5,7 +5,7 @@ use crate::gate::Session;
 use crate::operator_api::agent_url;
 use crate::transport::clock::set_unreachable_time;
 use crate::transport::encoding::Encoding;
-use crate::transport::stream::{Encoder, Source, Stream, stream};
+use crate::transport::stream::{Encoder, Heartbeats, Source, Stream, stream};
 use crate::view::Touched;
 use apportion::delivery::{AgentMessage, Closed, FrameworkMessage, Part};
 use apportion::v1::Dialect;
@@ -136,7 +136,10 @@ impl Leader {
         let stream_id = self.next_stream_id();
         let encoder = Encoder { encoding, dialect };
         let interval = self.gate.settings.heartbeat_interval;
-        let (source, stream) = stream((id.clone(), stream_id), encoder, interval, self.signals.clone());
+        let tally = self.tallies.entry(id.clone()).or_default();
+        tally.subscribed();
+        let beats = Heartbeats { interval, sent: tally.heartbeats() };
+        let (source, stream) = stream((id.clone(), stream_id), encoder, beats, self.signals.clone());
         described.id = id.clone();
         let described = Arc::new(described);
         if known.is_some() || was_recovered {
@@ -157,7 +160,8 @@ impl Leader {
         let id = self.next_stream_id();
         let encoder = Encoder { encoding, dialect: Dialect::default() };
         let interval = self.gate.settings.heartbeat_interval;
-        let (source, stream) = stream((FrameworkId::from(""), id), encoder, interval, self.signals.clone());
+        let beats = Heartbeats { interval, sent: Arc::default() };
+        let (source, stream) = stream((FrameworkId::from(""), id), encoder, beats, self.signals.clone());
         let _ = source.events.try_send(Box::new(Event::Error(reason))); // the stream is empty
         stream
     }
@@ -182,6 +186,7 @@ impl Leader {
     /// Notes that a framework was removed: its stream ends.
     pub(super) fn removed(&mut self, framework: &FrameworkId) {
         self.gate.remove(framework);
+        self.tallies.swap_remove(framework);
         self.machines.forget(framework);
         if let Some(open) = self.streams.remove(framework) {
             open.end(None);
@@ -229,6 +234,9 @@ impl Leader {
             event => event,
         };
         let Some(open) = self.streams.get_mut(framework) else { return };
+        if let Some(tally) = self.tallies.get_mut(framework) {
+            tally.told(&event);
+        }
         open.has_begun |= matches!(event, Event::Subscribed(_));
         match open.source.events.try_send(Box::new(event)) {
             Ok(()) => {}

@@ -1,5 +1,6 @@
 //! The metrics under Mesos' names, and under names that begin with `apportion/` where Mesos has none.
 
+use super::frameworks::FrameworkFigures;
 use super::traffic::Traffic;
 use super::{Amounts, Figures, system};
 use apportion::Scalar;
@@ -103,6 +104,8 @@ fn of_master(figures: &Figures) -> BTreeMap<String, f64> {
     let mut all: BTreeMap<String, f64> = always.map(|name| (name, 0.0)).collect();
     let core = figures.master.named().chain(figures.allocator.named());
     all.extend(core.map(|(name, value)| (name.into_owned(), value)));
+
+    all.extend(figures.frameworks.iter().flat_map(FrameworkFigures::named).map(|(name, value)| (name, value as f64)));
 
     let mut set = |name: &str, value: f64| _ = all.insert(name.to_owned(), value);
     set("master/uptime_secs", figures.uptime.as_secs_f64());

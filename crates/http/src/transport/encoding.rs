@@ -3,7 +3,7 @@
 use crate::protobuf::{MessageType, Protobuf};
 use crate::transport::answer::{Answer, bad_request, text};
 use http::StatusCode;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::borrow::Cow;
 
 /// The encoding of messages: the v1 API has two.
@@ -62,6 +62,31 @@ impl Encoding {
         })
     }
 
+    /// Returns the encoding of the messages of a stream. A client that accepts `application/recordio` names it in `Message-Accept`, JSON
+    /// if it does not.
+    ///
+    /// # Errors
+    ///
+    /// The answer 406 if the client takes neither.
+    pub fn of_stream(headers: &HeaderMap) -> Result<Self, Answer> {
+        if !accepts_record_io(headers) {
+            return Self::of_answer(headers);
+        }
+        let messages = headers.get_all(MESSAGE_ACCEPT).iter().map(|value| (ACCEPT, value.clone()));
+        Self::of_answer(&messages.collect())
+    }
+
+    /// Names the encoding in the headers of a stream, in the way in which the request asked for it.
+    pub fn describe_stream(self, request: &HeaderMap, answer: &mut HeaderMap) {
+        let content_type = HeaderValue::from_static(self.content_type());
+        if accepts_record_io(request) {
+            answer.insert(CONTENT_TYPE, HeaderValue::from_static(RECORD_IO));
+            answer.insert(MESSAGE_CONTENT_TYPE, content_type);
+        } else {
+            answer.insert(CONTENT_TYPE, content_type);
+        }
+    }
+
     /// Returns a message as JSON. Bytes that are no message of that type are answered with 400.
     ///
     /// # Errors
@@ -78,6 +103,20 @@ impl Encoding {
             }
         }
     }
+}
+
+/// The media type of a stream of records, whatever these are.
+const RECORD_IO: &str = "application/recordio";
+
+/// The encodings of the messages in a stream that a client takes.
+const MESSAGE_ACCEPT: HeaderName = HeaderName::from_static("message-accept");
+
+/// The encoding of the messages in a stream.
+const MESSAGE_CONTENT_TYPE: HeaderName = HeaderName::from_static("message-content-type");
+
+fn accepts_record_io(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| essence(range).eq_ignore_ascii_case(RECORD_IO))
 }
 
 /// Returns a media type without its parameters.
@@ -99,7 +138,6 @@ fn allows(range: &str, content_type: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
         let value = (!value.is_empty()).then(|| HeaderValue::from_static(value));

@@ -3,6 +3,7 @@
 use crate::transport::answer::{Answer, text};
 use crate::transport::connections::{Connections, log_end};
 use crate::transport::ending::{Ending, shutdown};
+use crate::transport::gzip;
 use crate::transport::origin;
 use crate::transport::request_body::Bodies;
 use crate::transport::socket::prepared;
@@ -226,8 +227,14 @@ impl<S: Site> Listener<S> {
 impl<S: Site> Shared<S> {
     async fn answer(&self, request: Request<Incoming>, peer: SocketAddr, cut: Arc<Notify>) -> Response<Body> {
         let route = self.site.route(request.uri().path());
-        let answer = self.checked(route, request, peer, cut).await;
-        let answer = answer.unwrap_or_else(|whole| (*whole).map(|body| Either::Left(Full::new(body))));
+        let takes_gzip = gzip::is_accepted(request.headers());
+        let answer = match self.checked(route, request, peer, cut).await {
+            Ok(stream) => stream,
+            Err(whole) => {
+                let whole = if takes_gzip { gzip::gzipped(whole).await } else { whole };
+                (*whole).map(|body| Either::Left(Full::new(body)))
+            }
+        };
         self.site.answered(route, answer.status());
         answer
     }

@@ -10,7 +10,7 @@ use http_body::{Body, Frame};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -43,6 +43,7 @@ pub(crate) struct Stream {
     signals: mpsc::UnboundedSender<Signal>,
     encoder: Encoder,
     heartbeat: Interval,
+    heartbeats_sent: Arc<AtomicU64>,
     next: Next,
 }
 
@@ -55,6 +56,14 @@ enum Next {
     Heartbeat,
     Events,
     End,
+}
+
+/// The heartbeats of a stream.
+#[derive(Debug)]
+pub(crate) struct Heartbeats {
+    pub(crate) interval: Duration,
+    /// The number of those that were sent.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 /// The end of a stream at which the master writes.
@@ -96,16 +105,17 @@ impl Encoder {
 pub(crate) fn stream(
     (framework, id): (FrameworkId, Uuid),
     encoder: Encoder,
-    heartbeat_interval: Duration,
+    heartbeats: Heartbeats,
     signals: mpsc::UnboundedSender<Signal>,
 ) -> (Source<Event>, Stream) {
     let (sender, events) = mpsc::channel(WINDOW);
     let is_full = Arc::new(AtomicBool::new(false));
-    let interval = heartbeat_interval.max(Duration::from_millis(1));
+    let interval = heartbeats.interval.max(Duration::from_millis(1));
     let mut heartbeat = interval_at(Instant::now() + interval, interval);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay); // one that is late is one
     let source = Source { events: sender, is_full: is_full.clone() };
-    (source, Stream { id, framework, events, is_full, signals, encoder, heartbeat, next: Next::First })
+    let heartbeats_sent = heartbeats.sent;
+    (source, Stream { id, framework, events, is_full, signals, encoder, heartbeat, heartbeats_sent, next: Next::First })
 }
 
 impl Body for Stream {
@@ -146,6 +156,9 @@ impl Body for Stream {
                     Poll::Pending => return Poll::Pending,
                 },
             };
+            if event == Event::Heartbeat {
+                this.heartbeats_sent.fetch_add(1, Ordering::Relaxed);
+            }
             if let Some(record) = this.encoder.record(&event) {
                 return Poll::Ready(Some(Ok(Frame::data(record))));
             }

@@ -2,6 +2,7 @@
 
 use super::entry::{Standing, TaskEntry};
 use super::pages::{Pages, Slot};
+use super::state_counts::StateCounts;
 use super::{Change, Changes, Map, Touched};
 use apportion::{AgentId, FrameworkId, Master, Role, RunningTask, StatusSource, Task, TaskId, TaskState, TaskStatus};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +27,10 @@ struct OfFramework {
     /// The oldest first.
     unreachable: VecDeque<Slot>,
     completed: VecDeque<Slot>,
+    /// The live ones.
+    active: StateCounts,
+    /// Those that have ended since the framework registered.
+    ended: StateCounts,
 }
 
 /// The tasks of an agent, which may be unreachable.
@@ -51,6 +56,14 @@ impl Tasks {
     /// Returns a copy to read.
     pub(super) fn copy(&self) -> Pages<TaskEntry> {
         self.table.copy()
+    }
+
+    /// Returns the tasks of a framework by state: those that have not ended, and those that have since it registered.
+    pub(super) fn counts(&self, framework: &FrameworkId) -> (StateCounts, StateCounts) {
+        let Some(of_framework) = self.of_framework.get(framework) else { return Default::default() };
+        let mut active = of_framework.active;
+        of_framework.unreachable.iter().for_each(|_| active.add(TaskState::Unreachable));
+        (active, of_framework.ended)
     }
 
     /// Adds a task that is launched.
@@ -85,8 +98,14 @@ impl Tasks {
         let of_framework = of_mut(&mut self.of_framework, &entry.framework);
         if entry.standing == Standing::Copy {
             of_framework.copies.insert(slot);
-        } else if let Some(before) = of_framework.live.insert(entry.task.id.clone(), slot) {
+            return;
+        }
+        of_framework.active.add(entry.state);
+        if let Some(before) = of_framework.live.insert(entry.task.id.clone(), slot) {
             tracing::error!(task = %entry.task.id, "the view has a task that the master has not");
+            if let Some(before) = self.table.get(before) {
+                of_framework.active.remove(before.state);
+            }
             self.forget(before);
         }
     }
@@ -102,6 +121,9 @@ impl Tasks {
         changes: &Changes,
     ) {
         let Some((slot, agent)) = self.live(framework, &status.task) else {
+            if status.state == TaskState::Error && !is_answer(&status) {
+                of_mut(&mut self.of_framework, framework).ended.add(TaskState::Error); // it was never launched
+            }
             self.status_of_unreachable(framework, status, touched, seconds, changes);
             return;
         };
@@ -183,6 +205,7 @@ impl Tasks {
                 }
             } else if let Some((slot, _)) = self.live(framework, known.id).filter(|(_, on)| on == agent) {
                 if let Some(entry) = self.table.change(slot) {
+                    of_mut(&mut self.of_framework, framework).active.change(entry.state, known.state);
                     entry.state = known.state;
                     entry.executor = known.executor.cloned().or_else(|| entry.executor.take());
                 }
@@ -270,9 +293,13 @@ impl Tasks {
 
     /// Forgets what has ended of a framework, and what is unreachable.
     pub(super) fn forget_framework(&mut self, framework: &FrameworkId) {
-        let Some(of_framework) = self.of_framework.get(framework) else { return };
+        let Some(of_framework) = self.of_framework.get_mut(framework) else { return };
+        of_framework.ended = StateCounts::default();
         let slots: Vec<Slot> = of_framework.completed.iter().chain(&of_framework.unreachable).copied().collect();
         slots.into_iter().for_each(|slot| self.forget(slot));
+        if self.of_framework.get(framework).is_some_and(OfFramework::is_empty) {
+            self.of_framework.swap_remove(framework);
+        }
     }
 
     /// Forgets what has ended of a framework that the master does not know: there may be any number of them.
@@ -285,8 +312,13 @@ impl Tasks {
     /// Notes a status of a task that goes on.
     fn note(&mut self, slot: Slot, status: TaskStatus, seconds: f64, changes: &Changes) {
         let Some(entry) = self.table.change(slot) else { return };
-        let status = kept(status, seconds);
+        let (status, before) = (kept(status, seconds), entry.state);
         entry.note(status.clone());
+        if let Some(of_framework) = self.of_framework.get_mut(&entry.framework)
+            && of_framework.live.get(&entry.task.id) == Some(&slot)
+        {
+            of_framework.active.change(before, entry.state);
+        }
         if let Some(entry) = self.table.get(slot) {
             changes.tell(|| Change::TaskUpdated(entry.clone(), status));
         }
@@ -307,6 +339,9 @@ impl Tasks {
         entry.standing = if is_unreachable { Standing::Unreachable } else { Standing::Completed };
         let (framework, agent) = (entry.framework.clone(), entry.agent.clone());
         let of_framework = of_mut(&mut self.of_framework, &framework);
+        if !is_unreachable {
+            of_framework.ended.add(entry.state);
+        }
         let (list, most) = match is_unreachable {
             true => (&mut of_framework.unreachable, self.max_unreachable),
             false => (&mut of_framework.completed, self.max_completed),
@@ -336,6 +371,7 @@ impl Tasks {
                 Standing::Live => {
                     if of_framework.live.get(&entry.task.id) == Some(&slot) {
                         of_framework.live.swap_remove(&entry.task.id);
+                        of_framework.active.remove(entry.state);
                     }
                 }
                 Standing::Copy => drop(of_framework.copies.remove(&slot)),
@@ -385,7 +421,11 @@ impl Tasks {
 
 impl OfFramework {
     fn is_empty(&self) -> bool {
-        self.live.is_empty() && self.copies.is_empty() && self.unreachable.is_empty() && self.completed.is_empty()
+        self.live.is_empty()
+            && self.copies.is_empty()
+            && self.unreachable.is_empty()
+            && self.completed.is_empty()
+            && self.ended.is_empty()
     }
 }
 

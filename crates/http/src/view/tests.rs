@@ -109,6 +109,20 @@ impl Rig {
         check_agents(&snapshot, &state);
         let live: Vec<_> =
             snapshot.tasks().into_iter().filter(|task| task.standing == Standing::Live).cloned().collect();
+        for entry in &snapshot.frameworks {
+            let id = &entry.framework.id;
+            let of_it = |task: &&&Arc<TaskEntry>| task.framework == *id;
+            let all = snapshot.tasks();
+            let unreachable =
+                all.iter().filter(of_it).filter(|task| task.standing == Standing::Unreachable).count() as u64;
+            let (active, ended) = self.leader.task_counts(id);
+            for state in TaskState::ALL {
+                let expected = live.iter().filter(|task| task.framework == *id && task.state == state).count() as u64;
+                let unreachable = if state == TaskState::Unreachable { unreachable } else { 0 };
+                assert_eq!(active.of(state), expected + unreachable, "{state} of {id}");
+                assert!(state.is_terminal() || ended.of(state) == 0, "{state} of {id}");
+            }
+        }
         let found = snapshot.frameworks.iter().map(|entry| {
             let id = &entry.framework.id;
             let tasks: BTreeSet<_> =

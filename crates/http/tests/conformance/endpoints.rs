@@ -5,6 +5,7 @@ use crate::{call, get, post, request};
 use apportion_http::Settings;
 use apportion_http::protobuf::MessageType;
 use serde_json::json;
+use std::io::Read as _;
 use std::time::Duration;
 
 const SCHEDULER: &str = "POST /api/v1/scheduler HTTP/1.1\r\nHost: m\r\n";
@@ -134,6 +135,51 @@ async fn the_client_chooses_the_encoding_of_the_answer() {
             assert_eq!(answer.header("content-type").filter(|_| answer.status == 200), expected, "{accept}");
         }
     }
+}
+
+/// `application/recordio` with `Message-Accept`: the stream says so, and its messages are in the encoding asked for.
+#[tokio::test]
+async fn a_stream_of_records_names_the_encoding_of_its_messages() {
+    let (_server, address) = start(Settings::default()).await;
+    for (accept, encoding) in [
+        ("Accept: application/recordio\r\n", "application/json"),
+        ("Accept: application/recordio\r\nMessage-Accept: application/json\r\n", "application/json"),
+        ("Accept: application/recordio\r\nmessage-accept: application/x-protobuf\r\n", "application/x-protobuf"),
+    ] {
+        let watch =
+            post(address, "/api/v1", &format!("Content-Type: application/json\r\n{accept}"), r#"{"type":"SUBSCRIBE"}"#)
+                .await;
+        for answer in [call(address, accept, &subscribe(None, 0.0)).await, watch] {
+            assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/recordio")), "{accept}");
+            assert_eq!(answer.header("message-content-type"), Some(encoding), "{accept}");
+        }
+    }
+    let mut framework = Client::connect(address).await;
+    framework.post("Accept: application/recordio\r\n", &subscribe(None, 0.0)).await;
+    framework.head().await.unwrap();
+    assert_eq!(framework.event().await.unwrap()["type"], "SUBSCRIBED");
+    let refused = "Accept: application/recordio\r\nMessage-Accept: text/html\r\n";
+    assert_eq!(call(address, refused, &subscribe(None, 0.0)).await.status, 406);
+    let whole = format!("Content-Type: application/json\r\n{}", "Accept: application/recordio\r\n");
+    assert_eq!(post(address, "/api/v1", &whole, r#"{"type":"GET_HEALTH"}"#).await.status, 406, "it is no stream");
+}
+
+/// gzip of bodies from 1024 bytes, if accepted, and never of streams.
+#[tokio::test]
+async fn long_bodies_are_gzipped_for_those_who_take_it() {
+    let flags = vec![("a-flag".to_owned(), "x".repeat(200_000))];
+    let (_server, address) = start(Settings::default().flags(flags)).await;
+    let gzip = "Accept-Encoding: gzip, deflate\r\n";
+    let (plain, zipped) = (get(address, "/flags").await, request(address, "GET", "/flags", gzip).await);
+    assert_eq!((plain.header("content-encoding"), zipped.header("content-encoding")), (None, Some("gzip")));
+    assert_eq!(zipped.header("content-type"), Some("application/json"));
+    assert!(zipped.body.len() < plain.body.len() / 10, "{} of {}", zipped.body.len(), plain.body.len());
+    let mut unzipped = Vec::new();
+    flate2::read::GzDecoder::new(&*zipped.body).read_to_end(&mut unzipped).unwrap();
+    assert!(unzipped == plain.body);
+    assert_eq!(request(address, "GET", "/version", gzip).await.header("content-encoding"), None, "it is short");
+    let stream = call(address, gzip, &subscribe(None, 0.0)).await;
+    assert_eq!((stream.status, stream.header("content-encoding")), (200, None));
 }
 
 /// Unknown query parameters are ignored. With or without `/master`, `.json`, a slash at the end, percent-encoded: the same. Longer
