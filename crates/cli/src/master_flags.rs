@@ -136,6 +136,10 @@ pub(crate) struct MasterFlags {
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Cluster")]
     pub(crate) max_unreachable_tasks_per_framework: usize,
 
+    /// Tells at /metrics/snapshot what each framework has called, was told and was offered: some sixty metrics for each.
+    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "Cluster")]
+    pub(crate) publish_per_framework_metrics: bool,
+
     /// Sets the interval of batch allocations.
     #[arg(long, value_name = "DURATION", default_value = "1secs", value_parser = values::duration, help_heading = "Allocation")]
     pub(crate) allocation_interval: Duration,

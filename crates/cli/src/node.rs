@@ -9,7 +9,7 @@ use crate::open_files;
 use crate::up::{Fleet, FleetError};
 use apportion::Command;
 use apportion_console::{Failure, Stdout};
-use apportion_http::{NoAgents, Server, ServerError, Settings, SimulatedAgents};
+use apportion_http::{NoAgents, Server, ServerError, Settings, SimulatedAgents, Verbosity};
 use settings::SettingsError;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -64,11 +64,11 @@ pub(crate) fn run(flags: &MasterFlags, cluster: &Cluster, out: &mut Stdout) -> R
         let failed = |error| NodeError::File { path: folder.clone(), error };
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    log::start(flags.log_json, flags.work_dir.as_deref().map(settings::log_file))
+    let verbosity = log::start(flags.log_json, flags.work_dir.as_deref().map(settings::log_file))
         .map_err(|(path, error)| NodeError::File { path, error })?;
     let connections = open_files::raise(flags.max_connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(NodeError::System)?;
-    let ended = runtime.block_on(serve(flags, cluster, connections, out));
+    let ended = runtime.block_on(serve(flags, cluster, (connections, verbosity), out));
     match ended {
         Ok(()) => runtime.shutdown_timeout(MAX_FLUSH),
         Err(_) => runtime.shutdown_background(),
@@ -76,13 +76,19 @@ pub(crate) fn run(flags: &MasterFlags, cluster: &Cluster, out: &mut Stdout) -> R
     ended
 }
 
-async fn serve(flags: &MasterFlags, cluster: &Cluster, connections: usize, out: &mut Stdout) -> Result<(), Failure> {
+async fn serve(
+    flags: &MasterFlags,
+    cluster: &Cluster,
+    (connections, verbosity): (usize, Verbosity),
+    out: &mut Stdout,
+) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(NodeError::System)?;
     let address = SocketAddr::new(flags.ip, flags.port);
     let listen = |error| NodeError::Listen { address, error };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    let settings = settings::of(flags, bound).await.map_err(NodeError::Settings)?.max_connections(connections);
+    let settings = settings::of(flags, bound).await.map_err(NodeError::Settings)?;
+    let settings = settings.max_connections(connections).verbosity(verbosity);
     let connect = SocketAddr::new(settings.ip, settings.port);
     let server = start(flags, cluster, settings).await?;
     tracing::warn!("weights, quotas and the maintenance schedule of an earlier run are not kept: set them again");

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -134,11 +134,21 @@ async fn execute(arguments: &RunArguments) -> Result<(), Failure> {
     let running = tokio::spawn(async move { client.run().await });
     let mut interrupts = signal(SignalKind::interrupt()).map_err(system)?;
     let mut terminations = signal(SignalKind::terminate()).map_err(system)?;
-    let mut run =
-        Run { master, handle, running, id, follower: None, framework: None, agent: None, has_ended: Arc::default() };
+    let mut run = Run {
+        master,
+        handle,
+        running,
+        id,
+        follower: None,
+        framework: None,
+        agent: None,
+        has_ended: Arc::default(),
+        closed: Arc::default(),
+    };
     let mut is_interrupted = false;
     let mut patience = Box::pin(sleep(PATIENCE));
     let mut is_waiting = true;
+    let closed = run.closed.clone();
     let ended = loop {
         tokio::select! {
             heard = hears.recv() => match heard {
@@ -166,6 +176,7 @@ async fn execute(arguments: &RunArguments) -> Result<(), Failure> {
                 is_waiting = false;
                 note(&format!("waiting for an offer of {}", arguments.resources));
             }
+            () = closed.notified() => run.kill().await,
             _ = interrupts.recv() => is_interrupted = run.interrupted(is_interrupted).await?,
             _ = terminations.recv() => is_interrupted = run.interrupted(is_interrupted).await?,
         }
@@ -187,6 +198,8 @@ struct Run {
     framework: Option<FrameworkId>,
     agent: Option<String>,
     has_ended: Arc<AtomicBool>,
+    /// Is notified when nobody takes the output any more.
+    closed: Arc<Notify>,
 }
 
 impl Run {
@@ -194,8 +207,14 @@ impl Run {
     fn follow(&mut self) {
         let (Some(agent), Some(framework), None) = (&self.agent, &self.framework, &self.follower) else { return };
         let (agent, framework) = (self.master.agent(agent.clone()), framework.clone());
-        let (task, has_ended) = (self.id.clone(), self.has_ended.clone());
-        self.follower = Some(tokio::task::spawn_blocking(move || follow(agent, &framework, &task, &has_ended)));
+        let (task, has_ended, closed) = (self.id.clone(), self.has_ended.clone(), self.closed.clone());
+        self.follower = Some(tokio::task::spawn_blocking(move || {
+            let followed = follow(agent, &framework, &task, &has_ended);
+            if matches!(followed, Err(Failure::Output(_))) {
+                closed.notify_one();
+            }
+            followed
+        }));
     }
 
     /// Kills the task at the first interrupt; ends all at the second.
@@ -204,6 +223,12 @@ impl Run {
             self.leave().await;
             return Err(Failure::Interrupted("interrupted again: the task is left to its agent".to_owned()));
         }
+        self.kill().await;
+        Ok(true)
+    }
+
+    /// Kills the task, or does not launch it.
+    async fn kill(&self) {
         let id = self.id.clone();
         let kill = move |launcher: &mut Launcher, calls: &mut Calls| {
             if launcher.task.take().is_none() {
@@ -213,7 +238,6 @@ impl Run {
             }
         };
         let _ = self.handle.act(kill).await; // it has ended by itself
-        Ok(true)
     }
 
     /// Waits for the rest of the output, and ends the framework.

@@ -57,6 +57,31 @@ fn a_command_runs_and_its_output_and_its_status_come_back() {
     assert!(status == Some(1) && err.contains("no task nobody"), "{err}");
 }
 
+/// The task of `run` does not outlive it, whether it is told to end, or nobody takes its output any more.
+#[test]
+fn a_task_ends_with_the_program_that_runs_it() {
+    let cluster = Cluster::start();
+    let script = "echo $$; while :; do echo more; sleep 0.05; done";
+    for (signal, expected) in [(Some(Signal::TERM), Some(130)), (Some(Signal::INT), Some(130)), (None, Some(0))] {
+        let mut job = Program(apportion(&["run", "--master", &cluster.master, "--", script]).spawn().unwrap());
+        let pid = running::read_up_to(job.0.stdout.as_mut().unwrap(), "\n");
+        let output = job.0.stdout.take();
+        match signal {
+            Some(signal) => {
+                job.signal(signal);
+                drop(std::thread::spawn(move || std::io::copy(&mut output.unwrap(), &mut std::io::sink())));
+            }
+            None => drop(output),
+        }
+        assert_eq!(job.ended(), expected, "{signal:?}");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while std::path::Path::new(&format!("/proc/{}", pid.trim())).exists() {
+            assert!(Instant::now() < deadline, "the task is left behind: {signal:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 #[test]
 fn a_task_that_runs_is_listed_and_followed_to_its_end_and_ctrl_c_ends_all() {
     let mut cluster = Cluster::start();

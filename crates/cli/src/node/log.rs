@@ -1,5 +1,6 @@
 //! The log of this program. Its lines go to standard error, and with a work folder also to a file of bounded size.
 
+use apportion_http::Verbosity;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
@@ -7,13 +8,14 @@ use std::sync::Mutex;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// The size at which a new file is begun. One file before it is kept.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Starts the log of this program, to standard error and to a file. The error has the path of the file that cannot be written.
-pub(crate) fn start(is_json: bool, file: Option<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
+/// Starts the log of this program, to standard error and to a file. Returns how much it logs, which operators may set. The error has
+/// the path of the file that cannot be written.
+pub(crate) fn start(is_json: bool, file: Option<PathBuf>) -> Result<Verbosity, (PathBuf, io::Error)> {
     let colours = io::stderr().is_terminal();
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
     let to_stderr = fmt::layer().with_writer(io::stderr).with_target(false);
@@ -23,9 +25,21 @@ pub(crate) fn start(is_json: bool, file: Option<PathBuf>) -> Result<(), (PathBuf
         let to_file = fmt::layer().with_writer(Mutex::new(file)).with_target(false).with_ansi(false);
         layers.push(if is_json { to_file.json().boxed() } else { to_file.boxed() });
     }
+    let (filter, handle) = reload::Layer::new(level(0));
     // Only one log can be started in a program; a second one changes nothing.
-    let _ = tracing_subscriber::registry().with(layers).with(LevelFilter::INFO).try_init();
-    Ok(())
+    let _ = tracing_subscriber::registry().with(layers).with(filter).try_init();
+    Ok(Verbosity::new(move |verbosity| {
+        let _ = handle.reload(level(verbosity)); // it fails where no log was started
+    }))
+}
+
+/// Returns the level of a verbosity, as operators count it.
+fn level(verbosity: u32) -> LevelFilter {
+    match verbosity {
+        0 => LevelFilter::INFO,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
 }
 
 /// A file that is renamed to `PATH.1` when it is full, in place of the one before.

@@ -41,6 +41,7 @@ pub(super) async fn of(flags: &MasterFlags, bound: SocketAddr) -> Result<Setting
         .heartbeat_interval(flags.heartbeat_interval)
         .agent_pings(flags.agent_ping_timeout, flags.max_agent_ping_timeouts)
         .agent_reregister_timeout(flags.agent_reregister_timeout)
+        .per_framework_metrics(flags.publish_per_framework_metrics)
         .max_completed_tasks(flags.max_completed_tasks_per_framework)
         .max_connections(flags.max_connections)
         .max_request_body(usize::try_from(flags.max_request_body).unwrap_or(usize::MAX))
@@ -167,12 +168,14 @@ mod tests {
             "--stream_buffer=2KB",
             "--max_connections=7",
             "--max_completed_tasks_per_framework=8",
+            "--no-publish_per_framework_metrics",
         ])
         .unwrap();
         assert_eq!(told.cluster.as_deref(), Some("blue"));
         assert_eq!(told.heartbeat_interval, Duration::from_millis(100));
         assert_eq!((told.max_request_body, told.stream_buffer, told.max_connections), (1_024, 2_048, 7));
-        assert_eq!(told.max_completed_tasks, 8);
+        assert_eq!((told.max_completed_tasks, told.per_framework_metrics), (8, false));
+        assert!(settings(&[]).unwrap().per_framework_metrics);
         assert!(told.flags.contains(&("cluster".to_owned(), "blue".to_owned())), "{:?}", told.flags);
         assert!(told.config.id_prefix.as_str().starts_with(&told.id));
     }
