@@ -189,7 +189,7 @@ impl AppDefinition {
         let App { cpus, mem, disk, gpus, .. } = self.app;
         let [of_cpus, of_mem, of_disk] = self.executor;
         let own = [cpus.saturating_sub(of_cpus), mem.saturating_sub(of_mem), disk.saturating_sub(of_disk), gpus];
-        let mut task = self.program.task(launch, &self.app, own, version);
+        let mut task = self.with_task_info(self.program.task(launch, &self.app, own, version), launch);
         if let Some(checks) = self.json.get("healthChecks") {
             task = task.detail("healthChecks", checks.clone());
         }

@@ -7,8 +7,8 @@
 //!
 //! The library does no I/O: time comes in with the calls, and launches go out as tasks. An executor reads the
 //! [`TaskCommand`] of a task, runs it, makes its [`HealthCheck`]s and reports them by [`result_status`].
-//! [`SimulatedExecutor`] runs nothing and reports what a task would. The program `marathon` of this package runs tasks in
-//! either way.
+//! [`SimulatedExecutor`] runs nothing and reports what a task would. Tasks have Mesos' fields too, so that the agents of a
+//! cluster run them as commands and containers. The program `marathon` of this package runs tasks in all three ways.
 //!
 //! | module | purpose |
 //! | --- | --- |
@@ -20,6 +20,7 @@
 //! | `tracker` `health` `readiness` `unreachable` | instances and their status updates; their checks; agents that cannot be reached |
 //! | `backoff` `volumes` | launch delays; the volumes of an app's instances |
 //! | `program` `simulated` | the command of a task; an executor that runs nothing |
+//! | `task_info` | what the agents of a cluster read of a task |
 //! | `service_port` `haproxy` | ports at which clients reach apps; the text of HAProxy's configuration |
 
 mod backoff;
@@ -39,6 +40,7 @@ mod round;
 mod running_app;
 mod service_port;
 mod simulated;
+mod task_info;
 mod tracker;
 mod unreachable;
 mod upgrade_strategy;

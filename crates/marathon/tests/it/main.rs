@@ -3,6 +3,8 @@
 
 mod apps;
 #[cfg(unix)]
+mod connected;
+#[cfg(unix)]
 mod exec;
 mod haproxy;
 mod program;

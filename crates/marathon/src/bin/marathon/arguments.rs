@@ -3,13 +3,14 @@
 use apportion::placement::App;
 use apportion::{AgentId, TaskId, Text};
 use apportion_console::MAX_DOCUMENT_BYTES;
+use apportion_http::client::Masters;
 use apportion_marathon::canonical_path;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Runs apps, written for Marathon, in an in-process cluster.
+/// Runs apps, written for Marathon, in an in-process cluster or on one that is reached over the network.
 ///
 /// What is to happen once all runs happens in the order in which it stands here, each when the one before has come to rest.
 #[derive(Debug, Parser)]
@@ -51,6 +52,12 @@ pub(crate) struct Arguments {
     /// Tells at the end why instances of an app do not run: the offers seen, the nearest miss, and what the master says.
     #[arg(long, value_name = "APP", value_parser = id)]
     pub(crate) why: Vec<Text>,
+    /// Runs the apps on the cluster of these masters, until Ctrl-C: host:port, several with commas between, or file:///path.
+    #[arg(long, value_name = "MASTERS", group = "real", conflicts_with_all = ["cluster", "agents", "lose", "sick"])]
+    pub(crate) master: Option<Masters>,
+    /// Ends after so many seconds.
+    #[arg(long = "for", value_name = "SECONDS", requires = "real", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
     #[command(flatten)]
     pub(crate) exec: Exec,
     /// Prints one JSON document at the end, and nothing else.
@@ -82,11 +89,8 @@ closed pipe ends it with 0.";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Exec {
     /// Runs the cmd of each app in processes of this machine, until Ctrl-C.
-    #[arg(long = "exec")]
+    #[arg(long = "exec", group = "real")]
     pub(crate) is_enabled: bool,
-    /// Ends after so many seconds.
-    #[arg(long = "for", value_name = "SECONDS", requires = "is_enabled", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) seconds: Option<u64>,
     /// Where each task has a folder of its own, with its output; unless named, one that is removed at the end.
     #[arg(long, value_name = "FOLDER", requires = "is_enabled")]
     pub(crate) sandbox: Option<PathBuf>,

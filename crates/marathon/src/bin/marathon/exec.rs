@@ -48,8 +48,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Prepares the sandboxes. From now on the first Ctrl-C interrupts, and the second one kills.
-    pub(crate) fn new(exec: &Exec, follow: &[Text]) -> Result<Self, String> {
+    /// Prepares the sandboxes, for a run of so many seconds or without end. From now on the first Ctrl-C interrupts, and the second one kills.
+    pub(crate) fn new(exec: &Exec, seconds: Option<u64>, follow: &[Text]) -> Result<Self, String> {
         let (temporary, given) = match &exec.sandbox {
             Some(folder) => (None, folder.clone()),
             None => {
@@ -66,7 +66,7 @@ impl Machine {
             .map_err(|error| format!("Ctrl-C cannot be listened to: {error}"))?;
         Ok(Self {
             began: Instant::now(),
-            until: exec.seconds.map(Time::from_secs),
+            until: seconds.map(Time::from_secs),
             is_interrupted: false,
             sender,
             signals,

@@ -1,6 +1,6 @@
 //! [`Failures`]: how often the tasks of each app have failed, and the last words of the last one.
 
-use apportion::{Effect, Emitted, TaskId, TaskState, Text};
+use apportion::{Effect, TaskId, TaskState, Text};
 use apportion_marathon::Marathon;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -29,16 +29,16 @@ impl Failures {
     /// Notes a launch or an end. `last_words` is asked for the last line of a task that failed.
     pub(crate) fn note(
         &mut self,
-        emitted: &Emitted,
+        effect: &Effect,
         marathon: &Marathon,
         last_words: impl FnOnce(&TaskId) -> Option<String>,
     ) {
-        if let Effect::Launch { task, .. } = &emitted.effect
+        if let Effect::Launch { task, .. } = effect
             && let Some(instance) = marathon.task(&task.id)
         {
             self.apps.insert(task.id.clone(), instance.launch.app.clone());
         }
-        let Effect::Status { status, .. } = &emitted.effect else { return };
+        let Effect::Status { status, .. } = effect else { return };
         if !status.state.is_terminal() {
             return;
         }

@@ -1,7 +1,9 @@
 //! [`HaproxyFile`]: the file of a HAProxy configuration, which is replaced whenever it changes.
 
 use apportion::Text;
-use apportion_marathon::{AppBackend, HaproxyConfig, ServicePort};
+use apportion_console::Failure;
+use apportion_marathon::{AppBackend, HaproxyConfig, Instance, Marathon, Server, ServicePort};
+use indexmap::IndexMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -38,6 +40,24 @@ impl HaproxyFile {
         &self.file
     }
 
+    /// Replaces the file if other tasks are up than before, on their own hosts or all on one. Returns whether it did.
+    pub(crate) fn update(&mut self, marathon: &Marathon, host: Option<&str>) -> Result<bool, Failure> {
+        let mut servers: IndexMap<&str, Vec<Server<'_>>> = IndexMap::new();
+        for Instance { launch, .. } in marathon.tasks().filter(|task| task.is_up()) {
+            let host = host.unwrap_or_else(|| launch.location.hostname.as_str());
+            servers.entry(&launch.app).or_default().push(Server { task: &launch.id, host, ports: &launch.ports });
+        }
+        let entries = marathon.running_apps().map(|running| {
+            let app = running.definition.app.id.as_str();
+            AppBackend {
+                app,
+                services: &running.definition.service_ports,
+                servers: servers.swap_remove(app).unwrap_or_default(),
+            }
+        });
+        self.write(entries).map_err(|error| Failure::Run(format!("{}: {error}", self.file.display())))
+    }
+
     /// Replaces the file if its text changes. Returns whether it did. The replacement is atomic for readers of the file.
     pub(crate) fn write<'a>(&mut self, entries: impl IntoIterator<Item = AppBackend<'a>>) -> io::Result<bool> {
         let text = self.config.text(entries);
@@ -65,7 +85,7 @@ mod tests {
     use super::*;
     use apportion::TaskId;
     use apportion::placement::JsonNode;
-    use apportion_marathon::{Document, Server};
+    use apportion_marathon::Document;
     use serde_json::json;
 
     #[test]

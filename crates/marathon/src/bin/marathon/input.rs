@@ -115,6 +115,9 @@ impl Input {
                 }
             }
         }
+        if arguments.master.is_some() {
+            wrong.extend(input.definitions().filter_map(AppDefinition::agent_obstacle));
+        }
         for app in &arguments.why {
             if !input.definitions().any(|definition| definition.app.id == *app) {
                 let known = one_of(&mut input.definitions().map(|definition| definition.app.id.as_str()));

@@ -3,7 +3,7 @@
 use crate::exec::Line;
 use anstyle::{AnsiColor, Style};
 use apportion::placement::{HostPort, Launch};
-use apportion::{Effect, Emitted, Offer, Quantities, TaskId, TaskStatus, Time};
+use apportion::{Effect, Offer, Quantities, TaskId, TaskStatus, Time};
 use apportion_marathon::{Marathon, Notice};
 use std::io::{self, Write};
 use std::path::Path;
@@ -86,27 +86,27 @@ impl<W: Write> Log<W> {
     }
 
     /// Writes an effect of the master.
-    pub(crate) fn effect(&mut self, emitted: &Emitted, marathon: &Marathon) -> io::Result<()> {
-        if let Effect::Offer(offer) = &emitted.effect {
-            self.offers.push((emitted.at, offer.clone()));
+    pub(crate) fn effect(&mut self, at: Time, effect: &Effect, marathon: &Marathon) -> io::Result<()> {
+        if let Effect::Offer(offer) = effect {
+            self.offers.push((at, offer.clone()));
             return Ok(());
         }
         self.flush()?;
-        match &emitted.effect {
+        match effect {
             Effect::Launch { agent, task, .. } => {
                 let place = format!("{} on {agent}{}", task.id, rack(marathon, &task.id));
                 let amounts = task.resources.filter(|resource| resource.name() != "ports");
                 let text = format!("{place}  {amounts}{}", ports_of(marathon, &task.id));
-                self.line(emitted.at, GOOD, "launch", &text)
+                self.line(at, GOOD, "launch", &text)
             }
             Effect::Status { status, .. } => {
                 let style = if status.state.is_terminal() { BAD } else { GOOD };
-                self.line(emitted.at, style, "status", &status_text(status))
+                self.line(at, style, "status", &status_text(status))
             }
-            Effect::Kill { agent, task, .. } => self.line(emitted.at, BAD, "kill", &format!("{task} on {agent}")),
-            Effect::Rescind { offer, .. } => self.line(emitted.at, DIM, "rescind", offer.as_str()),
+            Effect::Kill { agent, task, .. } => self.line(at, BAD, "kill", &format!("{task} on {agent}")),
+            Effect::Rescind { offer, .. } => self.line(at, DIM, "rescind", offer.as_str()),
             Effect::OperationFailed { operation, error, .. } => {
-                self.line(emitted.at, BAD, "refused", &format!("{operation}: {error}"))
+                self.line(at, BAD, "refused", &format!("{operation}: {error}"))
             }
             // There is no maintenance here, nor anything else that concerns this framework.
             Effect::Offer(_) | Effect::InverseOffer(_) | Effect::RescindInverseOffer { .. } | _ => Ok(()),

@@ -1,9 +1,11 @@
-//! The program `marathon`: runs Marathon's apps on an in-process cluster, with simulated tasks or with processes.
+//! The program `marathon`: runs Marathon's apps on an in-process cluster, with simulated tasks or with processes, or on a cluster
+//! that is reached over the network.
 //!
 //! ```text
 //! cargo run --release -p apportion-marathon -- [FILE.json ...] [--cluster FILE.json | --agents N] [--json]
 //!     [--scale /redis=5] [--update FILE.json] [--restart APP] [--stop APP|GROUP] [--lose agent-2] [--sick TASK]
 //!     [--haproxy FILE [--haproxy-group GROUP]] [--why APP] [--exec [--follow APP|TASK] [--for SECONDS] [--sandbox FOLDER]]
+//! cargo run --release -p apportion-marathon -- --master HOST:PORT [FILE.json ...] [--for SECONDS] [--scale ...] [--update ...] ...
 //! ```
 //!
 //! A file is an app or a group of apps. Without one it runs `simple`, `redis-unique` and `nginx-bridge-port` of
@@ -12,12 +14,14 @@
 //! also have `hostname`, `attributes`, and `region` with `zone`.
 //!
 //! Tasks are simulated in virtual time, or with `--exec` are processes of this machine in real time, until Ctrl-C: then all
-//! are ended, dependents before their dependencies. A second Ctrl-C kills them.
+//! are ended, dependents before their dependencies. A second Ctrl-C kills them. With `--master` they run on the agents of that
+//! cluster, as commands or containers, and end in the same way.
 //!
 //! `--help` has all options and the exit statuses. Wrong input ends it with nothing launched and nothing on standard output.
 
 mod arguments;
 mod cluster;
+mod connected;
 #[cfg_attr(not(target_os = "linux"), path = "exec/elsewhere.rs")]
 mod exec;
 mod failures;
@@ -31,6 +35,7 @@ mod why;
 
 use apportion_console::{Failure, Named, STANDARD_OUTPUT, Stdout, paths};
 use arguments::Arguments;
+use connected::Connected;
 use input::{Action, Input};
 use log::Log;
 use session::{Resources, Session};
@@ -56,9 +61,19 @@ fn run(arguments: &Arguments, input: &Input) -> Result<(), Failure> {
     let resources = Resources::new(arguments, input).map_err(Failure::Input)?;
     let out = Named::new(STANDARD_OUTPUT, anstream::stdout().lock());
     let log = (!arguments.json).then(|| Log::new(out, arguments.columns(), arguments.verbose));
-    let mut session = Session::new(input, resources, log)?;
-    input.steps.iter().try_for_each(|step| session.run(step))?;
-    let waiting = session.finish()?;
+    let waiting = match &arguments.master {
+        Some(masters) => {
+            apportion_console::log_warnings();
+            let mut connected = Connected::new(masters.clone(), input, (resources, log), arguments.seconds)?;
+            input.steps.iter().try_for_each(|step| connected.run(step))?;
+            connected.finish()?
+        }
+        None => {
+            let mut session = Session::new(input, resources, log)?;
+            input.steps.iter().try_for_each(|step| session.run(step))?;
+            session.finish()?
+        }
+    };
     if arguments.strict && waiting > 0 {
         return Err(Failure::Unplaced(format!("{waiting} could not be placed")));
     }

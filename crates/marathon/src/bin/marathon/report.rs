@@ -2,16 +2,68 @@
 
 use crate::failures::{AppFailures, Failures};
 use crate::log::{BAD, BOLD, Log, MAX_SHOWN, ports, seconds};
+use crate::why;
 use anstyle::Style;
-use apportion::{Text, Time};
+use apportion::{FrameworkId, Master, Text, Time};
+use apportion_console::stdout;
 use apportion_marathon::{Deployment, DeploymentState, Instance, Marathon, QueueItem};
 use serde_json::{Map, Value as Json, json};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+
+/// All that is reported at the end.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) marathon: &'a Marathon,
+    pub(crate) now: Time,
+    pub(crate) failures: &'a Failures,
+    /// The apps to explain.
+    pub(crate) why: &'a [Text],
+    /// The master, if it is within this program, and the id of the framework.
+    pub(crate) master: Option<(&'a Master, &'a FrameworkId)>,
+}
+
+impl Report<'_> {
+    /// Writes it for people.
+    pub(crate) fn write<W: Write>(&self, log: &mut Log<W>) -> io::Result<()> {
+        log.gap()?;
+        table(self.marathon, log)?;
+        unfinished(self.marathon, log)?;
+        queue(&self.marathon.queue(self.now), log)?;
+        failures(self.failures, log)?;
+        for app in self.why {
+            log.gap()?;
+            self.reasons(app).iter().try_for_each(|line| log.plain(line, 4))?;
+        }
+        log.finish()
+    }
+
+    /// Prints it as one JSON document.
+    pub(crate) fn print_json(&self) -> io::Result<()> {
+        let mut out = BufWriter::new(stdout());
+        let mut document = json(self.marathon, self.now, self.failures);
+        for app in self.why {
+            document["why"][app.as_str()] = self.reasons(app).into();
+        }
+        serde_json::to_writer_pretty(&mut out, &document)?;
+        writeln!(out)?;
+        out.flush()
+    }
+
+    fn reasons(&self, app: &str) -> Vec<String> {
+        why::lines(self.marathon, self.master, app, self.now)
+    }
+}
+
+/// Returns the number of instances for which there is no place.
+pub(crate) fn waiting(marathon: &Marathon, now: Time) -> u64 {
+    let waits = marathon.queue(now).into_iter().filter(|item| item.until.is_none());
+    waits.map(|item| item.instances).sum()
+}
 
 const COLUMNS: [&str; 9] = ["ID", "APP", "AGENT", "RACK", "CPUS", "MEM", "PORTS", "STATE", "HEALTH"];
 
 /// Writes all tasks, as `mesos ps` lists them.
-pub(crate) fn table<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io::Result<()> {
+fn table<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io::Result<()> {
     let row = |task: &Instance| {
         let rack = task.launch.location.attributes.first("rack").map_or_else(|| "-".to_owned(), ToString::to_string);
         let amount = |name: &str| task.launch.resources.amount(name).to_string();
@@ -67,7 +119,7 @@ fn laid_out(rows: &[[String; 9]], columns: Option<usize>) -> Vec<String> {
 }
 
 /// Writes the deployments that are not finished, with the apps that they wait for.
-pub(crate) fn unfinished<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io::Result<()> {
+fn unfinished<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io::Result<()> {
     for deployment in marathon.deployments().iter().filter(|deployment| deployment.state == DeploymentState::Running) {
         let open: Vec<&str> = deployment.pending().take(MAX_SHOWN).map(Text::as_str).collect();
         let (number, step) = (deployment.number, deployment.step().unwrap_or_default());
@@ -79,7 +131,7 @@ pub(crate) fn unfinished<W: Write>(marathon: &Marathon, log: &mut Log<W>) -> io:
 }
 
 /// Writes the launch queue: per app, why instances could not be placed, or the end of its launch delay.
-pub(crate) fn queue<W: Write>(queue: &[QueueItem<'_>], log: &mut Log<W>) -> io::Result<()> {
+fn queue<W: Write>(queue: &[QueueItem<'_>], log: &mut Log<W>) -> io::Result<()> {
     for QueueItem { app, instances, until, reasons, near_miss, .. } in queue {
         log.gap()?;
         let of = app.instances;
@@ -107,7 +159,7 @@ pub(crate) fn queue<W: Write>(queue: &[QueueItem<'_>], log: &mut Log<W>) -> io::
 }
 
 /// Writes how often the tasks of each app have failed, and the last words of the last one.
-pub(crate) fn failures<W: Write>(failures: &Failures, log: &mut Log<W>) -> io::Result<()> {
+fn failures<W: Write>(failures: &Failures, log: &mut Log<W>) -> io::Result<()> {
     for (app, AppFailures { count, task, why, last_words }) in failures.iter() {
         log.gap()?;
         let times = if *count == 1 { "1 failure".to_owned() } else { format!("{count} failures") };
@@ -120,7 +172,7 @@ pub(crate) fn failures<W: Write>(failures: &Failures, log: &mut Log<W>) -> io::R
 }
 
 /// Returns the whole report as JSON.
-pub(crate) fn json(marathon: &Marathon, now: Time, failures: &Failures) -> Json {
+fn json(marathon: &Marathon, now: Time, failures: &Failures) -> Json {
     let task = |task: &Instance| {
         let mut attributes = Map::new();
         for one in &task.launch.location.attributes {

@@ -6,23 +6,21 @@ use crate::failures::Failures;
 use crate::haproxy::HaproxyFile;
 use crate::input::{Action, Input, Step};
 use crate::log::Log;
-use crate::report;
-use crate::why;
+use crate::report::{self, Report};
 use apportion::executor::{Executor, Reports};
 use apportion::simulation::Cluster;
 use apportion::{
     Calls, Capability, CommandError, Config, Effect, ExecutorInfo, ExecutorRef, Framework, FrameworkId, TaskId, Text,
     Time,
 };
-use apportion_console::{Failure, stdout};
-use apportion_marathon::{AppBackend, FAIL_CHECKS, Instance, Marathon, Server, SimulatedExecutor};
-use indexmap::IndexMap;
-use std::io::{self, BufWriter, Write};
+use apportion_console::Failure;
+use apportion_marathon::{FAIL_CHECKS, Marathon, SimulatedExecutor};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The time without events after which the cluster is settled.
-const REST: Duration = Duration::from_secs(60);
+pub(crate) const REST: Duration = Duration::from_secs(60);
 
 /// The allocation interval of the master in real time.
 const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
@@ -42,9 +40,9 @@ pub(crate) struct Resources {
     /// With `--exec`: this machine.
     machine: Option<Machine>,
     /// With `--haproxy`: the configuration file.
-    haproxy: Option<HaproxyFile>,
+    pub(crate) haproxy: Option<HaproxyFile>,
     /// With `--why`: the apps to explain.
-    why: Vec<Text>,
+    pub(crate) why: Vec<Text>,
 }
 
 impl Resources {
@@ -53,9 +51,18 @@ impl Resources {
         let wanted = input.targets().map(|apps| apps.map(|app| (app.app.id.as_str(), app.service_ports.as_slice())));
         let haproxy = arguments.haproxy.as_ref().map(|file| HaproxyFile::new(file, wanted)).transpose()?;
         let haproxy = haproxy.map(|haproxy| haproxy.for_group(arguments.haproxy_group.clone()));
-        let machine = arguments.exec.is_enabled.then(|| Machine::new(&arguments.exec, &input.follow));
+        let machine =
+            arguments.exec.is_enabled.then(|| Machine::new(&arguments.exec, arguments.seconds, &input.follow));
         let why = arguments.why.clone();
         Ok(Self { machine: machine.transpose().map_err(|message| vec![message])?, haproxy, why })
+    }
+
+    /// Writes the file of HAProxy for the first time.
+    pub(crate) fn begin_haproxy(&mut self) -> Result<(), Failure> {
+        let Some(haproxy) = &mut self.haproxy else { return Ok(()) };
+        let written = haproxy.write([]);
+        written.map_err(|error| Failure::input(format!("--haproxy {}: {error}", haproxy.file().display())))?;
+        Ok(())
     }
 }
 
@@ -93,11 +100,7 @@ impl<W: Write> Session<W> {
             cluster.add_agent(agent.clone()).map_err(wrong)?;
         }
         cluster.add_framework(framework, Marathon::default()).map_err(wrong)?;
-        if let Some(haproxy) = &mut resources.haproxy {
-            let written = haproxy.write([]);
-            let wrong = |error| Failure::input(format!("--haproxy {}: {error}", haproxy.file().display()));
-            written.map_err(wrong)?;
-        }
+        resources.begin_haproxy()?;
         let rest_with_checks =
             input.longest_interval().map_or(REST, |interval| REST.max(interval + Duration::from_secs(1)));
         Ok(Self {
@@ -192,10 +195,10 @@ impl<W: Write> Session<W> {
             let lines = self.resources.machine.as_mut().map(|machine| machine.note(&emitted)).unwrap_or_default();
             let Some(marathon) = self.cluster.scheduler(&self.framework) else { continue };
             let machine = self.resources.machine.as_ref();
-            self.failures.note(&emitted, marathon, |task| machine?.last_words(task));
+            self.failures.note(&emitted.effect, marathon, |task| machine?.last_words(task));
             if let Some(log) = &mut self.log {
                 lines.iter().try_for_each(|line| log.output(line))?;
-                log.effect(&emitted, marathon)?;
+                log.effect(emitted.at, &emitted.effect, marathon)?;
             }
         }
         self.log.as_mut().map_or(Ok(()), Log::flush)?;
@@ -229,22 +232,7 @@ impl<W: Write> Session<W> {
         self.stale_since = None;
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
         let Some(haproxy) = &mut self.resources.haproxy else { return Ok(()) };
-        let is_here = self.resources.machine.is_some();
-        let mut servers: IndexMap<&str, Vec<Server<'_>>> = IndexMap::new();
-        for Instance { launch, .. } in marathon.tasks().filter(|task| task.is_up()) {
-            let host = if is_here { Machine::HOST } else { launch.location.hostname.as_str() };
-            servers.entry(&launch.app).or_default().push(Server { task: &launch.id, host, ports: &launch.ports });
-        }
-        let entries = marathon.running_apps().map(|running| {
-            let app = running.definition.app.id.as_str();
-            AppBackend {
-                app,
-                services: &running.definition.service_ports,
-                servers: servers.swap_remove(app).unwrap_or_default(),
-            }
-        });
-        let is_new =
-            haproxy.write(entries).map_err(|error| Failure::Run(format!("{}: {error}", haproxy.file().display())))?;
+        let is_new = haproxy.update(marathon, self.resources.machine.as_ref().map(|_| Machine::HOST))?;
         if let Some(log) = self.log.as_mut().filter(|_| is_new) {
             log.file(self.cluster.now(), "haproxy", haproxy.file())?;
         }
@@ -286,38 +274,18 @@ impl<W: Write> Session<W> {
 
     /// Returns the number of instances for which there is no place.
     fn waiting(&self) -> u64 {
-        let queue = self.cluster.scheduler(&self.framework).map(|marathon| marathon.queue(self.cluster.now()));
-        queue.into_iter().flatten().filter(|item| item.until.is_none()).map(|item| item.instances).sum()
+        let marathon = self.cluster.scheduler(&self.framework);
+        marathon.map_or(0, |marathon| report::waiting(marathon, self.cluster.now()))
     }
 
     fn print_report(&mut self) -> io::Result<()> {
         let now = self.cluster.now();
         let Some(marathon) = self.cluster.scheduler(&self.framework) else { return Ok(()) };
+        let master = Some((self.cluster.master(), &self.framework));
+        let report = Report { marathon, now, failures: &self.failures, why: &self.resources.why, master };
         match &mut self.log {
-            Some(log) => {
-                log.gap()?;
-                report::table(marathon, log)?;
-                report::unfinished(marathon, log)?;
-                report::queue(&marathon.queue(now), log)?;
-                report::failures(&self.failures, log)?;
-                for app in &self.resources.why {
-                    log.gap()?;
-                    let lines = why::lines(marathon, self.cluster.master(), &self.framework, app, now);
-                    lines.iter().try_for_each(|line| log.plain(line, 4))?;
-                }
-                log.finish()
-            }
-            None => {
-                let mut out = BufWriter::new(stdout());
-                let mut document = report::json(marathon, now, &self.failures);
-                for app in &self.resources.why {
-                    let lines = why::lines(marathon, self.cluster.master(), &self.framework, app, now);
-                    document["why"][app.as_str()] = lines.into();
-                }
-                serde_json::to_writer_pretty(&mut out, &document)?;
-                writeln!(out)?;
-                out.flush()
-            }
+            Some(log) => report.write(log),
+            None => report.print_json(),
         }
     }
 }

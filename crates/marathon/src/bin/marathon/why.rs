@@ -8,14 +8,8 @@ use indexmap::IndexMap;
 const MAX_SHOWN: usize = 12;
 
 /// Returns the reasons, a line each: what runs, what waits and for what, the offers seen by reason, the nearest miss, and what
-/// the master says about the role of the app.
-pub(crate) fn lines(
-    marathon: &Marathon,
-    master: &Master,
-    framework: &FrameworkId,
-    app: &str,
-    now: Time,
-) -> Vec<String> {
+/// the master, if it is within this program, says about the role of the app.
+pub(crate) fn lines(marathon: &Marathon, master: Option<(&Master, &FrameworkId)>, app: &str, now: Time) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(running) = marathon.running_apps().find(|running| running.definition.app.id == app) else {
         lines.push(format!("{app} has not been started"));
@@ -40,7 +34,9 @@ pub(crate) fn lines(
         None => lines.push("no launch is due".to_owned()),
     }
     lines.extend(unfinished(marathon).into_iter().filter(|line| line.contains(app)));
-    lines.extend(by_master(running, master, framework));
+    if let Some((master, framework)) = master {
+        lines.extend(by_master(running, master, framework));
+    }
     lines
 }
 

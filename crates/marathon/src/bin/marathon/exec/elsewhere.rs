@@ -25,7 +25,7 @@ impl Machine {
     }
 
     /// Fails.
-    pub(crate) fn new(_: &Exec, _: &[Text]) -> Result<Self, String> {
+    pub(crate) fn new(_: &Exec, _: Option<u64>, _: &[Text]) -> Result<Self, String> {
         Err("--exec: tasks run on Linux only".to_owned())
     }
 
