@@ -8,6 +8,7 @@ use crate::leader::recorder::Recorder;
 use crate::operator_api::maintenance;
 use crate::transport::stream::Signal;
 use crate::view::{StateCounts, Touched, View};
+use apportion::allocator::{Allocator as _, RoleAccount};
 use apportion::delivery::{Delivery, Notice, Recipient};
 use apportion::{
     AgentId, Call, Command, CommandError, Emitted, Event, Framework, FrameworkId, Master, Operation, OperationError,
@@ -339,6 +340,11 @@ impl Leader {
     /// Returns the frameworks with an open stream.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &FrameworkId> {
         self.streams.recipients()
+    }
+
+    /// Returns the accounts of all roles.
+    pub(crate) fn roles(&self) -> Vec<RoleAccount> {
+        self.delivery.master().allocator().roles()
     }
 
     /// Returns what a registered framework has called, was told and was offered.

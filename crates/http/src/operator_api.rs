@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::transport::answer::{Answer, bad_request, only, text, typed};
 use crate::transport::encoding::Encoding;
 use crate::verbosity::Verbosity;
-use apportion::{AgentId, Call, Command, FrameworkId, Time};
+use apportion::{AgentId, Call, Command, FrameworkId, Master, Time};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value as Json, json};
@@ -45,6 +45,8 @@ pub(crate) enum Asked {
     Log(Verbosity, u32, Duration),
     /// A question to the master.
     Question(fn(&Leader) -> Json),
+    /// A question that takes a look at everything, and so a copy of the master.
+    Survey(fn(&Master) -> Json),
     /// A change.
     Change(Act),
 }
@@ -142,16 +144,14 @@ fn asked(gate: &Gate, call: &Json) -> Result<Asked, Answer> {
             });
             Asked::Metrics(timeout.transpose()?)
         }
-        "GET_ROLES" => {
-            Asked::Question(|leader| response("GET_ROLES", &roles::list(&leader.delivery().master().state())))
-        }
+        "GET_ROLES" => Asked::Survey(|master| response("GET_ROLES", &roles::list(&master.state()))),
         "GET_WEIGHTS" => Asked::Question(|leader| {
-            let weights = json!({"weight_infos": roles::weights(&leader.delivery().master().state())});
+            let weights = json!({"weight_infos": roles::weights(&leader.roles())});
             response("GET_WEIGHTS", &without_empty(weights))
         }),
-        "GET_QUOTA" => Asked::Question(|leader| {
-            response("GET_QUOTA", &json!({"status": quota::status(&leader.delivery().master().state())}))
-        }),
+        "GET_QUOTA" => {
+            Asked::Question(|leader| response("GET_QUOTA", &json!({"status": quota::status(&leader.roles())})))
+        }
         "UPDATE_QUOTA" => Asked::Change(quota::Update::read(body()?)?.act()),
         "SET_QUOTA" => Asked::Change(quota::set(&body()?["quota_request"])?),
         "REMOVE_QUOTA" => Asked::Change(quota::remove(body()?["role"].as_str().unwrap_or_default())?),

@@ -23,10 +23,11 @@ use crate::transport::encoding::Encoding;
 use crate::transport::jsonp;
 use crate::transport::listener::{Body, Site, streamed};
 use crate::v0::V0;
+use apportion::Master;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +132,7 @@ impl Service {
             Asked::Seen(seen) => self.seen(seen, Encoding::Json).await,
             Asked::Watch | Asked::Log(..) => Err(text(StatusCode::NOT_FOUND, "not here")),
             Asked::Question(question) => Ok(json_text(&self.ask(question).await?)),
+            Asked::Survey(question) => Ok(json_text(&self.survey(question).await?)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
         }
     }
@@ -203,6 +205,7 @@ impl Service {
                 Ok(operator_api::answer(&response, encoding))
             }
             Asked::Question(question) => Ok(operator_api::answer(&self.ask(question).await?, encoding)),
+            Asked::Survey(question) => Ok(operator_api::answer(&self.survey(question).await?, encoding)),
             Asked::Change(act) => Ok(empty(self.change(act).await?)),
             Asked::Log(verbosity, level, time) => {
                 verbosity.set(level, time);
@@ -244,7 +247,10 @@ impl Service {
     /// Returns all metrics by name.
     async fn snapshot(&self, timeout: Option<Duration>) -> Result<BTreeMap<String, f64>, Answer> {
         let figures = self.figures(timeout).await?;
-        let mut all = metrics::snapshot(figures.as_ref(), &self.gate.traffic, self.is_leading(), self.waiting());
+        let (gate, is_leading, waiting) = (self.gate.clone(), self.is_leading(), self.waiting());
+        // Of thousands of frameworks there are hundreds of thousands of names.
+        let made = move || Ok(metrics::snapshot(figures.as_ref(), &gate.traffic, is_leading, waiting));
+        let mut all = blocking(made).await?;
         let watchers = u32::try_from(self.watchers.len()).unwrap_or(u32::MAX);
         all.insert("master/operator_event_stream_subscribers".to_owned(), watchers.into());
         Ok(all)
@@ -293,6 +299,12 @@ impl Service {
         let (reply, replied) = oneshot::channel();
         self.send(Input::Act(Box::new(move |leader, at| drop(reply.send(act(leader, at)))))).await?;
         replied.await.map_err(|_| ending())?
+    }
+
+    /// Asks a copy of the master as it is now: the leader takes no longer than to make that.
+    async fn survey(&self, question: fn(&Master) -> Json) -> Result<Json, Answer> {
+        let master = self.ask(|leader| leader.delivery().master().clone()).await?;
+        blocking(move || Ok(question(&master))).await
     }
 
     /// Asks the leader.

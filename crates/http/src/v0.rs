@@ -94,12 +94,10 @@ impl V0 {
             Self::Reading(reading) => {
                 Asked::Seen(Seen::Reading(reading, Query::of(request.uri()).only(reading.parameters())))
             }
-            Self::Roles => Asked::Question(|leader| roles::list_v0(&leader.delivery().master().state())),
-            Self::Weights if is_read => {
-                Asked::Question(|leader| roles::weights(&leader.delivery().master().state()).into())
-            }
+            Self::Roles => Asked::Survey(|master| roles::list_v0(&master.state())),
+            Self::Weights if is_read => Asked::Question(|leader| roles::weights(&leader.roles()).into()),
             Self::Weights => Asked::Change(roles::set_weights(&body()?)?),
-            Self::Quota if is_read => Asked::Question(|leader| quota::status(&leader.delivery().master().state())),
+            Self::Quota if is_read => Asked::Question(|leader| quota::status(&leader.roles())),
             Self::Quota if method == Method::POST => Asked::Change(quota::set(&body()?)?),
             Self::Quota => Asked::Change(quota::remove(&tail(request.uri().path()))?),
             Self::Teardown => Asked::Change(teardown(field(request.body(), "frameworkId")?.into_owned())),

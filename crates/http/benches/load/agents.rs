@@ -14,13 +14,22 @@ use std::time::{Duration, Instant};
 pub(crate) struct Seen {
     /// The tasks that were launched.
     pub(crate) launched: AtomicU64,
-    /// For each launch on freed resources, the time since they were freed.
-    waited: Mutex<Vec<Duration>>,
+    /// The launches on freed resources.
+    waited: Mutex<Vec<Waited>>,
+}
+
+/// A launch on freed resources.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waited {
+    /// The time since they were freed.
+    pub(crate) total: Duration,
+    /// The time since the first batch after that: what is left without the wait for it.
+    pub(crate) beyond_batch: Duration,
 }
 
 impl Seen {
     /// Returns the times there are, and begins anew.
-    pub(crate) fn take(&self) -> Vec<Duration> {
+    pub(crate) fn take(&self) -> Vec<Waited> {
         std::mem::take(&mut *self.waited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -39,13 +48,15 @@ pub(crate) struct Busy {
     freed: HashMap<AgentId, VecDeque<Time>>,
     draws: fastrand::Rng,
     told: u64,
+    /// The interval of the master's batches.
+    interval: Duration,
     seen: Arc<Seen>,
 }
 
 impl Busy {
-    pub(crate) fn new(seed: u64, seen: Arc<Seen>) -> Self {
+    pub(crate) fn new(seed: u64, interval: Duration, seen: Arc<Seen>) -> Self {
         let (ends, commands, freed) = (BinaryHeap::new(), VecDeque::new(), HashMap::new());
-        Self { epoch: None, ends, commands, freed, draws: fastrand::Rng::with_seed(seed), told: 0, seen }
+        Self { epoch: None, ends, commands, freed, draws: fastrand::Rng::with_seed(seed), told: 0, interval, seen }
     }
 
     fn launch(&mut self, at: Time, agent: &AgentId, framework: &FrameworkId, task: Task) {
@@ -53,7 +64,9 @@ impl Busy {
             Some(freed) => {
                 // The clock, not `at`: that stands still while the master handles what has come meanwhile.
                 let now = self.epoch.map_or(at, |epoch| Time::ZERO + epoch.elapsed());
-                self.seen.waited.lock().unwrap_or_else(PoisonError::into_inner).push(now.since(freed));
+                let batch = freed.next_multiple_of(self.interval);
+                let waited = Waited { total: now.since(freed), beyond_batch: now.since(batch) };
+                self.seen.waited.lock().unwrap_or_else(PoisonError::into_inner).push(waited);
                 20_000
             }
             None => 0,

@@ -1,7 +1,7 @@
 //! `turnover`: tasks end all the time.
 
 use super::Failed;
-use super::agents::{Busy, Seen};
+use super::agents::{Busy, Seen, Waited};
 use super::{frameworks, operators};
 use apportion::{Agent, Command, Config, Resources};
 use apportion_http::{Server, Settings};
@@ -48,8 +48,9 @@ pub(crate) fn run(size: &Size) -> Result<(), Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let seen = Arc::new(Seen::default());
     let address = runtime.block_on(async {
-        let config = Config::default().allocation_interval(Duration::from_millis(size.interval));
-        let server = Server::start(Settings::default().config(config), Busy::new(1, seen.clone()));
+        let interval = Duration::from_millis(size.interval);
+        let config = Config::default().allocation_interval(interval);
+        let server = Server::start(Settings::default().config(config), Busy::new(1, interval, seen.clone()));
         let resources: Resources = "cpus:2;mem:2048".parse()?;
         for number in 0..size.agents {
             server.command(Command::AddAgent(Agent::new(format!("a{number}"), resources.clone()).into())).await?;
@@ -74,8 +75,7 @@ pub(crate) fn run(size: &Size) -> Result<(), Failed> {
     std::thread::sleep(Duration::from_secs(size.seconds.min(10))); // what the filling has left behind is worked off
     seen.take();
     std::thread::sleep(Duration::from_secs(size.seconds));
-    let mut waited = seen.take();
-    waited.sort_unstable();
+    let waited = seen.take();
     let with = if size.operators { ", read by operators" } else { "" };
     println!(
         "turnover: {} agents, {} frameworks, a batch each {} ms{with}: filled in {:.1} s, then {:.0} launches/s",
@@ -85,7 +85,13 @@ pub(crate) fn run(size: &Size) -> Result<(), Failed> {
         filled.as_secs_f64(),
         waited.len() as f64 / size.seconds as f64,
     );
-    println!("    from the end of a task to the launch in its place: {}", quantiles(&waited));
+    let sorted = |part: fn(&Waited) -> Duration| {
+        let mut times: Vec<Duration> = waited.iter().map(part).collect();
+        times.sort_unstable();
+        quantiles(&times)
+    };
+    println!("    from the end of a task to the launch in its place: {}", sorted(|waited| waited.total));
+    println!("    beyond the wait for the batch: {}", sorted(|waited| waited.beyond_batch));
     runtime.shutdown_background();
     Ok(())
 }

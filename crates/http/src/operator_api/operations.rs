@@ -108,11 +108,12 @@ pub(crate) fn run(agent: AgentId, operations: Vec<Operation>) -> Result<Act, Ans
 }
 
 /// Returns the operation that takes a step of a reservation back.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other operations are alone")]
 fn inverse(step: &Operation) -> Option<Operation> {
     match step {
         Operation::Reserve(resources) => Some(Operation::Unreserve(resources.clone())),
         Operation::Unreserve(resources) => Some(Operation::Reserve(resources.clone())),
-        _ => None, // other operations are alone
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::operations::resources;
 use super::{Act, roles, without_empty};
 use crate::transport::answer::{Answer, bad_request, text};
-use apportion::allocator::Quota;
+use apportion::allocator::{Allocator as _, Quota, RoleAccount};
 use apportion::{Command, Master, Quantities, Role, RoleState, Scalar, State};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
@@ -83,7 +83,7 @@ pub(crate) fn set(request: &Json) -> Result<Act, Answer> {
     let update = Update { quotas: vec![(role.clone(), quota)], force: request["force"].as_bool().unwrap_or(false) };
     Ok(Box::new(move |leader, at| {
         let master = leader.delivery().master();
-        if has_quota(&master.state(), &role) {
+        if has_quota(master, &role) {
             return Err(bad_request(format!("role {role} has a quota already: expected it to be removed first")));
         }
         let commands = update.plan(master).map_err(|error| {
@@ -101,7 +101,7 @@ pub(crate) fn set(request: &Json) -> Result<Act, Answer> {
 pub(crate) fn remove(role: &str) -> Result<Act, Answer> {
     let role = read_role(role)?;
     Ok(Box::new(move |leader, at| {
-        if !has_quota(&leader.delivery().master().state(), &role) {
+        if !has_quota(leader.delivery().master(), &role) {
             return Err(bad_request(format!("role {role} has no quota")));
         }
         let remove = Command::SetQuota(role, Quota::default());
@@ -110,8 +110,8 @@ pub(crate) fn remove(role: &str) -> Result<Act, Answer> {
     }))
 }
 
-fn has_quota(state: &State, role: &Role) -> bool {
-    state.roles.iter().any(|known| known.role == *role && !known.quota.is_empty())
+fn has_quota(master: &Master, role: &Role) -> bool {
+    master.allocator().roles().iter().any(|known| known.role == *role && !known.quota.is_empty())
 }
 
 fn read_role(role: &str) -> Result<Role, Answer> {
@@ -171,12 +171,12 @@ fn check_guarantees(state: &State) -> Result<(), Refusal> {
 }
 
 /// Returns Mesos' `quota::QuotaStatus`, with the quotas in the older and in the newer form.
-pub(crate) fn status(state: &State) -> Json {
+pub(crate) fn status(roles: &[RoleAccount]) -> Json {
     let scalars = |amounts: &mut dyn Iterator<Item = (&str, Scalar)>| -> Map<String, Json> {
         amounts.map(|(name, amount)| (name.to_owned(), json!({"value": amount.as_f64()}))).collect()
     };
     let (mut infos, mut configs) = (Vec::new(), Vec::new());
-    for RoleState { role, quota, .. } in state.roles.iter().filter(|role| !role.quota.is_empty()) {
+    for RoleAccount { role, quota, .. } in roles.iter().filter(|role| !role.quota.is_empty()) {
         let resource = |(name, amount): (&str, Scalar)| json!({"name": name, "type": "SCALAR", "scalar": {"value": amount.as_f64()}});
         let guarantee: Vec<Json> = quota.guarantees.iter().map(resource).collect();
         infos.push(without_empty(json!({"role": role.as_str(), "guarantee": guarantee})));
@@ -267,12 +267,12 @@ mod tests {
     #[test]
     fn quotas_are_told_in_the_old_and_in_the_new_form() {
         let mut master = master();
-        assert_eq!(status(&master.state()), json!({}), "as recorded");
+        assert_eq!(status(&master.allocator().roles()), json!({}), "as recorded");
         let quota = Quota::default().guarantee("cpus", Scalar::from(1)).limit("cpus", Scalar::from(5));
         master.handle(Time::ZERO, Command::SetQuota("a".parse().unwrap(), quota)).unwrap();
         let guarantee = json!([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1.0}}]);
         let config = json!({"role": "a", "guarantees": {"cpus": {"value": 1.0}}, "limits": {"cpus": {"value": 5.0}}});
         let expected = json!({"infos": [{"role": "a", "guarantee": guarantee}], "configs": [config]});
-        assert_eq!(status(&master.state()), expected);
+        assert_eq!(status(&master.allocator().roles()), expected);
     }
 }

@@ -3,7 +3,7 @@
 use super::{Act, canonical, without_empty};
 use crate::protobuf::MessageType;
 use crate::transport::answer::{Answer, bad_request};
-use apportion::allocator::Weight;
+use apportion::allocator::{RoleAccount, Weight};
 use apportion::{Command, Quantities, Role, RoleState, Scalar, State};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
@@ -29,8 +29,8 @@ pub(crate) fn set_weights(infos: &Json) -> Result<Act, Answer> {
 }
 
 /// Returns the weights that were set: a list of Mesos' `WeightInfo`.
-pub(crate) fn weights(state: &State) -> Vec<Json> {
-    let set = state.roles.iter().filter(|role| role.weight != Weight::default());
+pub(crate) fn weights(roles: &[RoleAccount]) -> Vec<Json> {
+    let set = roles.iter().filter(|role| role.weight != Weight::default());
     set.map(|role| json!({"weight": role.weight.as_f64(), "role": role.role.as_str()})).collect()
 }
 
@@ -112,6 +112,7 @@ fn amounts(amounts: &Quantities) -> Map<String, Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use apportion::allocator::Allocator as _;
     use apportion::{Agent, Config, Framework, Master, Time};
 
     fn master() -> Master {
@@ -144,9 +145,9 @@ mod tests {
 
     #[test]
     fn roles_and_weights_have_the_form_that_mesos_gives_them() {
-        assert!(weights(&Master::new(Config::default()).state()).is_empty());
+        assert!(weights(&Master::new(Config::default()).allocator().roles()).is_empty());
         let state = master().state();
-        assert_eq!(weights(&state), [json!({"weight": 2.5, "role": "web"})]);
+        assert_eq!(weights(&master().allocator().roles()), [json!({"weight": 2.5, "role": "web"})]);
         let scalar = |name: &str, value: f64| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}});
         let expected = json!({"name": "web", "weight": 2.5, "frameworks": [{"value": "f1"}],
             "resources": [scalar("cpus", 4.0), scalar("mem", 1024.0)]});
