@@ -4,7 +4,7 @@ use super::operations::resources;
 use super::{Act, roles, without_empty};
 use crate::transport::answer::{Answer, bad_request, text};
 use apportion::allocator::{Allocator as _, Quota, RoleAccount};
-use apportion::{Command, Master, Quantities, Role, RoleState, Scalar, State};
+use apportion::{Command, Master, Quantities, Role, Scalar, State};
 use http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
