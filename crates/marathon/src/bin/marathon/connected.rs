@@ -95,6 +95,7 @@ impl<W: Write> Connected<W> {
             return Ok(self.heading(&format!("not any more: {}", step.heading))?);
         }
         self.heading(&step.heading)?;
+        self.run_until(|run| run.is_over() || run.client.connection().is_subscribed())?; // its calls would be dropped
         let Action::Deploy { target, restart } = &step.action else {
             return Err(Failure::input("the agents of this cluster are not lost on order"));
         };
