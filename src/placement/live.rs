@@ -26,8 +26,8 @@ use crate::offer::Offer;
 /// A task that starts or ends costs O(tasks on its host), an offer that comes O(tasks on its host), another definition of
 /// an app O(its tasks and those on their hosts). Tasks that run cost a plan nothing. It costs O(apps), and for each app with
 /// pending instances what it costs [`Planner`]; but an app without conditions, preferences and spreads costs only the offers
-/// that have changed since the last plan of an app that asks for the same. After offers have gone, or the time has changed,
-/// a plan costs O(offers) once.
+/// that have come, gone or changed since the last plan of an app that asks for the same. For other apps offers that have come
+/// or gone, and for all another time, cost a plan O(offers) once.
 ///
 /// # Examples
 ///

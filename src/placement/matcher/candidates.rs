@@ -9,7 +9,8 @@ use super::host_scores::ScoresByState;
 use super::index::OfferIx;
 use super::query::Query;
 use super::selector::Fit;
-use crate::placement::model::app::GpuBehavior;
+use crate::placement::model::app::{App, GpuBehavior};
+use crate::placement::model::planner::Planner;
 use crate::placement::model::ports::PortRequest;
 use crate::placement::model::strategy::{Load, Strategy};
 use crate::placement::model::volume::VolumeRequest;
@@ -81,10 +82,17 @@ impl Shape {
 
 /// Returns the strategy of an app whose candidates may be kept.
 fn keepable(query: &Query<'_>) -> Option<ShapeStrategy> {
-    let app = query.app;
-    let is_plain =
-        app.require.is_empty() && app.prefer.is_empty() && app.spread.is_empty() && query.home_region.is_none();
-    ShapeStrategy::of(query.strategy).filter(|_| is_plain)
+    strategy(query.planner, query.app)
+}
+
+/// Returns true if the offers of an app are ranked by what it asks for alone.
+pub(super) fn ranks_by_request(planner: &Planner, app: &App) -> bool {
+    strategy(planner, app).is_some()
+}
+
+fn strategy(planner: &Planner, app: &App) -> Option<ShapeStrategy> {
+    let is_plain = app.require.is_empty() && app.prefer.is_empty() && app.spread.is_empty() && planner.region.is_none();
+    ShapeStrategy::of(app.strategy.as_ref().unwrap_or(&planner.strategy)).filter(|_| is_plain)
 }
 
 /// The offers as one shape ranks them: all of one class.

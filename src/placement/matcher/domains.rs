@@ -37,7 +37,7 @@ impl<'a> TopologyDomains<'a> {
             reach: query.non_counting.iter().map(|clause| clause.scope()).max().unwrap_or(Scope::Location),
         };
         state.placed.set_domains(&query.app.id, field, []);
-        state.offers().for_each(|offer| domains.refresh(offer, state));
+        (0..state.offer_count()).map(OfferIx::new).for_each(|offer| domains.refresh(offer, state));
         domains
     }
 
@@ -50,7 +50,9 @@ impl<'a> TopologyDomains<'a> {
                     self.refresh(other, state);
                 }
             }
-            Scope::Cluster => state.offers().for_each(|offer| self.refresh(offer, state)),
+            Scope::Cluster => {
+                (0..state.offer_count()).map(OfferIx::new).for_each(|offer| self.refresh(offer, state));
+            }
         }
     }
 

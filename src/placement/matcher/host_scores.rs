@@ -47,6 +47,9 @@ impl<'a> HostScores<'a> {
     /// Returns the host's part of an offer's score; none if a task does not fit.
     pub(super) fn get(&mut self, state: &PlanState<'_>, offer: OfferIx) -> Option<HostScore> {
         let pairing = Pairing::new(self.query, state, offer);
+        if pairing.slot().is_gone {
+            return None;
+        }
         let of_state = self.of_state(pairing)?;
         let more = if self.of_host.is_empty() { 0.0 } else { self.of_host.weight(pairing)? };
         Some(HostScore { weight: quantize(of_state.weight + more), ..of_state })

@@ -8,6 +8,7 @@ mod transaction;
 
 use self::transaction::Undo;
 use super::app;
+use super::candidates::ranks_by_request;
 use super::index::{AppIx, HostIx, OfferIx};
 use super::offer_state::HeldOffer;
 use super::plan_state::{PlanState, TaskLoad};
@@ -40,8 +41,8 @@ pub(in crate::placement) struct LiveState {
     /// The hosts of offers.
     hosts: Map<Text, HostIx>,
     offers: Map<OfferId, OfferIx>,
-    /// The offers that are gone, but still have their slot.
-    gone: Vec<OfferIx>,
+    /// The number of offers that are gone, but still have their slot.
+    gone: usize,
     tasks: Map<TaskId, LiveTask>,
     /// How many states of offers there may be before those are dropped that no offer is in.
     most_states: usize,
@@ -102,7 +103,7 @@ impl LiveState {
             state: PlanState::empty(Cow::Owned(Vec::new()), task_ids),
             hosts: Map::default(),
             offers: Map::default(),
-            gone: Vec::new(),
+            gone: 0,
             tasks: Map::default(),
             most_states: compaction::MIN_STATES,
             log: Vec::new(),
@@ -121,8 +122,7 @@ impl LiveState {
 
     /// Iterates over the offers in order of arrival, with what is left of them.
     pub(in crate::placement) fn offers(&self) -> impl Iterator<Item = &Offer> {
-        let slots = self.state.offers().map(|ix| (ix, &*self.state.slot(ix).offer));
-        slots.filter(|(ix, offer)| self.offers.get(&offer.id) == Some(ix)).map(|(_, offer)| offer)
+        self.state.offers().map(|offer| &*self.state.slot(offer).offer)
     }
 
     /// Iterates over the tasks in order, without those that are released.
@@ -148,7 +148,9 @@ impl LiveState {
                 let offer = self.offers.swap_remove(&id).ok_or(ChangeError::UnknownOffer(id))?;
                 let host = self.state.slot(offer).host;
                 self.state.hosts[host.index()].retain(|other| *other != offer);
-                self.gone.push(offer);
+                self.state.slots[offer.index()].is_gone = true;
+                self.state.candidates.offer_changed(offer);
+                self.gone += 1;
             }
             Change::Started(task) => self.add_task(*task)?,
             Change::Ended(id) => self.end_task(&id)?,
@@ -173,17 +175,19 @@ impl LiveState {
     }
 
     fn plan_places(&mut self, places: impl Iterator<Item = usize>) -> Plan {
-        self.compact();
+        let is_to_do = |place: &usize| {
+            let app = &self.apps[*place].app;
+            app.group.is_some() || self.state.pending(app) > 0
+        };
+        let places: Vec<usize> = places.filter(is_to_do).collect();
+        self.compact(places.iter().all(|place| ranks_by_request(&self.planner, &self.apps[*place].app)));
         self.state.placed.clear_domains();
         let Self { planner, apps, state, .. } = self;
-        let mut listed: Vec<ListedApp<'_>> = Vec::new();
-        for place in places {
+        let listed = places.into_iter().map(|place| {
             let KnownApp { app, ix } = &apps[place];
-            if app.group.is_some() || state.pending(app) > 0 {
-                listed.push(ListedApp { planner, ix: *ix, place, app });
-            }
-        }
-        let unplaced = super::place(state, listed.into_iter());
+            ListedApp { planner, ix: *ix, place, app }
+        });
+        let unplaced = super::place(state, listed);
         state.placed.clear_domains();
         let launches = self.take_launches();
         Plan { launches, declines: Vec::new(), unplaced }
@@ -191,7 +195,7 @@ impl LiveState {
 
     /// Returns every check that keeps a task of an app from an offer.
     pub(in crate::placement) fn check(&mut self, app: &App, offer: &OfferId) -> Result<(), Misfit> {
-        self.compact();
+        self.compact(ranks_by_request(&self.planner, app));
         let offer = *self.offers.get(offer).ok_or_else(|| Misfit::UnknownOffer(offer.clone()))?;
         self.state.placed.clear_domains();
         let listed = ListedApp { planner: &self.planner, ix: AppIx::NONE, place: 0, app };
@@ -202,7 +206,7 @@ impl LiveState {
 
     /// Forgets all offers, and returns those that nothing was launched in.
     pub(in crate::placement) fn clear_offers(&mut self) -> Vec<OfferId> {
-        self.compact();
+        self.compact(false);
         let unused = self.state.unused_offers();
         self.state.slots.clear();
         self.state.hosts.clear();

@@ -43,6 +43,8 @@ pub(super) struct Slot<'a> {
     pub(super) host: HostIx,
     /// How many tasks were launched in the offer.
     pub(super) launches: usize,
+    /// It is no offer any more, and has no place among the others.
+    pub(super) is_gone: bool,
 }
 
 /// The remaining resources of an offer and the load of its host.

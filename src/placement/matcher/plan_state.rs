@@ -124,7 +124,7 @@ impl<'a> PlanState<'a> {
     /// Adds an offer after all others, as if no task were on its host.
     pub(super) fn push_slot(&mut self, offer: HeldOffer<'a>, host: HostIx) {
         let (location, state) = (Arc::new(Location::from(&*offer)), self.states.intern(&offer));
-        self.slots.push(Slot { offer, location, initial: state, state, host, launches: 0 });
+        self.slots.push(Slot { offer, location, initial: state, state, host, launches: 0, is_gone: false });
     }
 
     fn add_running(&mut self, running: &'a [Running], apps: &IndexMap<&str, &App>, hosts: &HostNumbers<'_>) {
@@ -156,10 +156,12 @@ impl<'a> PlanState<'a> {
     }
 
     /// Returns all offers, as listed.
-    pub(super) fn offers(&self) -> impl Iterator<Item = OfferIx> + use<> {
-        (0..self.slots.len()).map(OfferIx::new)
+    pub(super) fn offers(&self) -> impl Iterator<Item = OfferIx> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter(|(_, slot)| !slot.is_gone).map(|(index, _)| OfferIx::new(index))
     }
 
+    /// Returns the number of offers, those that are gone included.
     pub(super) fn offer_count(&self) -> usize {
         self.slots.len()
     }

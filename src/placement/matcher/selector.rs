@@ -110,7 +110,8 @@ impl<'a> Selector<'a> {
         self.fits.resize(state.offer_count(), Fit::Unknown);
         if self.is_ranked {
             self.ranks.resize(state.offer_count(), Rank::default());
-            state.offers().skip(known).for_each(|offer| self.rank(offer, class, state));
+            let new = state.offers().skip_while(|offer| offer.index() < known);
+            new.for_each(|offer| self.rank(offer, class, state));
         }
         let is_known = |offer: &&OfferIx| offer.index() < known;
         changed.iter().filter(is_known).for_each(|offer| self.refresh_candidate(*offer, state));

@@ -285,12 +285,16 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(problems: &[Problem], groups: bool) -> Self {
+    fn new(problems: &[Problem], options: u8) -> Self {
+        let groups = options & 24 == 24;
         let mut pool = Self { apps: VecDeque::new(), offers: VecDeque::new(), running: VecDeque::new() };
         for (round, problem) in problems.iter().enumerate() {
             for app in &problem.apps {
                 let mut app = app.clone();
                 app.group = (groups && app.id != "/a0").then(|| "gang".into());
+                if options & 96 == 96 {
+                    (app.require, app.prefer, app.spread) = (vec![], vec![], vec![]);
+                }
                 pool.apps.push_back(app);
             }
             for offer in &problem.offers {
@@ -312,10 +316,13 @@ impl Pool {
 fn agree(problems: &[Problem], steps: Vec<Step>, options: u8) {
     let mut planner = problems[0].planner.clone();
     planner.seed = (options & 1 == 1).then_some(7);
+    if options & 32 == 32 {
+        planner.region = None;
+    }
     if options & 6 == 6 {
         planner.strategy = Fitness::Random;
     }
-    let mut pool = Pool::new(problems, options & 24 == 24);
+    let mut pool = Pool::new(problems, options);
     let (mut model, mut live) = (Model::new(planner.clone()), LivePlanner::new(planner));
     let mut steps = VecDeque::from(steps);
     // So that there is something from the start.
@@ -334,6 +341,10 @@ fn agree(problems: &[Problem], steps: Vec<Step>, options: u8) {
             }
         } else {
             tell(&mut model, &mut live, &mut pool, (what / 5, which));
+        }
+        // A transaction begins with a compact list of offers: some plans have to be made without.
+        if options & 32 == 32 && what % 3 != 0 {
+            continue;
         }
         let compared = live.transaction(|transaction| {
             compare(&model, transaction);

@@ -12,12 +12,14 @@ pub(super) const MIN_STATES: usize = 4_096;
 const MIN_ENDED: usize = 64;
 
 impl LiveState {
-    /// Compacts what has to be, unless a transaction is open.
-    pub(super) fn compact(&mut self) {
+    /// Compacts what has to be, unless a transaction is open. Offers that are gone may leave gaps between the others if these
+    /// are told apart by nothing but what is asked of them.
+    pub(super) fn compact(&mut self, may_have_gaps: bool) {
         if self.open_transactions > 0 {
             return;
         }
-        if !self.gone.is_empty() {
+        let most_gaps = if may_have_gaps { self.state.slots.len() / 2 } else { 0 };
+        if self.gone > most_gaps {
             self.compact_offers();
         }
         if self.state.placed.removed() > MIN_ENDED.max(self.state.placed.len() / 2) {
@@ -30,16 +32,12 @@ impl LiveState {
 
     /// Drops the slots of offers that are gone, and numbers the others anew in the same order.
     fn compact_offers(&mut self) {
-        self.gone.sort_unstable();
-        let mut gone = std::mem::take(&mut self.gone).into_iter().map(super::OfferIx::index).peekable();
+        self.gone = 0;
         self.hosts.clear();
         self.state.hosts.clear();
         self.state.table = Table::default();
         self.state.candidates.clear();
-        for (index, mut slot) in std::mem::take(&mut self.state.slots).into_iter().enumerate() {
-            if gone.next_if_eq(&index).is_some() {
-                continue;
-            }
+        for mut slot in std::mem::take(&mut self.state.slots).into_iter().filter(|slot| !slot.is_gone) {
             let ix = super::OfferIx::new(self.state.slots.len());
             slot.host = self.host(&slot.location.hostname);
             self.state.hosts[slot.host.index()].push(ix);

@@ -29,7 +29,7 @@ pub(super) enum Undo {
 impl LiveState {
     /// Begins a transaction within those that are open, and returns the length of the log.
     pub(in crate::placement) fn begin(&mut self) -> usize {
-        self.compact();
+        self.compact(false);
         self.open_transactions += 1;
         self.log.len()
     }
