@@ -175,6 +175,9 @@ impl Condition {
         if let Operator::GroupBy(None) = &self.operator {
             let tally = placed.tally(app, field);
             value().is_some_and(|value| spread::is_even(tally.count(&value), &tally))
+        } else if let Operator::GroupBy(Some(groups)) = &self.operator {
+            let tally = placed.tally(app, field);
+            value().is_some_and(|value| spread::fits_group(&value, *groups, candidate.instances, &tally))
         } else if let Operator::MaxSkew(most) = &self.operator {
             value().is_some_and(|value| spread::fits_skew(field, &value, *most, app, placed))
         } else {

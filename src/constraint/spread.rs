@@ -12,7 +12,7 @@ use std::num::NonZeroU64;
 pub(super) fn group_by(field: &Field, value: &str, groups: NonZeroU64, instances: u64, tally: &Tally) -> Verdict {
     let (quotient, remainder) = (instances / groups, instances % groups);
     let (count, excess) = (tally.count(value), tally.excess_over(quotient));
-    let has_room = |count: u64| count < quotient || (count == quotient && excess < remainder);
+    let has_room = |count: u64| has_room(count, (quotient, remainder), excess);
     let remedy = || {
         let with_room = || tally.iter().find(|(value, count)| value.is_some() && has_room(*count));
         let is_new = tally.groups() < groups.get();
@@ -33,6 +33,20 @@ pub(super) fn group_by(field: &Field, value: &str, groups: NonZeroU64, instances
         most: if excess < remainder { quotient + 1 } else { quotient },
         remedy: remedy(),
     })
+}
+
+/// Returns true if [`group_by`] accepts. Its reasons look at all values, this does not.
+pub(super) fn fits_group(value: &str, groups: NonZeroU64, instances: u64, tally: &Tally) -> bool {
+    let (quotient, remainder) = (instances / groups, instances % groups);
+    match tally.count(value) {
+        0 => tally.groups() < groups.get(),
+        count => has_room(count, (quotient, remainder), tally.excess_over(quotient)),
+    }
+}
+
+/// Returns true if a value of so many tasks has room for another one, there being so many tasks beyond the quotient.
+fn has_room(count: u64, (quotient, remainder): (u64, u64), excess: u64) -> bool {
+    count < quotient || (count == quotient && excess < remainder)
 }
 
 /// `GROUP_BY` without a count: the value has no task, or no other value has fewer. (The current Marathon fails on this
