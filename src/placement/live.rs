@@ -245,7 +245,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     ///
-    /// [`ReleaseError`] if no such task runs, or if the amounts are too large to add up. Nothing has changed then.
+    /// [`ReleaseError`] if no such task runs, or if its resources cannot be added to the offer. Nothing has changed then.
     pub fn release(&mut self, task: &TaskId) -> Result<(), ReleaseError> {
         self.state.release(task)
     }

@@ -97,9 +97,9 @@ pub enum ReleaseError {
         /// What is missing.
         shortfall: Box<Shortfall>,
     },
-    /// The amounts of the offer would be too large to add up.
-    #[error("what task {task} used and offer {offer} are too much to add up")]
-    TooMuch {
+    /// What the task used and what is offered have no sum: amounts are too large, or of one name and unlike types.
+    #[error("what task {task} used cannot be added to offer {offer}")]
+    NoSum {
         /// The task.
         task: TaskId,
         /// The offer.

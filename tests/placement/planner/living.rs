@@ -101,7 +101,8 @@ impl Model {
             return false;
         }
         if let (Some(resources), Some(offer)) = (&task.resources, self.offer_of(&task)) {
-            offer.resources = offer.resources.checked_add(resources).unwrap();
+            let Ok(sum) = offer.resources.checked_add(resources) else { return false };
+            offer.resources = sum;
         }
         self.tasks[at].1 = true;
         true

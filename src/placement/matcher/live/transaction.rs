@@ -100,7 +100,7 @@ impl LiveState {
         if let (Some(ix), Some(resources)) = (self.offer_of(id), &self.state.running[task.index].resources) {
             let held = &self.state.slot(ix).offer;
             let sum = held.resources.checked_add(resources);
-            let sum = sum.map_err(|_| ReleaseError::TooMuch { task: id.clone(), offer: held.id.clone() })?;
+            let sum = sum.map_err(|_| ReleaseError::NoSum { task: id.clone(), offer: held.id.clone() })?;
             offer = Some((ix, self.replace_offer(ix, |offer| offer.resources = sum)));
         }
         self.set_released(id, true);
