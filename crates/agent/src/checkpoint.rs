@@ -119,7 +119,10 @@ impl Store {
             }
             // What makes a folder count goes first, so that one which is half removed counts no more.
             Record::ForgetTask(run, task) => forget(&self.task(run, task)?, TASK_FILE),
-            Record::ForgetRun(run) => forget(&self.run(run)?, EXECUTOR_FILE),
+            Record::ForgetRun(run) => {
+                forget(&self.run(run)?, EXECUTOR_FILE)?;
+                forget_idle(&self.executor(run)?)
+            }
             Record::ForgetFramework(framework) => forget(&self.framework(framework)?, FRAMEWORK_FILE),
             Record::ForgetAgent => {
                 self.is_latest = false;
@@ -146,9 +149,12 @@ impl Store {
         Ok(self.slaves.join(agent.as_str()).join("frameworks").join(framework.as_str()))
     }
 
+    fn executor(&self, run: &Run) -> Result<PathBuf, StoreError> {
+        Ok(self.framework(&run.framework)?.join("executors").join(run.executor.as_str()))
+    }
+
     fn run(&self, run: &Run) -> Result<PathBuf, StoreError> {
-        let executor = self.framework(&run.framework)?.join("executors").join(run.executor.as_str());
-        Ok(executor.join("runs").join(run.container.as_str()))
+        Ok(self.executor(run)?.join("runs").join(run.container.as_str()))
     }
 
     fn task(&self, run: &Run, task: &TaskId) -> Result<PathBuf, StoreError> {
@@ -159,4 +165,10 @@ impl Store {
 fn forget(folder: &Path, file: &str) -> Result<(), StoreError> {
     remove_file(&folder.join(file))?;
     remove_dir(folder)
+}
+
+/// Removes the folder of an executor that has no run: else there were one for each executor that has ever run.
+fn forget_idle(executor: &Path) -> Result<(), StoreError> {
+    let has_runs = files::list(&executor.join("runs"))?.iter().any(|name| name != LATEST);
+    if has_runs || !executor.is_dir() { Ok(()) } else { remove_dir(executor) }
 }

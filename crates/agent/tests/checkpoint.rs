@@ -93,6 +93,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Returns the executors that have a folder.
+fn executors(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder.join("meta/slaves/a1/frameworks/f1/executors")).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn what_is_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,6 +131,7 @@ fn what_is_forgotten_is_gone_and_a_new_id_replaces_latest() {
     let (_, recovered, broken) = Store::open(folder.path()).unwrap();
     let runs = &recovered.frameworks[0].runs;
     assert_eq!((runs.len(), runs[0].tasks.len(), broken.len()), (1, 0, 0));
+    assert_eq!(executors(folder.path()), ["e1"]);
 
     store.write(&Record::ForgetAgent).unwrap();
     store.write(&Record::ForgetTask(run("e1"), "t-e1".into())).unwrap(); // again, and after the end
@@ -204,6 +213,23 @@ fn half_made_and_half_removed_folders_count_for_nothing() {
     let (_, recovered, broken) = Store::open(folder.path()).unwrap();
     assert_eq!((recovered.frameworks[0].runs.len(), broken.len()), (1, 0));
     assert_eq!(recovered.frameworks[0].runs[0].run.executor.as_str(), "e1");
+    assert_eq!(executors(folder.path()), ["e1"]);
+}
+
+#[test]
+fn the_folder_of_an_executor_lasts_as_long_as_its_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    written(folder.path());
+    let (mut store, _, _) = Store::open(folder.path()).unwrap();
+    let [_, _, Record::Executor(first), ..] = &records()[..] else { panic!("in that order") };
+    let mut second = (**first).clone();
+    second.run.container = ContainerId::new("c-again");
+    store.write(&Record::Executor(Box::new(second.clone()))).unwrap();
+    store.write(&Record::ForgetRun(first.run.clone())).unwrap();
+    let (_, recovered, _) = Store::open(folder.path()).unwrap();
+    assert_eq!((&recovered.frameworks[0].runs[0].run, executors(folder.path()).len()), (&second.run, 2));
+    store.write(&Record::ForgetRun(second.run)).unwrap();
+    assert_eq!(executors(folder.path()), ["e2"]);
 }
 
 #[test]

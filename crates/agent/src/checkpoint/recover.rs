@@ -2,7 +2,9 @@
 
 use super::files::{self, StoreError, remove_dir};
 use super::forms::{AgentForm, ExecutorForm, FrameworkForm, Line, ProcessForm, TaskForm, run};
-use super::{AGENT_FILE, EXECUTOR_FILE, FRAMEWORK_FILE, LATEST, PROCESS_FILE, TASK_FILE, UPDATES_FILE};
+use super::{
+    AGENT_FILE, EXECUTOR_FILE, FRAMEWORK_FILE, LATEST, PROCESS_FILE, TASK_FILE, UPDATES_FILE, forget_idle,
+};
 use crate::machine::{AgentRecord, Process, Recovered, RecoveredFramework, RecoveredRun, RecoveredTask, Run, Stray};
 use apportion::AgentId;
 use serde::de::DeserializeOwned;
@@ -154,6 +156,7 @@ impl Reader {
                     found.extend(self.run(&runs.join(&container), id)?);
                 }
             }
+            forget_idle(&executors.join(&executor))?;
         }
         Ok(found)
     }

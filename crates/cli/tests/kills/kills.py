@@ -4,8 +4,9 @@ Usage: kills.py APPORTION SECONDS [SEED]
 
 APPORTION is the program. It runs as a master and three agents; an agent that was killed with SIGKILL is started again with the same
 folder and port. A pymesos framework that checkpoints keeps tasks running: some by an executor of its own (pymesos, too), some as plain
-commands. Another framework, which does not checkpoint, runs executors that must end with their agent. At the end the framework's own
-records, the master, the agents and the processes of this machine must agree. The status is 0 if they do, otherwise 1.
+commands. Another framework, which does not checkpoint, runs executors that must end with their agent. An executor without tasks gets
+another task, or is told to shut down. At the end the framework's own records, the master, the agents and the processes of this machine
+must agree; and once the frameworks have ended all of theirs, the agents must be offered whole again. The status is 0 if so, otherwise 1.
 """
 
 import base64
@@ -37,11 +38,14 @@ EXECUTOR = os.path.normpath(os.path.join(os.path.dirname(__file__), "../../../ht
 LINE = "sleep 86400 & sleep 86400 & wait"
 # Those of a command, and an executor, have a process in a session of its own, too.
 ESCAPED = "setsid sleep 86400 & "
+# What an agent has, and what a task and an executor take: cpus and MB.
+WHOLE, OF_TASK, OF_EXECUTOR = (8, 8000), (0.05, 32), (0.05, 64)
 
 
 class Task:
     def __init__(self, name, executor, agent, checkpoint):
         self.name, self.executor, self.agent, self.checkpoint = name, executor, agent, checkpoint
+        self.is_sent = False  # its launch has gone to the master: a kill does not overtake it
         self.killed = False  # the framework has asked for its end
         self.hit = None  # what was done to its processes
         self.statuses = []  # (state, uuid, reason, message), each UUID once
@@ -65,6 +69,10 @@ class Driver(pymesos.MesosSchedulerDriver):
         # The default of pymesos is one dictionary for all drivers: a call may have the stream id of another one.
         return super()._send(body, path, method, dict(headers or {}))
 
+    def shutdown_executor(self, executor, agent):  # pymesos has none
+        self._send({"type": "SHUTDOWN", "framework_id": {"value": self.framework_id},
+                    "shutdown": {"executor_id": {"value": executor}, "agent_id": {"value": agent}}})
+
 
 class Framework(pymesos.Scheduler):
     """Keeps a number of tasks running, and records what it is told of each."""
@@ -75,6 +83,9 @@ class Framework(pymesos.Scheduler):
         self.tasks = {}
         self.launches = True
         self.executors = 0
+        self.idle = set()  # executors without tasks, which get another one: (executor, agent)
+        self.dismissed = set()  # executors that were told to shut down
+        self.offered = {}  # the cpus and MB of the latest offer of each agent
         self.faults = []
         self.counted = 0
         framework = {
@@ -93,8 +104,10 @@ class Framework(pymesos.Scheduler):
             agent, tasks = offer["agent_id"]["value"], []
             with self.lock:
                 room = self.most - len(self.live()) if self.launches else 0
-                cpus = sum(r["scalar"]["value"] for r in offer["resources"] if r["name"] == "cpus")
-                for _ in range(min(room, 4, int(cpus / 0.6))):
+                has = {name: sum(r["scalar"]["value"] for r in offer["resources"] if r["name"] == name) for name in ("cpus", "mem")}
+                self.offered[agent] = tuple(has.values())
+                fitting = int(min(has["cpus"] / (OF_TASK[0] + OF_EXECUTOR[0]), has["mem"] / (OF_TASK[1] + OF_EXECUTOR[1])))
+                for _ in range(min(room, 4, fitting)):
                     tasks.append(self.new_task(offer["agent_id"]))
             try:
                 if tasks:
@@ -103,13 +116,18 @@ class Framework(pymesos.Scheduler):
                     driver.declineOffer(offer["id"], {"refuse_seconds": 1})
             except Exception as error:  # the offer is gone; if tasks were in it they get a status
                 print(f"{self.name}: an answer to an offer of {agent} failed: {error}", flush=True)
+            with self.lock:
+                for task in tasks:
+                    self.tasks[task["task_id"]["value"]].is_sent = True
 
     def new_task(self, agent_id):
         agent = agent_id["value"]
         self.counted += 1
         name, executor = f"{self.name}-{self.counted}", None
         if not self.checkpoint or self.draws.random() < 0.7:
-            of_agent = sorted({task.executor for task in self.live() if task.agent == agent and task.executor})
+            of_agent = {task.executor for task in self.live() if task.agent == agent and task.executor}
+            of_agent |= {executor for executor, on in self.idle if on == agent}
+            of_agent = sorted(of_agent - self.dismissed)
             executor = self.draws.choice(of_agent) if of_agent and self.draws.random() < 0.7 else None
             if executor is None:
                 self.executors += 1
@@ -118,7 +136,7 @@ class Framework(pymesos.Scheduler):
         mine = [{"name": "KILLS_RUN", "value": self.run}]
         task = {
             "name": name, "task_id": {"value": name}, "agent_id": agent_id,
-            "resources": [scalar("cpus", 0.05), scalar("mem", 32)],
+            "resources": amounts(OF_TASK),
         }
         if executor is None:
             task["command"] = {"value": ESCAPED + LINE, "environment": {"variables": mine + [{"name": "TASK", "value": name}]}}
@@ -130,9 +148,23 @@ class Framework(pymesos.Scheduler):
                 "value": f"{ESCAPED} exec {sys.executable} {EXECUTOR}",
                 "environment": {"variables": mine + [{"name": "EXECUTOR", "value": executor}]},
             },
-            "resources": [scalar("cpus", 0.05), scalar("mem", 64)],
+            "resources": amounts(OF_EXECUTOR),
         }
         return task
+
+    def dismiss_idle(self, state, share=1.0):
+        """Tells executors without tasks to shut down, those once more that were told before. The others get another task."""
+        mine = [each for each in state["frameworks"] if each["id"] == self.driver.framework_id]
+        known = {(each["executor_id"], each["slave_id"]) for each in (mine[0]["executors"] if mine else [])}
+        with self.lock:
+            busy = {task.executor for task in self.live()}
+            idle = sorted((executor, agent) for executor, agent in known if executor not in busy)
+            told = [each for each in idle if each[0] in self.dismissed or self.draws.random() < share]
+            self.dismissed |= {executor for executor, _ in told}
+            self.idle = set(idle) - set(told)
+        for executor, agent in told:
+            self.driver.shutdown_executor(executor, agent)
+        return len(idle)
 
     def statusUpdate(self, driver, status):
         name, state, uuid = status["task_id"]["value"], status["state"], status.get("uuid")
@@ -178,7 +210,7 @@ class Cluster:
     def start(self, index):
         self.agents[index] = subprocess.Popen(
             [self.program, "agent", f"--master={self.master}", "--ip=127.0.0.1", f"--port={self.ports[index]}",
-             f"--work_dir={self.folder}/agent-{index}", "--resources=cpus:8;mem:8000;disk:1000;ports:[31000-31100]",
+             f"--work_dir={self.folder}/agent-{index}", f"--resources=cpus:{WHOLE[0]};mem:{WHOLE[1]};disk:1000;ports:[31000-31100]",
              "--containerizers=mesos", "--executor_reregistration_timeout=15secs"],  # pymesos waits for up to 8 s
             stdout=self.log[index], stderr=self.log[index], start_new_session=True)
 
@@ -196,8 +228,8 @@ class Failed(Exception):
     """The run cannot go on."""
 
 
-def scalar(name, amount):
-    return {"name": name, "type": "SCALAR", "scalar": {"value": amount}}
+def amounts(cpus_and_mem):
+    return [{"name": name, "type": "SCALAR", "scalar": {"value": amount}} for name, amount in zip(("cpus", "mem"), cpus_and_mem)]
 
 
 def free_port():
@@ -254,7 +286,8 @@ def run_kills(cluster, framework, plain, seconds, run, draws):
     """Kills until the time is over. Returns how much was killed."""
     counts = collections.Counter()
     down = {}  # agents that are to be started again, and when
-    deadline = time.monotonic() + seconds
+    dismissal = time.monotonic()
+    deadline = dismissal + seconds
     while time.monotonic() < deadline or down:
         time.sleep(draws.uniform(0.05, 0.6))
         now = time.monotonic()
@@ -266,6 +299,10 @@ def run_kills(cluster, framework, plain, seconds, run, draws):
                 raise Failed(f"agent {index} has ended by itself, with status {agent.returncode}")
         if now >= deadline:
             continue
+        if now >= dismissal:
+            state, dismissal = get(cluster.master, "/state"), now + 5
+            for each in (framework, plain) if state else ():
+                each.dismiss_idle(state, 0.5)
         kind = draws.choices(["task", "process", "executor", "agent"], [60, 15, 10, 8])[0]
         if kind == "agent":
             index = draws.randrange(AGENTS)
@@ -274,7 +311,7 @@ def run_kills(cluster, framework, plain, seconds, run, draws):
                 down[index] = now + draws.uniform(0.2, 4)
                 counts["agents"] += 1
             continue
-        tasks = framework.live() if draws.random() < 0.9 else plain.live()
+        tasks = [task for task in (framework if draws.random() < 0.9 else plain).live() if task.is_sent]
         if not tasks:
             continue
         task = draws.choice(tasks)
@@ -356,6 +393,27 @@ def faults(cluster, framework, plain, run):
     return found
 
 
+def held(cluster, framework, plain):
+    """Ends all that the frameworks have. Returns what the agents still hold: in the eyes of the master, and of its allocator."""
+    state = get(cluster.master, "/state")
+    if state is None:
+        return ["the master does not answer"]
+    found = []
+    for each in (framework, plain):
+        for task in each.live():
+            task.killed = True
+            each.driver.killTask({"value": task.name})
+        each.dismiss_idle(state)
+    for agent in state["slaves"]:
+        used = {name: agent["used_resources"].get(name) for name in ("cpus", "mem")}
+        if any(used.values()):
+            found.append(f"held though nothing runs: {used} of {agent['id']}")
+        whole = [each.offered.get(agent["id"]) for each in (framework, plain)]
+        if WHOLE not in whole:
+            found.append(f"held though nothing runs: {agent['id']} is offered with {whole} of {WHOLE}")
+    return found
+
+
 def main():
     program, seconds = os.path.abspath(sys.argv[1]), float(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 32)
@@ -376,13 +434,20 @@ def main():
             time.sleep(1)
             found = faults(cluster, framework, plain, run)
         took = time.monotonic() - (settled - SETTLE)
+        running = len(framework.live()) + len(plain.live())
+        ended = time.monotonic() + SETTLE
+        remains = held(cluster, framework, plain)
+        while remains and time.monotonic() < ended:
+            time.sleep(1)
+            remains = held(cluster, framework, plain) + faults(cluster, framework, plain, run)
+        found = remains + [fault for fault in found if fault not in remains]
         tasks = {**framework.tasks, **plain.tasks}.values()
         states = collections.Counter(state for task in tasks for state in set(task.states) & TERMINAL)
         print(f"seed {seed}: {seconds:.0f} s; killed {counts['tasks']} tasks, {counts['processes']} processes, "
               f"{counts['executors']} executors, {counts['agents']} agents; {len(tasks)} tasks in "
               f"{framework.executors + plain.executors} executors: "
               + ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-              + f", {len(framework.live()) + len(plain.live())} running; settled after {took:.0f} s; {len(found)} faults")
+              + f", {running} running; settled after {took:.0f} s; {len(found)} faults")
         for fault in found[:40]:
             print("FAULT", fault)
         for each in (framework, plain):

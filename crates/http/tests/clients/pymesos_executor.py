@@ -103,10 +103,15 @@ def tell(driver, task_id, state, message=""):
 
 
 def send(driver, status):
-    try:
-        driver.sendStatusUpdate(status)
-    except Exception as error:  # the agent is away: the status is sent when the driver has subscribed again
-        print("not sent yet:", status["task_id"]["value"], status["state"], error, flush=True)
+    for is_last in (False, True):
+        try:
+            driver.sendStatusUpdate(status)
+            return
+        except Exception as error:
+            # The connection was idle for long, and is closed: the driver opens another one, but does not send again by itself. Or the
+            # agent is away: the status is sent when the driver has subscribed again.
+            if is_last:
+                print("not sent yet:", status["task_id"]["value"], status["state"], error, flush=True)
 
 
 driver = pymesos.MesosExecutorDriver(Tasks())
