@@ -223,8 +223,8 @@ pub(crate) fn run(agents: u32, length: Time, thinking: Duration, remedy: Remedy)
     let service = Kind { name: "service", every: 20, tasks: tasks(10), last: second(500), thinks: thinking };
 
     let bounds = remedy == Remedy::Bounds;
-    let timeout = if remedy == Remedy::None { Duration::ZERO } else { TIMEOUT };
-    let mut cluster = Cluster::new(Config::new().offer_timeout(timeout));
+    let config = if remedy == Remedy::None { Config::new() } else { Config::new().offer_timeout(TIMEOUT) };
+    let mut cluster = Cluster::new(config);
     for number in 1..=agents {
         cluster.add_agent(Agent::new(format!("a{number:03}"), AGENT.parse()?))?;
     }
