@@ -20,6 +20,7 @@ fn programs_end_quietly_on_a_closed_pipe_and_with_a_line_on_a_full_device() {
     check_endings(Path::new(env!("CARGO_BIN_EXE_packing")), &["--policy", "BestFit", "--json"]);
     check_endings(Path::new(env!("CARGO_BIN_EXE_hadoop-and-mpi")), &["--agents", "2"]);
     check_endings(Path::new(env!("CARGO_BIN_EXE_workload")), &["cycle", "--agents", "10"]);
+    check_endings(Path::new(env!("CARGO_BIN_EXE_fit")), &["greedy"]);
 }
 
 #[test]
