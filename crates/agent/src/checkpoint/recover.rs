@@ -2,9 +2,7 @@
 
 use super::files::{self, StoreError, remove_dir};
 use super::forms::{AgentForm, ExecutorForm, FrameworkForm, Line, ProcessForm, TaskForm, run};
-use super::{
-    AGENT_FILE, EXECUTOR_FILE, FRAMEWORK_FILE, LATEST, PROCESS_FILE, TASK_FILE, UPDATES_FILE, forget_idle,
-};
+use super::{AGENT_FILE, EXECUTOR_FILE, FRAMEWORK_FILE, LATEST, PROCESS_FILE, TASK_FILE, UPDATES_FILE, forget_idle};
 use crate::machine::{AgentRecord, Process, Recovered, RecoveredFramework, RecoveredRun, RecoveredTask, Run, Stray};
 use apportion::AgentId;
 use serde::de::DeserializeOwned;

@@ -105,7 +105,8 @@ fn main() -> ExitCode {
 fn run_swim(arguments: &Swim, json: bool, out: &mut Stdout) -> Result<(), Failure> {
     let until = arguments.until.map_or(Time::MAX, |seconds| Time::from_secs(seconds.into()));
     let users = usize::from(arguments.users);
-    let jobs = trace::read(arguments.trace.as_deref().unwrap_or(Path::new(TRACE)), users, until, arguments.seed)?;
+    let jobs =
+        trace::read(arguments.trace.as_deref().unwrap_or_else(|| Path::new(TRACE)), users, until, arguments.seed)?;
     let mut run = |requests| -> Result<swim::Outcome, Failure> {
         let outcome = swim::run(&jobs, arguments.agents, users, requests)?;
         if outcome.jobs < jobs.len() {

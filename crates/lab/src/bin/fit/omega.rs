@@ -246,7 +246,7 @@ pub(crate) fn run(agents: u32, length: Time, thinking: Duration, remedy: Remedy)
                 cluster.tell(&kind.name.into(), Thinker::submit)?;
             }
         }
-        at = at + step;
+        at += step;
     }
     cluster.run_until(length);
     let totals = |name: &str| {
