@@ -138,7 +138,8 @@ async fn each_framework_is_measured() {
 
     framework.stream = wire::Client::connect(address).await; // its own connection ends
     wire::bounded("the end", async { while of(&snapshot(address).await)["subscribed"] > 0.0 {} }).await;
-    assert_eq!(of(&snapshot(address).await)["calls"], 4.0, "it is the same framework");
+    let calls = of(&snapshot(address).await)["calls"];
+    assert!((calls - 4.0).abs() < 0.5, "it is the same framework, with {calls} calls");
     let teardown = json!({"type": "TEARDOWN", "teardown": {"framework_id": {"value": framework.id}}});
     assert_eq!(operate(address, "application/json", teardown.to_string().as_bytes()).await.status, 200);
     assert_eq!(of(&snapshot(address).await), BTreeMap::new());
