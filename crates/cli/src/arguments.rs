@@ -272,7 +272,7 @@ mod tests {
                 | "heartbeat-interval"
                 | "agent-ping-timeout"
                 | "agent-reregister-timeout" => "7secs",
-                "min-allocatable-resources" => "cpus:7",
+                "max-offer" | "min-allocatable-resources" => "cpus:7",
                 "weights" => "a=7",
                 "role-sorter" => "hdrf",
                 name if name.starts_with("max-") => "7",
