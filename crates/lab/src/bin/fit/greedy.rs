@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn chunks_divide_an_agent_that_the_first_would_take_whole() {
-        let cases = [(None, [240, 0]), (Some(100), [140, 100]), (Some(7), [121, 119]), (Some(1), [120, 120])];
+        let cases = [(None, [240, 0]), (Some(100), [140, 100]), (Some(10), [120, 120]), (Some(1), [120, 120])];
         for (chunk, tasks) in cases {
             assert_eq!(run(chunk).unwrap(), Outcome { chunk, tasks });
         }

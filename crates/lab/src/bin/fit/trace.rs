@@ -109,8 +109,9 @@ mod tests {
         }
         for (row, error) in [("job3\t-1\t0\t1\t0\t0", "job3: "), ("job3\t1\t0\t999999999999999\t0\t0", "7450581 maps")]
         {
-            writeln!(file, "{row}").unwrap();
-            let failure = read(file.path(), 3, Time::from_secs(50), 7).unwrap_err().to_string();
+            let mut wrong = tempfile::NamedTempFile::new().unwrap();
+            writeln!(wrong, "{row}").unwrap();
+            let failure = read(wrong.path(), 3, Time::from_secs(50), 7).unwrap_err().to_string();
             assert!(failure.contains(error), "{failure}");
         }
     }
