@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn one_that_thinks_shortly_needs_no_bounds() {
         for outcome in [Remedy::Timeout, Remedy::Bounds].map(|remedy| small(1, remedy)) {
-            assert_eq!((outcome.batch.jobs, outcome.service.launched), (360, 180), "{outcome:?}");
+            assert_eq!((outcome.batch.jobs, outcome.service.jobs), (360, 180), "{outcome:?}");
         }
     }
 }
