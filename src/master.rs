@@ -75,8 +75,8 @@ pub struct Config {
     /// task of an agent in each batch, and meanwhile the rest goes to whoever comes next. Agents that come or change and
     /// frameworks that come or revive are allocated for at once.
     pub allocation_interval: Duration,
-    /// The time after which an unanswered offer or inverse offer is rescinded; `None` means never. A framework may have
-    /// [one of its own](crate::Framework::offer_timeout).
+    /// The time after which an unanswered offer or inverse offer is rescinded; `None` means never, and zero at once. A framework may
+    /// have [one of its own](crate::Framework::offer_timeout), of which zero means never.
     pub offer_timeout: Option<Duration>,
     /// The length of the refusal that an offer which times out leaves behind, as if its framework had declined it for that
     /// time; zero = none. Without it the next batch may offer the same to the same framework again.

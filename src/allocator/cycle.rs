@@ -40,7 +40,8 @@ pub(super) struct Cycle<'a, R, F> {
     at: Time,
     /// The offers made are appended here.
     offers: &'a mut Vec<Holding>,
-    /// If a member may be given something of an agent more than once: the position of each member's offer of an agent, to merge theirs into one offer.
+    /// If a member may be given something of an agent more than once: the position of each member's offer of an agent, to merge
+    /// theirs into one offer.
     merged: Option<IndexMap<(MemberIx, AgentIx), usize, foldhash::fast::RandomState>>,
     /// The members whose offer of an agent was extended, once for each time.
     extended: Vec<MemberIx>,
@@ -52,8 +53,8 @@ pub(super) struct Cycle<'a, R, F> {
     is_gated: bool,
     /// The frameworks of such members that were made an offer, and may not be made another.
     sated: Vec<FrameworkIx>,
-    /// The number of chunks that were offered of each agent that is divided.
-    chunks: IndexMap<AgentIx, u32, foldhash::fast::RandomState>,
+    /// The number of chunks that were offered of each agent that is divided; none if there is no such agent.
+    chunks: Option<IndexMap<AgentIx, u32, foldhash::fast::RandomState>>,
     /// If some agents have to be visited only for new members: these members.
     newcomers: Option<&'a Newcomers>,
     /// True if the agent being visited is visited only for new members.
@@ -87,7 +88,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             demand: None,
             availability: Availability::default(),
             sated: Vec::new(),
-            chunks: IndexMap::default(),
+            chunks: None,
             newcomers,
             is_for_newcomers: false,
         }
@@ -107,11 +108,12 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.demand = Some(self.demand_snapshot().of_all_agents());
         }
         // 4. Satisfy guarantees.
-        if self.books.membership().any_dividing() {
-            self.merged = Some(IndexMap::default()); // after a chunk all members come once more
-        }
-        if self.any_below_guarantee() {
+        let any_below_guarantee = self.any_below_guarantee();
+        // Beside requests that divide an agent, all members come once more after each chunk.
+        if any_below_guarantee || self.books.membership().any_dividing() {
             self.merged = Some(IndexMap::default());
+        }
+        if any_below_guarantee {
             for &agent in &*agents {
                 if !self.any_below_guarantee() {
                     break;
@@ -122,7 +124,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         // 5. Divide the rest fairly.
         for &agent in &*agents {
             self.visit_agent(Stage::FairShares, agent);
-            if self.merged.is_none() {
+            if self.is_gated && self.merged.is_none() {
                 self.settle(); // else what was offered may still be extended
             }
         }
@@ -132,7 +134,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         for agent in self.offered_shared.keys() {
             self.books.mark_dirty(*agent);
         }
-        for agent in self.chunks.iter().filter(|(_, chunks)| **chunks >= MAX_CHUNKS).map(|(agent, _)| agent) {
+        for (agent, _) in self.chunks.iter().flatten().filter(|(_, chunks)| **chunks >= MAX_CHUNKS) {
             self.books.mark_dirty(*agent);
         }
         // Headroom is free for other roles once its guarantee is met.
@@ -175,8 +177,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         if let Some(newcomers) = self.newcomers {
             self.is_for_newcomers = !newcomers.dirty.contains(agent);
         }
-        while self.chunks.get(&agent).is_none_or(|chunks| *chunks < MAX_CHUNKS) && self.offer_agent(stage, agent) {
-            *self.chunks.entry(agent).or_default() += 1;
+        while self.chunks_of(agent) < MAX_CHUNKS && self.offer_agent(stage, agent) {
+            *self.chunks.get_or_insert_default().entry(agent).or_default() += 1;
             if self.merged.is_none() {
                 self.settle();
             }
@@ -209,7 +211,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             return false;
         }
         if self.books.draws_roles() {
-            let number = draw(self.at.as_micros(), account.order());
+            let number = self.draw_of(agent);
             self.books.set_role_draw(number);
         }
         if let Some(demand) = &self.demand {
@@ -241,8 +243,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             return false;
         }
         if self.books.draws_members(role) {
-            let number = draw(self.at.as_micros(), self.books.ledger()[agent].order());
-            let number = draw_for(number, self.books.membership().role(role).as_str());
+            let number = draw_for(self.draw_of(agent), self.books.membership().role(role).as_str());
             self.books.set_member_draw(role, number);
         }
         for passed in 0.. {
@@ -271,6 +272,21 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         false
     }
 
+    /// Returns the number that random orders of an agent are a function of, another one for each of its chunks.
+    fn draw_of(&self, agent: AgentIx) -> u64 {
+        let number = draw(self.at.as_micros(), self.books.ledger()[agent].order());
+        match self.chunks_of(agent) {
+            0 => number,
+            chunks => draw(number, u64::from(chunks)),
+        }
+    }
+
+    /// Returns the number of chunks of an agent that were offered.
+    #[inline]
+    fn chunks_of(&self, agent: AgentIx) -> u32 {
+        self.chunks.as_ref().and_then(|chunks| chunks.get(&agent).copied()).unwrap_or(0)
+    }
+
     /// Returns whether a member that is offered only so many offers may be offered something of an agent: a new offer, or more
     /// with the one that it was made a moment ago.
     fn may_take(&self, member: MemberIx, agent: AgentIx) -> bool {
@@ -295,7 +311,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.books.begin_roles();
         }
         let available = self.books.ledger()[agent].available();
-        let offerable = self.availability.offerable(self.rules, available);
+        let offerable = self.availability.offerable(available);
         if self.is_for_newcomers
             && let Some(newcomers) = self.newcomers
         {
@@ -307,7 +323,7 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
         } else {
             let within_limits = is_quota_managed && !self.books.membership().any_own_minimum();
             let (own, divides) = (self.books.membership().with_own_minimum(), self.rules.cap.is_some());
-            let out = Self::out(self.refusals, self.unfit, own, &mut self.out, agent, &offerable, divides);
+            let out = Self::out(self.refusals, self.unfit, own, &mut self.out, agent, offerable, divides);
             self.books.next_role_that_may_accept(out, within_limits)
         }
     }
@@ -326,14 +342,14 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
             self.books.begin_members(role);
         }
         let available = self.books.ledger()[agent].available();
-        let offerable = self.availability.offerable(self.rules, available);
+        let offerable = self.availability.offerable(available);
         let (own, divides) = (self.books.membership().with_own_minimum(), self.rules.cap.is_some());
         if self.is_for_newcomers
             && let Some(newcomers) = self.newcomers
         {
             self.books.next_member_within(role, &newcomers.members)
         } else if (passed >= MAX_SKIPS || self.knows_who_is_out(agent))
-            && let Some(out) = Self::out(self.refusals, self.unfit, own, &mut self.out, agent, &offerable, divides)
+            && let Some(out) = Self::out(self.refusals, self.unfit, own, &mut self.out, agent, offerable, divides)
         {
             self.books.next_member_except(role, out)
         } else {
@@ -344,8 +360,8 @@ impl<'a, R: Sorter, F: Sorter + Clone> Cycle<'a, R, F> {
     /// Returns whether it is known at once which members will not be offered what is available of an agent.
     fn knows_who_is_out(&self, agent: AgentIx) -> bool {
         let available = self.books.ledger()[agent].available();
-        let offerable = self.availability.offerable(self.rules, available);
-        self.refusals.cached_refused_all(agent, &offerable).is_some() || self.unfit.of(agent).is_some()
+        let offerable = self.availability.offerable(available);
+        self.refusals.cached_refused_all(agent, offerable).is_some() || self.unfit.of(agent).is_some()
     }
 
     /// Returns the members that have refused all that may be offered of an agent, or are unfit for it; none if there are none.

@@ -64,14 +64,14 @@ impl Availability {
     }
 
     /// Returns resources that contain all that a member with the general minimum may be offered of these. Who has refused them has
-    /// refused every offer. They are those available, unless agents are divided.
+    /// refused every offer. They are those available, unless agents are divided; then this must be up to date.
     #[inline]
-    pub(super) fn offerable<'a>(&'a self, rules: &Rules, available: &'a Resources) -> Cow<'a, Resources> {
-        match (&rules.cap, &self.offerable) {
-            (None, _) => Cow::Borrowed(available),
-            (Some(_), Some(offerable)) if self.resources.is_same(available) => Cow::Owned(offerable.clone()),
-            (Some(cap), _) => Cow::Owned(bound_of_offers(available, cap)),
-        }
+    pub(super) fn offerable<'a>(&'a self, available: &'a Resources) -> &'a Resources {
+        debug_assert!(
+            self.offerable.is_none() || self.resources.is_same(available),
+            "a chunk ends the visit of an agent"
+        );
+        self.offerable.as_ref().unwrap_or(available)
     }
 }
 
@@ -84,10 +84,11 @@ impl RoleShare {
 
 impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
     /// Returns whether all active members are known to have refused all that may be offered of an agent.
+    #[inline]
     pub(super) fn all_refused(&self, agent: AgentIx, availability: &Availability) -> bool {
         let membership = self.books.membership();
-        let offerable = availability.offerable(self.rules, self.books.ledger()[agent].available());
-        let refused_all = self.refusals.cached_refused_all(agent, &offerable);
+        let offerable = availability.offerable(self.books.ledger()[agent].available());
+        let refused_all = self.refusals.cached_refused_all(agent, offerable);
         refused_all.is_some_and(|refused_all| membership.active().is_subset(refused_all))
             && (self.rules.cap.is_none() || !membership.any_active_with_own_minimum())
     }
@@ -183,7 +184,7 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
     /// the checks that Mesos makes.
     pub(super) fn portion(&self, stage: Stage, agent: AgentIx, member: MemberIx, share: &RoleShare) -> Option<Portion> {
         let membership = self.books.membership();
-        let &super::books::Member { framework, role, .. } = membership.member(member);
+        let &super::books::Member { framework, .. } = membership.member(member);
         let (entry, account) = (membership.framework(framework), &self.books.ledger()[agent]);
         let framework = entry.framework();
         let resources = share.portion.of(account.available());
@@ -195,7 +196,19 @@ impl<R: Sorter, F: Sorter + Clone> Eligibility<'_, R, F> {
         if !is_acceptable || !self.can_use(framework, account) {
             return None;
         }
-        let cap = if self.rules.cap.is_some() || entry.is_selective() { self.cap_of(member) } else { None };
+        let is_limited = self.rules.cap.is_some() || entry.is_selective();
+        if is_limited || !matches!(share.portion, Portion::Whole) || !self.books.quotas().is_empty() {
+            return self.restricted_portion(stage, agent, member, share);
+        }
+        (!self.refusals.refuses(member, agent, resources)).then_some(Portion::Whole)
+    }
+
+    /// Returns the same where more than the agent and refusals may restrict it.
+    fn restricted_portion(&self, stage: Stage, agent: AgentIx, member: MemberIx, share: &RoleShare) -> Option<Portion> {
+        let &super::books::Member { framework, role, .. } = self.books.membership().member(member);
+        let framework = self.books.membership().framework(framework).framework();
+        let resources = share.portion.of(self.books.ledger()[agent].available());
+        let cap = self.cap_of(member);
         if matches!(share.portion, Portion::Whole) && self.books.quotas().is_empty() && cap.is_none() {
             return (!self.refusals.refuses(member, agent, resources)).then_some(Portion::Whole);
         }

@@ -21,7 +21,7 @@ use super::sorter::Sorter;
 use super::verdicts::Verdicts;
 use crate::agent::Agent;
 use crate::framework::{Capability, Framework, OfferConstraints};
-use crate::resources::{Limits, Quantities, Resource, Resources};
+use crate::resources::{Quantities, Resource, Resources};
 use crate::role::Role;
 use crate::text::Text;
 use crate::time::Time;
@@ -261,10 +261,7 @@ impl<R: Sorter + Clone, F: Sorter + Clone> Explanation<R, F> {
             Reason::OfferConstraints => framework.offer_constraints = OfferConstraints::default(),
             // It is enough, but does not divide into offers.
             Reason::MinAllocatable { asked, left: Extent::One(left), .. } if reaches(left, asked) => {
-                self.rules = Rules {
-                    whitelist: self.rules.whitelist.take(),
-                    ..Rules::new(self.rules.options.clone().max_offer(Limits::new()))
-                };
+                self.rules.lift_max_offer();
                 self.books.lift_most(self.member);
             }
             Reason::MinAllocatable { .. } => {

@@ -5,9 +5,9 @@
 
 use super::books::{Books, Newcomers, Requested};
 use super::cycle::Cycle;
-use super::eligibility::Availability;
 use super::explain::{Explanation, Reason};
 use super::index::{AgentIx, FrameworkIx, MemberIx};
+use super::offer_cap::bound_of_offers;
 use super::quota::{IneffectiveLimit, Quota, QuotaError};
 use super::refusals::Refusals;
 use super::rules::{Options, Rules};
@@ -161,7 +161,9 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
     /// Takes an agent, if there is such a one, from those that the next allocation of all agents visits.
     pub(super) fn take_one(&mut self, agent: &AgentId) -> Option<AgentIx> {
         let agent = self.books.ledger().find(agent)?;
-        self.vain.forget_agent(agent);
+        if !self.vain.is_empty() {
+            self.vain.forget_agent(agent);
+        }
         self.books.unmark(agent);
         Some(agent)
     }
@@ -499,11 +501,12 @@ impl<R: Sorter, F: Sorter + Clone> Hierarchical<R, F> {
         let agent = self.find_agent(&refused.agent)?;
         let member = self.find_subscribed(&refused.framework, &refused.role)?;
         let membership = self.books.membership();
-        let uncached = Availability::default();
-        let offerable = uncached.offerable(&self.rules, self.books.ledger()[agent].available());
-        self.refusals.refuse(member, agent, &refused.resources, until, &offerable);
+        let available = self.books.ledger()[agent].available();
+        let bound = self.rules.cap.as_ref().map(|cap| bound_of_offers(available, cap));
+        let offerable = bound.as_ref().unwrap_or(available);
+        self.refusals.refuse(member, agent, &refused.resources, until, offerable);
         // This must not depend on what is cached: a restored allocator has other caches.
-        if self.refusals.all_refuse(membership.active(), agent, &offerable)
+        if self.refusals.all_refuse(membership.active(), agent, offerable)
             && (self.rules.cap.is_none() || !membership.any_active_with_own_minimum())
         {
             self.books.unmark(agent);

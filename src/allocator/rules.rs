@@ -161,6 +161,11 @@ impl Rules {
         Self { options, cap, whitelist: None }
     }
 
+    /// Lifts the most that an offer carries.
+    pub(super) fn lift_max_offer(&mut self) {
+        (self.options.max_offer, self.cap) = (Limits::new(), None);
+    }
+
     /// Returns whether an agent may be offered at all.
     #[inline]
     pub(super) fn allow(&self, account: &Account) -> bool {

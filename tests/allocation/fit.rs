@@ -1,7 +1,7 @@
 //! Offers that fit: requests of suppressed roles, chunks of agents, bounds on live offers.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use apportion::allocator::{Allocator, Hierarchical, Holding, Options};
+use apportion::allocator::{Allocator, Hierarchical, Holding, Options, Random, SorterChoice};
 use apportion::journal::Replay;
 use apportion::{Agent, Config, Effect, Framework, Master, Request, Role, Time};
 use proptest::prelude::*;
@@ -144,6 +144,22 @@ fn two_greedy_frameworks_halve_one_agent_chunk_by_chunk() {
     };
     assert_eq!(halves(Options::new()), (240, 0));
     assert_eq!(halves(Options::new().max_offer("cpus:1".parse().unwrap())), (120, 120));
+}
+
+#[test]
+fn a_random_order_is_drawn_anew_for_each_chunk() {
+    let options = Options::new().max_offer("cpus:1".parse().unwrap());
+    let random = || SorterChoice::Random(Random::new(7));
+    let mut allocator = Hierarchical::new(options, random(), random());
+    for (id, role) in [("f1", "r1"), ("f2", "r2"), ("f3", "r2")] {
+        allocator.add_framework(&Arc::new(Framework::new(id).role(role.parse().unwrap())), &[]).unwrap();
+    }
+    allocator.add_agent(&Arc::new(Agent::new("a", "cpus:240".parse().unwrap())), &[]).unwrap();
+    let offers = allocator.allocate(Time::ZERO, None);
+    for id in ["f1", "f2", "f3"] {
+        let of = offers.iter().filter(|offer| offer.framework.as_str() == id).count();
+        assert!((30..=150).contains(&of), "{id}: {of}");
+    }
 }
 
 #[test]
