@@ -149,7 +149,8 @@ pub(crate) struct MasterFlags {
     /// Offers what timed out to the same framework again only after this time.
     #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Allocation")]
     pub(crate) timeout_refusal: Option<Duration>,
-    /// Offers an agent in chunks of at most these amounts, each to whoever comes first by then. By default it is offered as a whole.
+    /// Divides each agent into offers of at most these amounts, each to the framework that comes first then. By default an agent is
+    /// offered as a whole.
     #[arg(long, value_name = "AMOUNTS", value_parser = values::chunk, help_heading = "Allocation")]
     pub(crate) max_offer: Option<Limits>,
     /// Makes no offer that contains none of these amounts; | stands between alternatives.

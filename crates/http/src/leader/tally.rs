@@ -56,7 +56,7 @@ const OPERATIONS: [&str; 10] = [
 /// The tallies of all registered frameworks.
 pub(super) type Tallies = indexmap::IndexMap<FrameworkId, Tally, foldhash::fast::RandomState>;
 
-/// What a framework has called, was told and was offered since it registered.
+/// The numbers of calls, events and offers of a framework since it registered.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
     calls: Counters<17>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The number of units that the agent has; each is a cpu with some memory.
 const UNITS: u64 = 240;
 
-/// What each framework got.
+/// The tasks that each framework has launched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Outcome {
     /// The most units in an offer; none if an offer is a whole agent.
